@@ -1,0 +1,82 @@
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "device/device.h"
+#include "device/host_streams.h"
+
+namespace eisbach {
+namespace {
+
+class MmapSource final : public MemorySource {
+ public:
+  absl::StatusOr<void*> Take(size_t bytes) override {
+    void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the system has no ", bytes >> 20,
+                       " MiB more for tensors: ", std::strerror(errno)));
+    }
+    return data;
+  }
+  void Give(void* data, size_t bytes) override { munmap(data, bytes); }
+};
+
+class CpuDevice final : public Device {
+ public:
+  CpuDevice()
+      : Device(DeviceType::kCpu),
+        allocator_(std::make_unique<MmapSource>()),
+        compute_(*this) {}
+
+  Stream& compute_stream() override { return compute_; }
+  absl::StatusOr<std::unique_ptr<Stream>> NewStream() override {
+    return std::make_unique<DeferredStream>(*this);
+  }
+
+  absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) override {
+    EISBACH_ASSIGN_OR_RETURN(void* data, allocator_.Allocate(bytes));
+    return std::make_shared<Storage>(shared_from_this(), data, bytes,
+                                     [this](void* p) { allocator_.Free(p); });
+  }
+  AllocatorStats memory() const override { return allocator_.stats(); }
+  void ResetPeakMemory() override { allocator_.ResetPeak(); }
+
+  absl::Status CopyToDevice(void* device, const void* host, size_t bytes,
+                            Stream&) override {
+    return Copy(device, host, bytes);
+  }
+  absl::Status CopyToHost(void* host, const void* device, size_t bytes,
+                          Stream&) override {
+    return Copy(host, device, bytes);
+  }
+  absl::Status CopyOnDevice(void* to, const void* from, size_t bytes,
+                            Stream&) override {
+    return Copy(to, from, bytes);
+  }
+  absl::Status SetZero(void* data, size_t bytes, Stream&) override {
+    if (bytes > 0) std::memset(data, 0, bytes);
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status Copy(void* to, const void* from, size_t bytes) {
+    if (bytes > 0) std::memmove(to, from, bytes);
+    return absl::OkStatus();
+  }
+
+  Allocator allocator_;
+  InlineStream compute_;
+};
+
+[[maybe_unused]] const bool registered = RegisterDevice(
+    DeviceType::kCpu, []() -> absl::StatusOr<std::shared_ptr<Device>> {
+      return std::make_shared<CpuDevice>();
+    });
+
+}  // namespace
+}  // namespace eisbach

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "device/allocator.h"
+#include "device/recorder.h"
+#include "device/storage.h"
+#include "device/stream.h"
+
+namespace eisbach {
+
+enum class DeviceType : uint8_t { kCpu, kCuda, kMeta };
+
+inline constexpr int kNumDeviceTypes = 3;
+
+absl::string_view Name(DeviceType type);
+
+// One rank's compute device: its memory, its streams and who listens to it.
+// Each rank has its own, also when several ranks are threads of one process.
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  virtual ~Device() = default;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  DeviceType type() const { return type_; }
+
+  // The stream that ops run on unless told otherwise.
+  virtual Stream& compute_stream() = 0;
+  // A further stream, for communication or copies.
+  virtual absl::StatusOr<std::unique_ptr<Stream>> NewStream() = 0;
+
+  // Uninitialised memory; freed when the last owner lets go.
+  virtual absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) = 0;
+  virtual AllocatorStats memory() const = 0;
+  virtual void ResetPeakMemory() = 0;
+
+  // Copies between host and device memory, ordered on `stream`. Host memory
+  // must stay valid until the stream has passed the copy.
+  virtual absl::Status CopyToDevice(void* device, const void* host,
+                                    size_t bytes, Stream& stream) = 0;
+  virtual absl::Status CopyToHost(void* host, const void* device, size_t bytes,
+                                  Stream& stream) = 0;
+  virtual absl::Status CopyOnDevice(void* to, const void* from, size_t bytes,
+                                    Stream& stream) = 0;
+  virtual absl::Status SetZero(void* data, size_t bytes, Stream& stream) = 0;
+
+  // Who hears of every op and collective; null for nobody. Not owned.
+  Recorder* recorder() const { return recorder_; }
+  void set_recorder(Recorder* recorder) { recorder_ = recorder; }
+
+ protected:
+  explicit Device(DeviceType type) : type_(type) {}
+
+ private:
+  const DeviceType type_;
+  Recorder* recorder_ = nullptr;
+};
+
+// Makes a device of a registered type. Unavailable when the build or the
+// machine has none.
+absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type);
+
+using DeviceFactory = absl::StatusOr<std::shared_ptr<Device>> (*)();
+// Called once by each backend from a static initialiser.
+bool RegisterDevice(DeviceType type, DeviceFactory factory);
+
+}  // namespace eisbach

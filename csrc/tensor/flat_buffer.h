@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "tensor/parameter.h"
+
+namespace eisbach {
+
+// A run of elements of a bucket that the optimizer treats alike.
+struct FlatSegment {
+  int64_t offset = 0;
+  int64_t elements = 0;
+  bool decay = false;
+};
+
+// Parameters that share storage, in the order in which backward fills them.
+// All tensors are one-dimensional and of the same length; gaps between
+// parameters (alignment) are zero and stay so.
+struct FlatBucket {
+  Tensor data;    // compute dtype
+  Tensor master;  // f32; `data` itself when computing in f32
+  Tensor grad;    // f32
+  std::vector<Parameter*> parameters;
+  std::vector<int64_t> offsets;  // of each parameter, in elements
+  std::vector<FlatSegment> segments;
+};
+
+// The storage of a stage's parameters, gradients and master copies.
+class FlatBuffer {
+ public:
+  // Lays `parameters` (given in the order of forward; each once) out backwards
+  // in buckets of about `bucket_bytes` of f32 gradient and binds them. Values
+  // are zero until initialised.
+  static absl::StatusOr<std::unique_ptr<FlatBuffer>> Make(
+      absl::Span<Parameter* const> parameters, DType compute_dtype,
+      int64_t bucket_bytes, Stream& stream);
+
+  std::vector<FlatBucket>& buckets() { return buckets_; }
+  const std::vector<FlatBucket>& buckets() const { return buckets_; }
+  DType compute_dtype() const { return compute_dtype_; }
+
+ private:
+  FlatBuffer() = default;
+
+  DType compute_dtype_ = DType::kF32;
+  std::vector<FlatBucket> buckets_;
+};
+
+}  // namespace eisbach

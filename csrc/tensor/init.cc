@@ -1,0 +1,61 @@
+#include "tensor/init.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/hash.h"
+#include "core/philox.h"
+#include "core/status_macros.h"
+
+namespace eisbach {
+namespace {
+
+// Elements 2i and 2i + 1 of a tensor share counter i.
+float NormalAt(uint64_t index, PhiloxKey key) {
+  const uint64_t pair = index / 2;
+  const PhiloxCounter bits = Philox(
+      {static_cast<uint32_t>(pair), static_cast<uint32_t>(pair >> 32), 0, 0},
+      key);
+  return ToNormal(bits[0], bits[1])[index % 2];
+}
+
+void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
+               float* local) {
+  float* out = local + SliceOffset(spec, slice);
+  if (spec.init.kind != Init::Kind::kNormal) {
+    std::fill_n(out, SliceElements(slice),
+                spec.init.kind == Init::Kind::kOnes ? 1.0f : 0.0f);
+    return;
+  }
+  const PhiloxKey key = MakePhiloxKey(MixBits(seed ^ StableHash(slice.name)));
+  const bool matrix = slice.shape.rank() > 1;
+  const int64_t columns = matrix ? slice.shape[1] : 1;
+  const int64_t width = matrix ? slice.extent[1] : 1;
+  const int64_t first_column = matrix ? slice.start[1] : 0;
+#pragma omp parallel for schedule(static)
+  for (int64_t r = 0; r < slice.extent[0]; ++r) {
+    const int64_t base = (slice.start[0] + r) * columns + first_column;
+    for (int64_t c = 0; c < width; ++c) {
+      out[r * width + c] = spec.init.stddev * NormalAt(base + c, key);
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status InitParameter(Parameter& parameter, uint64_t seed,
+                           Stream& stream) {
+  const ParamSpec& spec = parameter.spec();
+  const Tensor& master = parameter.master();
+  Device& device = stream.device();
+  if (device.type() == DeviceType::kMeta) return absl::OkStatus();
+  std::vector<float> host(spec.shape.elements(), 0.0f);
+  for (const LogicalSlice& slice : spec.slices) {
+    FillSlice(spec, slice, seed, host.data());
+  }
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(master.raw(), host.data(), master.bytes(), stream));
+  return stream.Synchronize();
+}
+
+}  // namespace eisbach

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "tensor/param_spec.h"
+#include "tensor/tensor.h"
+
+namespace eisbach {
+
+class Parameter;
+
+// Hears of every contribution to a parameter's gradient (the buckets do).
+class GradientSink {
+ public:
+  virtual ~GradientSink() = default;
+  virtual absl::Status OnGradient(Parameter& parameter) = 0;
+};
+
+// A trained tensor of a layer. The layer makes it from a spec; a FlatBuffer
+// then gives it its place in memory. Graph nodes save the Parameter, never its
+// storage. Neither copied nor moved: others keep pointers to it.
+class Parameter {
+ public:
+  explicit Parameter(ParamSpec spec) : spec_(std::move(spec)) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+
+  const ParamSpec& spec() const { return spec_; }
+  ParamSpec& mutable_spec() { return spec_; }  // before it is bound
+
+  const Tensor& data() const { return data_; }      // compute dtype
+  const Tensor& master() const { return master_; }  // f32; data() itself in f32
+  const Tensor& grad() const { return grad_; }      // f32
+
+  // The gradient protocol. A backward op asks `accumulate()`: false means the
+  // gradient holds nothing yet and must be overwritten, true that the op adds.
+  // It then calls GradientWritten().
+  bool accumulate() const { return accumulate_; }
+  absl::Status GradientWritten() {
+    accumulate_ = true;
+    return sink_ == nullptr ? absl::OkStatus() : sink_->OnGradient(*this);
+  }
+  // Starts a step: what the gradient holds is forgotten.
+  void ResetGradient() { accumulate_ = false; }
+
+  void Bind(Tensor data, Tensor master, Tensor grad) {
+    data_ = std::move(data);
+    master_ = std::move(master);
+    grad_ = std::move(grad);
+  }
+  void set_sink(GradientSink* sink) { sink_ = sink; }  // not owned
+
+ private:
+  ParamSpec spec_;
+  Tensor data_, master_, grad_;
+  GradientSink* sink_ = nullptr;
+  bool accumulate_ = false;
+};
+
+}  // namespace eisbach
