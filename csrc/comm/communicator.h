@@ -1,0 +1,118 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::comm {
+
+enum class ReduceOp : uint8_t { kSum, kMax, kMin };
+
+// One side of a point-to-point transfer within an Exchange.
+struct Transfer {
+  enum class Kind : uint8_t { kSend, kReceive };
+  Kind kind;
+  int peer;
+  Tensor tensor;
+};
+
+// How often and how much a communicator was used.
+struct CommStats {
+  int64_t calls = 0;
+  int64_t bytes = 0;
+};
+
+// A group of ranks that call collectives together.
+//
+// All ranks of a group make the same calls in the same order with the same
+// shapes and dtypes. A call is ordered after the work its stream already has
+// and before the work the stream is given later; on an inline stream it has
+// finished when it returns, on any other it runs behind (record an event to
+// learn when). Tensors are contiguous, on the communicator's device, and kept
+// alive by the call until it is done; nobody else may touch them until then.
+//
+// Sums of bf16 and f16 are accumulated in f32. Reductions go in rank order, so
+// a result depends on the inputs and the group size alone, and is bitwise the
+// same on every rank.
+//
+// The public methods check, count and record, and return at once in a group of
+// one; a backend implements the private ones.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  const std::string& name() const { return name_; }  // for messages and traces
+  CommStats stats() const;
+
+  // inout[i] = op over ranks of inout[i].
+  absl::Status AllReduce(const Tensor& inout, ReduceOp op, Stream& stream);
+  // out = concatenation over ranks of in; `out` has size() x the elements.
+  absl::Status AllGather(const Tensor& in, const Tensor& out, Stream& stream);
+  // out = piece rank() of the reduction of in; `in` has size() x the elements.
+  absl::Status ReduceScatter(const Tensor& in, const Tensor& out, ReduceOp op,
+                             Stream& stream);
+  absl::Status Broadcast(const Tensor& inout, int root, Stream& stream);
+  // Piece i of `in` goes to rank i, piece j of `out` comes from rank j.
+  absl::Status AllToAll(const Tensor& in, const Tensor& out, Stream& stream);
+  // The same with pieces of given element counts, one a rank.
+  absl::Status AllToAllV(const Tensor& in,
+                         absl::Span<const int64_t> send_counts,
+                         const Tensor& out,
+                         absl::Span<const int64_t> receive_counts,
+                         Stream& stream);
+  // Sends and receives as one grouped call. Only the ranks that take part call
+  // it; both partners list the transfer, and transfers between the same two
+  // ranks pair up in the order in which they are listed. Nothing deadlocks
+  // within one call, whatever the order of sends and receives.
+  absl::Status Exchange(absl::Span<const Transfer> transfers, Stream& stream);
+  // Returns (or, on a deferred stream, completes) when all ranks have come.
+  absl::Status Barrier(Stream& stream);
+
+  // The group of ranks that pass the same `color`, ordered by (key, rank); null
+  // for a negative color. Collective over this group, blocking.
+  absl::StatusOr<std::unique_ptr<Communicator>> Split(int color, int key,
+                                                      std::string name);
+
+ protected:
+  Communicator(int rank, int size, std::string name)
+      : rank_(rank), size_(size), name_(std::move(name)) {}
+
+ private:
+  virtual absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
+                                   Stream& stream) = 0;
+  virtual absl::Status DoAllGather(const Tensor& in, const Tensor& out,
+                                   Stream& stream) = 0;
+  virtual absl::Status DoReduceScatter(const Tensor& in, const Tensor& out,
+                                       ReduceOp op, Stream& stream) = 0;
+  virtual absl::Status DoBroadcast(const Tensor& inout, int root,
+                                   Stream& stream) = 0;
+  virtual absl::Status DoAllToAllV(const Tensor& in,
+                                   absl::Span<const int64_t> send_counts,
+                                   const Tensor& out,
+                                   absl::Span<const int64_t> receive_counts,
+                                   Stream& stream) = 0;
+  virtual absl::Status DoExchange(absl::Span<const Transfer> transfers,
+                                  Stream& stream) = 0;
+  virtual absl::Status DoBarrier(Stream& stream) = 0;
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> DoSplit(
+      int color, int key, std::string name) = 0;
+
+  const int rank_;
+  const int size_;
+  const std::string name_;
+  std::atomic<int64_t> calls_{0};
+  std::atomic<int64_t> bytes_{0};
+};
+
+}  // namespace eisbach::comm

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "comm/communicator.h"
+#include "device/device.h"
+
+namespace eisbach::comm {
+
+// All ranks of a job as one of them sees it: its device and the communicator
+// over everyone. Made by an Init function, ended by Finalize; the destructor
+// finalises what was forgotten, outside static destruction.
+class World {
+ public:
+  virtual ~World() = default;
+
+  int rank() const { return communicator().rank(); }
+  int size() const { return communicator().size(); }
+  // Among the ranks of this host.
+  virtual int local_rank() const = 0;
+  virtual int local_size() const = 0;
+  virtual absl::string_view backend() const = 0;  // "local", "mpi", "sim"
+
+  virtual Device& device() const = 0;
+  virtual Communicator& communicator() const = 0;
+
+  // Ends the job: waits for everyone and lets go of the backend. Collective.
+  virtual absl::Status Finalize() = 0;
+  // Takes the whole job down with `code`, without waiting for anybody. Does
+  // not return for processes; ends every wait of rank threads with an error.
+  virtual void Abort(int code, absl::string_view cause) = 0;
+};
+
+// Under mpirun: MPI with MPI_THREAD_MULTIPLE. Otherwise a world of one that
+// does not touch MPI. An error when a launcher announces more ranks than MPI
+// sees (a program started by another MPI's mpirun).
+absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device);
+
+// Runs `body` on `size` ranks that are threads of this process, each with its
+// own device, and returns the first error. A rank that fails releases all
+// others from their waits. `threads` is each rank's OpenMP thread count.
+absl::Status RunLocalRanks(int size, DeviceType device, int threads,
+                           const std::function<absl::Status(World&)>& body);
+
+// A world of `size` ranks of which only `rank` exists: collectives are checked,
+// counted and recorded, and move nothing. For the planner and for meta.
+absl::StatusOr<std::unique_ptr<World>> SimWorld(int rank, int size,
+                                                DeviceType device);
+
+}  // namespace eisbach::comm
