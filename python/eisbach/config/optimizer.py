@@ -1,0 +1,49 @@
+"""Section `optimizer`: the update rule and the learning rate."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from eisbach.config.section import (
+    Fraction,
+    Natural,
+    NonNegative,
+    Positive,
+    Section,
+    key,
+)
+
+ADAMW = {"optimizer.name": "adamw"}
+SGD = {"optimizer.name": "sgd"}
+
+
+class OptimizerSection(Section):
+    """The update rule and the learning rate."""
+
+    name: Literal["adamw", "sgd"] = key("adamw", "Update rule.")
+    lr: Positive = key(3e-4, "Highest learning rate, reached after warm-up.")
+    min_lr: NonNegative = key(
+        0.0, "Learning rate at the last step of `cosine` and `linear`."
+    )
+    schedule: Literal["cosine", "linear", "constant"] = key(
+        "cosine", "Shape of the learning rate after warm-up."
+    )
+    warmup_steps: Natural = key(
+        0, "Steps in which the learning rate rises in a line from 0."
+    )
+    betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = key(
+        [0.9, 0.95],
+        "Decay of the first and second moment.",
+        only=ADAMW,
+    )
+    eps: Positive = key(
+        1e-8, "Added to the root of the second moment.", only=ADAMW
+    )
+    momentum: Fraction = key(0.0, "Decay of the velocity.", only=SGD)
+    weight_decay: NonNegative = key(
+        0.1,
+        "Decoupled decay, of parameters with two or more dimensions only.",
+    )
+    clip_grad_norm: NonNegative = key(
+        1.0, "Largest norm of the whole gradient; 0 never clips."
+    )

@@ -1,0 +1,92 @@
+"""The whole configuration: its sections, and where each value is from."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from pydantic import Field, PrivateAttr
+
+from eisbach.config.data import DataSection
+from eisbach.config.model import ModelSection
+from eisbach.config.optimizer import OptimizerSection
+from eisbach.config.parallel import ParallelSection
+from eisbach.config.precision import PrecisionSection
+from eisbach.config.rules import show
+from eisbach.config.run import RunSection
+from eisbach.config.section import Section
+from eisbach.config.train import TrainSection
+
+
+class Config(Section):
+    """Configuration of an Eisbach run."""
+
+    run: RunSection = Field(default_factory=RunSection)
+    model: ModelSection = Field(default_factory=ModelSection)
+    data: DataSection = Field(default_factory=DataSection)
+    train: TrainSection = Field(default_factory=TrainSection)
+    optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
+    precision: PrecisionSection = Field(default_factory=PrecisionSection)
+    parallel: ParallelSection = Field(default_factory=ParallelSection)
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def origin(self, key: str) -> str:
+        """Returns where `section.key` is from.
+
+        One of `default`, `file:line`, `command line`, or `derived: reason`.
+        """
+        return self._origins.get(key, "default")
+
+    def with_origins(self, origins: dict[str, str]) -> Config:
+        """Returns a copy whose keys are from `origins`, else `default`."""
+        copy = self.model_copy()
+        copy._origins = dict(origins)
+        return copy
+
+    def derive(self, key: str, value: Any, reason: str) -> Config:
+        """Returns a copy with an `auto` replaced by what it stands for.
+
+        Args:
+          key: Dotted key, as in `model.kv_heads`.
+          value: The value; it is not checked again.
+          reason: What it follows from, as in `model.heads`.
+        """
+        section, name = key.split(".")
+        changed = getattr(self, section).model_copy(update={name: value})
+        copy = self.model_copy(update={section: changed})
+        copy._origins = {**self._origins, key: f"derived: {reason}"}
+        return copy
+
+    def locate(self, message: str) -> str:
+        """Puts the origin before a message of the core that names its key.
+
+        The core ends its messages with the key, as in `tensor=3 does not
+        divide heads=8 (parallel.tensor)`; others are returned unchanged.
+        """
+        for key in re.findall(r"\(([a-z]+\.[a-z0-9_]+)\)", message):
+            section, name = key.split(".")
+            if name in type(getattr(self, section, self)).model_fields:
+                return f"{self.origin(key)}: {key}: {message}"
+        return message
+
+    def as_yaml(self) -> str:
+        """Spells every key as YAML, with its origin as a comment."""
+        lines = []
+        for section, keys in self.model_dump().items():
+            lines.append(f"{section}:")
+            texts = {name: f"  {name}: {show(v)}" for name, v in keys.items()}
+            width = min(48, max(map(len, texts.values())))
+            for name, text in texts.items():
+                origin = self.origin(f"{section}.{name}")
+                lines.append(f"{text:<{width}}  # {origin}")
+        return "\n".join(lines) + "\n"
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """Returns the JSON schema of a configuration file, for editors."""
+    result = Config.model_json_schema()
+    result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return result

@@ -1,0 +1,26 @@
+"""Section `run`: where a run writes, and on what it runs."""
+
+from typing import Literal
+
+from eisbach.config.section import Auto, Count, Section, Seed, Text, key
+
+
+class RunSection(Section):
+    """Where a run writes, and on what it runs."""
+
+    name: Text = key(
+        "auto",
+        "Name of the run folder; `auto` takes the name of the file. A folder "
+        "that exists is left alone and `NAME-2` is made.",
+    )
+    dir: Text = key("runs", "Folder that holds the run folders.")
+    seed: Seed = key(1234, "Seed of initial weights, data order and dropout.")
+    device: Literal["auto", "cpu"] = key(
+        "auto", "Device that computes; `auto` takes the best one there is."
+    )
+    threads: Auto | Count = key(
+        "auto",
+        "Threads of each rank; `auto` divides the cores of the host among "
+        "its ranks.",
+    )
+    log_every: Count = key(10, "Steps between two lines of progress.")

@@ -1,0 +1,31 @@
+"""Section `train`: how long, in what batches, and what is kept."""
+
+from typing import Literal
+
+from eisbach.config.section import Count, Natural, Section, key
+
+
+class TrainSection(Section):
+    """How long, in what batches, and what is kept."""
+
+    steps: Count = key(400, "Optimizer steps.")
+    global_batch: Count = key(16, "Sequences in a step, over all ranks.")
+    micro_batch: Count = key(
+        4,
+        "Sequences that a rank computes at once; `global_batch` must be a "
+        "multiple of `micro_batch` x data-parallel ranks.",
+    )
+    recompute: Literal["none", "block"] = key(
+        "none",
+        "`block` keeps only the input of each block and computes the rest "
+        "again in backward: less memory, about a third more work.",
+    )
+    validate_every: Natural = key(
+        100, "Steps between two validations; 0 validates at the end only."
+    )
+    validation_batches: Count = key(
+        8, "Batches of `global_batch` sequences in one validation."
+    )
+    save_every: Natural = key(
+        0, "Steps between two checkpoints to resume from; 0 keeps none."
+    )

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Writes what is made from the declarations of the configuration.
+
+    python scripts/generate_docs.py           # writes the files
+    python scripts/generate_docs.py --check   # fails if one is not current
+
+Makes docs/configuration.md for people and configs/schema.json for editors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "python"))
+
+from eisbach.config import schema  # noqa: E402
+from eisbach.config.rules import alternatives, at, rule, show  # noqa: E402
+
+INTRODUCTION = """\
+# Configuration
+
+<!-- Made by scripts/generate_docs.py from python/eisbach/config. -->
+
+A run is one YAML file, made of the sections below. Every key has a default,
+so a file says only what it changes. Options after the file change single
+keys, with values in YAML:
+
+```
+eisbach train configs/gpt_bytes.yaml model.layers=8 optimizer.betas=[0.9,0.99]
+eisbach config configs/gpt_bytes.yaml model.layers=8   # what that resolves to
+```
+
+- `eisbach config` prints every key with the origin of its value: `default`,
+  `file:line`, `command line`, or `derived` with the reason. A run folder
+  holds the same text as `config.yaml`, which is itself a configuration.
+- YAML is read as version 1.2: `1e-5` is a number, `NO` is text, `010` is ten.
+- Reading is strict. A key that is unknown or given twice, a value of the
+  wrong type or out of range, and a key that has no meaning beside the others
+  stop the program before anything is allocated, with file, line, key, value,
+  rule, and the nearest value that works.
+- A dotted option reaches into lists: `data.train[0].weight=2`. An option for
+  a whole section, `model={layers: 2, hidden: 64}`, changes the keys it names.
+- For completion and checks in an editor, start a file with
+  `# yaml-language-server: $schema=schema.json` (the path of
+  `configs/schema.json` from that file).
+"""
+
+
+def configuration_page() -> str:
+    """Returns docs/configuration.md."""
+    root = schema()
+    parts = [INTRODUCTION]
+    for section in root["properties"]:
+        declared = at((section,), root)[0]
+        parts.append(f"## `{section}`\n\n{declared['description']}\n")
+        parts.append(_table(declared["properties"], root))
+        tables: dict[str, list[str]] = {}
+        for name, prop in declared["properties"].items():
+            for item in _items(prop, root):
+                table = _table(item["properties"], root)
+                tables.setdefault(table, []).append(f"`{section}.{name}`")
+        for table, names in tables.items():
+            parts += [f"Each item of {' and '.join(names)}:\n", table]
+    return "\n".join(parts)
+
+
+def _items(prop: dict, root: dict) -> list[dict]:
+    lists = [s for s in alternatives(prop, root) if s.get("type") == "array"]
+    inner = [a for s in lists for a in alternatives(s["items"], root)]
+    return [s for s in inner if s.get("type") == "object"]
+
+
+def _table(properties: dict, root: dict) -> str:
+    rows = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, prop in properties.items():
+        values = rule(alternatives(prop, root), root)
+        default = f"`{show(prop['default'])}`" if "default" in prop else ""
+        doc = prop["description"]
+        for key, wanted in prop.get("only", {}).items():
+            doc += f" Only with `{key}: {wanted}`."
+        rows.append(f"| `{name}` | {values} | {default} | {doc} |")
+    return "\n".join(rows) + "\n"
+
+
+def outputs() -> dict[Path, str]:
+    """Returns each file that is made, with its text."""
+    return {
+        ROOT / "docs" / "configuration.md": configuration_page(),
+        ROOT / "configs" / "schema.json": json.dumps(schema(), indent=2) + "\n",
+    }
+
+
+def main() -> int:
+    """Writes or checks; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if stale"
+    )
+    check = parser.parse_args().check
+    stale = False
+    for path, text in outputs().items():
+        old = path.read_text() if path.exists() else ""
+        if check and old != text:
+            stale = True
+            name = str(path.relative_to(ROOT))
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    old.splitlines(True), text.splitlines(True), name, "made"
+                )
+            )
+        elif not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from eisbach.config import load_config, resolve, schema
+
+
+@pytest.mark.parametrize("name", ["gpt_bytes", "llama_bytes", "tiny"])
+def test_shipped_files_load_and_print_as_themselves(repo, tmp_path, name):
+    file = repo / "configs" / f"{name}.yaml"
+    config = resolve(load_config(file), file=file, vocab=256)
+    assert config.run.name == name
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(config.as_yaml())
+    again = load_config(printed)
+    assert again.model_dump() == config.model_dump()
+
+
+def test_printing_keeps_odd_values(tmp_path):
+    values = [
+        'run.name="true"',
+        'run.dir="1e5"',
+        'data.tokenizer="a: #b"',
+        "data.train=[{path: x y, weight: 1e-7}]",
+        "parallel.layers_per_stage=[1, 3]",
+    ]
+    config = load_config(None, values)
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(config.as_yaml())
+    assert load_config(printed).model_dump() == config.model_dump()
+    assert "  # command line" in config.as_yaml()
+    assert "  # default" in config.as_yaml()
+
+
+def test_configuration_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        load_config().model.layers = 3
+
+
+def test_schema_forbids_unknown_keys_and_describes_each():
+    root = schema()
+    json.dumps(root)
+    for name, definition in root["$defs"].items():
+        assert definition["additionalProperties"] is False, name
+        for key, prop in definition["properties"].items():
+            assert prop.get("description"), (name, key)
+
+
+def test_message_of_the_core_is_located():
+    config = load_config(None, ["parallel.tensor=3"])
+    message = "tensor=3 does not divide heads=4 (parallel.tensor)"
+    assert config.locate(message) == f"command line: parallel.tensor: {message}"
+    assert config.locate("no key (here)") == "no key (here)"
+    assert config.locate("odd (model.nothing)") == "odd (model.nothing)"
+
+
+def test_import_is_quick_and_loads_nothing():
+    code = (
+        "import sys, time; t = time.perf_counter(); import eisbach; "
+        "t = time.perf_counter() - t; "
+        "heavy = {'pydantic', 'numpy', 'ruamel.yaml', 'typer', 'matplotlib', "
+        "'eisbach._C'} & set(sys.modules); assert not heavy, heavy; print(t)"
+    )
+    seconds = min(
+        float(subprocess.check_output([sys.executable, "-c", code]))
+        for _ in range(3)
+    )
+    assert seconds < 0.15
