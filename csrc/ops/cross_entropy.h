@@ -1,0 +1,66 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "ops/kernel_slot.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::ops {
+
+// Softmax cross-entropy over a vocabulary that may be divided among ranks.
+// Logits are [N, columns]; column c stands for token first_column + c, and
+// columns from `valid_columns` on are padding. targets: i32 [N]. All sums are
+// in f32. Works in three parts, so that ranks can combine between them and the
+// gradient overwrites the logits: they are never held twice.
+
+// stats: f32 [N, 3] = (max m, sum of exp(x - m), logit of the target or 0 where
+// another rank holds it). With no valid column, (-inf, 0, 0).
+struct CrossEntropyStatsArgs {
+  const Tensor& logits;
+  const Tensor& targets;
+  int64_t first_column;
+  int64_t valid_columns;
+  const Tensor& stats;
+};
+using CrossEntropyStatsKernel = KernelSlot<CrossEntropyStatsArgs>;
+CrossEntropyStatsKernel& CrossEntropyStatsSlot();
+absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
+                                         const Tensor& targets,
+                                         int64_t first_column,
+                                         int64_t valid_columns,
+                                         Stream& stream);
+
+// From the stats of all ranks [R, N, 3], combined in rank order: the log of
+// the sum of exponentials and the loss (lse - target logit), each f32 [N].
+struct CrossEntropyCombineArgs {
+  const Tensor& stats;
+  const Tensor& lse;
+  const Tensor& loss;
+};
+using CrossEntropyCombineKernel = KernelSlot<CrossEntropyCombineArgs>;
+CrossEntropyCombineKernel& CrossEntropyCombineSlot();
+
+struct CrossEntropyOutput {
+  Tensor lse;
+  Tensor loss;
+};
+absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
+                                                       Stream& stream);
+
+// logits <- scale * (softmax(logits) - onehot(target)), in place; padding
+// columns become 0. `scale` is what the loss of one token counts.
+struct CrossEntropyBackwardArgs {
+  const Tensor& logits;
+  const Tensor& targets;
+  const Tensor& lse;
+  int64_t first_column;
+  int64_t valid_columns;
+  float scale;
+};
+using CrossEntropyBackwardKernel = KernelSlot<CrossEntropyBackwardArgs>;
+CrossEntropyBackwardKernel& CrossEntropyBackwardSlot();
+absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
+                                  const Tensor& lse, int64_t first_column,
+                                  int64_t valid_columns, float scale,
+                                  Stream& stream);
+
+}  // namespace eisbach::ops

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "ops/kernel_slot.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::ops {
+
+// Where a dropout mask comes from. The bits of element (sample b, position t,
+// local feature f) are Philox with the key (seed, layer) and the counter
+// (step, sample_index[b], t, first_feature + f): no layout changes the mask.
+struct DropoutSource {
+  uint64_t seed = 0;
+  uint64_t layer = 0;    // StableHash of the layer's name
+  Tensor step;           // i64 [1], in device memory
+  Tensor sample_index;   // i64 [B], index in the whole run's sample order
+  int64_t first_feature = 0;
+};
+
+// y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept
+// with probability 1 - p, 0 <= p < 1. The same call on dy is the gradient.
+struct DropoutArgs {
+  const Tensor& x;
+  float p;
+  const DropoutSource& source;
+  const Tensor& y;
+};
+using DropoutKernel = KernelSlot<DropoutArgs>;
+DropoutKernel& DropoutSlot();
+absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+                               const DropoutSource& source, Stream& stream);
+
+}  // namespace eisbach::ops

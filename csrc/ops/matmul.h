@@ -1,0 +1,38 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "ops/kernel_slot.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::ops {
+
+// c[M, N] = a[M, K] · b[K, N] (+ bias[N]) (+ c when `accumulate`).
+// Two-dimensional views; a and b may be transposed (either stride 1), c has
+// rows of stride >= N. a and b are of one dtype (f32, bf16, f16); c and bias
+// are of that dtype, or c is f32. Products are accumulated in f32. A bias and
+// `accumulate` exclude one another.
+struct MatmulArgs {
+  const Tensor& a;
+  const Tensor& b;
+  const Tensor* bias;
+  bool accumulate;
+  const Tensor& c;
+};
+using MatmulKernel = KernelSlot<MatmulArgs>;
+MatmulKernel& MatmulSlot();
+
+absl::Status Matmul(const Tensor& a, const Tensor& b, const Tensor* bias,
+                    bool accumulate, const Tensor& c, Stream& stream);
+
+// The three products of y = x · w^T + bias, with w [N, K], and leading
+// dimensions of x [..., K] and y [..., N] taken together as rows.
+absl::StatusOr<Tensor> LinearForward(const Tensor& x, const Tensor& w,
+                                     const Tensor* bias, Stream& stream);
+absl::StatusOr<Tensor> LinearBackwardInput(const Tensor& dy, const Tensor& w,
+                                           Stream& stream);
+// dw (f32 [N, K]) is overwritten, or added to when `accumulate`.
+absl::Status LinearBackwardWeight(const Tensor& dy, const Tensor& x,
+                                  bool accumulate, const Tensor& dw,
+                                  Stream& stream);
+
+}  // namespace eisbach::ops

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "ops/kernel_slot.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::ops {
+
+// What changes from step to step and is read by kernels from device memory, so
+// that a captured graph stays valid: f32 [kStepStateSize], by these indices.
+enum StepStateIndex : int {
+  kLearningRate,     // of this step
+  kGradientFactor,   // gradients are multiplied by it (clipping, 1/loss scale)
+  kFinite,           // 0: the gradient is not finite and nothing is updated
+  kBiasCorrection1,  // 1 - beta1^step
+  kBiasCorrection2,  // 1 - beta2^step
+  kStepStateSize = 8,
+};
+
+// One AdamW step over a flat range (Loshchilov and Hutter, arXiv:1711.05101):
+//   g = factor * grad;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
+//   master -= lr * (m / c1 / (sqrt(v / c2) + eps) + weight_decay * master)
+//   data = master, rounded to the compute dtype (skipped where data is master)
+// All one-dimensional, contiguous and of one length; f32 but for data.
+struct AdamWArgs {
+  const Tensor& master;
+  const Tensor& grad;
+  const Tensor& m;
+  const Tensor& v;
+  const Tensor& data;
+  const Tensor& step_state;
+  float beta1;
+  float beta2;
+  float eps;
+  float weight_decay;
+};
+using AdamWKernel = KernelSlot<AdamWArgs>;
+AdamWKernel& AdamWSlot();
+absl::Status AdamW(const AdamWArgs& args, Stream& stream);
+
+// One SGD step: g = factor * grad + weight_decay * master;
+// momentum > 0: m = momentum m + g, master -= lr m; else master -= lr g.
+struct SgdArgs {
+  const Tensor& master;
+  const Tensor& grad;
+  const Tensor* m;  // null without momentum
+  const Tensor& data;
+  const Tensor& step_state;
+  float momentum;
+  float weight_decay;
+};
+using SgdKernel = KernelSlot<SgdArgs>;
+SgdKernel& SgdSlot();
+absl::Status Sgd(const SgdArgs& args, Stream& stream);
+
+// Sets kGradientFactor and kFinite from the squared global norm (f64 [1]):
+// factor = min(1, max_norm / (norm + 1e-6)), 1 when max_norm is 0; finite = 1
+// when the norm is finite, else 0.
+struct ClipFactorArgs {
+  const Tensor& norm_squared;
+  float max_norm;
+  const Tensor& step_state;
+};
+using ClipFactorKernel = KernelSlot<ClipFactorArgs>;
+ClipFactorKernel& ClipFactorSlot();
+absl::Status ClipFactor(const Tensor& norm_squared, float max_norm,
+                        const Tensor& step_state, Stream& stream);
+
+}  // namespace eisbach::ops
