@@ -1,0 +1,148 @@
+"""Writes token files (`.bin` / `.idx`, and `.json` about them)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eisbach.data.corpus import Corpus, standard_library
+from eisbach.data.tokenizer import Tokenizer
+
+_FORMAT = 1
+SUFFIXES = (".bin", ".idx", ".json")
+
+
+@dataclass(frozen=True)
+class TokenFileInfo:
+    """What `PREFIX.json` says about a token file.
+
+    Attributes:
+      tokenizer: Digest of the tokenizer that made it.
+      vocab: Size of that tokenizer's vocabulary.
+      documents: How many.
+      tokens: How many, ends of documents included.
+      bytes: Length of the text.
+    """
+
+    tokenizer: str
+    vocab: int
+    documents: int
+    tokens: int
+    bytes: int
+
+
+def read_info(prefix: str | os.PathLike[str]) -> TokenFileInfo | None:
+    """Reads `PREFIX.json`; None where other tools wrote the token file."""
+    path = Path(f"{os.fspath(prefix)}.json")
+    if not path.exists():
+        return None
+    return TokenFileInfo(**json.loads(path.read_text()))
+
+
+def write_token_file(
+    prefix: Path, texts: Iterable[bytes], tokenizer: Tokenizer
+) -> TokenFileInfo:
+    """Writes PREFIX.bin, PREFIX.idx and PREFIX.json.
+
+    Nothing of it is seen under its name before all of it is on disk.
+
+    Args:
+      prefix: Path without suffix; its folder is made.
+      texts: The documents.
+      tokenizer: Makes the tokens; its end of document follows each one.
+
+    Raises:
+      ValueError: There is no token to write.
+      OSError: The folder or a file cannot be written.
+    """
+    from eisbach import _C
+
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".prepare-", dir=prefix.parent))
+    try:
+        dtype = (
+            "u8"
+            if tokenizer.vocab <= 2**8
+            else ("u16" if tokenizer.vocab <= 2**16 else "i32")
+        )
+        writer = _C.TokenFileWriter(str(scratch / "tokens"), dtype=dtype)
+        counter = _Counter(texts)
+        documents = tokens = 0
+        for found in tokenizer.encode_all(counter):
+            if tokenizer.end_of_document is not None:
+                found = np.append(
+                    found, found.dtype.type(tokenizer.end_of_document)
+                )
+            if found.size == 0:
+                continue
+            writer.add_document(found)
+            documents += 1
+            tokens += found.size
+        writer.close()
+        if tokens == 0:
+            raise ValueError(f"{prefix}: no text, so no token to write")
+        info = TokenFileInfo(
+            tokenizer.digest, tokenizer.vocab, documents, tokens, counter.bytes
+        )
+        (scratch / "tokens.json").write_text(json.dumps(asdict(info)) + "\n")
+        # The index goes last: a reader that finds it finds all.
+        for suffix in (".json", ".bin", ".idx"):
+            os.replace(scratch / f"tokens{suffix}", f"{prefix}{suffix}")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return info
+
+
+class _Counter:
+    """Passes texts on and counts their bytes."""
+
+    def __init__(self, texts: Iterable[bytes]):
+        self.texts = texts
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for text in self.texts:
+            self.bytes += len(text)
+            yield text
+
+
+def cache_folder() -> Path:
+    """Returns where prepared data is kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "eisbach"
+
+
+def prepare_default(
+    tokenizer: Tokenizer,
+    *,
+    folder: Path | None = None,
+    corpus: Corpus | None = None,
+) -> tuple[Path, Path]:
+    """Prepares the standard library, or finds it prepared.
+
+    Args:
+      tokenizer: Makes the tokens.
+      folder: Where to keep it; None takes `cache_folder()`.
+      corpus: What to prepare; None takes this Python's standard library.
+
+    Returns:
+      The prefixes for training and for validation.
+    """
+    corpus = corpus or standard_library()
+    name = f"stdlib-{_FORMAT}-{corpus.digest[:12]}-{tokenizer.digest[:12]}"
+    home = (folder or cache_folder()) / name
+    prefixes = home / "train", home / "validation"
+    for prefix, files in zip(
+        prefixes, (corpus.train, corpus.validation), strict=True
+    ):
+        if not all(Path(f"{prefix}{s}").exists() for s in SUFFIXES):
+            texts = (file.read_bytes() for file in files)
+            write_token_file(prefix, texts, tokenizer)
+    return prefixes

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from eisbach.run.folder import RunFolder, read_lines
+from eisbach.run.metrics import StepMetrics, ValidationMetrics
+from eisbach.run.reporter import Reporter
+
+
+def metrics(step):
+    loss = 5.0 / step
+    return StepMetrics(step, loss, 1.0, 3e-4, 64 * step, 1e3, 0.1, 0.2, 99)
+
+
+def report(folder, first, steps):
+    return Reporter(folder, steps=steps, first=first, log_every=1)
+
+
+def test_everything_is_left_in_the_folder(tmp_path, capsys):
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 2) as reporter:
+        reporter.step(metrics(1))
+        reporter.step(metrics(2))
+        reporter.validation(ValidationMetrics(2, 2.0, 2.9))
+        reporter.summary({"final_loss": 2.5})
+    assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2]
+    assert set(read_lines(folder.metrics)[0]) == {
+        "step", "loss", "grad_norm", "learning_rate", "tokens",
+        "tokens_per_second", "step_seconds", "model_tflops_per_second",
+        "peak_memory_bytes",
+    }  # fmt: skip
+    assert read_lines(folder.validation) == [
+        {"step": 2, "loss": 2.0, "bits_per_byte": 2.9}
+    ]
+    assert json.loads(folder.summary.read_text()) == {"final_loss": 2.5}
+    assert folder.plot.read_bytes().startswith(b"\x89PNG")
+    assert list(folder.events.glob("events.out.tfevents.*"))
+    assert "step 2/2" in capsys.readouterr().out
+
+
+def fail_after_a_step(folder):
+    with report(folder, 0, 9) as reporter:
+        reporter.step(metrics(1))
+        raise RuntimeError("a rank is gone")
+
+
+def test_an_error_keeps_what_was_measured(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    with pytest.raises(RuntimeError, match="gone"):
+        fail_after_a_step(folder)
+    assert len(read_lines(folder.metrics)) == 1
+    assert folder.plot.exists()
+
+
+def test_a_resumed_run_goes_on_in_the_same_files(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 9) as reporter:
+        for step in (1, 2, 3):
+            reporter.step(metrics(step))
+    with report(folder, 2, 9) as reporter:
+        reporter.step(metrics(3))
+    assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2, 3]
+    assert len(list(folder.events.iterdir())) == 2
