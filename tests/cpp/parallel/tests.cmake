@@ -1,0 +1,1 @@
+eisbach_add_test(NAME mesh_test SRC parallel/mesh_test.cc)
