@@ -1,0 +1,5 @@
+"""`python -m eisbach` is the command `eisbach`."""
+
+from eisbach.cli import main
+
+main()

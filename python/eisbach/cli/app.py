@@ -1,0 +1,47 @@
+"""The subcommands and their help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from eisbach.cli import config, data, doctor
+
+app = typer.Typer(
+    name="eisbach",
+    help="Trains transformer models with data, tensor and pipeline "
+    "parallelism from one YAML file.",
+    epilog="Start with `eisbach train configs/gpt_bytes.yaml`, alone or "
+    "under `mpirun -n 2`; `eisbach doctor` says what is missing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("config")(config.command)
+app.add_typer(data.app, name="data")
+app.command("doctor")(doctor.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import eisbach
+
+        print(f"eisbach {eisbach.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    pass

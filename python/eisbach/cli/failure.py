@@ -1,0 +1,67 @@
+"""How a command fails: the cause once, a non-zero exit, no rank left."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Set by Open MPI, PMIx launchers, MPICH and Slurm for each process.
+_RANK_VARIABLES = (
+    "OMPI_COMM_WORLD_RANK",
+    "PMIX_RANK",
+    "PMI_RANK",
+    "SLURM_PROCID",
+)
+# What all ranks see, rank 0 tells; this long the others wait for that.
+_GRACE_SECONDS = 3.0
+
+
+def launcher_rank() -> int:
+    """Returns the rank that the launcher gave this process; 0 without one."""
+    for name in _RANK_VARIABLES:
+        if (value := os.environ.get(name, "")).isdigit():
+            return int(value)
+    return 0
+
+
+def abort(code: int) -> None:
+    """Ends this process, and every rank where MPI runs; returns never."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if core := sys.modules.get("eisbach._C"):
+        core.abort(code)
+    os._exit(code)
+
+
+def tell(error: BaseException) -> None:
+    """Prints the cause: a line for what a user can mend, else the trace."""
+    rank = launcher_rank()
+    where = f"rank {rank}: " if rank else ""
+    known = isinstance(error, (ValueError, OSError, RuntimeError))
+    if known and not os.environ.get("EISBACH_TRACEBACK"):
+        print(f"eisbach: error: {where}{error}", file=sys.stderr, flush=True)
+    else:
+        print(f"eisbach: {where}failed", file=sys.stderr)
+        traceback.print_exception(error)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Turns an exception into its cause on stderr and exit status 1.
+
+    When every rank fails for the same reason only rank 0 says so: the others
+    wait for a moment, in which rank 0 takes them down.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os._exit(1)
+    except Exception as error:
+        if launcher_rank():
+            time.sleep(_GRACE_SECONDS)
+        tell(error)
+        abort(1)

