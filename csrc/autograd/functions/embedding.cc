@@ -1,0 +1,74 @@
+#include "autograd/functions/embedding.h"
+
+#include "autograd/graph.h"
+#include "core/status_macros.h"
+#include "ops/embedding.h"
+
+namespace eisbach::autograd {
+namespace {
+
+class EmbeddingNode final : public Node {
+ public:
+  EmbeddingNode(Tensor ids, Parameter& weight, int64_t first_row)
+      : ids_(std::move(ids)), weight_(weight), first_row_(first_row) {}
+  absl::string_view name() const override { return weight_.spec().name; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    return context.WeightGradient(
+        [dy = grads[0], ids = ids_, &weight = weight_,
+         first_row = first_row_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(
+              ops::EmbeddingBackward(dy, ids, first_row, weight.accumulate(),
+                                     weight.grad(), stream));
+          return weight.GradientWritten();
+        });
+  }
+
+ private:
+  Tensor ids_;
+  Parameter& weight_;
+  int64_t first_row_;
+};
+
+class PositionNode final : public Node {
+ public:
+  explicit PositionNode(Parameter& weight) : weight_(weight) {}
+  absl::string_view name() const override { return weight_.spec().name; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    EISBACH_RETURN_IF_ERROR(Send(0, grads[0], context.stream));
+    return context.WeightGradient(
+        [dy = grads[0], &weight = weight_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(ops::PositionBackward(
+              dy, weight.accumulate(), weight.grad(), stream));
+          return weight.GradientWritten();
+        });
+  }
+
+ private:
+  Parameter& weight_;
+};
+
+}  // namespace
+
+absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
+                                 int64_t first_row, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor y, ops::EmbeddingForward(ids, weight.data(), first_row, stream));
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<EmbeddingNode>({}, {&y}, ids, weight, first_row);
+  }
+  return y;
+}
+
+absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
+                                   Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
+  Tensor y = x.Detach();
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<PositionNode>({&x}, {&y}, weight);
+  }
+  return y;
+}
+
+}  // namespace eisbach::autograd

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "tensor/parameter.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::autograd {
+
+// Rows of `weight` by ids, i32 [B, T] -> [B, T, H]; ids outside the rows from
+// `first_row` on yield zeros. See ops/embedding.h.
+absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
+                                 int64_t first_row, Stream& stream);
+
+// x [B, T, H] + weight[t], in place; returns x.
+absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
+                                   Stream& stream);
+
+}  // namespace eisbach::autograd

@@ -1,0 +1,65 @@
+#include "autograd/functions/linear.h"
+
+#include "autograd/graph.h"
+#include "core/status_macros.h"
+#include "ops/matmul.h"
+#include "ops/reduce.h"
+
+namespace eisbach::autograd {
+namespace {
+
+absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
+                               Parameter& weight, Parameter* bias,
+                               Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(
+      dy, x, weight.accumulate(), weight.grad(), stream));
+  EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
+  if (bias == nullptr) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(
+      ops::ColumnSum(dy, bias->accumulate(), bias->grad(), stream));
+  return bias->GradientWritten();
+}
+
+class LinearNode final : public Node {
+ public:
+  LinearNode(Tensor x, Parameter& weight, Parameter* bias)
+      : x_(std::move(x)), weight_(weight), bias_(bias) {}
+
+  absl::string_view name() const override { return weight_.spec().name; }
+
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    const Tensor& dy = grads[0];
+    if (Wants(0)) {
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor dx,
+          ops::LinearBackwardInput(dy, weight_.data(), context.stream));
+      EISBACH_RETURN_IF_ERROR(Send(0, std::move(dx), context.stream));
+    }
+    return context.WeightGradient(
+        [dy, x = x_, &weight = weight_, bias = bias_](Stream& stream) {
+          return AddWeightGradient(dy, x, weight, bias, stream);
+        });
+  }
+
+ private:
+  Tensor x_;
+  Parameter& weight_;
+  Parameter* bias_;
+};
+
+}  // namespace
+
+absl::StatusOr<Tensor> Linear(const Tensor& x, Parameter& weight,
+                              Parameter* bias, bool use_bias, Stream& stream) {
+  const Tensor* b =
+      bias != nullptr && use_bias ? &bias->data() : nullptr;
+  EISBACH_ASSIGN_OR_RETURN(Tensor y,
+                           ops::LinearForward(x, weight.data(), b, stream));
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<LinearNode>({&x}, {&y}, x, weight, bias);
+  }
+  return y;
+}
+
+}  // namespace eisbach::autograd

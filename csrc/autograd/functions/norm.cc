@@ -1,0 +1,65 @@
+#include "autograd/functions/norm.h"
+
+#include "autograd/graph.h"
+#include "core/status_macros.h"
+
+namespace eisbach::autograd {
+namespace {
+
+class NormNode final : public Node {
+ public:
+  NormNode(ops::NormKind kind, ops::NormOutput saved, Parameter& weight,
+           Parameter* bias)
+      : kind_(kind), saved_(std::move(saved)), weight_(weight), bias_(bias) {}
+
+  absl::string_view name() const override { return weight_.spec().name; }
+
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    const Tensor& dsum = grads[0];
+    const Tensor& dy = grads[1];
+    if (!dy.defined()) {  // nobody used the norm
+      EISBACH_RETURN_IF_ERROR(Send(0, dsum, context.stream));
+      return Send(1, dsum, context.stream);
+    }
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor dx,
+        ops::NormBackward(kind_, dy, dsum.defined() ? &dsum : nullptr,
+                          saved_.sum, weight_.data(),
+                          saved_.mean.defined() ? &saved_.mean : nullptr,
+                          saved_.rstd, weight_.accumulate(), weight_.grad(),
+                          bias_ == nullptr ? nullptr : &bias_->grad(),
+                          context.stream));
+    EISBACH_RETURN_IF_ERROR(weight_.GradientWritten());
+    if (bias_ != nullptr) EISBACH_RETURN_IF_ERROR(bias_->GradientWritten());
+    EISBACH_RETURN_IF_ERROR(Send(0, dx, context.stream));
+    return Send(1, dx, context.stream);
+  }
+
+ private:
+  ops::NormKind kind_;
+  ops::NormOutput saved_;
+  Parameter& weight_;
+  Parameter* bias_;
+};
+
+}  // namespace
+
+absl::StatusOr<NormResult> Norm(ops::NormKind kind, float eps, const Tensor& x,
+                                const Tensor& residual, Parameter& weight,
+                                Parameter* bias, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      ops::NormOutput out,
+      ops::NormForward(kind, eps, x, residual.defined() ? &residual : nullptr,
+                       weight.data(), bias == nullptr ? nullptr : &bias->data(),
+                       stream));
+  NormResult result{out.sum.Detach(), out.y};
+  if (Graph* graph = CurrentGraph()) {
+    out.y = Tensor();  // backward does not need it
+    graph->Record<NormNode>({&x, &residual}, {&result.sum, &result.y}, kind,
+                            std::move(out), weight, bias);
+  }
+  return result;
+}
+
+}  // namespace eisbach::autograd

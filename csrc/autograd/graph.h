@@ -1,0 +1,87 @@
+#pragma once
+
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "autograd/arena.h"
+#include "autograd/node.h"
+
+namespace eisbach::autograd {
+
+// The recorded forward pass of one micro-batch. Nodes stand in the order of
+// their making, which is a topological order, so Backward walks it from the
+// end; each node, and with it the tensors that it saved, is freed as soon as
+// it has run. Used by one thread; outlives every tensor that points into it.
+class Graph {
+ public:
+  Graph() = default;
+  ~Graph() { Clear(); }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // `tensor` as a starting point whose gradient is wanted.
+  Tensor Leaf(const Tensor& tensor);
+  // The gradient of a leaf after Backward; undefined if none reached it.
+  Tensor TakeGradient(const Tensor& leaf);
+
+  // Records a node of class T, made from `args`, between inputs and outputs.
+  template <typename T, typename... Args>
+  void Record(std::initializer_list<const Tensor*> inputs,
+              std::initializer_list<Tensor*> outputs, Args&&... args) {
+    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
+        T(std::forward<Args>(args)...);
+    Attach(node, absl::MakeSpan(inputs.begin(), inputs.size()),
+           absl::MakeSpan(outputs.begin(), outputs.size()));
+  }
+  template <typename T, typename... Args>
+  void RecordAll(absl::Span<const Tensor> inputs, absl::Span<Tensor> outputs,
+                 Args&&... args) {
+    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
+        T(std::forward<Args>(args)...);
+    std::vector<const Tensor*> in;
+    std::vector<Tensor*> out;
+    for (const Tensor& t : inputs) in.push_back(&t);
+    for (Tensor& t : outputs) out.push_back(&t);
+    Attach(node, in, out);
+  }
+
+  // Runs backward from `outputs`, seeded with `grads` (one each; undefined to
+  // leave one out). A graph runs backward once; leaves keep their gradients
+  // until Clear.
+  absl::Status Backward(absl::Span<const Tensor> outputs,
+                        absl::Span<const Tensor> grads,
+                        BackwardContext& context);
+
+  // Forgets everything and keeps the memory.
+  void Clear();
+  size_t size() const { return nodes_.size(); }
+
+ private:
+  void Attach(Node* node, absl::Span<const Tensor* const> inputs,
+              absl::Span<Tensor* const> outputs);
+  void Destroy(size_t index);
+
+  Arena arena_;
+  std::vector<Node*> nodes_;  // null once freed
+};
+
+// The graph that this thread's differentiable functions record into; null when
+// no gradient is wanted. Thread-local.
+Graph* CurrentGraph();
+
+// Sets the current graph for a scope.
+class GraphScope {
+ public:
+  explicit GraphScope(Graph* graph);
+  ~GraphScope();
+  GraphScope(const GraphScope&) = delete;
+  GraphScope& operator=(const GraphScope&) = delete;
+
+ private:
+  Graph* previous_;
+};
+
+}  // namespace eisbach::autograd
