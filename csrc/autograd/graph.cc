@@ -38,8 +38,8 @@ absl::Status Deferred::Run(Stream& stream) {
 absl::Status Node::Send(int input, Tensor grad, Stream& stream) {
   const GradEdge& edge = inputs_[input];
   if (edge.node == nullptr) return absl::OkStatus();
-  return static_cast<Node*>(edge.node)
-      ->Receive(edge.output, std::move(grad), stream);
+  return static_cast<Node*>(edge.node)->Receive(edge.output, std::move(grad),
+                                                stream);
 }
 
 absl::Status Node::Receive(int output, Tensor grad, Stream& stream) {
@@ -108,9 +108,9 @@ absl::Status Graph::Backward(absl::Span<const Tensor> outputs,
     if (node == nullptr || !node->pending_) continue;
     node->pending_ = false;
     auto arrived = std::move(node->grads_);
-    EISBACH_RETURN_IF_ERROR(Annotate(
-        node->Backward(absl::MakeSpan(arrived), context),
-        absl::StrCat("backward of ", node->name())));
+    EISBACH_RETURN_IF_ERROR(
+        Annotate(node->Backward(absl::MakeSpan(arrived), context),
+                 absl::StrCat("backward of ", node->name())));
     if (dynamic_cast<LeafNode*>(node) == nullptr) Destroy(i);
   }
   return absl::OkStatus();

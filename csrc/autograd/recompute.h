@@ -9,8 +9,8 @@
 
 namespace eisbach::autograd {
 
-using RecomputedFunction =
-    std::function<absl::StatusOr<std::vector<Tensor>>(absl::Span<const Tensor>)>;
+using RecomputedFunction = std::function<absl::StatusOr<std::vector<Tensor>>(
+    absl::Span<const Tensor>)>;
 
 // Calls `function` without recording it and keeps its inputs alone; backward
 // calls it again, recording, and goes through that. Both calls do the same

@@ -26,8 +26,7 @@ CrossEntropyStatsKernel& CrossEntropyStatsSlot();
 absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
                                          const Tensor& targets,
                                          int64_t first_column,
-                                         int64_t valid_columns,
-                                         Stream& stream);
+                                         int64_t valid_columns, Stream& stream);
 
 // From the stats of all ranks [R, N, 3], combined in rank order: the log of
 // the sum of exponentials and the loss (lse - target logit), each f32 [N].

@@ -13,9 +13,9 @@ namespace eisbach::ops {
 // (step, sample_index[b], t, first_feature + f): no layout changes the mask.
 struct DropoutSource {
   uint64_t seed = 0;
-  uint64_t layer = 0;    // StableHash of the layer's name
-  Tensor step;           // i64 [1], in device memory
-  Tensor sample_index;   // i64 [B], index in the whole run's sample order
+  uint64_t layer = 0;   // StableHash of the layer's name
+  Tensor step;          // i64 [1], in device memory
+  Tensor sample_index;  // i64 [B], index in the whole run's sample order
   int64_t first_feature = 0;
 };
 

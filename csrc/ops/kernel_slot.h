@@ -55,8 +55,8 @@ class KernelSlot {
     return slot;                                    \
   }
 
-#define EISBACH_REGISTER_KERNEL(slot, device, kernel)     \
-  [[maybe_unused]] static const bool                      \
-      eisbach_registered_##slot = slot().Register(device, kernel)
+#define EISBACH_REGISTER_KERNEL(slot, device, kernel)            \
+  [[maybe_unused]] static const bool eisbach_registered_##slot = \
+      slot().Register(device, kernel)
 
 }  // namespace eisbach::ops

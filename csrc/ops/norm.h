@@ -42,8 +42,8 @@ struct NormOutput {
 };
 absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
                                        const Tensor& x, const Tensor* residual,
-                                       const Tensor& weight,
-                                       const Tensor* bias, Stream& stream);
+                                       const Tensor& weight, const Tensor* bias,
+                                       Stream& stream);
 
 // dx = gradient of y through the norm, plus dsum (the gradient that reaches
 // `sum` past the norm; null for none). It is the gradient of x and of residual

@@ -16,8 +16,9 @@ class AttentionNode final : public Node {
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dqkv, ops::AttentionBackward(grads[0], qkv_, saved_.out,
-                                            saved_.lse, heads_, context.stream));
+        Tensor dqkv,
+        ops::AttentionBackward(grads[0], qkv_, saved_.out, saved_.lse, heads_,
+                               context.stream));
     return Send(0, std::move(dqkv), context.stream);
   }
 

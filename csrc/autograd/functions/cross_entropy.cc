@@ -24,9 +24,9 @@ class CrossEntropyNode final : public Node {
   absl::string_view name() const override { return "cross_entropy"; }
 
   absl::Status Backward(absl::Span<Tensor>, BackwardContext& context) override {
-    EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
-        rows_, targets_, lse_, first_column_, valid_columns_, scale_,
-        context.stream));
+    EISBACH_RETURN_IF_ERROR(
+        ops::CrossEntropyBackward(rows_, targets_, lse_, first_column_,
+                                  valid_columns_, scale_, context.stream));
     rows_ = Tensor();
     return Send(0, std::move(logits_), context.stream);
   }
@@ -39,8 +39,7 @@ class CrossEntropyNode final : public Node {
 
 }  // namespace
 
-absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits,
-                                    const Tensor& targets,
+absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
                                     const VocabularyShard& shard, float scale,
                                     Stream& stream) {
   const int64_t columns = logits.dim(-1);
@@ -59,16 +58,15 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits,
   EISBACH_ASSIGN_OR_RETURN(ops::CrossEntropyOutput out,
                            ops::CrossEntropyCombine(stats, stream));
   EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale, stream));
-  EISBACH_ASSIGN_OR_RETURN(Tensor loss,
-                           Tensor::Empty(Shape{1}, DType::kF64,
-                                         stream.device()));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor loss, Tensor::Empty(Shape{1}, DType::kF64, stream.device()));
   EISBACH_RETURN_IF_ERROR(
       ops::Sum(out.loss, /*accumulate=*/false, loss, stream));
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<CrossEntropyNode>(
-        {&logits}, {&loss}, logits.Detach(), std::move(rows),
-        std::move(flat_targets), std::move(out.lse), shard.first_column,
-        shard.valid_columns, scale);
+    graph->Record<CrossEntropyNode>({&logits}, {&loss}, logits.Detach(),
+                                    std::move(rows), std::move(flat_targets),
+                                    std::move(out.lse), shard.first_column,
+                                    shard.valid_columns, scale);
   }
   return loss;
 }

@@ -20,8 +20,7 @@ struct VocabularyShard {
 // [..., columns] against `targets` (i32, one a row). See ops/cross_entropy.h.
 // Backward turns the logits into their gradient in place, so nobody may read
 // them after it, and takes the seed gradient to be 1.
-absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits,
-                                    const Tensor& targets,
+absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
                                     const VocabularyShard& shard, float scale,
                                     Stream& stream);
 

@@ -17,9 +17,8 @@ class EmbeddingNode final : public Node {
     return context.WeightGradient(
         [dy = grads[0], ids = ids_, &weight = weight_,
          first_row = first_row_](Stream& stream) -> absl::Status {
-          EISBACH_RETURN_IF_ERROR(
-              ops::EmbeddingBackward(dy, ids, first_row, weight.accumulate(),
-                                     weight.grad(), stream));
+          EISBACH_RETURN_IF_ERROR(ops::EmbeddingBackward(
+              dy, ids, first_row, weight.accumulate(), weight.grad(), stream));
           return weight.GradientWritten();
         });
   }
@@ -39,8 +38,8 @@ class PositionNode final : public Node {
     EISBACH_RETURN_IF_ERROR(Send(0, grads[0], context.stream));
     return context.WeightGradient(
         [dy = grads[0], &weight = weight_](Stream& stream) -> absl::Status {
-          EISBACH_RETURN_IF_ERROR(ops::PositionBackward(
-              dy, weight.accumulate(), weight.grad(), stream));
+          EISBACH_RETURN_IF_ERROR(ops::PositionBackward(dy, weight.accumulate(),
+                                                        weight.grad(), stream));
           return weight.GradientWritten();
         });
   }

@@ -11,8 +11,8 @@ namespace {
 absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
                                Parameter& weight, Parameter* bias,
                                Stream& stream) {
-  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(
-      dy, x, weight.accumulate(), weight.grad(), stream));
+  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(dy, x, weight.accumulate(),
+                                                    weight.grad(), stream));
   EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
   if (bias == nullptr) return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(
@@ -52,8 +52,7 @@ class LinearNode final : public Node {
 
 absl::StatusOr<Tensor> Linear(const Tensor& x, Parameter& weight,
                               Parameter* bias, bool use_bias, Stream& stream) {
-  const Tensor* b =
-      bias != nullptr && use_bias ? &bias->data() : nullptr;
+  const Tensor* b = bias != nullptr && use_bias ? &bias->data() : nullptr;
   EISBACH_ASSIGN_OR_RETURN(Tensor y,
                            ops::LinearForward(x, weight.data(), b, stream));
   if (Graph* graph = CurrentGraph()) {

@@ -24,12 +24,11 @@ class NormNode final : public Node {
     }
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
-        ops::NormBackward(kind_, dy, dsum.defined() ? &dsum : nullptr,
-                          saved_.sum, weight_.data(),
-                          saved_.mean.defined() ? &saved_.mean : nullptr,
-                          saved_.rstd, weight_.accumulate(), weight_.grad(),
-                          bias_ == nullptr ? nullptr : &bias_->grad(),
-                          context.stream));
+        ops::NormBackward(
+            kind_, dy, dsum.defined() ? &dsum : nullptr, saved_.sum,
+            weight_.data(), saved_.mean.defined() ? &saved_.mean : nullptr,
+            saved_.rstd, weight_.accumulate(), weight_.grad(),
+            bias_ == nullptr ? nullptr : &bias_->grad(), context.stream));
     EISBACH_RETURN_IF_ERROR(weight_.GradientWritten());
     if (bias_ != nullptr) EISBACH_RETURN_IF_ERROR(bias_->GradientWritten());
     EISBACH_RETURN_IF_ERROR(Send(0, dx, context.stream));
