@@ -1,0 +1,7 @@
+# Every ops/x_test.cc is the program ops_x_test.
+file(GLOB op_tests RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
+     ops/*_test.cc)
+foreach(source IN LISTS op_tests)
+  get_filename_component(stem ${source} NAME_WE)
+  eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops)
+endforeach()
