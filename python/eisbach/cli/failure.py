@@ -9,32 +9,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Set by Open MPI, PMIx launchers, MPICH and Slurm for each process.
-_RANK_VARIABLES = (
-    "OMPI_COMM_WORLD_RANK",
-    "PMIX_RANK",
-    "PMI_RANK",
-    "SLURM_PROCID",
-)
+from eisbach.run.process import abort, launcher_rank
+
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
-
-
-def launcher_rank() -> int:
-    """Returns the rank that the launcher gave this process; 0 without one."""
-    for name in _RANK_VARIABLES:
-        if (value := os.environ.get(name, "")).isdigit():
-            return int(value)
-    return 0
-
-
-def abort(code: int) -> None:
-    """Ends this process, and every rank where MPI runs; returns never."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if core := sys.modules.get("eisbach._C"):
-        core.abort(code)
-    os._exit(code)
 
 
 def tell(error: BaseException) -> None:

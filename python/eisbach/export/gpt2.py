@@ -1,0 +1,123 @@
+"""GPT as Hugging Face's `GPT2LMHeadModel`.
+
+Its linear layers are of the kind Conv1D: weights are [in, out], the transpose
+of ours, and query, key and value are one layer, `c_attn`, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eisbach.config.model import ModelSection
+
+    Parameters = dict[str, NDArray[Any]]
+
+_QKV = ("query", "key", "value")
+# Our name inside a block, theirs, and whether the weight is transposed.
+_BLOCK = (
+    ("norm1", "ln_1", False),
+    ("attention.output", "attn.c_proj", True),
+    ("norm2", "ln_2", False),
+    ("mlp.up", "mlp.c_fc", True),
+    ("mlp.down", "mlp.c_proj", True),
+)
+_WHOLE = (
+    ("embedding.token.weight", "transformer.wte.weight"),
+    ("embedding.position.weight", "transformer.wpe.weight"),
+    ("final_norm.weight", "transformer.ln_f.weight"),
+    ("final_norm.bias", "transformer.ln_f.bias"),
+)
+
+
+def config(model: ModelSection) -> dict[str, Any]:
+    """Returns what `config.json` says of the model."""
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": model.vocab,
+        "n_positions": model.context,
+        "n_embd": model.hidden,
+        "n_layer": model.layers,
+        "n_head": model.heads,
+        "n_inner": model.ffn_hidden,
+        "activation_function": "gelu_new",
+        "resid_pdrop": model.dropout,
+        "embd_pdrop": 0.0,
+        "attn_pdrop": 0.0,
+        "layer_norm_epsilon": model.norm_eps,
+        "initializer_range": model.init_std,
+        "tie_word_embeddings": model.tie_embeddings,
+    }
+
+
+def to_theirs(ours: Parameters, model: ModelSection) -> Parameters:
+    """Renames and reshapes logical parameters.
+
+    Key and value heads that several query heads share are repeated, since
+    GPT-2 has as many of them as query heads.
+    """
+    theirs = {name: ours[own] for own, name in _WHOLE}
+    if not model.tie_embeddings:
+        theirs["lm_head.weight"] = ours["head.weight"]
+    for i in range(model.layers):
+        own, name = f"blocks.{i}", f"transformer.h.{i}"
+        for part in ("weight", "bias"):
+            fused = np.concatenate(
+                [
+                    _repeat(ours[f"{own}.attention.{p}.{part}"], p, model)
+                    for p in _QKV
+                ]
+            )
+            theirs[f"{name}.attn.c_attn.{part}"] = np.ascontiguousarray(fused.T)
+            for inner, their_inner, transposed in _BLOCK:
+                value = ours[f"{own}.{inner}.{part}"]
+                if transposed and part == "weight":
+                    value = np.ascontiguousarray(value.T)
+                theirs[f"{name}.{their_inner}.{part}"] = value
+    return theirs
+
+
+def _repeat(
+    value: NDArray[Any], projection: str, model: ModelSection
+) -> NDArray[Any]:
+    shared = model.heads // model.kv_heads
+    if projection == "query" or shared == 1:
+        return value
+    width = model.hidden // model.heads
+    heads = value.reshape(model.kv_heads, width, *value.shape[1:])
+    return np.repeat(heads, shared, axis=0).reshape(-1, *value.shape[1:])
+
+
+def to_ours(
+    theirs: Parameters, model: ModelSection
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yields logical parameters of what `to_theirs` made."""
+    for own, name in _WHOLE:
+        yield own, theirs[name]
+    if not model.tie_embeddings:
+        yield "head.weight", theirs["lm_head.weight"]
+    shared = model.heads // model.kv_heads
+    width = model.hidden // model.heads
+    for i in range(model.layers):
+        own, name = f"blocks.{i}", f"transformer.h.{i}"
+        for part in ("weight", "bias"):
+            fused = theirs[f"{name}.attn.c_attn.{part}"].T
+            for p, value in zip(_QKV, np.split(fused, 3), strict=True):
+                if p != "query":
+                    heads = value.reshape(model.heads, width, *value.shape[1:])
+                    value = heads[::shared].reshape(-1, *value.shape[1:])
+                yield (
+                    f"{own}.attention.{p}.{part}",
+                    np.ascontiguousarray(value),
+                )
+            for inner, their_inner, transposed in _BLOCK:
+                value = theirs[f"{name}.{their_inner}.{part}"]
+                if transposed and part == "weight":
+                    value = np.ascontiguousarray(value.T)
+                yield f"{own}.{inner}.{part}", value

@@ -1,0 +1,67 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from eisbach.run.signals import SignalWatch
+
+LOOP = """
+import sys, time
+from eisbach.run.signals import SignalWatch
+with SignalWatch(grace_seconds=1.0) as watch:
+    print("ready", flush=True)
+    while not watch.received:
+        {work}
+sys.exit(watch.exit_code)
+"""
+
+
+def stop(work: str, number: int, **environment):
+    """Sends a signal to a loop; returns exit code, stderr and seconds."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOOP.format(work=work)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    return process.returncode, errors, time.monotonic() - start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_loop_ends_between_steps(number):
+    code, errors, seconds = stop("time.sleep(0.05)", number)
+    assert code == 128 + number
+    assert errors == f"eisbach: stopped by {signal.Signals(number).name}\n"
+    assert seconds < 0.9
+
+
+def test_a_step_that_never_ends_is_ended():
+    # Like a wait in the core: in C, without the interpreter's lock.
+    work = "__import__('ctypes').CDLL(None).usleep(900_000 * 1000)"
+    code, errors, seconds = stop(work, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert errors == "eisbach: stopped by SIGTERM\n"
+    assert 0.9 < seconds < 5
+
+
+def test_only_rank_0_says_so():
+    code, errors, _ = stop(
+        "time.sleep(0.05)", signal.SIGTERM, OMPI_COMM_WORLD_RANK="1"
+    )
+    assert (code, errors) == (128 + signal.SIGTERM, "")
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGINT)
+    with SignalWatch() as watch:
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+    assert watch.received is None
