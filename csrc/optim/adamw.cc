@@ -1,0 +1,48 @@
+#include "optim/adamw.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+
+namespace eisbach::optim {
+
+AdamW::AdamW(const OptimizerConfig& config)
+    : beta1_(static_cast<float>(config.beta1)),
+      beta2_(static_cast<float>(config.beta2)),
+      eps_(static_cast<float>(config.eps)) {}
+
+absl::StatusOr<std::unique_ptr<Optimizer>> AdamW::Make(
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+  for (double beta : {config.beta1, config.beta2}) {
+    if (!(beta >= 0 && beta < 1)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("beta ", beta, " is outside [0, 1) (optimizer.betas)"));
+    }
+  }
+  if (!(config.eps > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("eps=", config.eps, " is not above 0 (optimizer.eps)"));
+  }
+  std::unique_ptr<AdamW> optimizer(new AdamW(config));
+  EISBACH_RETURN_IF_ERROR(
+      optimizer->Init(buffer, {"m", "v"}, config.weight_decay, stream));
+  return optimizer;
+}
+
+absl::Status AdamW::Step(const StepState& state, Stream& stream) {
+  for (const Range& range : ranges()) {
+    EISBACH_RETURN_IF_ERROR(ops::AdamW({.master = range.master,
+                                        .grad = range.grad,
+                                        .m = range.state[0],
+                                        .v = range.state[1],
+                                        .data = range.data,
+                                        .step_state = state.values(),
+                                        .beta1 = beta1_,
+                                        .beta2 = beta2_,
+                                        .eps = eps_,
+                                        .weight_decay = range.weight_decay},
+                                       stream));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::optim

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+
+#include "optim/optimizer.h"
+
+namespace eisbach::optim {
+
+// AdamW; see ops/optimizer.h. State: "m" and "v", the two moments.
+class AdamW final : public Optimizer {
+ public:
+  static absl::StatusOr<std::unique_ptr<Optimizer>> Make(
+      const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
+
+  absl::Status Step(const StepState& state, Stream& stream) override;
+
+ private:
+  explicit AdamW(const OptimizerConfig& config);
+
+  const float beta1_, beta2_, eps_;
+};
+
+}  // namespace eisbach::optim

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "optim/step_state.h"
+#include "tensor/flat_buffer.h"
+
+namespace eisbach::optim {
+
+// Keys that an update rule does not know are not read.
+struct OptimizerConfig {
+  std::string name;     // "adamw" or "sgd"
+  double beta1;         // adamw: decay of the first moment
+  double beta2;         // adamw: decay of the second moment
+  double eps;           // adamw
+  double momentum;      // sgd; 0 keeps no velocity
+  double weight_decay;  // of parameters whose spec says `decay`
+};
+
+// One flat tensor of optimizer state: f32, as long as its bucket and laid out
+// like it.
+struct OptimizerState {
+  std::string name;  // "m", "v": the same for every bucket
+  size_t bucket;     // index in FlatBuffer::buckets()
+  Tensor tensor;
+};
+
+// The update rule of a stage's parameters: policy and state; the arithmetic is
+// in ops/optimizer.h. State starts at zero.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // Updates master and data of every bucket from its gradient, in one kernel a
+  // segment. Nothing changes where `state` says that the gradient is not
+  // finite. The gradient is left as it is.
+  virtual absl::Status Step(const StepState& state, Stream& stream) = 0;
+
+  // The state, by bucket and then by name: what a checkpoint saves. Writing to
+  // the tensors restores it.
+  const std::vector<OptimizerState>& StateTensors() const { return state_; }
+
+ protected:
+  Optimizer() = default;
+
+  // A part of a bucket that one kernel updates.
+  struct Range {
+    Tensor data, master, grad;
+    std::vector<Tensor> state;  // in the order of the names
+    float weight_decay;
+  };
+
+  // Allocates a state tensor of each name for each bucket and cuts the buckets
+  // into ranges of one weight decay.
+  absl::Status Init(FlatBuffer& buffer, absl::Span<const char* const> names,
+                    double weight_decay, Stream& stream);
+
+  const std::vector<Range>& ranges() const { return ranges_; }
+
+ private:
+  std::vector<OptimizerState> state_;
+  std::vector<Range> ranges_;
+};
+
+// Makes the optimizer that `config` names. It shares the buckets' storage and
+// keeps no reference to `buffer` itself. An unknown name is an error that lists
+// the known ones.
+absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
+
+}  // namespace eisbach::optim

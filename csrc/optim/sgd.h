@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+
+#include "optim/optimizer.h"
+
+namespace eisbach::optim {
+
+// Stochastic gradient descent; see ops/optimizer.h. State: "m", the velocity,
+// only with momentum. Weight decay is added to the gradient.
+class Sgd final : public Optimizer {
+ public:
+  static absl::StatusOr<std::unique_ptr<Optimizer>> Make(
+      const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
+
+  absl::Status Step(const StepState& state, Stream& stream) override;
+
+ private:
+  explicit Sgd(const OptimizerConfig& config)
+      : momentum_(static_cast<float>(config.momentum)) {}
+
+  const float momentum_;
+};
+
+}  // namespace eisbach::optim

@@ -1,0 +1,48 @@
+#include "optim/step_state.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+
+namespace eisbach::optim {
+
+absl::StatusOr<StepState> StepState::Make(Stream& stream) {
+  StepState state;
+  EISBACH_ASSIGN_OR_RETURN(
+      state.values_,
+      Tensor::Zeros(Shape{ops::kStepStateSize}, DType::kF32, stream));
+  EISBACH_ASSIGN_OR_RETURN(state.step_,
+                           Tensor::Zeros(Shape{1}, DType::kI64, stream));
+  state.slots_ = std::make_unique<std::array<Slot, kSlots>>();
+  return state;
+}
+
+absl::Status StepState::Begin(int64_t step, double learning_rate, double beta1,
+                              double beta2, Stream& stream) {
+  if (step < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("step=", step, ": steps are counted from 1"));
+  }
+  Slot& slot = (*slots_)[next_];
+  next_ = (next_ + 1) % kSlots;
+  EISBACH_RETURN_IF_ERROR(slot.copied.Wait());
+  const double n = static_cast<double>(step);
+  slot.step = step;
+  slot.values[ops::kLearningRate] = static_cast<float>(learning_rate);
+  slot.values[ops::kGradientFactor] = 1;
+  slot.values[ops::kFinite] = 1;
+  slot.values[ops::kBiasCorrection1] =
+      static_cast<float>(1 - std::pow(beta1, n));
+  slot.values[ops::kBiasCorrection2] =
+      static_cast<float>(1 - std::pow(beta2, n));
+  Device& device = stream.device();
+  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(values_.raw(), slot.values.data(),
+                                              values_.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(step_.raw(), &slot.step, step_.bytes(), stream));
+  EISBACH_ASSIGN_OR_RETURN(slot.copied, stream.Record());
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::optim
