@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+
+#include "nn/attention.h"
+#include "nn/dropout.h"
+#include "nn/mlp.h"
+#include "nn/module.h"
+#include "nn/norm.h"
+
+namespace eisbach::nn {
+
+// The residual stream between two blocks: the sum x + branch, not yet added, so
+// that the next norm can do it. Both [B, T, H]; `branch` may be undefined.
+struct Residual {
+  Tensor x;
+  Tensor branch;
+};
+
+// x + branch as one tensor.
+absl::StatusOr<Tensor> Join(const Residual& residual,
+                            const ForwardContext& context);
+
+// A pre-norm transformer block: x += attention(norm1(x)); x += mlp(norm2(x)).
+class Block final : public Module {
+ public:
+  struct Parts {
+    std::unique_ptr<Norm> norm1;
+    std::unique_ptr<Attention> attention;
+    std::unique_ptr<Dropout> dropout1;
+    std::unique_ptr<Norm> norm2;
+    std::unique_ptr<Mlp> mlp;
+    std::unique_ptr<Dropout> dropout2;
+    bool recompute = false;  // keep the input alone, see autograd/recompute.h
+  };
+  explicit Block(Parts parts);
+
+  absl::StatusOr<Residual> Forward(const Residual& input,
+                                   const ForwardContext& context);
+  void VisitParameters(const Visitor& visit) override;
+
+ private:
+  absl::StatusOr<Residual> Run(const Residual& input,
+                               const ForwardContext& context);
+
+  Parts parts_;
+};
+
+}  // namespace eisbach::nn

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "nn/module.h"
+
+namespace eisbach::nn {
+
+// Dropout of whole activations [B, T, F]; off outside training. The mask
+// depends on the seed, the step, the layer's name and the element's place in
+// the unsharded tensor of the global batch alone.
+class Dropout final : public Module {
+ public:
+  Dropout(const std::string& name, float p);
+
+  absl::StatusOr<Tensor> Forward(const Tensor& x,
+                                 const ForwardContext& context) const;
+  void VisitParameters(const Visitor&) override {}
+
+ private:
+  uint64_t layer_;
+  float p_;
+};
+
+}  // namespace eisbach::nn

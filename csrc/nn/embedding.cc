@@ -1,0 +1,43 @@
+#include "nn/embedding.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "autograd/functions/embedding.h"
+
+namespace eisbach::nn {
+
+ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
+                    float stddev) {
+  ParamSpec spec =
+      WholeParam(absl::StrCat(name, ".weight"), Shape{rows.total, hidden},
+                 {Init::Kind::kNormal, stddev}, /*decay=*/true);
+  spec.shape = Shape{rows.count, hidden};
+  const int64_t valid =
+      std::clamp<int64_t>(rows.total - rows.start, 0, rows.count);
+  if (valid == 0) {
+    spec.slices.clear();
+  } else {
+    spec.slices[0].start = Shape{rows.start, 0};
+    spec.slices[0].extent = Shape{valid, hidden};
+  }
+  return spec;
+}
+
+absl::StatusOr<Tensor> Embedding::Forward(const Tensor& ids,
+                                          const ForwardContext& context) {
+  return autograd::Embedding(ids, weight_, /*first_row=*/0, context.stream);
+}
+
+PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
+                                     int64_t hidden, float stddev, bool primary)
+    : weight_(TableSpec(name, Range::Whole(context), hidden, stddev)) {
+  weight_.mutable_spec().slices[0].primary = primary;
+}
+
+absl::StatusOr<Tensor> PositionEmbedding::Forward(
+    const Tensor& x, const ForwardContext& context) {
+  return autograd::AddPosition(x, weight_, context.stream);
+}
+
+}  // namespace eisbach::nn

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+
+#include "nn/linear.h"
+#include "nn/module.h"
+
+namespace eisbach::nn {
+
+// i32 ids [B, T] to rows [B, T, H].
+class TokenEmbedding : public Module {
+ public:
+  virtual absl::StatusOr<Tensor> Forward(const Tensor& ids,
+                                         const ForwardContext& context) = 0;
+};
+
+// The spec of rows [start, start + count) of a [total, hidden] table. Rows at
+// or past `total` are padding.
+ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
+                    float stddev);
+
+// A whole table. The weight is made elsewhere where a head shares it.
+class Embedding final : public TokenEmbedding {
+ public:
+  explicit Embedding(Parameter& weight) : weight_(weight) {}
+  absl::StatusOr<Tensor> Forward(const Tensor& ids,
+                                 const ForwardContext& context) override;
+  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+
+ private:
+  Parameter& weight_;  // [vocab, hidden]
+};
+
+// Learned positions, added to x [B, T, H] in place.
+class PositionEmbedding final : public Module {
+ public:
+  PositionEmbedding(const std::string& name, int64_t context, int64_t hidden,
+                    float stddev, bool primary);
+  absl::StatusOr<Tensor> Forward(const Tensor& x,
+                                 const ForwardContext& context);
+  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+
+ private:
+  Parameter weight_;  // [context, hidden]
+};
+
+}  // namespace eisbach::nn

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "device/stream.h"
+#include "tensor/parameter.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::nn {
+
+// What a forward pass runs with, besides its inputs.
+struct ForwardContext {
+  Stream& stream;
+  bool training = false;  // dropout is on
+  uint64_t seed = 0;      // of dropout
+  Tensor step;            // i64 [1] in device memory
+  Tensor sample_index;    // i64 [B]: each sample's index in the whole run
+};
+
+// A layer: it owns parameters and other modules. Forward functions differ from
+// kind to kind and are not part of this class; they record into the thread's
+// current autograd graph.
+class Module {
+ public:
+  using Visitor = std::function<void(Parameter&)>;
+
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  // Calls `visit` for every parameter in the order in which forward uses them.
+  // A parameter that is used twice is visited twice.
+  virtual void VisitParameters(const Visitor& visit) = 0;
+};
+
+// y [..., N] from x [..., K]. Attention and MLP take their projections through
+// this interface and do not know whether they are divided among ranks.
+class Projection : public Module {
+ public:
+  virtual absl::StatusOr<Tensor> Forward(const Tensor& x,
+                                         const ForwardContext& context) = 0;
+};
+
+}  // namespace eisbach::nn
