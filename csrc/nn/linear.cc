@@ -25,18 +25,14 @@ LogicalSlice MakeSlice(const LinearPiece& piece, int64_t from, int64_t count,
 // whose last rows are another rank's to count falls into two.
 void AddRowSlices(const LinearPiece& piece, int64_t local_row,
                   std::vector<LogicalSlice>& slices, absl::string_view suffix) {
-  const int64_t primary =
-      piece.primary_rows < 0 ? piece.rows.count : piece.primary_rows;
   const auto add = [&](int64_t from, int64_t count, bool is_primary) {
     if (count == 0) return;
     slices.push_back(
         MakeSlice(piece, from, count, local_row + from, is_primary));
     slices.back().name = absl::StrCat(piece.name, suffix);
   };
-  // Rows shared with a lower rank come first and are that rank's.
-  const int64_t foreign = piece.rows.count - primary;
-  add(0, foreign, false);
-  add(foreign, primary, true);
+  add(0, piece.foreign_rows, false);
+  add(piece.foreign_rows, piece.rows.count - piece.foreign_rows, true);
 }
 
 ParamSpec WeightSpec(const LinearOptions& options) {

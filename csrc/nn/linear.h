@@ -24,7 +24,8 @@ struct LinearPiece {
   Range rows;
   // See LogicalSlice: for rows that other tensor ranks hold as well.
   bool sum_over_tensor = false;
-  int64_t primary_rows = -1;  // the first so many are primary; -1: all are
+  // So many rows at the front are held, and counted, by a lower rank too.
+  int64_t foreign_rows = 0;
 };
 
 struct LinearOptions {
