@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+
+#include "parallel/pipeline/action.h"
+#include "parallel/pipeline/schedule.h"
+
+namespace eisbach::parallel {
+
+// Part p of the model (p in [0, stages x chunks), in layer order) is chunk
+// p / stages of stage p % stages.
+struct Place {
+  int stage;
+  int chunk;
+};
+int PartAt(const ScheduleShape& shape, Place place);
+Place PlaceOf(const ScheduleShape& shape, int part);
+
+// What `action` on `stage` waits for: the activation that a forward reads, the
+// gradient that a backward or backward-input reads. Nothing at the ends of the
+// model, between parts of one stage, and for other actions.
+std::optional<StageTransfer> Needs(const ScheduleShape& shape, int stage,
+                                   const Action& action);
+
+// What `action` on `stage` makes for another stage.
+std::optional<StageTransfer> Makes(const ScheduleShape& shape, int stage,
+                                   const Action& action);
+
+// The same transfer as its partner lists it.
+StageTransfer PartnerOf(const ScheduleShape& shape, int stage,
+                        const StageTransfer& transfer);
+
+}  // namespace eisbach::parallel
