@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 ConfigArgument = Annotated[
-    Path, typer.Argument(help="A YAML file.", metavar="CONFIG")
+    Path | None, typer.Argument(help="A YAML file.", metavar="CONFIG")
 ]
 OverridesArgument = Annotated[
     list[str] | None,
@@ -20,12 +20,19 @@ OverridesArgument = Annotated[
 
 
 def command(
-    config: ConfigArgument,
+    config: ConfigArgument = None,
     overrides: OverridesArgument = None,
+    *,
+    as_schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON schema of such files for editors."
+        ),
+    ] = False,
 ) -> None:
     """Print a configuration with the origin of each value.
 
-    The output is itself a configuration.
+    The output is itself a configuration. Without CONFIG: the defaults.
 
     Examples:
 
@@ -33,9 +40,14 @@ def command(
 
     * `eisbach config configs/gpt_bytes.yaml model.layers=8 "optimizer.betas=[0.9, 0.99]"`
     """  # noqa: D412, E501
-    from eisbach.config import load_config, resolve
+    import json
+
+    from eisbach.config import load_config, resolve, schema
     from eisbach.data.tokenizer import load_tokenizer
 
+    if as_schema:
+        print(json.dumps(schema(), indent=2))
+        return
     loaded = load_config(config, overrides or ())
     vocab = None
     if loaded.model.vocab == "auto":

@@ -29,3 +29,15 @@ def test_a_missing_file_is_named(eisbach):
     done = eisbach("config", "configs/tinny.yaml")
     assert done.returncode == 1
     assert "configs/tinny.yaml: cannot read: No such file" in done.stderr
+
+
+def test_the_schema_is_the_one_in_the_tree(eisbach, repo):
+    done = eisbach("config", "--schema")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (repo / "configs" / "schema.json").read_text()
+
+
+def test_without_a_file_it_prints_the_defaults(eisbach):
+    done = eisbach("config")
+    assert done.returncode == 0, done.stderr
+    assert "name: run" in done.stdout
