@@ -8,9 +8,11 @@ namespace eisbach::ops {
 
 // c[M, N] = a[M, K] · b[K, N] (+ bias[N]) (+ c when `accumulate`).
 // Two-dimensional views; a and b may be transposed (either stride 1), c has
-// rows of stride >= N. a and b are of one dtype (f32, bf16, f16); c and bias
-// are of that dtype, or c is f32. Products are accumulated in f32. A bias and
-// `accumulate` exclude one another.
+// rows of stride >= N and shares no memory with a or b. a and b are of one
+// dtype (f32, bf16, f16); c is of that dtype or f32, and f32 where it
+// accumulates; bias [N] is contiguous, of the dtype of a or f32. Products are
+// accumulated in f32. A bias and `accumulate` exclude one another. With K = 0
+// the product is zero.
 struct MatmulArgs {
   const Tensor& a;
   const Tensor& b;
@@ -20,6 +22,15 @@ struct MatmulArgs {
 };
 using MatmulKernel = KernelSlot<MatmulArgs>;
 MatmulKernel& MatmulSlot();
+
+// How a matrix view lies in memory: element (i, j) at i * ld + j, or at
+// j * ld + i when transposed. `ld` is at least the inner size. Dimensions of
+// size 1 may have any stride. InvalidArgument where neither stride is 1.
+struct MatrixLayout {
+  bool transposed;
+  int64_t ld;
+};
+absl::StatusOr<MatrixLayout> LayoutOf(const Tensor& matrix);
 
 absl::Status Matmul(const Tensor& a, const Tensor& b, const Tensor* bias,
                     bool accumulate, const Tensor& c, Stream& stream);

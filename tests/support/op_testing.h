@@ -204,11 +204,11 @@ inline void ExpectClose(const Tensor& actual,
   int failures = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     const double want = expected[i];
-    const bool same =
-        std::isnan(want)   ? std::isnan(got[i])
-        : std::isinf(want) ? got[i] == want
-                           : std::abs(got[i] - want) <=
-                                 tolerance * std::max(std::abs(want), scale);
+    const bool same = std::isnan(want) ? std::isnan(got[i])
+                      : std::isinf(want)
+                          ? got[i] == want
+                          : std::abs(got[i] - want) <=
+                                tolerance * std::max(std::abs(want), scale);
     if (same) continue;
     ADD_FAILURE() << actual.ToString() << " element " << i << ": " << got[i]
                   << ", expected " << want;

@@ -52,9 +52,9 @@ T Value(absl::StatusOr<T> result) {
 #define EISBACH_EXPECT_OK(expr) EXPECT_THAT(expr, ::eisbach::test::IsOk())
 #define EISBACH_ASSERT_OK(expr) ASSERT_THAT(expr, ::eisbach::test::IsOk())
 
-#define EISBACH_ASSERT_OK_AND_ASSIGN(lhs, expr) \
-  EISBACH_ASSERT_OK_AND_ASSIGN_IMPL_(           \
-      EISBACH_CONCAT_(eisbach_or_, __LINE__), lhs, expr)
+#define EISBACH_ASSERT_OK_AND_ASSIGN(lhs, expr)                              \
+  EISBACH_ASSERT_OK_AND_ASSIGN_IMPL_(EISBACH_CONCAT_(eisbach_or_, __LINE__), \
+                                     lhs, expr)
 #define EISBACH_ASSERT_OK_AND_ASSIGN_IMPL_(tmp, lhs, expr) \
   auto tmp = (expr);                                       \
   ASSERT_TRUE(tmp.ok()) << tmp.status().ToString();        \
