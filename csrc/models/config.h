@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace eisbach::models {
+
+// The sizes of a decoder-only transformer. Carries no defaults: whoever fills
+// it in (the configuration, a test) says everything.
+struct ModelConfig {
+  std::string family;  // "gpt", "llama"
+  int64_t layers;
+  int64_t hidden;
+  int64_t heads;
+  int64_t kv_heads;
+  int64_t ffn_hidden;
+  int64_t context;
+  int64_t vocab;
+  float dropout;
+  bool tie_embeddings;
+  float norm_eps;
+  double rope_theta;
+
+  int64_t head_dim() const { return hidden / heads; }
+};
+
+// What holds on any layout: positive sizes, heads that divide hidden, and so
+// on. Messages name the key, the value and the nearest that works.
+absl::Status Validate(const ModelConfig& config);
+
+// Trained numbers of the whole model, tied tables once, without padding.
+int64_t ParameterCount(const ModelConfig& config);
+
+// Floating-point operations that training on one token needs, forward and
+// backward, without recomputation: 6 a matrix weight and 12 layers * hidden *
+// context for attention scores and values (Chowdhery et al., "PaLM",
+// arXiv:2204.02311, appendix B; causal masking is not discounted).
+double TrainingFlopsPerToken(const ModelConfig& config);
+
+}  // namespace eisbach::models

@@ -1,0 +1,172 @@
+#include "models/layers.h"
+
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "ops/rope.h"
+#include "parallel/tensor/linear.h"
+#include "parallel/tensor/vocabulary.h"
+
+namespace eisbach::models {
+namespace {
+
+constexpr float kStddev = 0.02f;
+
+nn::Range InElements(const nn::Range& heads, int64_t head_dim) {
+  return {heads.total * head_dim, heads.start * head_dim,
+          heads.count * head_dim};
+}
+
+}  // namespace
+
+absl::StatusOr<LayerBuilder> LayerBuilder::Make(
+    const ModelConfig& config, const parallel::ParallelContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(Family family, FindFamily(config.family));
+  LayerBuilder builder(config, std::move(family), context);
+  EISBACH_ASSIGN_OR_RETURN(
+      builder.heads_,
+      parallel::ShardHeads(config.heads, config.kv_heads, config.head_dim(),
+                           builder.rank_, builder.size_));
+  if (config.ffn_hidden % builder.size_ != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor=", builder.size_,
+                     " does not divide ffn_hidden=", config.ffn_hidden,
+                     " (parallel.tensor, model.ffn_hidden); nearest "
+                     "ffn_hidden that works: ",
+                     (config.ffn_hidden / builder.size_ + 1) * builder.size_));
+  }
+  const int64_t ffn = config.ffn_hidden / builder.size_;
+  builder.ffn_ = {config.ffn_hidden, builder.rank_ * ffn, ffn};
+  if (builder.family_.rope) {
+    EISBACH_ASSIGN_OR_RETURN(
+        builder.rope_table_,
+        ops::RopeTable(config.context, config.head_dim(), config.rope_theta,
+                       context.device().compute_stream()));
+  }
+  return builder;
+}
+
+LayerBuilder::LayerBuilder(const ModelConfig& config, Family family,
+                           const parallel::ParallelContext& context)
+    : config_(config),
+      family_(std::move(family)),
+      context_(&context),
+      rank_(context.index(Axis::kTensor)),
+      size_(context.size(Axis::kTensor)) {}
+
+bool LayerBuilder::sharded() const { return size_ > 1; }
+
+std::unique_ptr<nn::Projection> LayerBuilder::MakeColumns(
+    nn::LinearOptions options) const {
+  options.columns = nn::Range::Whole(config_.hidden);
+  options.bias = family_.bias;
+  options.stddev = kStddev;
+  if (!sharded()) return std::make_unique<nn::Linear>(options);
+  return std::make_unique<parallel::ColumnParallelLinear>(options,
+                                                          context_->tensor());
+}
+
+std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(
+    const std::string& name, const nn::Range& columns) const {
+  // Projections back into the residual stream start smaller, so that its
+  // variance does not grow with depth (GPT-2).
+  nn::LinearOptions options = nn::PlainLinear(
+      name, columns.total, config_.hidden, family_.bias,
+      kStddev / std::sqrt(2.0f * static_cast<float>(config_.layers)));
+  if (!sharded()) return std::make_unique<nn::Linear>(options);
+  options.columns = columns;
+  options.shared_bias = true;
+  options.first = rank_ == 0;
+  return std::make_unique<parallel::RowParallelLinear>(options,
+                                                       context_->tensor());
+}
+
+std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
+    const std::string& name) const {
+  const int64_t d = config_.head_dim();
+  nn::LinearOptions qkv;
+  qkv.name = absl::StrCat(name, ".qkv");
+  nn::LinearPiece key{absl::StrCat(name, ".key"),
+                      InElements(heads_.key_value, d)};
+  key.sum_over_tensor = heads_.any_shared;
+  key.foreign_rows = heads_.shared_below ? d : 0;
+  nn::LinearPiece value = key;
+  value.name = absl::StrCat(name, ".value");
+  qkv.pieces = {
+      {absl::StrCat(name, ".query"), InElements(heads_.query, d)}, key, value};
+  return std::make_unique<nn::Attention>(
+      MakeColumns(std::move(qkv)),
+      MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d)),
+      heads_.local, rope_table_);
+}
+
+std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) const {
+  nn::LinearOptions up;
+  if (family_.activation == nn::Activation::kSwiglu) {
+    up.name = absl::StrCat(name, ".gate_up");
+    up.pieces = {{absl::StrCat(name, ".gate"), ffn_},
+                 {absl::StrCat(name, ".up"), ffn_}};
+  } else {
+    up.name = absl::StrCat(name, ".up");
+    up.pieces = {{up.name, ffn_}};
+  }
+  return std::make_unique<nn::Mlp>(MakeColumns(std::move(up)),
+                                   MakeRows(absl::StrCat(name, ".down"), ffn_),
+                                   family_.activation);
+}
+
+std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
+                                                   bool recompute) const {
+  const std::string name = absl::StrCat("blocks.", layer);
+  nn::Block::Parts parts;
+  parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
+  parts.attention = MakeAttention(absl::StrCat(name, ".attention"));
+  parts.dropout1 = std::make_unique<nn::Dropout>(
+      absl::StrCat(name, ".attention"), config_.dropout);
+  parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
+  parts.mlp = MakeMlp(absl::StrCat(name, ".mlp"));
+  parts.dropout2 = std::make_unique<nn::Dropout>(absl::StrCat(name, ".mlp"),
+                                                 config_.dropout);
+  parts.recompute = recompute;
+  return std::make_unique<nn::Block>(std::move(parts));
+}
+
+std::unique_ptr<Parameter> LayerBuilder::MakeTable(
+    const std::string& name) const {
+  return std::make_unique<Parameter>(
+      nn::TableSpec(name, parallel::VocabularyRows(config_.vocab, rank_, size_),
+                    config_.hidden, kStddev));
+}
+
+std::unique_ptr<nn::TokenEmbedding> LayerBuilder::MakeEmbedding(
+    Parameter& table) const {
+  if (!sharded()) return std::make_unique<nn::Embedding>(table);
+  return std::make_unique<parallel::VocabularyEmbedding>(
+      table, parallel::VocabularyRows(config_.vocab, rank_, size_),
+      context_->tensor());
+}
+
+std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
+  if (family_.rope) return nullptr;
+  return std::make_unique<nn::PositionEmbedding>(
+      "embedding.position", config_.context, config_.hidden, kStddev,
+      /*primary=*/rank_ == 0);
+}
+
+std::unique_ptr<nn::Head> LayerBuilder::MakeHead(Parameter& table) const {
+  if (!sharded()) return std::make_unique<nn::PlainHead>(table);
+  return std::make_unique<parallel::VocabularyHead>(
+      table, parallel::VocabularyRows(config_.vocab, rank_, size_),
+      context_->tensor());
+}
+
+std::unique_ptr<nn::Norm> LayerBuilder::MakeNorm(
+    const std::string& name) const {
+  return std::make_unique<nn::Norm>(name, family_.norm, config_.hidden,
+                                    config_.norm_eps,
+                                    /*primary=*/rank_ == 0);
+}
+
+}  // namespace eisbach::models

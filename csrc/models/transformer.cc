@@ -1,0 +1,89 @@
+#include "models/transformer.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "models/layers.h"
+
+namespace eisbach::models {
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
+    const ModelConfig& config, const StageLayers& layers, bool recompute,
+    const parallel::ParallelContext& context) {
+  EISBACH_RETURN_IF_ERROR(Validate(config));
+  EISBACH_ASSIGN_OR_RETURN(LayerBuilder build,
+                           LayerBuilder::Make(config, context));
+  std::unique_ptr<Transformer> model(new Transformer(config));
+  const bool tied_across =
+      config.tie_embeddings && context.size(Axis::kPipeline) > 1;
+  const std::string token_table = "embedding.token";
+  if (context.first_stage()) {
+    model->table_ = build.MakeTable(token_table);
+    if (tied_across) model->table_->mutable_spec().tie_key = kTiedTable;
+    model->embedding_ = build.MakeEmbedding(*model->table_);
+    model->positions_ = build.MakePositions();
+    model->dropout_ =
+        std::make_unique<nn::Dropout>("embedding", config.dropout);
+  }
+  for (int64_t i = layers.first_layer; i < layers.end_layer; ++i) {
+    model->blocks_.push_back(build.MakeBlock(i, recompute));
+  }
+  if (context.last_stage()) {
+    model->final_norm_ = build.MakeNorm("final_norm");
+    Parameter* table = model->table_.get();
+    if (!config.tie_embeddings) {
+      model->head_table_ = build.MakeTable("head");
+      table = model->head_table_.get();
+    } else if (tied_across) {
+      // The first stage counts the shared table; here it is a replica.
+      model->head_table_ = build.MakeTable(token_table);
+      table = model->head_table_.get();
+      table->mutable_spec().tie_key = kTiedTable;
+      for (LogicalSlice& slice : table->mutable_spec().slices) {
+        slice.primary = false;
+      }
+    }
+    model->head_ = build.MakeHead(*table);
+  }
+  return model;
+}
+
+absl::StatusOr<Tensor> Transformer::Forward(const Tensor& input,
+                                            const nn::ForwardContext& context) {
+  nn::Residual residual{input, Tensor()};
+  if (embedding_ != nullptr) {
+    if (input.rank() != 2 || input.dim(1) > config_.context) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tokens of shape ", input.shape().ToString(),
+          " do not fit [batch, up to context=", config_.context, "]"));
+    }
+    EISBACH_ASSIGN_OR_RETURN(residual.x, embedding_->Forward(input, context));
+    if (positions_ != nullptr) {
+      EISBACH_ASSIGN_OR_RETURN(residual.x,
+                               positions_->Forward(residual.x, context));
+    }
+    EISBACH_ASSIGN_OR_RETURN(residual.x,
+                             dropout_->Forward(residual.x, context));
+  }
+  for (const std::unique_ptr<nn::Block>& block : blocks_) {
+    EISBACH_ASSIGN_OR_RETURN(residual, block->Forward(residual, context));
+  }
+  if (final_norm_ == nullptr) return nn::Join(residual, context);
+  EISBACH_ASSIGN_OR_RETURN(
+      autograd::NormResult normed,
+      final_norm_->Forward(residual.x, residual.branch, context));
+  return normed.y;
+}
+
+void Transformer::VisitParameters(const Visitor& visit) {
+  if (embedding_ != nullptr) embedding_->VisitParameters(visit);
+  if (positions_ != nullptr) positions_->VisitParameters(visit);
+  for (const std::unique_ptr<nn::Block>& block : blocks_) {
+    block->VisitParameters(visit);
+  }
+  if (final_norm_ != nullptr) final_norm_->VisitParameters(visit);
+  if (head_ != nullptr) head_->VisitParameters(visit);
+}
+
+}  // namespace eisbach::models
