@@ -1,0 +1,111 @@
+#include "tensor/flat_buffer.h"
+
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using ::testing::ElementsAre;
+
+class FlatBufferTest : public ::testing::Test {
+ protected:
+  Parameter* Add(std::string name, const Shape& shape, bool decay) {
+    owned_.push_back(std::make_unique<Parameter>(
+        WholeParam(std::move(name), shape, {}, decay)));
+    return owned_.back().get();
+  }
+  std::unique_ptr<FlatBuffer> Make(DType dtype, int64_t bucket_bytes,
+                                   Stream& stream = test::CpuStream()) {
+    std::vector<Parameter*> list;
+    for (auto& parameter : owned_) list.push_back(parameter.get());
+    return test::Value(FlatBuffer::Make(list, dtype, bucket_bytes, stream));
+  }
+
+  std::vector<std::unique_ptr<Parameter>> owned_;
+};
+
+TEST_F(FlatBufferTest, LaysOutBackwardsAndAligned) {
+  Parameter* a = Add("a", {10, 10}, true);
+  Parameter* b = Add("b", {5}, false);
+  Parameter* c = Add("c", {64}, false);
+  auto buffer = Make(DType::kF32, 1 << 20);
+  ASSERT_EQ(buffer->buckets().size(), 1);
+  const FlatBucket& bucket = buffer->buckets()[0];
+  EXPECT_THAT(bucket.parameters, ElementsAre(c, b, a));
+  EXPECT_THAT(bucket.offsets, ElementsAre(0, 64, 128));
+  EXPECT_EQ(bucket.grad.elements(), 256);
+  EXPECT_EQ(bucket.data.shape(), bucket.grad.shape());
+}
+
+TEST_F(FlatBufferTest, ParametersAreViewsOfTheirBucket) {
+  Parameter* a = Add("a", {3, 4}, true);
+  Parameter* b = Add("b", {5}, false);
+  auto buffer = Make(DType::kBF16, 1 << 20);
+  const FlatBucket& bucket = buffer->buckets()[0];
+  EXPECT_EQ(a->data().shape(), Shape({3, 4}));
+  EXPECT_EQ(a->data().dtype(), DType::kBF16);
+  EXPECT_EQ(a->master().dtype(), DType::kF32);
+  EXPECT_EQ(a->grad().dtype(), DType::kF32);
+  EXPECT_EQ(a->grad().data<float>(), bucket.grad.data<float>() + 64);
+  EXPECT_EQ(b->grad().data<float>(), bucket.grad.data<float>());
+  EXPECT_EQ(a->data().data<BFloat16>(), bucket.data.data<BFloat16>() + 64);
+  EXPECT_NE(a->data().raw(), a->master().raw());
+  for (double x : test::ToDoubles(bucket.master)) ASSERT_EQ(x, 0);
+  for (double x : test::ToDoubles(bucket.data)) ASSERT_EQ(x, 0);
+}
+
+TEST_F(FlatBufferTest, ComputingInF32KeepsOneCopy) {
+  Parameter* a = Add("a", {3}, true);
+  auto buffer = Make(DType::kF32, 1 << 20);
+  EXPECT_EQ(a->data().raw(), a->master().raw());
+}
+
+TEST_F(FlatBufferTest, ClosesABucketBeforeItGrowsTooLarge) {
+  for (int i = 0; i < 5; ++i) Add("p", {64}, true);
+  auto buffer = Make(DType::kF32, 2 * 64 * 4);
+  std::vector<size_t> sizes;
+  for (const FlatBucket& bucket : buffer->buckets()) {
+    sizes.push_back(bucket.parameters.size());
+  }
+  EXPECT_THAT(sizes, ElementsAre(2, 2, 1));
+  EXPECT_EQ(buffer->buckets()[0].parameters[0], owned_[4].get());
+}
+
+TEST_F(FlatBufferTest, AParameterLargerThanABucketHasItsOwn) {
+  Add("a", {8}, true);
+  Add("b", {1000}, true);
+  Add("c", {8}, true);
+  EXPECT_EQ(Make(DType::kF32, 256)->buckets().size(), 3);
+}
+
+TEST_F(FlatBufferTest, SegmentsAreRunsOfOneDecay) {
+  Add("a", {64, 2}, true);
+  Add("b", {10}, false);
+  Add("c", {20}, false);
+  Add("d", {10, 3}, true);
+  auto buffer = Make(DType::kF32, 1 << 20);
+  const FlatBucket& bucket = buffer->buckets()[0];
+  ASSERT_EQ(bucket.segments.size(), 3);
+  EXPECT_TRUE(bucket.segments[0].decay);
+  EXPECT_EQ(bucket.segments[0].offset, 0);
+  EXPECT_EQ(bucket.segments[0].elements, 30);
+  EXPECT_FALSE(bucket.segments[1].decay);  // c and b, across the gap
+  EXPECT_EQ(bucket.segments[1].offset, 64);
+  EXPECT_EQ(bucket.segments[1].elements, 64 + 10);
+  EXPECT_EQ(bucket.segments[2].offset, 192);
+  EXPECT_EQ(bucket.segments[2].elements, 128);
+}
+
+TEST_F(FlatBufferTest, NoParametersNoBuckets) {
+  EXPECT_TRUE(Make(DType::kF32, 1 << 20)->buckets().empty());
+}
+
+TEST_F(FlatBufferTest, WorksOnMeta) {
+  Parameter* a = Add("a", {1 << 20, 1 << 20}, true);
+  auto buffer = Make(DType::kBF16, 1 << 20, test::MetaStream());
+  EXPECT_EQ(a->grad().raw(), nullptr);
+  EXPECT_EQ(a->grad().elements(), int64_t{1} << 40);
+}
+
+}  // namespace
+}  // namespace eisbach
