@@ -42,8 +42,12 @@ struct CommStats {
 // a result depends on the inputs and the group size alone, and is bitwise the
 // same on every rank.
 //
+// `in` may be piece rank() of `out` (AllGather) and `out` piece rank() of `in`
+// (ReduceScatter); any other overlap is an error. After an error in a call that
+// has started, every further call fails with it.
+//
 // The public methods check, count and record, and return at once in a group of
-// one; a backend implements the private ones.
+// one and on meta; a backend implements the private ones.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -53,6 +57,7 @@ class Communicator {
   int rank() const { return rank_; }
   int size() const { return size_; }
   const std::string& name() const { return name_; }  // for messages and traces
+  Device& device() const { return *device_; }
   CommStats stats() const;
 
   // inout[i] = op over ranks of inout[i].
@@ -83,10 +88,20 @@ class Communicator {
   // for a negative color. Collective over this group, blocking.
   absl::StatusOr<std::unique_ptr<Communicator>> Split(int color, int key,
                                                       std::string name);
+  // The group of the given ranks of this one, in the order of the list, which
+  // holds this rank; null for an empty list. Collective over this group: each
+  // rank names the list that it is in, and all lists are disjoint. Works where
+  // other ranks only exist in name (sim).
+  absl::StatusOr<std::unique_ptr<Communicator>> Subgroup(
+      absl::Span<const int> ranks, std::string name);
 
  protected:
-  Communicator(int rank, int size, std::string name)
-      : rank_(rank), size_(size), name_(std::move(name)) {}
+  Communicator(int rank, int size, std::string name,
+               std::shared_ptr<Device> device)
+      : rank_(rank),
+        size_(size),
+        name_(std::move(name)),
+        device_(std::move(device)) {}
 
  private:
   virtual absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
@@ -107,10 +122,37 @@ class Communicator {
   virtual absl::Status DoBarrier(Stream& stream) = 0;
   virtual absl::StatusOr<std::unique_ptr<Communicator>> DoSplit(
       int color, int key, std::string name) = 0;
+  // `ranks` holds this rank.
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> DoSubgroup(
+      absl::Span<const int> ranks, std::string name);
+
+  // Error prefix: `all_reduce on "tensor" (rank 1 of 4)`.
+  std::string Where(absl::string_view call) const;
+  absl::Status CheckTensor(absl::string_view call, absl::string_view what,
+                           const Tensor& tensor, const Stream& stream) const;
+  absl::Status CheckPair(absl::string_view call, const Tensor& in,
+                         const Tensor& out, const Stream& stream) const;
+  // `whole` has size() x the elements of `piece`, which is apart from it or
+  // its piece rank().
+  absl::Status CheckPieces(absl::string_view call, const Tensor& whole,
+                           absl::string_view whole_name, const Tensor& piece,
+                           absl::string_view piece_name) const;
+  absl::Status CheckApart(absl::string_view call, const Tensor& in,
+                          const Tensor& out) const;
+  absl::Status CheckCounts(const Tensor& tensor, absl::string_view what,
+                           absl::Span<const int64_t> counts,
+                           absl::string_view counts_name) const;
+  absl::Status CheckTransfers(absl::Span<const Transfer> transfers,
+                              const Stream& stream) const;
+  // Counts and records; true when nothing has to move on this device.
+  bool Begin(absl::string_view call, int64_t bytes);
+  absl::Status ExchangeWithSelf(absl::Span<const Transfer> transfers,
+                                Stream& stream);
 
   const int rank_;
   const int size_;
   const std::string name_;
+  const std::shared_ptr<Device> device_;
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
 };

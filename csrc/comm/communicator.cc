@@ -1,0 +1,184 @@
+#include "comm/communicator.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+namespace {
+
+// A group of one moves nothing, but copies in the order of the stream.
+absl::Status CopyWithin(const Tensor& in, const Tensor& out, Stream& stream) {
+  if (in.raw() == out.raw() || in.bytes() == 0) return absl::OkStatus();
+  for (const Event& event : stream.Dependencies()) {
+    EISBACH_RETURN_IF_ERROR(event.Wait());
+  }
+  return stream.device().CopyOnDevice(out.raw(), in.raw(), in.bytes(), stream);
+}
+
+int64_t Bytes(const Tensor& tensor) {
+  return static_cast<int64_t>(tensor.bytes());
+}
+
+}  // namespace
+
+CommStats Communicator::stats() const {
+  return {.calls = calls_.load(std::memory_order_relaxed),
+          .bytes = bytes_.load(std::memory_order_relaxed)};
+}
+
+bool Communicator::Begin(absl::string_view call, int64_t bytes) {
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (Recorder* recorder = device_->recorder(); recorder != nullptr) {
+    recorder->OnCollective(
+        call, name_,
+        {.bytes = static_cast<double>(bytes), .group_size = size_});
+  }
+  return device_->type() == DeviceType::kMeta;
+}
+
+absl::Status Communicator::AllReduce(const Tensor& inout, ReduceOp op,
+                                     Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckTensor("all_reduce", "inout", inout, stream));
+  if (Begin("all_reduce", Bytes(inout)) || size_ == 1) return absl::OkStatus();
+  return DoAllReduce(inout, op, stream);
+}
+
+absl::Status Communicator::AllGather(const Tensor& in, const Tensor& out,
+                                     Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckPair("all_gather", in, out, stream));
+  EISBACH_RETURN_IF_ERROR(CheckPieces("all_gather", out, "out", in, "in"));
+  if (Begin("all_gather", Bytes(out))) return absl::OkStatus();
+  if (size_ == 1) return CopyWithin(in, out, stream);
+  return DoAllGather(in, out, stream);
+}
+
+absl::Status Communicator::ReduceScatter(const Tensor& in, const Tensor& out,
+                                         ReduceOp op, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckPair("reduce_scatter", in, out, stream));
+  EISBACH_RETURN_IF_ERROR(CheckPieces("reduce_scatter", in, "in", out, "out"));
+  if (Begin("reduce_scatter", Bytes(in))) return absl::OkStatus();
+  if (size_ == 1) return CopyWithin(in, out, stream);
+  return DoReduceScatter(in, out, op, stream);
+}
+
+absl::Status Communicator::Broadcast(const Tensor& inout, int root,
+                                     Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckTensor("broadcast", "inout", inout, stream));
+  if (root < 0 || root >= size_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where("broadcast"), ": root=", root, " is outside [0, ", size_, ")"));
+  }
+  if (Begin("broadcast", Bytes(inout)) || size_ == 1) return absl::OkStatus();
+  return DoBroadcast(inout, root, stream);
+}
+
+absl::Status Communicator::AllToAll(const Tensor& in, const Tensor& out,
+                                    Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckPair("all_to_all", in, out, stream));
+  if (in.elements() % size_ != 0 || in.elements() != out.elements()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where("all_to_all"), ": in has ", in.elements(), " elements and out ",
+        out.elements(), "; both need the same multiple of ", size_));
+  }
+  const std::vector<int64_t> counts(size_, in.elements() / size_);
+  return AllToAllV(in, counts, out, counts, stream);
+}
+
+absl::Status Communicator::AllToAllV(const Tensor& in,
+                                     absl::Span<const int64_t> send_counts,
+                                     const Tensor& out,
+                                     absl::Span<const int64_t> receive_counts,
+                                     Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckPair("all_to_all", in, out, stream));
+  EISBACH_RETURN_IF_ERROR(CheckApart("all_to_all", in, out));
+  EISBACH_RETURN_IF_ERROR(CheckCounts(in, "in", send_counts, "send_counts"));
+  EISBACH_RETURN_IF_ERROR(
+      CheckCounts(out, "out", receive_counts, "receive_counts"));
+  if (send_counts[rank_] != receive_counts[rank_]) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where("all_to_all"), ": sends itself ", send_counts[rank_],
+        " elements and receives ", receive_counts[rank_], " from itself"));
+  }
+  if (Begin("all_to_all", Bytes(in))) return absl::OkStatus();
+  if (size_ == 1) return CopyWithin(in, out, stream);
+  return DoAllToAllV(in, send_counts, out, receive_counts, stream);
+}
+
+absl::Status Communicator::Exchange(absl::Span<const Transfer> transfers,
+                                    Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckTransfers(transfers, stream));
+  int64_t bytes = 0;
+  for (const Transfer& transfer : transfers) bytes += Bytes(transfer.tensor);
+  if (Begin("exchange", bytes) || transfers.empty()) return absl::OkStatus();
+  if (size_ == 1) return ExchangeWithSelf(transfers, stream);
+  return DoExchange(transfers, stream);
+}
+
+absl::Status Communicator::ExchangeWithSelf(
+    absl::Span<const Transfer> transfers, Stream& stream) {
+  std::vector<const Tensor*> sends, receives;
+  for (const Transfer& transfer : transfers) {
+    (transfer.kind == Transfer::Kind::kSend ? sends : receives)
+        .push_back(&transfer.tensor);
+  }
+  for (size_t i = 0; i < sends.size(); ++i) {
+    EISBACH_RETURN_IF_ERROR(CopyWithin(*sends[i], *receives[i], stream));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Communicator::Barrier(Stream& stream) {
+  if (&stream.device() != device_.get()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Where("barrier"), ": the stream is of another device"));
+  }
+  if (Begin("barrier", 0) || size_ == 1) return absl::OkStatus();
+  return DoBarrier(stream);
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Split(
+    int color, int key, std::string name) {
+  return DoSplit(color, key, std::move(name));
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Subgroup(
+    absl::Span<const int> ranks, std::string name) {
+  std::vector<int> sorted(ranks.begin(), ranks.end());
+  std::sort(sorted.begin(), sorted.end());
+  const bool distinct =
+      std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
+  const bool in_range =
+      sorted.empty() || (sorted.front() >= 0 && sorted.back() < size_);
+  const bool has_self =
+      sorted.empty() || std::binary_search(sorted.begin(), sorted.end(), rank_);
+  if (!distinct || !in_range || !has_self) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Where("subgroup"), ": ranks [", absl::StrJoin(ranks, ", "),
+                     "] of \"", name, "\" must be distinct, in [0, ", size_,
+                     ") and hold rank ", rank_));
+  }
+  return DoSubgroup(ranks, std::move(name));
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> Communicator::DoSubgroup(
+    absl::Span<const int> ranks, std::string name) {
+  if (ranks.empty()) return DoSplit(-1, 0, std::move(name));
+  const int key = static_cast<int>(
+      std::find(ranks.begin(), ranks.end(), rank_) - ranks.begin());
+  const int color = *std::min_element(ranks.begin(), ranks.end());
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
+                           DoSplit(color, key, name));
+  if (group->size() != ranks.size() || group->rank() != key) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        Where("subgroup"), ": ranks [", absl::StrJoin(ranks, ", "), "] of \"",
+        name, "\" disagree with the lists of other ranks: the group came out ",
+        "as rank ", group->rank(), " of ", group->size()));
+  }
+  return group;
+}
+
+}  // namespace eisbach::comm

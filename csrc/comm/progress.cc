@@ -1,0 +1,120 @@
+#include "comm/progress.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "comm/completion.h"
+#include "core/log.h"
+
+namespace eisbach::comm {
+
+Progress::Progress(int rank, bool peers_ring)
+    : rank_(rank), peers_ring_(peers_ring) {}
+
+Progress::~Progress() { Stop(); }
+
+void Progress::Stop() {
+  stopped_ = true;
+  work_bell_.Ring();
+  bell_.Ring();
+  {
+    std::lock_guard<std::mutex> lock(thread_mutex_);
+    if (thread_.joinable()) thread_.join();
+  }
+  std::lock_guard<std::mutex> lock(drive_mutex_);
+  for (TaskQueue* queue : queues_) {
+    queue->FailAll(absl::CancelledError("the world has ended"));
+  }
+}
+
+void Progress::Add(TaskQueue* queue) {
+  std::lock_guard<std::mutex> lock(drive_mutex_);
+  queues_.push_back(queue);
+}
+
+void Progress::Remove(TaskQueue* queue) {
+  std::lock_guard<std::mutex> lock(drive_mutex_);
+  queues_.erase(std::find(queues_.begin(), queues_.end(), queue));
+}
+
+TaskQueue::Polled Progress::PollAll() {
+  TaskQueue::Polled all;
+  for (TaskQueue* queue : queues_) {
+    const TaskQueue::Polled one = queue->Poll();
+    all.moved |= one.moved;
+    all.completed |= one.completed;
+  }
+  return all;
+}
+
+void Progress::Wake() {
+  if (waiters_.load() > 0) return;
+  {
+    std::lock_guard<std::mutex> lock(thread_mutex_);
+    if (!thread_.joinable() && !stopped_) {
+      thread_ = std::thread([this] { ThreadMain(); });
+    }
+  }
+  work_bell_.Ring();
+  bell_.Ring();
+}
+
+void Progress::WaitFor(TaskQueue::Completion& completion) {
+  waiters_.fetch_add(1);
+  Backoff backoff(peers_ring_);
+  // Another thread drives: it rings when a task is done or when it leaves.
+  Backoff standing_by(/*peers_ring=*/true);
+  while (true) {
+    const uint64_t seen = bell_.epoch();
+    if (completion.Done()) break;
+    if (!drive_mutex_.try_lock()) {
+      standing_by.Pause(bell_, seen);
+      continue;
+    }
+    const TaskQueue::Polled polled = PollAll();
+    drive_mutex_.unlock();
+    if (polled.completed) bell_.Ring();
+    if (completion.Done()) break;
+    if (polled.moved) {
+      backoff.Reset();
+    } else {
+      backoff.Pause(bell_, seen);
+    }
+  }
+  if (waiters_.fetch_sub(1) == 1 && pending_.load() > 0) Wake();
+}
+
+void Progress::ThreadMain() {
+  sigset_t all;  // signals are for the main thread
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  SetLogRank(rank_);
+  Backoff backoff(peers_ring_);
+  while (!stopped_) {
+    const uint64_t work_seen = work_bell_.epoch();
+    if (pending_.load() == 0 || waiters_.load() > 0) {
+      bell_.Ring();  // a waiter may be standing by
+      work_bell_.Wait(work_seen, std::chrono::seconds(1));
+      backoff.Reset();
+      continue;
+    }
+    const uint64_t seen = bell_.epoch();
+    TaskQueue::Polled polled;
+    if (drive_mutex_.try_lock()) {
+      polled = PollAll();
+      drive_mutex_.unlock();
+    }
+    if (polled.completed) bell_.Ring();
+    if (polled.moved) {
+      backoff.Reset();
+    } else {
+      backoff.Pause(bell_, seen);
+    }
+  }
+}
+
+}  // namespace eisbach::comm

@@ -1,0 +1,112 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "comm/completion.h"
+#include "comm/progress.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+
+TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name)
+    : progress_(std::move(progress)), name_(std::move(name)) {
+  progress_->Add(this);
+}
+
+TaskQueue::~TaskQueue() {
+  Drain();
+  progress_->Remove(this);
+}
+
+absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
+    std::unique_ptr<Task> task, std::vector<Event> dependencies) {
+  auto completion = std::make_shared<Completion>(progress_);
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!failure_.ok()) return failure_;
+  if (progress_->stopped_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "communicator \"", name_, "\" was used after its world had ended"));
+  }
+  progress_->pending_.fetch_add(1);
+  entries_.push_back({std::move(task), std::move(dependencies), completion});
+  return completion;
+}
+
+absl::Status TaskQueue::Submit(std::unique_ptr<Task> task, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Completion> completion,
+                           Push(std::move(task), stream.Dependencies()));
+  // An inline stream waits here, and drives the task itself.
+  EISBACH_RETURN_IF_ERROR(stream.Append(Event(completion)));
+  if (!completion->Done()) progress_->Wake();
+  return absl::OkStatus();
+}
+
+absl::Status TaskQueue::Run(std::unique_ptr<Task> task) {
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Completion> completion,
+                           Push(std::move(task), {}));
+  return completion->Wait();
+}
+
+void TaskQueue::Drain() {
+  std::shared_ptr<Completion> last;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!entries_.empty()) last = entries_.back().completion;
+  }
+  if (last != nullptr) last->Wait().IgnoreError();
+}
+
+absl::StatusOr<Task::Step> TaskQueue::PollEntry(Entry& entry) {
+  for (const Event& event : entry.dependencies) {
+    if (!event.Done()) return Task::Step::kIdle;
+    EISBACH_RETURN_IF_ERROR(event.Wait());
+  }
+  entry.dependencies.clear();
+  return entry.task->Poll();
+}
+
+TaskQueue::Polled TaskQueue::Poll() {
+  Polled polled;
+  while (true) {
+    Entry* head = nullptr;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (entries_.empty()) return polled;
+      head = &entries_.front();  // stays where it is while others push
+    }
+    absl::StatusOr<Task::Step> step = PollEntry(*head);
+    if (!step.ok()) {
+      failed_task_ = std::move(head->task);
+      FailAll(step.status());
+      return {.moved = true, .completed = true};
+    }
+    if (*step == Task::Step::kIdle) return polled;
+    polled.moved = true;
+    if (*step == Task::Step::kMoved) return polled;
+    polled.completed = true;
+    Entry done;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      done = std::move(entries_.front());
+      entries_.pop_front();
+    }
+    Finish(std::move(done), absl::OkStatus());
+  }
+}
+
+void TaskQueue::Finish(Entry entry, absl::Status status) {
+  entry.task.reset();  // lets go of the tensors before anybody is told
+  progress_->pending_.fetch_sub(1);
+  entry.completion->Finish(std::move(status));
+}
+
+void TaskQueue::FailAll(const absl::Status& status) {
+  std::deque<Entry> failed;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    failure_ = status;
+    failed.swap(entries_);
+  }
+  for (Entry& entry : failed) Finish(std::move(entry), status);
+}
+
+}  // namespace eisbach::comm

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "core/dtype.h"
+
+namespace eisbach::cpu {
+
+enum class Reduction : uint8_t { kSum, kMax, kMin };
+
+// out[i] = (inputs[0][i] op inputs[1][i]) op inputs[2][i] ..., in this order.
+//
+// bf16 and f16 are accumulated in f32 and rounded once. Integer sums wrap. A
+// NaN in any input of a max or min gives NaN. `out` may be one of the inputs;
+// any other overlap is not allowed. The result of an element does not depend
+// on where it lies in the buffer. Single-threaded.
+void ReduceInOrder(DType dtype, Reduction op,
+                   absl::Span<const void* const> inputs, void* out,
+                   int64_t elements);
+
+}  // namespace eisbach::cpu
