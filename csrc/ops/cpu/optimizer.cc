@@ -1,0 +1,137 @@
+#include "ops/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "device/cpu/parallel_for.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/optimizer.cc"
+#include "hwy/foreach_target.h"
+#include "ops/cpu/simd-inl.h"
+#include "ops/cpu/simd_kernel.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eisbach::ops::HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kGrain = 8192;  // elements a thread
+
+// The storage type of `data`, and null where `data` is `master` itself.
+template <typename T>
+T* SeparateData(const Tensor& master, const Tensor& data) {
+  return data.raw() == master.raw() ? nullptr : data.data<T>();
+}
+
+template <typename T>
+void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
+  float* master = args.master.data<float>();
+  const float* grad = args.grad.data<float>();
+  float* m = args.m.data<float>();
+  float* v = args.v.data<float>();
+  const float* state = args.step_state.data<float>();
+  const float lr = state[kLearningRate];
+  const VF factor = Splat(state[kGradientFactor]);
+  const VF beta1 = Splat(args.beta1);
+  const VF beta2 = Splat(args.beta2);
+  const VF rest1 = Splat(1.0f - args.beta1);
+  const VF rest2 = Splat(1.0f - args.beta2);
+  const VF step = Splat(lr / state[kBiasCorrection1]);
+  const VF unbias2 = Splat(1.0f / state[kBiasCorrection2]);
+  const VF eps = Splat(args.eps);
+  const VF decay = Splat(lr * args.weight_decay);
+  ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
+    const VF g = hn::Mul(Load(grad + i, lanes), factor);
+    const VF m1 = hn::MulAdd(rest1, g, hn::Mul(beta1, Load(m + i, lanes)));
+    const VF v1 =
+        hn::MulAdd(rest2, hn::Mul(g, g), hn::Mul(beta2, Load(v + i, lanes)));
+    const VF root = hn::Add(hn::Sqrt(hn::Mul(v1, unbias2)), eps);
+    const VF old = Load(master + i, lanes);
+    const VF kept = hn::NegMulAdd(decay, old, old);
+    const VF updated = hn::Sub(kept, hn::Div(hn::Mul(step, m1), root));
+    Store(m1, m + i, lanes);
+    Store(v1, v + i, lanes);
+    Store(updated, master + i, lanes);
+    if (data != nullptr) Store(updated, data + i, lanes);
+  });
+}
+
+template <typename T>
+void SgdRange(const SgdArgs& args, T* data, int64_t begin, int64_t end) {
+  float* master = args.master.data<float>();
+  const float* grad = args.grad.data<float>();
+  float* m = args.m == nullptr ? nullptr : args.m->data<float>();
+  const float* state = args.step_state.data<float>();
+  const VF lr = Splat(state[kLearningRate]);
+  const VF factor = Splat(state[kGradientFactor]);
+  const VF momentum = Splat(args.momentum);
+  const VF decay = Splat(args.weight_decay);
+  ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
+    const VF old = Load(master + i, lanes);
+    VF g = hn::MulAdd(decay, old, hn::Mul(Load(grad + i, lanes), factor));
+    if (m != nullptr) {
+      g = hn::MulAdd(momentum, Load(m + i, lanes), g);
+      Store(g, m + i, lanes);
+    }
+    const VF updated = hn::NegMulAdd(lr, g, old);
+    Store(updated, master + i, lanes);
+    if (data != nullptr) Store(updated, data + i, lanes);
+  });
+}
+
+}  // namespace
+
+absl::Status AdamW(const AdamWArgs& args, Stream&) {
+  if (args.step_state.data<float>()[kFinite] == 0.0f) return absl::OkStatus();
+  return DispatchFloat(args.data.dtype(), "adamw", [&](auto type) {
+    auto* data = SeparateData<decltype(type)>(args.master, args.data);
+    cpu::ParallelFor(args.master.elements(), kGrain,
+                     [&](int64_t begin, int64_t end) {
+                       AdamWRange(args, data, begin, end);
+                     });
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Sgd(const SgdArgs& args, Stream&) {
+  if (args.step_state.data<float>()[kFinite] == 0.0f) return absl::OkStatus();
+  return DispatchFloat(args.data.dtype(), "sgd", [&](auto type) {
+    auto* data = SeparateData<decltype(type)>(args.master, args.data);
+    cpu::ParallelFor(
+        args.master.elements(), kGrain,
+        [&](int64_t begin, int64_t end) { SgdRange(args, data, begin, end); });
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace eisbach::ops::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eisbach::ops {
+namespace {
+
+absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
+  const double norm = std::sqrt(*args.norm_squared.data<double>());
+  const bool finite = std::isfinite(norm);
+  double factor = 1;
+  if (!finite) {
+    factor = 0;
+  } else if (args.max_norm > 0) {
+    factor = std::min(1.0, args.max_norm / (norm + 1e-6));
+  }
+  float* state = args.step_state.data<float>();
+  state[kGradientFactor] = static_cast<float>(factor);
+  state[kFinite] = finite ? 1.0f : 0.0f;
+  return absl::OkStatus();
+}
+
+EISBACH_REGISTER_KERNEL(ClipFactorSlot, DeviceType::kCpu, &CpuClipFactor);
+
+}  // namespace
+
+EISBACH_REGISTER_SIMD_KERNEL(AdamW);
+EISBACH_REGISTER_SIMD_KERNEL(Sgd);
+
+}  // namespace eisbach::ops
+#endif

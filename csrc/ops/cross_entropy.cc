@@ -1,0 +1,116 @@
+#include "ops/cross_entropy.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "ops/op_check.h"
+
+namespace eisbach::ops {
+
+EISBACH_DEFINE_KERNEL(CrossEntropyStatsSlot, CrossEntropyStatsKernel,
+                      "cross_entropy_stats")
+EISBACH_DEFINE_KERNEL(CrossEntropyCombineSlot, CrossEntropyCombineKernel,
+                      "cross_entropy_combine")
+EISBACH_DEFINE_KERNEL(CrossEntropyBackwardSlot, CrossEntropyBackwardKernel,
+                      "cross_entropy_backward")
+
+namespace {
+
+constexpr double kStatsFlops = 4;
+constexpr double kBackwardFlops = 4;
+
+absl::Status CheckLogits(absl::string_view op, const OpCheck& check,
+                         const Tensor& logits, const Tensor& targets,
+                         int64_t valid_columns) {
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("logits", logits));
+  if (logits.rank() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(op, ": logits=", logits.ToString(),
+                     " must have two dimensions, tokens and columns"));
+  }
+  if (valid_columns < 0 || valid_columns > logits.dim(1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(op, ": valid_columns=", valid_columns, " is outside [0, ",
+                     logits.dim(1), "]"));
+  }
+  return check.Dense("targets", targets, DType::kI32, Shape{logits.dim(0)});
+}
+
+}  // namespace
+
+absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
+                                         const Tensor& targets,
+                                         int64_t first_column,
+                                         int64_t valid_columns,
+                                         Stream& stream) {
+  constexpr absl::string_view kOp = "cross_entropy_stats";
+  const OpCheck check(kOp, stream);
+  EISBACH_RETURN_IF_ERROR(
+      CheckLogits(kOp, check, logits, targets, valid_columns));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor stats,
+      Tensor::Empty(Shape{logits.dim(0), 3}, DType::kF32, stream.device()));
+  const double read = static_cast<double>(logits.dim(0)) * valid_columns;
+  EISBACH_RETURN_IF_ERROR(CrossEntropyStatsSlot().Run(
+      {.logits = logits,
+       .targets = targets,
+       .first_column = first_column,
+       .valid_columns = valid_columns,
+       .stats = stats},
+      {.flops = kStatsFlops * read,
+       .bytes_read = read * SizeOf(logits.dtype()) + targets.bytes(),
+       .bytes_written = static_cast<double>(stats.bytes())},
+      stream));
+  return stats;
+}
+
+absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
+                                                       Stream& stream) {
+  const OpCheck check("cross_entropy_combine", stream);
+  EISBACH_RETURN_IF_ERROR(check.Dense("stats", stats, DType::kF32));
+  if (stats.rank() != 3 || stats.dim(2) != 3 || stats.dim(0) < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cross_entropy_combine: stats=", stats.ToString(),
+                     " must be [ranks >= 1, tokens, 3]"));
+  }
+  const Shape tokens{stats.dim(1)};
+  CrossEntropyOutput out;
+  EISBACH_ASSIGN_OR_RETURN(out.lse,
+                           Tensor::Empty(tokens, DType::kF32, stream.device()));
+  EISBACH_ASSIGN_OR_RETURN(out.loss,
+                           Tensor::Empty(tokens, DType::kF32, stream.device()));
+  EISBACH_RETURN_IF_ERROR(CrossEntropyCombineSlot().Run(
+      {.stats = stats, .lse = out.lse, .loss = out.loss},
+      {.flops = 2.0 * stats.elements(),
+       .bytes_read = static_cast<double>(stats.bytes()),
+       .bytes_written =
+           static_cast<double>(out.lse.bytes() + out.loss.bytes())},
+      stream));
+  return out;
+}
+
+absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
+                                  const Tensor& lse, int64_t first_column,
+                                  int64_t valid_columns, float scale,
+                                  Stream& stream) {
+  constexpr absl::string_view kOp = "cross_entropy_backward";
+  const OpCheck check(kOp, stream);
+  EISBACH_RETURN_IF_ERROR(
+      CheckLogits(kOp, check, logits, targets, valid_columns));
+  EISBACH_RETURN_IF_ERROR(
+      check.Dense("lse", lse, DType::kF32, Shape{logits.dim(0)}));
+  const double read = static_cast<double>(logits.dim(0)) * valid_columns;
+  return CrossEntropyBackwardSlot().Run(
+      {.logits = logits,
+       .targets = targets,
+       .lse = lse,
+       .first_column = first_column,
+       .valid_columns = valid_columns,
+       .scale = scale},
+      {.flops = kBackwardFlops * read,
+       .bytes_read =
+           read * SizeOf(logits.dtype()) + targets.bytes() + lse.bytes(),
+       .bytes_written = static_cast<double>(logits.bytes())},
+      stream);
+}
+
+}  // namespace eisbach::ops

@@ -1,0 +1,44 @@
+#include "ops/dropout.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "ops/op_check.h"
+
+namespace eisbach::ops {
+
+EISBACH_DEFINE_KERNEL(DropoutSlot, DropoutKernel, "dropout")
+
+absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+                               const DropoutSource& source, Stream& stream) {
+  const OpCheck check("dropout", stream);
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("x", x));
+  if (x.rank() != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dropout: x=", x.ToString(),
+                     " must be [samples, positions, features]"));
+  }
+  if (!(p >= 0.0f && p < 1.0f)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dropout: p=", p, " is outside [0, 1) (model.dropout)"));
+  }
+  if (source.first_feature < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "dropout: first_feature=", source.first_feature, " is negative"));
+  }
+  EISBACH_RETURN_IF_ERROR(
+      check.Dense("step", source.step, DType::kI64, Shape{1}));
+  EISBACH_RETURN_IF_ERROR(check.Dense("sample_index", source.sample_index,
+                                      DType::kI64, Shape{x.dim(0)}));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor y, Tensor::Empty(x.shape(), x.dtype(), stream.device()));
+  const double bytes = static_cast<double>(x.bytes());
+  EISBACH_RETURN_IF_ERROR(
+      DropoutSlot().Run({.x = x, .p = p, .source = source, .y = y},
+                        {.flops = 2.0 * x.elements(),
+                         .bytes_read = bytes,
+                         .bytes_written = bytes},
+                        stream));
+  return y;
+}
+
+}  // namespace eisbach::ops

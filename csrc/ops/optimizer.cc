@@ -1,0 +1,96 @@
+#include "ops/optimizer.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "ops/op_check.h"
+
+namespace eisbach::ops {
+
+EISBACH_DEFINE_KERNEL(AdamWSlot, AdamWKernel, "adamw")
+EISBACH_DEFINE_KERNEL(SgdSlot, SgdKernel, "sgd")
+EISBACH_DEFINE_KERNEL(ClipFactorSlot, ClipFactorKernel, "clip_factor")
+
+namespace {
+
+constexpr double kAdamWFlops = 16;
+constexpr double kSgdFlops = 6;
+
+absl::Status CheckRange(absl::string_view op, const OpCheck& check,
+                        const Tensor& master, const Tensor& grad,
+                        const Tensor& data, const Tensor& step_state) {
+  EISBACH_RETURN_IF_ERROR(check.Dense("master", master, DType::kF32));
+  if (master.rank() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        op, ": master=", master.ToString(), " must have one dimension"));
+  }
+  EISBACH_RETURN_IF_ERROR(
+      check.Dense("grad", grad, DType::kF32, master.shape()));
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("data", data));
+  EISBACH_RETURN_IF_ERROR(check.SameShape("data", data, master.shape()));
+  return check.Dense("step_state", step_state, DType::kF32,
+                     Shape{kStepStateSize});
+}
+
+// Bytes of a separate copy in the compute dtype.
+double DataBytes(const Tensor& master, const Tensor& data) {
+  return data.raw() == master.raw() && data.dtype() == DType::kF32
+             ? 0.0
+             : static_cast<double>(data.bytes());
+}
+
+}  // namespace
+
+absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
+  const OpCheck check("adamw", stream);
+  EISBACH_RETURN_IF_ERROR(CheckRange("adamw", check, args.master, args.grad,
+                                     args.data, args.step_state));
+  const Shape& shape = args.master.shape();
+  EISBACH_RETURN_IF_ERROR(check.Dense("m", args.m, DType::kF32, shape));
+  EISBACH_RETURN_IF_ERROR(check.Dense("v", args.v, DType::kF32, shape));
+  const double bytes = static_cast<double>(args.master.bytes());
+  return AdamWSlot().Run(
+      args,
+      {.flops = kAdamWFlops * args.master.elements(),
+       .bytes_read = 4 * bytes,
+       .bytes_written = 3 * bytes + DataBytes(args.master, args.data)},
+      stream);
+}
+
+absl::Status Sgd(const SgdArgs& args, Stream& stream) {
+  const OpCheck check("sgd", stream);
+  EISBACH_RETURN_IF_ERROR(CheckRange("sgd", check, args.master, args.grad,
+                                     args.data, args.step_state));
+  if (args.m == nullptr) {
+    if (args.momentum != 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "sgd: momentum=", args.momentum, " needs m (optimizer.momentum)"));
+    }
+  } else {
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("m", *args.m, DType::kF32, args.master.shape()));
+  }
+  const double bytes = static_cast<double>(args.master.bytes());
+  const double state = args.m == nullptr ? 0.0 : bytes;
+  return SgdSlot().Run(
+      args,
+      {.flops = kSgdFlops * args.master.elements(),
+       .bytes_read = 2 * bytes + state,
+       .bytes_written = bytes + state + DataBytes(args.master, args.data)},
+      stream);
+}
+
+absl::Status ClipFactor(const Tensor& norm_squared, float max_norm,
+                        const Tensor& step_state, Stream& stream) {
+  const OpCheck check("clip_factor", stream);
+  EISBACH_RETURN_IF_ERROR(
+      check.Dense("norm_squared", norm_squared, DType::kF64, Shape{1}));
+  EISBACH_RETURN_IF_ERROR(check.Dense("step_state", step_state, DType::kF32,
+                                      Shape{kStepStateSize}));
+  return ClipFactorSlot().Run({.norm_squared = norm_squared,
+                               .max_norm = max_norm,
+                               .step_state = step_state},
+                              {.flops = 3, .bytes_read = 8, .bytes_written = 8},
+                              stream);
+}
+
+}  // namespace eisbach::ops
