@@ -20,7 +20,13 @@ struct AttentionHeads {
   int64_t query_offset = 0;
 
   int64_t packed_width() const { return (heads + 2 * kv_heads) * head_dim; }
+  int64_t kv_head_of(int64_t head) const {
+    return (head + query_offset) / group;
+  }
 };
+
+// InvalidArgument, naming `op`, where the counts do not fit one another.
+absl::Status CheckHeads(absl::string_view op, const AttentionHeads& heads);
 
 // Causal scaled dot-product attention, o = softmax(q k^T / sqrt(head_dim)) v,
 // tiled with an online softmax: no T x T matrix is kept for a head.
@@ -28,7 +34,9 @@ struct AttentionHeads {
 //
 // qkv: [B, T, packed_width], f32, bf16 or f16. out: [B, T, heads * head_dim] of
 // the same dtype. lse: f32 [B, heads, T], log of the sum of exponentials of the
-// scaled scores, which backward needs.
+// scaled scores, which backward needs. All contiguous. A row that sees NaN
+// becomes NaN; so may earlier rows of the same tile, whose zero weights meet
+// it.
 struct AttentionForwardArgs {
   const Tensor& qkv;
   const AttentionHeads& heads;

@@ -1,0 +1,106 @@
+#include "ops/attention.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "ops/op_check.h"
+
+namespace eisbach::ops {
+
+EISBACH_DEFINE_KERNEL(AttentionForwardSlot, AttentionForwardKernel,
+                      "attention_forward")
+EISBACH_DEFINE_KERNEL(AttentionBackwardSlot, AttentionBackwardKernel,
+                      "attention_backward")
+
+namespace {
+
+absl::Status CheckPacked(absl::string_view op, const Tensor& qkv,
+                         const AttentionHeads& heads, Stream& stream) {
+  const OpCheck check(op, stream);
+  EISBACH_RETURN_IF_ERROR(CheckHeads(op, heads));
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("qkv", qkv));
+  if (qkv.rank() != 3 || qkv.dim(2) != heads.packed_width()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        op, ": qkv=", qkv.ToString(), " must be [B, T, ", heads.packed_width(),
+        "], (heads=", heads.heads, " + 2 * kv_heads=", heads.kv_heads,
+        ") * head_dim=", heads.head_dim));
+  }
+  return absl::OkStatus();
+}
+
+// FLOPs of one product of all T x T / 2 causal pairs with the head dimension.
+double CausalProduct(const Tensor& qkv, const AttentionHeads& heads) {
+  const double t = static_cast<double>(qkv.dim(1));
+  return static_cast<double>(qkv.dim(0) * heads.heads * heads.head_dim) * t *
+         (t + 1);
+}
+
+}  // namespace
+
+absl::Status CheckHeads(absl::string_view op, const AttentionHeads& heads) {
+  if (heads.heads < 1 || heads.kv_heads < 1 || heads.head_dim < 1 ||
+      heads.group < 1 || heads.query_offset < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        op, ": heads=", heads.heads, ", kv_heads=", heads.kv_heads,
+        ", head_dim=", heads.head_dim, ", group=", heads.group,
+        " must be at least 1 and query_offset=", heads.query_offset,
+        " at least 0"));
+  }
+  const int64_t last = heads.kv_head_of(heads.heads - 1);
+  if (last >= heads.kv_heads) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        op, ": query head ", heads.heads - 1, " reads key/value head ", last,
+        " (group=", heads.group, ", query_offset=", heads.query_offset,
+        "), but kv_heads=", heads.kv_heads));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AttentionOutput> AttentionForward(const Tensor& qkv,
+                                                 const AttentionHeads& heads,
+                                                 Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckPacked("attention_forward", qkv, heads, stream));
+  const int64_t batch = qkv.dim(0), length = qkv.dim(1);
+  AttentionOutput output;
+  EISBACH_ASSIGN_OR_RETURN(
+      output.out,
+      Tensor::Empty(Shape{batch, length, heads.heads * heads.head_dim},
+                    qkv.dtype(), stream.device()));
+  EISBACH_ASSIGN_OR_RETURN(
+      output.lse, Tensor::Empty(Shape{batch, heads.heads, length}, DType::kF32,
+                                stream.device()));
+  OpCost cost;
+  cost.flops = 2 * CausalProduct(qkv, heads);
+  cost.bytes_read = static_cast<double>(qkv.bytes());
+  cost.bytes_written =
+      static_cast<double>(output.out.bytes() + output.lse.bytes());
+  EISBACH_RETURN_IF_ERROR(AttentionForwardSlot().Run(
+      {qkv, heads, output.out, output.lse}, cost, stream));
+  return output;
+}
+
+absl::StatusOr<Tensor> AttentionBackward(const Tensor& dout, const Tensor& qkv,
+                                         const Tensor& out, const Tensor& lse,
+                                         const AttentionHeads& heads,
+                                         Stream& stream) {
+  constexpr absl::string_view kOp = "attention_backward";
+  EISBACH_RETURN_IF_ERROR(CheckPacked(kOp, qkv, heads, stream));
+  const OpCheck check(kOp, stream);
+  const int64_t batch = qkv.dim(0), length = qkv.dim(1);
+  const Shape out_shape{batch, length, heads.heads * heads.head_dim};
+  EISBACH_RETURN_IF_ERROR(check.Dense("dout", dout, qkv.dtype(), out_shape));
+  EISBACH_RETURN_IF_ERROR(check.Dense("out", out, qkv.dtype(), out_shape));
+  EISBACH_RETURN_IF_ERROR(
+      check.Dense("lse", lse, DType::kF32, Shape{batch, heads.heads, length}));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor dqkv, Tensor::Empty(qkv.shape(), qkv.dtype(), stream.device()));
+  OpCost cost;
+  cost.flops = 5 * CausalProduct(qkv, heads);
+  cost.bytes_read = static_cast<double>(dout.bytes() + qkv.bytes() +
+                                        out.bytes() + lse.bytes());
+  cost.bytes_written = static_cast<double>(dqkv.bytes());
+  EISBACH_RETURN_IF_ERROR(AttentionBackwardSlot().Run(
+      {dout, qkv, out, lse, heads, dqkv}, cost, stream));
+  return dqkv;
+}
+
+}  // namespace eisbach::ops

@@ -1,0 +1,137 @@
+#include "ops/rope.h"
+
+#include "support/op_testing.h"
+
+namespace eisbach::ops {
+namespace {
+
+using test::Value;
+
+constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
+
+std::vector<double> Reference(const Tensor& qkv, const AttentionHeads& heads,
+                              double theta, bool inverse) {
+  std::vector<double> x = test::ToDoubles(qkv);
+  const int64_t half = heads.head_dim / 2, width = heads.packed_width();
+  for (int64_t row = 0; row < qkv.dim(0) * qkv.dim(1); ++row) {
+    const int64_t t = row % qkv.dim(1);
+    for (int64_t h = 0; h < heads.heads + heads.kv_heads; ++h) {
+      for (int64_t i = 0; i < half; ++i) {
+        const double angle =
+            (inverse ? -1 : 1) * t * std::pow(theta, -2.0 * i / heads.head_dim);
+        double& a = x[row * width + h * heads.head_dim + i];
+        double& b = x[row * width + h * heads.head_dim + half + i];
+        const double rotated_a = a * std::cos(angle) - b * std::sin(angle);
+        b = b * std::cos(angle) + a * std::sin(angle);
+        a = rotated_a;
+      }
+    }
+  }
+  return x;
+}
+
+TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
+  struct Case {
+    int64_t batch, length;
+    AttentionHeads heads;
+  };
+  const Case cases[] = {{2, 5, {3, 1, 2, 3}},     {1, 33, {2, 2, 16}},
+                        {3, 7, {4, 2, 10, 2}},    {1, 4, {1, 1, 300}},
+                        {2, 3, {2, 2, 64, 2, 1}}, {0, 4, {1, 1, 8}}};
+  for (const Case& c : cases) {
+    const Tensor table =
+        Value(RopeTable(40, c.heads.head_dim, 10000.0, test::CpuStream()));
+    for (DType dtype : kDTypes) {
+      for (bool inverse : {false, true}) {
+        const Tensor qkv =
+            test::Normal({c.batch, c.length, c.heads.packed_width()}, dtype, 7);
+        const std::vector<double> expected =
+            Reference(qkv, c.heads, 10000.0, inverse);
+        EISBACH_ASSERT_OK(
+            Rope(qkv, c.heads, table, inverse, test::CpuStream()));
+        test::ExpectClose(qkv, expected);
+      }
+    }
+  }
+}
+
+TEST(RopeTest, InverseIsTheGradient) {
+  const AttentionHeads heads{2, 1, 6, 2};
+  const Shape shape{2, 4, heads.packed_width()};
+  const Tensor table = Value(RopeTable(4, 6, 100.0, test::CpuStream()));
+  const Tensor x = test::Normal(shape, DType::kF32, 1);
+  const Tensor dy = test::Normal(shape, DType::kF32, 2);
+  const auto loss = [&] {
+    const Tensor y = test::FromValues(shape, DType::kF32, test::ToDoubles(x));
+    EISBACH_EXPECT_OK(Rope(y, heads, table, false, test::CpuStream()));
+    return test::Dot(y, dy);
+  };
+  const Tensor dx = test::FromValues(shape, DType::kF32, test::ToDoubles(dy));
+  EISBACH_ASSERT_OK(Rope(dx, heads, table, true, test::CpuStream()));
+  test::ExpectGradient(x, dx, loss);
+}
+
+TEST(RopeTest, ThreadCountDoesNotChangeTheBits) {
+  const AttentionHeads heads{4, 2, 20, 2};
+  const Tensor table = Value(RopeTable(64, 20, 10000.0, test::CpuStream()));
+  std::vector<uint8_t> first;
+  for (int count : {1, 2, 3}) {
+    const test::ScopedThreads threads(count);
+    const Tensor x =
+        test::Normal({2, 50, heads.packed_width()}, DType::kF32, 3);
+    EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::CpuStream()));
+    if (first.empty()) first = test::ToBytes(x);
+    EXPECT_EQ(test::ToBytes(x), first);
+  }
+}
+
+TEST(RopeTest, NotANumberStaysInItsPair) {
+  const AttentionHeads heads{1, 1, 4};
+  std::vector<double> values(12, 1.0);
+  values[1] = NAN;
+  const Tensor x = test::FromValues({1, 1, 12}, DType::kF32, values);
+  const Tensor table = Value(RopeTable(1, 4, 10.0, test::CpuStream()));
+  EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::CpuStream()));
+  const std::vector<double> y = test::ToDoubles(x);
+  for (size_t i = 0; i < y.size(); ++i) {
+    EXPECT_EQ(std::isnan(y[i]), i == 1 || i == 3) << i;
+  }
+}
+
+TEST(RopeTest, MetaRecordsTheCost) {
+  const AttentionHeads heads{2, 1, 4, 2};
+  const Tensor table = Value(RopeTable(8, 4, 10000.0, test::MetaStream()));
+  EXPECT_EQ(table.shape(), Shape({8, 2, 2}));
+  const Tensor x =
+      test::Empty({2, 3, heads.packed_width()}, DType::kBF16, test::Meta());
+  test::CostRecorder recorder(test::Meta());
+  EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::MetaStream()));
+  ASSERT_EQ(recorder.ops.size(), 1);
+  EXPECT_EQ(recorder.ops[0].first, "rope");
+  EXPECT_EQ(recorder.ops[0].second.flops, 3 * 6 * 3 * 4);
+  EXPECT_EQ(recorder.ops[0].second.bytes_written, 6 * 3 * 4 * 2);
+}
+
+TEST(RopeTest, ErrorsSayWhatIsWrong) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  Stream& stream = test::CpuStream();
+  EXPECT_THAT(RopeTable(8, 5, 10000.0, stream),
+              test::StatusIs(kInvalid, "head_dim=5 must be even"));
+  EXPECT_THAT(RopeTable(8, 4, 0.0, stream),
+              test::StatusIs(kInvalid, "theta=0 must be positive"));
+  const AttentionHeads heads{2, 1, 4, 2};
+  const Tensor table = Value(RopeTable(3, 4, 10000.0, stream));
+  const auto f32 = [](const Shape& shape) {
+    return test::Empty(shape, DType::kF32);
+  };
+  EXPECT_THAT(Rope(f32({1, 4, 16}), heads, table, false, stream),
+              test::StatusIs(kInvalid, "must be [context >= 4, 2, 2]"));
+  EXPECT_THAT(Rope(f32({1, 3, 17}), heads, table, false, stream),
+              test::StatusIs(kInvalid, "must be [B, T, 16]"));
+  const AttentionHeads bad{3, 1, 4, 2};
+  EXPECT_THAT(Rope(f32({1, 3, 20}), bad, table, false, stream),
+              test::StatusIs(kInvalid, "query head 2 reads key/value head 1"));
+}
+
+}  // namespace
+}  // namespace eisbach::ops
