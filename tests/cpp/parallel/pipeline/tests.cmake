@@ -1,5 +1,6 @@
-eisbach_add_test(NAME schedule_test SRC parallel/pipeline/schedule_test.cc)
-eisbach_add_test(NAME check_schedule_test
-                 SRC parallel/pipeline/check_schedule_test.cc)
-eisbach_add_test(NAME simulate_test SRC parallel/pipeline/simulate_test.cc)
-eisbach_add_test(NAME partition_test SRC parallel/pipeline/partition_test.cc)
+# Schedules, their simulation and the partition need no ranks:
+# parallel/pipeline/x_test.cc is the program pipeline_x_test.
+foreach(stem schedule check_schedule simulate partition)
+  eisbach_add_test(NAME pipeline_${stem}_test
+                   SRC parallel/pipeline/${stem}_test.cc LABELS pipeline)
+endforeach()

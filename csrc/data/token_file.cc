@@ -1,0 +1,191 @@
+#include "data/token_file.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "data/token_format.h"
+
+namespace eisbach::data {
+
+static_assert(std::endian::native == std::endian::little,
+              "token files are read without byte swaps");
+
+absl::Status TokenFile::IndexError(absl::string_view what) const {
+  return absl::InvalidArgumentError(absl::StrCat(index_.path(), ": ", what));
+}
+
+absl::StatusOr<TokenFile> TokenFile::Open(absl::string_view prefix) {
+  EISBACH_ASSIGN_OR_RETURN(MappedFile index,
+                           MappedFile::Open(absl::StrCat(prefix, ".idx")));
+  EISBACH_ASSIGN_OR_RETURN(MappedFile tokens,
+                           MappedFile::Open(absl::StrCat(prefix, ".bin")));
+  TokenFile file(std::string(prefix), std::move(index), std::move(tokens));
+  EISBACH_RETURN_IF_ERROR(file.ReadHeader());
+  EISBACH_RETURN_IF_ERROR(file.CheckSequences());
+  EISBACH_RETURN_IF_ERROR(file.CheckBounds());
+  return file;
+}
+
+absl::Status TokenFile::ReadHeader() {
+  if (index_.size() < kHeaderBytes) {
+    return IndexError(absl::StrCat("has ", index_.size(),
+                                   " bytes, a header has ", kHeaderBytes));
+  }
+  const absl::string_view magic(reinterpret_cast<const char*>(index_.data()),
+                                sizeof(kMagic));
+  if (magic != absl::string_view(kMagic, sizeof(kMagic))) {
+    return IndexError(
+        absl::StrCat("begins with \"", absl::CHexEscape(magic),
+                     "\", not with \"MMIDIDX\\0\\0\": no token index"));
+  }
+  const uint64_t version = index_.Load<uint64_t>(kVersionAt);
+  if (version != kVersion) {
+    return IndexError(absl::StrCat("version ", version, " is not ", kVersion));
+  }
+  const uint8_t code = index_.Load<uint8_t>(kTypeAt);
+  const std::optional<TokenType> type = TokenTypeFromCode(code);
+  if (!type) {
+    return IndexError(absl::StrCat(
+        "token type code ", code,
+        " is none of 1 (u8), 2 (i8), 3 (i16), 4 (i32), 5 (i64), 8 (u16)"));
+  }
+  type_ = *type;
+  const uint64_t sequences = index_.Load<uint64_t>(kSequencesAt);
+  const uint64_t bounds = index_.Load<uint64_t>(kBoundsAt);
+  const uint64_t left = index_.size() - kHeaderBytes;
+  if (bounds < 1) return IndexError("has no document bounds, not even a first");
+  if (sequences > left / kBytesPerSequence || bounds > left / kBytesPerBound ||
+      sequences * kBytesPerSequence + bounds * kBytesPerBound != left) {
+    return IndexError(absl::StrCat("has ", index_.size(), " bytes, but ",
+                                   sequences, " sequences and ", bounds,
+                                   " document bounds take another number"));
+  }
+  sequences_ = static_cast<int64_t>(sequences);
+  bounds_count_ = static_cast<int64_t>(bounds);
+  return absl::OkStatus();
+}
+
+absl::Status TokenFile::CheckSequences() const {
+  const int64_t width = static_cast<int64_t>(SizeOf(type_));
+  const int64_t size = static_cast<int64_t>(data_.size());
+  int64_t expected = 0;
+  for (int64_t s = 0; s < sequences_; ++s) {
+    const int64_t length = SequenceLength(s);
+    const int64_t offset = SequenceOffset(s);
+    if (length < 0) {
+      return IndexError(absl::StrCat("sequence ", s, " has length ", length));
+    }
+    if (offset != expected) {
+      return IndexError(absl::StrCat("sequence ", s, " begins at byte ", offset,
+                                     ", but the ones before it end at ",
+                                     expected));
+    }
+    if (length * width > size - expected) {
+      return IndexError(absl::StrCat("sequence ", s, " ends at byte ",
+                                     expected + length * width, ", but ",
+                                     data_.path(), " has ", size, " bytes"));
+    }
+    expected += length * width;
+  }
+  if (expected != size) {
+    return IndexError(absl::StrCat("describes ", expected, " bytes, but ",
+                                   data_.path(), " has ", size));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TokenFile::CheckBounds() {
+  if (Bound(0) != 0) {
+    return IndexError(absl::StrCat("the first document begins at sequence ",
+                                   Bound(0), ", not 0"));
+  }
+  for (int64_t i = 1; i < bounds_count_; ++i) {
+    if (Bound(i) < Bound(i - 1) || Bound(i) > sequences_) {
+      return IndexError(absl::StrCat("document ", i - 1, " is sequences ",
+                                     Bound(i - 1), " to ", Bound(i), " of ",
+                                     sequences_));
+    }
+  }
+  const int64_t last = Bound(bounds_count_ - 1);
+  if (last != sequences_) {
+    return IndexError(absl::StrCat("the last document ends at sequence ", last,
+                                   " of ", sequences_));
+  }
+  tokens_ = static_cast<int64_t>(data_.size() / SizeOf(type_));
+  return absl::OkStatus();
+}
+
+int64_t TokenFile::SequenceLength(int64_t sequence) const {
+  return index_.Load<int32_t>(kHeaderBytes + 4 * sequence);
+}
+
+int64_t TokenFile::SequenceOffset(int64_t sequence) const {
+  return index_.Load<int64_t>(kHeaderBytes + 4 * sequences_ + 8 * sequence);
+}
+
+int64_t TokenFile::Bound(int64_t i) const {
+  return index_.Load<int64_t>(kHeaderBytes + 12 * sequences_ + 8 * i);
+}
+
+int64_t TokenFile::DocumentOffset(int64_t document) const {
+  const int64_t sequence = Bound(document);
+  return sequence == sequences_ ? static_cast<int64_t>(data_.size())
+                                : SequenceOffset(sequence);
+}
+
+int64_t TokenFile::DocumentLength(int64_t document) const {
+  return (DocumentOffset(document + 1) - DocumentOffset(document)) /
+         static_cast<int64_t>(SizeOf(type_));
+}
+
+absl::Status TokenFile::Read(int64_t document, int64_t begin, int64_t vocab,
+                             absl::Span<int32_t> out) const {
+  if (out.empty()) return absl::OkStatus();
+  return DispatchTokenType(type_, [&](auto zero) -> absl::Status {
+    using Token = decltype(zero);
+    const std::byte* from =
+        data_.data() + DocumentOffset(document) + begin * sizeof(Token);
+    const uint64_t limit = static_cast<uint64_t>(vocab);
+    bool inside = true;
+    for (size_t i = 0; i < out.size(); ++i) {
+      Token token;
+      std::memcpy(&token, from + i * sizeof(Token), sizeof(Token));
+      inside &= static_cast<uint64_t>(static_cast<int64_t>(token)) < limit;
+      out[i] = static_cast<int32_t>(token);
+    }
+    if (inside) return absl::OkStatus();
+    for (size_t i = 0;; ++i) {
+      Token token;
+      std::memcpy(&token, from + i * sizeof(Token), sizeof(Token));
+      const int64_t id = token;
+      if (static_cast<uint64_t>(id) < limit) continue;
+      return absl::OutOfRangeError(absl::StrCat(
+          data_.path(), ": token ", id, " at position ",
+          begin + static_cast<int64_t>(i), " of document ", document,
+          " is outside the vocabulary of ", vocab,
+          "; was the file made with another tokenizer? (data.tokenizer)"));
+    }
+  });
+}
+
+absl::Status TokenFile::CheckVocab(int64_t vocab) const {
+  constexpr int64_t kPiece = 1 << 16;
+  std::vector<int32_t> piece(std::min(tokens_, kPiece));
+  for (int64_t d = 0; d < documents(); ++d) {
+    const int64_t length = DocumentLength(d);
+    for (int64_t begin = 0; begin < length; begin += kPiece) {
+      const int64_t count = std::min(kPiece, length - begin);
+      EISBACH_RETURN_IF_ERROR(
+          Read(d, begin, vocab,
+               absl::MakeSpan(piece).subspan(0, static_cast<size_t>(count))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::data

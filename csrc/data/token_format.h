@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eisbach::data {
+
+// Where things lie in an .idx file; token_file.h describes the format.
+inline constexpr char kMagic[9] = {'M', 'M', 'I', 'D', 'I', 'D', 'X', 0, 0};
+inline constexpr uint64_t kVersion = 1;
+inline constexpr size_t kVersionAt = 9;
+inline constexpr size_t kTypeAt = 17;
+inline constexpr size_t kSequencesAt = 18;
+inline constexpr size_t kBoundsAt = 26;
+inline constexpr size_t kHeaderBytes = 34;
+inline constexpr uint64_t kBytesPerSequence = 4 + 8;  // length and offset
+inline constexpr uint64_t kBytesPerBound = 8;
+
+}  // namespace eisbach::data

@@ -1,0 +1,194 @@
+#include "data/corpus.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "data/token_file_writer.h"
+#include "support/status_testing.h"
+#include "support/temp_folder.h"
+
+namespace eisbach::data {
+namespace {
+
+using test::StatusIs;
+
+// Documents of the given lengths; token ids count up from `first` over all of
+// them, so that a token tells where it came from.
+void WriteCounting(const std::string& prefix, const std::vector<int>& lengths,
+                   int32_t first) {
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<TokenFileWriter> writer,
+      TokenFileWriter::Create(prefix, TokenType::kI32, {}));
+  for (int length : lengths) {
+    std::vector<int32_t> tokens(length);
+    for (int32_t& token : tokens) token = first++;
+    EISBACH_ASSERT_OK(writer->AddDocument(tokens));
+  }
+  EISBACH_ASSERT_OK(writer->Finish());
+}
+
+std::unique_ptr<Corpus> Open(std::vector<SourceOptions> sources,
+                             int64_t context, uint64_t seed,
+                             SampleOrder order = SampleOrder::kSeeded) {
+  return test::Value(
+      Corpus::Open({std::move(sources), context, 1 << 20, seed, order}));
+}
+
+std::vector<int32_t> Sample(const Corpus& corpus, int64_t index) {
+  std::vector<int32_t> tokens(corpus.context() + 1);
+  EISBACH_EXPECT_OK(corpus.Read(index, absl::MakeSpan(tokens)));
+  return tokens;
+}
+
+TEST(CorpusTest, SamplesOfOneDocumentAreItsPieces) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {101}, 0);
+  const auto corpus = Open({{folder.File("x"), 1.0}}, 10, 3);
+  EXPECT_EQ(corpus->EpochSamples(), 10);
+  EXPECT_EQ(corpus->tokens(), 101);
+  std::set<int32_t> begins;
+  for (int64_t g = 0; g < 10; ++g) {
+    const std::vector<int32_t> tokens = Sample(*corpus, g);
+    begins.insert(tokens[0]);
+    for (int i = 0; i < 11; ++i) EXPECT_EQ(tokens[i], tokens[0] + i);
+  }
+  EXPECT_EQ(begins.size(), 10u);
+}
+
+// Put back in place, an epoch's samples are the documents in some order, each
+// whole and once, but for the few tokens at the end.
+TEST(CorpusTest, AnEpochIsTheDocumentsInAShuffledOrder) {
+  test::TempFolder folder;
+  const std::vector<int> lengths = {13, 0, 1, 40, 7, 0, 25, 3, 3, 61, 2, 9};
+  WriteCounting(folder.File("x"), lengths, 0);
+  std::map<int32_t, int> document_at;  // first token -> length
+  int32_t first = 0;
+  for (int length : lengths) {
+    if (length > 0) document_at[first] = length;
+    first += length;
+  }
+  constexpr int64_t kContext = 8;
+  const int64_t per_epoch = (first - 1) / kContext;
+  std::set<std::vector<int32_t>> streams;
+  for (uint64_t seed : {1, 2}) {
+    const auto corpus = Open({{folder.File("x"), 1.0}}, kContext, seed);
+    // The sampler is the corpus's own; it says where each sample belongs.
+    const std::vector<SourceSize> sizes = {{first, 1.0}};
+    const std::vector<std::string> names = {"x"};
+    const Sampler sampler = test::Value(
+        Sampler::Make(sizes, names, kContext, seed, SampleOrder::kSeeded));
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      std::vector<int32_t> stream(per_epoch * kContext + 1, -1);
+      for (int64_t i = 0; i < per_epoch; ++i) {
+        const int64_t g = epoch * per_epoch + i;
+        const std::vector<int32_t> tokens = Sample(*corpus, g);
+        const int64_t begin = sampler(g).begin;
+        for (int64_t j = 0; j <= kContext; ++j) {
+          int32_t& place = stream[begin + j];
+          EXPECT_TRUE(place == -1 || place == tokens[j]) << "overlap by one";
+          place = tokens[j];
+        }
+      }
+      std::set<int32_t> documents;
+      for (size_t at = 0; at < stream.size();) {
+        ASSERT_TRUE(document_at.count(stream[at])) << stream[at];
+        ASSERT_TRUE(documents.insert(stream[at]).second) << stream[at];
+        const int length = document_at[stream[at]];
+        for (int j = 0; j < length && at + j < stream.size(); ++j) {
+          ASSERT_EQ(stream[at + j], stream[at] + j);
+        }
+        at += length;
+      }
+      EXPECT_TRUE(streams.insert(stream).second) << "the same order again";
+    }
+  }
+}
+
+TEST(CorpusTest, WeightsAreProportions) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("a"), {500, 300}, 0);
+  WriteCounting(folder.File("b"), {90}, 100000);
+  WriteCounting(folder.File("c"), {10, 700}, 200000);
+  const auto corpus = Open({{folder.File("a"), 6.0},
+                            {folder.File("b"), 1.0},
+                            {folder.File("c"), 3.0}},
+                           16, 1);
+  EXPECT_EQ(corpus->EpochSamples(), 49 + 5 + 44);
+  std::vector<int> count(3, 0);
+  for (int64_t g = 0; g < 2000; ++g) ++count[Sample(*corpus, g)[0] / 100000];
+  EXPECT_NEAR(count[0], 1200, 6);
+  EXPECT_NEAR(count[1], 200, 6);
+  EXPECT_NEAR(count[2], 600, 6);
+}
+
+// Any index alone, in any order, also where epochs meet.
+TEST(CorpusTest, OrderOfReadsDoesNotMatter) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {30, 50, 20, 1}, 0);
+  const auto forward = Open({{folder.File("x"), 1.0}}, 10, 3);
+  const auto backward = Open({{folder.File("x"), 1.0}}, 10, 3);
+  std::vector<std::vector<int32_t>> expected;
+  for (int64_t g = 0; g < 100; ++g) expected.push_back(Sample(*forward, g));
+  for (int64_t g = 99; g >= 0; --g) {
+    EXPECT_EQ(Sample(*backward, g), expected[g]) << g;
+  }
+}
+
+TEST(CorpusTest, FixedOrderIsTheSameForEverySeed) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {30, 50, 20, 1}, 0);
+  const auto a = Open({{folder.File("x"), 1.0}}, 10, 3, SampleOrder::kFixed);
+  const auto b = Open({{folder.File("x"), 1.0}}, 10, 4, SampleOrder::kFixed);
+  for (int64_t g = 0; g < 25; ++g) EXPECT_EQ(Sample(*a, g), Sample(*b, g));
+}
+
+TEST(CorpusTest, ManyThreadsReadTheSame) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {30, 50, 20, 1}, 0);
+  const auto corpus = Open({{folder.File("x"), 1.0}}, 10, 3);
+  std::vector<std::vector<int32_t>> expected;
+  for (int64_t g = 0; g < 200; ++g) expected.push_back(Sample(*corpus, g));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int64_t i = 0; i < 200; ++i) {
+        const int64_t g = (i * 37 + t * 50) % 200;
+        EXPECT_EQ(Sample(*corpus, g), expected[g]);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(CorpusTest, ErrorsNameTheFile) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {30}, 0);
+  EXPECT_THAT(
+      Corpus::Open(
+          {{{folder.File("none"), 1.0}}, 8, 256, 1, SampleOrder::kSeeded}),
+      StatusIs(absl::StatusCode::kNotFound, "none.idx"));
+  EXPECT_THAT(
+      Corpus::Open(
+          {{{folder.File("x"), 1.0}}, 30, 256, 1, SampleOrder::kSeeded}),
+      StatusIs(absl::StatusCode::kInvalidArgument, folder.File("x")));
+  EXPECT_THAT(Corpus::Open({{}, 8, 256, 1, SampleOrder::kSeeded}),
+              StatusIs(absl::StatusCode::kInvalidArgument, "no source"));
+
+  const auto corpus = test::Value(Corpus::Open(
+      {{{folder.File("x"), 1.0}}, 29, 20, 1, SampleOrder::kSeeded}));
+  std::vector<int32_t> tokens(30);
+  EXPECT_THAT(corpus->Read(0, absl::MakeSpan(tokens)),
+              StatusIs(absl::StatusCode::kOutOfRange,
+                       "token 20 at position 20 of document 0"));
+  EXPECT_THAT(corpus->CheckVocab(),
+              StatusIs(absl::StatusCode::kOutOfRange, "token 20"));
+}
+
+}  // namespace
+}  // namespace eisbach::data
