@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "comm/launcher.h"
 #include "comm/world.h"
 
 // What the backend folders offer to the files beside this one.
@@ -11,7 +12,8 @@ namespace eisbach::comm {
 // A world of one, which is this process.
 absl::StatusOr<std::unique_ptr<World>> SoloWorld(DeviceType device);
 
-// The ranks that an MPI launcher has started.
-absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device);
+// The ranks that `launcher` has started, connected by MPI.
+absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
+                                                const Launcher& launcher);
 
 }  // namespace eisbach::comm

@@ -44,6 +44,7 @@ class TaskQueue {
   absl::Status Run(std::unique_ptr<Task> task);
   // Returns when everything submitted is done.
   void Drain();
+  bool failed();
 
  private:
   friend class Progress;

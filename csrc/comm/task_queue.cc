@@ -55,6 +55,11 @@ void TaskQueue::Drain() {
   if (last != nullptr) last->Wait().IgnoreError();
 }
 
+bool TaskQueue::failed() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return !failure_.ok();
+}
+
 absl::StatusOr<Task::Step> TaskQueue::PollEntry(Entry& entry) {
   for (const Event& event : entry.dependencies) {
     if (!event.Done()) return Task::Step::kIdle;

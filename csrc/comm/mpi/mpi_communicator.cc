@@ -1,0 +1,111 @@
+#include "comm/mpi/mpi_communicator.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "comm/mpi/mpi_error.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+
+absl::StatusOr<std::unique_ptr<MpiCommunicator>> MpiCommunicator::Make(
+    MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
+    std::shared_ptr<Progress> progress) {
+  MpiContext context{.comm = comm, .rank = 0, .size = 0};
+  EISBACH_RETURN_IF_MPI(MPI_Comm_set_errhandler, comm, MPI_ERRORS_RETURN);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &context.rank);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &context.size);
+  return std::unique_ptr<MpiCommunicator>(new MpiCommunicator(
+      context, std::move(name), std::move(device), std::move(progress)));
+}
+
+MpiCommunicator::MpiCommunicator(const MpiContext& context, std::string name,
+                                 std::shared_ptr<Device> device,
+                                 std::shared_ptr<Progress> progress)
+    : Communicator(context.rank, context.size, std::move(name),
+                   std::move(device)),
+      context_(context),
+      progress_(std::move(progress)),
+      queue_(progress_, this->name()) {}
+
+MpiCommunicator::~MpiCommunicator() { Release(); }
+
+void MpiCommunicator::Release() {
+  queue_.Drain();
+  int ended = 0;
+  MPI_Finalized(&ended);
+  if (!ended && !queue_.failed() && context_.comm != MPI_COMM_NULL) {
+    MPI_Comm_free(&context_.comm);
+  }
+  context_.comm = MPI_COMM_NULL;
+}
+
+absl::StatusOr<Tensor> MpiCommunicator::Scratch(int64_t bytes) {
+  if (!scratch_.defined() || scratch_.elements() < bytes) {
+    EISBACH_ASSIGN_OR_RETURN(scratch_,
+                             Tensor::Empty({bytes}, DType::kU8, device()));
+  }
+  return scratch_;
+}
+
+absl::Status MpiCommunicator::Submit(std::unique_ptr<Task> task,
+                                     Stream& stream) {
+  return Annotate(queue_.Submit(std::move(task), stream),
+                  absl::StrCat("communicator \"", name(), "\""));
+}
+
+absl::Status MpiCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
+                                          Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor scratch,
+      Scratch(AllReduceScratchBytes(inout.elements(), inout.dtype(), size())));
+  return Submit(MakeMpiAllReduce(context_, inout, op, scratch), stream);
+}
+
+absl::Status MpiCommunicator::DoReduceScatter(const Tensor& in,
+                                              const Tensor& out, ReduceOp op,
+                                              Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor scratch,
+      Scratch(ReduceScatterScratchBytes(out.elements(), in.dtype(), size())));
+  return Submit(MakeMpiReduceScatter(context_, in, out, op, scratch), stream);
+}
+
+absl::Status MpiCommunicator::DoAllGather(const Tensor& in, const Tensor& out,
+                                          Stream& stream) {
+  return Submit(MakeMpiAllGather(context_, in, out), stream);
+}
+
+absl::Status MpiCommunicator::DoBroadcast(const Tensor& inout, int root,
+                                          Stream& stream) {
+  return Submit(MakeMpiBroadcast(context_, inout, root), stream);
+}
+
+absl::Status MpiCommunicator::DoAllToAllV(
+    const Tensor& in, absl::Span<const int64_t> send_counts, const Tensor& out,
+    absl::Span<const int64_t> receive_counts, Stream& stream) {
+  return Submit(
+      MakeMpiAllToAllV(context_, in, send_counts, out, receive_counts), stream);
+}
+
+absl::Status MpiCommunicator::DoExchange(absl::Span<const Transfer> transfers,
+                                         Stream& stream) {
+  return Submit(MakeMpiExchange(context_, transfers), stream);
+}
+
+absl::Status MpiCommunicator::DoBarrier(Stream& stream) {
+  return Submit(MakeMpiBarrier(context_), stream);
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::DoSplit(
+    int color, int key, std::string name) {
+  // MPI wants the collectives of a communicator in one order on all ranks.
+  queue_.Drain();
+  MPI_Comm comm = MPI_COMM_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_split, context_.comm,
+                        color < 0 ? MPI_UNDEFINED : color, key, &comm);
+  if (comm == MPI_COMM_NULL) return nullptr;
+  return Make(comm, std::move(name), device().shared_from_this(), progress_);
+}
+
+}  // namespace eisbach::comm

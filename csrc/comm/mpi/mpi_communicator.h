@@ -1,0 +1,62 @@
+#pragma once
+
+#include <mpi.h>
+
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+#include "comm/mpi/mpi_tasks.h"
+#include "comm/progress.h"
+
+namespace eisbach::comm {
+
+// Ranks that are processes, over nonblocking point-to-point messages of MPI.
+// MPI moves bytes only; the sums are ours.
+class MpiCommunicator final : public Communicator {
+ public:
+  // Takes over `comm` and makes its errors return.
+  static absl::StatusOr<std::unique_ptr<MpiCommunicator>> Make(
+      MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
+      std::shared_ptr<Progress> progress);
+  // Waits for what was given to it. Frees `comm` unless MPI has ended.
+  ~MpiCommunicator() override;
+
+  // Lets go of `comm`; no call may follow.
+  void Release();
+
+ private:
+  MpiCommunicator(const MpiContext& context, std::string name,
+                  std::shared_ptr<Device> device,
+                  std::shared_ptr<Progress> progress);
+
+  absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
+                           Stream& stream) override;
+  absl::Status DoAllGather(const Tensor& in, const Tensor& out,
+                           Stream& stream) override;
+  absl::Status DoReduceScatter(const Tensor& in, const Tensor& out, ReduceOp op,
+                               Stream& stream) override;
+  absl::Status DoBroadcast(const Tensor& inout, int root,
+                           Stream& stream) override;
+  absl::Status DoAllToAllV(const Tensor& in,
+                           absl::Span<const int64_t> send_counts,
+                           const Tensor& out,
+                           absl::Span<const int64_t> receive_counts,
+                           Stream& stream) override;
+  absl::Status DoExchange(absl::Span<const Transfer> transfers,
+                          Stream& stream) override;
+  absl::Status DoBarrier(Stream& stream) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> DoSplit(
+      int color, int key, std::string name) override;
+
+  absl::Status Submit(std::unique_ptr<Task> task, Stream& stream);
+  // At least `bytes` of memory, shared by all calls of this communicator.
+  absl::StatusOr<Tensor> Scratch(int64_t bytes);
+
+  MpiContext context_;
+  const std::shared_ptr<Progress> progress_;
+  Tensor scratch_;
+  TaskQueue queue_;
+};
+
+}  // namespace eisbach::comm

@@ -1,0 +1,134 @@
+#include <mpi.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "comm/backends.h"
+#include "comm/mpi/mpi_communicator.h"
+#include "comm/mpi/mpi_error.h"
+#include "core/log.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+namespace {
+
+std::string LibraryVersion() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const std::vector<std::string> parts =
+      absl::StrSplit(absl::string_view(text, length), absl::MaxSplits(',', 1));
+  return parts[0];
+}
+
+// The ranks of this host.
+struct HostPlace {
+  int rank = 0;
+  int size = 1;
+};
+
+absl::StatusOr<HostPlace> FindHostPlace() {
+  HostPlace place;
+  MPI_Comm host = MPI_COMM_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_split_type, MPI_COMM_WORLD,
+                        MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, host, &place.rank);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, host, &place.size);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_free, &host);
+  return place;
+}
+
+class MpiWorldImpl final : public World {
+ public:
+  MpiWorldImpl(std::shared_ptr<Device> device, HostPlace place,
+               std::shared_ptr<Progress> progress,
+               std::unique_ptr<MpiCommunicator> communicator)
+      : device_(std::move(device)),
+        place_(place),
+        progress_(std::move(progress)),
+        communicator_(std::move(communicator)) {}
+
+  ~MpiWorldImpl() override {
+    Finalize().IgnoreError();
+    progress_->Stop();
+  }
+
+  int local_rank() const override { return place_.rank; }
+  int local_size() const override { return place_.size; }
+  absl::string_view backend() const override { return "mpi"; }
+  Device& device() const override { return *device_; }
+  Communicator& communicator() const override { return *communicator_; }
+
+  absl::Status Finalize() override {
+    if (ended_) return absl::OkStatus();
+    ended_ = true;
+    // When this fails MPI is left as it is: the launcher takes a rank that
+    // ends without MPI_Finalize for a failed one and stops the job.
+    EISBACH_RETURN_IF_ERROR(communicator_->Barrier(device_->compute_stream()));
+    communicator_->Release();
+    progress_->Stop();
+    EISBACH_RETURN_IF_MPI(MPI_Finalize);
+    return absl::OkStatus();
+  }
+
+  void Abort(int code, absl::string_view cause) override {
+    LogLine(cause);
+    std::fflush(nullptr);
+    if (!ended_) MPI_Abort(MPI_COMM_WORLD, code);
+    std::_Exit(code);
+  }
+
+ private:
+  const std::shared_ptr<Device> device_;
+  const HostPlace place_;
+  const std::shared_ptr<Progress> progress_;
+  const std::unique_ptr<MpiCommunicator> communicator_;
+  bool ended_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
+                                               const Launcher& launcher,
+                                               int provided) {
+  EISBACH_RETURN_IF_MPI(MPI_Comm_set_errhandler, MPI_COMM_WORLD,
+                        MPI_ERRORS_RETURN);
+  int rank = 0, size = 0;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, MPI_COMM_WORLD, &rank);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, MPI_COMM_WORLD, &size);
+  EISBACH_RETURN_IF_ERROR(CheckLauncher(launcher, size, LibraryVersion()));
+  if (provided < MPI_THREAD_MULTIPLE) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        LibraryVersion(), " was built without MPI_THREAD_MULTIPLE (it offers ",
+        "thread level ", provided, "), which communication in the background ",
+        "needs"));
+  }
+  SetLogRank(rank);
+  EISBACH_ASSIGN_OR_RETURN(const HostPlace place, FindHostPlace());
+  MPI_Comm comm = MPI_COMM_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &comm);
+  auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false);
+  EISBACH_ASSIGN_OR_RETURN(
+      std::unique_ptr<MpiCommunicator> communicator,
+      MpiCommunicator::Make(comm, "world", device, progress));
+  return std::make_unique<MpiWorldImpl>(
+      std::move(device), place, std::move(progress), std::move(communicator));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
+                                                const Launcher& launcher) {
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> made, MakeDevice(device));
+  int provided = MPI_THREAD_SINGLE;
+  EISBACH_RETURN_IF_ERROR(MpiStatus(
+      MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided),
+      "MPI_Init_thread"));
+  absl::StatusOr<std::unique_ptr<World>> world =
+      Connect(std::move(made), launcher, provided);
+  if (!world.ok()) MPI_Finalize();
+  return world;
+}
+
+}  // namespace eisbach::comm
