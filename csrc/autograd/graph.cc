@@ -85,6 +85,9 @@ void Graph::Attach(Node* node, absl::Span<const Tensor* const> inputs,
   node->index_ = nodes_.size();
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i]->set_grad_edge({node, static_cast<int>(i)});
+    if (observer_ != nullptr && outputs[i]->defined()) {
+      observed_.Update(observer_->OnForward(node->name(), *outputs[i]));
+    }
   }
   nodes_.push_back(node);
 }
@@ -92,6 +95,7 @@ void Graph::Attach(Node* node, absl::Span<const Tensor* const> inputs,
 absl::Status Graph::Backward(absl::Span<const Tensor> outputs,
                              absl::Span<const Tensor> grads,
                              BackwardContext& context) {
+  EISBACH_RETURN_IF_ERROR(observed_);
   // Nothing that runs below records.
   GraphScope scope(nullptr);
   size_t end = 0;
@@ -108,6 +112,10 @@ absl::Status Graph::Backward(absl::Span<const Tensor> outputs,
     if (node == nullptr || !node->pending_) continue;
     node->pending_ = false;
     auto arrived = std::move(node->grads_);
+    for (const Tensor& grad : arrived) {
+      if (observer_ == nullptr || !grad.defined()) continue;
+      EISBACH_RETURN_IF_ERROR(observer_->OnBackward(node->name(), grad));
+    }
     EISBACH_RETURN_IF_ERROR(
         Annotate(node->Backward(absl::MakeSpan(arrived), context),
                  absl::StrCat("backward of ", node->name())));
@@ -126,6 +134,7 @@ void Graph::Clear() {
   for (size_t i = nodes_.size(); i-- > 0;) Destroy(i);
   nodes_.clear();
   arena_.Reset();
+  observed_ = absl::OkStatus();
 }
 
 Graph* CurrentGraph() { return current_graph; }

@@ -55,6 +55,10 @@ class Graph {
                         absl::Span<const Tensor> grads,
                         BackwardContext& context);
 
+  // Who sees what is recorded and what backward receives; null for nobody. Not
+  // owned. An error of its OnForward is returned by Backward.
+  void set_observer(Observer* observer) { observer_ = observer; }
+
   // Forgets everything and keeps the memory.
   void Clear();
   size_t size() const { return nodes_.size(); }
@@ -66,6 +70,8 @@ class Graph {
 
   Arena arena_;
   std::vector<Node*> nodes_;  // null once freed
+  Observer* observer_ = nullptr;
+  absl::Status observed_;  // the first error of OnForward
 };
 
 // The graph that this thread's differentiable functions record into; null when

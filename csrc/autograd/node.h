@@ -30,6 +30,17 @@ class Deferred {
   std::vector<Work> work_;
 };
 
+// Sees every tensor that a graph records, in order. For finding the first one
+// that is not finite.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual absl::Status OnForward(absl::string_view node,
+                                 const Tensor& output) = 0;
+  virtual absl::Status OnBackward(absl::string_view node,
+                                  const Tensor& gradient) = 0;
+};
+
 // What a node's Backward runs with.
 struct BackwardContext {
   Stream& stream;

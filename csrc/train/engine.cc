@@ -1,0 +1,271 @@
+#include "train/engine.h"
+
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "parallel/pipeline/forward_only.h"
+#include "parallel/tensor/heads.h"
+#include "train/diagnose.h"
+#include "train/stages.h"
+
+namespace eisbach::train {
+namespace {
+
+absl::Status CheckBatch(const EngineConfig& config, int64_t data) {
+  if (config.micro_batch < 1 || config.global_batch < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "micro_batch=", config.micro_batch, " and global_batch=",
+        config.global_batch, " must be at least 1 (train.micro_batch)"));
+  }
+  const int64_t unit = data * config.micro_batch;
+  if (config.global_batch % unit != 0) {
+    const int64_t below = config.global_batch / unit * unit;
+    const int64_t above = below + unit;
+    const bool down = below > 0 && config.global_batch - below <=
+                                       above - config.global_batch;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data=", data, " x micro_batch=", config.micro_batch, " = ", unit,
+        " does not divide global_batch=", config.global_batch,
+        " (train.global_batch); nearest that works: ", down ? below : above));
+  }
+  return absl::OkStatus();
+}
+
+// All weight gradients of a micro-batch after its input gradient, in an action
+// of their own.
+parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
+  parallel::ActionList split;
+  for (const parallel::Action& action : actions) {
+    split.push_back(action);
+    if (action.kind != parallel::ActionKind::kBackward) continue;
+    split.back().kind = parallel::ActionKind::kBackwardInput;
+    parallel::Action weight = action;
+    weight.kind = parallel::ActionKind::kBackwardWeight;
+    split.push_back(std::move(weight));
+  }
+  return split;
+}
+
+}  // namespace
+
+absl::Status Engine::Validate(const EngineConfig& config,
+                              const parallel::Mesh& mesh) {
+  EISBACH_RETURN_IF_ERROR(models::Validate(config.model));
+  EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
+  const int tensor = mesh.size(Axis::kTensor);
+  EISBACH_RETURN_IF_ERROR(
+      parallel::ShardHeads(config.model.heads, config.model.kv_heads,
+                           config.model.head_dim(), 0, tensor)
+          .status());
+  if (config.model.ffn_hidden % tensor != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor=", tensor, " does not divide ffn_hidden=",
+        config.model.ffn_hidden, " (model.ffn_hidden); nearest that works: ",
+        (config.model.ffn_hidden / tensor + 1) * tensor));
+  }
+  const int stages = mesh.size(Axis::kPipeline);
+  EISBACH_RETURN_IF_ERROR(
+      DivideLayers(config.model, config.layers_per_stage, stages).status());
+  const int64_t micro_batches =
+      config.global_batch / (mesh.size(Axis::kData) * config.micro_batch);
+  return parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
+                                static_cast<int>(micro_batches))
+      .status();
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
+    const EngineConfig& config, const parallel::ParallelContext& context) {
+  EISBACH_RETURN_IF_ERROR(Validate(config, context.mesh()));
+  std::unique_ptr<Engine> engine(new Engine(config, context));
+  engine->samples_ = config.global_batch / context.size(Axis::kData);
+  engine->micro_batches_ =
+      static_cast<int>(engine->samples_ / config.micro_batch);
+  const int stages = context.size(Axis::kPipeline);
+  EISBACH_ASSIGN_OR_RETURN(
+      auto ranges, DivideLayers(config.model, config.layers_per_stage, stages));
+  engine->layers_ = ranges[context.index(Axis::kPipeline)];
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->model_,
+      models::Transformer::Make(
+          config.model, {engine->layers_.begin, engine->layers_.end},
+          config.recompute, context));
+  std::vector<Parameter*> parameters;
+  engine->model_->VisitParameters(
+      [&](Parameter& parameter) { parameters.push_back(&parameter); });
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->update_, Update::Make(parameters, config.update,
+                                    engine->micro_batches_, context));
+  Stream& stream = context.device().compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
+  engine->program_ = std::make_unique<TransformerProgram>(
+      *engine->model_, context.first_stage(), context.last_stage(),
+      config.update.compute_dtype);
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->schedule_,
+      parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
+                             engine->micro_batches_));
+  if (config.deferred_weights) {
+    for (parallel::ActionList& list : engine->schedule_.stages) {
+      list = SplitBackward(list);
+    }
+  }
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->unused_losses_,
+      Tensor::Zeros(Shape{engine->micro_batches_}, DType::kF64, stream));
+  return engine;
+}
+
+absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
+  EISBACH_RETURN_IF_ERROR(Run(input));
+  EISBACH_ASSIGN_OR_RETURN(StepResult result, Read());
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
+    return Diagnose(input, result);
+  }
+  return result;
+}
+
+absl::Status Engine::Diagnose(const StepInput& input,
+                              const StepResult& result) {
+  // The weights are as they were, so the same step shows the same again; the
+  // observer sees it all.
+  Observations observations(context_.device());
+  EISBACH_RETURN_IF_ERROR(observations.CheckParameters(update_->parameters()));
+  program_->set_observer(&observations);
+  update_->set_step(result.step - 1);
+  const absl::Status rerun = Run(input);
+  program_->set_observer(nullptr);
+  EISBACH_RETURN_IF_ERROR(rerun);
+  return ExplainNonFinite(
+      absl::StrCat("loss=", result.loss, " and grad_norm=", result.grad_norm,
+                   " at step ", result.step),
+      observations, context_);
+}
+
+absl::Status Engine::Run(const StepInput& input) {
+  EISBACH_RETURN_IF_ERROR(CheckInput(input));
+  if (input.tokens.dim(0) != samples_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a step takes ", samples_, " samples of this rank, not ",
+        input.tokens.dim(0)));
+  }
+  EISBACH_RETURN_IF_ERROR(update_->BeginStep(micro_batches_));
+  const double tokens = static_cast<double>(config_.global_batch) *
+                        static_cast<double>(input.tokens.dim(1));
+  // Tensor ranks compute the same loss: one of them counts.
+  const bool counts = context_.index(Axis::kTensor) == 0;
+  EISBACH_RETURN_IF_ERROR(
+      RunActions(input, /*training=*/true,
+                 counts ? update_->sums() : unused_losses_,
+                 static_cast<float>(1.0 / tokens)));
+  return update_->Finish();
+}
+
+absl::Status Engine::RunActions(const StepInput& input, bool training,
+                                const Tensor& losses, float scale) {
+  const int stage = context_.index(Axis::kPipeline);
+  program_->Begin(input, config_.micro_batch, scale, losses,
+                  MakeContext(training));
+  if (training) {
+    return executor_->Run(schedule_.shape, schedule_.stages[stage], *program_);
+  }
+  const int micro_batches =
+      static_cast<int>(input.tokens.dim(0) / config_.micro_batch);
+  EISBACH_ASSIGN_OR_RETURN(
+      parallel::Schedule forward,
+      parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
+  return executor_->Run(forward.shape, forward.stages[stage], *program_);
+}
+
+absl::StatusOr<StepResult> Engine::Read() {
+  Device& device = context_.device();
+  Stream& stream = device.compute_stream();
+  std::vector<double> losses(micro_batches_);
+  double norm_squared = 0;
+  EISBACH_RETURN_IF_ERROR(device.CopyToHost(losses.data(),
+                                            update_->sums().raw(),
+                                            update_->sums().bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(device.CopyToHost(&norm_squared,
+                                            update_->norm_squared().raw(),
+                                            sizeof(double), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  StepResult result{};
+  for (double loss : losses) result.loss += loss;
+  result.step = update_->step();
+  result.grad_norm = std::sqrt(norm_squared);
+  result.learning_rate = update_->learning_rate();
+  return result;
+}
+
+absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
+  EISBACH_RETURN_IF_ERROR(CheckInput(input));
+  const int64_t samples = input.tokens.dim(0);
+  if (samples == 0 || samples % config_.micro_batch != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "evaluation takes a multiple of micro_batch=", config_.micro_batch,
+        " samples, not ", samples, " (train.micro_batch)"));
+  }
+  Device& device = context_.device();
+  Stream& stream = device.compute_stream();
+  const int64_t micro_batches = samples / config_.micro_batch;
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor losses,
+      Tensor::Zeros(Shape{micro_batches}, DType::kF64, stream));
+  const double tokens = static_cast<double>(input.tokens.elements()) *
+                        context_.size(Axis::kData);
+  EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/false, losses,
+                                     static_cast<float>(1.0 / tokens)));
+  if (context_.index(Axis::kTensor) != 0) {
+    EISBACH_RETURN_IF_ERROR(
+        device.SetZero(losses.raw(), losses.bytes(), stream));
+  }
+  EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllReduce(
+      losses, comm::ReduceOp::kSum, stream));
+  std::vector<double> host(micro_batches);
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(host.data(), losses.raw(), losses.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  double sum = 0;
+  for (double loss : host) sum += loss;
+  return sum;
+}
+
+absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
+  if (context_.size(Axis::kPipeline) != 1) {
+    return absl::FailedPreconditionError(
+        "logits need the whole model on a rank's stage (parallel.pipeline=1)");
+  }
+  autograd::GraphScope scope(nullptr);
+  const nn::ForwardContext context = MakeContext(/*training=*/false);
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, model_->Forward(tokens, context));
+  return model_->head().Logits(hidden, context);
+}
+
+nn::ForwardContext Engine::MakeContext(bool training) const {
+  return nn::ForwardContext{context_.device().compute_stream(), training,
+                            config_.update.seed, update_->state().step(),
+                            Tensor()};
+}
+
+absl::Status Engine::CheckInput(const StepInput& input) const {
+  const auto is = [&](const Tensor& tensor, DType dtype, int rank) {
+    return tensor.defined() && tensor.dtype() == dtype &&
+           tensor.rank() == rank && tensor.contiguous() &&
+           &tensor.device() == &context_.device();
+  };
+  if (!is(input.tokens, DType::kI32, 2) || !is(input.targets, DType::kI32, 2) ||
+      !is(input.sample_index, DType::kI64, 1) ||
+      input.tokens.shape() != input.targets.shape() ||
+      input.sample_index.dim(0) != input.tokens.dim(0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a step takes tokens and targets, i32 [samples, T], and sample "
+        "indices, i64 [samples], contiguous on the engine's device, not ",
+        input.tokens.ToString(), ", ", input.targets.ToString(), " and ",
+        input.sample_index.ToString()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::train

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/transformer.h"
+#include "parallel/context.h"
+#include "parallel/pipeline/executor.h"
+#include "parallel/pipeline/schedule.h"
+#include "train/stage_program.h"
+#include "train/update.h"
+
+namespace eisbach::train {
+
+struct EngineConfig {
+  models::ModelConfig model;
+  UpdateConfig update;
+  int64_t global_batch;  // samples a step, over all ranks
+  int64_t micro_batch;   // samples that go through a stage at once
+  bool recompute;        // keep a block's input alone
+  bool deferred_weights;  // weight gradients after the input's, in a batch
+  std::string pipeline_schedule;
+  std::vector<int> layers_per_stage;  // empty: balanced
+};
+
+struct StepResult {
+  int64_t step;  // counted from 1
+  double loss;   // mean over the tokens of the global batch
+  double grad_norm;
+  double learning_rate;
+};
+
+// One rank of a training job: its stage of the model on a layout, and the step.
+//
+// Every rank of the mesh makes the same calls with its own samples.
+class Engine {
+ public:
+  // Checks that model, batch and layout fit (before anything is allocated),
+  // builds the stage and gives the weights their initial values. `context`
+  // outlives the engine.
+  static absl::StatusOr<std::unique_ptr<Engine>> Make(
+      const EngineConfig& config, const parallel::ParallelContext& context);
+
+  // Checks alone, for a world of mesh.world_size() ranks.
+  static absl::Status Validate(const EngineConfig& config,
+                               const parallel::Mesh& mesh);
+
+  // One training step, Run and Read. A loss or norm that is not finite leaves
+  // the weights as they were and is an error that names the first tensor that
+  // holds one.
+  absl::StatusOr<StepResult> Step(const StepInput& input);
+
+  // The step without a read of any value: all of it is put on the device.
+  absl::Status Run(const StepInput& input);
+  // Waits for the last step and reads what came out.
+  absl::StatusOr<StepResult> Read();
+
+  // The mean loss over the tokens of all ranks' samples, without training.
+  // Samples of a rank must be a multiple of the micro-batch, equal on all.
+  absl::StatusOr<double> Evaluate(const StepInput& input);
+
+  // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.
+  absl::StatusOr<Tensor> Logits(const Tensor& tokens);
+
+  const EngineConfig& config() const { return config_; }
+  const parallel::ParallelContext& context() const { return context_; }
+  int64_t samples() const { return samples_; }  // of this rank in a step
+  int micro_batches() const { return micro_batches_; }
+  Update& update() { return *update_; }
+  models::Transformer& model() { return *model_; }
+  const parallel::LayerRange& layers() const { return layers_; }
+
+ private:
+  Engine(const EngineConfig& config, const parallel::ParallelContext& context)
+      : config_(config), context_(context) {}
+
+  nn::ForwardContext MakeContext(bool training) const;
+  // Runs a step that was not finite again and says where it began.
+  absl::Status Diagnose(const StepInput& input, const StepResult& result);
+  absl::Status CheckInput(const StepInput& input) const;
+  absl::Status RunActions(const StepInput& input, bool training,
+                          const Tensor& losses, float scale);
+
+  EngineConfig config_;
+  const parallel::ParallelContext& context_;
+  parallel::LayerRange layers_{};
+  int64_t samples_ = 0;
+  int micro_batches_ = 0;
+  std::unique_ptr<models::Transformer> model_;
+  std::unique_ptr<Update> update_;
+  std::unique_ptr<parallel::Executor> executor_;
+  std::unique_ptr<TransformerProgram> program_;
+  parallel::Schedule schedule_;
+  // Losses of ranks that do not count theirs: tensor ranks past the first.
+  Tensor unused_losses_;
+};
+
+}  // namespace eisbach::train

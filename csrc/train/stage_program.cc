@@ -1,0 +1,115 @@
+#include "train/stage_program.h"
+
+#include <utility>
+
+#include "core/status_macros.h"
+
+namespace eisbach::train {
+namespace {
+
+// Where backward starts, without the storage of the values.
+Tensor EdgeOf(const Tensor& tensor) {
+  Tensor edge;
+  edge.set_grad_edge(tensor.grad_edge());
+  return edge;
+}
+
+}  // namespace
+
+void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
+                               float loss_scale, Tensor losses,
+                               nn::ForwardContext context) {
+  input_ = std::move(input);
+  micro_batch_ = micro_batch;
+  loss_scale_ = loss_scale;
+  losses_ = std::move(losses);
+  context_ = std::make_unique<nn::ForwardContext>(std::move(context));
+  // A step that failed may have left some behind.
+  for (Flight& flight : flights_) {
+    if (flight.graph == nullptr) continue;
+    flight.graph->Clear();
+    idle_graphs_.push_back(std::move(flight.graph));
+  }
+  flights_.clear();
+  flights_.resize(input_.tokens.dim(0) / micro_batch);
+}
+
+Shape TransformerProgram::ActivationShape(int) const {
+  return Shape{micro_batch_, input_.tokens.dim(1), model_.config().hidden};
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Rows(const Tensor& all,
+                                                int microbatch) const {
+  return all.Narrow(0, microbatch * micro_batch_, micro_batch_);
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int,
+                                                   const Tensor& input) {
+  Flight& flight = flights_[microbatch];
+  autograd::Graph* graph = nullptr;
+  if (context_->training) {
+    if (idle_graphs_.empty()) {
+      idle_graphs_.push_back(std::make_unique<autograd::Graph>());
+    }
+    flight.graph = std::move(idle_graphs_.back());
+    idle_graphs_.pop_back();
+    graph = flight.graph.get();
+    graph->set_observer(observer_);
+  }
+  autograd::GraphScope scope(graph);
+  return Run(microbatch, input, flight);
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
+                                               const Tensor& input,
+                                               Flight& flight) {
+  nn::ForwardContext context = *context_;
+  EISBACH_ASSIGN_OR_RETURN(context.sample_index,
+                           Rows(input_.sample_index, microbatch));
+  Tensor x = input;
+  if (first_stage_) {
+    EISBACH_ASSIGN_OR_RETURN(x, Rows(input_.tokens, microbatch));
+  } else if (flight.graph != nullptr) {
+    x = flight.graph->Leaf(input);
+    flight.input = EdgeOf(x);
+  }
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, model_.Forward(x, context));
+  if (!last_stage_) {
+    flight.output = EdgeOf(y);
+    return y.Detach();
+  }
+  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Rows(input_.targets, microbatch));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor loss, model_.head().Loss(y, targets, loss_scale_, context));
+  EISBACH_ASSIGN_OR_RETURN(Tensor place, losses_.Narrow(0, microbatch, 1));
+  EISBACH_RETURN_IF_ERROR(context.stream.device().CopyOnDevice(
+      place.raw(), loss.raw(), loss.bytes(), context.stream));
+  flight.output = std::move(loss);
+  return Tensor();
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Backward(
+    int microbatch, int, parallel::BackwardPart part, const Tensor& gradient) {
+  Flight& flight = flights_[microbatch];
+  autograd::BackwardContext context{
+      context_->stream, part == parallel::BackwardPart::kInput
+                            ? &flight.deferred
+                            : nullptr};
+  // The loss has its scale inside; its seed is any defined tensor.
+  const Tensor& seed = last_stage_ ? flight.output : gradient;
+  EISBACH_RETURN_IF_ERROR(
+      flight.graph->Backward({flight.output}, {seed}, context));
+  Tensor input_gradient;
+  if (!first_stage_) input_gradient = flight.graph->TakeGradient(flight.input);
+  flight.graph->Clear();
+  idle_graphs_.push_back(std::move(flight.graph));
+  flight.input = Tensor();
+  flight.output = Tensor();
+  return input_gradient;
+}
+
+absl::Status TransformerProgram::BackwardWeight(int microbatch, int) {
+  return flights_[microbatch].deferred.Run(context_->stream);
+}
+
+}  // namespace eisbach::train

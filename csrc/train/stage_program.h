@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "autograd/graph.h"
+#include "models/transformer.h"
+#include "parallel/pipeline/executor.h"
+
+namespace eisbach::train {
+
+// One rank's share of a step's samples, on the rank's device. Ranks of one data
+// index hold the same.
+struct StepInput {
+  Tensor tokens;        // i32 [samples, T]
+  Tensor targets;       // i32 [samples, T]
+  Tensor sample_index;  // i64 [samples], see nn::ForwardContext
+};
+
+// Runs the micro-batches of a step through one stage of a transformer: a graph
+// for each micro-batch in flight, kept for the next step.
+class TransformerProgram final : public parallel::StageProgram {
+ public:
+  TransformerProgram(models::Transformer& model, bool first_stage,
+                     bool last_stage, DType compute_dtype)
+      : model_(model),
+        first_stage_(first_stage),
+        last_stage_(last_stage),
+        compute_dtype_(compute_dtype) {}
+
+  // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
+  // On the last stage its loss, `loss_scale` x the sum over its tokens, goes to
+  // losses[m] (f64). Without `context.training` no graph is recorded.
+  void Begin(StepInput input, int64_t micro_batch, float loss_scale,
+             Tensor losses, nn::ForwardContext context);
+
+  Shape ActivationShape(int microbatch) const override;
+  DType ActivationDType() const override { return compute_dtype_; }
+  absl::StatusOr<Tensor> Forward(int microbatch, int chunk,
+                                 const Tensor& input) override;
+  absl::StatusOr<Tensor> Backward(int microbatch, int chunk,
+                                  parallel::BackwardPart part,
+                                  const Tensor& gradient) override;
+  absl::Status BackwardWeight(int microbatch, int chunk) override;
+  absl::Status Reduce(int) override { return absl::OkStatus(); }
+
+  // Told to every graph that the program makes, see Graph::set_observer.
+  void set_observer(autograd::Observer* observer) { observer_ = observer; }
+
+ private:
+  struct Flight {
+    std::unique_ptr<autograd::Graph> graph;
+    Tensor input;   // the leaf, where a gradient goes upstream
+    Tensor output;  // its edge alone: backward starts there
+    autograd::Deferred deferred;
+  };
+
+  absl::StatusOr<Tensor> Rows(const Tensor& all, int microbatch) const;
+  absl::StatusOr<Tensor> Run(int microbatch, const Tensor& input,
+                             Flight& flight);
+
+  models::Transformer& model_;
+  const bool first_stage_;
+  const bool last_stage_;
+  const DType compute_dtype_;
+  autograd::Observer* observer_ = nullptr;
+
+  StepInput input_;
+  int64_t micro_batch_ = 0;
+  float loss_scale_ = 0;
+  Tensor losses_;
+  std::unique_ptr<nn::ForwardContext> context_;
+  std::vector<Flight> flights_;  // by micro-batch
+  std::vector<std::unique_ptr<autograd::Graph>> idle_graphs_;
+};
+
+}  // namespace eisbach::train

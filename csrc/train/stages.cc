@@ -1,0 +1,23 @@
+#include "train/stages.h"
+
+namespace eisbach::train {
+
+absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
+    const models::ModelConfig& config, absl::Span<const int> layers_per_stage,
+    int stages) {
+  if (!layers_per_stage.empty()) {
+    return parallel::StagesOf(layers_per_stage, static_cast<int>(config.layers),
+                              stages);
+  }
+  const double head =
+      6.0 * static_cast<double>(config.vocab) * static_cast<double>(config.hidden);
+  const double layer = (models::TrainingFlopsPerToken(config) - head) /
+                       static_cast<double>(config.layers);
+  parallel::LayerCosts costs;
+  costs.layers.assign(config.layers, layer);
+  costs.first_stage = 0;  // a look-up and a sum
+  costs.last_stage = head;
+  return parallel::BalanceStages(costs, stages);
+}
+
+}  // namespace eisbach::train

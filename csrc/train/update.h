@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "optim/gradient_norm.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "optim/step_state.h"
+#include "parallel/context.h"
+#include "parallel/data/reducer.h"
+#include "tensor/flat_buffer.h"
+
+namespace eisbach::train {
+
+struct UpdateConfig {
+  optim::OptimizerConfig optimizer;
+  optim::ScheduleConfig schedule;
+  float clip_grad_norm;  // 0: no clipping
+  DType compute_dtype;
+  int64_t bucket_bytes;  // of f32 gradient, about
+  uint64_t seed;         // of the initial values
+};
+
+// The weights of a rank and how they change: flat buckets, the reduction of
+// their gradients over all layouts, clipping by the global norm, the optimizer.
+//
+//   update->BeginStep(micro_batches);
+//   ... forward and backward, which fill the gradients ...
+//   update->Finish();
+//
+// Every rank of the mesh makes the same calls. Serves the Engine and models
+// that a user composes.
+class Update {
+ public:
+  // `parameters` in the order of forward; a parameter that a micro-batch uses
+  // twice is listed twice. Binds them, gives them their initial values, and
+  // becomes their gradient sink. They and `context` outlive the update.
+  //
+  // `sums` further f64 numbers are summed over all ranks with the norm.
+  static absl::StatusOr<std::unique_ptr<Update>> Make(
+      absl::Span<Parameter* const> parameters, const UpdateConfig& config,
+      int sums, const parallel::ParallelContext& context);
+
+  absl::Status BeginStep(int micro_batches);
+
+  // Reduces what is left, then updates the weights; nothing changes when the
+  // norm is not finite.
+  absl::Status Finish();
+
+  // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
+  // BeginStep sets it to 0.
+  const Tensor& sums() const { return sums_; }
+  // f64 [1], after Finish: the square of the norm of the whole gradient.
+  const Tensor& norm_squared() const { return norm_squared_; }
+
+  int64_t step() const { return step_; }  // steps begun
+  // As if `step` steps had been made (after loading a checkpoint).
+  void set_step(int64_t step) { step_ = step; }
+  double learning_rate() const;  // of the step begun last
+
+  // Rounds the masters to the compute dtype (after loading a checkpoint).
+  absl::Status RefreshData();
+
+  const optim::StepState& state() const { return state_; }
+  FlatBuffer& buffer() { return *buffer_; }
+  optim::Optimizer& optimizer() { return *optimizer_; }
+  const parallel::GradientReducer& reducer() const { return *reducer_; }
+  // Each once, in the order of forward.
+  const std::vector<Parameter*>& parameters() const { return parameters_; }
+
+ private:
+  Update(const UpdateConfig& config, const parallel::ParallelContext& context,
+         optim::LearningRateSchedule schedule, optim::StepState state)
+      : config_(config),
+        context_(context),
+        schedule_(schedule),
+        state_(std::move(state)) {}
+
+  absl::Status SumTiedGradients();
+
+  UpdateConfig config_;
+  const parallel::ParallelContext& context_;
+  optim::LearningRateSchedule schedule_;
+  optim::StepState state_;
+  std::vector<Parameter*> parameters_;
+  std::unique_ptr<FlatBuffer> buffer_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<parallel::GradientReducer> reducer_;
+  std::unique_ptr<optim::GradientNorm> norm_;
+  Tensor reduced_;  // f64 [1 + sums]: norm_squared_ and sums_
+  Tensor norm_squared_;
+  Tensor sums_;
+  int64_t step_ = 0;
+};
+
+}  // namespace eisbach::train
