@@ -35,8 +35,8 @@ absl::Status Observations::Check(Phase phase, absl::string_view what,
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   if (bad == 0) return absl::OkStatus();
   phase_ = phase;
-  what_ = absl::StrCat(what, " (", bad, " of ", tensor.elements(),
-                       " elements)");
+  what_ =
+      absl::StrCat(what, " (", bad, " of ", tensor.elements(), " elements)");
   return absl::OkStatus();
 }
 
@@ -55,11 +55,11 @@ absl::Status Observations::OnForward(absl::string_view node,
                                      const Tensor& output) {
   const bool layer = absl::string_view::npos != node.find('.');
   if (layer) last_layer_ = std::string(node);
-  return Check(Phase::kForward,
-               layer ? absl::StrCat("the output of ", node)
-                     : absl::StrCat("the output of ", node, " after ",
-                                    last_layer_),
-               output);
+  return Check(
+      Phase::kForward,
+      layer ? absl::StrCat("the output of ", node)
+            : absl::StrCat("the output of ", node, " after ", last_layer_),
+      output);
 }
 
 absl::Status Observations::OnBackward(absl::string_view node,
@@ -104,13 +104,15 @@ absl::Status ExplainNonFinite(absl::string_view symptom,
   if (reports[first].phase ==
       static_cast<int32_t>(Observations::Phase::kNothing)) {
     return absl::DataLossError(absl::StrCat(
-        symptom, ", and no tensor of the step run again holds NaN or infinity: "
+        symptom,
+        ", and no tensor of the step run again holds NaN or infinity: "
         "the sum over tensors overflows, or the machine computes unreliably"));
   }
-  return absl::DataLossError(
-      absl::StrCat(symptom, ": rank ", first, ": the first tensor with NaN or "
-                   "infinity is ", reports[first].what,
-                   "; weights are as before the step"));
+  return absl::DataLossError(absl::StrCat(symptom, ": rank ", first,
+                                          ": the first tensor with NaN or "
+                                          "infinity is ",
+                                          reports[first].what,
+                                          "; weights are as before the step"));
 }
 
 }  // namespace eisbach::train

@@ -27,8 +27,7 @@ class Observations final : public autograd::Observer {
   const std::string& what() const { return what_; }
 
  private:
-  absl::Status Check(Phase phase, absl::string_view what,
-                     const Tensor& tensor);
+  absl::Status Check(Phase phase, absl::string_view what, const Tensor& tensor);
 
   Device& device_;
   Phase phase_ = Phase::kNothing;

@@ -23,8 +23,8 @@ absl::Status CheckBatch(const EngineConfig& config, int64_t data) {
   if (config.global_batch % unit != 0) {
     const int64_t below = config.global_batch / unit * unit;
     const int64_t above = below + unit;
-    const bool down = below > 0 && config.global_batch - below <=
-                                       above - config.global_batch;
+    const bool down =
+        below > 0 && config.global_batch - below <= above - config.global_batch;
     return absl::InvalidArgumentError(absl::StrCat(
         "data=", data, " x micro_batch=", config.micro_batch, " = ", unit,
         " does not divide global_batch=", config.global_batch,
@@ -88,15 +88,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   engine->layers_ = ranges[context.index(Axis::kPipeline)];
   EISBACH_ASSIGN_OR_RETURN(
       engine->model_,
-      models::Transformer::Make(
-          config.model, {engine->layers_.begin, engine->layers_.end},
-          config.recompute, context));
+      models::Transformer::Make(config.model,
+                                {engine->layers_.begin, engine->layers_.end},
+                                config.recompute, context));
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });
   EISBACH_ASSIGN_OR_RETURN(
-      engine->update_, Update::Make(parameters, config.update,
-                                    engine->micro_batches_, context));
+      engine->update_,
+      Update::Make(parameters, config.update, engine->micro_batches_, context));
   Stream& stream = context.device().compute_stream();
   EISBACH_ASSIGN_OR_RETURN(
       engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
@@ -147,19 +147,18 @@ absl::Status Engine::Diagnose(const StepInput& input,
 absl::Status Engine::Run(const StepInput& input) {
   EISBACH_RETURN_IF_ERROR(CheckInput(input));
   if (input.tokens.dim(0) != samples_) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a step takes ", samples_, " samples of this rank, not ",
-        input.tokens.dim(0)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a step takes ", samples_, " samples of this rank, not ",
+                     input.tokens.dim(0)));
   }
   EISBACH_RETURN_IF_ERROR(update_->BeginStep(micro_batches_));
   const double tokens = static_cast<double>(config_.global_batch) *
                         static_cast<double>(input.tokens.dim(1));
   // Tensor ranks compute the same loss: one of them counts.
   const bool counts = context_.index(Axis::kTensor) == 0;
-  EISBACH_RETURN_IF_ERROR(
-      RunActions(input, /*training=*/true,
-                 counts ? update_->sums() : unused_losses_,
-                 static_cast<float>(1.0 / tokens)));
+  EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/true,
+                                     counts ? update_->sums() : unused_losses_,
+                                     static_cast<float>(1.0 / tokens)));
   return update_->Finish();
 }
 
@@ -184,12 +183,10 @@ absl::StatusOr<StepResult> Engine::Read() {
   Stream& stream = device.compute_stream();
   std::vector<double> losses(micro_batches_);
   double norm_squared = 0;
-  EISBACH_RETURN_IF_ERROR(device.CopyToHost(losses.data(),
-                                            update_->sums().raw(),
-                                            update_->sums().bytes(), stream));
-  EISBACH_RETURN_IF_ERROR(device.CopyToHost(&norm_squared,
-                                            update_->norm_squared().raw(),
-                                            sizeof(double), stream));
+  EISBACH_RETURN_IF_ERROR(device.CopyToHost(
+      losses.data(), update_->sums().raw(), update_->sums().bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(device.CopyToHost(
+      &norm_squared, update_->norm_squared().raw(), sizeof(double), stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   StepResult result{};
   for (double loss : losses) result.loss += loss;
@@ -211,10 +208,9 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
   Stream& stream = device.compute_stream();
   const int64_t micro_batches = samples / config_.micro_batch;
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor losses,
-      Tensor::Zeros(Shape{micro_batches}, DType::kF64, stream));
-  const double tokens = static_cast<double>(input.tokens.elements()) *
-                        context_.size(Axis::kData);
+      Tensor losses, Tensor::Zeros(Shape{micro_batches}, DType::kF64, stream));
+  const double tokens =
+      static_cast<double>(input.tokens.elements()) * context_.size(Axis::kData);
   EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/false, losses,
                                      static_cast<float>(1.0 / tokens)));
   if (context_.index(Axis::kTensor) != 0) {

@@ -8,6 +8,7 @@
 #include "models/transformer.h"
 #include "parallel/context.h"
 #include "parallel/pipeline/executor.h"
+#include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
 #include "train/stage_program.h"
 #include "train/update.h"
@@ -17,9 +18,9 @@ namespace eisbach::train {
 struct EngineConfig {
   models::ModelConfig model;
   UpdateConfig update;
-  int64_t global_batch;  // samples a step, over all ranks
-  int64_t micro_batch;   // samples that go through a stage at once
-  bool recompute;        // keep a block's input alone
+  int64_t global_batch;   // samples a step, over all ranks
+  int64_t micro_batch;    // samples that go through a stage at once
+  bool recompute;         // keep a block's input alone
   bool deferred_weights;  // weight gradients after the input's, in a batch
   std::string pipeline_schedule;
   std::vector<int> layers_per_stage;  // empty: balanced

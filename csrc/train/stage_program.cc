@@ -88,13 +88,13 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
   return Tensor();
 }
 
-absl::StatusOr<Tensor> TransformerProgram::Backward(
-    int microbatch, int, parallel::BackwardPart part, const Tensor& gradient) {
+absl::StatusOr<Tensor> TransformerProgram::Backward(int microbatch, int,
+                                                    parallel::BackwardPart part,
+                                                    const Tensor& gradient) {
   Flight& flight = flights_[microbatch];
   autograd::BackwardContext context{
-      context_->stream, part == parallel::BackwardPart::kInput
-                            ? &flight.deferred
-                            : nullptr};
+      context_->stream,
+      part == parallel::BackwardPart::kInput ? &flight.deferred : nullptr};
   // The loss has its scale inside; its seed is any defined tensor.
   const Tensor& seed = last_stage_ ? flight.output : gradient;
   EISBACH_RETURN_IF_ERROR(

@@ -16,9 +16,8 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
     absl::Span<Parameter* const> parameters, const UpdateConfig& config,
     int sums, const parallel::ParallelContext& context) {
   Stream& stream = context.device().compute_stream();
-  EISBACH_ASSIGN_OR_RETURN(
-      optim::LearningRateSchedule schedule,
-      optim::LearningRateSchedule::Make(config.schedule));
+  EISBACH_ASSIGN_OR_RETURN(optim::LearningRateSchedule schedule,
+                           optim::LearningRateSchedule::Make(config.schedule));
   EISBACH_ASSIGN_OR_RETURN(optim::StepState state,
                            optim::StepState::Make(stream));
   std::unique_ptr<Update> update(
@@ -38,28 +37,26 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
   EISBACH_ASSIGN_OR_RETURN(
       update->optimizer_,
       optim::MakeOptimizer(config.optimizer, *update->buffer_, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      update->reducer_,
-      parallel::GradientReducer::Make(*update->buffer_, context.data(), uses,
-                                      stream));
+  EISBACH_ASSIGN_OR_RETURN(update->reducer_,
+                           parallel::GradientReducer::Make(
+                               *update->buffer_, context.data(), uses, stream));
   EISBACH_ASSIGN_OR_RETURN(optim::GradientNorm norm,
                            optim::GradientNorm::Make(*update->buffer_, stream));
   update->norm_ = std::make_unique<optim::GradientNorm>(std::move(norm));
-  EISBACH_ASSIGN_OR_RETURN(
-      update->reduced_, Tensor::Zeros(Shape{1 + sums}, DType::kF64, stream));
+  EISBACH_ASSIGN_OR_RETURN(update->reduced_,
+                           Tensor::Zeros(Shape{1 + sums}, DType::kF64, stream));
   EISBACH_ASSIGN_OR_RETURN(update->norm_squared_,
                            update->reduced_.Narrow(0, 0, 1));
-  EISBACH_ASSIGN_OR_RETURN(update->sums_,
-                           update->reduced_.Narrow(0, 1, sums));
+  EISBACH_ASSIGN_OR_RETURN(update->sums_, update->reduced_.Narrow(0, 1, sums));
   return update;
 }
 
 absl::Status Update::BeginStep(int micro_batches) {
   Stream& stream = context_.device().compute_stream();
   ++step_;
-  EISBACH_RETURN_IF_ERROR(
-      state_.Begin(step_, learning_rate(), config_.optimizer.beta1,
-                   config_.optimizer.beta2, stream));
+  EISBACH_RETURN_IF_ERROR(state_.Begin(step_, learning_rate(),
+                                       config_.optimizer.beta1,
+                                       config_.optimizer.beta2, stream));
   EISBACH_RETURN_IF_ERROR(
       context_.device().SetZero(reduced_.raw(), reduced_.bytes(), stream));
   return reducer_->BeginStep(micro_batches);
@@ -75,14 +72,13 @@ absl::Status Update::Finish() {
   // Along data x context all ranks hold the same gradient: one counts it.
   if (context_.data().rank() == 0) {
     EISBACH_RETURN_IF_ERROR(norm_->Compute(stream));
-    EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(norm_squared_.raw(),
-                                                norm_->partial().raw(),
-                                                sizeof(double), stream));
+    EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
+        norm_squared_.raw(), norm_->partial().raw(), sizeof(double), stream));
   }
   EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllReduce(
       reduced_, comm::ReduceOp::kSum, stream));
-  EISBACH_RETURN_IF_ERROR(ops::ClipFactor(
-      norm_squared_, config_.clip_grad_norm, state_.values(), stream));
+  EISBACH_RETURN_IF_ERROR(ops::ClipFactor(norm_squared_, config_.clip_grad_norm,
+                                          state_.values(), stream));
   return optimizer_->Step(state_, stream);
 }
 
@@ -109,9 +105,8 @@ double Update::learning_rate() const { return schedule_.At(step_); }
 absl::Status Update::RefreshData() {
   if (config_.compute_dtype == DType::kF32) return absl::OkStatus();
   for (FlatBucket& bucket : buffer_->buckets()) {
-    EISBACH_RETURN_IF_ERROR(
-        ops::Copy(bucket.master, bucket.data,
-                  context_.device().compute_stream()));
+    EISBACH_RETURN_IF_ERROR(ops::Copy(bucket.master, bucket.data,
+                                      context_.device().compute_stream()));
   }
   return absl::OkStatus();
 }

@@ -12,8 +12,7 @@ namespace eisbach::parallel {
 absl::StatusOr<std::unique_ptr<Executor>> Executor::Make(
     comm::Communicator& pipeline, Stream& compute) {
   std::unique_ptr<Executor> executor(new Executor(pipeline, compute));
-  EISBACH_ASSIGN_OR_RETURN(executor->exchanges_,
-                           compute.device().NewStream());
+  EISBACH_ASSIGN_OR_RETURN(executor->exchanges_, compute.device().NewStream());
   return executor;
 }
 
@@ -29,10 +28,10 @@ absl::Status Executor::Run(const ScheduleShape& shape,
   // Sends may still be on their way; the compute stream need not wait for
   // them, but the next step's exchanges come after them.
   if (!arrived_.empty() || !made_.empty()) {
-    return absl::InternalError(absl::StrCat(
-        "stage ", pipeline_.rank(), " ends its schedule with ",
-        arrived_.size(), " tensors received and not used and ", made_.size(),
-        " made and not sent"));
+    return absl::InternalError(
+        absl::StrCat("stage ", pipeline_.rank(), " ends its schedule with ",
+                     arrived_.size(), " tensors received and not used and ",
+                     made_.size(), " made and not sent"));
   }
   return absl::OkStatus();
 }
@@ -82,8 +81,8 @@ absl::Status Executor::RunExchange(const Action& action,
         return absl::InternalError(
             absl::StrCat("nothing made ", ToString(transfer)));
       }
-      transfers.push_back({comm::Transfer::Kind::kSend, transfer.peer,
-                           std::move(it->second)});
+      transfers.push_back(
+          {comm::Transfer::Kind::kSend, transfer.peer, std::move(it->second)});
       made_.erase(it);
     } else {
       EISBACH_ASSIGN_OR_RETURN(

@@ -9,7 +9,8 @@ namespace eisbach::parallel {
 absl::StatusOr<Schedule> ForwardOnly(int stages, int microbatches) {
   // GPipe's forwards all come before its backwards.
   EISBACH_ASSIGN_OR_RETURN(
-      Schedule schedule, MakeSchedule("gpipe", stages, /*chunks=*/1, microbatches));
+      Schedule schedule,
+      MakeSchedule("gpipe", stages, /*chunks=*/1, microbatches));
   schedule.name = "forward_only";
   for (ActionList& list : schedule.stages) {
     ActionList kept;
