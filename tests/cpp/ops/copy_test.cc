@@ -1,0 +1,196 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+
+#include "ops/elementwise.h"
+#include "support/op_invariance.h"
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using test::CpuStream;
+using test::Empty;
+using test::IsOk;
+using test::Normal;
+using test::StatusIs;
+using test::ToBytes;
+using test::ToDoubles;
+using test::Value;
+
+constexpr DType kIntDTypes[] = {DType::kI32, DType::kI64, DType::kU8,
+                                DType::kU16};
+
+// Every 16-bit pattern, converted by vectors, is what the scalar type says.
+template <typename T>
+void ExpectAllPatternsWiden() {
+  constexpr int64_t kPatterns = 1 << 16;
+  const Tensor x = Empty({kPatterns}, DTypeOf<T>::value);
+  for (int64_t i = 0; i < kPatterns; ++i) {
+    x.data<T>()[i].bits = static_cast<uint16_t>(i);
+  }
+  const Tensor y = Value(ops::Cast(x, DType::kF32, CpuStream()));
+  for (int64_t i = 0; i < kPatterns; ++i) {
+    const float expected = static_cast<float>(x.data<T>()[i]);
+    const float got = y.data<float>()[i];
+    if (std::isnan(expected)) {
+      ASSERT_TRUE(std::isnan(got)) << i;
+    } else {
+      ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(expected))
+          << i;
+    }
+  }
+}
+
+TEST(Cast, WidensEveryPattern) {
+  ExpectAllPatternsWiden<BFloat16>();
+  ExpectAllPatternsWiden<Float16>();
+}
+
+// Floats around every place where rounding turns: for each 16-bit value the
+// neighbours in f32 of itself and of the middle to the next.
+template <typename T>
+void ExpectNarrowsAsScalar(int shift) {
+  std::vector<float> values;
+  for (uint32_t bits = 0; bits < 0x10000u; ++bits) {
+    T narrow;
+    narrow.bits = static_cast<uint16_t>(bits);
+    const uint32_t u = std::bit_cast<uint32_t>(static_cast<float>(narrow));
+    const uint32_t half = 1u << (shift - 1);
+    for (uint32_t add : {0u, 1u, half - 1, half, half + 1, ~0u}) {
+      values.push_back(std::bit_cast<float>(u + add));
+    }
+  }
+  for (uint32_t u = 0x30000000u; u < 0x3a000000u; u += 1021) {
+    values.push_back(std::bit_cast<float>(u));  // f16 subnormals
+  }
+  values.push_back(65519.996f);
+  values.push_back(65520.0f);
+  const int64_t n = static_cast<int64_t>(values.size());
+  const Tensor x = Empty({n}, DType::kF32);
+  std::copy(values.begin(), values.end(), x.data<float>());
+  const Tensor y = Value(ops::Cast(x, DTypeOf<T>::value, CpuStream()));
+  for (int64_t i = 0; i < n; ++i) {
+    ASSERT_EQ(y.data<T>()[i].bits, T(values[i]).bits)
+        << values[i] << " " << std::bit_cast<uint32_t>(values[i]);
+  }
+}
+
+TEST(Cast, NarrowsToNearestEven) {
+  ExpectNarrowsAsScalar<BFloat16>(16);
+  ExpectNarrowsAsScalar<Float16>(13);
+}
+
+TEST(Cast, RoundsDoubleOnce) {
+  // Just above the middle of two bf16 values by less than f32 resolves.
+  const Tensor x = test::FromValues(
+      {3}, DType::kF64, {1.00390625 + 1e-12, 1.00390625, -1.00390625 - 1e-12});
+  EXPECT_EQ(ToDoubles(Value(ops::Cast(x, DType::kBF16, CpuStream()))),
+            (std::vector<double>{1.0078125, 1.0, -1.0078125}));
+}
+
+TEST(Cast, ConvertsAmongFloats) {
+  for (DType from : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
+    for (DType to : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
+      for (int64_t n : {0, 1, 7, 8, 9, 100}) {
+        const Tensor x = Normal({n}, from, 5);
+        const Tensor y = Value(ops::Cast(x, to, CpuStream()));
+        EXPECT_EQ(y.dtype(), to);
+        test::ExpectClose(y, ToDoubles(x),
+                          to == DType::kF64 ? 1e-12 : test::Tolerance(to));
+      }
+    }
+  }
+}
+
+TEST(Cast, ConvertsAmongIntegers) {
+  for (DType from : kIntDTypes) {
+    for (DType to : kIntDTypes) {
+      const Tensor x = test::Indices({3, 7}, from, 200, 1);
+      const Tensor y = Value(ops::Cast(x, to, CpuStream()));
+      EXPECT_EQ(ToDoubles(y), ToDoubles(x));
+    }
+  }
+  EXPECT_THAT(
+      ops::Cast(Normal({2}, DType::kF32, 1), DType::kI32, CpuStream()).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "copy: f32 to i32 mixes float and integer"));
+}
+
+TEST(Copy, TakesAnyStrides) {
+  for (DType to : test::kFloatDTypes) {
+    const Tensor base = Normal({5, 6, 7}, DType::kF32, 9);
+    const Tensor views[] = {
+        base,
+        Value(base.Transpose(0, 2)),
+        Value(base.Transpose(1, 2)),
+        Value(base.Narrow(2, 2, 3)),
+        Value(base.Narrow(1, 1, 4)),
+        Value(Value(base.Narrow(0, 1, 1)).Transpose(0, 1)),
+        Value(Value(base.Transpose(0, 1)).Narrow(2, 0, 1)),
+        Value(base.Narrow(1, 3, 0)),
+    };
+    for (const Tensor& view : views) {
+      const Tensor y = Value(ops::Cast(view, to, CpuStream()));
+      EXPECT_TRUE(y.contiguous());
+      EXPECT_EQ(y.shape(), view.shape());
+      test::ExpectClose(y, ToDoubles(view), test::Tolerance(to));
+      // And back into the strides of a copy of the view.
+      const Tensor other = Normal({5, 6, 7}, DType::kF32, 10);
+      const Tensor target = Value(Tensor::FromStorage(
+          other.storage(), 0, view.shape(), view.strides(), DType::kF32));
+      EXPECT_THAT(ops::Copy(y, target, CpuStream()), IsOk());
+      EXPECT_EQ(ToDoubles(target), ToDoubles(y));
+    }
+  }
+}
+
+TEST(Copy, LeavesTheRestOfTheStorage) {
+  const Tensor base = Normal({4, 5}, DType::kF32, 1);
+  const std::vector<double> before = ToDoubles(base);
+  const Tensor middle = Value(Value(base.Narrow(0, 1, 2)).Narrow(1, 1, 3));
+  const Tensor zeros =
+      test::FromValues({2, 3}, DType::kF32, std::vector<double>(6, 0.0));
+  EXPECT_THAT(ops::Copy(zeros, middle, CpuStream()), IsOk());
+  const std::vector<double> after = ToDoubles(base);
+  for (int r = 0; r < 4; ++r) {
+    for (int c = 0; c < 5; ++c) {
+      const bool inside = r >= 1 && r < 3 && c >= 1 && c < 4;
+      EXPECT_EQ(after[r * 5 + c], inside ? 0 : before[r * 5 + c]);
+    }
+  }
+}
+
+TEST(Copy, DividesLongRowsAmongThreads) {
+  const Tensor x = Normal({3, 40001}, DType::kF32, 1);
+  test::ExpectThreadInvariant([&] {
+    return std::vector<Tensor>{
+        Value(ops::Cast(x, DType::kBF16, CpuStream())),
+        Value(ops::Contiguous(Value(x.Transpose(0, 1)), CpuStream())),
+        Value(ops::Contiguous(Value(x.Narrow(1, 1, 40000)), CpuStream()))};
+  });
+  EXPECT_EQ(ToDoubles(Value(
+                ops::Contiguous(Value(x.Narrow(1, 1, 40000)), CpuStream()))),
+            ToDoubles(Value(x.Narrow(1, 1, 40000))));
+}
+
+TEST(Contiguous, ReturnsAContiguousTensorItself) {
+  const Tensor x = Normal({2, 3}, DType::kF32, 1);
+  EXPECT_EQ(Value(ops::Contiguous(x, CpuStream())).raw(), x.raw());
+  const Tensor t = Value(x.Transpose(0, 1));
+  const Tensor c = Value(ops::Contiguous(t, CpuStream()));
+  EXPECT_NE(c.raw(), x.raw());
+  EXPECT_EQ(ToBytes(c), ToBytes(t));
+}
+
+TEST(Copy, RefusesAnotherShape) {
+  EXPECT_THAT(
+      ops::Copy(Empty({2}, DType::kF32), Empty({3}, DType::kF32), CpuStream()),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "copy: to=f32[3] on cpu must have the shape "
+               "[2]"));
+}
+
+}  // namespace
+}  // namespace eisbach

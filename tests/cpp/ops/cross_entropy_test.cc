@@ -1,0 +1,227 @@
+#include "ops/cross_entropy.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "ops/elementwise.h"
+#include "support/op_invariance.h"
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using test::CpuStream;
+using test::Empty;
+using test::ExpectClose;
+using test::FromValues;
+using test::Indices;
+using test::IsOk;
+using test::Normal;
+using test::StatusIs;
+using test::ToDoubles;
+using test::Value;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+// One rank's part of the vocabulary.
+struct Shard {
+  Tensor logits;
+  int64_t first_column;
+  int64_t valid_columns;
+};
+
+// Divides [N, vocab] into parts of `columns`, the last with padding that holds
+// what must never be read as a logit.
+std::vector<Shard> Divide(const Tensor& logits, int64_t columns) {
+  const int64_t tokens = logits.dim(0), vocab = logits.dim(1);
+  const std::vector<double> values = ToDoubles(logits);
+  std::vector<Shard> shards;
+  for (int64_t first = 0; first < vocab + columns; first += columns) {
+    const int64_t valid = std::clamp<int64_t>(vocab - first, 0, columns);
+    std::vector<double> part;
+    for (int64_t t = 0; t < tokens; ++t) {
+      for (int64_t c = 0; c < columns; ++c) {
+        part.push_back(c < valid ? values[t * vocab + first + c] : 1e4);
+      }
+    }
+    shards.push_back(
+        {FromValues({tokens, columns}, logits.dtype(), part), first, valid});
+  }
+  return shards;
+}
+
+ops::CrossEntropyOutput Forward(const std::vector<Shard>& shards,
+                                const Tensor& targets) {
+  const int64_t tokens = targets.dim(0);
+  const Tensor all =
+      Empty({static_cast<int64_t>(shards.size()), tokens, 3}, DType::kF32);
+  for (size_t r = 0; r < shards.size(); ++r) {
+    const Tensor stats = Value(ops::CrossEntropyStats(
+        shards[r].logits, targets, shards[r].first_column,
+        shards[r].valid_columns, CpuStream()));
+    const Tensor slot = Value(Value(all.Narrow(0, r, 1)).View({tokens, 3}));
+    EXPECT_THAT(ops::Copy(stats, slot, CpuStream()), IsOk());
+  }
+  return Value(ops::CrossEntropyCombine(all, CpuStream()));
+}
+
+TEST(CrossEntropy, MatchesTheFormulaForEveryDivision) {
+  for (DType dtype : test::kFloatDTypes) {
+    for (int64_t tokens : {0, 1, 5}) {
+      for (int64_t vocab : {1, 7, 33, 256}) {
+        const Tensor logits = Normal({tokens, vocab}, dtype, 1, 4.0);
+        const Tensor targets = Indices({tokens}, DType::kI32, vocab, 2);
+        const std::vector<double> x = ToDoubles(logits), t = ToDoubles(targets);
+        std::vector<double> lse, loss, gradient;
+        for (int64_t i = 0; i < tokens; ++i) {
+          double sum = 0;
+          for (int64_t c = 0; c < vocab; ++c) sum += std::exp(x[i * vocab + c]);
+          lse.push_back(std::log(sum));
+          loss.push_back(lse[i] - x[i * vocab + static_cast<int64_t>(t[i])]);
+          for (int64_t c = 0; c < vocab; ++c) {
+            gradient.push_back(
+                0.25 * (std::exp(x[i * vocab + c] - lse[i]) - (c == t[i])));
+          }
+        }
+        for (int64_t columns : {vocab, (vocab + 1) / 2, (vocab + 3) / 3}) {
+          const std::vector<Shard> shards = Divide(logits, columns);
+          const ops::CrossEntropyOutput out = Forward(shards, targets);
+          ExpectClose(out.lse, lse, 1e-6);
+          ExpectClose(out.loss, loss, 1e-6);
+          for (const Shard& shard : shards) {
+            EXPECT_THAT(ops::CrossEntropyBackward(
+                            shard.logits, targets, out.lse, shard.first_column,
+                            shard.valid_columns, 0.25f, CpuStream()),
+                        IsOk());
+            std::vector<double> expected;
+            for (int64_t i = 0; i < tokens; ++i) {
+              for (int64_t c = 0; c < columns; ++c) {
+                expected.push_back(
+                    c < shard.valid_columns
+                        ? gradient[i * vocab + shard.first_column + c]
+                        : 0);
+              }
+            }
+            ExpectClose(shard.logits, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CrossEntropy, BackwardIsTheGradient) {
+  const Tensor logits = Normal({4, 11}, DType::kF32, 1);
+  const Tensor targets = Indices({4}, DType::kI32, 11, 2);
+  const auto loss = [&] {
+    double sum = 0;
+    for (double v : ToDoubles(Forward({{logits, 0, 11}}, targets).loss)) {
+      sum += v;
+    }
+    return sum;
+  };
+  const Tensor gradient = test::Clone(logits);
+  EXPECT_THAT(ops::CrossEntropyBackward(gradient, targets,
+                                        Forward({{logits, 0, 11}}, targets).lse,
+                                        0, 11, 1.0f, CpuStream()),
+              IsOk());
+  test::ExpectGradient(logits, gradient, loss);
+}
+
+// loss and gradient of a prediction that is almost sure are small, but right.
+TEST(CrossEntropy, KeepsPrecisionWhenConfident) {
+  const Tensor logits = FromValues({1, 3}, DType::kF32, {50, 36, 35});
+  const Tensor targets = FromValues({1}, DType::kI32, {0});
+  const double expected = std::log1p(std::exp(-14.0) + std::exp(-15.0));
+  const ops::CrossEntropyOutput out = Forward({{logits, 0, 3}}, targets);
+  EXPECT_NEAR(out.loss.data<float>()[0] / expected, 1.0, 0.05);
+}
+
+TEST(CrossEntropy, StatsOfARankWithoutColumnsAreNeutral) {
+  const Tensor stats = Value(ops::CrossEntropyStats(
+      Normal({2, 4}, DType::kF32, 1), Indices({2}, DType::kI32, 4, 2), 8, 0,
+      CpuStream()));
+  EXPECT_EQ(ToDoubles(stats), (std::vector<double>{-kInf, 0, 0, -kInf, 0, 0}));
+}
+
+TEST(CrossEntropy, NaNReachesLossAndGradientOfItsTokenAlone) {
+  for (int at : {0, 3, 8, 20}) {
+    std::vector<double> values = test::NormalValues(63, 1);
+    values[21 + at] = kNaN;
+    const Tensor logits = FromValues({3, 21}, DType::kF32, values);
+    const Tensor targets = FromValues({3}, DType::kI32, {1, 2, 3});
+    const ops::CrossEntropyOutput out = Forward({{logits, 0, 21}}, targets);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(std::isnan(out.loss.data<float>()[i]), i == 1);
+    }
+    EXPECT_THAT(ops::CrossEntropyBackward(logits, targets, out.lse, 0, 21, 1.0f,
+                                          CpuStream()),
+                IsOk());
+    const std::vector<double> gradient = ToDoubles(logits);
+    for (int i = 0; i < 63; ++i) {
+      EXPECT_EQ(std::isnan(gradient[i]), i / 21 == 1) << i;
+    }
+  }
+}
+
+TEST(CrossEntropy, DoesNotDependOnThreads) {
+  const Tensor logits = Normal({3000, 77}, DType::kBF16, 1);
+  const Tensor targets = Indices({3000}, DType::kI32, 77, 2);
+  test::ExpectThreadInvariant([&] {
+    const Tensor x = test::Clone(logits);
+    const ops::CrossEntropyOutput out = Forward({{x, 0, 77}}, targets);
+    EXPECT_THAT(ops::CrossEntropyBackward(x, targets, out.lse, 0, 77, 0.5f,
+                                          CpuStream()),
+                IsOk());
+    return std::vector<Tensor>{out.lse, out.loss, x};
+  });
+}
+
+TEST(CrossEntropy, NamesWhatDoesNotFit) {
+  const Tensor logits = Normal({2, 4}, DType::kF32, 1);
+  const Tensor targets = Indices({2}, DType::kI32, 4, 2);
+  EXPECT_THAT(
+      ops::CrossEntropyStats(logits, targets, 0, 5, CpuStream()).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "valid_columns=5 is outside [0, 4]"));
+  EXPECT_THAT(ops::CrossEntropyStats(logits, Indices({3}, DType::kI32, 4, 2), 0,
+                                     4, CpuStream())
+                  .status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "targets=i32[3] on cpu must have the shape [2]"));
+  EXPECT_THAT(
+      ops::CrossEntropyCombine(Normal({2, 3}, DType::kF32, 1), CpuStream())
+          .status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "must be [ranks >= 1, tokens, 3]"));
+}
+
+TEST(CrossEntropy, TellsItsCostOnMeta) {
+  Device& meta = test::Meta();
+  Stream& stream = test::MetaStream();
+  const Tensor logits = Empty({6, 16}, DType::kBF16, meta);
+  const Tensor targets = Empty({6}, DType::kI32, meta);
+  const auto costs = test::MetaCosts([&] {
+    const Tensor stats =
+        Value(ops::CrossEntropyStats(logits, targets, 0, 10, stream));
+    EXPECT_EQ(stats.shape(), (Shape{6, 3}));
+    const ops::CrossEntropyOutput out =
+        Value(ops::CrossEntropyCombine(Value(stats.View({1, 6, 3})), stream));
+    EXPECT_EQ(out.loss.shape(), (Shape{6}));
+    EXPECT_THAT(ops::CrossEntropyBackward(logits, targets, out.lse, 0, 10, 1.0f,
+                                          stream),
+                IsOk());
+  });
+  ASSERT_EQ(costs.size(), 3u);
+  EXPECT_EQ(costs[0].second.bytes_read, 120 + 24);
+  EXPECT_EQ(costs[0].second.bytes_written, 72);
+  EXPECT_EQ(costs[2].second.bytes_read, 120 + 24 + 24);
+  EXPECT_EQ(costs[2].second.bytes_written, 192);
+}
+
+}  // namespace
+}  // namespace eisbach

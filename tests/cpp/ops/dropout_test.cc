@@ -1,0 +1,202 @@
+#include "ops/dropout.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/hash.h"
+#include "core/philox.h"
+#include "support/op_invariance.h"
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using ops::DropoutSource;
+using test::CpuStream;
+using test::Empty;
+using test::FromValues;
+using test::Normal;
+using test::StatusIs;
+using test::ToDoubles;
+using test::Value;
+
+Tensor Int64(const std::vector<int64_t>& values) {
+  const Tensor t = Empty({static_cast<int64_t>(values.size())}, DType::kI64);
+  std::copy(values.begin(), values.end(), t.data<int64_t>());
+  return t;
+}
+
+DropoutSource Source(const std::vector<int64_t>& samples,
+                     int64_t first_feature = 0, int64_t step = 3) {
+  return {.seed = 1234,
+          .layer = StableHash("block.0.mlp"),
+          .step = Int64({step}),
+          .sample_index = Int64(samples),
+          .first_feature = first_feature};
+}
+
+Tensor Ones(const Shape& shape, DType dtype = DType::kF32) {
+  return FromValues(shape, dtype, std::vector<double>(shape.elements(), 1.0));
+}
+
+// What the header promises, one element at a time.
+bool Kept(const DropoutSource& s, int64_t sample, int64_t position,
+          int64_t feature, float p) {
+  const uint64_t step = static_cast<uint64_t>(*s.step.data<int64_t>());
+  const uint64_t index = static_cast<uint64_t>(sample);
+  const uint64_t high = (index >> 32 << 32) | (step >> 32);
+  const PhiloxCounter words = Philox(
+      {static_cast<uint32_t>(feature / 4), static_cast<uint32_t>(position),
+       static_cast<uint32_t>(index), static_cast<uint32_t>(step)},
+      MakePhiloxKey(MixBits(MixBits(s.seed ^ MixBits(s.layer)) ^ high)));
+  return ToUniform(words[feature % 4]) >= p;
+}
+
+TEST(Dropout, MatchesPhiloxElementByElement) {
+  const std::vector<int64_t> samples = {0, 17, (int64_t{1} << 40) + 5};
+  for (DType dtype : test::kFloatDTypes) {
+    for (int64_t width : {1, 3, 8, 37, 1030, 2100}) {
+      for (int64_t first : {0, 1, 6, 1023}) {
+        const DropoutSource source =
+            Source(samples, first, (int64_t{1} << 33) + 7);
+        const Tensor x = Normal({3, 2, width}, dtype, 1);
+        const Tensor y = Value(ops::Dropout(x, 0.25f, source, CpuStream()));
+        std::vector<double> expected = ToDoubles(x);
+        for (size_t i = 0; i < expected.size(); ++i) {
+          const int64_t f = i % width, t = i / width % 2, b = i / width / 2;
+          expected[i] *=
+              Kept(source, samples[b], t, first + f, 0.25f) ? 1.0 / 0.75 : 0.0;
+        }
+        test::ExpectClose(y, expected);
+      }
+    }
+  }
+}
+
+TEST(Dropout, KeepsTheGivenShare) {
+  for (float p : {0.0f, 0.1f, 0.5f, 0.9f}) {
+    const Tensor x = Ones({4, 64, 512});
+    double sum = 0, kept = 0;
+    for (double v : ToDoubles(
+             Value(ops::Dropout(x, p, Source({0, 1, 2, 3}), CpuStream())))) {
+      sum += v;
+      kept += v != 0;
+    }
+    const double n = static_cast<double>(x.elements());
+    EXPECT_NEAR(kept / n, 1 - p, 4 * std::sqrt(p * (1 - p) / n) + 1e-12);
+    EXPECT_NEAR(sum / n, 1, 0.02);
+  }
+}
+
+TEST(Dropout, DoesNotDependOnTheLayout) {
+  const DropoutSource all = Source({4, 5, 6, 7});
+  const Tensor x = Normal({4, 3, 50}, DType::kF32, 1);
+  const Tensor whole = Value(ops::Dropout(x, 0.5f, all, CpuStream()));
+  // Micro-batches.
+  for (int64_t b = 0; b < 4; ++b) {
+    const Tensor part = Value(ops::Dropout(Value(x.Narrow(0, b, 1)), 0.5f,
+                                           Source({4 + b}), CpuStream()));
+    EXPECT_EQ(ToDoubles(part), ToDoubles(Value(whole.Narrow(0, b, 1))));
+  }
+  // Features divided among tensor ranks, also at odd places.
+  for (int64_t cut : {1, 8, 25, 47}) {
+    for (bool second : {false, true}) {
+      const int64_t begin = second ? cut : 0, n = second ? 50 - cut : cut;
+      const Tensor view = Value(x.Narrow(2, begin, n));
+      const Tensor part =
+          FromValues(view.shape(), DType::kF32, ToDoubles(view));
+      EXPECT_EQ(ToDoubles(Value(ops::Dropout(
+                    part, 0.5f, Source({4, 5, 6, 7}, begin), CpuStream()))),
+                ToDoubles(Value(whole.Narrow(2, begin, n))));
+    }
+  }
+}
+
+TEST(Dropout, ChangesWithStepLayerSeedSampleAndPosition) {
+  const Tensor x = Ones({1, 1, 64});
+  const DropoutSource source = Source({1});
+  const auto mask = [&](const DropoutSource& s) {
+    return ToDoubles(Value(ops::Dropout(x, 0.5f, s, CpuStream())));
+  };
+  const std::vector<double> first = mask(source);
+  EXPECT_EQ(mask(source), first);
+  EXPECT_NE(mask(Source({1}, 0, 4)), first);
+  EXPECT_NE(mask(Source({2})), first);
+  DropoutSource other = source;
+  other.layer = StableHash("block.1.mlp");
+  EXPECT_NE(mask(other), first);
+  other = source;
+  other.seed = 1235;
+  EXPECT_NE(mask(other), first);
+  const Tensor two =
+      Value(ops::Dropout(Ones({1, 2, 64}), 0.5f, source, CpuStream()));
+  EXPECT_NE(ToDoubles(Value(two.Narrow(1, 0, 1))),
+            ToDoubles(Value(two.Narrow(1, 1, 1))));
+}
+
+TEST(Dropout, IsItsOwnGradient) {
+  const Tensor x = Normal({2, 2, 9}, DType::kF32, 1);
+  const Tensor dy = Normal({2, 2, 9}, DType::kF32, 2);
+  const DropoutSource source = Source({3, 8});
+  test::ExpectGradient(
+      x, Value(ops::Dropout(dy, 0.3f, source, CpuStream())), [&] {
+        return test::Dot(Value(ops::Dropout(x, 0.3f, source, CpuStream())), dy);
+      });
+}
+
+TEST(Dropout, DoesNotDependOnThreads) {
+  const Tensor x = Normal({6, 70, 133}, DType::kBF16, 1);
+  test::ExpectThreadInvariant([&] {
+    return std::vector<Tensor>{
+        Value(ops::Dropout(x, 0.2f, Source({0, 1, 2, 3, 4, 5}), CpuStream()))};
+  });
+}
+
+TEST(Dropout, KeepsNaNOfKeptElementsAndAcceptsNone) {
+  const Tensor nan = FromValues(
+      {1, 1, 9}, DType::kF32,
+      std::vector<double>(9, std::numeric_limits<double>::quiet_NaN()));
+  for (double v :
+       ToDoubles(Value(ops::Dropout(nan, 0.0f, Source({0}), CpuStream())))) {
+    EXPECT_TRUE(std::isnan(v));
+  }
+  EXPECT_EQ(Value(ops::Dropout(Empty({0, 2, 3}, DType::kF32), 0.5f, Source({}),
+                               CpuStream()))
+                .elements(),
+            0);
+}
+
+TEST(Dropout, NamesWhatDoesNotFit) {
+  const Tensor x = Ones({2, 1, 4});
+  EXPECT_THAT(ops::Dropout(x, 1.0f, Source({0, 1}), CpuStream()).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "p=1 is outside [0, 1) (model.dropout)"));
+  EXPECT_THAT(ops::Dropout(x, 0.5f, Source({0}), CpuStream()).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "sample_index=i64[1] on cpu must have the "
+                       "shape [2]"));
+  EXPECT_THAT(
+      ops::Dropout(Ones({2, 4}), 0.5f, Source({0, 1}), CpuStream()).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               "must be [samples, positions, features]"));
+}
+
+TEST(Dropout, TellsItsCostOnMeta) {
+  Device& meta = test::Meta();
+  const DropoutSource source = {.step = Empty({1}, DType::kI64, meta),
+                                .sample_index = Empty({2}, DType::kI64, meta)};
+  const auto costs = test::MetaCosts([&] {
+    EXPECT_EQ(Value(ops::Dropout(Empty({2, 3, 4}, DType::kF32, meta), 0.1f,
+                                 source, test::MetaStream()))
+                  .shape(),
+              (Shape{2, 3, 4}));
+  });
+  ASSERT_EQ(costs.size(), 1u);
+  EXPECT_EQ(costs[0].second.bytes_read, 96);
+  EXPECT_EQ(costs[0].second.bytes_written, 96);
+}
+
+}  // namespace
+}  // namespace eisbach

@@ -1,0 +1,242 @@
+#include "ops/optimizer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "support/op_invariance.h"
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using test::Clone;
+using test::CpuStream;
+using test::Empty;
+using test::ExpectClose;
+using test::FromValues;
+using test::IsOk;
+using test::Normal;
+using test::StatusIs;
+using test::ToDoubles;
+
+Tensor StepState(double lr, double factor, double finite, double c1,
+                 double c2) {
+  return FromValues({ops::kStepStateSize}, DType::kF32,
+                    {lr, factor, finite, c1, c2, 0, 0, 0});
+}
+
+// A flat range with its state; `data` has its own storage.
+struct Range {
+  explicit Range(int64_t n, DType dtype = DType::kF32)
+      : master(Normal({n}, DType::kF32, 1)),
+        grad(Normal({n}, DType::kF32, 2)),
+        m(Normal({n}, DType::kF32, 3)),
+        v(Normal({n}, DType::kF32, 4)),
+        data(Empty({n}, dtype)) {
+    for (int64_t i = 0; i < n; ++i) {
+      v.data<float>()[i] = std::abs(v.data<float>()[i]);
+    }
+  }
+  Tensor master, grad, m, v, data;
+
+  absl::Status AdamW(const Tensor& state) const {
+    return ops::AdamW({.master = master,
+                       .grad = grad,
+                       .m = m,
+                       .v = v,
+                       .data = data,
+                       .step_state = state,
+                       .beta1 = 0.9f,
+                       .beta2 = 0.95f,
+                       .eps = 1e-8f,
+                       .weight_decay = 0.1f},
+                      CpuStream());
+  }
+  absl::Status Sgd(const Tensor& state, float momentum) const {
+    return ops::Sgd({.master = master,
+                     .grad = grad,
+                     .m = momentum > 0 ? &m : nullptr,
+                     .data = data,
+                     .step_state = state,
+                     .momentum = momentum,
+                     .weight_decay = 0.1f},
+                    CpuStream());
+  }
+};
+
+TEST(AdamW, MatchesTheFormula) {
+  constexpr double kLr = 0.01, kFactor = 0.5, kC1 = 0.19, kC2 = 0.0975;
+  const Tensor state = StepState(kLr, kFactor, 1, kC1, kC2);
+  for (DType dtype : test::kFloatDTypes) {
+    for (int64_t n : {0, 1, 7, 8, 9, 1000}) {
+      const Range range(n, dtype);
+      std::vector<double> w = ToDoubles(range.master), m = ToDoubles(range.m),
+                          v = ToDoubles(range.v);
+      const std::vector<double> grad = ToDoubles(range.grad);
+      for (int64_t i = 0; i < n; ++i) {
+        const double g = kFactor * grad[i];
+        m[i] = 0.9 * m[i] + 0.1 * g;
+        v[i] = 0.95 * v[i] + 0.05 * g * g;
+        w[i] -=
+            kLr * (m[i] / kC1 / (std::sqrt(v[i] / kC2) + 1e-8) + 0.1 * w[i]);
+      }
+      EXPECT_THAT(range.AdamW(state), IsOk());
+      ExpectClose(range.m, m, 5e-7);
+      ExpectClose(range.v, v, 5e-7);
+      ExpectClose(range.master, w, 5e-7);
+      ExpectClose(range.data, ToDoubles(range.master), test::Tolerance(dtype));
+      EXPECT_EQ(ToDoubles(range.grad), grad);
+    }
+  }
+}
+
+TEST(AdamW, WorksOnTheMasterItself) {
+  const Tensor state = StepState(0.01, 1, 1, 0.1, 0.05);
+  Range apart(100), shared(100);
+  shared.data = shared.master;
+  EXPECT_THAT(apart.AdamW(state), IsOk());
+  EXPECT_THAT(shared.AdamW(state), IsOk());
+  EXPECT_EQ(ToDoubles(shared.master), ToDoubles(apart.master));
+  EXPECT_EQ(ToDoubles(apart.data), ToDoubles(apart.master));
+}
+
+// Ranges are cut where buckets end: an element must not notice.
+TEST(AdamW, DoesNotDependOnTheCut) {
+  const Tensor state = StepState(0.01, 0.7, 1, 0.1, 0.05);
+  const Range whole(1003, DType::kBF16), parts(1003, DType::kBF16);
+  EXPECT_THAT(whole.AdamW(state), IsOk());
+  for (int64_t begin = 0; begin < 1003; begin += 59) {
+    const int64_t n = std::min<int64_t>(59, 1003 - begin);
+    Range part(0, DType::kBF16);
+    const auto cut = [&](const Tensor& t) {
+      return test::Value(t.Narrow(0, begin, n));
+    };
+    part.master = cut(parts.master);
+    part.grad = cut(parts.grad);
+    part.m = cut(parts.m);
+    part.v = cut(parts.v);
+    part.data = cut(parts.data);
+    EXPECT_THAT(part.AdamW(state), IsOk());
+  }
+  EXPECT_EQ(test::ToBytes(whole.master), test::ToBytes(parts.master));
+  EXPECT_EQ(test::ToBytes(whole.v), test::ToBytes(parts.v));
+  EXPECT_EQ(test::ToBytes(whole.data), test::ToBytes(parts.data));
+}
+
+TEST(Optimizer, DoesNothingWhenNotFinite) {
+  const Tensor state = StepState(0.01, 0, 0, 0.1, 0.05);
+  const Range range(20), before(20);
+  const Tensor data = Clone(range.data);
+  EXPECT_THAT(range.AdamW(state), IsOk());
+  EXPECT_THAT(range.Sgd(state, 0.9f), IsOk());
+  EXPECT_EQ(test::ToBytes(range.master), test::ToBytes(before.master));
+  EXPECT_EQ(test::ToBytes(range.m), test::ToBytes(before.m));
+  EXPECT_EQ(test::ToBytes(range.v), test::ToBytes(before.v));
+}
+
+TEST(Sgd, MatchesTheFormula) {
+  constexpr double kLr = 0.05, kFactor = 0.5;
+  const Tensor state = StepState(kLr, kFactor, 1, 1, 1);
+  for (double momentum : {0.0, 0.9}) {
+    for (int64_t n : {0, 1, 9, 500}) {
+      const Range range(n, DType::kBF16);
+      std::vector<double> w = ToDoubles(range.master), m = ToDoubles(range.m);
+      const std::vector<double> grad = ToDoubles(range.grad);
+      for (int64_t i = 0; i < n; ++i) {
+        double g = kFactor * grad[i] + 0.1 * w[i];
+        if (momentum > 0) g = m[i] = momentum * m[i] + g;
+        w[i] -= kLr * g;
+      }
+      EXPECT_THAT(range.Sgd(state, static_cast<float>(momentum)), IsOk());
+      ExpectClose(range.master, w, 5e-7);
+      ExpectClose(range.m, m, 5e-7);
+      ExpectClose(range.data, ToDoubles(range.master), 4e-3, 1e-6);
+    }
+  }
+}
+
+TEST(Optimizer, DoesNotDependOnThreads) {
+  const Tensor state = StepState(0.01, 0.7, 1, 0.1, 0.05);
+  test::ExpectThreadInvariant([&] {
+    const Range adam(40001, DType::kBF16), sgd(40001, DType::kF32);
+    EXPECT_THAT(adam.AdamW(state), IsOk());
+    EXPECT_THAT(sgd.Sgd(state, 0.9f), IsOk());
+    return std::vector<Tensor>{adam.master, adam.data, sgd.master, sgd.m};
+  });
+}
+
+TEST(ClipFactor, FollowsTheNorm) {
+  const double kNaN = std::numeric_limits<double>::quiet_NaN();
+  const double kInf = std::numeric_limits<double>::infinity();
+  struct {
+    double norm_squared;
+    float max_norm;
+    double factor, finite;
+  } cases[] = {{0.25, 1.0f, 1, 1}, {16, 1.0f, 0.25, 1}, {16, 0.0f, 1, 1},
+               {0, 1.0f, 1, 1},    {kNaN, 1.0f, 0, 0},  {kInf, 1.0f, 0, 0},
+               {kNaN, 0.0f, 0, 0}};
+  for (const auto& c : cases) {
+    const Tensor state = StepState(0.5, 9, 9, 0.1, 0.2);
+    EXPECT_THAT(ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
+                                c.max_norm, state, CpuStream()),
+                IsOk());
+    ExpectClose(state, {0.5, c.factor, c.finite, 0.1, 0.2, 0, 0, 0}, 1e-6);
+  }
+}
+
+TEST(Optimizer, NamesWhatDoesNotFit) {
+  const Tensor state = StepState(0.01, 1, 1, 0.1, 0.05);
+  Range range(4);
+  range.grad = Normal({5}, DType::kF32, 1);
+  EXPECT_THAT(range.AdamW(state),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "adamw: grad=f32[5] on cpu must have the "
+                       "shape [4]"));
+  const Range other(4);
+  EXPECT_THAT(ops::Sgd({.master = other.master,
+                        .grad = other.grad,
+                        .m = nullptr,
+                        .data = other.data,
+                        .step_state = state,
+                        .momentum = 0.9f,
+                        .weight_decay = 0},
+                       CpuStream()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "momentum=0.9 needs m (optimizer.momentum)"));
+  EXPECT_THAT(other.AdamW(Empty({3}, DType::kF32)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "step_state=f32[3] on cpu must have the shape "
+                       "[8]"));
+}
+
+TEST(Optimizer, TellsItsCostOnMeta) {
+  Device& meta = test::Meta();
+  const Tensor master = Empty({10}, DType::kF32, meta);
+  const Tensor data = Empty({10}, DType::kBF16, meta);
+  const Tensor state = Empty({ops::kStepStateSize}, DType::kF32, meta);
+  const auto costs = test::MetaCosts([&] {
+    for (const Tensor& d : {data, master}) {
+      EXPECT_THAT(ops::AdamW({.master = master,
+                              .grad = master,
+                              .m = master,
+                              .v = master,
+                              .data = d,
+                              .step_state = state,
+                              .beta1 = 0.9f,
+                              .beta2 = 0.95f,
+                              .eps = 1e-8f,
+                              .weight_decay = 0},
+                             test::MetaStream()),
+                  IsOk());
+    }
+  });
+  ASSERT_EQ(costs.size(), 2u);
+  EXPECT_EQ(costs[0].second.bytes_read, 160);
+  EXPECT_EQ(costs[0].second.bytes_written, 140);
+  EXPECT_EQ(costs[1].second.bytes_written, 120);
+}
+
+}  // namespace
+}  // namespace eisbach

@@ -1,0 +1,139 @@
+#include "ops/reduce.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "support/op_invariance.h"
+#include "support/op_testing.h"
+
+namespace eisbach {
+namespace {
+
+using test::CpuStream;
+using test::Empty;
+using test::ExpectClose;
+using test::FromValues;
+using test::IsOk;
+using test::Normal;
+using test::StatusIs;
+using test::ToDoubles;
+
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+TEST(ColumnSum, SumsRows) {
+  for (DType dtype : test::kFloatDTypes) {
+    for (const Shape& shape :
+         {Shape{5}, Shape{1, 1}, Shape{33, 8}, Shape{2, 17, 9}, Shape{0, 3},
+          Shape{4, 0}, Shape{100, 67}, Shape{31, 300}}) {
+      const Tensor x = Normal(shape, dtype, 1);
+      const int64_t width = shape[-1];
+      const std::vector<double> values = ToDoubles(x);
+      std::vector<double> expected(width, 0.0);
+      for (size_t i = 0; i < values.size(); ++i) {
+        expected[i % width] += values[i];
+      }
+      const Tensor out = Normal({width}, DType::kF32, 2);
+      EXPECT_THAT(ops::ColumnSum(x, false, out, CpuStream()), IsOk());
+      ExpectClose(out, expected, 1e-6, 10);
+      EXPECT_THAT(ops::ColumnSum(x, true, out, CpuStream()), IsOk());
+      for (double& v : expected) v *= 2;
+      ExpectClose(out, expected, 1e-6, 10);
+    }
+  }
+}
+
+TEST(ColumnSum, DoesNotDependOnThreads) {
+  const Tensor x = Normal({1000, 130}, DType::kF32, 1);
+  test::ExpectThreadInvariant([&] {
+    const Tensor out = Empty({130}, DType::kF32);
+    EXPECT_THAT(ops::ColumnSum(x, false, out, CpuStream()), IsOk());
+    return std::vector<Tensor>{out};
+  });
+}
+
+TEST(ColumnSum, NamesWhatDoesNotFit) {
+  EXPECT_THAT(ops::ColumnSum(Normal({2, 3}, DType::kF32, 1), false,
+                             Empty({2}, DType::kF32), CpuStream()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "column_sum: out=f32[2] on cpu must have the "
+                       "shape [3]"));
+}
+
+TEST(Sum, AddsInDouble) {
+  for (int64_t n : {0, 1, 3, 4, 5, 17, 8191, 8192, 8193, 100003}) {
+    const Tensor x = Normal({n}, DType::kF32, 1);
+    double sum = 0, squares = 0;
+    for (double v : ToDoubles(x)) {
+      sum += v;
+      squares += v * v;
+    }
+    const Tensor out = Empty({1}, DType::kF64);
+    EXPECT_THAT(ops::Sum(x, false, out, CpuStream()), IsOk());
+    ExpectClose(out, {sum}, 1e-12, 100);
+    EXPECT_THAT(ops::SumOfSquares(x, true, out, CpuStream()), IsOk());
+    ExpectClose(out, {sum + squares}, 1e-12, 100);
+    EXPECT_THAT(ops::SumOfSquares(x, false, out, CpuStream()), IsOk());
+    ExpectClose(out, {squares}, 1e-12, 100);
+  }
+}
+
+TEST(Sum, DoesNotDependOnThreads) {
+  const Tensor x = Normal({333, 1001}, DType::kF32, 1);
+  test::ExpectThreadInvariant([&] {
+    const Tensor out = Empty({1}, DType::kF64);
+    EXPECT_THAT(ops::SumOfSquares(x, false, out, CpuStream()), IsOk());
+    return std::vector<Tensor>{out};
+  });
+}
+
+TEST(Sum, KeepsNaN) {
+  std::vector<double> values(100, 1.0);
+  values[77] = kNaN;
+  const Tensor out = Empty({1}, DType::kF64);
+  EXPECT_THAT(ops::SumOfSquares(FromValues({100}, DType::kF32, values), false,
+                                out, CpuStream()),
+              IsOk());
+  EXPECT_TRUE(std::isnan(*out.data<double>()));
+}
+
+TEST(CountNonFinite, CountsNaNAndInfinity) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor out = Empty({1}, DType::kI64);
+    const Tensor x = Normal({50021}, dtype, 1);
+    EXPECT_THAT(ops::CountNonFinite(x, out, CpuStream()), IsOk());
+    EXPECT_EQ(*out.data<int64_t>(), 0);
+    std::vector<double> values = ToDoubles(x);
+    values[0] = kNaN;
+    values[20] = kInf;
+    values[30000] = -kInf;
+    values[50020] = kNaN;
+    test::Assign(x, values);
+    EXPECT_THAT(ops::CountNonFinite(x, out, CpuStream()), IsOk());
+    EXPECT_EQ(*out.data<int64_t>(), 4);
+    EXPECT_THAT(ops::CountNonFinite(Empty({0}, dtype), out, CpuStream()),
+                IsOk());
+    EXPECT_EQ(*out.data<int64_t>(), 0);
+  }
+}
+
+TEST(Reduce, TellsItsCostOnMeta) {
+  Device& meta = test::Meta();
+  const Tensor x = Empty({10, 4}, DType::kF32, meta);
+  const auto costs = test::MetaCosts([&] {
+    Stream& stream = test::MetaStream();
+    EXPECT_THAT(ops::ColumnSum(x, true, Empty({4}, DType::kF32, meta), stream),
+                IsOk());
+    EXPECT_THAT(
+        ops::SumOfSquares(x, false, Empty({1}, DType::kF64, meta), stream),
+        IsOk());
+  });
+  ASSERT_EQ(costs.size(), 2u);
+  EXPECT_EQ(costs[0].second.bytes_read, 176);
+  EXPECT_EQ(costs[0].second.bytes_written, 16);
+  EXPECT_EQ(costs[1].second.flops, 80);
+}
+
+}  // namespace
+}  // namespace eisbach
