@@ -171,7 +171,7 @@ void Backward(const NormBackwardArgs& args, int64_t rows, float* partial) {
       });
   AddBlocks(dweights, blocks, width, args.accumulate,
             args.dweight.data<float>());
-  if (dbiases != nullptr) {
+  if (args.dbias != nullptr) {
     AddBlocks(dbiases, blocks, width, args.accumulate,
               args.dbias->data<float>());
   }
