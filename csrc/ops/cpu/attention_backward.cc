@@ -1,0 +1,229 @@
+#include <cmath>
+#include <numbers>
+
+#include "ops/cpu/attention_tile.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/attention_backward.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "ops/cpu/attention_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eisbach::ops::cpu::HWY_NAMESPACE {
+
+// A thread's buffer, [T, D] in f32 where not said otherwise. For one key/value
+// head: keys; keys and values in tiles of [D, kTile]; both gradients, summed
+// over the query heads that share them. For one query head: queries, dout,
+// dqueries; per row, lse in units of log2 and delta = sum(dout * out). One tile
+// of weights and of gradients of scores.
+struct BackwardBuffer {
+  BackwardBuffer(float* base, const AttentionSizes& s) {
+    const int64_t whole = s.tiles * kTile * s.padded_dim;
+    for (float** part : {&keys, &keys_t, &values_t, &dkeys, &dvalues, &queries,
+                         &dout, &dqueries}) {
+      *part = base;
+      base += whole;
+    }
+    weights = base;
+    dscores = weights + kTile * kTile;
+    lse = dscores + kTile * kTile;
+    delta = lse + s.tiles * kTile;
+  }
+  static int64_t Size(const AttentionSizes& s) {
+    return s.tiles * kTile * (8 * s.padded_dim + 2) + 2 * kTile * kTile;
+  }
+
+  float *keys, *keys_t, *values_t, *dkeys, *dvalues;
+  float *queries, *dout, *dqueries;
+  float *weights, *dscores, *lse, *delta;
+};
+
+// On entry `weights` holds a row of scores and `dscores` one of dout · v^T; on
+// return the softmax weights and the gradient of the scores. Columns from
+// `visible` on become zero.
+HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
+                                 float* HWY_RESTRICT dscores, int64_t visible,
+                                 float lse, float delta) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  const auto row_lse = hn::Set(d, lse), row_delta = hn::Set(d, delta);
+  int64_t j = 0;
+  for (; j < visible; j += lanes) {
+    auto p = Exp2(d, hn::Sub(hn::LoadU(d, weights + j), row_lse));
+    auto ds = hn::Mul(p, hn::Sub(hn::LoadU(d, dscores + j), row_delta));
+    if (j + lanes > visible) {
+      const auto mask = hn::FirstN(d, visible - j);
+      p = hn::IfThenElseZero(mask, p);
+      ds = hn::IfThenElseZero(mask, ds);
+    }
+    hn::StoreU(p, d, weights + j);
+    hn::StoreU(ds, d, dscores + j);
+  }
+  for (; j < kTile; j += lanes) {
+    hn::StoreU(hn::Zero(d), d, weights + j);
+    hn::StoreU(hn::Zero(d), d, dscores + j);
+  }
+}
+
+// Adds what query tile `i` and key tile `j` <= `i` give to the three gradients.
+template <bool kDiagonal>
+void DifferentiateTile(const AttentionSizes& s, const BackwardBuffer& buffer,
+                       int64_t i, int64_t j) {
+  const auto part = [](Part diagonal) {
+    return kDiagonal ? diagonal : Part::kAll;
+  };
+  const int64_t rows = s.tile_rows(i), columns = s.tile_rows(j);
+  const int64_t dim = s.padded_dim;
+  const int64_t query_row = i * kTile, key_row = j * kTile;
+  const float* queries = buffer.queries + query_row * dim;
+  const float* dout = buffer.dout + query_row * dim;
+  TileProduct<part(Part::kColumnsToRow), false>(
+      rows, kTile, s.head_dim, queries, dim, buffer.keys_t + key_row * dim,
+      kTile, false, buffer.weights, kTile);
+  TileProduct<part(Part::kColumnsToRow), false>(
+      rows, kTile, s.head_dim, dout, dim, buffer.values_t + key_row * dim,
+      kTile, false, buffer.dscores, kTile);
+  for (int64_t r = 0; r < rows; ++r) {
+    DifferentiateRow(buffer.weights + r * kTile, buffer.dscores + r * kTile,
+                     kDiagonal ? r + 1 : kTile, buffer.lse[query_row + r],
+                     buffer.delta[query_row + r]);
+  }
+  TileProduct<part(Part::kTermsFromRow), true>(
+      columns, dim, rows, buffer.weights, kTile, dout, dim, true,
+      buffer.dvalues + key_row * dim, dim);
+  TileProduct<part(Part::kTermsFromRow), true>(
+      columns, dim, rows, buffer.dscores, kTile, queries, dim, true,
+      buffer.dkeys + key_row * dim, dim);
+  TileProduct<part(Part::kTermsToRow), false>(
+      rows, dim, columns, buffer.dscores, kTile, buffer.keys + key_row * dim,
+      dim, true, buffer.dqueries + query_row * dim, dim);
+}
+
+template <typename T>
+void PackKeyValueHead(const AttentionSizes& s, const T* qkv, int64_t kv,
+                      const BackwardBuffer& buffer) {
+  const int64_t dim = s.padded_dim;
+  PackRows(qkv + s.key(kv), s.width, s.length, s.head_dim, dim, 1.0f,
+           buffer.keys);
+  // Not needed before the first query head is packed.
+  float* values = buffer.queries;
+  PackRows(qkv + s.value(kv), s.width, s.length, s.head_dim, dim, 1.0f, values);
+  for (int64_t t = 0; t < s.tiles; ++t) {
+    const int64_t offset = t * kTile * dim;
+    TransposeTile(buffer.keys + offset, dim, s.tile_rows(t), s.head_dim,
+                  buffer.keys_t + offset);
+    TransposeTile(values + offset, dim, s.tile_rows(t), s.head_dim,
+                  buffer.values_t + offset);
+  }
+  std::fill_n(buffer.dkeys, s.length * dim, 0.0f);
+  std::fill_n(buffer.dvalues, s.length * dim, 0.0f);
+}
+
+template <typename T>
+void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
+                   int64_t b, int64_t head, float scale,
+                   const BackwardBuffer& buffer) {
+  const Floats d;
+  const int64_t dim = s.padded_dim;
+  const int64_t out_width = s.heads.heads * s.head_dim;
+  const int64_t out_offset = b * s.length * out_width + head * s.head_dim;
+  PackRows(args.qkv.data<T>() + b * s.length * s.width + s.query(head), s.width,
+           s.length, s.head_dim, dim, scale, buffer.queries);
+  PackRows(args.dout.data<T>() + out_offset, out_width, s.length, s.head_dim,
+           dim, 1.0f, buffer.dout);
+  const float* lse =
+      args.lse.data<float>() + (b * s.heads.heads + head) * s.length;
+  for (int64_t t = 0; t < s.length; ++t) {
+    float* out = buffer.dqueries;  // one row of it, zeroed below
+    PackRows(args.out.data<T>() + out_offset + t * out_width, out_width, 1,
+             s.head_dim, dim, 1.0f, out);
+    auto sum = hn::Zero(d);
+    for (int64_t j = 0; j < dim; j += hn::Lanes(d)) {
+      sum = hn::MulAdd(hn::LoadU(d, out + j),
+                       hn::LoadU(d, buffer.dout + t * dim + j), sum);
+    }
+    buffer.delta[t] = hn::GetLane(hn::SumOfLanes(d, sum));
+    buffer.lse[t] = static_cast<float>(lse[t] * std::numbers::log2e);
+  }
+  std::fill_n(buffer.dqueries, s.length * dim, 0.0f);
+}
+
+// Tasks [begin, end) of [batch, key/value head]. The query heads that share
+// one add to its gradients in their order, key tile by key tile.
+template <typename T>
+void BackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
+                   int64_t end, float* base) {
+  const AttentionSizes s(args.qkv, args.heads);
+  const BackwardBuffer buffer(base, s);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(s.head_dim));
+  const float scale_log2 = static_cast<float>(scale * std::numbers::log2e);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t b = task / s.heads.kv_heads, kv = task % s.heads.kv_heads;
+    const int64_t offset = b * s.length * s.width;
+    T* dqkv = args.dqkv.data<T>() + offset;
+    PackKeyValueHead(s, args.qkv.data<T>() + offset, kv, buffer);
+    for (int64_t h = s.first_query(kv); h < s.last_query(kv); ++h) {
+      PackQueryHead<T>(args, s, b, h, scale_log2, buffer);
+      for (int64_t j = 0; j < s.tiles; ++j) {
+        DifferentiateTile<true>(s, buffer, j, j);
+        for (int64_t i = j + 1; i < s.tiles; ++i) {
+          DifferentiateTile<false>(s, buffer, i, j);
+        }
+      }
+      UnpackRows(buffer.dqueries, s.padded_dim, s.length, s.head_dim, s.width,
+                 static_cast<float>(scale), dqkv + s.query(h));
+    }
+    // The queries carried log2(e), which the gradient of keys does not.
+    UnpackRows(buffer.dkeys, s.padded_dim, s.length, s.head_dim, s.width,
+               static_cast<float>(std::numbers::ln2), dqkv + s.key(kv));
+    UnpackRows(buffer.dvalues, s.padded_dim, s.length, s.head_dim, s.width,
+               1.0f, dqkv + s.value(kv));
+  }
+}
+
+int64_t BackwardBufferSize(const AttentionSizes& s) {
+  return BackwardBuffer::Size(s);
+}
+
+absl::Status RunBackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
+                              int64_t end, float* base) {
+  return DispatchFloat(args.qkv.dtype(), "attention_backward", [&](auto zero) {
+    BackwardTasks<decltype(zero)>(args, begin, end, base);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace eisbach::ops::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eisbach::ops::cpu {
+namespace {
+
+HWY_EXPORT(BackwardBufferSize);
+HWY_EXPORT(RunBackwardTasks);
+
+absl::Status AttentionBackwardCpu(const AttentionBackwardArgs& args,
+                                  Stream& stream) {
+  const AttentionSizes s(args.qkv, args.heads);
+  const int64_t tasks = s.batch * s.heads.kv_heads;
+  if (tasks * s.length == 0) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(
+      const ThreadBuffers buffers,
+      ThreadBuffers::Make(stream.device(), tasks,
+                          HWY_DYNAMIC_DISPATCH(BackwardBufferSize)(s)));
+  eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
+    // The op has checked the dtype.
+    HWY_DYNAMIC_DISPATCH(RunBackwardTasks)
+    (args, begin, end, buffers.Mine()).IgnoreError();
+  });
+  return absl::OkStatus();
+}
+
+EISBACH_REGISTER_KERNEL(AttentionBackwardSlot, DeviceType::kCpu,
+                        &AttentionBackwardCpu);
+
+}  // namespace
+}  // namespace eisbach::ops::cpu
+#endif  // HWY_ONCE

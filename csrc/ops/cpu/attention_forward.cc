@@ -1,0 +1,226 @@
+#include <cmath>
+#include <numbers>
+
+#include "ops/cpu/attention_tile.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cpu/attention_forward.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "ops/cpu/attention_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eisbach::ops::cpu::HWY_NAMESPACE {
+
+// Scores are in units of log2, below them nothing that a real score reaches.
+constexpr float kHidden = -1e30f;
+
+// A thread's buffer: keys (tiles of [D, kTile]) and values ([T, D]) of one
+// key/value head, one tile of queries, scores and output, and each row's
+// maximum and running sum (a vector, added up at the end).
+struct ForwardBuffer {
+  ForwardBuffer(float* base, const AttentionSizes& s) {
+    const int64_t whole = s.tiles * kTile * s.padded_dim;
+    keys_t = base;
+    values = keys_t + whole;
+    queries = values + whole;
+    output = queries + kTile * s.padded_dim;
+    scores = output + kTile * s.padded_dim;
+    maximum = scores + kTile * kTile;
+    sum = maximum + kTile;
+  }
+  static int64_t Size(const AttentionSizes& s) {
+    return (2 * s.tiles + 2) * kTile * s.padded_dim + kTile * kTile + kTile +
+           kTile * kPadding;
+  }
+
+  float *keys_t, *values, *queries, *output, *scores, *maximum, *sum;
+};
+
+// Scores of one row become weights relative to the row's new maximum; returns
+// the factor for what was summed before. `visible` columns count, those after
+// become zero.
+HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
+                            float* HWY_RESTRICT maximum,
+                            float* HWY_RESTRICT sum) {
+  const Floats d;
+  const int64_t lanes = hn::Lanes(d);
+  const int64_t whole = visible / lanes * lanes;
+  int64_t used = whole;
+  if (whole < visible) {
+    const auto mask = hn::FirstN(d, visible - whole);
+    const auto tail = hn::LoadU(d, scores + whole);
+    hn::StoreU(hn::IfThenElse(mask, tail, hn::Set(d, kHidden)), d,
+               scores + whole);
+    used += lanes;
+  }
+  auto largest = hn::Set(d, *maximum);
+  for (int64_t j = 0; j < used; j += lanes) {
+    largest = hn::Max(largest, hn::LoadU(d, scores + j));
+  }
+  largest = hn::MaxOfLanes(d, largest);
+  auto total = hn::Zero(d);
+  for (int64_t j = 0; j < used; j += lanes) {
+    const auto weight = Exp2(d, hn::Sub(hn::LoadU(d, scores + j), largest));
+    hn::StoreU(weight, d, scores + j);
+    total = hn::Add(total, weight);
+  }
+  for (int64_t j = used; j < kTile; j += lanes) {
+    hn::StoreU(hn::Zero(d), d, scores + j);
+  }
+  const auto factor = Exp2(d, hn::Sub(hn::Set(d, *maximum), largest));
+  hn::StoreU(hn::MulAdd(hn::LoadU(d, sum), factor, total), d, sum);
+  *maximum = hn::GetLane(largest);
+  return hn::GetLane(factor);
+}
+
+// All key tiles up to the diagonal for the packed query tile `tile`.
+inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
+                       int64_t tile) {
+  const int64_t rows = s.tile_rows(tile), dim = s.padded_dim;
+  std::fill_n(buffer.maximum, rows, kHidden);
+  std::fill_n(buffer.sum, rows * kPadding, 0.0f);
+  for (int64_t t = 0; t <= tile; ++t) {
+    const float* keys_t = buffer.keys_t + t * kTile * dim;
+    const float* values = buffer.values + t * kTile * dim;
+    const bool diagonal = t == tile;
+    if (diagonal) {
+      TileProduct<Part::kColumnsToRow, false>(
+          rows, kTile, s.head_dim, buffer.queries, dim, keys_t, kTile, false,
+          buffer.scores, kTile);
+    } else {
+      TileProduct<Part::kAll, false>(rows, kTile, s.head_dim, buffer.queries,
+                                     dim, keys_t, kTile, false, buffer.scores,
+                                     kTile);
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      const float factor =
+          SoftmaxRow(buffer.scores + i * kTile, diagonal ? i + 1 : kTile,
+                     buffer.maximum + i, buffer.sum + i * kPadding);
+      if (t > 0 && factor != 1.0f) {
+        ScaleRow(buffer.output + i * dim, dim, factor);
+      }
+    }
+    if (diagonal) {
+      TileProduct<Part::kTermsToRow, false>(rows, dim, rows, buffer.scores,
+                                            kTile, values, dim, t > 0,
+                                            buffer.output, dim);
+    } else {
+      TileProduct<Part::kAll, false>(rows, dim, kTile, buffer.scores, kTile,
+                                     values, dim, t > 0, buffer.output, dim);
+    }
+  }
+}
+
+template <typename T>
+void PackKeysAndValues(const AttentionSizes& s, const T* qkv, int64_t kv,
+                       int64_t tiles, const ForwardBuffer& buffer) {
+  const int64_t dim = s.padded_dim;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t rows = s.tile_rows(t);
+    const T* first = qkv + t * kTile * s.width;
+    PackRows(first + s.key(kv), s.width, rows, s.head_dim, dim, 1.0f,
+             buffer.output);
+    TransposeTile(buffer.output, dim, rows, s.head_dim,
+                  buffer.keys_t + t * kTile * dim);
+    PackRows(first + s.value(kv), s.width, rows, s.head_dim, dim, 1.0f,
+             buffer.values + t * kTile * dim);
+  }
+}
+
+template <typename T>
+void StoreTile(const AttentionSizes& s, const ForwardBuffer& buffer,
+               int64_t rows, T* out, float* lse) {
+  const Floats d;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float sum =
+        hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, buffer.sum + i * kPadding)));
+    UnpackRows(buffer.output + i * s.padded_dim, s.padded_dim, 1, s.head_dim, 0,
+               1.0f / sum, out + i * s.heads.heads * s.head_dim);
+    lse[i] = static_cast<float>(buffer.maximum[i] * std::numbers::ln2 +
+                                std::log(static_cast<double>(sum)));
+  }
+}
+
+// Tiles in an order in which any stretch of it is about equally long: shortest,
+// longest, second shortest, ...
+inline int64_t BalancedTile(int64_t i, int64_t tiles) {
+  return i % 2 == 0 ? i / 2 : tiles - 1 - i / 2;
+}
+
+// Tasks [begin, end) of [batch, head, tile].
+template <typename T>
+void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
+                  float* base) {
+  const AttentionSizes s(args.qkv, args.heads);
+  const ForwardBuffer buffer(base, s);
+  const float scale = static_cast<float>(
+      std::numbers::log2e / std::sqrt(static_cast<double>(s.head_dim)));
+  int64_t packed = -1;
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t tile = BalancedTile(task % s.tiles, s.tiles);
+    const int64_t head = task / s.tiles % s.heads.heads;
+    const int64_t b = task / s.tiles / s.heads.heads;
+    const int64_t kv = s.heads.kv_head_of(head);
+    const T* qkv = args.qkv.data<T>() + b * s.length * s.width;
+    if (packed != b * s.heads.kv_heads + kv) {
+      PackKeysAndValues(s, qkv, kv, s.tiles, buffer);
+      packed = b * s.heads.kv_heads + kv;
+    }
+    const int64_t first = tile * kTile, rows = s.tile_rows(tile);
+    PackRows(qkv + first * s.width + s.query(head), s.width, rows, s.head_dim,
+             s.padded_dim, scale, buffer.queries);
+    AttendTile(s, buffer, tile);
+    T* out = args.out.data<T>() +
+             ((b * s.length + first) * s.heads.heads + head) * s.head_dim;
+    float* lse =
+        args.lse.data<float>() + (b * s.heads.heads + head) * s.length + first;
+    StoreTile(s, buffer, rows, out, lse);
+  }
+}
+
+int64_t ForwardBufferSize(const AttentionSizes& s) {
+  return ForwardBuffer::Size(s);
+}
+
+absl::Status RunForwardTasks(const AttentionForwardArgs& args, int64_t begin,
+                             int64_t end, float* base) {
+  return DispatchFloat(args.qkv.dtype(), "attention_forward", [&](auto zero) {
+    ForwardTasks<decltype(zero)>(args, begin, end, base);
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace eisbach::ops::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eisbach::ops::cpu {
+namespace {
+
+HWY_EXPORT(ForwardBufferSize);
+HWY_EXPORT(RunForwardTasks);
+
+absl::Status AttentionForwardCpu(const AttentionForwardArgs& args,
+                                 Stream& stream) {
+  const AttentionSizes s(args.qkv, args.heads);
+  const int64_t tasks = s.batch * s.heads.heads * s.tiles;
+  if (tasks == 0) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(
+      const ThreadBuffers buffers,
+      ThreadBuffers::Make(stream.device(), tasks,
+                          HWY_DYNAMIC_DISPATCH(ForwardBufferSize)(s)));
+  eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
+    // The op has checked the dtype.
+    HWY_DYNAMIC_DISPATCH(RunForwardTasks)
+    (args, begin, end, buffers.Mine()).IgnoreError();
+  });
+  return absl::OkStatus();
+}
+
+EISBACH_REGISTER_KERNEL(AttentionForwardSlot, DeviceType::kCpu,
+                        &AttentionForwardCpu);
+
+}  // namespace
+}  // namespace eisbach::ops::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,99 @@
+#pragma once
+
+// The micro-kernels keep vectors in arrays, which scalable vectors (SVE) do
+// not allow; NEON serves those machines. Include before Highway.
+#ifdef HWY_DISABLED_TARGETS
+#undef HWY_DISABLED_TARGETS
+#endif
+#define HWY_DISABLED_TARGETS                                               \
+  (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | \
+   HWY_RVV)
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "core/status_macros.h"
+#include "device/cpu/parallel_for.h"
+#include "device/device.h"
+#include "ops/attention.h"
+
+namespace eisbach::ops::cpu {
+
+// Queries and keys are cut into tiles of this many positions. Tiles of both
+// start at the same positions, so a tile is all visible, all hidden or lies on
+// the diagonal.
+inline constexpr int64_t kTile = 64;
+
+// What a product on a diagonal tile needs, row block by row block: columns up
+// to the row, terms up to the row, terms from the row on.
+enum class Part { kAll, kColumnsToRow, kTermsToRow, kTermsFromRow };
+
+inline constexpr int64_t kPadding = 16;  // floats; a cache line, any vector
+
+inline int64_t RoundUp(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// Sizes of one call.
+struct AttentionSizes {
+  AttentionSizes(const Tensor& qkv, const AttentionHeads& heads)
+      : batch(qkv.dim(0)),
+        length(qkv.dim(1)),
+        width(heads.packed_width()),
+        head_dim(heads.head_dim),
+        padded_dim(RoundUp(heads.head_dim, kPadding)),
+        tiles((length + kTile - 1) / kTile),
+        heads(heads) {}
+
+  int64_t tile_rows(int64_t tile) const {
+    return std::min(kTile, length - tile * kTile);
+  }
+  // Offsets into a row of the packed tensor.
+  int64_t query(int64_t head) const { return head * head_dim; }
+  int64_t key(int64_t kv) const { return (heads.heads + kv) * head_dim; }
+  int64_t value(int64_t kv) const {
+    return (heads.heads + heads.kv_heads + kv) * head_dim;
+  }
+  // The query heads [first, last) that read key/value head `kv`.
+  int64_t first_query(int64_t kv) const {
+    return std::clamp<int64_t>(kv * heads.group - heads.query_offset, 0,
+                               heads.heads);
+  }
+  int64_t last_query(int64_t kv) const { return first_query(kv + 1); }
+
+  int64_t batch, length, width, head_dim, padded_dim, tiles;
+  AttentionHeads heads;
+};
+
+// Work buffers of equal size for each thread that ParallelFor may use, from
+// one allocation.
+class ThreadBuffers {
+ public:
+  static absl::StatusOr<ThreadBuffers> Make(Device& device, int64_t tasks,
+                                            int64_t floats) {
+    ThreadBuffers buffers;
+    buffers.threads_ = omp_in_parallel() ? 1 : omp_get_max_threads();
+    buffers.size_ = RoundUp(floats, kPadding);
+    const int64_t count = std::min<int64_t>(tasks, buffers.threads_);
+    EISBACH_ASSIGN_OR_RETURN(
+        buffers.storage_,
+        device.Allocate(count * buffers.size_ * sizeof(float)));
+    return buffers;
+  }
+  // The calling thread's buffer.
+  float* Mine() const {
+    const int64_t index = threads_ == 1 ? 0 : omp_get_thread_num();
+    return static_cast<float*>(storage_->data()) + index * size_;
+  }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  int64_t size_ = 0;
+  int64_t threads_ = 1;
+};
+
+}  // namespace eisbach::ops::cpu
