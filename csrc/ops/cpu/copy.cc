@@ -42,7 +42,8 @@ HWY_EXPORT(ConvertFloats);
 
 namespace {
 
-constexpr int64_t kChunk = 16384;  // elements of a row that one thread takes
+constexpr int64_t kChunk = 16384;  // elements of a row in one piece of work
+constexpr int64_t kTile = 16;      // side of a piece of a transposition
 
 struct Dim {
   int64_t size;
@@ -105,17 +106,12 @@ To ConvertElement(From value) {
   }
 }
 
-using RowCopy = void (*)(const char* from, int64_t from_stride, char* to,
-                         int64_t to_stride, int64_t n);
-
 template <typename From, typename To>
-void CopyRow(const char* from_bytes, int64_t from_stride, char* to_bytes,
-             int64_t to_stride, int64_t n) {
-  const From* from = reinterpret_cast<const From*>(from_bytes);
-  To* to = reinterpret_cast<To*>(to_bytes);
+void CopyRow(const From* from, int64_t from_stride, To* to, int64_t to_stride,
+             int64_t n) {
   if (from_stride == 1 && to_stride == 1) {
     if constexpr (std::is_same_v<From, To>) {
-      std::memcpy(to_bytes, from_bytes, n * sizeof(From));
+      std::memcpy(static_cast<void*>(to), from, n * sizeof(From));
       return;
     } else if constexpr (!std::is_integral_v<From> &&
                          !std::is_same_v<From, double> &&
@@ -130,87 +126,116 @@ void CopyRow(const char* from_bytes, int64_t from_stride, char* to_bytes,
   }
 }
 
-template <typename From>
-RowCopy FloatRowCopy(DType to) {
-  switch (to) {
-    case DType::kF32:
-      return CopyRow<From, float>;
-    case DType::kBF16:
-      return CopyRow<From, BFloat16>;
-    case DType::kF16:
-      return CopyRow<From, Float16>;
-    default:
-      return CopyRow<From, double>;
+// Copies a.size rows of b.size elements, at element offsets into both tensors.
+using TileCopy = void (*)(const void* from, int64_t from_offset, void* to,
+                          int64_t to_offset, const Dim& a, const Dim& b);
+
+template <typename From, typename To>
+void CopyTile(const void* from, int64_t from_offset, void* to,
+              int64_t to_offset, const Dim& a, const Dim& b) {
+  const From* source = static_cast<const From*>(from) + from_offset;
+  To* target = static_cast<To*>(to) + to_offset;
+  for (int64_t i = 0; i < a.size; ++i) {
+    CopyRow(source + i * a.from_stride, b.from_stride, target + i * a.to_stride,
+            b.to_stride, b.size);
   }
 }
 
 template <typename From>
-RowCopy IntRowCopy(DType to) {
+TileCopy FloatCopy(DType to) {
+  switch (to) {
+    case DType::kF32:
+      return CopyTile<From, float>;
+    case DType::kBF16:
+      return CopyTile<From, BFloat16>;
+    case DType::kF16:
+      return CopyTile<From, Float16>;
+    default:
+      return CopyTile<From, double>;
+  }
+}
+
+template <typename From>
+TileCopy IntCopy(DType to) {
   switch (to) {
     case DType::kI32:
-      return CopyRow<From, int32_t>;
+      return CopyTile<From, int32_t>;
     case DType::kI64:
-      return CopyRow<From, int64_t>;
+      return CopyTile<From, int64_t>;
     case DType::kU8:
-      return CopyRow<From, uint8_t>;
+      return CopyTile<From, uint8_t>;
     default:
-      return CopyRow<From, uint16_t>;
+      return CopyTile<From, uint16_t>;
   }
 }
 
 // Both are float or both integer: Copy has checked it.
-RowCopy FindRowCopy(DType from, DType to) {
+TileCopy FindCopy(DType from, DType to) {
   switch (from) {
     case DType::kF32:
-      return FloatRowCopy<float>(to);
+      return FloatCopy<float>(to);
     case DType::kBF16:
-      return FloatRowCopy<BFloat16>(to);
+      return FloatCopy<BFloat16>(to);
     case DType::kF16:
-      return FloatRowCopy<Float16>(to);
+      return FloatCopy<Float16>(to);
     case DType::kF64:
-      return FloatRowCopy<double>(to);
+      return FloatCopy<double>(to);
     case DType::kI32:
-      return IntRowCopy<int32_t>(to);
+      return IntCopy<int32_t>(to);
     case DType::kI64:
-      return IntRowCopy<int64_t>(to);
+      return IntCopy<int64_t>(to);
     case DType::kU8:
-      return IntRowCopy<uint8_t>(to);
+      return IntCopy<uint8_t>(to);
     case DType::kU16:
-      return IntRowCopy<uint16_t>(to);
+      return IntCopy<uint16_t>(to);
   }
   return nullptr;
 }
 
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The work is cut into pieces: parts of the rows along the fastest dimension
+// of `to` where `from` is contiguous there too, else square tiles of that
+// dimension and the fastest one of `from`, so that both are read and written
+// by whole cache lines.
 absl::Status CpuCopy(const CopyArgs& args, Stream&) {
   if (args.from.elements() == 0) return absl::OkStatus();
-  const Dims dims = MergedDims(args.from, args.to);
-  const int outer = static_cast<int>(dims.size()) - 1;
-  const Dim row = dims[outer];
-  const RowCopy copy = FindRowCopy(args.from.dtype(), args.to.dtype());
-  const int64_t from_size = SizeOf(args.from.dtype());
-  const int64_t to_size = SizeOf(args.to.dtype());
-  const char* from = static_cast<const char*>(args.from.raw());
-  char* to = static_cast<char*>(args.to.raw());
-  const int64_t chunks = (row.size + kChunk - 1) / kChunk;
-  const int64_t rows = args.from.elements() / row.size;
-  const int64_t grain = kChunk / std::min(row.size, kChunk);
-  cpu::ParallelFor(rows * chunks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t start = piece % chunks * kChunk;
-      int64_t from_offset = start * row.from_stride;
-      int64_t to_offset = start * row.to_stride;
-      int64_t index = piece / chunks;
-      for (int d = outer - 1; d >= 0; --d) {
-        const int64_t i = index % dims[d].size;
-        index /= dims[d].size;
-        from_offset += i * dims[d].from_stride;
-        to_offset += i * dims[d].to_stride;
-      }
-      copy(from + from_offset * from_size, row.from_stride,
-           to + to_offset * to_size, row.to_stride,
-           std::min(kChunk, row.size - start));
-    }
-  });
+  Dims dims = MergedDims(args.from, args.to);
+  const Dim row = dims.back();
+  dims.pop_back();
+  Dim column = {1, 0, 0};
+  const auto fastest = std::min_element(
+      dims.begin(), dims.end(),
+      [](const Dim& a, const Dim& b) { return a.from_stride < b.from_stride; });
+  if (fastest != dims.end() && fastest->from_stride < row.from_stride) {
+    column = *fastest;
+    dims.erase(fastest);
+  }
+  const int64_t length = column.size == 1 ? kChunk : kTile;
+  const int64_t across = CeilDiv(row.size, length);
+  const int64_t down = CeilDiv(column.size, kTile);
+  const int64_t planes = args.from.elements() / (row.size * column.size);
+  const int64_t grain =
+      kChunk / (std::min(row.size, length) * std::min(column.size, kTile));
+  const TileCopy copy = FindCopy(args.from.dtype(), args.to.dtype());
+  cpu::ParallelFor(
+      planes * down * across, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t piece = begin; piece < end; ++piece) {
+          const int64_t j = piece % across * length;
+          const int64_t i = piece / across % down * kTile;
+          int64_t from_offset = i * column.from_stride + j * row.from_stride;
+          int64_t to_offset = i * column.to_stride + j * row.to_stride;
+          int64_t plane = piece / (across * down);
+          for (size_t d = dims.size(); d-- > 0; plane /= dims[d].size) {
+            from_offset += plane % dims[d].size * dims[d].from_stride;
+            to_offset += plane % dims[d].size * dims[d].to_stride;
+          }
+          Dim a = column, b = row;
+          a.size = std::min(kTile, column.size - i);
+          b.size = std::min(length, row.size - j);
+          copy(args.from.raw(), from_offset, args.to.raw(), to_offset, a, b);
+        }
+      });
   return absl::OkStatus();
 }
 

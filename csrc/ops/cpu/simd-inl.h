@@ -19,7 +19,6 @@
 #endif
 // clang-format on
 
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -67,15 +66,37 @@ HWY_INLINE VF Load(const BFloat16* p, AllLanes = {}) {
 HWY_INLINE void Store(VF v, BFloat16* p, AllLanes = {}) {
   const DU du;
   const VU u = hn::BitCast(du, v);
-  const VU high = hn::ShiftRight<16>(u);
-  const VU odd = hn::And(high, hn::Set(du, 1u));
-  const VU rounded =
-      hn::ShiftRight<16>(hn::Add(hn::Add(u, hn::Set(du, 0x7fffu)), odd));
-  const VU nan = hn::Or(high, hn::Set(du, 0x40u));
+  const VU odd = hn::And(hn::ShiftRight<16>(u), hn::Set(du, 1u));
+  const VU rounded = hn::Add(u, hn::Add(odd, hn::Set(du, 0x7fffu)));
+  const VU nan = hn::Or(u, hn::Set(du, 0x400000u));
   const VU is_nan = hn::BitCast(du, hn::VecFromMask(DF(), hn::IsNaN(v)));
-  StoreBits(hn::IfVecThenElse(is_nan, nan, rounded),
+  StoreBits(hn::ShiftRight<16>(hn::IfVecThenElse(is_nan, nan, rounded)),
             reinterpret_cast<uint16_t*>(p));
 }
+
+// f16 is an instruction on some targets and bit arithmetic on the others.
+#undef EISBACH_SIMD_HAS_F16
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+#define EISBACH_SIMD_HAS_F16 1
+#else
+#define EISBACH_SIMD_HAS_F16 0
+#endif
+
+#if EISBACH_SIMD_HAS_F16
+
+using DF16 = hn::Rebind<hwy::float16_t, DF>;
+
+HWY_INLINE VF Load(const Float16* p, AllLanes = {}) {
+  return hn::PromoteTo(
+      DF(), hn::LoadU(DF16(), reinterpret_cast<const hwy::float16_t*>(p)));
+}
+// To nearest even; past 65504 to infinity; NaN stays NaN.
+HWY_INLINE void Store(VF v, Float16* p, AllLanes = {}) {
+  hn::StoreU(hn::DemoteTo(DF16(), v), DF16(),
+             reinterpret_cast<hwy::float16_t*>(p));
+}
+
+#else
 
 HWY_INLINE VF Load(const Float16* p, AllLanes = {}) {
   const DF df;
@@ -126,6 +147,8 @@ HWY_INLINE void Store(VF v, Float16* p, AllLanes = {}) {
                            hn::Set(du, 0x7e00u), bits);
   StoreBits(hn::Or(sign, bits), reinterpret_cast<uint16_t*>(p));
 }
+
+#endif  // EISBACH_SIMD_HAS_F16
 
 // --- Partial vectors --------------------------------------------------------
 
@@ -194,16 +217,35 @@ HWY_INLINE float SumVectors(int64_t n, const F& f) {
 
 // --- Functions --------------------------------------------------------------
 
-// e^x to 1 ulp with NaN for NaN; x <= 104. hn::Exp has 0 for NaN.
+// e^x to 1 ulp for x <= 88, 0 below -87.7 (where a float is subnormal), NaN for
+// NaN (hn::Exp has 0). With n = round(x / ln 2) and r = x - n ln 2 the result
+// is 2^n (1 + r + r^2 q(r)); q is the minimax polynomial for the relative error
+// (3e-9) on |r| <= ln(2) / 2.
 HWY_INLINE VF ExpKeepNaN(VF x) {
-  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(DF(), x));
+  const DU du;
+  // Adding it leaves n + 127, the biased exponent, in the lowest bits.
+  const VF magic = Splat(0x1.8p23f + 127.0f);
+  const VF low = Splat(-88.0f);  // has the exponent bits of 0
+  const VF v = hn::IfThenElse(hn::Lt(x, low), low, x);
+  const VF biased = hn::MulAdd(v, Splat(1.44269504f), magic);
+  const VF n = hn::Sub(biased, magic);
+  VF r = hn::NegMulAdd(n, Splat(0.693359375f), v);
+  r = hn::NegMulAdd(n, Splat(-2.12194440e-4f), r);
+  VF q = Splat(1.38145778e-3f);
+  q = hn::MulAdd(q, r, Splat(8.36872682e-3f));
+  q = hn::MulAdd(q, r, Splat(4.16683890e-2f));
+  q = hn::MulAdd(q, r, Splat(0.166665211f));
+  q = hn::MulAdd(q, r, Splat(0.499999940f));
+  const VF y = hn::Add(Splat(1.0f), hn::MulAdd(hn::Mul(r, r), q, r));
+  const VF scale =
+      hn::BitCast(DF(), hn::ShiftLeft<23>(hn::BitCast(du, biased)));
+  return hn::Mul(y, scale);
 }
 
 // s = 1 / (1 + e^-z), and its complement 1 - s without cancellation.
-// With z NaN both are finite: what they multiply must carry the NaN.
 HWY_INLINE void Logistic(VF z, VF& s, VF& complement) {
   const VF one = Splat(1.0f);
-  const VF e = hn::Exp(DF(), hn::Neg(hn::Abs(z)));  // (0, 1]
+  const VF e = ExpKeepNaN(hn::Neg(hn::Abs(z)));  // [0, 1]
   const VF large = hn::Div(one, hn::Add(one, e));
   const VF small = hn::Mul(e, large);
   const auto positive = hn::Ge(z, hn::Zero(DF()));
