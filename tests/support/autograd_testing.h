@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "autograd/graph.h"
 #include "support/op_testing.h"
 #include "tensor/flat_buffer.h"
@@ -20,7 +21,7 @@ class TestParameters {
  public:
   // `mean` keeps weights of norms away from 0.
   Parameter& Add(const Shape& shape, double mean = 0, double scale = 1) {
-    const std::string name = "p" + std::to_string(owned_.size());
+    const std::string name = absl::StrCat("p", owned_.size());
     owned_.push_back(
         std::make_unique<Parameter>(WholeParam(name, shape, {}, true)));
     moments_.emplace_back(mean, scale);
@@ -91,7 +92,9 @@ inline Tensor Gradient(const TestFunction& f, const Tensor& x,
   autograd::BackwardContext context{CpuStream(), deferred};
   EISBACH_EXPECT_OK(graph.Backward({y}, {seed}, context));
   Tensor gradient = graph.TakeGradient(leaf);
-  if (deferred != nullptr) EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+  if (deferred != nullptr) {
+    EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+  }
   return gradient;
 }
 

@@ -68,7 +68,9 @@ class RecomputeTest : public ::testing::Test {
     result.output = ToBytes(y);
     BackwardContext context{CpuStream(), deferred};
     EISBACH_EXPECT_OK(graph.Backward({y}, {seed}, context));
-    if (deferred != nullptr) EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+    if (deferred != nullptr) {
+      EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+    }
     result.input_gradient = ToBytes(graph.TakeGradient(leaf));
     result.weight_gradients = parameters_.GradientBytes();
     return result;

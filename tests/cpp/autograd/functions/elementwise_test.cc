@@ -47,13 +47,15 @@ class DropoutTest : public ::testing::Test {
 
 TEST_F(DropoutTest, HasTheGradientOfItsForward) {
   test::CheckGradients(
-      [&](const Tensor& x) { return Dropout(x, 0.3f, source_, CpuStream()); },
+      [&](const Tensor& x) {
+        return autograd::Dropout(x, 0.3f, source_, CpuStream());
+      },
       x_);
 }
 
 TEST_F(DropoutTest, BackwardDropsWhatForwardDropped) {
   const auto f = [&](const Tensor& x) {
-    return Dropout(x, 0.3f, source_, CpuStream());
+    return autograd::Dropout(x, 0.3f, source_, CpuStream());
   };
   const std::vector<double> y = ToDoubles(test::Value(f(test::Clone(x_))));
   const Tensor ones = test::FromValues(x_.shape(), DType::kF32,
@@ -69,7 +71,7 @@ TEST_F(DropoutTest, BackwardDropsWhatForwardDropped) {
 }
 
 TEST_F(DropoutTest, NoDropoutIsTheInputItself) {
-  const Tensor y = test::Value(Dropout(x_, 0, source_, CpuStream()));
+  const Tensor y = test::Value(autograd::Dropout(x_, 0, source_, CpuStream()));
   EXPECT_EQ(y.raw(), x_.raw());
 }
 

@@ -50,9 +50,8 @@ TEST_P(NormTest, TheResidualHasTheSameGradient) {
   const auto of = [&](bool swap) {
     return test::Gradient(
         [&, swap](const Tensor& x) -> absl::StatusOr<Tensor> {
-          EISBACH_ASSIGN_OR_RETURN(
-              NormResult result,
-              swap ? Apply(residual_, x) : Apply(x, residual_));
+          EISBACH_ASSIGN_OR_RETURN(NormResult result,
+                                   swap ? Apply(x_, x) : Apply(x, residual_));
           return Add(result.sum, result.y, CpuStream());
         },
         swap ? residual_ : x_, test::Normal({2, 3, 9}, DType::kF32, 3));

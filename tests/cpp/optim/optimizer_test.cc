@@ -1,0 +1,269 @@
+#include "optim/optimizer.h"
+
+#include <cmath>
+#include <limits>
+
+#include "support/op_testing.h"
+
+namespace eisbach::optim {
+namespace {
+
+using test::CpuStream;
+using test::ToDoubles;
+using test::Value;
+constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+
+OptimizerConfig AdamWConfig() {
+  return {.name = "adamw",
+          .beta1 = 0.9,
+          .beta2 = 0.95,
+          .eps = 1e-8,
+          .momentum = 0,
+          .weight_decay = 0.1};
+}
+
+OptimizerConfig SgdConfig(double momentum) {
+  OptimizerConfig config = AdamWConfig();
+  config.name = "sgd";
+  config.momentum = momentum;
+  return config;
+}
+
+// One parameter of the reference, in double.
+struct Reference {
+  std::vector<double> w, m, v;
+
+  void Step(const OptimizerConfig& config, bool decays, double lr,
+            double factor, int64_t step, const std::vector<double>& grad) {
+    const double decay = decays ? config.weight_decay : 0;
+    for (size_t i = 0; i < w.size(); ++i) {
+      double g = factor * grad[i];
+      if (config.name == "adamw") {
+        m[i] = config.beta1 * m[i] + (1 - config.beta1) * g;
+        v[i] = config.beta2 * v[i] + (1 - config.beta2) * g * g;
+        const double n = static_cast<double>(step);
+        const double mean = m[i] / (1 - std::pow(config.beta1, n));
+        const double square = v[i] / (1 - std::pow(config.beta2, n));
+        w[i] -= lr * (mean / (std::sqrt(square) + config.eps) + decay * w[i]);
+      } else {
+        g += decay * w[i];
+        m[i] = config.momentum * m[i] + g;
+        w[i] -= lr * m[i];
+      }
+    }
+  }
+};
+
+// A weight that decays and a bias that does not, in several buckets.
+class OptimizerTest : public ::testing::Test {
+ protected:
+  void Bind(DType dtype, Stream& stream = CpuStream()) {
+    Parameter* list[] = {&weight_, &bias_, &head_};
+    buffer_ =
+        Value(FlatBuffer::Make(list, dtype, /*bucket_bytes=*/2000, stream));
+    state_ = std::make_unique<StepState>(Value(StepState::Make(stream)));
+    if (stream.device().type() == DeviceType::kMeta) return;
+    uint64_t seed = 1;
+    for (Parameter* p : list) {
+      const auto values = test::NormalValues(p->master().elements(), ++seed);
+      test::Assign(p->master(), values);
+      test::Assign(p->data(), values);
+    }
+  }
+
+  void SetGradients(int64_t step) {
+    uint64_t seed = 1000 * step;
+    for (Parameter* p : {&weight_, &bias_, &head_}) {
+      test::Assign(p->grad(),
+                   test::NormalValues(p->grad().elements(), ++seed, 0.3));
+    }
+  }
+
+  // 50 steps with a changing learning rate and clip factor against double.
+  void CheckAgainstReference(const OptimizerConfig& config, DType dtype) {
+    Bind(dtype);
+    auto optimizer = Value(MakeOptimizer(config, *buffer_, CpuStream()));
+    Parameter* list[] = {&weight_, &bias_, &head_};
+    std::vector<Reference> references;
+    for (Parameter* p : list) {
+      const std::vector<double> zero(p->master().elements(), 0.0);
+      references.push_back({ToDoubles(p->master()), zero, zero});
+    }
+    for (int64_t step = 1; step <= 50; ++step) {
+      const double lr = 1e-2 * static_cast<double>(1 + step % 7);
+      const double factor = step % 3 == 0 ? 0.5 : 1.0;
+      SetGradients(step);
+      EISBACH_ASSERT_OK(
+          state_->Begin(step, lr, config.beta1, config.beta2, CpuStream()));
+      state_->values().data<float>()[ops::kGradientFactor] =
+          static_cast<float>(factor);
+      EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+      for (int i = 0; i < 3; ++i) {
+        references[i].Step(config, list[i]->spec().decay, lr, factor, step,
+                           ToDoubles(list[i]->grad()));
+      }
+    }
+    for (int i = 0; i < 3; ++i) {
+      SCOPED_TRACE(list[i]->spec().name);
+      test::ExpectClose(list[i]->master(), references[i].w, 2e-5);
+      test::ExpectClose(list[i]->data(), ToDoubles(list[i]->master()),
+                        dtype == DType::kF32 ? 1e-30 : 4e-3, 1e-30);
+    }
+  }
+
+  Parameter weight_{WholeParam("weight", {9, 21}, {}, /*decay=*/true)};
+  Parameter bias_{WholeParam("bias", {21}, {}, /*decay=*/false)};
+  Parameter head_{WholeParam("head", {40, 21}, {}, /*decay=*/true)};
+  std::unique_ptr<FlatBuffer> buffer_;
+  std::unique_ptr<StepState> state_;
+};
+
+TEST_F(OptimizerTest, AdamWFollowsTheReference) {
+  CheckAgainstReference(AdamWConfig(), DType::kF32);
+}
+
+TEST_F(OptimizerTest, AdamWKeepsAMasterOfBF16) {
+  CheckAgainstReference(AdamWConfig(), DType::kBF16);
+}
+
+TEST_F(OptimizerTest, SgdFollowsTheReference) {
+  CheckAgainstReference(SgdConfig(0), DType::kF32);
+}
+
+TEST_F(OptimizerTest, SgdWithMomentumFollowsTheReference) {
+  CheckAgainstReference(SgdConfig(0.9), DType::kBF16);
+}
+
+TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
+  for (const OptimizerConfig& config : {AdamWConfig(), SgdConfig(0.9)}) {
+    Bind(DType::kBF16);
+    auto optimizer = Value(MakeOptimizer(config, *buffer_, CpuStream()));
+    SetGradients(1);
+    EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, CpuStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    const auto bytes = [&] {
+      std::vector<std::vector<uint8_t>> all;
+      for (const FlatBucket& bucket : buffer_->buckets()) {
+        all.push_back(test::ToBytes(bucket.master));
+        all.push_back(test::ToBytes(bucket.data));
+      }
+      for (const OptimizerState& s : optimizer->StateTensors()) {
+        all.push_back(test::ToBytes(s.tensor));
+      }
+      return all;
+    };
+    const auto before = bytes();
+    head_.grad().data<float>()[3] = std::numeric_limits<float>::infinity();
+    EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, CpuStream()));
+    EISBACH_ASSERT_OK(ops::ClipFactor(
+        test::FromValues({1}, DType::kF64,
+                         {std::numeric_limits<double>::infinity()}),
+        1.0f, state_->values(), CpuStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    EXPECT_EQ(bytes(), before);
+    SetGradients(3);
+    EISBACH_ASSERT_OK(state_->Begin(3, 0.1, 0.9, 0.95, CpuStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    EXPECT_NE(bytes(), before);
+  }
+}
+
+TEST_F(OptimizerTest, GapsBetweenParametersStayZero) {
+  Bind(DType::kF32);
+  auto optimizer = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  for (int64_t step = 1; step <= 3; ++step) {
+    SetGradients(step);
+    EISBACH_ASSERT_OK(state_->Begin(step, 0.1, 0.9, 0.95, CpuStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+  }
+  for (const FlatBucket& bucket : buffer_->buckets()) {
+    std::vector<bool> covered(bucket.master.elements());
+    for (size_t i = 0; i < bucket.parameters.size(); ++i) {
+      std::fill_n(covered.begin() + bucket.offsets[i],
+                  bucket.parameters[i]->master().elements(), true);
+    }
+    for (size_t i = 0; i < covered.size(); ++i) {
+      if (covered[i]) continue;
+      EXPECT_EQ(bucket.master.data<float>()[i], 0);
+    }
+  }
+}
+
+TEST_F(OptimizerTest, StateIsNamedByBucket) {
+  Bind(DType::kF32);
+  ASSERT_GT(buffer_->buckets().size(), 1);
+  auto adamw = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  ASSERT_EQ(adamw->StateTensors().size(), 2 * buffer_->buckets().size());
+  for (size_t i = 0; i < adamw->StateTensors().size(); ++i) {
+    const OptimizerState& state = adamw->StateTensors()[i];
+    EXPECT_EQ(state.name, i % 2 == 0 ? "m" : "v");
+    EXPECT_EQ(state.bucket, i / 2);
+    EXPECT_EQ(state.tensor.shape(), buffer_->buckets()[i / 2].master.shape());
+  }
+  EXPECT_TRUE(Value(MakeOptimizer(SgdConfig(0), *buffer_, CpuStream()))
+                  ->StateTensors()
+                  .empty());
+  EXPECT_EQ(Value(MakeOptimizer(SgdConfig(0.5), *buffer_, CpuStream()))
+                ->StateTensors()
+                .size(),
+            buffer_->buckets().size());
+}
+
+// Writing the state of one optimizer into another continues its run.
+TEST_F(OptimizerTest, StateTensorsRestore) {
+  Bind(DType::kF32);
+  auto first = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  SetGradients(1);
+  EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, CpuStream()));
+  EISBACH_ASSERT_OK(first->Step(*state_, CpuStream()));
+  auto second = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  for (size_t i = 0; i < first->StateTensors().size(); ++i) {
+    test::Assign(second->StateTensors()[i].tensor,
+                 ToDoubles(first->StateTensors()[i].tensor));
+  }
+  const std::vector<double> start = ToDoubles(weight_.master());
+  SetGradients(2);
+  EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, CpuStream()));
+  EISBACH_ASSERT_OK(first->Step(*state_, CpuStream()));
+  const std::vector<uint8_t> unbroken = test::ToBytes(weight_.master());
+  test::Assign(weight_.master(), start);
+  EISBACH_ASSERT_OK(second->Step(*state_, CpuStream()));
+  EXPECT_EQ(test::ToBytes(weight_.master()), unbroken);
+}
+
+TEST_F(OptimizerTest, OneKernelASegmentAndNothingOnMeta) {
+  Bind(DType::kBF16, test::MetaStream());
+  auto optimizer =
+      Value(MakeOptimizer(AdamWConfig(), *buffer_, test::MetaStream()));
+  size_t segments = 0;
+  for (const FlatBucket& bucket : buffer_->buckets()) {
+    segments += bucket.segments.size();
+  }
+  test::CostRecorder recorder(test::Meta());
+  EISBACH_ASSERT_OK(optimizer->Step(*state_, test::MetaStream()));
+  EXPECT_EQ(recorder.ops.size(), segments);
+}
+
+TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
+  Bind(DType::kF32);
+  const auto expect = [&](auto change, const char* part) {
+    OptimizerConfig config = AdamWConfig();
+    change(config);
+    EXPECT_THAT(MakeOptimizer(config, *buffer_, CpuStream()).status(),
+                test::StatusIs(kInvalid, part));
+  };
+  expect([](auto& c) { c.name = "lion"; },
+         "\"lion\" is not one of adamw, sgd (optimizer.name)");
+  expect([](auto& c) { c.beta2 = 1; }, "optimizer.betas");
+  expect([](auto& c) { c.eps = 0; }, "optimizer.eps");
+  expect([](auto& c) { c.weight_decay = -1; }, "optimizer.weight_decay");
+  expect(
+      [](auto& c) {
+        c.name = "sgd";
+        c.momentum = 1;
+      },
+      "optimizer.momentum");
+}
+
+}  // namespace
+}  // namespace eisbach::optim

@@ -1,0 +1,46 @@
+#include "optim/step_state.h"
+
+#include <cmath>
+
+#include "support/op_testing.h"
+
+namespace eisbach::optim {
+namespace {
+
+TEST(StepState, HoldsWhatTheStepNeeds) {
+  StepState state = test::Value(StepState::Make(test::CpuStream()));
+  for (int64_t step : {1, 2, 7, 100000}) {
+    EISBACH_ASSERT_OK(state.Begin(step, 1e-3, 0.9, 0.95, test::CpuStream()));
+    const float* values = state.values().data<float>();
+    EXPECT_EQ(values[ops::kLearningRate], 1e-3f);
+    EXPECT_EQ(values[ops::kGradientFactor], 1);
+    EXPECT_EQ(values[ops::kFinite], 1);
+    EXPECT_FLOAT_EQ(values[ops::kBiasCorrection1], 1 - std::pow(0.9, step));
+    EXPECT_FLOAT_EQ(values[ops::kBiasCorrection2], 1 - std::pow(0.95, step));
+    EXPECT_EQ(state.step().data<int64_t>()[0], step);
+  }
+}
+
+TEST(StepState, ClearsWhatClippingLeft) {
+  StepState state = test::Value(StepState::Make(test::CpuStream()));
+  EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::CpuStream()));
+  state.values().data<float>()[ops::kFinite] = 0;
+  state.values().data<float>()[ops::kGradientFactor] = 0.5f;
+  EISBACH_ASSERT_OK(state.Begin(2, 1e-3, 0.9, 0.95, test::CpuStream()));
+  EXPECT_EQ(state.values().data<float>()[ops::kFinite], 1);
+  EXPECT_EQ(state.values().data<float>()[ops::kGradientFactor], 1);
+}
+
+TEST(StepState, StepsCountFromOne) {
+  StepState state = test::Value(StepState::Make(test::CpuStream()));
+  EXPECT_THAT(state.Begin(0, 1e-3, 0.9, 0.95, test::CpuStream()),
+              test::StatusIs(absl::StatusCode::kInvalidArgument, "step=0"));
+}
+
+TEST(StepState, WorksOnMeta) {
+  StepState state = test::Value(StepState::Make(test::MetaStream()));
+  EISBACH_EXPECT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::MetaStream()));
+}
+
+}  // namespace
+}  // namespace eisbach::optim
