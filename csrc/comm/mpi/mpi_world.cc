@@ -1,4 +1,5 @@
 #include <mpi.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -7,8 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "comm/backends.h"
+#include "comm/mpi/launcher_watch.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_error.h"
+#include "comm/mpi/stale_segments.h"
 #include "core/log.h"
 #include "core/status_macros.h"
 
@@ -41,6 +44,15 @@ absl::StatusOr<HostPlace> FindHostPlace() {
   return place;
 }
 
+// Nobody is left who could be told; what MPI keeps in shared memory would stay.
+void EndWithoutLauncher() {
+  LogLine("the launcher of this job has died");
+  for (const std::string& path : MappedSegments("/proc", "self")) {
+    unlink(path.c_str());
+  }
+  std::_Exit(1);
+}
+
 class MpiWorldImpl final : public World {
  public:
   MpiWorldImpl(std::shared_ptr<Device> device, HostPlace place,
@@ -49,7 +61,8 @@ class MpiWorldImpl final : public World {
       : device_(std::move(device)),
         place_(place),
         progress_(std::move(progress)),
-        communicator_(std::move(communicator)) {}
+        communicator_(std::move(communicator)),
+        watch_(std::make_unique<LauncherWatch>(EndWithoutLauncher)) {}
 
   ~MpiWorldImpl() override {
     Finalize().IgnoreError();
@@ -70,6 +83,7 @@ class MpiWorldImpl final : public World {
     EISBACH_RETURN_IF_ERROR(communicator_->Barrier(device_->compute_stream()));
     communicator_->Release();
     progress_->Stop();
+    watch_.reset();
     EISBACH_RETURN_IF_MPI(MPI_Finalize);
     return absl::OkStatus();
   }
@@ -86,6 +100,7 @@ class MpiWorldImpl final : public World {
   const HostPlace place_;
   const std::shared_ptr<Progress> progress_;
   const std::unique_ptr<MpiCommunicator> communicator_;
+  std::unique_ptr<LauncherWatch> watch_;
   bool ended_ = false;
 };
 
@@ -106,6 +121,7 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
   }
   SetLogRank(rank);
   EISBACH_ASSIGN_OR_RETURN(const HostPlace place, FindHostPlace());
+  if (place.rank == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);
   MPI_Comm comm = MPI_COMM_NULL;
   EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &comm);
   auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false);
@@ -127,7 +143,11 @@ absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
       "MPI_Init_thread"));
   absl::StatusOr<std::unique_ptr<World>> world =
       Connect(std::move(made), launcher, provided);
-  if (!world.ok()) MPI_Finalize();
+  if (!world.ok()) {
+    const std::vector<std::string> segments = MappedSegments("/proc", "self");
+    MPI_Finalize();
+    for (const std::string& path : segments) unlink(path.c_str());
+  }
   return world;
 }
 

@@ -9,3 +9,22 @@ eisbach_add_test(NAME local_world_test SRC comm/local/local_world_test.cc
 eisbach_add_test(NAME mpi_communicator_test
                  SRC comm/mpi/mpi_communicator_test.cc NP 1 2 3 4 8
                  LABELS comm)
+eisbach_add_test(NAME stale_segments_test
+                 SRC comm/mpi/stale_segments_test.cc LABELS comm)
+
+# Jobs that go wrong on purpose.
+add_executable(mpi_fault_program comm/mpi/fault_program.cc)
+target_link_libraries(mpi_fault_program PRIVATE eisbach)
+foreach(fault nothing kill terminate exit abort terminate_mpirun kill_mpirun)
+  add_test(NAME mpi_fault_${fault}
+           COMMAND ${Python_EXECUTABLE}
+                   ${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/fault_test.py
+                   ${EISBACH_MPIRUN} $<TARGET_FILE:mpi_fault_program> ${fault})
+  set_tests_properties(mpi_fault_${fault} PROPERTIES TIMEOUT 120
+                       LABELS "mpi;comm")
+endforeach()
+# A process that only looks as if mpirun had started it.
+add_test(NAME mpi_launcher_mismatch COMMAND mpi_fault_program nothing)
+set_tests_properties(mpi_launcher_mismatch PROPERTIES TIMEOUT 60
+  LABELS "mpi;comm" ENVIRONMENT "OMPI_COMM_WORLD_SIZE=4"
+  PASS_REGULAR_EXPRESSION "announces 4 ranks .OMPI_COMM_WORLD_SIZE=4.*sees 1")
