@@ -55,7 +55,7 @@ absl::Status Sgd(const SgdArgs& args, Stream& stream);
 
 // Sets kGradientFactor and kFinite from the squared global norm (f64 [1]):
 // factor = min(1, max_norm / (norm + 1e-6)), 1 when max_norm is 0; finite = 1
-// when the norm is finite, else 0.
+// when the norm is finite; else both are 0.
 struct ClipFactorArgs {
   const Tensor& norm_squared;
   float max_norm;

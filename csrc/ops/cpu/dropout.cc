@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/hash.h"
 #include "core/philox.h"
 #include "device/cpu/parallel_for.h"
 
@@ -124,7 +123,6 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
   const uint64_t step =
       static_cast<uint64_t>(*args.source.step.data<int64_t>());
   const int64_t* samples = args.source.sample_index.data<int64_t>();
-  const uint64_t base = MixBits(args.source.seed ^ MixBits(args.source.layer));
   // Dropped are the uniforms below p, of 24 bits.
   const int32_t threshold =
       static_cast<int32_t>(std::ceil(static_cast<double>(args.p) * 0x1p24));
@@ -139,13 +137,12 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
           for (int64_t r = begin; r < end; ++r) {
             const uint64_t sample =
                 static_cast<uint64_t>(samples[r / positions]);
-            const PhiloxCounter rest = {0, static_cast<uint32_t>(r % positions),
-                                        static_cast<uint32_t>(sample),
-                                        static_cast<uint32_t>(step)};
-            const uint64_t high = (sample >> 32 << 32) | (step >> 32);
-            DropoutRow(x + r * width, width, args.source.first_feature, rest,
-                       MakePhiloxKey(MixBits(base ^ high)), threshold, scale,
-                       y + r * width);
+            const PhiloxCounter rest =
+                DropoutCounter(0, r % positions, sample, step);
+            DropoutRow(
+                x + r * width, width, args.source.first_feature, rest,
+                DropoutKey(args.source.seed, args.source.layer, sample, step),
+                threshold, scale, y + r * width);
           }
         });
     return absl::OkStatus();

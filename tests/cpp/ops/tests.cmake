@@ -5,3 +5,6 @@ foreach(source IN LISTS op_tests)
   get_filename_component(stem ${source} NAME_WE)
   eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops)
 endforeach()
+eisbach_add_test(NAME ops_cpu_targets_test SRC ops/cpu/targets_test.cc
+                 LABELS ops)
+target_link_libraries(ops_cpu_targets_test PRIVATE eisbach::hwy)
