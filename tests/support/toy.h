@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -72,7 +73,8 @@ inline train::EngineConfig ToyConfig(const std::string& family) {
 }
 
 // The samples that rank `data_rank` of `data_size` sees in `step`: random
-// tokens that depend on the sample's global index alone.
+// tokens, small ones more often, that depend on the sample's global index
+// alone.
 inline absl::StatusOr<train::StepInput> ToyInput(
     const train::EngineConfig& config, int64_t step, int data_rank,
     int data_size, Device& device) {
@@ -86,7 +88,8 @@ inline absl::StatusOr<train::StepInput> ToyInput(
       const PhiloxCounter bits =
           Philox({static_cast<uint32_t>(index[s]), static_cast<uint32_t>(t)},
                  MakePhiloxKey(7));
-      return static_cast<int32_t>(bits[0] % config.model.vocab);
+      const auto vocab = static_cast<uint32_t>(config.model.vocab);
+      return static_cast<int32_t>(std::min(bits[0] % vocab, bits[1] % vocab));
     };
     for (int64_t t = 0; t < length; ++t) {
       tokens[s * length + t] = token(t);

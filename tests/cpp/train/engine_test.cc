@@ -1,0 +1,127 @@
+#include "train/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "support/curves.h"
+#include "support/status_testing.h"
+#include "support/toy.h"
+
+namespace eisbach::train {
+namespace {
+
+using test::Layout;
+using test::StatusIs;
+
+absl::Status ValidateOn(const Layout& layout, const EngineConfig& config) {
+  return Engine::Validate(config, test::Value(test::MeshOf(layout)));
+}
+
+TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
+  const auto bad = absl::StatusCode::kInvalidArgument;
+  EngineConfig config = test::ToyConfig("gpt");
+  EXPECT_THAT(ValidateOn({1, 5, 1}, config),
+              StatusIs(bad, "tensor=5 does not divide heads=24"));
+  EXPECT_THAT(ValidateOn({1, 1, 9}, config), StatusIs(bad, "8"));
+  EXPECT_THAT(ValidateOn({7, 1, 1}, config),
+              StatusIs(bad, "nearest that works: 21"));
+  config.pipeline_schedule = "2f2b";
+  EXPECT_THAT(ValidateOn({}, config), StatusIs(bad, "1f1b"));
+  config = test::ToyConfig("gpt");
+  config.model.heads = 23;
+  EXPECT_THAT(ValidateOn({}, config),
+              StatusIs(bad, "heads=23 does not divide hidden=96"));
+  config = test::ToyConfig("mamba");
+  EXPECT_THAT(ValidateOn({}, config),
+              StatusIs(absl::StatusCode::kNotFound, "gpt, llama"));
+}
+
+// The mean loss of a batch, which every layout must agree on.
+absl::StatusOr<double> EvaluateOn(const Layout& layout) {
+  double loss = 0;
+  EISBACH_RETURN_IF_ERROR(comm::RunLocalRanks(
+      layout.ranks(), DeviceType::kCpu, 1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, layout, test::ToyConfig("llama"),
+            [&](Engine& engine) -> absl::Status {
+              const parallel::ParallelContext& context = engine.context();
+              EISBACH_ASSIGN_OR_RETURN(
+                  StepInput input,
+                  test::ToyInput(engine.config(), 1, context.index(Axis::kData),
+                                 context.size(Axis::kData), context.device()));
+              EISBACH_ASSIGN_OR_RETURN(double value, engine.Evaluate(input));
+              if (world.rank() == world.size() - 1) loss = value;
+              return absl::OkStatus();
+            });
+      }));
+  return loss;
+}
+
+TEST(EngineTest, EvaluationIsTheSameOnEveryLayout) {
+  const double want = test::Value(EvaluateOn({}));
+  EXPECT_NEAR(want, std::log(101), 0.1);
+  for (const Layout& layout :
+       {Layout{2, 1, 1}, Layout{1, 3, 1}, Layout{1, 1, 4}, Layout{2, 2, 2}}) {
+    EXPECT_NEAR(test::Value(EvaluateOn(layout)), want, 1e-5 * want)
+        << layout.ToString();
+  }
+}
+
+TEST(EngineTest, StepsAllocateNothingAfterTheSecond) {
+  EISBACH_EXPECT_OK(
+      comm::RunLocalRanks(4, DeviceType::kCpu, 1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, {1, 2, 2}, test::ToyConfig("gpt"),
+            [&](Engine& engine) -> absl::Status {
+              int64_t after_second = 0;
+              for (int step = 1; step <= 6; ++step) {
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+                const int64_t taken =
+                    world.device().memory().system_allocations;
+                if (step == 2) after_second = taken;
+                if (step > 2) EXPECT_EQ(taken, after_second);
+              }
+              return absl::OkStatus();
+            });
+      }));
+}
+
+// Plants a NaN in one weight of one stage; every rank must name it.
+TEST(EngineTest, NonFiniteValuesAreTracedToTheirTensor) {
+  for (const Layout& layout : {Layout{1, 1, 1}, Layout{1, 2, 2}}) {
+    int told = 0;
+    std::mutex mutex;
+    EISBACH_EXPECT_OK(comm::RunLocalRanks(
+        layout.ranks(), DeviceType::kCpu, 1, [&](comm::World& world) {
+          return test::WithEngine(
+              world, layout, test::ToyConfig("gpt"),
+              [&](Engine& engine) -> absl::Status {
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+                for (Parameter* parameter : engine.update().parameters()) {
+                  if (parameter->spec().name != "blocks.6.mlp.up.weight" ||
+                      engine.context().index(Axis::kTensor) != 0) {
+                    continue;
+                  }
+                  parameter->master().data<float>()[5] =
+                      std::numeric_limits<float>::quiet_NaN();
+                }
+                const absl::Status status = test::ToyStep(engine).status();
+                EXPECT_THAT(status,
+                            StatusIs(absl::StatusCode::kDataLoss,
+                                     "the parameter blocks.6.mlp.up.weight"));
+                EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
+                                             "at step 2: rank "));
+                std::lock_guard<std::mutex> lock(mutex);
+                ++told;
+                return absl::OkStatus();
+              });
+        }));
+    EXPECT_EQ(told, layout.ranks());
+  }
+}
+
+}  // namespace
+}  // namespace eisbach::train

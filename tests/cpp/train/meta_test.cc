@@ -1,0 +1,114 @@
+// A step of each layout on the meta device: the very same code, with nothing
+// allocated and nothing read.
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "support/status_testing.h"
+#include "support/toy.h"
+
+namespace eisbach::train {
+namespace {
+
+using test::Layout;
+
+class Counter final : public Recorder {
+ public:
+  void OnOp(absl::string_view name, const OpCost& cost) override {
+    ops_[std::string(name)] += 1;
+    flops_ += cost.flops;
+  }
+  void OnCollective(absl::string_view name, absl::string_view group,
+                    const CollectiveCost& cost) override {
+    if (cost.group_size > 1) {
+      collectives_[absl::StrCat(group, " ", name)] += 1;
+    }
+  }
+
+  std::map<std::string, int> ops_;
+  std::map<std::string, int> collectives_;
+  double flops_ = 0;
+};
+
+struct Recorded {
+  Counter counter;
+  int64_t peak_bytes = 0;
+};
+
+Recorded RecordStep(const Layout& layout, int rank,
+                    const EngineConfig& config) {
+  Recorded recorded;
+  auto world =
+      test::Value(comm::SimWorld(rank, layout.ranks(), DeviceType::kMeta));
+  EISBACH_EXPECT_OK(test::WithEngine(
+      *world, layout, config, [&](Engine& engine) -> absl::Status {
+        const parallel::ParallelContext& context = engine.context();
+        EISBACH_ASSIGN_OR_RETURN(
+            StepInput input,
+            test::ToyInput(config, 1, context.index(Axis::kData),
+                           context.size(Axis::kData), context.device()));
+        EXPECT_EQ(input.tokens.raw(), nullptr);
+        context.device().set_recorder(&recorded.counter);
+        const absl::Status status = engine.Run(input);
+        context.device().set_recorder(nullptr);
+        recorded.peak_bytes = context.device().memory().peak_bytes_in_use;
+        return status;
+      }));
+  return recorded;
+}
+
+TEST(MetaTest, EveryLayoutRunsAStep) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (int ranks : {1, 2, 3, 4, 6, 8}) {
+      for (const Layout& layout : test::Factorings(ranks)) {
+        for (int rank = 0; rank < ranks; ++rank) {
+          RecordStep(layout, rank, test::ToyConfig(family));
+        }
+      }
+    }
+  }
+}
+
+TEST(MetaTest, RanksDivideTheWork) {
+  const EngineConfig config = test::ToyConfig("gpt");
+  const double whole = RecordStep({}, 0, config).counter.flops_;
+  EXPECT_GT(whole, 0);
+  for (const Layout& layout :
+       {Layout{8, 1, 1}, Layout{1, 8, 1}, Layout{1, 1, 8}, Layout{2, 2, 2}}) {
+    double sum = 0;
+    for (int rank = 0; rank < layout.ranks(); ++rank) {
+      sum += RecordStep(layout, rank, config).counter.flops_;
+    }
+    // Tensor ranks repeat the norms and pad the vocabulary.
+    EXPECT_GE(sum, whole * 0.999) << layout.ToString();
+    EXPECT_LE(sum, whole * 1.1) << layout.ToString();
+  }
+}
+
+TEST(MetaTest, CollectivesAreThoseOfTheLayout) {
+  const EngineConfig config = test::ToyConfig("gpt");
+  EXPECT_TRUE(RecordStep({}, 0, config).counter.collectives_.empty());
+  const auto tensor = RecordStep({1, 2, 1}, 0, config).counter.collectives_;
+  // Two a layer forward and two backward, one for the embedding and one for the
+  // head, for each of 24 micro-batches.
+  EXPECT_EQ(tensor.at("tensor all_reduce"), 24 * (4 * 8 + 2));
+}
+
+TEST(MetaTest, FewerMicroBatchesInFlightNeedLessMemory) {
+  EngineConfig config = test::ToyConfig("gpt");
+  const int64_t one_f_one_b = RecordStep({1, 1, 2}, 0, config).peak_bytes;
+  config.pipeline_schedule = "gpipe";
+  EXPECT_LT(one_f_one_b, RecordStep({1, 1, 2}, 0, config).peak_bytes);
+}
+
+TEST(MetaTest, RecomputeNeedsLessMemory) {
+  EngineConfig config = test::ToyConfig("gpt");
+  const int64_t plain = RecordStep({}, 0, config).peak_bytes;
+  config.recompute = true;
+  EXPECT_LT(RecordStep({}, 0, config).peak_bytes, plain);
+}
+
+}  // namespace
+}  // namespace eisbach::train
