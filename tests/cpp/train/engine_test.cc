@@ -82,7 +82,9 @@ TEST(EngineTest, StepsAllocateNothingAfterTheSecond) {
                 const int64_t taken =
                     world.device().memory().system_allocations;
                 if (step == 2) after_second = taken;
-                if (step > 2) EXPECT_EQ(taken, after_second);
+                if (step > 2) {
+                  EXPECT_EQ(taken, after_second);
+                }
               }
               return absl::OkStatus();
             });
