@@ -1,6 +1,10 @@
 #include "optim/gradient_norm.h"
 
+#include <cmath>
 #include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "support/op_testing.h"
 
@@ -97,6 +101,16 @@ TEST_F(GradientNormTest, PaddingIsNotAGap) {
   EXPECT_EQ(buffer_->buckets()[0].parameters[0], &first);
   EXPECT_EQ(norm.ranges().size(), 2);
   const double expected = RowSquares(first, 0, 63) + RowSquares(last, 0, 5);
+  EXPECT_NEAR(Compute(norm), expected, 1e-9 * expected);
+}
+
+// Nor do a replica's rows at the beginning of the next parameter join in.
+TEST_F(GradientNormTest, LeadingReplicasAreLeftOut) {
+  Parameter& last = AddPieces({6, 3}, {{0, 2, false}, {2, 4, true}});
+  Parameter& first = Add({5, 3});
+  GradientNorm norm = Make();
+  EXPECT_EQ(norm.ranges().size(), 2);
+  const double expected = RowSquares(first, 0, 5) + RowSquares(last, 2, 4);
   EXPECT_NEAR(Compute(norm), expected, 1e-9 * expected);
 }
 
