@@ -49,7 +49,7 @@ class AgreeOnResult final : public testing::EmptyTestEventListener {
     const std::string name =
         absl::StrCat(test.test_suite_name(), ".", test.name());
     const bool failed = test.result()->Failed();
-    const absl::Status status = Agree(failed);
+    const absl::Status status = Agree(failed, name);
     if (!status.ok()) {
       test_world->Abort(1, absl::StrCat(name, ": ", status.ToString()));
     }
@@ -64,7 +64,7 @@ class AgreeOnResult final : public testing::EmptyTestEventListener {
   bool any_failed() const { return any_failed_; }
 
  private:
-  absl::Status Agree(bool failed) {
+  absl::Status Agree(bool failed, absl::string_view name) {
     Device& device = group_->device();
     auto stream = device.NewStream();
     if (!stream.ok()) return stream.status();
@@ -79,8 +79,10 @@ class AgreeOnResult final : public testing::EmptyTestEventListener {
     const absl::Time deadline = absl::Now() + kPatience;
     while (failed && !done->Done()) {
       if (absl::Now() > deadline) {
-        return absl::DeadlineExceededError(
-            "failed here, and other ranks do not come to its end");
+        // Here, since the stream's end would wait for them.
+        test_world->Abort(1, absl::StrCat(name,
+                                          " failed on this rank, and other "
+                                          "ranks do not come to its end"));
       }
       absl::SleepFor(absl::Milliseconds(1));
     }

@@ -12,7 +12,7 @@ absl::Status Requests::Send(const void* data, int64_t bytes, int peer,
                             int tag) {
   int64_t at = 0;
   do {  // an empty tensor is an empty message
-    const int64_t n = std::min(kMessageBytes, bytes - at);
+    const int64_t n = std::min(message_bytes_, bytes - at);
     EISBACH_RETURN_IF_MPI(MPI_Isend, static_cast<const char*>(data) + at,
                           static_cast<int>(n), MPI_BYTE, peer, tag, comm_,
                           &requests_.emplace_back(MPI_REQUEST_NULL));
@@ -25,7 +25,7 @@ absl::Status Requests::Send(const void* data, int64_t bytes, int peer,
 absl::Status Requests::Receive(void* data, int64_t bytes, int peer, int tag) {
   int64_t at = 0;
   do {
-    const int64_t n = std::min(kMessageBytes, bytes - at);
+    const int64_t n = std::min(message_bytes_, bytes - at);
     EISBACH_RETURN_IF_MPI(MPI_Irecv, static_cast<char*>(data) + at,
                           static_cast<int>(n), MPI_BYTE, peer, tag, comm_,
                           &requests_.emplace_back(MPI_REQUEST_NULL));
@@ -36,8 +36,8 @@ absl::Status Requests::Receive(void* data, int64_t bytes, int peer, int tag) {
 }
 
 absl::Status Requests::Broadcast(void* data, int64_t bytes, int root) {
-  for (int64_t at = 0; at < bytes; at += kMessageBytes) {
-    const int64_t n = std::min(kMessageBytes, bytes - at);
+  for (int64_t at = 0; at < bytes; at += message_bytes_) {
+    const int64_t n = std::min(message_bytes_, bytes - at);
     EISBACH_RETURN_IF_MPI(MPI_Ibcast, static_cast<char*>(data) + at,
                           static_cast<int>(n), MPI_BYTE, root, comm_,
                           &requests_.emplace_back(MPI_REQUEST_NULL));

@@ -15,7 +15,9 @@ namespace eisbach::comm {
 // Test() has said true.
 class Requests {
  public:
-  explicit Requests(MPI_Comm comm) : comm_(comm) {}
+  // `message_bytes` is the longest message; smaller in tests only.
+  explicit Requests(MPI_Comm comm, int64_t message_bytes = int64_t{1} << 30)
+      : comm_(comm), message_bytes_(message_bytes) {}
 
   absl::Status Send(const void* data, int64_t bytes, int peer, int tag);
   absl::Status Receive(void* data, int64_t bytes, int peer, int tag);
@@ -27,11 +29,10 @@ class Requests {
   absl::StatusOr<bool> Test();
 
  private:
-  static constexpr int64_t kMessageBytes = int64_t{1} << 30;
-
   absl::Status CheckStatuses(int code);
 
   const MPI_Comm comm_;
+  const int64_t message_bytes_;
   std::vector<MPI_Request> requests_;
   std::vector<int> expected_;  // bytes of a receive; -1 for the others
   std::vector<MPI_Status> statuses_;

@@ -1,4 +1,5 @@
 eisbach_add_test(NAME launcher_test SRC comm/launcher_test.cc LABELS comm)
+eisbach_add_test(NAME world_test SRC comm/world_test.cc LABELS comm)
 eisbach_add_test(NAME progress_test SRC comm/progress_test.cc LABELS comm)
 eisbach_add_test(NAME sim_world_test SRC comm/sim/sim_world_test.cc
                  LABELS comm)
@@ -9,6 +10,9 @@ eisbach_add_test(NAME local_world_test SRC comm/local/local_world_test.cc
 eisbach_add_test(NAME mpi_communicator_test
                  SRC comm/mpi/mpi_communicator_test.cc NP 1 2 3 4 8
                  LABELS comm)
+eisbach_add_test(NAME requests_test SRC comm/mpi/requests_test.cc NP 2
+                 LABELS comm)
+target_link_libraries(requests_test PRIVATE eisbach::mpi)
 eisbach_add_test(NAME stale_segments_test
                  SRC comm/mpi/stale_segments_test.cc LABELS comm)
 
@@ -28,3 +32,25 @@ add_test(NAME mpi_launcher_mismatch COMMAND mpi_fault_program nothing)
 set_tests_properties(mpi_launcher_mismatch PROPERTIES TIMEOUT 60
   LABELS "mpi;comm" ENVIRONMENT "OMPI_COMM_WORLD_SIZE=4"
   PASS_REGULAR_EXPRESSION "announces 4 ranks .OMPI_COMM_WORLD_SIZE=4.*sees 1")
+
+# What the main of MPI tests must notice: a wrong number of ranks, a failure on
+# one rank only, and ranks that are stuck because another has failed.
+add_executable(mpi_main_program comm/mpi/main_program.cc
+               ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)
+target_link_libraries(mpi_main_program PRIVATE eisbach eisbach_test_support
+                      GTest::gtest)
+function(add_mpi_main_test name expression)
+  add_test(NAME mpi_main_${name}
+           COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
+                   --bind-to none -np 2 $<TARGET_FILE:mpi_main_program>
+                   ${ARGN})
+  set_tests_properties(mpi_main_${name} PROPERTIES TIMEOUT 120
+                       LABELS "mpi;comm"
+                       PASS_REGULAR_EXPRESSION "${expression}")
+endfunction()
+add_mpi_main_test(wrong_ranks "started with 2 ranks and --expect_ranks=3"
+                  --expect_ranks=3)
+add_mpi_main_test(one_rank_fails "Main.OneRankFails failed on another rank"
+                  --expect_ranks=2 --gtest_filter=*OneRankFails)
+add_mpi_main_test(one_rank_leaves "other ranks do not come to its end"
+                  --expect_ranks=2 --gtest_filter=*OneRankLeaves)
