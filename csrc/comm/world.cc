@@ -5,6 +5,7 @@
 #include "comm/backends.h"
 #include "comm/launcher.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 
 namespace eisbach::comm {
 
@@ -12,8 +13,13 @@ absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device) {
   EISBACH_ASSIGN_OR_RETURN(
       const std::optional<Launcher> launcher,
       FindLauncher([](const char* name) { return std::getenv(name); }));
-  if (!launcher) return SoloWorld(device);
-  return MpiWorld(device, *launcher);
+  EISBACH_ASSIGN_OR_RETURN(
+      std::unique_ptr<World> world,
+      launcher ? MpiWorld(device, *launcher) : SoloWorld(device));
+  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    SetComputeThreads(ComputeThreadsFor(world->local_size()));
+  }
+  return world;
 }
 
 }  // namespace eisbach::comm

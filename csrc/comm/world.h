@@ -38,6 +38,9 @@ class World {
 // Under mpirun: MPI with MPI_THREAD_MULTIPLE. Otherwise a world of one that
 // does not touch MPI. An error when a launcher announces more ranks than MPI
 // sees (a program started by another MPI's mpirun).
+//
+// The calling thread's kernels get the rank's share of the host's cores unless
+// OMP_NUM_THREADS says otherwise.
 absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device);
 
 // Runs `body` on `size` ranks that are threads of this process, each with its
