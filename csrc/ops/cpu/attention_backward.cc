@@ -1,5 +1,6 @@
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "ops/cpu/attention_tile.h"
 
@@ -19,24 +20,31 @@ namespace eisbach::ops::cpu::HWY_NAMESPACE {
 // of weights and of gradients of scores.
 struct BackwardBuffer {
   BackwardBuffer(float* base, const AttentionSizes& s) {
-    const int64_t whole = s.tiles * kTile * s.padded_dim;
-    for (float** part : {&keys, &keys_t, &values_t, &dkeys, &dvalues, &queries,
-                         &dout, &dqueries}) {
-      *part = base;
-      base += whole;
-    }
-    weights = base;
-    dscores = weights + kTile * kTile;
-    lse = dscores + kTile * kTile;
-    delta = lse + s.tiles * kTile;
+    const auto take = [&base](int64_t floats) {
+      return std::exchange(base, base + floats);
+    };
+    const int64_t whole = s.tiles * kTile * s.stride;
+    const int64_t transposed = s.tiles * s.head_dim * kTileStride;
+    keys = take(whole);
+    dkeys = take(whole);
+    dvalues = take(whole);
+    queries = take(whole);
+    dout = take(whole);
+    dqueries = take(whole);
+    keys_t = take(transposed);
+    values_t = take(transposed);
+    weights = take(kTile * kTileStride);
+    dscores = take(kTile * kTileStride);
+    lse = take(s.tiles * kTile);
+    delta = take(s.tiles * kTile);
+    end = base;
   }
   static int64_t Size(const AttentionSizes& s) {
-    return s.tiles * kTile * (8 * s.padded_dim + 2) + 2 * kTile * kTile;
+    return BackwardBuffer(nullptr, s).end - static_cast<float*>(nullptr);
   }
 
-  float *keys, *keys_t, *values_t, *dkeys, *dvalues;
-  float *queries, *dout, *dqueries;
-  float *weights, *dscores, *lse, *delta;
+  float *keys, *dkeys, *dvalues, *queries, *dout, *dqueries;
+  float *keys_t, *values_t, *weights, *dscores, *lse, *delta, *end;
 };
 
 // On entry `weights` holds a row of scores and `dscores` one of dout · v^T; on
@@ -70,54 +78,56 @@ HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
 template <bool kDiagonal>
 void DifferentiateTile(const AttentionSizes& s, const BackwardBuffer& buffer,
                        int64_t i, int64_t j) {
-  const auto part = [](Part diagonal) {
+  constexpr auto part = [](Part diagonal) {
     return kDiagonal ? diagonal : Part::kAll;
   };
-  const int64_t rows = s.tile_rows(i), columns = s.tile_rows(j);
-  const int64_t dim = s.padded_dim;
+  const int64_t rows = s.tile_rows(i), keys = s.tile_rows(j);
+  const int64_t columns = Columns(s);
   const int64_t query_row = i * kTile, key_row = j * kTile;
-  const float* queries = buffer.queries + query_row * dim;
-  const float* dout = buffer.dout + query_row * dim;
+  const int64_t transposed = j * s.head_dim * kTileStride;
+  const float* queries = buffer.queries + query_row * s.stride;
+  const float* dout = buffer.dout + query_row * s.stride;
   TileProduct<part(Part::kColumnsToRow), false>(
-      rows, kTile, s.head_dim, queries, dim, buffer.keys_t + key_row * dim,
-      kTile, false, buffer.weights, kTile);
+      rows, kTile, s.head_dim, queries, s.stride, buffer.keys_t + transposed,
+      kTileStride, false, buffer.weights, kTileStride);
   TileProduct<part(Part::kColumnsToRow), false>(
-      rows, kTile, s.head_dim, dout, dim, buffer.values_t + key_row * dim,
-      kTile, false, buffer.dscores, kTile);
+      rows, kTile, s.head_dim, dout, s.stride, buffer.values_t + transposed,
+      kTileStride, false, buffer.dscores, kTileStride);
   for (int64_t r = 0; r < rows; ++r) {
-    DifferentiateRow(buffer.weights + r * kTile, buffer.dscores + r * kTile,
+    DifferentiateRow(buffer.weights + r * kTileStride,
+                     buffer.dscores + r * kTileStride,
                      kDiagonal ? r + 1 : kTile, buffer.lse[query_row + r],
                      buffer.delta[query_row + r]);
   }
   TileProduct<part(Part::kTermsFromRow), true>(
-      columns, dim, rows, buffer.weights, kTile, dout, dim, true,
-      buffer.dvalues + key_row * dim, dim);
+      keys, columns, rows, buffer.weights, kTileStride, dout, s.stride, true,
+      buffer.dvalues + key_row * s.stride, s.stride);
   TileProduct<part(Part::kTermsFromRow), true>(
-      columns, dim, rows, buffer.dscores, kTile, queries, dim, true,
-      buffer.dkeys + key_row * dim, dim);
+      keys, columns, rows, buffer.dscores, kTileStride, queries, s.stride, true,
+      buffer.dkeys + key_row * s.stride, s.stride);
   TileProduct<part(Part::kTermsToRow), false>(
-      rows, dim, columns, buffer.dscores, kTile, buffer.keys + key_row * dim,
-      dim, true, buffer.dqueries + query_row * dim, dim);
+      rows, columns, keys, buffer.dscores, kTileStride,
+      buffer.keys + key_row * s.stride, s.stride, true,
+      buffer.dqueries + query_row * s.stride, s.stride);
 }
 
 template <typename T>
 void PackKeyValueHead(const AttentionSizes& s, const T* qkv, int64_t kv,
                       const BackwardBuffer& buffer) {
-  const int64_t dim = s.padded_dim;
-  PackRows(qkv + s.key(kv), s.width, s.length, s.head_dim, dim, 1.0f,
-           buffer.keys);
+  PackRows(s, qkv + s.key(kv), s.width, s.length, 1.0f, buffer.keys);
   // Not needed before the first query head is packed.
   float* values = buffer.queries;
-  PackRows(qkv + s.value(kv), s.width, s.length, s.head_dim, dim, 1.0f, values);
+  PackRows(s, qkv + s.value(kv), s.width, s.length, 1.0f, values);
   for (int64_t t = 0; t < s.tiles; ++t) {
-    const int64_t offset = t * kTile * dim;
-    TransposeTile(buffer.keys + offset, dim, s.tile_rows(t), s.head_dim,
-                  buffer.keys_t + offset);
-    TransposeTile(values + offset, dim, s.tile_rows(t), s.head_dim,
-                  buffer.values_t + offset);
+    const int64_t from = t * kTile * s.stride;
+    const int64_t to = t * s.head_dim * kTileStride;
+    TransposeTile(buffer.keys + from, s.stride, s.tile_rows(t), s.head_dim,
+                  buffer.keys_t + to);
+    TransposeTile(values + from, s.stride, s.tile_rows(t), s.head_dim,
+                  buffer.values_t + to);
   }
-  std::fill_n(buffer.dkeys, s.length * dim, 0.0f);
-  std::fill_n(buffer.dvalues, s.length * dim, 0.0f);
+  std::fill_n(buffer.dkeys, s.length * s.stride, 0.0f);
+  std::fill_n(buffer.dvalues, s.length * s.stride, 0.0f);
 }
 
 template <typename T>
@@ -125,28 +135,27 @@ void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
                    int64_t b, int64_t head, float scale,
                    const BackwardBuffer& buffer) {
   const Floats d;
-  const int64_t dim = s.padded_dim;
   const int64_t out_width = s.heads.heads * s.head_dim;
   const int64_t out_offset = b * s.length * out_width + head * s.head_dim;
-  PackRows(args.qkv.data<T>() + b * s.length * s.width + s.query(head), s.width,
-           s.length, s.head_dim, dim, scale, buffer.queries);
-  PackRows(args.dout.data<T>() + out_offset, out_width, s.length, s.head_dim,
-           dim, 1.0f, buffer.dout);
+  PackRows(s, args.qkv.data<T>() + b * s.length * s.width + s.query(head),
+           s.width, s.length, scale, buffer.queries);
+  PackRows(s, args.dout.data<T>() + out_offset, out_width, s.length, 1.0f,
+           buffer.dout);
   const float* lse =
       args.lse.data<float>() + (b * s.heads.heads + head) * s.length;
   for (int64_t t = 0; t < s.length; ++t) {
     float* out = buffer.dqueries;  // one row of it, zeroed below
-    PackRows(args.out.data<T>() + out_offset + t * out_width, out_width, 1,
-             s.head_dim, dim, 1.0f, out);
+    PackRows(s, args.out.data<T>() + out_offset + t * out_width, out_width, 1,
+             1.0f, out);
+    const float* dout = buffer.dout + t * s.stride;
     auto sum = hn::Zero(d);
-    for (int64_t j = 0; j < dim; j += hn::Lanes(d)) {
-      sum = hn::MulAdd(hn::LoadU(d, out + j),
-                       hn::LoadU(d, buffer.dout + t * dim + j), sum);
+    for (int64_t j = 0; j < s.head_dim; j += hn::Lanes(d)) {
+      sum = hn::MulAdd(hn::LoadU(d, out + j), hn::LoadU(d, dout + j), sum);
     }
     buffer.delta[t] = hn::GetLane(hn::SumOfLanes(d, sum));
     buffer.lse[t] = static_cast<float>(lse[t] * std::numbers::log2e);
   }
-  std::fill_n(buffer.dqueries, s.length * dim, 0.0f);
+  std::fill_n(buffer.dqueries, s.length * s.stride, 0.0f);
 }
 
 // Tasks [begin, end) of [batch, key/value head]. The query heads that share
@@ -171,14 +180,13 @@ void BackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
           DifferentiateTile<false>(s, buffer, i, j);
         }
       }
-      UnpackRows(buffer.dqueries, s.padded_dim, s.length, s.head_dim, s.width,
+      UnpackRows(s, buffer.dqueries, s.length, s.width,
                  static_cast<float>(scale), dqkv + s.query(h));
     }
     // The queries carried log2(e), which the gradient of keys does not.
-    UnpackRows(buffer.dkeys, s.padded_dim, s.length, s.head_dim, s.width,
+    UnpackRows(s, buffer.dkeys, s.length, s.width,
                static_cast<float>(std::numbers::ln2), dqkv + s.key(kv));
-    UnpackRows(buffer.dvalues, s.padded_dim, s.length, s.head_dim, s.width,
-               1.0f, dqkv + s.value(kv));
+    UnpackRows(s, buffer.dvalues, s.length, s.width, 1.0f, dqkv + s.value(kv));
   }
 }
 

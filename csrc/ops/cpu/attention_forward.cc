@@ -20,17 +20,17 @@ constexpr float kHidden = -1e30f;
 // maximum and running sum (a vector, added up at the end).
 struct ForwardBuffer {
   ForwardBuffer(float* base, const AttentionSizes& s) {
-    const int64_t whole = s.tiles * kTile * s.padded_dim;
     keys_t = base;
-    values = keys_t + whole;
-    queries = values + whole;
-    output = queries + kTile * s.padded_dim;
-    scores = output + kTile * s.padded_dim;
-    maximum = scores + kTile * kTile;
+    values = keys_t + s.tiles * s.head_dim * kTileStride;
+    queries = values + s.tiles * kTile * s.stride;
+    output = queries + kTile * s.stride;
+    scores = output + kTile * s.stride;
+    maximum = scores + kTile * kTileStride;
     sum = maximum + kTile;
   }
   static int64_t Size(const AttentionSizes& s) {
-    return (2 * s.tiles + 2) * kTile * s.padded_dim + kTile * kTile + kTile +
+    return s.tiles * s.head_dim * kTileStride +
+           (s.tiles + 2) * kTile * s.stride + kTile * kTileStride + kTile +
            kTile * kPadding;
   }
 
@@ -77,54 +77,43 @@ HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
 // All key tiles up to the diagonal for the packed query tile `tile`.
 inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
                        int64_t tile) {
-  const int64_t rows = s.tile_rows(tile), dim = s.padded_dim;
+  const int64_t rows = s.tile_rows(tile), columns = Columns(s);
   std::fill_n(buffer.maximum, rows, kHidden);
   std::fill_n(buffer.sum, rows * kPadding, 0.0f);
   for (int64_t t = 0; t <= tile; ++t) {
-    const float* keys_t = buffer.keys_t + t * kTile * dim;
-    const float* values = buffer.values + t * kTile * dim;
+    const float* keys_t = buffer.keys_t + t * s.head_dim * kTileStride;
+    const float* values = buffer.values + t * kTile * s.stride;
     const bool diagonal = t == tile;
-    if (diagonal) {
-      TileProduct<Part::kColumnsToRow, false>(
-          rows, kTile, s.head_dim, buffer.queries, dim, keys_t, kTile, false,
-          buffer.scores, kTile);
-    } else {
-      TileProduct<Part::kAll, false>(rows, kTile, s.head_dim, buffer.queries,
-                                     dim, keys_t, kTile, false, buffer.scores,
-                                     kTile);
-    }
+    const auto score = diagonal ? &TileProduct<Part::kColumnsToRow, false>
+                                : &TileProduct<Part::kAll, false>;
+    const auto sum_values = diagonal ? &TileProduct<Part::kTermsToRow, false>
+                                     : &TileProduct<Part::kAll, false>;
+    score(rows, kTile, s.head_dim, buffer.queries, s.stride, keys_t,
+          kTileStride, false, buffer.scores, kTileStride);
     for (int64_t i = 0; i < rows; ++i) {
       const float factor =
-          SoftmaxRow(buffer.scores + i * kTile, diagonal ? i + 1 : kTile,
+          SoftmaxRow(buffer.scores + i * kTileStride, diagonal ? i + 1 : kTile,
                      buffer.maximum + i, buffer.sum + i * kPadding);
       if (t > 0 && factor != 1.0f) {
-        ScaleRow(buffer.output + i * dim, dim, factor);
+        ScaleRow(buffer.output + i * s.stride, columns, factor);
       }
     }
-    if (diagonal) {
-      TileProduct<Part::kTermsToRow, false>(rows, dim, rows, buffer.scores,
-                                            kTile, values, dim, t > 0,
-                                            buffer.output, dim);
-    } else {
-      TileProduct<Part::kAll, false>(rows, dim, kTile, buffer.scores, kTile,
-                                     values, dim, t > 0, buffer.output, dim);
-    }
+    sum_values(rows, columns, s.tile_rows(t), buffer.scores, kTileStride,
+               values, s.stride, t > 0, buffer.output, s.stride);
   }
 }
 
 template <typename T>
 void PackKeysAndValues(const AttentionSizes& s, const T* qkv, int64_t kv,
-                       int64_t tiles, const ForwardBuffer& buffer) {
-  const int64_t dim = s.padded_dim;
-  for (int64_t t = 0; t < tiles; ++t) {
+                       const ForwardBuffer& buffer) {
+  for (int64_t t = 0; t < s.tiles; ++t) {
     const int64_t rows = s.tile_rows(t);
     const T* first = qkv + t * kTile * s.width;
-    PackRows(first + s.key(kv), s.width, rows, s.head_dim, dim, 1.0f,
-             buffer.output);
-    TransposeTile(buffer.output, dim, rows, s.head_dim,
-                  buffer.keys_t + t * kTile * dim);
-    PackRows(first + s.value(kv), s.width, rows, s.head_dim, dim, 1.0f,
-             buffer.values + t * kTile * dim);
+    PackRows(s, first + s.key(kv), s.width, rows, 1.0f, buffer.output);
+    TransposeTile(buffer.output, s.stride, rows, s.head_dim,
+                  buffer.keys_t + t * s.head_dim * kTileStride);
+    PackRows(s, first + s.value(kv), s.width, rows, 1.0f,
+             buffer.values + t * kTile * s.stride);
   }
 }
 
@@ -135,8 +124,8 @@ void StoreTile(const AttentionSizes& s, const ForwardBuffer& buffer,
   for (int64_t i = 0; i < rows; ++i) {
     const float sum =
         hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, buffer.sum + i * kPadding)));
-    UnpackRows(buffer.output + i * s.padded_dim, s.padded_dim, 1, s.head_dim, 0,
-               1.0f / sum, out + i * s.heads.heads * s.head_dim);
+    UnpackRows(s, buffer.output + i * s.stride, 1, 0, 1.0f / sum,
+               out + i * s.heads.heads * s.head_dim);
     lse[i] = static_cast<float>(buffer.maximum[i] * std::numbers::ln2 +
                                 std::log(static_cast<double>(sum)));
   }
@@ -164,12 +153,12 @@ void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
     const int64_t kv = s.heads.kv_head_of(head);
     const T* qkv = args.qkv.data<T>() + b * s.length * s.width;
     if (packed != b * s.heads.kv_heads + kv) {
-      PackKeysAndValues(s, qkv, kv, s.tiles, buffer);
+      PackKeysAndValues(s, qkv, kv, buffer);
       packed = b * s.heads.kv_heads + kv;
     }
     const int64_t first = tile * kTile, rows = s.tile_rows(tile);
-    PackRows(qkv + first * s.width + s.query(head), s.width, rows, s.head_dim,
-             s.padded_dim, scale, buffer.queries);
+    PackRows(s, qkv + first * s.width + s.query(head), s.width, rows, scale,
+             buffer.queries);
     AttendTile(s, buffer, tile);
     T* out = args.out.data<T>() +
              ((b * s.length + first) * s.heads.heads + head) * s.head_dim;

@@ -176,26 +176,28 @@ inline void TransposeTile(const float* HWY_RESTRICT from, int64_t ld,
       const auto low23 = pair(hn::InterleaveLower(d, r2, r3));
       const auto high01 = pair(hn::InterleaveUpper(d, r0, r1));
       const auto high23 = pair(hn::InterleaveUpper(d, r2, r3));
-      float* y = to + j * kTile + i;
+      float* y = to + j * kTileStride + i;
       hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low01, low23)), d, y);
       hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23)), d,
-                 y + kTile);
+                 y + kTileStride);
       hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high01, high23)), d,
-                 y + 2 * kTile);
+                 y + 2 * kTileStride);
       hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23)), d,
-                 y + 3 * kTile);
+                 y + 3 * kTileStride);
     }
     for (; j < columns; ++j) {
-      for (int64_t r = 0; r < 4; ++r) to[j * kTile + i + r] = x[r * ld + j];
+      for (int64_t r = 0; r < 4; ++r)
+        to[j * kTileStride + i + r] = x[r * ld + j];
     }
   }
 #endif
   for (; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; ++j) to[j * kTile + i] = from[i * ld + j];
+    for (int64_t j = 0; j < columns; ++j)
+      to[j * kTileStride + i] = from[i * ld + j];
   }
   if (rows == kTile) return;
   for (int64_t j = 0; j < columns; ++j) {
-    for (int64_t r = rows; r < kTile; ++r) to[j * kTile + r] = 0.0f;
+    for (int64_t r = rows; r < kTile; ++r) to[j * kTileStride + r] = 0.0f;
   }
 }
 
@@ -207,25 +209,42 @@ inline void ScaleRow(float* x, int64_t n, float factor) {
   }
 }
 
-// Dense f32 rows of `padded` columns from `rows` rows of `ld`, times `factor`;
-// columns past `width` are zero. `padded` is a multiple of the vector length.
+// Columns of a head that are computed: whole vectors.
+HWY_INLINE int64_t Columns(const AttentionSizes& s) {
+  return RoundUp(s.head_dim, hn::Lanes(Floats()));
+}
+
+// Hardware does not foresee heads that lie a packed row apart.
 template <typename T>
-void PackRows(const T* from, int64_t ld, int64_t rows, int64_t width,
-              int64_t padded, float factor, float* to) {
-  for (int64_t i = 0; i < rows; ++i, from += ld, to += padded) {
-    ConvertToFloat(from, width, to);
-    for (int64_t j = width; j < padded; ++j) to[j] = 0.0f;
-    if (factor != 1.0f) ScaleRow(to, padded, factor);
+HWY_INLINE void PrefetchHead(const T* head, int64_t dim) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t j = 0; j < dim; j += kLine) __builtin_prefetch(head + j);
+}
+constexpr int64_t kPrefetchRows = 8;
+
+// `rows` heads that lie `ld` apart to f32 rows of s.stride, times `factor`.
+// Columns of the last vector past the head are zero.
+template <typename T>
+void PackRows(const AttentionSizes& s, const T* from, int64_t ld, int64_t rows,
+              float factor, float* to) {
+  const int64_t columns = Columns(s);
+  for (int64_t i = 0; i < rows; ++i, from += ld, to += s.stride) {
+    if (i + kPrefetchRows < rows) {
+      PrefetchHead(from + kPrefetchRows * ld, s.head_dim);
+    }
+    ConvertToFloat(from, s.head_dim, to);
+    for (int64_t j = s.head_dim; j < columns; ++j) to[j] = 0.0f;
+    if (factor != 1.0f) ScaleRow(to, columns, factor);
   }
 }
 
 // The reverse of PackRows; scales `from` in place.
 template <typename T>
-void UnpackRows(float* from, int64_t padded, int64_t rows, int64_t width,
-                int64_t ld, float factor, T* to) {
-  for (int64_t i = 0; i < rows; ++i, from += padded, to += ld) {
-    if (factor != 1.0f) ScaleRow(from, padded, factor);
-    ConvertFromFloat(from, width, to);
+void UnpackRows(const AttentionSizes& s, float* from, int64_t rows, int64_t ld,
+                float factor, T* to) {
+  for (int64_t i = 0; i < rows; ++i, from += s.stride, to += ld) {
+    if (factor != 1.0f) ScaleRow(from, Columns(s), factor);
+    ConvertFromFloat(from, s.head_dim, to);
   }
 }
 

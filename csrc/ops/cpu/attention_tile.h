@@ -34,6 +34,10 @@ enum class Part { kAll, kColumnsToRow, kTermsToRow, kTermsFromRow };
 
 inline constexpr int64_t kPadding = 16;  // floats; a cache line, any vector
 
+// Rows of buffers start an odd number of cache lines apart: a power of two
+// would put a column of a tile into few sets of the first-level cache.
+inline constexpr int64_t kTileStride = kTile + kPadding;
+
 inline int64_t RoundUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
@@ -45,7 +49,7 @@ struct AttentionSizes {
         length(qkv.dim(1)),
         width(heads.packed_width()),
         head_dim(heads.head_dim),
-        padded_dim(RoundUp(heads.head_dim, kPadding)),
+        stride((RoundUp(heads.head_dim, kPadding) / kPadding | 1) * kPadding),
         tiles((length + kTile - 1) / kTile),
         heads(heads) {}
 
@@ -65,7 +69,7 @@ struct AttentionSizes {
   }
   int64_t last_query(int64_t kv) const { return first_query(kv + 1); }
 
-  int64_t batch, length, width, head_dim, padded_dim, tiles;
+  int64_t batch, length, width, head_dim, stride, tiles;
   AttentionHeads heads;
 };
 
