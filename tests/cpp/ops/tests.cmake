@@ -5,11 +5,8 @@ foreach(source IN LISTS op_tests)
   get_filename_component(stem ${source} NAME_WE)
   eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops)
 endforeach()
-<<<<<<< HEAD
-eisbach_add_test(NAME ops_cpu_targets_test SRC ops/cpu/targets_test.cc
-                 LABELS ops)
-target_link_libraries(ops_cpu_targets_test PRIVATE eisbach::hwy)
-=======
-# It tells Highway which instruction set to choose.
-target_link_libraries(ops_targets_test PRIVATE eisbach::hwy)
->>>>>>> 627139c (Measure the CPU ops, compare instruction sets, and convert through the shared vector loads)
+# These tell Highway which instruction set to choose.
+foreach(test IN ITEMS targets_test attention_targets_test)
+  eisbach_add_test(NAME ops_cpu_${test} SRC ops/cpu/${test}.cc LABELS ops)
+  target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
+endforeach()

@@ -14,9 +14,9 @@ namespace {
 using test::Value;
 
 // Restores the choice at the end of a test.
-class TargetsTest : public testing::Test {
+class AttentionTargetsTest : public testing::Test {
  protected:
-  ~TargetsTest() override { hwy::SetSupportedTargetsForTest(0); }
+  ~AttentionTargetsTest() override { hwy::SetSupportedTargetsForTest(0); }
 
   // Makes `target` the only one; the next call of an op chooses anew.
   static void Use(int64_t target) {
@@ -47,7 +47,7 @@ Results Compute(DType dtype) {
   return r;
 }
 
-TEST_F(TargetsTest, EveryInstructionSetAgreesWithTheBest) {
+TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
   for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().DeInit();
