@@ -1,175 +1,270 @@
 #include "checkpoint/manifest.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "core/atomic_file.h"
-#include "core/mapped_file.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "checkpoint/content_hash.h"
+#include "core/axis.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::ordered_json;
 
-constexpr absl::string_view kFormat = "eisbach.checkpoint";
-constexpr int64_t kVersion = 1;
+constexpr char kFormat[] = "eisbach.checkpoint";
+constexpr Axis kAxes[] = {Axis::kPipeline, Axis::kData, Axis::kContext,
+                          Axis::kTensor};
 
-std::string PathOf(absl::string_view folder, absl::string_view name) {
-  return absl::StrCat(folder, "/", name);
+absl::Status Error(absl::string_view what) {
+  return absl::InvalidArgumentError(what);
 }
 
-// A name must stay inside the folder.
-bool IsPlainName(absl::string_view name) {
-  return !name.empty() && name != "." && name != ".." &&
-         name.find('/') == absl::string_view::npos &&
-         name.find('\0') == absl::string_view::npos;
+absl::StatusOr<Json> ParseObject(absl::string_view text,
+                                 absl::string_view what) {
+  Json value = Json::parse(text.begin(), text.end(), nullptr,
+                           /*allow_exceptions=*/false);
+  if (!value.is_object()) {
+    return Error(absl::StrCat(what, " is not a JSON object"));
+  }
+  return value;
 }
 
-class Reader {
+// Reads the fields of one object; the first error stays.
+class Fields {
  public:
-  Reader(std::string path, const json& root)
-      : path_(std::move(path)), root_(root) {}
-
-  absl::Status Error(absl::string_view what) const {
-    return absl::InvalidArgumentError(absl::StrCat(path_, ": ", what));
+  Fields(const Json& object, std::string where)
+      : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) Fail(absl::StrCat(where_, " is not an object"));
   }
 
-  absl::StatusOr<std::string> String(const json& object,
-                                     const char* key) const {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_string()) {
-      return Error(absl::StrCat("\"", key, "\" is not a string"));
-    }
-    return found->get_ref<const std::string&>();
+  int64_t Integer(const char* key, int64_t least, int64_t most = INT64_MAX) {
+    const Json* value = Find(key);
+    if (value == nullptr) return least;
+    // A number past INT64_MAX comes out negative.
+    const int64_t number =
+        value->is_number_integer() ? value->get<int64_t>() : least - 1;
+    if (number >= least && number <= most) return number;
+    Fail(absl::StrCat(where_, ".", key, "=", value->dump(),
+                      " is not a whole number of ", least, " or more"));
+    return least;
   }
 
-  absl::StatusOr<int64_t> Integer(const json& object, const char* key) const {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_number_unsigned() ||
-        found->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
-      return Error(absl::StrCat("\"", key, "\" is not a count"));
-    }
-    return found->get<int64_t>();
+  int Size(const char* key, int least) {
+    return static_cast<int>(Integer(key, least, INT32_MAX));
   }
 
-  absl::StatusOr<Manifest> Read() const {
-    if (!root_.is_object()) return Error("is not a JSON object");
-    EISBACH_ASSIGN_OR_RETURN(const std::string format, String(root_, "format"));
-    if (format != kFormat) {
-      return Error(
-          absl::StrCat("format \"", format, "\" is not \"", kFormat, "\""));
+  std::string String(const char* key) {
+    const Json* value = Find(key);
+    if (value == nullptr) return "";
+    if (!value->is_string()) {
+      Fail(absl::StrCat(where_, ".", key, " is not a string"));
+      return "";
     }
-    EISBACH_ASSIGN_OR_RETURN(const int64_t version, Integer(root_, "version"));
-    if (version != kVersion) {
-      return Error(absl::StrCat("version ", version, " is not ", kVersion));
-    }
-    Manifest manifest{};
-    EISBACH_ASSIGN_OR_RETURN(manifest.step, Integer(root_, "step"));
-    EISBACH_ASSIGN_OR_RETURN(manifest.layout, String(root_, "layout"));
-    EISBACH_ASSIGN_OR_RETURN(manifest.values, Values());
-    EISBACH_ASSIGN_OR_RETURN(manifest.files, Files());
-    return manifest;
+    return value->get<std::string>();
   }
+
+  const Json& Object(const char* key) {
+    static const Json* const kEmpty = new Json(Json::object());
+    const Json* value = Find(key);
+    if (value == nullptr) return *kEmpty;
+    if (value->is_object()) return *value;
+    Fail(absl::StrCat(where_, ".", key, " is not an object"));
+    return *kEmpty;
+  }
+
+  const Json& List(const char* key) {
+    static const Json* const kEmpty = new Json(Json::array());
+    const Json* value = Find(key);
+    if (value == nullptr) return *kEmpty;
+    if (value->is_array()) return *value;
+    Fail(absl::StrCat(where_, ".", key, " is not a list"));
+    return *kEmpty;
+  }
+
+  void Fail(absl::string_view what) {
+    if (status_.ok()) status_ = Error(what);
+  }
+  const absl::Status& status() const { return status_; }
 
  private:
-  absl::StatusOr<std::map<std::string, std::string>> Values() const {
-    const auto values = root_.find("values");
-    if (values == root_.end() || !values->is_object()) {
-      return Error("\"values\" is not an object");
-    }
-    std::map<std::string, std::string> result;
-    for (const auto& [key, value] : values->items()) {
-      EISBACH_ASSIGN_OR_RETURN(result[key], String(*values, key.c_str()));
-    }
-    return result;
+  const Json* Find(const char* key) {
+    if (!object_.is_object()) return nullptr;
+    const auto found = object_.find(key);
+    if (found != object_.end()) return &*found;
+    Fail(absl::StrCat(where_, " has no ", key));
+    return nullptr;
   }
 
-  absl::StatusOr<std::vector<ManifestFile>> Files() const {
-    const auto files = root_.find("files");
-    if (files == root_.end() || !files->is_array()) {
-      return Error("\"files\" is not a list");
-    }
-    std::vector<ManifestFile> result;
-    for (const json& file : *files) {
-      if (!file.is_object()) return Error("a file is not an object");
-      ManifestFile entry;
-      EISBACH_ASSIGN_OR_RETURN(entry.name, String(file, "name"));
-      EISBACH_ASSIGN_OR_RETURN(entry.bytes, Integer(file, "bytes"));
-      if (!IsPlainName(entry.name)) {
-        return Error(absl::StrCat("file name \"", entry.name,
-                                  "\" leads out of the folder"));
-      }
-      result.push_back(std::move(entry));
-    }
-    return result;
-  }
-
-  const std::string path_;
-  const json& root_;
+  const Json& object_;
+  const std::string where_;
+  absl::Status status_;
 };
+
+absl::StatusOr<ManifestFile> ParseFile(const Json& value) {
+  Fields fields(value, "files[]");
+  ManifestFile file;
+  file.name = fields.String("name");
+  file.pipeline = fields.Size("pipeline", 0);
+  file.tensor = fields.Size("tensor", 0);
+  file.bytes = static_cast<uint64_t>(fields.Integer("bytes", 0));
+  const std::string hash = fields.String("xxh64");
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  // A name must not lead out of the folder.
+  if (file.name.empty() || file.name[0] == '.' ||
+      file.name.find('/') != std::string::npos ||
+      file.name.find('\0') != std::string::npos) {
+    return Error(absl::StrCat("\"", file.name, "\" is no plain file name"));
+  }
+  if (hash.size() != 16 || !absl::SimpleHexAtoi(hash, &file.hash)) {
+    return Error(absl::StrCat("xxh64 \"", hash, "\" of ", file.name,
+                              " is not 16 hexadecimal digits"));
+  }
+  return file;
+}
+
+absl::Status CheckFiles(const Manifest& manifest) {
+  std::set<std::pair<int, int>> ranks;
+  std::set<std::string> names;
+  for (const ManifestFile& file : manifest.files) {
+    if (file.pipeline >= manifest.layout[Axis::kPipeline] ||
+        file.tensor >= manifest.layout[Axis::kTensor]) {
+      return Error(absl::StrCat(file.name, " is of pipeline ", file.pipeline,
+                                " and tensor ", file.tensor,
+                                ", outside the layout"));
+    }
+    if (!ranks.emplace(file.pipeline, file.tensor).second ||
+        !names.insert(file.name).second) {
+      return Error(absl::StrCat(file.name, " is listed twice"));
+    }
+  }
+  const size_t expected =
+      static_cast<size_t>(manifest.layout[Axis::kPipeline]) *
+      static_cast<size_t>(manifest.layout[Axis::kTensor]);
+  if (manifest.files.size() == expected) return absl::OkStatus();
+  return Error(absl::StrCat("lists ", manifest.files.size(),
+                            " files, the layout has ", expected));
+}
+
+// "/model/heads" as "model.heads".
+std::string DottedPath(const std::string& pointer) {
+  return absl::StrReplaceAll(pointer.substr(pointer.empty() ? 0 : 1),
+                             {{"/", "."}, {"~1", "/"}, {"~0", "~"}});
+}
 
 }  // namespace
 
-absl::StatusOr<ManifestFile> DescribeFile(absl::string_view folder,
-                                          absl::string_view name) {
-  if (!IsPlainName(name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", name, "\" is no plain file name"));
-  }
-  const std::string path = PathOf(folder, name);
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("stat ", path));
-  }
-  return ManifestFile{std::string(name), static_cast<int64_t>(info.st_size)};
+parallel::Coordinates LayoutOf(const parallel::Mesh& mesh) {
+  parallel::Coordinates layout;
+  for (Axis axis : kAxes) layout[axis] = mesh.size(axis);
+  return layout;
 }
 
-absl::Status WriteManifest(absl::string_view folder, const Manifest& manifest) {
-  nlohmann::ordered_json root;
-  root["format"] = std::string(kFormat);
-  root["version"] = kVersion;
+absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
+  EISBACH_ASSIGN_OR_RETURN(Json config, ParseObject(manifest.config, "config"));
+  EISBACH_ASSIGN_OR_RETURN(Json state, ParseObject(manifest.state, "state"));
+  Json root;
+  root["format"] = kFormat;
+  root["version"] = kManifestVersion;
   root["step"] = manifest.step;
-  root["layout"] = manifest.layout;
-  root["values"] = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : manifest.values) root["values"][key] = value;
-  root["files"] = nlohmann::ordered_json::array();
-  for (const ManifestFile& file : manifest.files) {
-    root["files"].push_back({{"name", file.name}, {"bytes", file.bytes}});
+  for (Axis axis : kAxes) {
+    root["layout"][std::string(Name(axis))] = manifest.layout[axis];
   }
-  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFile> out,
-                           AtomicFile::Create(PathOf(folder, kManifestName)));
-  EISBACH_RETURN_IF_ERROR(out->Write(
-      root.dump(2, ' ', false, json::error_handler_t::replace) + "\n"));
-  return out->Commit();
+  root["optimizer_state"] = manifest.optimizer_state;
+  root["config"] = std::move(config);
+  root["state"] = std::move(state);
+  root["files"] = Json::array();
+  for (const ManifestFile& file : manifest.files) {
+    Json item;
+    item["name"] = file.name;
+    item["pipeline"] = file.pipeline;
+    item["tensor"] = file.tensor;
+    item["bytes"] = file.bytes;
+    item["xxh64"] = HashText(file.hash);
+    root["files"].push_back(std::move(item));
+  }
+  return absl::StrCat(root.dump(2, ' ', false, Json::error_handler_t::replace),
+                      "\n");
 }
 
-absl::StatusOr<Manifest> ReadManifest(absl::string_view folder) {
-  const std::string path = PathOf(folder, kManifestName);
-  EISBACH_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  const absl::string_view text(reinterpret_cast<const char*>(file.data()),
-                               file.size());
-  const json root = json::parse(text.begin(), text.end(), nullptr,
-                                /*allow_exceptions=*/false);
-  EISBACH_ASSIGN_OR_RETURN(Manifest manifest, Reader(path, root).Read());
-  for (const ManifestFile& listed : manifest.files) {
-    absl::StatusOr<ManifestFile> found = DescribeFile(folder, listed.name);
-    if (!found.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, " lists ", listed.name, ": ", found.status().message()));
-    }
-    if (found->bytes != listed.bytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": ", listed.name, " has ", found->bytes,
-                       " bytes, not ", listed.bytes));
-    }
+absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
+  EISBACH_ASSIGN_OR_RETURN(const Json root, ParseObject(text, "the file"));
+  Fields fields(root, "manifest");
+  const std::string format = fields.String("format");
+  const int64_t version = fields.Integer("version", 0);
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  if (format != kFormat || version != kManifestVersion) {
+    return Error(absl::StrCat("format \"", format, "\" version ", version,
+                              " is not \"", kFormat, "\" version ",
+                              kManifestVersion));
   }
+  Manifest manifest;
+  manifest.step = fields.Integer("step", 0);
+  manifest.config = fields.Object("config").dump();
+  manifest.state = fields.Object("state").dump();
+  Fields layout(fields.Object("layout"), "layout");
+  for (Axis axis : kAxes) {
+    const std::string name(Name(axis));
+    manifest.layout[axis] = layout.Size(name.c_str(), 1);
+  }
+  for (const Json& name : fields.List("optimizer_state")) {
+    if (!name.is_string()) {
+      return Error("optimizer_state holds something that is not a string");
+    }
+    manifest.optimizer_state.push_back(name.get<std::string>());
+  }
+  const Json& files = fields.List("files");
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  EISBACH_RETURN_IF_ERROR(layout.status());
+  for (const Json& item : files) {
+    EISBACH_ASSIGN_OR_RETURN(ManifestFile file, ParseFile(item));
+    manifest.files.push_back(std::move(file));
+  }
+  EISBACH_RETURN_IF_ERROR(CheckFiles(manifest));
   return manifest;
+}
+
+absl::Status CheckLayout(const parallel::Coordinates& saved,
+                         const parallel::Coordinates& asked) {
+  for (Axis axis : kAxes) {
+    if (saved[axis] == asked[axis]) continue;
+    return Error(absl::StrCat(
+        "saved with ", Name(axis), "=", saved[axis], ", this run has ",
+        Name(axis), "=", asked[axis], " (parallel.", Name(axis),
+        "); a checkpoint loads on the layout that it was saved on"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
+  EISBACH_ASSIGN_OR_RETURN(const Json saved_json,
+                           ParseObject(saved, "the saved config"));
+  EISBACH_ASSIGN_OR_RETURN(const Json asked_json, ParseObject(asked, "config"));
+  const Json before = saved_json.flatten(), now = asked_json.flatten();
+  std::vector<std::string> changes;
+  for (const auto& [key, value] : before.items()) {
+    if (key.empty()) continue;  // an object without keys
+    const auto found = now.find(key);
+    if (found != now.end() && *found == value) continue;
+    changes.push_back(
+        absl::StrCat(DottedPath(key), "=", value.dump(), " in the checkpoint, ",
+                     found == now.end() ? std::string("absent") : found->dump(),
+                     " in this run"));
+  }
+  for (const auto& [key, value] : now.items()) {
+    if (key.empty() || before.contains(key)) continue;
+    changes.push_back(absl::StrCat(DottedPath(key),
+                                   " absent in the checkpoint, ", value.dump(),
+                                   " in this run"));
+  }
+  if (changes.empty()) return absl::OkStatus();
+  return Error(absl::StrJoin(changes, "; "));
 }
 
 }  // namespace eisbach::checkpoint

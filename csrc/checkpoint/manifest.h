@@ -1,54 +1,52 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "parallel/mesh.h"
 
 namespace eisbach::checkpoint {
 
-inline constexpr absl::string_view kManifestName = "manifest.json";
+inline constexpr int kManifestVersion = 1;
 
-// A file of a checkpoint, by its name in the folder, and its size.
+// A file of a checkpoint: what one rank of the model (pipeline x tensor) holds.
 struct ManifestFile {
-  std::string name;
-  int64_t bytes;
-
-  friend bool operator==(const ManifestFile&, const ManifestFile&) = default;
+  std::string name;  // in the checkpoint's folder
+  int pipeline;
+  int tensor;
+  uint64_t bytes;
+  uint64_t hash;  // ContentHash
 };
 
-// What a checkpoint folder holds, as JSON in manifest.json:
-//
-//   {"format": "eisbach.checkpoint", "version": 1, "step": 400,
-//    "layout": "pipeline=2 x data=2 x context=1 x tensor=1",
-//    "values": {"seed": "1234"},
-//    "files": [{"name": "rank0.safetensors", "bytes": 1024}]}
-//
-// It is written when all files are in place: a folder with a manifest is a
-// whole checkpoint, one without is none.
+// What is in a checkpoint: manifest.json.
 struct Manifest {
-  int64_t step;        // steps done
-  std::string layout;  // Mesh::ToString
-  // What the writer wants to find again or to agree on resume.
-  std::map<std::string, std::string> values;
+  int64_t step;
+  parallel::Coordinates layout;              // sizes of the mesh's axes
+  std::vector<std::string> optimizer_state;  // "m", "v"
+  std::string config;  // JSON object: what must be the same to load it
+  std::string state;   // JSON object: what the caller wants back
   std::vector<ManifestFile> files;
-
-  friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
-// The entry for a file that is in the folder.
-absl::StatusOr<ManifestFile> DescribeFile(absl::string_view folder,
-                                          absl::string_view name);
+parallel::Coordinates LayoutOf(const parallel::Mesh& mesh);
 
-// Complete and durable, or not at all.
-absl::Status WriteManifest(absl::string_view folder, const Manifest& manifest);
+// InvalidArgument when `config` or `state` is no JSON object.
+absl::StatusOr<std::string> FormatManifest(const Manifest& manifest);
 
-// NotFound when the folder has no manifest; InvalidArgument when it is damaged
-// or of another version, or when a file is missing or has another size.
-absl::StatusOr<Manifest> ReadManifest(absl::string_view folder);
+// Reads and checks all of it: version, types, one file for each stage and
+// tensor rank, plain file names. InvalidArgument says what is wrong.
+absl::StatusOr<Manifest> ParseManifest(absl::string_view text);
+
+// InvalidArgument names the first axis that differs, with both sizes.
+absl::Status CheckLayout(const parallel::Coordinates& saved,
+                         const parallel::Coordinates& asked);
+
+// Both are JSON objects. InvalidArgument names each key that differs, with both
+// values.
+absl::Status CheckConfig(absl::string_view saved, absl::string_view asked);
 
 }  // namespace eisbach::checkpoint

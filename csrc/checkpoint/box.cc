@@ -1,0 +1,84 @@
+#include "checkpoint/box.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+int64_t End(const Box& box, int d) { return box.start[d] + box.extent[d]; }
+
+// Elements before `part` in the memory of `box`.
+int64_t OffsetIn(const Box& part, const Box& box) {
+  const int64_t row = part.start[0] - box.start[0];
+  if (part.start.rank() == 1) return row;
+  return row * box.extent[1] + part.start[1] - box.start[1];
+}
+
+}  // namespace
+
+std::string Box::ToString() const {
+  std::string text;
+  for (int d = 0; d < start.rank(); ++d) {
+    absl::StrAppend(&text, d == 0 ? "" : " x ", "[", start[d], ", ",
+                    End(*this, d), ")");
+  }
+  return text;
+}
+
+Box BoxOf(const LogicalSlice& slice) { return {slice.start, slice.extent}; }
+
+Box WholeBox(const Shape& shape) {
+  Box whole{shape, shape};
+  for (int d = 0; d < shape.rank(); ++d) whole.start.Set(d, 0);
+  return whole;
+}
+
+std::optional<Box> Intersect(const Box& a, const Box& b) {
+  Box both = a;
+  for (int d = 0; d < a.start.rank(); ++d) {
+    const int64_t start = std::max(a.start[d], b.start[d]);
+    const int64_t end = std::min(End(a, d), End(b, d));
+    if (start >= end) return std::nullopt;
+    both.start.Set(d, start);
+    both.extent.Set(d, end - start);
+  }
+  return both;
+}
+
+void CopyBox(const Box& part, const Box& from, const void* from_data,
+             const Box& to, float* to_data) {
+  const bool matrix = part.start.rank() > 1;
+  const int64_t rows = matrix ? part.extent[0] : 1;
+  const size_t bytes =
+      (matrix ? part.extent[1] : part.extent[0]) * sizeof(float);
+  const int64_t from_width = matrix ? from.extent[1] : 0;
+  const int64_t to_width = matrix ? to.extent[1] : 0;
+  const char* in = static_cast<const char*>(from_data) +
+                   OffsetIn(part, from) * sizeof(float);
+  float* out = to_data + OffsetIn(part, to);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::memcpy(out + r * to_width, in + r * from_width * sizeof(float), bytes);
+  }
+}
+
+absl::Status Coverage::Add(const Box& box) {
+  const std::optional<Box> inside = Intersect(box, whole_);
+  if (!inside || inside->elements() != box.elements()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(box.ToString(), " is not within ", whole_.ToString()));
+  }
+  for (const Box& other : boxes_) {
+    if (const std::optional<Box> both = Intersect(box, other)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(both->ToString(), " is there twice"));
+    }
+  }
+  boxes_.push_back(box);
+  covered_ += box.elements();
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::checkpoint

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "core/shape.h"
+#include "tensor/param_spec.h"
+
+namespace eisbach::checkpoint {
+
+// A part of a logical tensor of one or two dimensions: the elements
+// [start[d], start[d] + extent[d]) of each dimension d.
+struct Box {
+  Shape start;
+  Shape extent;
+
+  int64_t elements() const { return extent.elements(); }
+  std::string ToString() const;  // "[0, 8) x [4, 6)"
+};
+
+Box BoxOf(const LogicalSlice& slice);
+Box WholeBox(const Shape& shape);
+
+// The elements that both hold; none for boxes that do not meet. Both are of
+// the same rank.
+std::optional<Box> Intersect(const Box& a, const Box& b);
+
+// Copies the elements of `part`, which lies in both `from` and `to`. Memory is
+// that of the whole boxes, contiguous, row-major; `from_data` needs no
+// alignment.
+void CopyBox(const Box& part, const Box& from, const void* from_data,
+             const Box& to, float* to_data);
+
+// Whether boxes cover a box exactly once.
+class Coverage {
+ public:
+  explicit Coverage(Box whole) : whole_(std::move(whole)) {}
+
+  // InvalidArgument when `box` is not within the whole or meets one that was
+  // added before.
+  absl::Status Add(const Box& box);
+  bool complete() const { return covered_ == whole_.elements(); }
+  int64_t missing() const { return whole_.elements() - covered_; }
+
+ private:
+  const Box whole_;
+  std::vector<Box> boxes_;
+  int64_t covered_ = 0;
+};
+
+}  // namespace eisbach::checkpoint

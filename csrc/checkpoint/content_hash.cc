@@ -1,0 +1,79 @@
+#include "checkpoint/content_hash.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
+#include "absl/strings/str_format.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "the hash reads words without byte swaps");
+
+// The five primes of the specification.
+constexpr uint64_t kPrime1 = 0x9E3779B185EBCA87u;
+constexpr uint64_t kPrime2 = 0xC2B2AE3D27D4EB4Fu;
+constexpr uint64_t kPrime3 = 0x165667B19E3779F9u;
+constexpr uint64_t kPrime4 = 0x85EBCA77C2B2AE63u;
+constexpr uint64_t kPrime5 = 0x27D4EB2F165667C5u;
+
+template <typename T>
+T Read(const std::byte* p) {
+  T value;
+  std::memcpy(&value, p, sizeof(T));
+  return value;
+}
+
+uint64_t Round(uint64_t lane, uint64_t word) {
+  return std::rotl(lane + word * kPrime2, 31) * kPrime1;
+}
+
+uint64_t MergeRound(uint64_t hash, uint64_t lane) {
+  return (hash ^ Round(0, lane)) * kPrime1 + kPrime4;
+}
+
+}  // namespace
+
+uint64_t ContentHash(std::span<const std::byte> bytes) {
+  const std::byte* p = bytes.data();
+  size_t left = bytes.size();
+  uint64_t hash = kPrime5;
+  if (left >= 32) {
+    uint64_t lanes[4] = {kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
+    for (; left >= 32; left -= 32, p += 32) {
+      for (int i = 0; i < 4; ++i) {
+        lanes[i] = Round(lanes[i], Read<uint64_t>(p + 8 * i));
+      }
+    }
+    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) +
+           std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+    for (uint64_t lane : lanes) hash = MergeRound(hash, lane);
+  }
+  hash += bytes.size();
+  for (; left >= 8; left -= 8, p += 8) {
+    hash =
+        std::rotl(hash ^ Round(0, Read<uint64_t>(p)), 27) * kPrime1 + kPrime4;
+  }
+  if (left >= 4) {
+    hash =
+        std::rotl(hash ^ Read<uint32_t>(p) * kPrime1, 23) * kPrime2 + kPrime3;
+    left -= 4;
+    p += 4;
+  }
+  for (; left > 0; --left, ++p) {
+    hash = std::rotl(hash ^ Read<uint8_t>(p) * kPrime5, 11) * kPrime1;
+  }
+  hash = (hash ^ hash >> 33) * kPrime2;
+  hash = (hash ^ hash >> 29) * kPrime3;
+  return hash ^ hash >> 32;
+}
+
+uint64_t ContentHash(absl::string_view bytes) {
+  return ContentHash(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
+
+std::string HashText(uint64_t hash) { return absl::StrFormat("%016x", hash); }
+
+}  // namespace eisbach::checkpoint

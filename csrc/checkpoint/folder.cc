@@ -1,0 +1,115 @@
+#include "checkpoint/folder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "core/status_macros.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::string_view kPrefix = "step-";
+constexpr size_t kDigits = 8;
+
+absl::Status Error(const std::error_code& error, absl::string_view what) {
+  return absl::ErrnoToStatus(error.value(), what);
+}
+
+// The step in a folder's name; none for other names.
+std::optional<int64_t> StepOf(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, kPrefix) || name.size() < kDigits) {
+    return std::nullopt;
+  }
+  for (char c : name) {
+    if (c < '0' || c > '9') return std::nullopt;
+  }
+  int64_t step = 0;
+  if (!absl::SimpleAtoi(name, &step)) return std::nullopt;
+  return step;
+}
+
+absl::Status SyncFolder(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  // Some file systems cannot sync a folder.
+  if (result != 0 && error != EINVAL && error != EROFS) {
+    return absl::ErrnoToStatus(error, absl::StrCat("sync ", path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string StepFolder(absl::string_view root, int64_t step) {
+  return absl::StrFormat("%s/%s%0*d", root, kPrefix, static_cast<int>(kDigits),
+                         step);
+}
+
+std::string UnfinishedFolder(absl::string_view root, int64_t step) {
+  return absl::StrCat(StepFolder(root, step), ".unfinished");
+}
+
+absl::StatusOr<std::optional<std::string>> LatestCheckpoint(
+    absl::string_view root) {
+  std::error_code error;
+  fs::directory_iterator entries(std::string(root), error);
+  if (error == std::errc::no_such_file_or_directory) return std::nullopt;
+  std::optional<int64_t> latest;
+  for (; !error && entries != fs::directory_iterator();
+       entries.increment(error)) {
+    const auto step = StepOf(entries->path().filename().string());
+    std::error_code ignored;
+    if (step && entries->is_directory(ignored) &&
+        (!latest || *step > *latest)) {
+      latest = step;
+    }
+  }
+  if (error) return Error(error, absl::StrCat("list ", root));
+  if (!latest) return std::nullopt;
+  return StepFolder(root, *latest);
+}
+
+absl::Status MakeEmptyFolder(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) return Error(error, absl::StrCat("remove ", path));
+  fs::create_directories(path, error);
+  if (error) return Error(error, absl::StrCat("make folder ", path));
+  return absl::OkStatus();
+}
+
+absl::Status FinishFolder(const std::string& unfinished,
+                          const std::string& path) {
+  std::error_code error;
+  if (fs::exists(path, error)) {
+    return absl::AlreadyExistsError(absl::StrCat(path, " is already there"));
+  }
+  EISBACH_RETURN_IF_ERROR(SyncFolder(unfinished));
+  fs::rename(unfinished, path, error);
+  if (error) {
+    return Error(error, absl::StrCat("rename ", unfinished, " to ", path));
+  }
+  const std::string root = fs::path(path).parent_path().string();
+  return SyncFolder(root.empty() ? "." : root);
+}
+
+void RemoveFolder(const std::string& path) {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+}  // namespace eisbach::checkpoint

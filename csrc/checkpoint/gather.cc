@@ -1,0 +1,212 @@
+#include "checkpoint/gather.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/agree.h"
+#include "checkpoint/box.h"
+#include "checkpoint/gather_plan.h"
+#include "core/status_macros.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+// The elements of a slice as a flat view of the parameter's tensor.
+absl::StatusOr<Tensor> SliceView(const LocalPiece& piece,
+                                 ParameterValue value) {
+  const Tensor& local = value == ParameterValue::kMaster
+                            ? piece.parameter->master()
+                            : piece.parameter->grad();
+  EISBACH_ASSIGN_OR_RETURN(Tensor flat, local.View(Shape{local.elements()}));
+  return flat.Narrow(0, SliceOffset(piece.parameter->spec(), *piece.slice),
+                     SliceElements(*piece.slice));
+}
+
+// The ranks of the model group by stage, then by tensor index, whatever the
+// order of the mesh's axes.
+std::vector<int> StageOrder(const parallel::ParallelContext& context) {
+  const parallel::Mesh& mesh = context.mesh();
+  const std::vector<int> world =
+      mesh.Group(context.world().rank(), {Axis::kPipeline, Axis::kTensor});
+  std::vector<int> order(world.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto key = [&](int rank) {
+    return std::pair(mesh.CoordinateOf(world[rank], Axis::kPipeline),
+                     mesh.CoordinateOf(world[rank], Axis::kTensor));
+  };
+  std::sort(order.begin(), order.end(),
+            [&](int a, int b) { return key(a) < key(b); });
+  return order;
+}
+
+// One rank's part in gathering within the group that holds the model once.
+class Gatherer {
+ public:
+  Gatherer(std::vector<LocalPiece> pieces, ParameterValue value,
+           const parallel::ParallelContext& context)
+      : pieces_(std::move(pieces)),
+        value_(value),
+        group_(context.model()),
+        stream_(context.device().compute_stream()) {}
+
+  absl::Status Send(const GatherTensor& tensor) {
+    std::vector<comm::Transfer> transfers;
+    for (const GatherPiece& piece : tensor.pieces) {
+      if (piece.rank != group_.rank()) continue;
+      EISBACH_ASSIGN_OR_RETURN(Tensor view,
+                               SliceView(pieces_[piece.index], value_));
+      transfers.push_back({comm::Transfer::Kind::kSend, 0, std::move(view)});
+    }
+    if (transfers.empty()) return absl::OkStatus();
+    EISBACH_RETURN_IF_ERROR(group_.Exchange(transfers, stream_));
+    return stream_.Synchronize();
+  }
+
+  absl::StatusOr<LogicalTensor> Receive(const GatherTensor& tensor) {
+    std::vector<Tensor> parts;
+    std::vector<comm::Transfer> transfers;
+    for (const GatherPiece& piece : tensor.pieces) {
+      if (piece.rank == group_.rank()) {
+        EISBACH_ASSIGN_OR_RETURN(Tensor view,
+                                 SliceView(pieces_[piece.index], value_));
+        parts.push_back(std::move(view));
+        continue;
+      }
+      EISBACH_ASSIGN_OR_RETURN(Tensor staging,
+                               Tensor::Empty(Shape{piece.box.elements()},
+                                             DType::kF32, stream_.device()));
+      transfers.push_back(
+          {comm::Transfer::Kind::kReceive, piece.rank, staging});
+      parts.push_back(std::move(staging));
+    }
+    if (!transfers.empty()) {
+      EISBACH_RETURN_IF_ERROR(group_.Exchange(transfers, stream_));
+    }
+    return Assemble(tensor, parts);
+  }
+
+ private:
+  absl::StatusOr<LogicalTensor> Assemble(const GatherTensor& tensor,
+                                         absl::Span<const Tensor> parts) {
+    LogicalTensor whole{tensor.name, tensor.shape, {}};
+    whole.values.resize(tensor.shape.elements());
+    std::vector<float> host;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      host.resize(parts[i].elements());
+      EISBACH_RETURN_IF_ERROR(stream_.device().CopyToHost(
+          host.data(), parts[i].raw(), parts[i].bytes(), stream_));
+      EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
+      const Box& box = tensor.pieces[i].box;
+      CopyBox(box, box, host.data(), WholeBox(tensor.shape),
+              whole.values.data());
+    }
+    return whole;
+  }
+
+  const std::vector<LocalPiece> pieces_;
+  const ParameterValue value_;
+  comm::Communicator& group_;
+  Stream& stream_;
+};
+
+// Within the model group of data index 0.
+absl::Status GatherModel(absl::Span<Parameter* const> parameters,
+                         ParameterValue value,
+                         const parallel::ParallelContext& context,
+                         const LogicalVisitor& visit) {
+  std::vector<LocalPiece> pieces = PrimaryPieces(parameters);
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
+                           GatherText(DescribePieces(pieces), context.model(),
+                                      context.device().compute_stream()));
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<GatherTensor> plan,
+                           MakeGatherPlan(descriptions, StageOrder(context)));
+  Gatherer gatherer(std::move(pieces), value, context);
+  // After an error of `visit` the rest is still received: others send it.
+  absl::Status visited;
+  for (const GatherTensor& tensor : plan) {
+    if (context.model().rank() != 0) {
+      EISBACH_RETURN_IF_ERROR(gatherer.Send(tensor));
+      continue;
+    }
+    EISBACH_ASSIGN_OR_RETURN(LogicalTensor whole, gatherer.Receive(tensor));
+    if (visited.ok()) visited = visit(whole);
+  }
+  return visited;
+}
+
+// Fills `local` (the whole local tensor) from logical tensors.
+absl::Status FillLocal(const ParamSpec& spec, const LogicalLookup& find,
+                       float* local) {
+  for (const LogicalSlice& slice : spec.slices) {
+    const LogicalTensor* whole = find(slice.name);
+    if (whole == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat("there is no tensor \"", slice.name, "\""));
+    }
+    if (whole->shape != slice.shape ||
+        static_cast<int64_t>(whole->values.size()) != slice.shape.elements()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor \"", slice.name, "\" is ",
+                       whole->shape.ToString(), " with ", whole->values.size(),
+                       " values, the model's is ", slice.shape.ToString()));
+    }
+    const Box box = BoxOf(slice);
+    if (box.elements() == 0) continue;
+    CopyBox(box, WholeBox(slice.shape), whole->values.data(), box,
+            local + SliceOffset(spec, slice));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status GatherParameters(absl::Span<Parameter* const> parameters,
+                              ParameterValue value,
+                              const parallel::ParallelContext& context,
+                              const LogicalVisitor& visit) {
+  if (context.device().type() == DeviceType::kMeta) {
+    return absl::FailedPreconditionError("meta parameters have no values");
+  }
+  absl::Status gathered;
+  if (context.data().rank() == 0) {
+    gathered = GatherModel(parameters, value, context, visit);
+  }
+  return AgreeOnStatus(gathered, context.world().communicator(),
+                       context.device().compute_stream());
+}
+
+absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
+    absl::Span<Parameter* const> parameters, ParameterValue value,
+    const parallel::ParallelContext& context) {
+  std::vector<LogicalTensor> tensors;
+  EISBACH_RETURN_IF_ERROR(GatherParameters(parameters, value, context,
+                                           [&](const LogicalTensor& tensor) {
+                                             tensors.push_back(tensor);
+                                             return absl::OkStatus();
+                                           }));
+  return tensors;
+}
+
+absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
+                               const LogicalLookup& find, Stream& stream) {
+  Device& device = stream.device();
+  if (device.type() == DeviceType::kMeta) {
+    return absl::FailedPreconditionError("meta parameters have no values");
+  }
+  std::vector<std::vector<float>> hosts;
+  for (const Parameter* parameter : parameters) {
+    hosts.emplace_back(parameter->spec().shape.elements(), 0.0f);
+    EISBACH_RETURN_IF_ERROR(
+        FillLocal(parameter->spec(), find, hosts.back().data()));
+  }
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    const Tensor& master = parameters[i]->master();
+    EISBACH_RETURN_IF_ERROR(device.CopyToDevice(master.raw(), hosts[i].data(),
+                                                master.bytes(), stream));
+  }
+  return stream.Synchronize();
+}
+
+}  // namespace eisbach::checkpoint

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "parallel/context.h"
+#include "tensor/parameter.h"
+
+namespace eisbach::checkpoint {
+
+// A logical tensor: whole, without padding, on the host.
+struct LogicalTensor {
+  std::string name;
+  Shape shape;
+  std::vector<float> values;  // row-major
+};
+
+enum class ParameterValue { kMaster, kGradient };
+
+using LogicalVisitor = std::function<absl::Status(const LogicalTensor&)>;
+
+// Puts the logical tensors of a model together from the primary slices that the
+// ranks of data index 0 hold, and hands them to `visit` on world rank 0, one
+// after another: the first stage's in the order of its parameters, then the
+// next stage's. Rank 0 holds one of them at a time.
+//
+// `parameters`: those of this rank's stage, bound. Gradients are complete
+// between Update::Finish and the next step. Collective over the world; blocks.
+// Every rank gets the same status: an error of `visit`, or one that names a
+// tensor which the slices do not cover exactly once.
+absl::Status GatherParameters(absl::Span<Parameter* const> parameters,
+                              ParameterValue value,
+                              const parallel::ParallelContext& context,
+                              const LogicalVisitor& visit);
+
+// The same as a list; empty on ranks other than 0.
+absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
+    absl::Span<Parameter* const> parameters, ParameterValue value,
+    const parallel::ParallelContext& context);
+
+// The other way, without communication: writes the masters of this rank's
+// slices, primary or not, from whole logical tensors, and zeros to the padding.
+// `find` returns null for a name that it does not have, which is an error, as
+// is another shape; nothing is written then. Refresh the compute-dtype copies
+// afterwards. Blocks.
+using LogicalLookup =
+    std::function<const LogicalTensor*(const std::string& name)>;
+absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
+                               const LogicalLookup& find, Stream& stream);
+
+}  // namespace eisbach::checkpoint

@@ -1,0 +1,143 @@
+#include "checkpoint/load.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "checkpoint/agree.h"
+#include "checkpoint/content_hash.h"
+#include "checkpoint/folder.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/shard_set.h"
+#include "checkpoint/stored_tensor.h"
+#include "core/mapped_file.h"
+#include "core/status_macros.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+struct ManifestText {
+  Manifest manifest;
+  uint64_t hash;
+};
+
+absl::StatusOr<ManifestText> ReadManifest(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kManifestName);
+  EISBACH_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  const absl::string_view text(reinterpret_cast<const char*>(file.data()),
+                               file.size());
+  absl::StatusOr<Manifest> manifest = ParseManifest(text);
+  if (!manifest.ok()) return Annotate(manifest.status(), path);
+  return ManifestText{*std::move(manifest), ContentHash(text)};
+}
+
+absl::Status CheckOptimizer(const Manifest& manifest,
+                            const optim::Optimizer& optimizer) {
+  const std::vector<std::string> names = StateNames(optimizer);
+  if (manifest.optimizer_state == names) return absl::OkStatus();
+  const auto list = [](const std::vector<std::string>& items) {
+    return items.empty() ? std::string("none") : absl::StrJoin(items, ", ");
+  };
+  return absl::InvalidArgumentError(absl::StrCat(
+      "optimizer state in the checkpoint: ", list(manifest.optimizer_state),
+      "; this run's optimizer has: ", list(names), " (optimizer.name)"));
+}
+
+// A stored tensor of this rank and where its slices come from.
+struct Target {
+  const StoredTensor* stored;
+  std::vector<std::vector<SliceSource>> sources;  // by slice
+};
+
+// Everything that a rank checks alone; nothing is written.
+absl::StatusOr<std::vector<Target>> MakePlan(
+    absl::Span<const StoredTensor> stored, ShardSet& shards) {
+  std::vector<Target> plan;
+  for (const StoredTensor& tensor : stored) {
+    Target target{&tensor, {}};
+    for (const LogicalSlice& slice : tensor.spec->slices) {
+      const SavedSlice wanted{tensor.part, slice.name, slice.shape,
+                              BoxOf(slice)};
+      EISBACH_ASSIGN_OR_RETURN(std::vector<SliceSource> sources,
+                               shards.Find(wanted));
+      target.sources.push_back(std::move(sources));
+    }
+    plan.push_back(std::move(target));
+  }
+  return plan;
+}
+
+absl::Status Fill(const Target& target, Stream& stream) {
+  const ParamSpec& spec = *target.stored->spec;
+  const Tensor& local = target.stored->local;
+  std::vector<float> host(local.elements(), 0.0f);
+  for (size_t i = 0; i < spec.slices.size(); ++i) {
+    const LogicalSlice& slice = spec.slices[i];
+    for (const SliceSource& source : target.sources[i]) {
+      CopyBox(source.part, source.box, source.bytes.data(), BoxOf(slice),
+              host.data() + SliceOffset(spec, slice));
+    }
+  }
+  EISBACH_RETURN_IF_ERROR(stream.device().CopyToDevice(local.raw(), host.data(),
+                                                       local.bytes(), stream));
+  return stream.Synchronize();
+}
+
+absl::Status FillAll(absl::Span<const Target> plan, Stream& stream) {
+  for (const Target& target : plan) {
+    EISBACH_RETURN_IF_ERROR(Fill(target, stream));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
+                                    absl::string_view config,
+                                    const FlatBuffer& buffer,
+                                    const optim::Optimizer& optimizer,
+                                    const parallel::ParallelContext& context) {
+  comm::Communicator& world = context.world().communicator();
+  Stream& stream = context.device().compute_stream();
+  const auto agree = [&](const absl::Status& status) {
+    return AgreeOnStatus(status, world, stream);
+  };
+  absl::StatusOr<ManifestText> text = ReadManifest(folder);
+  EISBACH_RETURN_IF_ERROR(agree(text.status()));
+  EISBACH_RETURN_IF_ERROR(
+      AgreeOnValue(text->hash, "the manifest", world, stream));
+  // The same manifest, but `config` is each rank's own.
+  const Manifest& manifest = text->manifest;
+  absl::Status fits = CheckLayout(manifest.layout, LayoutOf(context.mesh()));
+  if (fits.ok()) fits = CheckConfig(manifest.config, config);
+  if (fits.ok()) fits = CheckOptimizer(manifest, optimizer);
+  EISBACH_RETURN_IF_ERROR(agree(fits));
+
+  absl::StatusOr<ShardSet> shards =
+      ShardSet::Open(folder, manifest, context.index(Axis::kPipeline),
+                     context.index(Axis::kTensor));
+  EISBACH_RETURN_IF_ERROR(agree(shards.status()));
+  const auto stored = StoredTensors(buffer, optimizer);
+  absl::StatusOr<std::vector<Target>> plan =
+      stored.ok() ? MakePlan(*stored, *shards) : stored.status();
+  EISBACH_RETURN_IF_ERROR(agree(plan.status()));
+  EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
+  return LoadResult{manifest.step, manifest.state};
+}
+
+}  // namespace
+
+absl::StatusOr<LoadResult> Load(const std::string& path,
+                                absl::string_view config,
+                                const FlatBuffer& buffer,
+                                const optim::Optimizer& optimizer,
+                                const parallel::ParallelContext& context) {
+  if (context.device().type() == DeviceType::kMeta) {
+    return absl::FailedPreconditionError("meta parameters have no values");
+  }
+  absl::StatusOr<LoadResult> result =
+      LoadFrom(path, config, buffer, optimizer, context);
+  if (result.ok()) return result;
+  return Annotate(result.status(), absl::StrCat("load ", path));
+}
+
+}  // namespace eisbach::checkpoint

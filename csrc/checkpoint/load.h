@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "optim/optimizer.h"
+#include "parallel/context.h"
+#include "tensor/flat_buffer.h"
+
+namespace eisbach::checkpoint {
+
+struct LoadResult {
+  int64_t step;       // steps done
+  std::string state;  // as given to Save
+};
+
+// Continues from the checkpoint in the folder `path`: writes masters and
+// optimizer state, replicas and the zeros of padding included. The caller then
+// refreshes the compute-dtype copies and sets its step.
+//
+// Checked before anything is written: the manifest, the layout, `config` (JSON
+// object, against the saved one), the optimizer, size and hash of every file
+// (each by the ranks that own it), and that each of this rank's slices is there
+// exactly once with its shape. Errors name the file, the key or the axis.
+//
+// Collective over the world; blocks; all ranks get the same status. After an
+// error the weights are as before, unless a copy to the device failed.
+absl::StatusOr<LoadResult> Load(const std::string& path,
+                                absl::string_view config,
+                                const FlatBuffer& buffer,
+                                const optim::Optimizer& optimizer,
+                                const parallel::ParallelContext& context);
+
+}  // namespace eisbach::checkpoint

@@ -1,0 +1,111 @@
+#include "checkpoint/shard_set.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/content_hash.h"
+#include "core/mapped_file.h"
+#include "core/status_macros.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+std::string IndexKey(const SavedSlice& slice) {
+  return absl::StrCat(slice.part, "/", slice.name);
+}
+
+absl::Status CheckContent(const std::string& path, const ManifestFile& file) {
+  EISBACH_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
+  if (mapped.size() != file.bytes) {
+    return absl::DataLossError(absl::StrCat(path, " has ", mapped.size(),
+                                            " bytes, the manifest says ",
+                                            file.bytes));
+  }
+  const uint64_t hash = ContentHash(std::span(mapped.data(), mapped.size()));
+  if (hash == file.hash) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),
+                   ", the manifest says ", HashText(file.hash)));
+}
+
+}  // namespace
+
+absl::StatusOr<ShardSet> ShardSet::Open(const std::string& folder,
+                                        const Manifest& manifest, int pipeline,
+                                        int tensor) {
+  // Then the tensor ranks of the same stage, where replicas come from.
+  std::vector<ManifestFile> files = manifest.files;
+  const auto key = [&](const ManifestFile& file) {
+    return std::tuple(file.pipeline != pipeline, file.tensor != tensor,
+                      file.pipeline, file.tensor);
+  };
+  std::sort(files.begin(), files.end(),
+            [&](const ManifestFile& a, const ManifestFile& b) {
+              return key(a) < key(b);
+            });
+  ShardSet set(folder, std::move(files));
+  EISBACH_RETURN_IF_ERROR(CheckContent(
+      absl::StrCat(folder, "/", set.files_[0].name), set.files_[0]));
+  EISBACH_RETURN_IF_ERROR(set.OpenNext());
+  return set;
+}
+
+absl::Status ShardSet::OpenNext() {
+  const std::string path =
+      absl::StrCat(folder_, "/", files_[shards_.size()].name);
+  EISBACH_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
+  absl::StatusOr<std::vector<SavedSlice>> slices = ReadSlices(file);
+  if (!slices.ok()) return Annotate(slices.status(), path);
+  auto shard =
+      std::make_unique<Shard>(Shard{std::move(file), *std::move(slices), {}});
+  for (size_t i = 0; i < shard->slices.size(); ++i) {
+    shard->index[IndexKey(shard->slices[i])].push_back(i);
+  }
+  shards_.push_back(std::move(shard));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<SliceSource>> ShardSet::Find(
+    const SavedSlice& wanted) {
+  Coverage coverage(wanted.box);
+  std::vector<SliceSource> sources;
+  for (size_t i = 0; i < files_.size() && !coverage.complete(); ++i) {
+    if (i == shards_.size()) EISBACH_RETURN_IF_ERROR(OpenNext());
+    absl::Status found = FindIn(*shards_[i], wanted, coverage, sources);
+    if (!found.ok()) {
+      return Annotate(std::move(found), shards_[i]->file.path());
+    }
+  }
+  if (coverage.complete()) return sources;
+  return absl::NotFoundError(absl::StrCat(
+      folder_, ": no file has ", coverage.missing(), " of the ",
+      wanted.box.elements(), " elements of \"", wanted.Key(), "\""));
+}
+
+absl::Status ShardSet::FindIn(const Shard& shard, const SavedSlice& wanted,
+                              Coverage& coverage,
+                              std::vector<SliceSource>& sources) const {
+  const auto found = shard.index.find(IndexKey(wanted));
+  if (found == shard.index.end()) return absl::OkStatus();
+  for (size_t i : found->second) {
+    const SavedSlice& saved = shard.slices[i];
+    if (saved.shape != wanted.shape) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", saved.name, "\" is ", saved.shape.ToString(),
+                       ", the model's ", wanted.shape.ToString()));
+    }
+    const std::optional<Box> part = Intersect(saved.box, wanted.box);
+    if (!part) continue;
+    absl::Status added = coverage.Add(*part);
+    if (!added.ok()) {
+      return Annotate(std::move(added), absl::StrCat("\"", saved.name, "\""));
+    }
+    sources.push_back(
+        {*part, saved.box, shard.file.Bytes(*shard.file.Find(saved.Key()))});
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::checkpoint
