@@ -120,21 +120,13 @@ absl::Status CheckWeight(const Tensor& w, Stream& stream) {
 
 absl::StatusOr<MatrixLayout> LayoutOf(const Tensor& matrix) {
   const int64_t rows = matrix.dim(0), columns = matrix.dim(1);
-  const bool rows_dense = matrix.stride(1) == 1 || columns <= 1;
-  const bool columns_dense = matrix.stride(0) == 1 || rows <= 1;
-  if (rows_dense) {
-    if (rows <= 1 || matrix.stride(0) >= columns) {
-      return MatrixLayout{
-          false, std::max<int64_t>(
-                     {columns, 1, rows <= 1 ? int64_t{1} : matrix.stride(0)})};
-    }
+  const int64_t row_step = rows > 1 ? matrix.stride(0) : columns;
+  const int64_t column_step = columns > 1 ? matrix.stride(1) : rows;
+  if ((columns <= 1 || column_step == 1) && row_step >= columns) {
+    return MatrixLayout{false, std::max<int64_t>(row_step, 1)};
   }
-  if (columns_dense) {
-    if (columns <= 1 || matrix.stride(1) >= rows) {
-      return MatrixLayout{
-          true, std::max<int64_t>(
-                    {rows, 1, columns <= 1 ? int64_t{1} : matrix.stride(1)})};
-    }
+  if ((rows <= 1 || row_step == 1) && column_step >= rows) {
+    return MatrixLayout{true, std::max<int64_t>(column_step, 1)};
   }
   return absl::InvalidArgumentError(
       absl::StrCat(matrix.ToString(), " has strides [", matrix.stride(0), ", ",

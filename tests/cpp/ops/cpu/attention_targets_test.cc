@@ -2,7 +2,6 @@
 // others that it can run give.
 
 #include "hwy/targets.h"
-
 #include "ops/attention.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
