@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all of them: layering, style, C++ (unit
+# and mpirun), Python. `scripts/test.sh -R layouts` passes arguments to ctest
+# and runs the C++ tests alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh --test
+# shellcheck disable=SC1091
+source .venv/bin/activate
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+export CCACHE_SLOPPINESS=pch_defines,time_macros
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+
+say "Checking the structure"
+python scripts/check_layers.py
+python scripts/check_mirror.py
+
+say "Building the C++ tests"
+pip install --quiet cmake ninja pybind11 \
+  "onednn-devel-cpu-gomp==2023.2.0; platform_machine == 'x86_64'"
+cmake -S . -B build/tests -G Ninja -DEISBACH_BUILD_TESTS=ON \
+  -DEISBACH_BUILD_PYTHON=OFF >build-tests.log 2>&1 ||
+  { cat build-tests.log; exit 1; }
+rm -f build-tests.log
+ninja -C build/tests --quiet
+
+say "Running the C++ tests"
+ctest --test-dir build/tests --output-on-failure "$@"
+[ $# -gt 0 ] && exit 0
+
+say "Running the Python tests"
+python -m pytest -q
