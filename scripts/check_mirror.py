@@ -4,7 +4,8 @@
     python scripts/check_mirror.py [ROOT]
 
 - Each folder of python/eisbach and each script in scripts/ has tests at the
-  same place under tests/python, and each test there names its module.
+  same place under tests/python, and each test there names its module, or in
+  tests/python/bindings its file of csrc/bindings.
 - Each folder of csrc with sources has a test at the same place under
   tests/cpp (a backend folder may be tested by the folder above it), and each
   test there lies in a folder of csrc.
@@ -41,9 +42,13 @@ def check_python(root: Path) -> Iterator[str]:
     for test in sorted(tests.rglob("test_*.py")):
         place = test.relative_to(tests)
         stem = place.stem.removeprefix("test_")
-        home = root if place.parts[0] == "scripts" else package
+        home, suffix = package, ".py"
+        if place.parts[0] == "scripts":
+            home = root
+        elif place.parts[0] == BINDINGS:
+            home, suffix = root / "csrc", ".cc"
         module = home / place.parent / stem
-        if not module.is_dir() and not module.with_suffix(".py").exists():
+        if not module.is_dir() and not module.with_suffix(suffix).exists():
             yield f"tests/python/{place.as_posix()}:1: no module of this name"
 
 

@@ -12,6 +12,7 @@
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_error.h"
 #include "comm/mpi/stale_segments.h"
+#include "core/components.h"
 #include "core/log.h"
 #include "core/status_macros.h"
 
@@ -131,6 +132,9 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
   return std::make_unique<MpiWorldImpl>(
       std::move(device), place, std::move(progress), std::move(communicator));
 }
+
+[[maybe_unused]] const bool described =
+    RegisterComponent("mpi", &LibraryVersion);
 
 }  // namespace
 

@@ -2,6 +2,8 @@
 
 #include <omp.h>
 
+#include "absl/strings/str_cat.h"
+#include "core/components.h"
 #include "core/status_macros.h"
 #include "ops/cpu/onednn_primitives.h"
 
@@ -95,6 +97,12 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
   }
   return GemmInF32(gemm, stream.device(), &OneDnnGemm);
 }
+
+[[maybe_unused]] const bool described = RegisterComponent("matmul", [] {
+  const dnnl_version_t* version = dnnl_version();
+  return absl::StrCat("oneDNN ", version->major, ".", version->minor, ".",
+                      version->patch);
+});
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);
 

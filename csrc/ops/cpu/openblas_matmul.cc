@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/components.h"
 #include "device/cpu/parallel_for.h"
 #include "ops/cpu/matmul_gemm.h"
 
@@ -70,6 +71,9 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
   }
   return GemmInF32(gemm, stream.device(), &OpenBlasGemm);
 }
+
+[[maybe_unused]] const bool described = RegisterComponent(
+    "matmul", [] { return std::string(openblas_get_config()); });
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);
 

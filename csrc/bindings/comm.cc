@@ -1,0 +1,222 @@
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/device_type.h"
+#include "bindings/variable.h"
+#include "comm/communicator.h"
+#include "comm/world.h"
+#include "core/status_macros.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+using comm::Communicator;
+using comm::ReduceOp;
+using comm::World;
+
+// Worlds that Python has made, so that those it forgot end before it does.
+std::vector<std::weak_ptr<World>>& Worlds() {
+  static std::vector<std::weak_ptr<World>> worlds;
+  return worlds;
+}
+
+std::shared_ptr<World> Keep(std::unique_ptr<World> made) {
+  std::shared_ptr<World> world = std::move(made);
+  Worlds().push_back(world);
+  return world;
+}
+
+std::shared_ptr<World> Init(const std::string& device) {
+  const DeviceType type = Unwrap(ParseDeviceType(device));
+  return Keep(WithoutGil([&] { return Unwrap(comm::InitWorld(type)); }));
+}
+
+void FinalizeAll() {
+  for (const std::weak_ptr<World>& weak : Worlds()) {
+    if (std::shared_ptr<World> world = weak.lock()) {
+      WithoutGil([&] { world->Finalize().IgnoreError(); });
+    }
+  }
+}
+
+void AbortAll(int code, const std::string& cause) {
+  for (const std::weak_ptr<World>& weak : Worlds()) {
+    if (std::shared_ptr<World> world = weak.lock()) world->Abort(code, cause);
+  }
+}
+
+absl::StatusOr<std::string> BroadcastText(Communicator& group, std::string text,
+                                          int root) {
+  Device& device = group.device();
+  Stream& stream = device.compute_stream();
+  auto bytes = static_cast<int64_t>(text.size());
+  EISBACH_ASSIGN_OR_RETURN(Tensor length,
+                           Tensor::Empty(Shape{1}, DType::kI64, device));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(length.raw(), &bytes, sizeof(bytes), stream));
+  EISBACH_RETURN_IF_ERROR(group.Broadcast(length, root, stream));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(&bytes, length.raw(), sizeof(bytes), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  if (bytes == 0) return std::string();
+  text.resize(bytes);
+  EISBACH_ASSIGN_OR_RETURN(Tensor content,
+                           Tensor::Empty(Shape{bytes}, DType::kU8, device));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(content.raw(), text.data(), bytes, stream));
+  EISBACH_RETURN_IF_ERROR(group.Broadcast(content, root, stream));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(text.data(), content.raw(), bytes, stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  return text;
+}
+
+ReduceOp ParseOp(const std::string& name) {
+  if (name == "sum") return ReduceOp::kSum;
+  if (name == "max") return ReduceOp::kMax;
+  if (name == "min") return ReduceOp::kMin;
+  throw py::value_error("op=" + name + " is none of sum, max, min");
+}
+
+// Runs a collective on the compute stream and waits for it.
+template <typename F>
+void Collective(Communicator& group, F&& call) {
+  WithoutGil([&] {
+    Stream& stream = group.device().compute_stream();
+    Unwrap(call(stream));
+    Unwrap(stream.Synchronize());
+  });
+}
+
+void BindCommunicator(py::module_& m) {
+  py::class_<Communicator>(
+      m, "Communicator",
+      "Ranks that call collectives together: all of them, in the same order, "
+      "with equal shapes and dtypes.")
+      .def_property_readonly("rank", &Communicator::rank)
+      .def_property_readonly("size", &Communicator::size)
+      .def_property_readonly("name", &Communicator::name)
+      .def(
+          "all_reduce",
+          [](Communicator& group, const Variable& inout,
+             const std::string& op) {
+            const ReduceOp reduce = ParseOp(op);
+            Collective(group, [&](Stream& stream) {
+              return group.AllReduce(inout.value, reduce, stream);
+            });
+          },
+          py::arg("inout"), py::arg("op") = "sum",
+          "In place; sums of bf16 and f16 are taken in f32, in rank order.")
+      .def(
+          "all_gather",
+          [](Communicator& group, const Variable& in, const Variable& out) {
+            Collective(group, [&](Stream& stream) {
+              return group.AllGather(in.value, out.value, stream);
+            });
+          },
+          py::arg("input"), py::arg("output"))
+      .def(
+          "reduce_scatter",
+          [](Communicator& group, const Variable& in, const Variable& out,
+             const std::string& op) {
+            const ReduceOp reduce = ParseOp(op);
+            Collective(group, [&](Stream& stream) {
+              return group.ReduceScatter(in.value, out.value, reduce, stream);
+            });
+          },
+          py::arg("input"), py::arg("output"), py::arg("op") = "sum")
+      .def(
+          "all_to_all",
+          [](Communicator& group, const Variable& in, const Variable& out) {
+            Collective(group, [&](Stream& stream) {
+              return group.AllToAll(in.value, out.value, stream);
+            });
+          },
+          py::arg("input"), py::arg("output"))
+      .def(
+          "broadcast",
+          [](Communicator& group, const Variable& inout, int root) {
+            Collective(group, [&](Stream& stream) {
+              return group.Broadcast(inout.value, root, stream);
+            });
+          },
+          py::arg("inout"), py::arg("root") = 0)
+      .def("barrier", [](Communicator& group) {
+        Collective(group,
+                   [&](Stream& stream) { return group.Barrier(stream); });
+      });
+}
+
+void BindWorld(py::module_& m) {
+  py::class_<World, std::shared_ptr<World>>(
+      m, "World", "All ranks of a job as one of them sees it.")
+      .def_property_readonly("rank", &World::rank)
+      .def_property_readonly("size", &World::size)
+      .def_property_readonly("local_rank", &World::local_rank,
+                             "Among the ranks of this host.")
+      .def_property_readonly("local_size", &World::local_size)
+      .def_property_readonly(
+          "backend", [](const World& w) { return std::string(w.backend()); })
+      .def_property_readonly(
+          "device",
+          [](const World& w) { return w.device().shared_from_this(); })
+      .def_property_readonly("communicator", &World::communicator,
+                             py::return_value_policy::reference_internal)
+      .def(
+          "broadcast",
+          [](World& world, std::string text, int root) {
+            return BroadcastText(world.communicator(), std::move(text), root);
+          },
+          py::arg("text"), py::kw_only(), py::arg("root") = 0,
+          py::call_guard<py::gil_scoped_release>(),
+          "Returns the text of rank `root` on every rank.")
+      .def("barrier",
+           [](World& world) {
+             Communicator& group = world.communicator();
+             Collective(group, [&](Stream& s) { return group.Barrier(s); });
+           })
+      .def("finalize", &World::Finalize,
+           py::call_guard<py::gil_scoped_release>(),
+           "Waits for all ranks and ends the job. Python calls it when it "
+           "exits.")
+      .def(
+          "abort",
+          [](World& world, int code, const std::string& cause) {
+            world.Abort(code, cause);
+          },
+          py::arg("code"), py::arg("cause") = "",
+          "Takes all ranks down at once.")
+      .def("__repr__", [](const World& w) {
+        return absl::StrCat("World(rank=", w.rank(), ", size=", w.size(),
+                            ", backend='", w.backend(), "')");
+      });
+}
+
+}  // namespace
+
+void BindComm(py::module_& m) {
+  BindCommunicator(m);
+  BindWorld(m);
+  m.def(
+      "init", &Init, py::arg("device") = "cpu",
+      "All ranks that mpirun started; a world of one without it. Collective.");
+  m.def(
+      "sim_world",
+      [](int rank, int size, const std::string& device) {
+        return Keep(Unwrap(
+            comm::SimWorld(rank, size, Unwrap(ParseDeviceType(device)))));
+      },
+      py::arg("rank"), py::arg("size"), py::arg("device") = "meta",
+      "A world of which this rank alone exists; collectives move nothing.");
+  m.def("abort", &AbortAll, py::arg("code"), py::arg("cause") = "",
+        "Takes down every job that this process is a rank of.");
+  py::module_::import("atexit").attr("register")(
+      py::cpp_function(&FinalizeAll));
+}
+
+}  // namespace eisbach::bindings

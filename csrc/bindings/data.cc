@@ -1,0 +1,213 @@
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/numpy.h"
+#include "bindings/variable.h"
+#include "data/corpus.h"
+#include "data/data_loader.h"
+#include "data/token_file.h"
+#include "data/token_file_writer.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+using data::Batch;
+using data::Corpus;
+using data::DataLoader;
+using data::TokenFile;
+using data::TokenFileWriter;
+
+using Int32Array = py::array_t<int32_t, py::array::c_style>;
+
+// Integers of any width as i32.
+Int32Array AsTokens(const py::array& array) {
+  const char kind = array.dtype().kind();
+  if (array.size() > 0 && kind != 'i' && kind != 'u') {
+    throw py::type_error("tokens are integers");
+  }
+  if (array.itemsize() > 4 || (array.itemsize() == 4 && kind == 'u')) {
+    const auto limit = int64_t{std::numeric_limits<int32_t>::max()};
+    if (array.size() > 0 &&
+        array.attr("max")().attr("__gt__")(limit).cast<bool>()) {
+      throw py::value_error("a token does not fit 32 bits");
+    }
+  }
+  return py::array_t<int32_t, py::array::c_style | py::array::forcecast>(array);
+}
+
+Tensor ToDevice(const py::array& array, Device& device) {
+  return TensorFromArray(array, device, /*copy=*/true);
+}
+
+Batch MakeBatch(const py::array& tokens, const py::array& targets,
+                Device& device, std::optional<py::array> samples,
+                int64_t step) {
+  if (tokens.ndim() != 2) {
+    throw py::value_error("tokens are of shape [samples, context]");
+  }
+  Batch batch;
+  batch.step = step;
+  batch.tokens = ToDevice(AsTokens(tokens), device);
+  batch.targets = ToDevice(AsTokens(targets), device);
+  using Indices =
+      py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+  if (!samples) {
+    Indices counted(tokens.shape(0));
+    for (py::ssize_t i = 0; i < counted.size(); ++i) counted.mutable_at(i) = i;
+    samples = counted;
+  }
+  batch.samples = ToDevice(Indices(*samples), device);
+  return batch;
+}
+
+void BindTokenFiles(py::module_& m) {
+  py::class_<TokenFileWriter>(
+      m, "TokenFileWriter",
+      "Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen "
+      "under these names before close().")
+      .def(py::init([](const std::string& prefix, const std::string& dtype,
+                       std::optional<int32_t> end_of_document) {
+             for (auto type : {data::TokenType::kU8, data::TokenType::kU16,
+                               data::TokenType::kI32}) {
+               if (dtype != std::string(data::Name(type))) continue;
+               return Unwrap(
+                   TokenFileWriter::Create(prefix, type, end_of_document));
+             }
+             throw py::value_error("dtype=" + dtype +
+                                   " is none of u8, u16, i32");
+           }),
+           py::arg("prefix"), py::kw_only(), py::arg("dtype"),
+           py::arg("end_of_document") = py::none())
+      .def(
+          "add_document",
+          [](TokenFileWriter& writer, const py::array& tokens) {
+            const Int32Array ids = AsTokens(tokens);
+            const absl::Span<const int32_t> span(ids.data(), ids.size());
+            WithoutGil([&] { Unwrap(writer.AddDocument(span)); });
+          },
+          py::arg("tokens"))
+      .def("close", &TokenFileWriter::Finish,
+           py::call_guard<py::gil_scoped_release>(),
+           "Makes both files durable. At most once.")
+      .def_property_readonly("documents", &TokenFileWriter::documents)
+      .def_property_readonly("tokens", &TokenFileWriter::tokens);
+
+  py::class_<TokenFile>(m, "TokenFile",
+                        "Documents of token ids in a pair of mapped files.")
+      .def(
+          py::init([](const std::string& prefix) {
+            return std::make_unique<TokenFile>(Unwrap(TokenFile::Open(prefix)));
+          }),
+          py::arg("prefix"))
+      .def_property_readonly("prefix", &TokenFile::prefix)
+      .def_property_readonly(
+          "dtype",
+          [](const TokenFile& f) { return std::string(data::Name(f.type())); })
+      .def_property_readonly("tokens", &TokenFile::tokens, "Of all documents.")
+      .def("__len__", &TokenFile::documents)
+      .def(
+          "__getitem__",
+          [](const TokenFile& file, int64_t document) {
+            if (document < 0) document += file.documents();
+            if (document < 0 || document >= file.documents()) {
+              throw py::index_error("no such document");
+            }
+            py::array_t<int32_t> tokens(file.DocumentLength(document));
+            Unwrap(file.Read(
+                document, 0, std::numeric_limits<int32_t>::max(),
+                absl::MakeSpan(tokens.mutable_data(), tokens.size())));
+            return tokens;
+          },
+          py::arg("document"), "The tokens of a document, i32.")
+      .def("check_vocab", &TokenFile::CheckVocab, py::arg("vocab"),
+           py::call_guard<py::gil_scoped_release>(),
+           "Reads every token once; ValueError names the first outside.");
+}
+
+void BindLoader(py::module_& m) {
+  py::class_<Batch>(m, "Batch", "One rank's share of a step.")
+      .def(py::init(&MakeBatch), py::arg("tokens"), py::arg("targets"),
+           py::arg("device"), py::kw_only(), py::arg("samples") = py::none(),
+           py::arg("step") = 0,
+           "From integers [samples, context]; `samples` are their indices in "
+           "the run, of which dropout depends.")
+      .def_readonly("step", &Batch::step)
+      .def_property_readonly("tokens",
+                             [](const Batch& b) { return Variable(b.tokens); })
+      .def_property_readonly("targets",
+                             [](const Batch& b) { return Variable(b.targets); })
+      .def_property_readonly(
+          "samples", [](const Batch& b) { return Variable(b.samples); });
+
+  py::class_<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
+                                              "Token files, blended by weight.")
+      .def(
+          py::init(
+              [](const std::vector<std::pair<std::string, double>>& sources,
+                 int64_t context, int64_t vocab, uint64_t seed, bool shuffled) {
+                data::CorpusOptions options{
+                    .context = context,
+                    .vocab = vocab,
+                    .seed = seed,
+                    .order = shuffled ? data::SampleOrder::kSeeded
+                                      : data::SampleOrder::kFixed};
+                for (const auto& [prefix, weight] : sources) {
+                  options.sources.push_back({prefix, weight});
+                }
+                return WithoutGil([&] {
+                  return std::shared_ptr<Corpus>(
+                      Unwrap(Corpus::Open(std::move(options))));
+                });
+              }),
+          py::arg("sources"), py::kw_only(), py::arg("context"),
+          py::arg("vocab"), py::arg("seed"), py::arg("shuffled") = true,
+          "`sources` are pairs of prefix and weight; without `shuffled` the "
+          "samples are the same whatever the seed (validation).")
+      .def_property_readonly("tokens", &Corpus::tokens)
+      .def_property_readonly("epoch_samples", &Corpus::EpochSamples)
+      .def("check_vocab", &Corpus::CheckVocab,
+           py::call_guard<py::gil_scoped_release>());
+
+  py::class_<DataLoader>(m, "DataLoader",
+                         "Batches in the order of steps, read ahead by a "
+                         "thread; the same samples for every layout.")
+      .def(py::init([](std::shared_ptr<Corpus> corpus, int64_t global_batch,
+                       int data_rank, int data_size, int prefetch) {
+             return Unwrap(DataLoader::Make(std::move(corpus),
+                                            {.global_batch = global_batch,
+                                             .dp_rank = data_rank,
+                                             .dp_size = data_size,
+                                             .prefetch = prefetch}));
+           }),
+           py::arg("corpus"), py::kw_only(), py::arg("global_batch"),
+           py::arg("data_rank") = 0, py::arg("data_size") = 1,
+           py::arg("prefetch") = 2)
+      .def(
+          "next",
+          [](DataLoader& loader, Device& device) {
+            return loader.Next(device.compute_stream());
+          },
+          py::arg("device"), py::call_guard<py::gil_scoped_release>(),
+          "The batch of `step`; waits until it has been read.")
+      .def("seek", &DataLoader::Seek, py::arg("step"),
+           py::call_guard<py::gil_scoped_release>(),
+           "Goes on with the batch of a step, counted from 0.")
+      .def_property_readonly("step", &DataLoader::step)
+      .def_property_readonly("samples_per_rank", &DataLoader::samples_per_rank);
+}
+
+}  // namespace
+
+void BindData(py::module_& m) {
+  BindTokenFiles(m);
+  BindLoader(m);
+}
+
+}  // namespace eisbach::bindings

@@ -1,0 +1,67 @@
+#include "device/device.h"
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/device_type.h"
+#include "core/threads.h"
+
+namespace eisbach::bindings {
+
+namespace py = pybind11;
+
+absl::StatusOr<DeviceType> ParseDeviceType(absl::string_view name) {
+  for (int i = 0; i < kNumDeviceTypes; ++i) {
+    const auto type = static_cast<DeviceType>(i);
+    if (name == Name(type)) return type;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("device ", name, " is none of cpu, cuda, meta"));
+}
+
+void BindDevice(py::module_& m) {
+  py::class_<AllocatorStats>(m, "MemoryStats",
+                             "What a device's allocator has given out.")
+      .def_readonly("bytes_in_use", &AllocatorStats::bytes_in_use)
+      .def_readonly("peak_bytes_in_use", &AllocatorStats::peak_bytes_in_use)
+      .def_readonly("bytes_reserved", &AllocatorStats::bytes_reserved,
+                    "Taken from the system.")
+      .def_readonly("allocations", &AllocatorStats::allocations,
+                    "Requests served.")
+      .def_readonly("system_allocations", &AllocatorStats::system_allocations,
+                    "Requests that went to the system.");
+
+  py::class_<Device, std::shared_ptr<Device>>(
+      m, "Device", "A rank's compute device: its memory and its streams.")
+      .def(py::init([](const std::string& type) {
+             return Unwrap(MakeDevice(Unwrap(ParseDeviceType(type))));
+           }),
+           py::arg("type") = "cpu",
+           "A device of its own, outside any job: `cpu` or `meta`.")
+      .def_property_readonly(
+          "type",
+          [](const Device& device) { return std::string(Name(device.type())); })
+      .def("memory", &Device::memory)
+      .def("reset_peak_memory", &Device::ResetPeakMemory)
+      .def(
+          "synchronize",
+          [](Device& device) { return device.compute_stream().Synchronize(); },
+          py::call_guard<py::gil_scoped_release>(),
+          "Waits for all work given to the device.")
+      .def("__repr__", [](const Device& device) {
+        return absl::StrCat("Device('", Name(device.type()), "')");
+      });
+
+  m.def(
+      "set_threads",
+      [](int threads) {
+        if (threads < 1) {
+          throw py::value_error(
+              absl::StrCat("threads=", threads, " is below 1 (run.threads)"));
+        }
+        SetComputeThreads(threads);
+      },
+      py::arg("threads"),
+      "Sets how many threads the calling thread computes with.");
+}
+
+}  // namespace eisbach::bindings

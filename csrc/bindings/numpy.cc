@@ -1,0 +1,125 @@
+#include "bindings/numpy.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/casters.h"
+#include "device/device.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+
+DType FromNumpy(const py::dtype& dtype) {
+  constexpr DType kAll[] = {DType::kF32, DType::kF64, DType::kF16, DType::kI32,
+                            DType::kI64, DType::kU8,  DType::kU16};
+  if (py::str(dtype.attr("name")).equal(py::str("bfloat16"))) {
+    return DType::kBF16;
+  }
+  for (DType known : kAll) {
+    if (dtype.equal(NumpyDType(known))) return known;
+  }
+  throw py::type_error("there are no tensors of dtype " +
+                       py::str(dtype).cast<std::string>());
+}
+
+// Why the memory cannot be shared; null where it can.
+const char* CannotShare(const py::array& array, const Device& device) {
+  if (device.type() != DeviceType::kCpu) return "the device has its own memory";
+  if (!array.writeable()) return "the array is read-only";
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    if (array.strides(i) < 0 || array.strides(i) % array.itemsize() != 0) {
+      return "the array's strides are negative or no multiple of an element";
+    }
+  }
+  if (reinterpret_cast<uintptr_t>(array.data()) % array.itemsize() != 0) {
+    return "the array is not aligned to its elements";
+  }
+  return nullptr;
+}
+
+Tensor Share(const py::array& array, Device& device, DType dtype,
+             const Shape& shape) {
+  Strides strides;
+  int64_t last = 0;
+  for (py::ssize_t i = 0; i < array.ndim(); ++i) {
+    strides.push_back(array.strides(i) / array.itemsize());
+    last += (shape[i] - 1) * strides.back();
+  }
+  const int64_t elements = shape.elements() == 0 ? 0 : last + 1;
+  PyObject* owner = array.inc_ref().ptr();
+  auto storage = std::make_shared<Storage>(
+      device.shared_from_this(), const_cast<void*>(array.data()),
+      elements * array.itemsize(), [owner](void*) {
+        if (!Py_IsInitialized()) return;
+        py::gil_scoped_acquire acquire;
+        Py_DECREF(owner);
+      });
+  return Unwrap(
+      Tensor::FromStorage(std::move(storage), 0, shape, strides, dtype));
+}
+
+}  // namespace
+
+py::dtype NumpyDType(DType dtype) {
+  if (dtype == DType::kBF16) {
+    return py::dtype::from_args(
+        py::module_::import("ml_dtypes").attr("bfloat16"));
+  }
+  switch (dtype) {
+    case DType::kF16:
+      return py::dtype("float16");
+    case DType::kF64:
+      return py::dtype::of<double>();
+    case DType::kI32:
+      return py::dtype::of<int32_t>();
+    case DType::kI64:
+      return py::dtype::of<int64_t>();
+    case DType::kU8:
+      return py::dtype::of<uint8_t>();
+    case DType::kU16:
+      return py::dtype::of<uint16_t>();
+    default:
+      return py::dtype::of<float>();
+  }
+}
+
+py::array ArrayView(const Tensor& tensor, py::handle owner) {
+  if (tensor.device().type() != DeviceType::kCpu) {
+    Unwrap(absl::FailedPreconditionError(tensor.ToString() +
+                                         " has no memory that NumPy can read"));
+  }
+  const auto size = static_cast<py::ssize_t>(SizeOf(tensor.dtype()));
+  std::vector<py::ssize_t> shape, strides;
+  for (int i = 0; i < tensor.rank(); ++i) {
+    shape.push_back(tensor.dim(i));
+    strides.push_back(tensor.stride(i) * size);
+  }
+  return py::array(NumpyDType(tensor.dtype()), std::move(shape),
+                   std::move(strides), tensor.raw(), owner);
+}
+
+Tensor TensorFromArray(const py::array& array, Device& device,
+                       std::optional<bool> copy) {
+  const DType dtype = FromNumpy(array.dtype());
+  Shape shape(absl::MakeConstSpan(
+      std::vector<int64_t>(array.shape(), array.shape() + array.ndim())));
+  const char* reason = CannotShare(array, device);
+  if (reason == nullptr && !copy.value_or(false)) {
+    return Share(array, device, dtype, shape);
+  }
+  if (!copy.value_or(true)) {
+    throw py::value_error(std::string("cannot share memory: ") + reason);
+  }
+  const auto host = py::array::ensure(array, py::array::c_style);
+  Tensor tensor = Unwrap(Tensor::Empty(shape, dtype, device));
+  Stream& stream = device.compute_stream();
+  Unwrap(
+      device.CopyToDevice(tensor.raw(), host.data(), tensor.bytes(), stream));
+  Unwrap(stream.Synchronize());
+  return tensor;
+}
+
+}  // namespace eisbach::bindings

@@ -1,0 +1,60 @@
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace eisbach::bindings {
+
+namespace py = pybind11;
+using optim::OptimizerConfig;
+using optim::ScheduleConfig;
+
+void BindOptim(py::module_& m) {
+  py::class_<OptimizerConfig>(m, "OptimizerConfig",
+                              "An update rule: adamw or sgd.")
+      .def(py::init([](std::string name, double beta1, double beta2, double eps,
+                       double momentum, double weight_decay) {
+             return OptimizerConfig{.name = std::move(name),
+                                    .beta1 = beta1,
+                                    .beta2 = beta2,
+                                    .eps = eps,
+                                    .momentum = momentum,
+                                    .weight_decay = weight_decay};
+           }),
+           py::kw_only(), py::arg("name"), py::arg("beta1"), py::arg("beta2"),
+           py::arg("eps"), py::arg("momentum"), py::arg("weight_decay"))
+      .def_readonly("name", &OptimizerConfig::name)
+      .def_readonly("beta1", &OptimizerConfig::beta1)
+      .def_readonly("beta2", &OptimizerConfig::beta2)
+      .def_readonly("eps", &OptimizerConfig::eps)
+      .def_readonly("momentum", &OptimizerConfig::momentum)
+      .def_readonly("weight_decay", &OptimizerConfig::weight_decay);
+
+  py::class_<ScheduleConfig>(m, "ScheduleConfig",
+                             "A learning rate: constant, linear or cosine.")
+      .def(py::init([](std::string name, double learning_rate,
+                       double min_learning_rate, int64_t warmup_steps,
+                       int64_t total_steps) {
+             return ScheduleConfig{.name = std::move(name),
+                                   .learning_rate = learning_rate,
+                                   .min_learning_rate = min_learning_rate,
+                                   .warmup_steps = warmup_steps,
+                                   .total_steps = total_steps};
+           }),
+           py::kw_only(), py::arg("name"), py::arg("learning_rate"),
+           py::arg("min_learning_rate"), py::arg("warmup_steps"),
+           py::arg("total_steps"))
+      .def_readonly("name", &ScheduleConfig::name)
+      .def_readonly("learning_rate", &ScheduleConfig::learning_rate)
+      .def_readonly("min_learning_rate", &ScheduleConfig::min_learning_rate)
+      .def_readonly("warmup_steps", &ScheduleConfig::warmup_steps)
+      .def_readonly("total_steps", &ScheduleConfig::total_steps)
+      .def(
+          "at",
+          [](const ScheduleConfig& config, int64_t step) {
+            return Unwrap(optim::LearningRateSchedule::Make(config)).At(step);
+          },
+          py::arg("step"), "The learning rate of a step, counted from 1.");
+}
+
+}  // namespace eisbach::bindings

@@ -1,0 +1,171 @@
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/variable.h"
+#include "data/batch.h"
+#include "train/engine.h"
+#include "train/update.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+using data::Batch;
+using train::Engine;
+using train::EngineConfig;
+using train::StepResult;
+using train::Update;
+using train::UpdateConfig;
+
+train::StepInput InputOf(const Batch& batch) {
+  return {batch.tokens, batch.targets, batch.samples};
+}
+
+void BindConfigs(py::module_& m) {
+  py::class_<UpdateConfig>(m, "UpdateConfig", "How weights change.")
+      .def(py::init([](optim::OptimizerConfig optimizer,
+                       optim::ScheduleConfig schedule, float clip_grad_norm,
+                       DType compute_dtype, int64_t bucket_bytes,
+                       uint64_t seed) {
+             return UpdateConfig{.optimizer = std::move(optimizer),
+                                 .schedule = std::move(schedule),
+                                 .clip_grad_norm = clip_grad_norm,
+                                 .compute_dtype = compute_dtype,
+                                 .bucket_bytes = bucket_bytes,
+                                 .seed = seed};
+           }),
+           py::kw_only(), py::arg("optimizer"), py::arg("schedule"),
+           py::arg("clip_grad_norm"), py::arg("compute_dtype"),
+           py::arg("bucket_bytes"), py::arg("seed"))
+      .def_readonly("optimizer", &UpdateConfig::optimizer)
+      .def_readonly("schedule", &UpdateConfig::schedule)
+      .def_readonly("clip_grad_norm", &UpdateConfig::clip_grad_norm)
+      .def_readonly("compute_dtype", &UpdateConfig::compute_dtype)
+      .def_readonly("bucket_bytes", &UpdateConfig::bucket_bytes)
+      .def_readonly("seed", &UpdateConfig::seed);
+
+  py::class_<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
+      .def(
+          py::init([](models::ModelConfig model, UpdateConfig update,
+                      int64_t global_batch, int64_t micro_batch, bool recompute,
+                      bool deferred_weights, std::string pipeline_schedule,
+                      std::vector<int> layers_per_stage) {
+            return EngineConfig{
+                .model = std::move(model),
+                .update = std::move(update),
+                .global_batch = global_batch,
+                .micro_batch = micro_batch,
+                .recompute = recompute,
+                .deferred_weights = deferred_weights,
+                .pipeline_schedule = std::move(pipeline_schedule),
+                .layers_per_stage = std::move(layers_per_stage)};
+          }),
+          py::kw_only(), py::arg("model"), py::arg("update"),
+          py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
+          py::arg("deferred_weights"), py::arg("pipeline_schedule"),
+          py::arg("layers_per_stage"))
+      .def_readonly("model", &EngineConfig::model)
+      .def_readonly("update", &EngineConfig::update)
+      .def_readonly("global_batch", &EngineConfig::global_batch)
+      .def_readonly("micro_batch", &EngineConfig::micro_batch)
+      .def_readonly("recompute", &EngineConfig::recompute)
+      .def_readonly("deferred_weights", &EngineConfig::deferred_weights)
+      .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule)
+      .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage)
+      .def(
+          "validate",
+          [](const EngineConfig& config, const parallel::Mesh& mesh) {
+            return Engine::Validate(config, mesh);
+          },
+          py::arg("mesh"),
+          "ValueError where model, batch and mesh do not fit; allocates "
+          "nothing.");
+}
+
+void BindEngine(py::module_& m) {
+  py::class_<StepResult>(m, "StepResult", "What came out of a step.")
+      .def_readonly("step", &StepResult::step, "Counted from 1.")
+      .def_readonly("loss", &StepResult::loss,
+                    "Mean over the tokens of the global batch.")
+      .def_readonly("grad_norm", &StepResult::grad_norm, "Before clipping.")
+      .def_readonly("learning_rate", &StepResult::learning_rate)
+      .def("__repr__", [](const StepResult& r) {
+        return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
+                            ", grad_norm=", r.grad_norm,
+                            ", learning_rate=", r.learning_rate, ")");
+      });
+
+  constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
+  py::class_<Engine>(m, "Engine",
+                     "One rank of a training job. Every rank makes the same "
+                     "calls with its own samples.")
+      .def(py::init([](const EngineConfig& config,
+                       const parallel::ParallelContext& context) {
+             return WithoutGil(
+                 [&] { return Unwrap(Engine::Make(config, context)); });
+           }),
+           py::arg("config"), py::arg("context"), py::keep_alive<1, 3>(),
+           "Checks that all fits, then builds this rank's stage and gives the "
+           "weights their initial values.")
+      .def(
+          "step",
+          [](Engine& engine, const Batch& batch) {
+            return engine.Step(InputOf(batch));
+          },
+          py::arg("batch"), kReleased,
+          "One training step. NonFiniteError leaves the weights as they were.")
+      .def(
+          "evaluate",
+          [](Engine& engine, const Batch& batch) {
+            return engine.Evaluate(InputOf(batch));
+          },
+          py::arg("batch"), kReleased,
+          "The mean loss over the tokens of all ranks, without training.")
+      .def(
+          "logits",
+          [](Engine& engine, const Variable& tokens) {
+            return Variable(Unwrap(engine.Logits(tokens.value)));
+          },
+          py::arg("tokens"), kReleased,
+          "Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.")
+      .def_property_readonly("config", &Engine::config)
+      .def_property_readonly("device",
+                             [](const Engine& e) {
+                               return e.context().device().shared_from_this();
+                             })
+      .def_property_readonly("samples", &Engine::samples,
+                             "Of this rank in a step.")
+      .def_property_readonly("micro_batches", &Engine::micro_batches)
+      .def_property_readonly(
+          "layers",
+          [](const Engine& e) {
+            return std::make_pair(e.layers().begin, e.layers().end);
+          },
+          "First and past-the-last layer of this stage.")
+      .def_property(
+          "steps_done", [](Engine& e) { return e.update().step(); },
+          [](Engine& e, int64_t step) { e.update().set_step(step); })
+      .def_property_readonly(
+          "parameters", [](Engine& e) { return e.update().parameters(); },
+          py::return_value_policy::reference_internal,
+          "Those of this rank, in the order of forward.")
+      .def(
+          "refresh", [](Engine& e) { return e.update().RefreshData(); },
+          kReleased,
+          "Rounds the master weights to the compute type, after writing to "
+          "them.");
+}
+
+}  // namespace
+
+void BindTrain(py::module_& m) {
+  BindConfigs(m);
+  BindUpdate(m);
+  BindEngine(m);
+}
+
+}  // namespace eisbach::bindings

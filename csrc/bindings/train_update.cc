@@ -1,0 +1,139 @@
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/variable.h"
+#include "nn/module.h"
+#include "train/update.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+using train::Update;
+
+// An update and the parameters that it refers to.
+struct OwnedUpdate {
+  std::vector<std::shared_ptr<Parameter>> parameters;
+  uint64_t seed;
+  std::shared_ptr<Device> device;
+  std::unique_ptr<Update> update;
+};
+
+std::unique_ptr<OwnedUpdate> Make(
+    std::vector<std::shared_ptr<Parameter>> parameters,
+    const train::UpdateConfig& config, const parallel::ParallelContext& context,
+    int sums) {
+  if (sums < 0) throw py::value_error("sums is negative");
+  std::vector<Parameter*> plain;
+  for (const auto& parameter : parameters) plain.push_back(parameter.get());
+  return WithoutGil([&] {
+    return std::make_unique<OwnedUpdate>(OwnedUpdate{
+        std::move(parameters), config.seed, context.device().shared_from_this(),
+        Unwrap(Update::Make(plain, config, sums, context))});
+  });
+}
+
+double GradNorm(OwnedUpdate& self) {
+  double squared = 0;
+  Stream& stream = self.device->compute_stream();
+  Unwrap(self.device->CopyToHost(&squared, self.update->norm_squared().raw(),
+                                 sizeof(squared), stream));
+  Unwrap(stream.Synchronize());
+  return std::sqrt(squared);
+}
+
+std::vector<double> ReadSums(OwnedUpdate& self) {
+  const Tensor& sums = self.update->sums();
+  std::vector<double> values(sums.elements());
+  Stream& stream = self.device->compute_stream();
+  Unwrap(
+      self.device->CopyToHost(values.data(), sums.raw(), sums.bytes(), stream));
+  Unwrap(stream.Synchronize());
+  return values;
+}
+
+// Adds a loss, f64 [1], to a sum on the device.
+absl::Status SetSum(OwnedUpdate& self, int index, const Variable& value) {
+  const Tensor& sums = self.update->sums();
+  const Tensor& from = value.value;
+  if (index < 0 || index >= sums.elements()) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "sum ", index, " of an update that has ", sums.elements()));
+  }
+  if (from.dtype() != DType::kF64 || from.elements() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a sum is f64 of one element, not ", from.ToString()));
+  }
+  return self.device->CopyOnDevice(static_cast<double*>(sums.raw()) + index,
+                                   from.raw(), sizeof(double),
+                                   self.device->compute_stream());
+}
+
+nn::ForwardContext Context(OwnedUpdate& self, bool training,
+                           const Variable* samples) {
+  if (training && samples == nullptr) {
+    throw py::value_error(
+        "training needs the samples' indices, of which dropout depends");
+  }
+  return nn::ForwardContext{self.device->compute_stream(), training, self.seed,
+                            self.update->state().step(),
+                            samples == nullptr ? Tensor() : samples->value};
+}
+
+}  // namespace
+
+void BindUpdate(py::module_& m) {
+  constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
+  py::class_<OwnedUpdate>(
+      m, "Update",
+      "The weights of a rank and how they change: begin_step, forward and "
+      "backward of each micro-batch, finish. All ranks make the same calls.")
+      .def(py::init(&Make), py::arg("parameters"), py::arg("config"),
+           py::arg("context"), py::kw_only(), py::arg("sums") = 0,
+           py::keep_alive<1, 4>(),
+           "Gives the parameters, in the order of forward, their memory and "
+           "initial values. One that a micro-batch uses twice is listed "
+           "twice. `sums` further numbers are summed over ranks with the "
+           "norm.")
+      .def(
+          "begin_step",
+          [](OwnedUpdate& u, int micro_batches) {
+            return u.update->BeginStep(micro_batches);
+          },
+          py::arg("micro_batches") = 1, kReleased)
+      .def("set_sum", &SetSum, py::arg("index"), py::arg("value"), kReleased,
+           "This rank's part of a sum, a loss f64 [1]; after begin_step.")
+      .def(
+          "finish", [](OwnedUpdate& u) { return u.update->Finish(); },
+          kReleased,
+          "Reduces the gradients over ranks, clips, and updates the weights, "
+          "unless the norm is not finite.")
+      .def_property_readonly("sums", &ReadSums,
+                             "After finish: the sums over all ranks.")
+      .def_property_readonly(
+          "grad_norm", &GradNorm,
+          "After finish: the norm of the whole gradient before clipping.")
+      .def_property(
+          "step", [](OwnedUpdate& u) { return u.update->step(); },
+          [](OwnedUpdate& u, int64_t step) { u.update->set_step(step); },
+          "Steps begun.")
+      .def_property_readonly(
+          "learning_rate",
+          [](OwnedUpdate& u) { return u.update->learning_rate(); })
+      .def("forward_context", &Context, py::kw_only(),
+           py::arg("training") = false, py::arg("samples") = py::none(),
+           py::keep_alive<0, 1>(), "What layers are called with, at this step.")
+      .def(
+          "refresh", [](OwnedUpdate& u) { return u.update->RefreshData(); },
+          kReleased,
+          "Rounds the master weights to the compute type, after writing to "
+          "them.");
+}
+
+}  // namespace eisbach::bindings
