@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "nn": (*NUMERICS, "autograd"),
     "optim": ("core", "tensor", "ops"),
     "parallel": BELOW_PARALLEL,
-    "data": ("core", "tensor"),
+    "data": ("core", "device", "tensor"),
     "models": BELOW_MODELS,
     "checkpoint": BELOW_MODELS,
     "train": BELOW_TRAIN,
