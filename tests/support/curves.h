@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -19,13 +18,12 @@ inline void ExpectCloseCurves(const Curve& got, const Curve& want,
   const auto relative = [](double a, double b) {
     return std::abs(a - b) / std::abs(b);
   };
-  double loss = 0, norm = 0;
   for (size_t i = 0; i < got.size(); ++i) {
-    loss = std::max(loss, relative(got[i].loss, want[i].loss));
-    norm = std::max(norm, relative(got[i].grad_norm, want[i].grad_norm));
+    EXPECT_LE(relative(got[i].loss, want[i].loss), tolerance)
+        << what << ": loss of step " << i + 1;
+    EXPECT_LE(relative(got[i].grad_norm, want[i].grad_norm), tolerance)
+        << what << ": grad_norm of step " << i + 1 << ", " << want[i].grad_norm;
   }
-  EXPECT_LE(loss, tolerance) << what << ": loss";
-  EXPECT_LE(norm, tolerance) << what << ": grad_norm";
 }
 
 inline void ExpectSameCurves(const Curve& got, const Curve& want,
