@@ -26,7 +26,7 @@ rm -f build-tests.log
 ninja -C build/tests --quiet
 
 say "Running the C++ tests"
-ctest --test-dir build/tests --output-on-failure "$@"
+ctest --test-dir build/tests -j2 --output-on-failure "$@"
 [ $# -gt 0 ] && exit 0
 
 say "Running the Python tests"
