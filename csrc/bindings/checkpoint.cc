@@ -1,7 +1,134 @@
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "bindings/logical.h"
+#include "bindings/numpy.h"
+#include "checkpoint/folder.h"
+#include "checkpoint/gather.h"
+#include "checkpoint/safetensors_file.h"
+#include "checkpoint/safetensors_writer.h"
 
 namespace eisbach::bindings {
+namespace {
 
-void BindCheckpoint(pybind11::module_&) {}
+namespace py = pybind11;
+using checkpoint::LogicalTensor;
+using checkpoint::SafetensorsEntry;
+using checkpoint::SafetensorsFile;
+using checkpoint::SafetensorsWriter;
+
+py::array EmptyArray(const Shape& shape, DType dtype) {
+  const absl::Span<const int64_t> dims = shape.dims();
+  return py::array(NumpyDType(dtype),
+                   std::vector<py::ssize_t>(dims.begin(), dims.end()));
+}
+
+py::dict ReadSafetensors(const std::string& path) {
+  const SafetensorsFile file = Unwrap(SafetensorsFile::Open(path));
+  py::dict arrays;
+  for (const SafetensorsEntry& entry : file.entries()) {
+    if (!entry.dtype) {
+      Unwrap(absl::InvalidArgumentError(
+          absl::StrCat(path, ": ", entry.name, " is of type ", entry.dtype_name,
+                       ", of which there are no tensors")));
+    }
+    py::array array = EmptyArray(entry.shape, *entry.dtype);
+    const auto bytes = file.Bytes(entry);
+    void* to = array.mutable_data();
+    WithoutGil([&] { std::memcpy(to, bytes.data(), bytes.size()); });
+    arrays[py::str(entry.name)] = std::move(array);
+  }
+  return arrays;
+}
+
+void WriteSafetensors(const std::string& path,
+                      const std::map<std::string, py::array>& arrays,
+                      std::map<std::string, std::string> metadata) {
+  std::vector<checkpoint::SafetensorsSpec> specs;
+  for (const auto& [name, array] : arrays) {
+    const absl::Span<const py::ssize_t> dims(array.shape(), array.ndim());
+    specs.push_back({name, FromNumpyDType(array.dtype()),
+                     Shape(std::vector<int64_t>(dims.begin(), dims.end()))});
+  }
+  const auto writer =
+      Unwrap(SafetensorsWriter::Create(path, specs, std::move(metadata)));
+  for (const SafetensorsEntry& entry : writer->entries()) {
+    const auto array =
+        py::array::ensure(arrays.at(entry.name), py::array::c_style);
+    const void* data = array.data();
+    const size_t bytes = array.nbytes();
+    WithoutGil([&] { Unwrap(writer->Write(entry.name, data, bytes)); });
+  }
+  WithoutGil([&] { Unwrap(writer->Commit()); });
+}
+
+}  // namespace
+
+py::dict GatherArrays(absl::Span<Parameter* const> parameters,
+                      const std::string& value,
+                      const parallel::ParallelContext& context) {
+  if (value != "master" && value != "grad") {
+    throw py::value_error("value=" + value + " is neither master nor grad");
+  }
+  const auto wanted = value == "master" ? checkpoint::ParameterValue::kMaster
+                                        : checkpoint::ParameterValue::kGradient;
+  py::dict arrays;
+  const auto visit = [&](const LogicalTensor& tensor) {
+    py::gil_scoped_acquire acquire;
+    py::array array = EmptyArray(tensor.shape, DType::kF32);
+    std::memcpy(array.mutable_data(), tensor.values.data(), array.nbytes());
+    arrays[py::str(tensor.name)] = std::move(array);
+    return absl::OkStatus();
+  };
+  WithoutGil([&] {
+    Unwrap(checkpoint::GatherParameters(parameters, wanted, context, visit));
+  });
+  return arrays;
+}
+
+void ScatterArrays(absl::Span<Parameter* const> parameters,
+                   const py::dict& arrays, Stream& stream) {
+  std::map<std::string, LogicalTensor> tensors;
+  for (const auto& [name, value] : arrays) {
+    using Floats =
+        py::array_t<float, py::array::c_style | py::array::forcecast>;
+    const auto array = Floats::ensure(value);
+    if (!array) throw py::error_already_set();
+    LogicalTensor tensor;
+    tensor.name = name.cast<std::string>();
+    tensor.shape = Shape(
+        std::vector<int64_t>(array.shape(), array.shape() + array.ndim()));
+    tensor.values.assign(array.data(), array.data() + array.size());
+    tensors.emplace(tensor.name, std::move(tensor));
+  }
+  WithoutGil([&] {
+    Unwrap(checkpoint::ScatterParameters(
+        parameters,
+        [&](const std::string& name) -> const LogicalTensor* {
+          const auto found = tensors.find(name);
+          return found == tensors.end() ? nullptr : &found->second;
+        },
+        stream));
+  });
+}
+
+void BindCheckpoint(py::module_& m) {
+  m.def("read_safetensors", &ReadSafetensors, py::arg("path"),
+        "The arrays of a file by name; every byte of its header is checked.");
+  m.def("write_safetensors", &WriteSafetensors, py::arg("path"),
+        py::arg("arrays"), py::arg("metadata") = py::dict(),
+        "The file appears complete or not at all.");
+  m.def(
+      "latest_checkpoint",
+      [](const std::string& root) {
+        return checkpoint::LatestCheckpoint(root);
+      },
+      py::arg("root"), "The complete checkpoint of the highest step, or None.");
+}
 
 }  // namespace eisbach::bindings

@@ -12,19 +12,6 @@ namespace {
 
 namespace py = pybind11;
 
-DType FromNumpy(const py::dtype& dtype) {
-  constexpr DType kAll[] = {DType::kF32, DType::kF64, DType::kF16, DType::kI32,
-                            DType::kI64, DType::kU8,  DType::kU16};
-  if (py::str(dtype.attr("name")).equal(py::str("bfloat16"))) {
-    return DType::kBF16;
-  }
-  for (DType known : kAll) {
-    if (dtype.equal(NumpyDType(known))) return known;
-  }
-  throw py::type_error("there are no tensors of dtype " +
-                       py::str(dtype).cast<std::string>());
-}
-
 // Why the memory cannot be shared; null where it can.
 const char* CannotShare(const py::array& array, const Device& device) {
   if (device.type() != DeviceType::kCpu) return "the device has its own memory";
@@ -86,6 +73,19 @@ py::dtype NumpyDType(DType dtype) {
   }
 }
 
+DType FromNumpyDType(const py::dtype& dtype) {
+  constexpr DType kAll[] = {DType::kF32, DType::kF64, DType::kF16, DType::kI32,
+                            DType::kI64, DType::kU8,  DType::kU16};
+  if (py::str(dtype.attr("name")).equal(py::str("bfloat16"))) {
+    return DType::kBF16;
+  }
+  for (DType known : kAll) {
+    if (dtype.equal(NumpyDType(known))) return known;
+  }
+  throw py::type_error("there are no tensors of dtype " +
+                       py::str(dtype).cast<std::string>());
+}
+
 py::array ArrayView(const Tensor& tensor, py::handle owner) {
   if (tensor.device().type() != DeviceType::kCpu) {
     Unwrap(absl::FailedPreconditionError(tensor.ToString() +
@@ -103,7 +103,7 @@ py::array ArrayView(const Tensor& tensor, py::handle owner) {
 
 Tensor TensorFromArray(const py::array& array, Device& device,
                        std::optional<bool> copy) {
-  const DType dtype = FromNumpy(array.dtype());
+  const DType dtype = FromNumpyDType(array.dtype());
   Shape shape(absl::MakeConstSpan(
       std::vector<int64_t>(array.shape(), array.shape() + array.ndim())));
   const char* reason = CannotShare(array, device);

@@ -10,6 +10,8 @@ namespace eisbach::bindings {
 
 // The NumPy type of a tensor's elements; bf16 is that of ml_dtypes.
 pybind11::dtype NumpyDType(DType dtype);
+// TypeError where there are no tensors of that type.
+DType FromNumpyDType(const pybind11::dtype& dtype);
 
 // An array over the tensor's memory, which `owner` keeps alive.
 // FailedPrecondition where the memory is not the host's.

@@ -1,12 +1,18 @@
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/logical.h"
 #include "bindings/variable.h"
+#include "checkpoint/load.h"
+#include "checkpoint/save.h"
 #include "data/batch.h"
+#include "models/generate.h"
 #include "train/engine.h"
 #include "train/update.h"
 
@@ -23,6 +29,25 @@ using train::UpdateConfig;
 
 train::StepInput InputOf(const Batch& batch) {
   return {batch.tokens, batch.targets, batch.samples};
+}
+
+absl::StatusOr<std::vector<int32_t>> Generate(
+    Engine& engine, const std::vector<int32_t>& prompt, int64_t tokens,
+    double temperature, int64_t top_k, uint64_t seed,
+    std::optional<int32_t> stop) {
+  const models::ModelConfig& model = engine.config().model;
+  for (int32_t token : prompt) {
+    if (token >= 0 && token < model.vocab) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "token ", token, " of the prompt is outside vocab=", model.vocab));
+  }
+  return models::Generate(
+      [&](const Tensor& window) { return engine.Logits(window); }, prompt,
+      {.tokens = tokens,
+       .context = model.context,
+       .stop = stop,
+       .sampling = {.temperature = temperature, .top_k = top_k, .seed = seed}},
+      engine.context().device());
 }
 
 void BindConfigs(py::module_& m) {
@@ -157,7 +182,62 @@ void BindEngine(py::module_& m) {
           "refresh", [](Engine& e) { return e.update().RefreshData(); },
           kReleased,
           "Rounds the master weights to the compute type, after writing to "
-          "them.");
+          "them.")
+      .def(
+          "gather",
+          [](Engine& e, const std::string& value) {
+            return GatherArrays(e.update().parameters(), value, e.context());
+          },
+          py::arg("value") = "master",
+          "Whole parameters (or gradients, by `grad`) by logical name, on rank "
+          "0; empty on the others. Collective.")
+      .def(
+          "scatter",
+          [](Engine& e, const py::dict& arrays) {
+            ScatterArrays(e.update().parameters(), arrays,
+                          e.context().device().compute_stream());
+            WithoutGil([&] { Unwrap(e.update().RefreshData()); });
+          },
+          py::arg("arrays"),
+          "Sets this rank's weights from whole arrays by logical name.")
+      .def(
+          "save",
+          [](Engine& e, const std::string& root, const std::string& config,
+             const std::string& state) {
+            train::Update& update = e.update();
+            return checkpoint::Save({.root = root,
+                                     .step = update.step(),
+                                     .config = config,
+                                     .state = state},
+                                    update.buffer(), update.optimizer(),
+                                    e.context());
+          },
+          py::arg("root"), py::kw_only(), py::arg("config"), py::arg("state"),
+          kReleased,
+          "Saves weights and optimizer as ROOT/step-N/ and returns that path. "
+          "`config` is a JSON object that must be the same to load it, `state` "
+          "one that load gives back. Collective.")
+      .def(
+          "load",
+          [](Engine& e, const std::string& path, const std::string& config) {
+            train::Update& update = e.update();
+            checkpoint::LoadResult loaded =
+                Unwrap(checkpoint::Load(path, config, update.buffer(),
+                                        update.optimizer(), e.context()));
+            Unwrap(update.RefreshData());
+            update.set_step(loaded.step);
+            return std::move(loaded.state);
+          },
+          py::arg("path"), py::kw_only(), py::arg("config"), kReleased,
+          "Goes on from a checkpoint of the same layout; returns the state "
+          "that it was saved with. Collective.")
+      .def("generate", &Generate, py::arg("prompt"), py::kw_only(),
+           py::arg("tokens"), py::arg("temperature") = 1.0,
+           py::arg("top_k") = 0, py::arg("seed") = 0,
+           py::arg("stop") = py::none(), kReleased,
+           "Continues token ids and returns what follows them. The window of "
+           "model.context tokens slides; temperature 0 takes the likeliest. "
+           "On one pipeline stage; all ranks call it.");
 }
 
 }  // namespace

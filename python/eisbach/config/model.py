@@ -6,7 +6,6 @@ from eisbach.config.section import (
     Auto,
     Count,
     Fraction,
-    NonNegative,
     Positive,
     Section,
     key,
@@ -44,11 +43,6 @@ class ModelSection(Section):
         True, "The output projection is the token embedding."
     )
     norm_eps: Positive = key(1e-5, "Added to the variance in each norm.")
-    init_std: NonNegative = key(
-        0.02,
-        "Standard deviation of initial weights; residual projections divide "
-        "it by sqrt(2 x `layers`).",
-    )
     rope_theta: Positive = key(
         10000.0,
         "Base of the rotary frequencies.",

@@ -48,10 +48,10 @@ def config(model: ModelSection) -> dict[str, Any]:
         "n_inner": model.ffn_hidden,
         "activation_function": "gelu_new",
         "resid_pdrop": model.dropout,
-        "embd_pdrop": 0.0,
+        "embd_pdrop": model.dropout,
         "attn_pdrop": 0.0,
         "layer_norm_epsilon": model.norm_eps,
-        "initializer_range": model.init_std,
+        "initializer_range": 0.02,
         "tie_word_embeddings": model.tie_embeddings,
     }
 

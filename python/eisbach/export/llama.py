@@ -48,7 +48,7 @@ def config(model: ModelSection) -> dict[str, Any]:
             "rope_type": "default",
             "rope_theta": model.rope_theta,
         },
-        "initializer_range": model.init_std,
+        "initializer_range": 0.02,
         "tie_word_embeddings": model.tie_embeddings,
     }
 

@@ -22,7 +22,7 @@ def _peer(engine, make):
     import transformers
 
     model = SimpleNamespace(
-        **{n: getattr(engine.config.model, n) for n in _SIZES}, init_std=0.02
+        **{n: getattr(engine.config.model, n) for n in _SIZES}
     )
     names = {"gpt": gpt2, "llama": llama}[model.family]
     described = names.config(model)
