@@ -158,6 +158,7 @@ void BindEngine(py::module_& m) {
           py::arg("tokens"), kReleased,
           "Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.")
       .def_property_readonly("config", &Engine::config)
+      .def_property_readonly("context", &Engine::context)
       .def_property_readonly("device",
                              [](const Engine& e) {
                                return e.context().device().shared_from_this();

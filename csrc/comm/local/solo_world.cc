@@ -27,7 +27,7 @@ class SoloWorldImpl final : public World {
   Communicator& communicator() const override { return *communicator_; }
   absl::Status Finalize() override { return absl::OkStatus(); }
   void Abort(int code, absl::string_view cause) override {
-    LogLine(cause);
+    if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);
     std::_Exit(code);
   }

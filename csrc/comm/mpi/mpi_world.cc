@@ -90,7 +90,7 @@ class MpiWorldImpl final : public World {
   }
 
   void Abort(int code, absl::string_view cause) override {
-    LogLine(cause);
+    if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);
     if (!ended_) MPI_Abort(MPI_COMM_WORLD, code);
     std::_Exit(code);

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor
+from eisbach.cli import config, data, doctor, sample, train
 
 app = typer.Typer(
     name="eisbach",
@@ -19,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command("train")(train.command)
+app.command("sample")(sample.command)
 app.command("config")(config.command)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.command)

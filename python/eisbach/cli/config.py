@@ -19,6 +19,16 @@ OverridesArgument = Annotated[
 ]
 
 
+def split(
+    config: Path | None, overrides: list[str] | None
+) -> tuple[Path | None, list[str]]:
+    """Tells a file from a first override: the file may be left out."""
+    overrides = overrides or []
+    if config and "=" in str(config) and not config.exists():
+        return None, [str(config), *overrides]
+    return config, overrides
+
+
 def command(
     config: ConfigArgument = None,
     overrides: OverridesArgument = None,
@@ -48,7 +58,8 @@ def command(
     if as_schema:
         print(json.dumps(schema(), indent=2))
         return
-    loaded = load_config(config, overrides or ())
+    config, overrides = split(config, overrides)
+    loaded = load_config(config, overrides)
     vocab = None
     if loaded.model.vocab == "auto":
         vocab = load_tokenizer(loaded.data.tokenizer).vocab

@@ -13,13 +13,15 @@ from eisbach.run.process import abort, launcher_rank
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
+# What a user, a file or a peer can cause.
+_CAUSES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
 
 
 def tell(error: BaseException) -> None:
     """Prints the cause: a line for what a user can mend, else the trace."""
     rank = launcher_rank()
     where = f"rank {rank}: " if rank else ""
-    known = isinstance(error, (ValueError, OSError, RuntimeError))
+    known = isinstance(error, _CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
         print(f"eisbach: error: {where}{error}", file=sys.stderr, flush=True)
     else:

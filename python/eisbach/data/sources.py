@@ -53,7 +53,7 @@ def mixture(
     if value == "auto":
         if default is None:
             raise ValueError(
-                f"data.{key}: auto is the standard library, but the other "
+                f"auto is the standard library, but the other "
                 "text is not: give a prefix, or `none` for no validation "
                 f"(data.{key})"
             )

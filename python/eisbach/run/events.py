@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """Hides PyTorch from tensorboardX, which would load it for seconds."""
+    loaded = "torch" in sys.modules
+    if not loaded:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if not loaded:
+            del sys.modules["torch"]
 
 
 class EventWriter:
@@ -20,7 +36,8 @@ class EventWriter:
           first: Step after which a resumed run goes on; TensorBoard hides
             what an earlier file says of later steps.
         """
-        from tensorboardX import SummaryWriter
+        with _without_torch():
+            from tensorboardX import SummaryWriter
 
         # The name holds the second alone; two starts in one must not meet.
         self._writer = SummaryWriter(

@@ -93,9 +93,10 @@ class RunFolder:
         """The exported model, in Hugging Face's format."""
         return self.path / "model"
 
-    def checkpoint(self, step: int) -> Path:
-        """Folder of the checkpoint after `step` steps."""
-        return self.path / "checkpoints" / f"step-{step}"
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints to resume from, a folder each."""
+        return self.path / "checkpoints"
 
     def last_checkpoint(self) -> tuple[int, Path]:
         """Returns the newest complete checkpoint: its step and folder.
@@ -104,7 +105,7 @@ class RunFolder:
           ValueError: There is none.
         """
         found = {}
-        for path in (self.path / "checkpoints").glob("step-*"):
+        for path in self.checkpoints.glob("step-*"):
             match = _CHECKPOINT.fullmatch(path.name)
             if match and path.is_dir():
                 found[int(match[1])] = path

@@ -23,6 +23,11 @@ def launcher_rank() -> int:
     return 0
 
 
+def launched() -> bool:
+    """Whether a launcher started this process as a rank."""
+    return any(name in os.environ for name in _RANK_VARIABLES)
+
+
 def abort(code: int) -> NoReturn:
     """Ends this process, and every rank where MPI runs."""
     sys.stdout.flush()

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TextIO
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
+from eisbach.run.process import launched
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Whether a person sees what is written.
+
+    mpirun gives each rank a terminal of its own, whatever it does with the
+    output; then its own output decides.
+    """
+    if not stream.isatty():
+        return False
+    if not launched():
+        return True
+    try:
+        target = os.readlink(f"/proc/{os.getppid()}/fd/1")
+    except OSError:
+        return False
+    return target.startswith(("/dev/pts/", "/dev/tty"))
 
 
 class Progress:
@@ -38,7 +57,7 @@ class Progress:
         self._log_every = log_every
         self._start = time.monotonic()
         self._bar = None
-        if self._stream.isatty():
+        if on_terminal(self._stream):
             self._bar, self._task = self._make_bar()
             self._bar.start()
 

@@ -29,7 +29,7 @@ def test_last_checkpoint_is_by_number(tmp_path):
         folder.last_checkpoint()
     for name in ("step-9", "step-10", ".step-11.tmp", "step-x"):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    assert folder.last_checkpoint() == (10, folder.checkpoint(10))
+    assert folder.last_checkpoint() == (10, folder.checkpoints / "step-10")
 
 
 def test_lines_cut_off_by_a_crash_are_left_out(tmp_path):

@@ -44,8 +44,12 @@ def test_the_loop_ends_between_steps(number):
 
 
 def test_a_step_that_never_ends_is_ended():
-    # Like a wait in the core: in C, without the interpreter's lock.
-    work = "__import__('ctypes').CDLL(None).usleep(900_000 * 1000)"
+    # Like a wait in the core: in C, without the interpreter's lock, and no
+    # signal ends it. A mutex that is locked twice:
+    work = (
+        "import ctypes; lock = ctypes.CDLL(None).pthread_mutex_lock; "
+        "mutex = ctypes.create_string_buffer(64); lock(mutex); lock(mutex)"
+    )
     code, errors, seconds = stop(work, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
     assert errors == "eisbach: stopped by SIGTERM\n"

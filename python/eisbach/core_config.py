@@ -1,0 +1,86 @@
+"""The configuration as the structs of the core; names only, no decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eisbach import _C
+    from eisbach.config import Config
+
+# Gradients are reduced in pieces of about this size.
+_BUCKET_BYTES = 4 << 20
+
+
+def make_mesh(config: Config, world_size: int) -> _C.Mesh:
+    """Lays the ranks out.
+
+    Raises:
+      ValueError: The sizes do not multiply to the number of ranks.
+    """
+    from eisbach import _C
+
+    parallel = config.parallel
+    return _C.Mesh(
+        world_size,
+        data=0 if parallel.data == "auto" else parallel.data,
+        tensor=parallel.tensor,
+        pipeline=parallel.pipeline,
+    )
+
+
+def update_config(config: Config) -> _C.UpdateConfig:
+    """Returns how the weights change.
+
+    Args:
+      config: With a `precision.compute` that is not `auto`.
+    """
+    from eisbach import _C
+
+    optimizer = config.optimizer
+    return _C.UpdateConfig(
+        optimizer=_C.OptimizerConfig(
+            name=optimizer.name,
+            beta1=optimizer.betas[0],
+            beta2=optimizer.betas[1],
+            eps=optimizer.eps,
+            momentum=optimizer.momentum,
+            weight_decay=optimizer.weight_decay,
+        ),
+        schedule=_C.ScheduleConfig(
+            name=optimizer.schedule,
+            learning_rate=optimizer.lr,
+            min_learning_rate=optimizer.min_lr,
+            warmup_steps=optimizer.warmup_steps,
+            total_steps=config.train.steps,
+        ),
+        clip_grad_norm=optimizer.clip_grad_norm,
+        compute_dtype=config.precision.compute,
+        bucket_bytes=_BUCKET_BYTES,
+        seed=config.run.seed,
+    )
+
+
+def engine_config(config: Config) -> _C.EngineConfig:
+    """Returns what an Engine is made from.
+
+    Args:
+      config: With no `auto` in its model and precision sections.
+
+    Raises:
+      ValueError: Sizes of the model do not fit one another.
+    """
+    from eisbach import _C
+
+    train, parallel = config.train, config.parallel
+    layers = parallel.layers_per_stage
+    return _C.EngineConfig(
+        model=_C.ModelConfig(**config.model.model_dump()),
+        update=update_config(config),
+        global_batch=train.global_batch,
+        micro_batch=train.micro_batch,
+        recompute=train.recompute == "block",
+        deferred_weights=False,
+        pipeline_schedule=parallel.schedule,
+        layers_per_stage=[] if layers == "auto" else layers,
+    )

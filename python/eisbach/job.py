@@ -1,0 +1,188 @@
+"""What a training run is made of, on one rank: ranks, engine, data, folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eisbach.config import Config
+from eisbach.core_config import engine_config, make_mesh
+from eisbach.data.prepare import prepare_default
+from eisbach.data.sources import Mixture, mixture
+from eisbach.data.tokenizer import Tokenizer, load_tokenizer
+from eisbach.precision import choose_precision
+from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.world import init
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+
+@dataclass
+class Job:
+    """One rank's parts of a run.
+
+    Attributes:
+      config: With no `auto` that a rank or a machine decides.
+      world: All ranks.
+      engine: This rank's stage of the model.
+      tokenizer: Of the run.
+      train: Batches of this rank.
+      validation: Batches of this rank, always the same; None for none.
+      bytes_per_token: Of the validation text; None where it does not tell.
+      first: Steps done before this run, from which it resumes.
+      folder: Where the run writes; rank 0 alone does.
+    """
+
+    config: Config
+    world: _C.World
+    engine: _C.Engine
+    tokenizer: Tokenizer
+    train: _C.DataLoader
+    validation: _C.DataLoader | None
+    bytes_per_token: float | None
+    first: int
+    folder: RunFolder
+
+    @property
+    def context(self) -> _C.ParallelContext:
+        """The mesh and this rank's place in it."""
+        return self.engine.context
+
+
+def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
+    """Joins the ranks and makes everything of a run; collective.
+
+    What does not fit is found before anything is allocated.
+
+    Args:
+      config: Resolved, the vocabulary apart.
+      resume: Folder of an earlier run to go on with; None makes a new one.
+
+    Raises:
+      ValueError: Sizes or ranks do not fit, or data is missing or damaged.
+    """
+    from eisbach import _C
+
+    tokenizer = load_tokenizer(config.data.tokenizer)
+    if config.model.vocab == "auto":
+        reason = f"data.tokenizer: {config.data.tokenizer}"
+        config = config.derive("model.vocab", tokenizer.vocab, reason)
+    world = init(device=config.run.device, threads=config.run.threads)
+    config = choose_precision(config, _C.build_info()["cpu"].split())
+    mesh = make_mesh(config, world.size)
+    if config.parallel.data == "auto":
+        reason = f"ranks: {world.size}"
+        config = config.derive("parallel.data", mesh.size("data"), reason)
+    described = engine_config(config)
+    described.validate(mesh)
+    train, validation = _mixtures(config, tokenizer, world)
+    corpora = [
+        _corpus(config, part, shuffled=part is train)
+        for part in (train, validation)
+    ]
+    engine = _C.Engine(described, _C.ParallelContext(world, mesh))
+    loaders = [_loader(config, corpus, engine) for corpus in corpora]
+    first = 0
+    if resume:
+        first, checkpoint = resume.last_checkpoint()
+        engine.load(str(checkpoint), config=_identity(config, tokenizer))
+    loaders[0].seek(first)
+    return Job(
+        config=config,
+        world=world,
+        engine=engine,
+        tokenizer=tokenizer,
+        train=loaders[0],
+        validation=loaders[1],
+        bytes_per_token=validation and validation.bytes_per_token,
+        first=first,
+        folder=_folder(config, world, resume),
+    )
+
+
+def save(job: Job) -> None:
+    """Writes a checkpoint of the step done last; collective."""
+    state = {"samples": job.train.step * job.config.train.global_batch}
+    job.engine.save(
+        str(job.folder.checkpoints),
+        config=_identity(job.config, job.tokenizer),
+        state=json.dumps(state),
+    )
+
+
+def _identity(config: Config, tokenizer: Tokenizer) -> str:
+    """What must be the same for a run to go on with a checkpoint."""
+    return json.dumps(
+        {
+            "model": config.model.model_dump(),
+            "data.train": config.model_dump()["data"]["train"],
+            "data.tokenizer": tokenizer.digest,
+            "optimizer.name": config.optimizer.name,
+            "precision.compute": config.precision.compute,
+            "run.seed": config.run.seed,
+            "train.global_batch": config.train.global_batch,
+        }
+    )
+
+
+def _mixtures(
+    config: Config, tokenizer: Tokenizer, world: _C.World
+) -> tuple[Mixture, Mixture | None]:
+    defaults: tuple[Path | None, Path | None] = (None, None)
+    if config.data.train == "auto":
+        if world.rank == 0:
+            prepare_default(tokenizer)
+        world.barrier()
+        defaults = prepare_default(tokenizer)
+    train = mixture(config, "train", tokenizer, defaults[0])
+    validation = mixture(config, "validation", tokenizer, defaults[1])
+    if train is None:
+        raise ValueError("there is nothing to train on (data.train)")
+    return train, validation
+
+
+def _corpus(
+    config: Config, part: Mixture | None, *, shuffled: bool
+) -> _C.Corpus | None:
+    from eisbach import _C
+
+    if part is None:
+        return None
+    return _C.Corpus(
+        list(zip(part.prefixes, part.weights, strict=True)),
+        context=config.model.context,
+        vocab=config.model.vocab,
+        seed=config.run.seed,
+        shuffled=shuffled,
+    )
+
+
+def _loader(
+    config: Config, corpus: _C.Corpus | None, engine: _C.Engine
+) -> _C.DataLoader | None:
+    from eisbach import _C
+
+    if corpus is None:
+        return None
+    return _C.DataLoader(
+        corpus,
+        global_batch=config.train.global_batch,
+        data_rank=engine.context.index("data"),
+        data_size=engine.context.size("data"),
+    )
+
+
+def _folder(
+    config: Config, world: _C.World, resume: RunFolder | None
+) -> RunFolder:
+    if resume:
+        return resume
+    path = ""
+    if world.rank == 0:
+        folder = RunFolder.create(config.run.dir, config.run.name)
+        write_atomically(folder.config, config.as_yaml())
+        path = str(folder.path)
+    return RunFolder(world.broadcast(path))

@@ -1,0 +1,29 @@
+"""What a run tells before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eisbach.job import Job
+
+
+def opening(job: Job) -> Iterator[str]:
+    """Yields lines: what was derived and why, the model, the rank map."""
+    config = job.config
+    for section, keys in config.model_dump().items():
+        for name, value in keys.items():
+            origin = config.origin(f"{section}.{name}")
+            if origin.startswith("derived"):
+                reason = origin.removeprefix("derived: ")
+                yield f"{section}.{name}: {value} ({reason})"
+    model = job.engine.config.model
+    yield (
+        f"{model.family}, {model.parameters:,} parameters; a step is "
+        f"{config.train.global_batch} x {model.context} tokens"
+    )
+    yield job.context.mesh.rank_map().rstrip()
+    if job.first:
+        yield f"goes on after step {job.first}"
+    yield f"writes to {job.folder.path}"

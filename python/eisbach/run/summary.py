@@ -1,0 +1,51 @@
+"""The result of a run as one JSON object."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+from eisbach.run.folder import read_lines
+
+if TYPE_CHECKING:
+    from eisbach.job import Job
+    from eisbach.run.metrics import ValidationMetrics
+
+_AXES = ("pipeline", "data", "tensor")
+
+
+def summary(job: Job, validation: ValidationMetrics | None) -> dict[str, Any]:
+    """Returns what `summary.json` says.
+
+    Args:
+      job: At its end.
+      validation: The last one.
+    """
+    import numpy
+
+    from eisbach import _C
+
+    steps = read_lines(job.folder.metrics)
+    seconds = sum(line["step_seconds"] for line in steps)
+    return {
+        "steps": job.config.train.steps,
+        "loss": steps[-1]["loss"] if steps else None,
+        "validation_loss": validation and validation.loss,
+        "bits_per_byte": validation and validation.bits_per_byte,
+        "parameters": job.engine.config.model.parameters,
+        "tokens": steps[-1]["tokens"] if steps else 0,
+        "training_seconds": seconds,
+        "ranks": job.world.size,
+        "layout": {axis: job.context.size(axis) for axis in _AXES},
+        "compute": job.config.precision.compute,
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": numpy.__version__,
+            **_C.build_info(),
+        },
+        "host": {
+            "name": platform.node(),
+            "system": platform.platform(),
+            "machine": platform.machine(),
+        },
+    }

@@ -1,0 +1,133 @@
+"""The training loop, on every rank."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from eisbach.config import Config
+from eisbach.export import export_model
+from eisbach.job import Job, save, set_up
+from eisbach.run.folder import RunFolder
+from eisbach.run.metrics import StepMetrics, ValidationMetrics, bits_per_byte
+from eisbach.run.opening import opening
+from eisbach.run.reporter import Reporter
+from eisbach.run.signals import SignalWatch
+from eisbach.run.summary import summary
+from eisbach.sampling import continuation
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+
+def train(config: Config, *, resume: RunFolder | None = None) -> int:
+    """Trains on all ranks of the job; collective.
+
+    Args:
+      config: Resolved, the vocabulary apart.
+      resume: Folder of an earlier run to go on with; None makes a new one.
+
+    Returns:
+      The exit status: 0, or 128 + the signal that stopped the run.
+
+    Raises:
+      ValueError: Sizes do not fit, data is damaged.
+      NonFiniteError: A loss or gradient is not finite.
+    """
+    with SignalWatch() as watch, contextlib.ExitStack() as stack:
+        job = set_up(config, resume=resume)
+        report = None
+        if job.world.rank == 0:
+            report = stack.enter_context(_reporter(job))
+            for line in opening(job):
+                report.say(line)
+        validation = _loop(job, report, watch)
+        if watch.received:
+            return watch.exit_code
+        _close(job, report, validation)
+        job.world.finalize()
+    return 0
+
+
+def _reporter(job: Job) -> Reporter:
+    return Reporter(
+        job.folder,
+        steps=job.config.train.steps,
+        first=job.first,
+        log_every=job.config.run.log_every,
+    )
+
+
+def _loop(
+    job: Job, report: Reporter | None, watch: SignalWatch
+) -> ValidationMetrics | None:
+    """Runs the steps that are left; returns the last validation."""
+    plan = job.config.train
+    validation = None
+    for step in range(job.first + 1, plan.steps + 1):
+        if watch.received:
+            break
+        start = time.perf_counter()
+        result = job.engine.step(job.train.next(job.engine.device))
+        seconds = time.perf_counter() - start
+        if report:
+            report.step(_metrics(job, result, seconds))
+        last = step == plan.steps
+        if last or _due(step, plan.validate_every):
+            validation = _validate(job, step)
+            if report and validation:
+                report.validation(validation)
+        if _due(step, plan.save_every):
+            save(job)
+    return validation
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _metrics(job: Job, result: _C.StepResult, seconds: float) -> StepMetrics:
+    model = job.engine.config.model
+    tokens = job.config.train.global_batch * model.context
+    return StepMetrics(
+        step=result.step,
+        loss=result.loss,
+        grad_norm=result.grad_norm,
+        learning_rate=result.learning_rate,
+        tokens=result.step * tokens,
+        tokens_per_second=tokens / seconds,
+        step_seconds=seconds,
+        model_tflops_per_second=model.flops_per_token * tokens / seconds / 1e12,
+        peak_memory_bytes=job.engine.device.memory().peak_bytes_in_use,
+    )
+
+
+def _validate(job: Job, step: int) -> ValidationMetrics | None:
+    """Measures the same batches each time; collective."""
+    if job.validation is None:
+        return None
+    job.validation.seek(0)
+    batches = job.config.train.validation_batches
+    losses = [
+        job.engine.evaluate(job.validation.next(job.engine.device))
+        for _ in range(batches)
+    ]
+    loss = sum(losses) / batches
+    return ValidationMetrics(
+        step, loss, bits_per_byte(loss, job.bytes_per_token)
+    )
+
+
+def _close(
+    job: Job, report: Reporter | None, validation: ValidationMetrics | None
+) -> None:
+    """Exports the model and tells the result; collective."""
+    parameters = job.engine.gather()
+    sample = continuation(job)
+    if report is None:
+        return
+    export_model(job.folder.model, job.config, parameters, job.tokenizer)
+    report.summary(summary(job, validation))
+    report.say(sample)
+    report.say(f"run folder: {job.folder.path}")

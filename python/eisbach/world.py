@@ -1,0 +1,50 @@
+"""The ranks of a job, as a program of one's own starts them."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from eisbach.run.process import abort
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+
+def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
+    """Joins the ranks that `mpirun` started; alone, makes a world of one.
+
+    Collective. From then on an exception that nobody catches takes all ranks
+    down, once its trace is printed: no rank is left waiting for this one.
+
+    Args:
+      device: `auto` takes the best one there is; today that is `cpu`.
+      threads: Of this rank; `auto` divides the cores of the host among its
+        ranks.
+
+    Raises:
+      RuntimeError: The launcher and MPI disagree about the number of ranks.
+    """
+    from eisbach import _C
+
+    world = _C.init("cpu" if device == "auto" else device)
+    if threads != "auto":
+        _C.set_threads(threads)
+    if world.size > 1:
+        _take_ranks_down()
+    return world
+
+
+def _take_ranks_down() -> None:
+    told = sys.excepthook
+
+    def hook(
+        kind: type[BaseException],
+        error: BaseException,
+        trace: TracebackType | None,
+    ) -> None:
+        told(kind, error, trace)
+        abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
+
+    sys.excepthook = hook

@@ -1,0 +1,153 @@
+import json
+import math
+
+import pytest
+
+KEYS = {
+    "step",
+    "loss",
+    "grad_norm",
+    "learning_rate",
+    "tokens",
+    "tokens_per_second",
+    "step_seconds",
+    "model_tflops_per_second",
+    "peak_memory_bytes",
+}
+
+
+@pytest.fixture(scope="session")
+def train(eisbach, tmp_path_factory):
+    """Trains configs/tiny.yaml; returns the process and the run folder."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def train(name, *overrides, **options):
+        done = eisbach(
+            "train",
+            "configs/tiny.yaml",
+            f"run.dir={folder}",
+            f"run.name={name}",
+            *overrides,
+            **options,
+        )
+        return done, folder / name
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def run_folder(train):
+    done, folder = train("one", "train.save_every=4")
+    assert not done.returncode, done.stderr
+    return folder
+
+
+def losses(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def test_a_run_fills_its_folder(run_folder):
+    lines = (run_folder / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines]
+    assert [step["step"] for step in steps] == list(range(1, 11))
+    assert all(step.keys() == KEYS for step in steps)
+    assert all(math.isfinite(v) and v >= 0 for s in steps for v in s.values())
+    assert steps[-1]["tokens"] == 10 * 8 * 32
+    assert steps[-1]["loss"] < steps[0]["loss"] - 0.5
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert summary["loss"] == steps[-1]["loss"]
+    assert summary["bits_per_byte"] == pytest.approx(
+        summary["validation_loss"] / math.log(2)
+    )
+    assert summary["layout"] == {"pipeline": 1, "data": 1, "tensor": 1}
+    assert (run_folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run_folder / "tensorboard").glob("events*"))
+    assert (run_folder / "model" / "model.safetensors").exists()
+    names = {p.name for p in (run_folder / "checkpoints").iterdir()}
+    assert names == {"step-00000004", "step-00000008"}
+
+
+def test_a_run_tells_what_it_does(train):
+    done, folder = train("told", "train.steps=2")
+    assert not done.returncode, done.stderr
+    assert "precision.compute: " in done.stdout
+    assert "stage 0  0" in done.stdout
+    assert "bits per byte" in done.stdout
+    assert "--- continuation" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"run folder: {folder}"
+    assert "\x1b" not in done.stdout
+
+
+def test_no_run_folder_is_overwritten(train):
+    _, first = train("again", "train.steps=1", "data.validation=none")
+    before = (first / "metrics.jsonl").read_text()
+    done, _ = train("again", "train.steps=1", "data.validation=none")
+    assert not done.returncode, done.stderr
+    assert (first / "metrics.jsonl").read_text() == before
+    assert losses(first.with_name("again-2")) == losses(first)
+
+
+def test_a_resumed_run_equals_the_unbroken_one_bitwise(
+    run_folder, train, eisbach
+):
+    # The same steps, broken off after the checkpoint of step 4.
+    done, folder = train("broken", "train.save_every=4")
+    assert not done.returncode, done.stderr
+    for later in folder.glob("checkpoints/step-00000008"):
+        later.rename(later.with_name("moved"))
+    done = eisbach("train", "--resume", folder)
+    assert not done.returncode, done.stderr
+    assert "goes on after step 4" in done.stdout
+    assert losses(folder) == losses(run_folder)
+    for name in ("model.safetensors", "config.json"):
+        ours, unbroken = (f / "model" / name for f in (folder, run_folder))
+        assert ours.read_bytes() == unbroken.read_bytes()
+
+
+def test_resuming_another_model_is_an_error(run_folder, eisbach):
+    done = eisbach("train", "--resume", run_folder, "run.seed=7")
+    assert done.returncode == 1
+    assert "run.seed" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    "layout",
+    [
+        ["parallel.data=2"],
+        ["parallel.tensor=2"],
+        ["parallel.pipeline=2", "parallel.schedule=gpipe"],
+    ],
+    ids=lambda layout: layout[0],
+)
+def test_two_ranks_give_the_same_run(run_folder, train, layout):
+    name = layout[0].replace(".", "-").replace("=", "-")
+    done, folder = train(name, *layout, ranks=2)
+    assert not done.returncode, done.stderr
+    assert done.stdout.count("run folder: ") == 1
+    assert "\x1b" not in done.stdout
+    assert losses(folder) == pytest.approx(losses(run_folder), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ranks", "reason"),
+    [
+        (["model.heads=5"], 1, "model.heads: heads=5 does not divide hidden"),
+        (["parallel.tensor=3"], 2, "parallel"),
+        (["train.micro_batch=3"], 1, "train.global_batch"),
+        (
+            ["data.train=nowhere", "data.validation=none"],
+            1,
+            "nowhere.idx",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_once(train, overrides, ranks, reason):
+    done, folder = train("misfit", *overrides, ranks=ranks)
+    assert done.returncode != 0
+    told = [s for s in done.stderr.splitlines() if "eisbach: error" in s]
+    assert len(told) == 1, done.stderr
+    assert reason in told[0]
+    assert not folder.exists()
