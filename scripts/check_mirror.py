@@ -3,9 +3,9 @@
 
     python scripts/check_mirror.py [ROOT]
 
-- Each folder of python/eisbach and each script in scripts/ has tests at the
-  same place under tests/python, and each test there names its module, or in
-  tests/python/bindings its file of csrc/bindings.
+- Each folder of python/eisbach and each script in scripts/ and examples/ has
+  tests at the same place under tests/python, and each test there names its
+  module, or in tests/python/bindings its file of csrc/bindings.
 - Each folder of csrc with sources has a test at the same place under
   tests/cpp (a backend folder may be tested by the folder above it), and each
   test there lies in a folder of csrc.
@@ -35,15 +35,18 @@ def check_python(root: Path) -> Iterator[str]:
         if not list((tests / place).glob("test_*.py")):
             name = folder.relative_to(root)
             yield f"{name}:1: no test in tests/python/{place.as_posix()}"
-    for script in sorted((root / "scripts").glob("*.py")):
-        test = tests / "scripts" / f"test_{script.name}"
+    for script in sorted(
+        p for f in ("scripts", "examples") for p in (root / f).glob("*.py")
+    ):
+        folder = script.parent.name
+        test = tests / folder / f"test_{script.name}"
         if not test.exists():
-            yield f"scripts/{script.name}:1: no {test.relative_to(root)}"
+            yield f"{folder}/{script.name}:1: no {test.relative_to(root)}"
     for test in sorted(tests.rglob("test_*.py")):
         place = test.relative_to(tests)
         stem = place.stem.removeprefix("test_")
         home, suffix = package, ".py"
-        if place.parts[0] == "scripts":
+        if place.parts[0] in ("scripts", "examples"):
             home = root
         elif place.parts[0] == BINDINGS:
             home, suffix = root / "csrc", ".cc"

@@ -210,14 +210,14 @@ void BindAutograd(py::module_& m) {
          const ParameterPtr& bias, float eps) {
         return Norm(ops::NormKind::kLayer, x, weight, bias, eps);
       },
-      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps") = 1e-5f,
+      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps") = 1e-5,
       kReleased, "Over the last dimension; weight and bias [H].");
   f.def(
       "rms_norm",
       [](const Variable& x, const ParameterPtr& weight, float eps) {
         return Norm(ops::NormKind::kRms, x, weight, nullptr, eps);
       },
-      py::arg("x"), py::arg("weight"), py::arg("eps") = 1e-5f, kReleased);
+      py::arg("x"), py::arg("weight"), py::arg("eps") = 1e-5, kReleased);
   f.def("attention", &Attention, py::arg("qkv"), py::arg("heads"),
         py::arg("kv_heads") = py::none(), kReleased,
         "Causal attention of a packed qkv [B, T, (heads + 2 kv_heads) D]: "
@@ -245,7 +245,7 @@ void BindAutograd(py::module_& m) {
       py::arg("x"), py::arg("shape"), kReleased,
       "The same elements under another shape.");
   f.def("cross_entropy", &CrossEntropy, py::arg("logits"), py::arg("targets"),
-        py::arg("scale") = 1.0f, kReleased,
+        py::arg("scale") = 1.0, kReleased,
         "scale x the sum over rows, f64 [1]. Backward overwrites the logits.");
 }
 

@@ -33,9 +33,13 @@ Int32Array AsTokens(const py::array& array) {
     throw py::type_error("tokens are integers");
   }
   if (array.itemsize() > 4 || (array.itemsize() == 4 && kind == 'u')) {
-    const auto limit = int64_t{std::numeric_limits<int32_t>::max()};
-    if (array.size() > 0 &&
-        array.attr("max")().attr("__gt__")(limit).cast<bool>()) {
+    const auto beyond = [&](const char* which, const char* comparison,
+                            int64_t limit) {
+      return array.attr(which)().attr(comparison)(limit).cast<bool>();
+    };
+    using Limits = std::numeric_limits<int32_t>;
+    if (array.size() > 0 && (beyond("max", "__gt__", Limits::max()) ||
+                             beyond("min", "__lt__", Limits::min()))) {
       throw py::value_error("a token does not fit 32 bits");
     }
   }

@@ -7,6 +7,16 @@ namespace eisbach::bindings {
 namespace py = pybind11;
 using models::ModelConfig;
 
+namespace {
+
+// A family that is not known is no missing file.
+absl::Status Checked(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::InvalidArgumentError(status.message());
+}
+
+}  // namespace
+
 void BindModels(py::module_& m) {
   py::class_<ModelConfig>(m, "ModelConfig",
                           "The sizes of a decoder-only transformer.")
@@ -26,7 +36,7 @@ void BindModels(py::module_& m) {
                                 .tie_embeddings = tie_embeddings,
                                 .norm_eps = norm_eps,
                                 .rope_theta = rope_theta};
-             Unwrap(models::Validate(config));
+             Unwrap(Checked(models::Validate(config)));
              return config;
            }),
            py::kw_only(), py::arg("family"), py::arg("layers"),

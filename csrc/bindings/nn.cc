@@ -130,7 +130,7 @@ void BindSimple(py::module_& m) {
                  std::move(name), inputs, outputs, bias, stddev));
            }),
            py::arg("name"), py::arg("inputs"), py::arg("outputs"),
-           py::kw_only(), py::arg("bias") = true, py::arg("stddev") = 0.02f)
+           py::kw_only(), py::arg("bias") = true, py::arg("stddev") = 0.02)
       .def("__call__", &Call<nn::Linear>, py::arg("x"), py::arg("context"),
            kReleased);
 
@@ -143,7 +143,7 @@ void BindSimple(py::module_& m) {
                                                /*primary=*/true);
            }),
            py::arg("name"), py::arg("hidden"), py::kw_only(),
-           py::arg("kind") = "layer", py::arg("eps") = 1e-5f,
+           py::arg("kind") = "layer", py::arg("eps") = 1e-5,
            "`kind` is layer or rms.")
       .def("__call__", &CallNorm, py::arg("x"), py::arg("context"), kReleased);
 
@@ -176,14 +176,14 @@ void BindSimple(py::module_& m) {
                  std::move(name), context, hidden, stddev, /*primary=*/true);
            }),
            py::arg("name"), py::arg("context"), py::arg("hidden"),
-           py::kw_only(), py::arg("stddev") = 0.02f)
+           py::kw_only(), py::arg("stddev") = 0.02)
       .def("__call__", &Call<nn::PositionEmbedding>, py::arg("x"),
            py::arg("context"), kReleased);
 
   Layer<nn::PlainHead>(m, "Head", "Logits = x weight^T, and their loss.")
       .def(py::init(&OverTable<nn::PlainHead>), py::arg("weight"))
       .def("loss", &Loss, py::arg("x"), py::arg("targets"), py::arg("context"),
-           py::arg("scale") = 1.0f, kReleased,
+           py::arg("scale") = 1.0, kReleased,
            "scale x the sum of the tokens' losses, f64 [1].")
       .def(
           "logits",
@@ -203,8 +203,8 @@ void BindComposed(py::module_& m) {
   Layer<nn::Attention>(m, "Attention", "Causal self-attention, [B, T, H].")
       .def(py::init(&MakeAttention), py::arg("name"), py::arg("hidden"),
            py::arg("heads"), py::kw_only(), py::arg("kv_heads") = py::none(),
-           py::arg("bias") = true, py::arg("stddev") = 0.02f,
-           py::arg("output_stddev") = 0.02f, py::arg("rope") = py::none(),
+           py::arg("bias") = true, py::arg("stddev") = 0.02,
+           py::arg("output_stddev") = 0.02, py::arg("rope") = py::none(),
            "`rope` is a table made by rope_table(); None is for positions "
            "that are learned.")
       .def("__call__", &Call<nn::Attention>, py::arg("x"), py::arg("context"),
@@ -213,8 +213,8 @@ void BindComposed(py::module_& m) {
   Layer<nn::Mlp>(m, "Mlp", "down(activation(up(x))).")
       .def(py::init(&MakeMlp), py::arg("name"), py::arg("hidden"),
            py::arg("ffn_hidden"), py::kw_only(), py::arg("activation") = "gelu",
-           py::arg("bias") = true, py::arg("stddev") = 0.02f,
-           py::arg("output_stddev") = 0.02f, "`activation` is gelu or swiglu.")
+           py::arg("bias") = true, py::arg("stddev") = 0.02,
+           py::arg("output_stddev") = 0.02, "`activation` is gelu or swiglu.")
       .def("__call__", &Call<nn::Mlp>, py::arg("x"), py::arg("context"),
            kReleased);
 
@@ -223,10 +223,10 @@ void BindComposed(py::module_& m) {
       .def(py::init(&MakeBlock), py::arg("name"), py::arg("hidden"),
            py::arg("heads"), py::kw_only(), py::arg("kv_heads") = py::none(),
            py::arg("ffn_hidden") = py::none(), py::arg("norm") = "layer",
-           py::arg("eps") = 1e-5f, py::arg("activation") = "gelu",
-           py::arg("bias") = true, py::arg("stddev") = 0.02f,
-           py::arg("output_stddev") = 0.02f, py::arg("rope") = py::none(),
-           py::arg("dropout") = 0.0f, py::arg("recompute") = false)
+           py::arg("eps") = 1e-5, py::arg("activation") = "gelu",
+           py::arg("bias") = true, py::arg("stddev") = 0.02,
+           py::arg("output_stddev") = 0.02, py::arg("rope") = py::none(),
+           py::arg("dropout") = 0.0, py::arg("recompute") = false)
       .def("__call__", &CallBlock, py::arg("x"), py::arg("context"), kReleased);
 
   m.def("rope_table", &RopeTable, py::arg("context"), py::arg("head_dim"),

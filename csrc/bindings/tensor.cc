@@ -21,7 +21,7 @@ Init ParseInit(const std::string& name, float stddev) {
   throw py::value_error("init=" + name + " is none of normal, zeros, ones");
 }
 
-py::object NumpyOf(const py::object& self) {
+py::array NumpyOf(const py::object& self) {
   return ArrayView(self.cast<const Variable&>().value, self);
 }
 
@@ -149,7 +149,7 @@ void BindParameter(py::module_& m) {
                             decay.value_or(shape.rank() >= 2)));
            }),
            py::arg("name"), py::arg("shape"), py::kw_only(),
-           py::arg("init") = "normal", py::arg("stddev") = 0.02f,
+           py::arg("init") = "normal", py::arg("stddev") = 0.02,
            py::arg("decay") = py::none(),
            "`init` is normal, zeros or ones; `decay` is weight decay, by "
            "default of two-dimensional tensors.")

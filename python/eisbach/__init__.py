@@ -10,16 +10,102 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eisbach.config import Config, ConfigError, load_config, resolve
+    from eisbach import nn
+    from eisbach._C import (
+        Batch,
+        Communicator,
+        Corpus,
+        DataLoader,
+        Device,
+        Engine,
+        EngineConfig,
+        Graph,
+        Mesh,
+        ModelConfig,
+        NonFiniteError,
+        OptimizerConfig,
+        ParallelContext,
+        Parameter,
+        ScheduleConfig,
+        StepResult,
+        Tensor,
+        TokenFile,
+        TokenFileWriter,
+        Update,
+        UpdateConfig,
+        World,
+        build_info,
+        functional,
+        read_safetensors,
+        sim_world,
+        write_safetensors,
+    )
+    from eisbach.config import (
+        Config,
+        ConfigError,
+        load_config,
+        make_config,
+        resolve,
+    )
+    from eisbach.core_config import engine_config, make_mesh, update_config
+    from eisbach.training import train
+    from eisbach.world import init
 
-_HOME = {
-    "Config": "eisbach.config",
-    "ConfigError": "eisbach.config",
-    "load_config": "eisbach.config",
-    "resolve": "eisbach.config",
+_NAMES = {
+    "eisbach._C": (
+        "Batch Communicator Corpus DataLoader Device Engine EngineConfig "
+        "Graph Mesh ModelConfig NonFiniteError OptimizerConfig "
+        "ParallelContext Parameter ScheduleConfig StepResult Tensor TokenFile "
+        "TokenFileWriter Update UpdateConfig World build_info functional "
+        "read_safetensors sim_world write_safetensors"
+    ),
+    "eisbach.config": "Config ConfigError load_config make_config resolve",
+    "eisbach.core_config": "engine_config make_mesh update_config",
+    "eisbach.training": "train",
+    "eisbach.world": "init",
 }
+_HOME = {name: home for home, names in _NAMES.items() for name in names.split()}
 
-__all__ = ["Config", "ConfigError", "load_config", "resolve"]
+__all__ = [
+    "Batch",
+    "Communicator",
+    "Config",
+    "ConfigError",
+    "Corpus",
+    "DataLoader",
+    "Device",
+    "Engine",
+    "EngineConfig",
+    "Graph",
+    "Mesh",
+    "ModelConfig",
+    "NonFiniteError",
+    "OptimizerConfig",
+    "ParallelContext",
+    "Parameter",
+    "ScheduleConfig",
+    "StepResult",
+    "Tensor",
+    "TokenFile",
+    "TokenFileWriter",
+    "Update",
+    "UpdateConfig",
+    "World",
+    "build_info",
+    "engine_config",
+    "functional",
+    "init",
+    "load_config",
+    "make_config",
+    "make_mesh",
+    "nn",
+    "read_safetensors",
+    "resolve",
+    "sim_world",
+    "train",
+    "update_config",
+    "write_safetensors",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +113,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("eisbach")
+    if name == "nn":
+        return importlib.import_module("eisbach.nn")
     if name not in _HOME:
         raise AttributeError(f"module 'eisbach' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
@@ -35,4 +123,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME, "__version__"])
+    return sorted([*globals(), *_HOME, "nn", "__version__"])

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eisbach.config import Config, resolve
+from eisbach.data.tokenizer import load_tokenizer
+from eisbach.precision import choose_precision
+
 if TYPE_CHECKING:
     from eisbach import _C
-    from eisbach.config import Config
 
 # Gradients are reduced in pieces of about this size.
 _BUCKET_BYTES = 4 << 20
+
+
+def complete(config: Config) -> Config:
+    """Returns a copy with no `auto` in its model and precision sections.
+
+    Raises:
+      ValueError: The tokenizer cannot be read.
+    """
+    from eisbach import _C
+
+    vocab = None
+    if config.model.vocab == "auto":
+        vocab = load_tokenizer(config.data.tokenizer).vocab
+    config = resolve(config, vocab=vocab)
+    return choose_precision(config, _C.build_info()["cpu"].split())
 
 
 def make_mesh(config: Config, world_size: int) -> _C.Mesh:
@@ -30,13 +48,10 @@ def make_mesh(config: Config, world_size: int) -> _C.Mesh:
 
 
 def update_config(config: Config) -> _C.UpdateConfig:
-    """Returns how the weights change.
-
-    Args:
-      config: With a `precision.compute` that is not `auto`.
-    """
+    """Returns how the weights change; `auto` is completed."""
     from eisbach import _C
 
+    config = complete(config)
     optimizer = config.optimizer
     return _C.UpdateConfig(
         optimizer=_C.OptimizerConfig(
@@ -62,16 +77,14 @@ def update_config(config: Config) -> _C.UpdateConfig:
 
 
 def engine_config(config: Config) -> _C.EngineConfig:
-    """Returns what an Engine is made from.
-
-    Args:
-      config: With no `auto` in its model and precision sections.
+    """Returns what an Engine is made from; `auto` is completed.
 
     Raises:
       ValueError: Sizes of the model do not fit one another.
     """
     from eisbach import _C
 
+    config = complete(config)
     train, parallel = config.train, config.parallel
     layers = parallel.layers_per_stage
     return _C.EngineConfig(

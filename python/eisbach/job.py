@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config
-from eisbach.core_config import engine_config, make_mesh
+from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.data.prepare import prepare_default
 from eisbach.data.sources import Mixture, mixture
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
-from eisbach.precision import choose_precision
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.world import init
 
@@ -67,11 +66,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     from eisbach import _C
 
     tokenizer = load_tokenizer(config.data.tokenizer)
-    if config.model.vocab == "auto":
-        reason = f"data.tokenizer: {config.data.tokenizer}"
-        config = config.derive("model.vocab", tokenizer.vocab, reason)
+    config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
-    config = choose_precision(config, _C.build_info()["cpu"].split())
     mesh = make_mesh(config, world.size)
     if config.parallel.data == "auto":
         reason = f"ranks: {world.size}"

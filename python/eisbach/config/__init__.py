@@ -5,7 +5,7 @@
 """
 
 from eisbach.config.errors import ConfigError, Problem
-from eisbach.config.load import load_config
+from eisbach.config.load import load_config, make_config
 from eisbach.config.resolve import resolve
 from eisbach.config.root import Config, schema
 
@@ -14,6 +14,7 @@ __all__ = [
     "ConfigError",
     "Problem",
     "load_config",
+    "make_config",
     "resolve",
     "schema",
 ]

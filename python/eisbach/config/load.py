@@ -10,9 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from eisbach.config.errors import ConfigError, Problem
+from eisbach.config.resolve import resolve
 from eisbach.config.root import Config, schema
 from eisbach.config.rules import at, nearest, rule, show
-from eisbach.config.tree import COMMAND_LINE, Path, Tree, dotted, read_value
+from eisbach.config.tree import (
+    COMMAND_LINE,
+    PROGRAM,
+    Path,
+    Tree,
+    dotted,
+    read_value,
+)
 
 
 def load_config(
@@ -39,6 +47,33 @@ def load_config(
         _read_file(os.fspath(path), tree)
     for override in overrides:
         _read_override(override, tree)
+    return _check(tree)
+
+
+def make_config(**sections: dict[str, Any]) -> Config:
+    """Makes a configuration from values of a program, by the same rules.
+
+    Args:
+      **sections: `model={"layers": 2}` and so on; what is not given has its
+        default.
+
+    Returns:
+      A configuration in which sizes and names are no longer `auto`, but for
+      the vocabulary and what machine and ranks decide.
+
+    Raises:
+      ConfigError: As `load_config` does.
+    """
+    tree = Tree()
+    for section, keys in sections.items():
+        tree.set((section,), keys, {})
+        tree.origins[(section,)] = PROGRAM
+        for name in keys if isinstance(keys, dict) else ():
+            tree.origins[(section, name)] = PROGRAM
+    return resolve(_check(tree))
+
+
+def _check(tree: Tree) -> Config:
     values = {k: {} if v is None else v for k, v in tree.values.items()}
     try:
         config = Config.model_validate(values)

@@ -35,7 +35,8 @@ class Config(Section):
     def origin(self, key: str) -> str:
         """Returns where `section.key` is from.
 
-        One of `default`, `file:line`, `command line`, or `derived: reason`.
+        One of `default`, `file:line`, `command line`, `program`, or
+        `derived: reason`.
         """
         return self._origins.get(key, "default")
 

@@ -12,6 +12,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from eisbach.config.errors import ConfigError, Problem
 
 COMMAND_LINE = "command line"
+PROGRAM = "program"
 Path = tuple[str | int, ...]
 _KINDS = {"null", "bool", "int", "float", "str", "timestamp", "map", "seq"}
 

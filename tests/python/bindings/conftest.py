@@ -44,6 +44,7 @@ def _update(**changes):
         for group in (optimizer, schedule, values):
             if name in group:
                 group[name] = value
+                break
     return _C.UpdateConfig(
         optimizer=_C.OptimizerConfig(**optimizer),
         schedule=_C.ScheduleConfig(**schedule),

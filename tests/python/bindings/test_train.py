@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from eisbach import _C
 from eisbach.export import gpt2, llama
 
 MODELS = {
@@ -108,3 +109,104 @@ def test_fifty_steps_equal_those_of_pytorch(make, model):
                     atol=1e-4 * largest,
                     err_msg=name,
                 )
+
+
+def test_evaluation_changes_nothing(make):
+    engine, other = make.engine(), make.engine()
+    _, batch = make.batch(engine, make.rng(1))
+    loss = engine.evaluate(batch)
+    assert engine.evaluate(batch) == loss
+    result = engine.step(batch)
+    assert result.loss == pytest.approx(loss, rel=1e-6)
+    assert other.step(batch).loss == result.loss
+    np.testing.assert_array_equal(
+        engine.gather()["embedding.token.weight"],
+        other.gather()["embedding.token.weight"],
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"recompute": True}, {"deferred_weights": True}]
+)
+def test_another_order_of_work_gives_the_same_bits(make, changes):
+    plain, other = make.engine(), make.engine(**changes)
+    rng = make.rng(1)
+    for _ in range(3):
+        _, batch = make.batch(plain, rng)
+        assert repr(other.step(batch)) == repr(plain.step(batch))
+    expected = plain.gather()
+    for name, value in other.gather().items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+def test_bf16_follows_f32(make):
+    engines = [make.engine(compute_dtype=t) for t in ("f32", "bf16")]
+    rng = make.rng(1)
+    for _ in range(10):
+        _, batch = make.batch(engines[0], rng)
+        losses = [engine.step(batch).loss for engine in engines]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    assert engines[1].parameters[0].data.dtype == "bf16"
+
+
+def test_a_loss_that_is_not_finite_names_the_tensor(make):
+    engine = make.engine()
+    _, batch = make.batch(engine, make.rng(1))
+    engine.step(batch)
+    parameters = engine.gather()
+    broken = dict(parameters)
+    name = "blocks.1.mlp.down.weight"
+    broken[name] = np.full_like(broken[name], np.nan)
+    engine.scatter(broken)
+    with pytest.raises(_C.NonFiniteError, match=f"step 2.*{name}"):
+        engine.step(batch)
+    np.testing.assert_array_equal(
+        engine.gather()["final_norm.weight"], parameters["final_norm.weight"]
+    )
+    assert issubclass(_C.NonFiniteError, ArithmeticError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"global_batch": 6}, r"train\.global_batch"),
+        ({"layers_per_stage": [1, 1]}, "layers_per_stage"),
+        ({"pipeline_schedule": "2f2b"}, "1f1b"),
+        ({"micro_batch": 0}, r"train\.micro_batch"),
+    ],
+)
+def test_what_does_not_fit_is_found_before_anything_is_made(
+    make, changes, reason
+):
+    config = make.engine_config(**changes)
+    with pytest.raises(ValueError, match=reason):
+        config.validate(_C.Mesh(1))
+    with pytest.raises(ValueError, match=reason):
+        _C.Engine(config, make.context)
+
+
+def test_batches_that_do_not_fit(make):
+    engine = make.engine()
+    tokens = make.rng(0).integers(0, 61, (4, 33))
+    batch = _C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device)
+    with pytest.raises(ValueError, match="8 samples"):
+        engine.step(batch)
+    longer = make.rng(0).integers(0, 61, (8, 41))
+    batch = _C.Batch(longer[:, :-1], longer[:, 1:], engine.device)
+    with pytest.raises(ValueError, match="context=32"):
+        engine.step(batch)
+
+
+def test_what_an_engine_tells(make):
+    engine = make.engine()
+    assert (engine.samples, engine.micro_batches, engine.layers) == (
+        8,
+        2,
+        (0, 2),
+    )
+    assert engine.config.model.hidden == 48
+    _, batch = make.batch(engine, make.rng(1))
+    engine.step(batch)
+    assert engine.steps_done == 1
+    memory = engine.device.memory()
+    assert memory.peak_bytes_in_use >= memory.bytes_in_use > 0

@@ -58,6 +58,7 @@ def test_a_tree_in_order(check):
         ({"tests/python/config/test_lod.py": ""}, "no module of this name"),
         ({"tests/python/bindings/test_a.py": ""}, "no module of this name"),
         ({"tests/python/scripts/test_tool.py": None}, "scripts/tool.py:1: no"),
+        ({"examples/a.py": ""}, "examples/a.py:1: no tests/python/examples"),
         ({"csrc/core/a.cc": "\n" * 501}, "501 lines, at most 500"),
     ],
 )

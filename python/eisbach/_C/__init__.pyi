@@ -1,0 +1,773 @@
+# Made by scripts/generate_stubs.py from csrc/bindings.
+"""
+The core of Eisbach: see docs/python-api.md.
+"""
+from __future__ import annotations
+import collections.abc
+from eisbach import NonFiniteError
+import numpy
+import numpy.typing
+import typing
+from . import functional
+from . import nn
+__all__: list[str] = ['Batch', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ScheduleConfig', 'StepResult', 'Tensor', 'TokenFile', 'TokenFileWriter', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'init', 'latest_checkpoint', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'write_safetensors']
+class MemoryStats:
+    """
+    What a device's allocator has given out.
+    """
+    @property
+    def allocations(self) -> int:
+        """
+        Requests served.
+        """
+    @property
+    def bytes_in_use(self) -> int:
+        ...
+    @property
+    def bytes_reserved(self) -> int:
+        """
+        Taken from the system.
+        """
+    @property
+    def peak_bytes_in_use(self) -> int:
+        ...
+    @property
+    def system_allocations(self) -> int:
+        """
+        Requests that went to the system.
+        """
+class Device:
+    """
+    A rank's compute device: its memory and its streams.
+    """
+    def __init__(self, type: str = 'cpu') -> None:
+        """
+        A device of its own, outside any job: `cpu` or `meta`.
+        """
+    def __repr__(self) -> str:
+        ...
+    def memory(self) -> MemoryStats:
+        ...
+    def reset_peak_memory(self) -> None:
+        ...
+    def synchronize(self) -> None:
+        """
+        Waits for all work given to the device.
+        """
+    @property
+    def type(self) -> str:
+        ...
+class Tensor:
+    """
+    A strided view of device memory; copies share it.
+    """
+    @staticmethod
+    def from_dlpack(source: typing.Any, device: Device) -> Tensor:
+        """
+        A tensor over the memory of another library's array.
+        """
+    @staticmethod
+    def from_numpy(array: numpy.ndarray, device: Device, *, copy: bool | None = None) -> Tensor:
+        """
+        The array on a device. On cpu its memory is shared where that is possible; `copy` forces or forbids a copy.
+        """
+    @staticmethod
+    def zeros(shape: tuple[int, ...], dtype: str, device: Device) -> Tensor:
+        ...
+    def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
+        ...
+    def __dlpack__(self, *, stream: typing.Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> typing.Any:
+        ...
+    def __dlpack_device__(self) -> tuple[int, int]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def astype(self, dtype: str) -> Tensor:
+        """
+        A copy with elements of another type.
+        """
+    def detach(self) -> Tensor:
+        """
+        The same memory, apart from any graph.
+        """
+    def item(self) -> typing.Any:
+        ...
+    def narrow(self, dim: int, start: int, length: int) -> Tensor:
+        """
+        A view of part of a dimension, apart from any graph.
+        """
+    def numpy(self) -> numpy.ndarray:
+        """
+        An array over the tensor's own memory; bf16 by ml_dtypes.
+        """
+    @property
+    def contiguous(self) -> bool:
+        ...
+    @property
+    def device(self) -> Device:
+        ...
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def nbytes(self) -> int:
+        ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        ...
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """
+        In elements.
+        """
+class LogicalSlice:
+    """
+    One piece of a logical tensor in a parameter.
+    """
+    @property
+    def extent(self) -> tuple[int, ...]:
+        ...
+    @property
+    def local_row(self) -> int:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def primary(self) -> bool:
+        ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        Of the logical tensor.
+        """
+    @property
+    def start(self) -> tuple[int, ...]:
+        ...
+class Parameter:
+    """
+    A trained tensor. An Update gives it memory and its initial value.
+    """
+    def __init__(self, name: str, shape: tuple[int, ...], *, init: str = 'normal', stddev: float = 0.02, decay: bool | None = None) -> None:
+        """
+        `init` is normal, zeros or ones; `decay` is weight decay, by default of two-dimensional tensors.
+        """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def data(self) -> Tensor:
+        """
+        In the compute dtype.
+        """
+    @property
+    def decay(self) -> bool:
+        ...
+    @property
+    def grad(self) -> Tensor:
+        """
+        In f32.
+        """
+    @property
+    def master(self) -> Tensor:
+        """
+        In f32; the same memory as `data` when computing in f32.
+        """
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        ...
+    @property
+    def slices(self) -> list[LogicalSlice]:
+        ...
+class Communicator:
+    """
+    Ranks that call collectives together: all of them, in the same order, with equal shapes and dtypes.
+    """
+    def all_gather(self, input: Tensor, output: Tensor) -> None:
+        ...
+    def all_reduce(self, inout: Tensor, op: str = 'sum') -> None:
+        """
+        In place; sums of bf16 and f16 are taken in f32, in rank order.
+        """
+    def all_to_all(self, input: Tensor, output: Tensor) -> None:
+        ...
+    def barrier(self) -> None:
+        ...
+    def broadcast(self, inout: Tensor, root: int = 0) -> None:
+        ...
+    def reduce_scatter(self, input: Tensor, output: Tensor, op: str = 'sum') -> None:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def rank(self) -> int:
+        ...
+    @property
+    def size(self) -> int:
+        ...
+class World:
+    """
+    All ranks of a job as one of them sees it.
+    """
+    def __repr__(self) -> str:
+        ...
+    def abort(self, code: int, cause: str = '') -> None:
+        """
+        Takes all ranks down at once.
+        """
+    def barrier(self) -> None:
+        ...
+    def broadcast(self, text: str, *, root: int = 0) -> str:
+        """
+        Returns the text of rank `root` on every rank.
+        """
+    def finalize(self) -> None:
+        """
+        Waits for all ranks and ends the job. Python calls it when it exits.
+        """
+    @property
+    def backend(self) -> str:
+        ...
+    @property
+    def communicator(self) -> Communicator:
+        ...
+    @property
+    def device(self) -> Device:
+        ...
+    @property
+    def local_rank(self) -> int:
+        """
+        Among the ranks of this host.
+        """
+    @property
+    def local_size(self) -> int:
+        ...
+    @property
+    def rank(self) -> int:
+        ...
+    @property
+    def size(self) -> int:
+        ...
+class Mesh:
+    """
+    Ranks laid out along named axes.
+    """
+    def __init__(self, world_size: int, *, data: int = 0, tensor: int = 1, pipeline: int = 1) -> None:
+        """
+        `data=0` takes the ranks that the other axes leave.
+        """
+    def __str__(self) -> str:
+        ...
+    def coordinate(self, rank: int, axis: str) -> int:
+        ...
+    def rank_map(self) -> str:
+        """
+        A table: a row a stage, a column a copy of the model, the ranks of a tensor group in a cell.
+        """
+    def size(self, axis: str) -> int:
+        ...
+    @property
+    def world_size(self) -> int:
+        ...
+class ParallelContext:
+    """
+    A mesh and the communicators over its axes.
+    """
+    def __init__(self, world: World, mesh: Mesh) -> None:
+        """
+        Collective over the world.
+        """
+    def index(self, axis: str) -> int:
+        """
+        Where this rank stands along an axis.
+        """
+    def size(self, axis: str) -> int:
+        ...
+    @property
+    def data(self) -> Communicator:
+        ...
+    @property
+    def device(self) -> Device:
+        ...
+    @property
+    def mesh(self) -> Mesh:
+        ...
+    @property
+    def pipeline(self) -> Communicator:
+        ...
+    @property
+    def tensor(self) -> Communicator:
+        ...
+class Graph:
+    """
+    Records a forward pass inside `with graph:`, then runs it backward, once. Entering again forgets the last recording.
+    """
+    def __enter__(self) -> Graph:
+        ...
+    def __exit__(self, *args) -> None:
+        ...
+    def __init__(self) -> None:
+        ...
+    @typing.overload
+    def backward(self, loss: Tensor) -> None:
+        """
+        Runs backward from what cross_entropy or a head returned; the gradients of parameters are added to their buckets.
+        """
+    @typing.overload
+    def backward(self, outputs: collections.abc.Sequence[Tensor], gradients: collections.abc.Sequence[Tensor]) -> None:
+        """
+        Runs backward from outputs whose gradients are given.
+        """
+    def gradient(self, leaf: Tensor) -> Tensor | None:
+        """
+        Takes the gradient of a leaf after backward; None where none reached it.
+        """
+    def leaf(self, tensor: Tensor) -> Tensor:
+        """
+        The tensor as one whose gradient is wanted.
+        """
+class OptimizerConfig:
+    """
+    An update rule: adamw or sgd.
+    """
+    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float) -> None:
+        ...
+    @property
+    def beta1(self) -> float:
+        ...
+    @property
+    def beta2(self) -> float:
+        ...
+    @property
+    def eps(self) -> float:
+        ...
+    @property
+    def momentum(self) -> float:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def weight_decay(self) -> float:
+        ...
+class ScheduleConfig:
+    """
+    A learning rate: constant, linear or cosine.
+    """
+    def __init__(self, *, name: str, learning_rate: float, min_learning_rate: float, warmup_steps: int, total_steps: int) -> None:
+        ...
+    def at(self, step: int) -> float:
+        """
+        The learning rate of a step, counted from 1.
+        """
+    @property
+    def learning_rate(self) -> float:
+        ...
+    @property
+    def min_learning_rate(self) -> float:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def total_steps(self) -> int:
+        ...
+    @property
+    def warmup_steps(self) -> int:
+        ...
+class ModelConfig:
+    """
+    The sizes of a decoder-only transformer.
+    """
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, rope_theta: float) -> None:
+        ...
+    @property
+    def context(self) -> int:
+        ...
+    @property
+    def dropout(self) -> float:
+        ...
+    @property
+    def family(self) -> str:
+        ...
+    @property
+    def ffn_hidden(self) -> int:
+        ...
+    @property
+    def flops_per_token(self) -> float:
+        """
+        Floating-point operations that training on a token needs.
+        """
+    @property
+    def heads(self) -> int:
+        ...
+    @property
+    def hidden(self) -> int:
+        ...
+    @property
+    def kv_heads(self) -> int:
+        ...
+    @property
+    def layers(self) -> int:
+        ...
+    @property
+    def norm_eps(self) -> float:
+        ...
+    @property
+    def parameters(self) -> int:
+        """
+        Trained numbers, tied tables once.
+        """
+    @property
+    def rope_theta(self) -> float:
+        ...
+    @property
+    def tie_embeddings(self) -> bool:
+        ...
+    @property
+    def vocab(self) -> int:
+        ...
+class TokenFileWriter:
+    """
+    Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen under these names before close().
+    """
+    def __init__(self, prefix: str, *, dtype: str, end_of_document: int | None = None) -> None:
+        ...
+    def add_document(self, tokens: numpy.ndarray) -> None:
+        ...
+    def close(self) -> None:
+        """
+        Makes both files durable. At most once.
+        """
+    @property
+    def documents(self) -> int:
+        ...
+    @property
+    def tokens(self) -> int:
+        ...
+class TokenFile:
+    """
+    Documents of token ids in a pair of mapped files.
+    """
+    def __getitem__(self, document: int) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        The tokens of a document, i32.
+        """
+    def __init__(self, prefix: str) -> None:
+        ...
+    def __len__(self) -> int:
+        ...
+    def check_vocab(self, vocab: int) -> None:
+        """
+        Reads every token once; ValueError names the first outside.
+        """
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def prefix(self) -> str:
+        ...
+    @property
+    def tokens(self) -> int:
+        """
+        Of all documents.
+        """
+class Batch:
+    """
+    One rank's share of a step.
+    """
+    def __init__(self, tokens: numpy.ndarray, targets: numpy.ndarray, device: Device, *, samples: numpy.ndarray | None = None, step: int = 0) -> None:
+        """
+        From integers [samples, context]; `samples` are their indices in the run, of which dropout depends.
+        """
+    @property
+    def samples(self) -> Tensor:
+        ...
+    @property
+    def step(self) -> int:
+        ...
+    @property
+    def targets(self) -> Tensor:
+        ...
+    @property
+    def tokens(self) -> Tensor:
+        ...
+class Corpus:
+    """
+    Token files, blended by weight.
+    """
+    def __init__(self, sources: collections.abc.Sequence[tuple[str, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True) -> None:
+        """
+        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation).
+        """
+    def check_vocab(self) -> None:
+        ...
+    @property
+    def epoch_samples(self) -> int:
+        ...
+    @property
+    def tokens(self) -> int:
+        ...
+class DataLoader:
+    """
+    Batches in the order of steps, read ahead by a thread; the same samples for every layout.
+    """
+    def __init__(self, corpus: Corpus, *, global_batch: int, data_rank: int = 0, data_size: int = 1, prefetch: int = 2) -> None:
+        ...
+    def next(self, device: Device) -> Batch:
+        """
+        The batch of `step`; waits until it has been read.
+        """
+    def seek(self, step: int) -> None:
+        """
+        Goes on with the batch of a step, counted from 0.
+        """
+    @property
+    def samples_per_rank(self) -> int:
+        ...
+    @property
+    def step(self) -> int:
+        ...
+class UpdateConfig:
+    """
+    How weights change.
+    """
+    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int) -> None:
+        ...
+    @property
+    def bucket_bytes(self) -> int:
+        ...
+    @property
+    def clip_grad_norm(self) -> float:
+        ...
+    @property
+    def compute_dtype(self) -> str:
+        ...
+    @property
+    def optimizer(self) -> OptimizerConfig:
+        ...
+    @property
+    def schedule(self) -> ScheduleConfig:
+        ...
+    @property
+    def seed(self) -> int:
+        ...
+class EngineConfig:
+    """
+    A model and how it is trained.
+    """
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int]) -> None:
+        ...
+    def validate(self, mesh: Mesh) -> None:
+        """
+        ValueError where model, batch and mesh do not fit; allocates nothing.
+        """
+    @property
+    def deferred_weights(self) -> bool:
+        ...
+    @property
+    def global_batch(self) -> int:
+        ...
+    @property
+    def layers_per_stage(self) -> list[int]:
+        ...
+    @property
+    def micro_batch(self) -> int:
+        ...
+    @property
+    def model(self) -> ModelConfig:
+        ...
+    @property
+    def pipeline_schedule(self) -> str:
+        ...
+    @property
+    def recompute(self) -> bool:
+        ...
+    @property
+    def update(self) -> UpdateConfig:
+        ...
+class Update:
+    """
+    The weights of a rank and how they change: begin_step, forward and backward of each micro-batch, finish. All ranks make the same calls.
+    """
+    def __init__(self, parameters: collections.abc.Sequence[Parameter], config: UpdateConfig, context: ParallelContext, *, sums: int = 0) -> None:
+        """
+        Gives the parameters, in the order of forward, their memory and initial values. One that a micro-batch uses twice is listed twice. `sums` further numbers are summed over ranks with the norm.
+        """
+    def begin_step(self, micro_batches: int = 1) -> None:
+        ...
+    def finish(self) -> None:
+        """
+        Reduces the gradients over ranks, clips, and updates the weights, unless the norm is not finite.
+        """
+    def forward_context(self, *, training: bool = False, samples: Tensor | None = None) -> nn.ForwardContext:
+        """
+        What layers are called with, at this step.
+        """
+    def refresh(self) -> None:
+        """
+        Rounds the master weights to the compute type, after writing to them.
+        """
+    def set_sum(self, index: int, value: Tensor) -> None:
+        """
+        This rank's part of a sum, a loss f64 [1]; after begin_step.
+        """
+    @property
+    def grad_norm(self) -> float:
+        """
+        After finish: the norm of the whole gradient before clipping.
+        """
+    @property
+    def learning_rate(self) -> float:
+        ...
+    @property
+    def step(self) -> int:
+        """
+        Steps begun.
+        """
+    @step.setter
+    def step(self, arg1: int) -> None:
+        ...
+    @property
+    def sums(self) -> list[float]:
+        """
+        After finish: the sums over all ranks.
+        """
+class StepResult:
+    """
+    What came out of a step.
+    """
+    def __repr__(self) -> str:
+        ...
+    @property
+    def grad_norm(self) -> float:
+        """
+        Before clipping.
+        """
+    @property
+    def learning_rate(self) -> float:
+        ...
+    @property
+    def loss(self) -> float:
+        """
+        Mean over the tokens of the global batch.
+        """
+    @property
+    def step(self) -> int:
+        """
+        Counted from 1.
+        """
+class Engine:
+    """
+    One rank of a training job. Every rank makes the same calls with its own samples.
+    """
+    def __init__(self, config: EngineConfig, context: ParallelContext) -> None:
+        """
+        Checks that all fits, then builds this rank's stage and gives the weights their initial values.
+        """
+    def evaluate(self, batch: Batch) -> float:
+        """
+        The mean loss over the tokens of all ranks, without training.
+        """
+    def gather(self, value: str = 'master') -> dict:
+        """
+        Whole parameters (or gradients, by `grad`) by logical name, on rank 0; empty on the others. Collective.
+        """
+    def generate(self, prompt: collections.abc.Sequence[int], *, tokens: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0, stop: int | None = None) -> list[int]:
+        """
+        Continues token ids and returns what follows them. The window of model.context tokens slides; temperature 0 takes the likeliest. On one pipeline stage; all ranks call it.
+        """
+    def load(self, path: str, *, config: str) -> str:
+        """
+        Goes on from a checkpoint of the same layout; returns the state that it was saved with. Collective.
+        """
+    def logits(self, tokens: Tensor) -> Tensor:
+        """
+        Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.
+        """
+    def refresh(self) -> None:
+        """
+        Rounds the master weights to the compute type, after writing to them.
+        """
+    def save(self, root: str, *, config: str, state: str) -> str:
+        """
+        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a JSON object that must be the same to load it, `state` one that load gives back. Collective.
+        """
+    def scatter(self, arrays: dict) -> None:
+        """
+        Sets this rank's weights from whole arrays by logical name.
+        """
+    def step(self, batch: Batch) -> StepResult:
+        """
+        One training step. NonFiniteError leaves the weights as they were.
+        """
+    @property
+    def config(self) -> EngineConfig:
+        ...
+    @property
+    def context(self) -> ParallelContext:
+        ...
+    @property
+    def device(self) -> Device:
+        ...
+    @property
+    def layers(self) -> tuple[int, int]:
+        """
+        First and past-the-last layer of this stage.
+        """
+    @property
+    def micro_batches(self) -> int:
+        ...
+    @property
+    def parameters(self) -> list[Parameter]:
+        """
+        Those of this rank, in the order of forward.
+        """
+    @property
+    def samples(self) -> int:
+        """
+        Of this rank in a step.
+        """
+    @property
+    def steps_done(self) -> int:
+        ...
+    @steps_done.setter
+    def steps_done(self, arg1: int) -> None:
+        ...
+def abort(code: int, cause: str = '') -> None:
+    """
+    Takes down every job that this process is a rank of.
+    """
+def build_info() -> dict[str, str]:
+    """
+    What the core was built with and what this CPU has: version, compiler, matmul, mpi, cpu.
+    """
+def init(device: str = 'cpu') -> World:
+    """
+    All ranks that mpirun started; a world of one without it. Collective.
+    """
+def latest_checkpoint(root: str) -> str | None:
+    """
+    The complete checkpoint of the highest step, or None.
+    """
+def read_safetensors(path: str) -> dict:
+    """
+    The arrays of a file by name; every byte of its header is checked.
+    """
+def set_threads(threads: int) -> None:
+    """
+    Sets how many threads the calling thread computes with.
+    """
+def sim_world(rank: int, size: int, device: str = 'meta') -> World:
+    """
+    A world of which this rank alone exists; collectives move nothing.
+    """
+def write_safetensors(path: str, arrays: collections.abc.Mapping[str, numpy.ndarray], metadata: collections.abc.Mapping[str, str] = {}) -> None:
+    """
+    The file appears complete or not at all.
+    """

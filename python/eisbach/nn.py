@@ -1,0 +1,79 @@
+"""Models that are composed in Python out of the core's layers.
+
+The layers are those of the core: each is made from a name and sizes, owns its
+parameters, and is called with a ForwardContext. A Module puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from eisbach import _C
+
+Attention = _C.nn.Attention
+Block = _C.nn.Block
+Dropout = _C.nn.Dropout
+Embedding = _C.nn.Embedding
+ForwardContext = _C.nn.ForwardContext
+Head = _C.nn.Head
+Layer = _C.nn.Layer
+Linear = _C.nn.Linear
+Mlp = _C.nn.Mlp
+Norm = _C.nn.Norm
+PositionEmbedding = _C.nn.PositionEmbedding
+rope_table = _C.nn.rope_table
+
+__all__ = [
+    "Attention",
+    "Block",
+    "Dropout",
+    "Embedding",
+    "ForwardContext",
+    "Head",
+    "Layer",
+    "Linear",
+    "Mlp",
+    "Module",
+    "Norm",
+    "PositionEmbedding",
+    "rope_table",
+]
+
+
+class Module:
+    """Base of a model: finds the parameters of what its attributes hold.
+
+    Define attributes in the order in which forward uses them: gradients are
+    reduced over ranks in the reverse order, while backward goes on.
+
+    Example:
+      class Net(Module):
+          def __init__(self):
+              self.up = Linear("up", 8, 32)
+              self.down = Linear("down", 32, 8)
+    """
+
+    def parameters(self) -> list[_C.Parameter]:
+        """Returns all parameters in the order of the attributes.
+
+        A table that an Embedding and a Head share is listed twice, since a
+        pass uses it twice; `Update` counts on that.
+        """
+        return list(_parameters(self))
+
+
+def _parameters(value: Any) -> Iterator[_C.Parameter]:
+    if isinstance(value, _C.Parameter):
+        yield value
+    elif isinstance(value, _C.nn.Layer):
+        yield from value.parameters()
+    elif isinstance(value, Module):
+        for inner in vars(value).values():
+            yield from _parameters(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _parameters(inner)
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _parameters(inner)

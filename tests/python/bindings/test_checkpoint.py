@@ -1,0 +1,127 @@
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+
+from eisbach import _C
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "a": rng.standard_normal((3, 4)).astype(np.float32),
+        "b": rng.standard_normal(5).astype(np.float16),
+        "c": rng.integers(0, 9, (2, 2, 2)),
+        "empty": np.zeros((0, 3), np.uint8),
+        "scalar": np.array(2.5, np.float32),
+        "transposed": rng.standard_normal((4, 3)).T,
+    }
+
+
+def equal(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_safetensors_are_those_of_the_library(arrays, tmp_path):
+    ours, theirs = str(tmp_path / "ours"), str(tmp_path / "theirs")
+    _C.write_safetensors(ours, arrays, {"format": "pt"})
+    equal(safetensors.numpy.load_file(ours), arrays)
+    with safetensors.safe_open(ours, "np") as file:
+        assert file.metadata() == {"format": "pt"}
+    plain = {n: np.ascontiguousarray(v) for n, v in arrays.items()}
+    safetensors.numpy.save_file(plain, theirs)
+    equal(_C.read_safetensors(theirs), arrays)
+    equal(_C.read_safetensors(ours), arrays)
+
+
+def test_bf16_comes_back(tmp_path):
+    arrays = {"x": np.array([1.5, -2], ml_dtypes.bfloat16)}
+    _C.write_safetensors(str(tmp_path / "a"), arrays)
+    found = _C.read_safetensors(str(tmp_path / "a"))["x"]
+    assert found.dtype == ml_dtypes.bfloat16
+    assert found.tolist() == [1.5, -2]
+
+
+def test_files_that_cannot_be_read(tmp_path, arrays):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        _C.read_safetensors(str(tmp_path / "nowhere"))
+    path = tmp_path / "a"
+    _C.write_safetensors(str(path), arrays)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="a"):
+        _C.read_safetensors(str(path))
+    with pytest.raises(TypeError, match="complex"):
+        _C.write_safetensors(str(path), {"x": np.zeros(2, complex)})
+
+
+@pytest.mark.parametrize("compute", ["f32", "bf16"])
+def test_whole_parameters_come_and_go(make, compute):
+    engine = make.engine(family="llama", kv_heads=2, compute_dtype=compute)
+    parameters = engine.gather()
+    assert parameters["blocks.0.attention.key.weight"].shape == (16, 48)
+    other = make.engine(
+        family="llama", kv_heads=2, seed=9, compute_dtype=compute
+    )
+    _, batch = make.batch(engine, make.rng(0))
+    assert other.evaluate(batch) != engine.evaluate(batch)
+    other.scatter(parameters)
+    assert other.evaluate(batch) == engine.evaluate(batch)
+    equal(other.gather(), parameters)
+    engine.step(batch)
+    gradients = engine.gather("grad")
+    assert gradients.keys() == parameters.keys()
+    with pytest.raises(ValueError, match="value=gard"):
+        engine.gather("gard")
+
+
+def test_parameters_of_another_model_are_refused(make):
+    engine = make.engine()
+    parameters = engine.gather()
+    before = {name: value.copy() for name, value in parameters.items()}
+    name = "blocks.1.mlp.up.weight"
+    parameters[name] = parameters[name][:-1]
+    with pytest.raises(ValueError, match=name):
+        engine.scatter(parameters)
+    del parameters[name]
+    with pytest.raises((ValueError, FileNotFoundError), match=name):
+        engine.scatter(parameters)
+    equal(engine.gather(), before)
+
+
+def test_a_checkpoint_goes_on_bitwise(make, tmp_path):
+    rng = make.rng(2)
+    engine = make.engine()
+    batches = [make.batch(engine, rng)[1] for _ in range(6)]
+    for batch in batches[:3]:
+        engine.step(batch)
+    path = engine.save(
+        str(tmp_path), config='{"seed": 1}', state='{"position": 12}'
+    )
+    assert path == str(tmp_path / "step-00000003")
+    assert _C.latest_checkpoint(str(tmp_path)) == path
+    expected = [engine.step(batch).loss for batch in batches[3:]]
+    other = make.engine(seed=77)
+    state = other.load(path, config='{"seed": 1}')
+    assert json.loads(state) == {"position": 12}
+    assert other.steps_done == 3
+    assert [other.step(batch).loss for batch in batches[3:]] == expected
+    equal(other.gather(), engine.gather())
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(make, tmp_path):
+    engine = make.engine()
+    assert _C.latest_checkpoint(str(tmp_path)) is None
+    path = engine.save(str(tmp_path), config='{"seed": 1}', state="{}")
+    with pytest.raises(ValueError, match="seed"):
+        engine.load(path, config='{"seed": 2}')
+    with pytest.raises((ValueError, FileNotFoundError), match="nowhere"):
+        engine.load(str(tmp_path / "nowhere"), config="{}")
+    with pytest.raises(ValueError, match="step-00000000"):
+        engine.save(str(tmp_path), config='{"seed": 1}', state="{}")

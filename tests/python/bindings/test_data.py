@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from eisbach import _C
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, documents, dtype="u16", **options):
+        writer = _C.TokenFileWriter(
+            str(tmp_path / name), dtype=dtype, **options
+        )
+        for document in documents:
+            writer.add_document(np.asarray(document))
+        writer.close()
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.mark.parametrize("dtype", ["u8", "u16", "i32"])
+def test_token_files_come_back(write, dtype):
+    documents = [[1, 2, 3], [250], [], [4, 5]]
+    file = _C.TokenFile(write("a", documents, dtype))
+    assert (len(file), file.tokens, file.dtype) == (4, 6, dtype)
+    assert [file[i].tolist() for i in range(-4, 0)] == documents
+    file.check_vocab(251)
+    with pytest.raises(ValueError, match="250"):
+        file.check_vocab(250)
+    with pytest.raises(IndexError):
+        file[4]
+
+
+def test_an_end_of_document_is_added(write):
+    file = _C.TokenFile(write("a", [[1], [2, 3]], end_of_document=9))
+    assert [document.tolist() for document in file] == [[1, 9], [2, 3, 9]]
+
+
+@pytest.mark.parametrize("ids", [[300], [-1]])
+def test_tokens_that_do_not_fit(tmp_path, ids):
+    writer = _C.TokenFileWriter(str(tmp_path / "a"), dtype="u8")
+    with pytest.raises(ValueError, match=str(ids[0])):
+        writer.add_document(np.array(ids))
+    with pytest.raises(ValueError, match="32 bits"):
+        writer.add_document(np.array([2**40]))
+    with pytest.raises(ValueError, match="32 bits"):
+        writer.add_document(np.array([-(2**40)]))
+    with pytest.raises(TypeError, match="integers"):
+        writer.add_document(np.array([1.5]))
+    assert not list(tmp_path.glob("a.idx"))
+
+
+def test_missing_and_damaged_files(write, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.idx"):
+        _C.TokenFile(str(tmp_path / "nowhere"))
+    prefix = write("a", [[1, 2, 3]])
+    (tmp_path / "a.bin").write_bytes(b"\x01")
+    with pytest.raises(ValueError, match=r"a\.bin"):
+        _C.TokenFile(prefix)
+
+
+def corpus(prefix, **changes):
+    options = {"context": 4, "vocab": 1000, "seed": 1, **changes}
+    return _C.Corpus([(prefix, 1.0)], **options)
+
+
+def rows(loader, steps, device):
+    found = []
+    for _ in range(steps):
+        batch = loader.next(device)
+        tokens, targets = batch.tokens.numpy(), batch.targets.numpy()
+        np.testing.assert_array_equal(tokens[:, 1:], targets[:, :-1])
+        found += zip(
+            batch.samples.numpy().tolist(), tokens.tolist(), strict=True
+        )
+    return dict(found)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_ranks_share_the_samples_of_one(write, world, size):
+    prefix = write("a", [range(100 * i, 100 * i + 50) for i in range(8)])
+    alone = _C.DataLoader(corpus(prefix), global_batch=6)
+    expected = rows(alone, 5, world.device)
+    assert sorted(expected) == list(range(30))
+    found = {}
+    for rank in range(size):
+        loader = _C.DataLoader(
+            corpus(prefix), global_batch=6, data_rank=rank, data_size=size
+        )
+        assert loader.samples_per_rank == 6 // size
+        found |= rows(loader, 5, world.device)
+    assert found == expected
+
+
+def test_seek_and_order(write, world):
+    prefix = write("a", [range(500)])
+    loader = _C.DataLoader(corpus(prefix), global_batch=4)
+    expected = rows(loader, 6, world.device)
+    loader.seek(3)
+    assert loader.step == 3
+    later = rows(loader, 3, world.device)
+    assert later == {k: v for k, v in expected.items() if k >= 12}
+    other = _C.DataLoader(corpus(prefix, seed=2), global_batch=4)
+    assert rows(other, 6, world.device) != expected
+    fixed = [
+        rows(
+            _C.DataLoader(
+                corpus(prefix, seed=seed, shuffled=False), global_batch=4
+            ),
+            3,
+            world.device,
+        )
+        for seed in (1, 2)
+    ]
+    assert fixed[0] == fixed[1]
+
+
+def test_bad_data_is_an_error(write, world):
+    prefix = write("a", [range(500)])
+    with pytest.raises(ValueError, match="3"):
+        _C.DataLoader(corpus(prefix), global_batch=4, data_size=3)
+    with pytest.raises(ValueError, match="499"):
+        corpus(prefix, vocab=499).check_vocab()
+    with pytest.raises(ValueError, match="a"):
+        corpus(prefix, context=1000)
+
+
+def test_a_batch_of_ones_own(world):
+    tokens = np.arange(6).reshape(2, 3)
+    batch = _C.Batch(tokens, tokens + 1, world.device)
+    assert batch.tokens.dtype == "i32"
+    assert batch.targets.numpy().tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert batch.samples.numpy().tolist() == [0, 1]
+    with pytest.raises(ValueError, match="shape"):
+        _C.Batch(tokens[0], tokens[0], world.device)
+    with pytest.raises(TypeError, match="integers"):
+        _C.Batch(tokens * 1.0, tokens, world.device)
