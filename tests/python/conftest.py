@@ -31,28 +31,33 @@ def cache(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(repo, cache):
-    """Runs Python in the root of the source tree, on some ranks."""
+def launch(repo, cache):
+    """How to start Python on some ranks: command, environment and folder."""
 
-    def run(
-        *arguments, ranks: int = 1, environment: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def launch(*arguments, ranks: int = 1):
         command = [sys.executable, *map(str, arguments)]
         if ranks > 1:
             command = [*_mpirun(), "-n", str(ranks), *command]
+        environment = {**os.environ, **_ENVIRONMENT}
+        return command, {**environment, "XDG_CACHE_HOME": str(cache)}, repo
+
+    return launch
+
+
+@pytest.fixture(scope="session")
+def run(launch):
+    """Runs Python in the root of the source tree, on some ranks."""
+
+    def run(*arguments, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+        command, environment, cwd = launch(*arguments, ranks=ranks)
         return subprocess.run(
             command,
             capture_output=True,
             text=True,
             check=False,
-            cwd=repo,
+            cwd=cwd,
             timeout=300,
-            env={
-                **os.environ,
-                **_ENVIRONMENT,
-                "XDG_CACHE_HOME": str(cache),
-                **(environment or {}),
-            },
+            env=environment,
         )
 
     return run

@@ -1,6 +1,6 @@
 import pytest
 
-from eisbach.config import ConfigError, load_config
+from eisbach.config import ConfigError, load_config, make_config
 
 
 @pytest.fixture
@@ -195,3 +195,17 @@ def test_unused_key_is_fine_where_it_has_a_meaning():
     assert config.optimizer.momentum == 0.9
     config = load_config(None, ["model.family=llama", "model.rope_theta=1e6"])
     assert config.model.rope_theta == 1e6
+
+
+def test_values_of_a_program_keep_the_same_rules():
+    config = make_config(model={"layers": 2, "heads": 8}, train={"steps": 5})
+    assert (config.model.layers, config.train.steps) == (2, 5)
+    assert config.model.kv_heads == 8
+    assert config.origin("model.layers") == "program"
+    assert config.origin("model.kv_heads") == "derived: model.heads"
+    assert config.origin("model.hidden") == "default"
+    with pytest.raises(ConfigError) as caught:
+        make_config(model={"layer": 2}, train={"steps": 0})
+    first, second = map(str, caught.value.problems)
+    assert first.startswith("program: model.layer: unknown key; closest: ")
+    assert second.startswith("program: train.steps: 0: must be ")

@@ -1,0 +1,75 @@
+import pytest
+
+from eisbach.config import load_config, make_config
+from eisbach.core_config import (
+    complete,
+    engine_config,
+    make_mesh,
+    update_config,
+)
+
+
+def test_every_key_arrives():
+    config = load_config(
+        None,
+        [
+            "model={family: llama, layers: 3, hidden: 48, heads: 6}",
+            "model={kv_heads: 2, context: 20, dropout: 0.1, norm_eps: 1e-6}",
+            "model={tie_embeddings: false, rope_theta: 500.0, vocab: 99}",
+            "train={global_batch: 12, micro_batch: 3, recompute: block}",
+            "train.steps=77",
+            "optimizer={lr: 0.5, min_lr: 0.25, warmup_steps: 5}",
+            "optimizer={betas: [0.7, 0.8], eps: 0.001, weight_decay: 0.2}",
+            "optimizer={clip_grad_norm: 3.0, schedule: linear}",
+            "parallel={schedule: gpipe, layers_per_stage: [1, 2]}",
+            "run.seed=5",
+            "precision.compute=bf16",
+        ],
+    )
+    engine = engine_config(config)
+    model, update = engine.model, engine.update
+    assert (model.family, model.layers, model.hidden) == ("llama", 3, 48)
+    assert (model.heads, model.kv_heads, model.context) == (6, 2, 20)
+    assert (model.ffn_hidden, model.vocab) == (128, 99)
+    assert (model.tie_embeddings, model.rope_theta) == (False, 500.0)
+    assert model.dropout == pytest.approx(0.1)
+    assert model.norm_eps == pytest.approx(1e-6)
+    assert (engine.global_batch, engine.micro_batch) == (12, 3)
+    assert engine.recompute
+    assert engine.pipeline_schedule == "gpipe"
+    assert engine.layers_per_stage == [1, 2]
+    assert (update.seed, update.compute_dtype) == (5, "bf16")
+    assert update.clip_grad_norm == 3.0
+    optimizer, schedule = update.optimizer, update.schedule
+    assert (optimizer.name, optimizer.beta1, optimizer.beta2) == (
+        "adamw",
+        0.7,
+        0.8,
+    )
+    assert (optimizer.eps, optimizer.weight_decay) == (0.001, 0.2)
+    assert (schedule.name, schedule.learning_rate) == ("linear", 0.5)
+    assert (schedule.min_learning_rate, schedule.warmup_steps) == (0.25, 5)
+    assert schedule.total_steps == 77
+
+
+def test_sgd_arrives():
+    config = make_config(optimizer={"name": "sgd", "momentum": 0.9})
+    optimizer = update_config(config).optimizer
+    assert (optimizer.name, optimizer.momentum) == ("sgd", 0.9)
+
+
+def test_auto_is_completed():
+    config = complete(load_config())
+    assert config.model.vocab == 256
+    assert config.precision.compute in ("f32", "bf16")
+    assert complete(config) == config
+
+
+def test_the_mesh_takes_what_is_left():
+    config = load_config(None, ["parallel.tensor=2"])
+    assert make_mesh(config, 6).size("data") == 3
+    with pytest.raises(ValueError, match=r"parallel\.tensor"):
+        make_mesh(config, 5)
+    config = load_config(None, ["parallel.data=2"])
+    with pytest.raises(ValueError, match=r"parallel\.data"):
+        make_mesh(config, 3)
