@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from eisbach.data.corpus import Corpus, standard_library
 from eisbach.data.tokenizer import Tokenizer
 
@@ -72,24 +70,23 @@ def write_token_file(
             if tokenizer.vocab <= 2**8
             else ("u16" if tokenizer.vocab <= 2**16 else "i32")
         )
-        writer = _C.TokenFileWriter(str(scratch / "tokens"), dtype=dtype)
+        end = tokenizer.end_of_document
+        writer = _C.TokenFileWriter(
+            str(scratch / "tokens"), dtype=dtype, end_of_document=end
+        )
         counter = _Counter(texts)
-        documents = tokens = 0
         for found in tokenizer.encode_all(counter):
-            if tokenizer.end_of_document is not None:
-                found = np.append(
-                    found, found.dtype.type(tokenizer.end_of_document)
-                )
-            if found.size == 0:
-                continue
-            writer.add_document(found)
-            documents += 1
-            tokens += found.size
-        writer.close()
-        if tokens == 0:
+            if found.size or end is not None:
+                writer.add_document(found)
+        if writer.tokens == 0:
             raise ValueError(f"{prefix}: no text, so no token to write")
+        writer.close()
         info = TokenFileInfo(
-            tokenizer.digest, tokenizer.vocab, documents, tokens, counter.bytes
+            tokenizer.digest,
+            tokenizer.vocab,
+            writer.documents,
+            writer.tokens,
+            counter.bytes,
         )
         (scratch / "tokens.json").write_text(json.dumps(asdict(info)) + "\n")
         # The index goes last: a reader that finds it finds all.
