@@ -1,28 +1,52 @@
-# eisbach_add_test(NAME name SRC file [NP n ...] [LABELS l ...])
+# eisbach_add_test(NAME name SRC file [NP n ...] [LABELS l ...] [ARGS a ...])
 #
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
 # plain process; with NP it is registered once for each n as `mpirun -np n`
 # (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
+# ARGS go to the program; `@NP@` in one is the number of ranks.
+#
+# eisbach_add_sweep(NAME name TARGET target TIMEOUT s [NP n ...] [ARGS a ...])
+#
+# The same program again, with other arguments, as a test too slow for every
+# day: only `ctest -C sweep` runs it.
 function(eisbach_add_test)
-  cmake_parse_arguments(T "" "NAME;SRC" "NP;LABELS" ${ARGN})
+  cmake_parse_arguments(T "" "NAME;SRC" "NP;LABELS;ARGS" ${ARGN})
   add_executable(${T_NAME} ${T_SRC})
   target_link_libraries(${T_NAME} PRIVATE eisbach eisbach_test_support
                         GTest::gtest GTest::gmock)
-  if(NOT T_NP)
+  if(T_NP)
+    target_sources(${T_NAME} PRIVATE
+                   ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)
+  else()
     target_link_libraries(${T_NAME} PRIVATE GTest::gtest_main)
-    add_test(NAME ${T_NAME} COMMAND ${T_NAME})
-    set_tests_properties(${T_NAME} PROPERTIES TIMEOUT 300
+  endif()
+  eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP}
+                   LABELS ${T_LABELS} ARGS ${T_ARGS} TIMEOUT 300)
+endfunction()
+
+function(eisbach_add_sweep)
+  eisbach_register(${ARGN} LABELS sweep CONFIGURATIONS sweep)
+endfunction()
+
+function(eisbach_register)
+  cmake_parse_arguments(T "" "NAME;TARGET;TIMEOUT"
+                        "NP;LABELS;ARGS;CONFIGURATIONS" ${ARGN})
+  if(T_CONFIGURATIONS)
+    set(configurations CONFIGURATIONS ${T_CONFIGURATIONS})
+  endif()
+  if(NOT T_NP)
+    add_test(NAME ${T_NAME} ${configurations} COMMAND ${T_TARGET} ${T_ARGS})
+    set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT}
                          LABELS "unit;${T_LABELS}")
     return()
   endif()
-  target_sources(${T_NAME} PRIVATE
-                 ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)
   foreach(np IN LISTS T_NP)
-    add_test(NAME ${T_NAME}_np${np}
+    string(REPLACE "@NP@" ${np} arguments "${T_ARGS}")
+    add_test(NAME ${T_NAME}_np${np} ${configurations}
              COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
-                     --bind-to none -np ${np} $<TARGET_FILE:${T_NAME}>
-                     --expect_ranks=${np})
-    set_tests_properties(${T_NAME}_np${np} PROPERTIES TIMEOUT 300
+                     --bind-to none -np ${np} $<TARGET_FILE:${T_TARGET}>
+                     --expect_ranks=${np} ${arguments})
+    set_tests_properties(${T_NAME}_np${np} PROPERTIES TIMEOUT ${T_TIMEOUT}
                          LABELS "mpi;${T_LABELS}" PROCESSORS 2)
   endforeach()
 endfunction()

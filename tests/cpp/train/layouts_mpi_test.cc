@@ -1,36 +1,60 @@
-// A dozen layouts between processes train like one rank.
+// Layouts between processes train like one rank. Each is a test of its own,
+// whose name begins with the ranks that it needs: train/tests.cmake starts it
+// on as many.
 
 #include <gtest/gtest.h>
 
-#include "support/curves.h"
 #include "support/mpi_world.h"
+#include "support/recipes.h"
 #include "support/status_testing.h"
-#include "support/toy.h"
+#include "support/trained.h"
 
 namespace eisbach::train {
 namespace {
 
-TEST(LayoutsMpiTest, TrainLikeOneRank) {
+using test::Recipe;
+using test::Trained;
+using test::Training;
+
+class LayoutsMpiTest : public testing::TestWithParam<Training> {};
+
+TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
   constexpr int kSteps = 5;
   comm::World& world = TestWorld();
-  for (const char* family : {"gpt", "llama"}) {
-    const EngineConfig config = test::ToyConfig(family);
-    const test::Curve want = test::Value(test::Train({}, config, kSteps));
-    for (const test::Layout& layout : test::Factorings(world.size())) {
-      test::Curve got;
-      EISBACH_ASSERT_OK(test::WithEngine(
-          world, layout, config, [&](Engine& engine) -> absl::Status {
-            for (int step = 0; step < kSteps; ++step) {
-              EISBACH_ASSIGN_OR_RETURN(StepResult result,
-                                       test::ToyStep(engine));
-              got.push_back(result);
-            }
-            return absl::OkStatus();
-          }));
-      test::ExpectCloseCurves(got, want, 1e-5, family + layout.ToString());
+  ASSERT_EQ(world.size(), GetParam().layout.ranks());
+  EngineConfig config = GetParam().recipe.Config();
+  config.micro_batch = test::LargerMicroBatch(GetParam().layout);
+  Trained got;
+  EISBACH_ASSERT_OK(test::WithEngine(
+      world, GetParam().layout, config, [&](Engine& engine) -> absl::Status {
+        EISBACH_ASSIGN_OR_RETURN(got, test::TrainAndGather(engine, kSteps));
+        return absl::OkStatus();
+      }));
+  Trained want = test::Value(test::TrainAndGather({}, config, kSteps));
+  if (world.rank() != 0) want.gradients.clear();
+  test::ExpectCloseCurves(got.curve, want.curve, test::kFloat32Tolerance.curve,
+                          "curve");
+  EXPECT_EQ(got.gradients.empty(), world.rank() != 0);
+  EXPECT_EQ(test::DescribeApart(got.gradients, want.gradients,
+                                test::kFloat32Tolerance),
+            "");
+}
+
+std::vector<Training> Trainings() {
+  std::vector<Training> trainings;
+  for (int ranks : {2, 3, 4, 6, 8}) {
+    for (const test::Layout& layout : test::Factorings(ranks)) {
+      trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
+      trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
     }
   }
+  return trainings;
 }
+
+INSTANTIATE_TEST_SUITE_P(All, LayoutsMpiTest, testing::ValuesIn(Trainings()),
+                         [](const auto& info) {
+                           return info.param.ToString();
+                         });
 
 }  // namespace
 }  // namespace eisbach::train

@@ -4,99 +4,149 @@
 
 #include <map>
 
-#include "support/curves.h"
+#include "support/recipes.h"
 #include "support/status_testing.h"
-#include "support/toy.h"
+#include "support/trained.h"
 
 namespace eisbach::train {
 namespace {
 
 using test::Factorings;
 using test::Layout;
-using test::ToyConfig;
-using test::Train;
+using test::Recipe;
+using test::Trained;
+using test::Training;
 
 constexpr int kSteps = 20;
 
 // What one rank does, computed once for each configuration.
-const std::vector<StepResult>& OneRank(const std::string& key,
-                                       const EngineConfig& config) {
-  static std::map<std::string, std::vector<StepResult>> results;
+const Trained& OneRank(const std::string& key, const EngineConfig& config) {
+  static std::map<std::string, Trained> results;
   auto it = results.find(key);
   if (it == results.end()) {
-    it = results.emplace(key, test::Value(Train({}, config, kSteps))).first;
+    Trained trained = test::Value(test::TrainAndGather({}, config, kSteps));
+    EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
+    it = results.emplace(key, std::move(trained)).first;
   }
   return it->second;
 }
 
-struct Case {
-  std::string family;
-  int ranks;
-};
+void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
+                             const Layout& layout) {
+  // A pipeline of one stage has no schedule.
+  const std::string key =
+      absl::StrCat(recipe.family, recipe.optimizer, Name(recipe.compute),
+                   config.micro_batch, config.model.dropout);
+  const Trained& want = OneRank(key, config);
+  test::ExpectTrainsLike(
+      test::Value(test::TrainAndGather(layout, config, kSteps)), want,
+      recipe.compute == DType::kF32 ? test::kFloat32Tolerance
+                                    : test::kBfloat16Tolerance,
+      layout.ToString());
+}
 
-class LayoutsTest : public testing::TestWithParam<Case> {};
+std::string NameOf(const testing::TestParamInfo<Training>& info) {
+  return info.param.ToString();
+}
+
+// A few layouts of each kind, with larger micro-batches: fewer operations.
+class LayoutsTest : public testing::TestWithParam<Training> {};
 
 TEST_P(LayoutsTest, TrainLikeOneRank) {
-  const EngineConfig config = ToyConfig(GetParam().family);
-  const auto& want = OneRank(GetParam().family, config);
-  EXPECT_LT(want.back().loss, want.front().loss);
-  for (const Layout& layout : Factorings(GetParam().ranks)) {
-    test::ExpectCloseCurves(test::Value(Train(layout, config, kSteps)), want,
-                            1e-5, layout.ToString());
-  }
+  const Recipe& recipe = GetParam().recipe;
+  EngineConfig config = recipe.Config();
+  config.micro_batch = test::LargerMicroBatch(GetParam().layout);
+  ExpectTrainsLikeOneRank(recipe, config, GetParam().layout);
 }
 
-// AdamW and clipping hide a constant factor in the gradient; this does not.
-TEST_P(LayoutsTest, TrainLikeOneRankWithPlainSgd) {
-  EngineConfig config = ToyConfig(GetParam().family);
-  config.update.optimizer.name = "sgd";
-  config.update.optimizer.weight_decay = 0;
-  config.update.clip_grad_norm = 0;
-  config.update.schedule.learning_rate = 0.05;
-  config.pipeline_schedule = "gpipe";
-  const auto& want = OneRank(GetParam().family + " sgd", config);
-  for (const Layout& layout : Factorings(GetParam().ranks)) {
-    test::ExpectCloseCurves(test::Value(Train(layout, config, kSteps)), want,
-                            1e-5, layout.ToString());
+std::vector<Training> Representative() {
+  std::vector<Layout> layouts{{8, 1, 1}, {1, 8, 1}, {1, 1, 8}, {2, 2, 2}};
+  for (int ranks : {4, 6}) {
+    for (const Layout& layout : Factorings(ranks)) layouts.push_back(layout);
   }
+  std::vector<Training> trainings;
+  for (const Layout& layout : layouts) {
+    trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
+    trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
+  }
+  trainings.push_back({{"gpt", "1f1b", "adamw", DType::kBF16}, {2, 2, 2}});
+  return trainings;
 }
 
-// bf16 keeps three digits: the curves are the same within them.
-TEST(LayoutsInBfloat16Test, TrainLikeOneRank) {
-  EngineConfig config = ToyConfig("gpt");
-  config.update.compute_dtype = DType::kBF16;
-  const auto& want = OneRank("gpt bf16", config);
-  for (const Layout& layout :
-       {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
-    test::ExpectCloseCurves(test::Value(Train(layout, config, kSteps)), want,
-                            1e-2, layout.ToString());
-  }
+INSTANTIATE_TEST_SUITE_P(Some, LayoutsTest, testing::ValuesIn(Representative()),
+                         NameOf);
+
+// Everything crossed with everything, one sample in a micro-batch. Takes long:
+// scripts/sweep_layouts.sh.
+class LayoutsSweep : public testing::TestWithParam<Training> {};
+
+TEST_P(LayoutsSweep, TrainLikeOneRank) {
+  const Recipe& recipe = GetParam().recipe;
+  ExpectTrainsLikeOneRank(recipe, recipe.Config(), GetParam().layout);
 }
+
+std::vector<Training> Everything() {
+  std::vector<Recipe> recipes;
+  for (const char* family : {"gpt", "llama"}) {
+    for (const char* schedule : {"1f1b", "gpipe"}) {
+      for (const char* optimizer : {"adamw", "sgd"}) {
+        recipes.push_back({family, schedule, optimizer});
+      }
+    }
+    recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
+  }
+  std::vector<Training> trainings;
+  for (int ranks : {2, 3, 4, 6, 8}) {
+    for (const Layout& layout : Factorings(ranks)) {
+      for (const Recipe& recipe : recipes) {
+        trainings.push_back({recipe, layout});
+      }
+    }
+  }
+  return trainings;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LayoutsSweep, testing::ValuesIn(Everything()),
+                         NameOf);
 
 // A mask that depended on the layout would show at once.
 TEST(LayoutsWithDropoutTest, TrainLikeOneRank) {
-  EngineConfig config = ToyConfig("gpt");
+  const Recipe recipe{"gpt", "1f1b", "adamw"};
+  EngineConfig config = recipe.Config();
   config.model.dropout = 0.2f;
-  const auto& want = OneRank("gpt dropout", config);
+  config.micro_batch = 3;
   for (const Layout& layout :
        {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
-    test::ExpectCloseCurves(test::Value(Train(layout, config, kSteps)), want,
-                            1e-5, layout.ToString());
+    ExpectTrainsLikeOneRank(recipe, config, layout);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LayoutsTest, testing::ValuesIn([] {
-                           std::vector<Case> cases;
-                           for (const char* family : {"gpt", "llama"}) {
-                             for (int ranks : {2, 3, 4, 6, 8})
-                               cases.push_back({family, ranks});
-                           }
-                           return cases;
-                         }()),
-                         [](const auto& info) {
-                           return absl::StrCat(info.param.family, "_",
-                                               info.param.ranks);
-                         });
+// What the comparison must notice: one tensor that is a little too large, one
+// value of many, and a NaN.
+TEST(DescribeApartTest, NamesTheTensorThatIsWrong) {
+  const test::Gradients want =
+      test::Value(test::TrainAndGather({}, test::ToyConfig("gpt"), 1))
+          .gradients;
+  EXPECT_EQ(test::DescribeApart(want, want, test::kFloat32Tolerance), "");
+  const auto told = [&](size_t tensor, auto change) {
+    test::Gradients got = want;
+    change(got[tensor].values);
+    return test::DescribeApart(got, want, test::kFloat32Tolerance);
+  };
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (want[i].name.ends_with("attention.key.bias")) continue;
+    EXPECT_TRUE(told(i, [](auto& values) {
+                  for (float& value : values) value *= 1.001f;
+                }).starts_with(want[i].name));
+    EXPECT_TRUE(told(i, [](auto& values) {
+                  values.back() = NAN;
+                }).starts_with(want[i].name));
+    EXPECT_TRUE(told(i, [](auto& values) {
+                  auto largest = std::max_element(values.begin(), values.end());
+                  *largest = -*largest;
+                }).starts_with(want[i].name));
+  }
+}
 
 }  // namespace
 }  // namespace eisbach::train

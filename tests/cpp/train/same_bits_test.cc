@@ -3,49 +3,83 @@
 
 #include <gtest/gtest.h>
 
-#include "support/curves.h"
 #include "support/status_testing.h"
-#include "support/toy.h"
+#include "support/trained.h"
 
 namespace eisbach::train {
 namespace {
 
 using test::Layout;
+using test::Trained;
 
 constexpr int kSteps = 4;
 
-class SameBitsTest : public testing::TestWithParam<Layout> {
+struct Case {
+  const char* family;
+  Layout layout;
+};
+
+class SameBitsTest : public testing::TestWithParam<Case> {
  protected:
-  test::Curve Run(const EngineConfig& config) {
-    return test::Value(test::Train(GetParam(), config, kSteps));
+  // Dropout's bits depend on where a value is.
+  EngineConfig Config() {
+    EngineConfig config = test::ToyConfig(GetParam().family);
+    config.model.dropout = 0.1f;
+    config.micro_batch = 3;
+    return config;
+  }
+  void ExpectSameBits(const EngineConfig& got, const EngineConfig& want,
+                      const std::string& what) {
+    const Trained a = Run(got), b = Run(want);
+    test::ExpectSameCurves(a.curve, b.curve, what);
+    ASSERT_EQ(a.gradients.size(), b.gradients.size()) << what;
+    for (size_t i = 0; i < a.gradients.size(); ++i) {
+      EXPECT_EQ(a.gradients[i].values, b.gradients[i].values)
+          << what << ": " << a.gradients[i].name;
+    }
+  }
+
+ private:
+  Trained Run(const EngineConfig& config) {
+    return test::Value(test::TrainAndGather(GetParam().layout, config, kSteps));
   }
 };
 
-TEST_P(SameBitsTest, Again) {
-  const EngineConfig config = test::ToyConfig("llama");
-  test::ExpectSameCurves(Run(config), Run(config), "again");
+TEST_P(SameBitsTest, Again) { ExpectSameBits(Config(), Config(), "again"); }
+
+TEST_P(SameBitsTest, AgainInBfloat16) {
+  EngineConfig config = Config();
+  config.update.compute_dtype = DType::kBF16;
+  ExpectSameBits(config, config, "again");
 }
 
 TEST_P(SameBitsTest, Recompute) {
-  EngineConfig config = test::ToyConfig("gpt");
-  config.model.dropout = 0.1f;
-  const test::Curve plain = Run(config);
+  EngineConfig config = Config();
   config.recompute = true;
-  test::ExpectSameCurves(Run(config), plain, "recompute");
+  ExpectSameBits(config, Config(), "recompute");
 }
 
 TEST_P(SameBitsTest, DeferredWeightGradients) {
-  EngineConfig config = test::ToyConfig("gpt");
-  const test::Curve plain = Run(config);
+  EngineConfig config = Config();
   config.deferred_weights = true;
-  test::ExpectSameCurves(Run(config), plain, "deferred");
+  ExpectSameBits(config, Config(), "deferred");
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SameBitsTest,
-                         testing::Values(Layout{1, 1, 1}, Layout{2, 1, 1},
-                                         Layout{1, 2, 2}, Layout{2, 2, 2}),
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const char* family : {"gpt", "llama"}) {
+    for (const Layout& layout :
+         {Layout{1, 1, 1}, Layout{2, 1, 1}, Layout{1, 2, 2}, Layout{2, 2, 2}}) {
+      cases.push_back({family, layout});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SameBitsTest, testing::ValuesIn(Cases()),
                          [](const auto& info) {
-                           return info.param.ToString();
+                           return info.param.family +
+                                  info.param.layout.ToString();
                          });
 
 }  // namespace

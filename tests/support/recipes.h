@@ -1,0 +1,60 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "support/toy.h"
+
+namespace eisbach::test {
+
+// One way to train the toy: what the sweep over layouts crosses.
+struct Recipe {
+  std::string family;
+  std::string schedule;  // of the pipeline
+  std::string optimizer;
+  DType compute = DType::kF32;
+
+  std::string ToString() const {
+    return absl::StrCat(family, "_", schedule, "_", optimizer,
+                        compute == DType::kF32 ? "" : "_bf16");
+  }
+
+  train::EngineConfig Config() const {
+    train::EngineConfig config = ToyConfig(family);
+    config.pipeline_schedule = schedule;
+    config.update.compute_dtype = compute;
+    if (optimizer == "sgd") {
+      // AdamW and clipping hide a constant factor in the gradient; this does
+      // not.
+      config.update.optimizer.name = "sgd";
+      config.update.optimizer.weight_decay = 0;
+      config.update.clip_grad_norm = 0;
+      config.update.schedule.learning_rate = 0.05;
+    }
+    return config;
+  }
+};
+
+// A micro-batch that halves the work at least, and of which a step of any
+// factoring of up to 8 ranks is a multiple.
+inline int64_t LargerMicroBatch(const Layout& layout) {
+  return layout.data % 3 == 0 ? 2 : 3;
+}
+
+// A recipe on a layout.
+struct Training {
+  Recipe recipe;
+  Layout layout;
+
+  // Such as `ranks8_d2t2p2_gpt_1f1b_adamw`.
+  std::string ToString() const {
+    return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
+                        recipe.ToString());
+  }
+  friend void PrintTo(const Training& training, std::ostream* out) {
+    *out << training.ToString();
+  }
+};
+
+}  // namespace eisbach::test

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/gather.h"
+#include "gtest/gtest.h"
+#include "support/curves.h"
+#include "support/toy.h"
+
+// What a training run on a layout gives, and how two layouts must agree.
+namespace eisbach::test {
+
+using Gradients = std::vector<checkpoint::LogicalTensor>;
+
+struct Trained {
+  Curve curve;          // of every step
+  Gradients gradients;  // of step 1, before clipping; on world rank 0
+};
+
+// Trains `engine` on the toy's batches. Every rank of its mesh calls it.
+inline absl::StatusOr<Trained> TrainAndGather(train::Engine& engine,
+                                              int steps) {
+  Trained trained;
+  for (int step = 1; step <= steps; ++step) {
+    EISBACH_ASSIGN_OR_RETURN(train::StepResult result, ToyStep(engine));
+    trained.curve.push_back(result);
+    if (step > 1) continue;
+    EISBACH_ASSIGN_OR_RETURN(
+        trained.gradients,
+        checkpoint::GatherParameters(engine.update().parameters(),
+                                     checkpoint::ParameterValue::kGradient,
+                                     engine.context()));
+  }
+  return trained;
+}
+
+// The same on rank threads, as rank 0 sees it.
+inline absl::StatusOr<Trained> TrainAndGather(const Layout& layout,
+                                              const train::EngineConfig& config,
+                                              int steps) {
+  Trained trained;
+  EISBACH_RETURN_IF_ERROR(comm::RunLocalRanks(
+      layout.ranks(), DeviceType::kCpu, /*threads=*/1, [&](comm::World& world) {
+        return WithEngine(world, layout, config,
+                          [&](train::Engine& engine) -> absl::Status {
+                            EISBACH_ASSIGN_OR_RETURN(
+                                Trained mine, TrainAndGather(engine, steps));
+                            if (world.rank() == 0) trained = std::move(mine);
+                            return absl::OkStatus();
+                          });
+      }));
+  return trained;
+}
+
+// How far a layout may be from one rank.
+struct Tolerance {
+  double curve;      // relative, of loss and gradient norm in each step
+  double gradients;  // of a tensor's largest value, in step 1
+  // Absolute: softmax does not see the key's bias, whose gradient is rounding
+  // alone.
+  double key_bias;
+};
+inline constexpr Tolerance kFloat32Tolerance{1e-5, 1e-4, 1e-8};
+// Three digits are kept.
+inline constexpr Tolerance kBfloat16Tolerance{1e-2, 5e-2, 2e-6};
+
+// The gradients that are further apart than `tolerance`, a line each; empty
+// when all are close.
+inline std::string DescribeApart(const Gradients& got, const Gradients& want,
+                                 const Tolerance& tolerance) {
+  if (got.size() != want.size()) {
+    return absl::StrCat(got.size(), " tensors instead of ", want.size(), "\n");
+  }
+  std::string apart;
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (got[i].name != want[i].name || got[i].shape != want[i].shape) {
+      absl::StrAppend(&apart, got[i].name, got[i].shape.ToString(),
+                      " instead of ", want[i].name, want[i].shape.ToString(),
+                      "\n");
+      continue;
+    }
+    double largest = 0, error = 0;
+    for (size_t e = 0; e < want[i].values.size(); ++e) {
+      const double value = want[i].values[e];
+      largest = std::max(largest, std::abs(value));
+      // Not max(): it would drop a NaN.
+      const double distance = std::abs(got[i].values[e] - value);
+      if (!(distance <= error)) error = distance;
+    }
+    const double allowed = want[i].name.ends_with("key.bias")
+                               ? tolerance.key_bias
+                               : tolerance.gradients * largest;
+    if (!(error <= allowed)) {
+      absl::StrAppend(&apart, want[i].name, " is ", error, " apart where ",
+                      largest, " is its largest value\n");
+    }
+  }
+  return apart;
+}
+
+inline void ExpectTrainsLike(const Trained& got, const Trained& want,
+                             const Tolerance& tolerance,
+                             const std::string& what) {
+  ExpectCloseCurves(got.curve, want.curve, tolerance.curve, what);
+  EXPECT_FALSE(want.gradients.empty()) << what;
+  EXPECT_EQ(DescribeApart(got.gradients, want.gradients, tolerance), "")
+      << what;
+}
+
+}  // namespace eisbach::test
