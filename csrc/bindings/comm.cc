@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -36,12 +37,29 @@ std::shared_ptr<World> Init(const std::string& device) {
   return Keep(WithoutGil([&] { return Unwrap(comm::InitWorld(type)); }));
 }
 
-void FinalizeAll() {
-  for (const std::weak_ptr<World>& weak : Worlds()) {
-    if (std::shared_ptr<World> world = weak.lock()) {
-      WithoutGil([&] { world->Finalize().IgnoreError(); });
-    }
+// Those that are still there when Python ends, until the process does. Never
+// destroyed.
+std::vector<std::shared_ptr<World>>& LeftWorlds() {
+  static auto& worlds = *new std::vector<std::shared_ptr<World>>;
+  return worlds;
+}
+
+// A program that fails on one rank must not wait for the others: they are in a
+// collective that it will not join.
+void EndLeftWorlds(int status, void*) {
+  for (const std::shared_ptr<World>& world : LeftWorlds()) {
+    if (status != 0 && world->size() > 1) world->Abort(status, "");
+    world->Finalize().IgnoreError();
   }
+}
+
+// Python tells nobody with which status it ends (sys.exit), the C library does.
+// Registered last, the handler runs before every static destructor.
+void EndWithProcess() {
+  for (const std::weak_ptr<World>& weak : Worlds()) {
+    if (auto world = weak.lock()) LeftWorlds().push_back(std::move(world));
+  }
+  on_exit(&EndLeftWorlds, nullptr);
 }
 
 void AbortAll(int code, const std::string& cause) {
@@ -182,8 +200,8 @@ void BindWorld(py::module_& m) {
            })
       .def("finalize", &World::Finalize,
            py::call_guard<py::gil_scoped_release>(),
-           "Waits for all ranks and ends the job. Python calls it when it "
-           "exits.")
+           "Waits for all ranks and ends the job. A program that ends with "
+           "status 0 calls it, any other takes the ranks down.")
       .def(
           "abort",
           [](World& world, int code, const std::string& cause) {
@@ -216,7 +234,7 @@ void BindComm(py::module_& m) {
   m.def("abort", &AbortAll, py::arg("code"), py::arg("cause") = "",
         "Takes down every job that this process is a rank of.");
   py::module_::import("atexit").attr("register")(
-      py::cpp_function(&FinalizeAll));
+      py::cpp_function(&EndWithProcess));
 }
 
 }  // namespace eisbach::bindings

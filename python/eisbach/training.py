@@ -44,6 +44,7 @@ def train(config: Config, *, resume: RunFolder | None = None) -> int:
                 report.say(line)
         validation = _loop(job, report, watch)
         if watch.received:
+            watch.loop_ended()
             return watch.exit_code
         _close(job, report, validation)
         job.world.finalize()

@@ -16,7 +16,8 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
     """Joins the ranks that `mpirun` started; alone, makes a world of one.
 
     Collective. From then on an exception that nobody catches takes all ranks
-    down, once its trace is printed: no rank is left waiting for this one.
+    down, once its trace is printed, and so does an exit status other than 0:
+    no rank is left waiting for this one.
 
     Args:
       device: `auto` takes the best one there is; today that is `cpu`.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,102 @@ def eisbach(run):
     return lambda *arguments, **options: run(
         "-m", "eisbach", *arguments, **options
     )
+
+
+class Job:
+    """A command in the background, and what is left of it at its end.
+
+    Temporary files and the shared memory of MPI go to folders of its own.
+    """
+
+    def __init__(self, command, environment, cwd, folder):
+        self._temporary = [folder / "tmp", folder / "segments"]
+        for path in self._temporary:
+            path.mkdir(parents=True)
+        self._mark = f"TMPDIR={self._temporary[0]}".encode()
+        self._memory_before = set(os.listdir("/dev/shm"))
+        self.process = subprocess.Popen(
+            command,
+            env={
+                **environment,
+                "TMPDIR": str(self._temporary[0]),
+                "OMPI_MCA_btl_sm_backing_directory": str(self._temporary[1]),
+                "PYTHONFAULTHANDLER": "1",
+            },
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Its processes that run, mpirun and its own included: commands."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if self._mark in environment:  # that of a zombie is empty
+                found[int(entry.name)] = command.replace(b"\0", b" ").decode()
+        return found
+
+    def ranks(self) -> list[int]:
+        """The processes of Python."""
+        return sorted(
+            pid
+            for pid, command in self.processes().items()
+            if command.startswith(sys.executable + " ")
+        )
+
+    def wait_for(self, what) -> None:
+        """Waits until `what()`."""
+        deadline = time.monotonic() + 120
+        while not what():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def check_failure(self) -> str:
+        """What holds however a job ends before its time; returns stderr."""
+        start = time.monotonic()
+        _, errors = self.process.communicate(timeout=60)
+        assert self.process.returncode not in (0, -signal.SIGABRT), errors
+        assert time.monotonic() - start < 10, errors
+        deadline = start + 10
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not self.processes(), errors
+        left = [p for folder in self._temporary for p in folder.rglob("*")]
+        assert not left
+        # Other jobs of the machine may have come meanwhile.
+        assert not {
+            name
+            for name in set(os.listdir("/dev/shm")) - self._memory_before
+            if not name.startswith("sm_segment.")
+        }
+        return errors
+
+    def kill(self) -> None:
+        self.process.kill()
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def start(launch, tmp_path):
+    """Starts Python in the background, on some ranks."""
+    jobs = []
+
+    def start(*arguments, ranks: int = 1) -> Job:
+        folder = tmp_path / f"job{len(jobs)}"
+        jobs.append(Job(*launch(*arguments, ranks=ranks), folder))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        job.kill()
 
 
 def _mpirun() -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
@@ -15,147 +13,110 @@ LONG = ("train.steps=100000", "train.validate_every=0", "run.log_every=1000000")
 
 
 class Run:
-    """A run in the background, and what is left of it at its end."""
+    """A training run in the background."""
 
-    def __init__(self, command, environment, cwd, folder):
+    def __init__(self, job, folder):
+        self.job = job
         self.folder = folder
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
     def steps(self) -> int:
         metrics = self.folder / "metrics.jsonl"
-        return (
-            len(metrics.read_text().split("\n")) - 1 if metrics.exists() else 0
-        )
+        return metrics.read_text().count("\n") if metrics.exists() else 0
 
     def wait_for_steps(self, count: int) -> None:
-        deadline = time.monotonic() + 120
-        while self.steps() < count:
-            assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        self.job.wait_for(lambda: self.steps() >= count)
 
-    def ranks(self) -> list[int]:
-        """The processes that train, mpirun apart."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            words = command.split(b"\0")
-            if str(self.folder.parent).encode() in command and (
-                b"mpirun" not in words[0] and b"prte" not in words[0]
-            ):
-                found.append(int(entry.name))
-        return sorted(found)
-
-    def end(self) -> tuple[int, str, float]:
-        """Waits; returns the exit code, stderr and the seconds it took."""
-        start = time.monotonic()
-        _, errors = self.process.communicate(timeout=60)
-        return self.process.returncode, errors, time.monotonic() - start
+    def check_failure(self) -> str:
+        """The job is gone, the metrics are there; returns stderr."""
+        told = self.steps()
+        errors = self.job.check_failure()
+        lines = (self.folder / "metrics.jsonl").read_text().split("\n")
+        assert lines.pop() == ""
+        steps = [json.loads(line)["step"] for line in lines]
+        assert steps == list(range(1, len(steps) + 1))
+        assert len(steps) >= told
+        return errors
 
 
 @pytest.fixture
-def start(launch, tmp_path):
-    started = []
+def train(start, tmp_path):
+    """Starts a long run of configs/tiny.yaml."""
 
-    def start(*overrides, ranks=1):
-        command, environment, cwd = launch(
+    def train(*overrides, ranks=1) -> Run:
+        folder = tmp_path / "runs"
+        job = start(
             "-m",
             "eisbach",
             "train",
             "configs/tiny.yaml",
-            f"run.dir={tmp_path / 'runs'}",
+            f"run.dir={folder}",
             *LONG,
             *overrides,
             ranks=ranks,
         )
-        run = Run(command, environment, cwd, tmp_path / "runs" / "tiny")
-        started.append(run)
-        return run
+        return Run(job, folder / "tiny")
 
-    yield start
-    for run in started:
-        run.process.kill()
-        for rank in run.ranks():
-            os.kill(rank, signal.SIGKILL)
+    return train
 
 
-def check_end(run, memory_before):
-    """What holds however a run ends before its time."""
-    code, errors, seconds = run.end()
-    assert code != 0
-    assert seconds < 10, errors
-    deadline = time.monotonic() + 5
-    while run.ranks() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not run.ranks()
-    lines = (run.folder / "metrics.jsonl").read_text().split("\n")
-    steps = [json.loads(line)["step"] for line in lines[:-1]]
-    assert steps == list(range(1, len(steps) + 1))
-    assert set(os.listdir("/dev/shm")) <= memory_before
-    return errors
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
-@pytest.fixture
-def shared_memory():
-    return set(os.listdir("/dev/shm"))
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_rank_between_steps(start, shared_memory, number):
-    run = start()
+@SIGNALS
+def test_a_signal_ends_a_rank_between_steps(train, number):
+    run = train()
     run.wait_for_steps(3)
-    run.process.send_signal(number)
-    errors = check_end(run, shared_memory)
-    assert run.process.returncode == 128 + number
+    run.job.process.send_signal(number)
+    errors = run.check_failure()
+    assert run.job.process.returncode == 128 + number, errors
     assert errors == f"eisbach: stopped by {number.name}\n"
     assert (run.folder / "loss.png").exists()
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_all_ranks(start, shared_memory, number):
-    run = start("parallel.tensor=2", ranks=2)
+@SIGNALS
+def test_a_signal_to_mpirun_ends_all_ranks(train, number):
+    run = train("parallel.tensor=2", ranks=2)
     run.wait_for_steps(3)
-    run.process.send_signal(number)
-    check_end(run, shared_memory)
+    run.job.process.send_signal(number)
+    errors = run.check_failure()
+    assert errors.count("eisbach: ") == 1, errors
+    # mpirun ends the ranks by SIGTERM, whatever it got.
+    assert "eisbach: stopped by SIGTERM\n" in errors
 
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_rank_that_is_killed_takes_the_others_down(
-    start, shared_memory, which
-):
-    run = start("parallel.pipeline=2", ranks=2)
+@pytest.mark.parametrize("layout", ["pipeline", "tensor", "data"])
+def test_a_rank_that_is_killed_takes_the_others_down(train, layout, which):
+    run = train(f"parallel.{layout}=2", ranks=2)
     run.wait_for_steps(3)
-    ranks = run.ranks()
+    ranks = run.job.ranks()
     assert len(ranks) == 2
     os.kill(ranks[which], signal.SIGKILL)
-    check_end(run, shared_memory)
+    errors = run.check_failure()
+    assert errors.count("signal 9 (Killed)") == 1, errors
 
 
-@pytest.mark.mpi
-def test_a_loss_that_is_not_finite_is_told_once(start, shared_memory):
-    run = start(
+@pytest.mark.parametrize(
+    "ranks", [1, pytest.param(2, marks=pytest.mark.mpi)], ids=str
+)
+def test_a_loss_that_is_not_finite_is_told_once(train, ranks):
+    run = train(
         "optimizer.lr=1e30",
         "optimizer.warmup_steps=0",
         "optimizer.clip_grad_norm=0",
-        ranks=2,
+        ranks=ranks,
     )
-    errors = check_end(run, shared_memory)
-    told = [s for s in errors.split("\n") if s.startswith("eisbach: error")]
-    assert len(told) == 1, errors
-    assert "at step " in told[0]
-    assert "rank " in told[0]
+    run.job.wait_for(lambda: run.steps() >= 1)
+    errors = run.check_failure()
+    assert errors.count("eisbach: error: ") == 1, errors
+    (told,) = (s for s in errors.split("\n") if "eisbach: error: " in s)
+    assert re.search(
+        "(loss|grad_norm)=(nan|inf) .*at step [0-9]+: rank [01]: the first "
+        "tensor with NaN or infinity is the [a-z]+ .*blocks[.]",
+        told,
+    )
 
 
 def test_a_training_loop_is_short(repo):

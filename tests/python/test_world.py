@@ -2,6 +2,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 import eisbach
 from eisbach.data.prepare import write_token_file
 from eisbach.data.tokenizer import ByteTokenizer
@@ -11,6 +13,48 @@ def test_a_world_of_one_with_threads_of_its_own():
     world = eisbach.init(device="cpu", threads=1)
     assert (world.rank, world.size) == (0, 1)
     assert world.device.type == "cpu"
+
+
+# The others are in a collective that rank 1 never joins.
+ONE_RANK = """
+import os, sys, time
+import numpy as np
+import eisbach
+world = eisbach.init()
+for round in range(1000000):
+    world.barrier()
+    if round == 20:
+        open(f"{sys.argv[1]}/{world.rank}", "x").close()
+        while len(os.listdir(sys.argv[1])) < world.size:
+            time.sleep(0.01)
+        if world.rank == 1:
+            WRONG
+"""
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("raise KeyError('no such shard')", "KeyError: 'no such shard'"),
+        ("sys.exit('the licence is over')", "the licence is over"),
+        ("world.abort(7, 'a disk is full')", "a disk is full"),
+        (
+            "eisbach.TokenFile('/nowhere/corpus')",
+            "/nowhere/corpus.idx",
+        ),
+        ("os.kill(os.getpid(), 9)", "signal 9 (Killed)"),
+    ],
+    ids=["throws", "exits", "aborts", "status", "killed"],
+)
+def test_a_rank_that_fails_takes_the_others_down(start, tmp_path, wrong, told):
+    script, rounds = tmp_path / "one_rank.py", tmp_path / "rounds"
+    script.write_text(ONE_RANK.replace("WRONG", wrong))
+    rounds.mkdir()
+    job = start(script, rounds, ranks=3)
+    job.wait_for(lambda: len(list(rounds.iterdir())) == 3)
+    errors = job.check_failure()
+    assert errors.count(told) == 1, errors
 
 
 def test_every_public_name_is_there():

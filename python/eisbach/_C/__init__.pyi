@@ -228,7 +228,7 @@ class World:
         """
     def finalize(self) -> None:
         """
-        Waits for all ranks and ends the job. Python calls it when it exits.
+        Waits for all ranks and ends the job. A program that ends with status 0 calls it, any other takes the ranks down.
         """
     @property
     def backend(self) -> str:

@@ -28,6 +28,30 @@ def launched() -> bool:
     return any(name in os.environ for name in _RANK_VARIABLES)
 
 
+# Of the process that starts the ranks of its host, and prints what they print.
+_LAUNCHERS = ("mpirun", "mpiexec", "orterun", "prterun")
+
+
+def tell_at_end(line: str) -> None:
+    """Prints a line on stderr while the launcher may be stopping.
+
+    An mpirun that was told to stop forwards nothing any more. So the line goes
+    to its stderr itself, where it is this process's parent.
+    """
+    parent = f"/proc/{os.getppid()}"
+    text = f"{line}\n".encode()
+    try:
+        with open(f"{parent}/comm", encoding="utf-8") as comm:
+            if comm.read().strip() not in _LAUNCHERS:
+                raise OSError
+        stderr = os.open(f"{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
+    except OSError:
+        print(line, file=sys.stderr, flush=True)
+        return
+    with os.fdopen(stderr, "wb", buffering=0) as stream:
+        stream.write(text)
+
+
 def abort(code: int) -> NoReturn:
     """Ends this process, and every rank where MPI runs."""
     sys.stdout.flush()

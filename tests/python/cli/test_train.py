@@ -1,7 +1,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
+
+from eisbach import TokenFileWriter
 
 KEYS = {
     "step",
@@ -131,11 +134,79 @@ def test_two_ranks_give_the_same_run(run_folder, train, layout):
     assert losses(folder) == pytest.approx(losses(run_folder), rel=1e-5)
 
 
+def told_once(done):
+    """The line of a failure, which is there exactly once."""
+    assert done.returncode != 0
+    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
+    (told,) = (s for s in done.stderr.splitlines() if "eisbach: error" in s)
+    return told
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Bytes as 16-bit tokens; one of 4000 is none."""
+    tokens = np.arange(4000) % 256
+    tokens[2000] = 999
+    writer = TokenFileWriter(str(tmp_path / "corpus"), dtype="u16")
+    writer.add_document(tokens.astype(np.int32))
+    writer.close()
+    return tmp_path / "corpus"
+
+
+def data_of(corpus):
+    return f"data.train={corpus}", "data.validation=none", "train.steps=100"
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_token_outside_the_vocabulary_is_told_once(train, corpus, ranks):
+    # With two ranks one of them meets it, and the other must not wait.
+    done, folder = train(
+        "outside", *data_of(corpus), f"parallel.data={ranks}", ranks=ranks
+    )
+    told = told_once(done)
+    assert "token 999 at position 2000 of document 0" in told
+    assert str(corpus) in told
+    steps = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(s)["step"] for s in steps] == list(
+        range(1, len(steps) + 1)
+    )
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("suffix", "damage", "reason"),
+    [
+        (".idx", lambda content: None, "corpus.idx"),
+        (".bin", lambda content: None, "corpus.bin"),
+        (".idx", lambda content: b"X" + content[1:], "corpus.idx"),
+        (".idx", lambda content: content[:-3], "corpus.idx"),
+        (".bin", lambda content: content[:-2], "corpus.bin"),
+    ],
+    ids=["no-index", "no-tokens", "another-format", "cut-index", "cut-tokens"],
+)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_damaged_data_is_told_once(
+    train, corpus, suffix, damage, reason, ranks
+):
+    file = corpus.with_suffix(suffix)
+    content = damage(file.read_bytes())
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    done, folder = train("damaged", *data_of(corpus), ranks=ranks)
+    assert reason in told_once(done)
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize(
     ("overrides", "ranks", "reason"),
     [
         (["model.heads=5"], 1, "model.heads: heads=5 does not divide hidden"),
         (["parallel.tensor=3"], 2, "parallel"),
+        (["parallel.data=4"], 2, "parallel"),
+        (["parallel.tensor=2", "parallel.pipeline=2"], 2, "parallel"),
         (["train.micro_batch=3"], 1, "train.global_batch"),
         (
             ["data.train=nowhere", "data.validation=none"],
@@ -146,8 +217,5 @@ def test_two_ranks_give_the_same_run(run_folder, train, layout):
 )
 def test_what_does_not_fit_is_told_once(train, overrides, ranks, reason):
     done, folder = train("misfit", *overrides, ranks=ranks)
-    assert done.returncode != 0
-    told = [s for s in done.stderr.splitlines() if "eisbach: error" in s]
-    assert len(told) == 1, done.stderr
-    assert reason in told[0]
+    assert reason in told_once(done)
     assert not folder.exists()
