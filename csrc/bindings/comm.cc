@@ -119,6 +119,10 @@ void BindCommunicator(py::module_& m) {
       .def_property_readonly("rank", &Communicator::rank)
       .def_property_readonly("size", &Communicator::size)
       .def_property_readonly("name", &Communicator::name)
+      .def_property_readonly(
+          "transport",
+          [](const Communicator& c) { return std::string(c.transport()); },
+          "What moves the bytes: threads, shm, mpi or none.")
       .def(
           "all_reduce",
           [](Communicator& group, const Variable& inout,

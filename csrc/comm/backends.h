@@ -1,12 +1,19 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "comm/launcher.h"
+#include "comm/progress.h"
 #include "comm/world.h"
 
-// What the backend folders offer to the files beside this one.
+// What the backend folders offer to one another and to the files beside this
+// one.
 namespace eisbach::comm {
 
 // A world of one, which is this process.
@@ -15,5 +22,36 @@ absl::StatusOr<std::unique_ptr<World>> SoloWorld(DeviceType device);
 // The ranks that `launcher` has started, connected by MPI.
 absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
                                                 const Launcher& launcher);
+
+// The control plane that a backend which moves bytes by itself finds its peers
+// by: gives everyone's `mine`, of one length on all ranks, in rank order.
+// Collective, blocking.
+using Gather = std::function<absl::StatusOr<std::vector<std::string>>(
+    const std::string& mine)>;
+
+inline constexpr size_t kGroupGatherBytes = sizeof(uint64_t);
+
+// This process among those of its host whose memory it can reach.
+class SharedHost {
+ public:
+  virtual ~SharedHost() = default;
+
+  // Where peers ring for this rank.
+  virtual std::shared_ptr<BellWord> bell() = 0;
+  // Makes what `device` allocates as shared memory reachable for the peers.
+  virtual void Share(Device& device) = 0;
+  // The communicator of `members` (ranks of the host, in the group's order),
+  // of which this is number `rank`. `gather` is among them, and called once,
+  // with kGroupGatherBytes. The communicator keeps the host alive.
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> MakeGroup(
+      const std::vector<int>& members, int rank, std::string name,
+      std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
+      const Gather& gather) = 0;
+};
+
+// Connects the `size` ranks of this host. When the system does not let them
+// share memory all of them get the same error, which says why.
+absl::StatusOr<std::shared_ptr<SharedHost>> ConnectHost(int rank, int size,
+                                                        const Gather& gather);
 
 }  // namespace eisbach::comm

@@ -12,8 +12,11 @@
 
 namespace eisbach::comm {
 
-Progress::Progress(int rank, bool peers_ring)
-    : rank_(rank), peers_ring_(peers_ring) {}
+Progress::Progress(int rank, bool peers_ring, std::shared_ptr<BellWord> bell)
+    : rank_(rank),
+      peers_ring_(peers_ring),
+      bell_word_(std::move(bell)),
+      bell_(bell_word_.get()) {}
 
 Progress::~Progress() { Stop(); }
 
@@ -47,6 +50,7 @@ TaskQueue::Polled Progress::PollAll() {
     const TaskQueue::Polled one = queue->Poll();
     all.moved |= one.moved;
     all.completed |= one.completed;
+    all.must_poll |= one.must_poll;
   }
   return all;
 }
@@ -65,14 +69,13 @@ void Progress::Wake() {
 
 void Progress::WaitFor(TaskQueue::Completion& completion) {
   waiters_.fetch_add(1);
-  Backoff backoff(peers_ring_);
-  // Another thread drives: it rings when a task is done or when it leaves.
-  Backoff standing_by(/*peers_ring=*/true);
+  Backoff backoff, standing_by;
   while (true) {
-    const uint64_t seen = bell_.epoch();
+    const uint32_t seen = bell_.epoch();
     if (completion.Done()) break;
     if (!drive_mutex_.try_lock()) {
-      standing_by.Pause(bell_, seen);
+      // Another thread drives: it rings when a task is done or when it leaves.
+      standing_by.Pause(bell_, seen, /*peers_ring=*/true);
       continue;
     }
     const TaskQueue::Polled polled = PollAll();
@@ -82,7 +85,7 @@ void Progress::WaitFor(TaskQueue::Completion& completion) {
     if (polled.moved) {
       backoff.Reset();
     } else {
-      backoff.Pause(bell_, seen);
+      backoff.Pause(bell_, seen, !polled.must_poll);
     }
   }
   if (waiters_.fetch_sub(1) == 1 && pending_.load() > 0) Wake();
@@ -93,16 +96,16 @@ void Progress::ThreadMain() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   SetLogRank(rank_);
-  Backoff backoff(peers_ring_);
+  Backoff backoff;
   while (!stopped_) {
-    const uint64_t work_seen = work_bell_.epoch();
+    const uint32_t work_seen = work_bell_.epoch();
     if (pending_.load() == 0 || waiters_.load() > 0) {
       bell_.Ring();  // a waiter may be standing by
       work_bell_.Wait(work_seen, std::chrono::seconds(1));
       backoff.Reset();
       continue;
     }
-    const uint64_t seen = bell_.epoch();
+    const uint32_t seen = bell_.epoch();
     TaskQueue::Polled polled;
     if (drive_mutex_.try_lock()) {
       polled = PollAll();
@@ -112,7 +115,7 @@ void Progress::ThreadMain() {
     if (polled.moved) {
       backoff.Reset();
     } else {
-      backoff.Pause(bell_, seen);
+      backoff.Pause(bell_, seen, !polled.must_poll, /*patient=*/true);
     }
   }
 }

@@ -33,7 +33,10 @@ class Progress;
 // The calls of one communicator, done one after the other.
 class TaskQueue {
  public:
+  // `peers_ring`: see Progress, whose word it is unless given here.
   TaskQueue(std::shared_ptr<Progress> progress, std::string name);
+  TaskQueue(std::shared_ptr<Progress> progress, std::string name,
+            bool peers_ring);
   ~TaskQueue();
 
   // Gives `task` to `stream`: it starts after the stream's dependencies, and
@@ -57,6 +60,7 @@ class TaskQueue {
   struct Polled {
     bool moved = false;
     bool completed = false;
+    bool must_poll = false;  // waits for something that does not ring
   };
 
   absl::StatusOr<std::shared_ptr<Completion>> Push(
@@ -69,6 +73,7 @@ class TaskQueue {
 
   const std::shared_ptr<Progress> progress_;
   const std::string name_;
+  const bool peers_ring_;
   std::mutex mutex_;
   std::deque<Entry> entries_;
   absl::Status failure_;
@@ -82,8 +87,9 @@ class TaskQueue {
 class Progress {
  public:
   // `peers_ring` says that whoever changes what a task of this rank waits for
-  // rings bell(); without it an idle rank polls at growing intervals.
-  Progress(int rank, bool peers_ring);
+  // rings bell(); without it a rank that waits polls at growing intervals.
+  // `bell` is where bell() lies, for peers in other processes.
+  Progress(int rank, bool peers_ring, std::shared_ptr<BellWord> bell = nullptr);
   ~Progress();
 
   Bell& bell() { return bell_; }
@@ -103,6 +109,7 @@ class Progress {
 
   const int rank_;
   const bool peers_ring_;
+  const std::shared_ptr<BellWord> bell_word_;
   Bell bell_;       // a task may be able to move
   Bell work_bell_;  // the progress thread may be needed
   std::atomic<int> waiters_{0};

@@ -8,7 +8,13 @@
 namespace eisbach::comm {
 
 TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name)
-    : progress_(std::move(progress)), name_(std::move(name)) {
+    : TaskQueue(progress, std::move(name), progress->peers_ring_) {}
+
+TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name,
+                     bool peers_ring)
+    : progress_(std::move(progress)),
+      name_(std::move(name)),
+      peers_ring_(peers_ring) {
   progress_->Add(this);
 }
 
@@ -84,7 +90,10 @@ TaskQueue::Polled TaskQueue::Poll() {
       FailAll(step.status());
       return {.moved = true, .completed = true};
     }
-    if (*step == Task::Step::kIdle) return polled;
+    if (*step == Task::Step::kIdle) {
+      polled.must_poll = !peers_ring_;
+      return polled;
+    }
     polled.moved = true;
     if (*step == Task::Step::kMoved) return polled;
     polled.completed = true;

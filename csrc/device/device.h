@@ -36,6 +36,18 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // Uninitialised memory; freed when the last owner lets go.
   virtual absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) = 0;
+  // The same, where other ranks reach it in the quickest way there is, for
+  // tensors that collectives work on again and again (gradient buckets). Plain
+  // memory unless a communicator backend has said otherwise.
+  virtual absl::StatusOr<std::shared_ptr<Storage>> AllocateShared(
+      size_t bytes) {
+    return Allocate(bytes);
+  }
+  // Tells where shared memory comes from (memory that processes of a host
+  // share, memory that a fabric has registered); at most once, by the backend
+  // that connects this rank, before anything is allocated there. Its bytes
+  // count in memory(). Ignored by a device that has no use for it.
+  virtual void SetSharedSource(std::unique_ptr<MemorySource> /*source*/) {}
   virtual AllocatorStats memory() const = 0;
   virtual void ResetPeakMemory() = 0;
 

@@ -17,8 +17,8 @@ absl::Status Allocate(FlatBucket& bucket, int64_t elements, DType dtype,
                       Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(bucket.master,
                            Tensor::Zeros(Shape{elements}, DType::kF32, stream));
-  EISBACH_ASSIGN_OR_RETURN(bucket.grad,
-                           Tensor::Zeros(Shape{elements}, DType::kF32, stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      bucket.grad, Tensor::SharedZeros(Shape{elements}, DType::kF32, stream));
   bucket.data = bucket.master;
   if (dtype != DType::kF32) {
     EISBACH_ASSIGN_OR_RETURN(bucket.data,

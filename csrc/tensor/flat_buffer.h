@@ -22,7 +22,7 @@ struct FlatSegment {
 struct FlatBucket {
   Tensor data;    // compute dtype
   Tensor master;  // f32; `data` itself when computing in f32
-  Tensor grad;    // f32
+  Tensor grad;    // f32, in shared memory: it is what ranks reduce
   std::vector<Parameter*> parameters;
   std::vector<int64_t> offsets;  // of each parameter, in elements
   std::vector<FlatSegment> segments;

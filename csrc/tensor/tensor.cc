@@ -49,6 +49,18 @@ absl::StatusOr<Tensor> Tensor::Zeros(const Shape& shape, DType dtype,
   return t;
 }
 
+absl::StatusOr<Tensor> Tensor::SharedZeros(const Shape& shape, DType dtype,
+                                           Stream& stream) {
+  Device& device = stream.device();
+  EISBACH_ASSIGN_OR_RETURN(
+      std::shared_ptr<Storage> storage,
+      device.AllocateShared(shape.elements() * SizeOf(dtype)));
+  EISBACH_ASSIGN_OR_RETURN(Tensor t,
+                           FromStorage(std::move(storage), 0, shape, dtype));
+  EISBACH_RETURN_IF_ERROR(device.SetZero(t.raw(), t.bytes(), stream));
+  return t;
+}
+
 absl::StatusOr<Tensor> Tensor::FromStorage(std::shared_ptr<Storage> storage,
                                            size_t byte_offset,
                                            const Shape& shape, DType dtype) {

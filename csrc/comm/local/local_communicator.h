@@ -16,6 +16,8 @@ class LocalCommunicator final : public Communicator {
   LocalCommunicator(std::shared_ptr<LocalGroup> group, int rank,
                     std::string name, std::shared_ptr<Device> device);
 
+  absl::string_view transport() const override { return "threads"; }
+
  private:
   absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
                            Stream& stream) override;

@@ -24,7 +24,7 @@ void LauncherWatch::ThreadMain() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (!stopped_) {
-    const uint64_t seen = bell_.epoch();
+    const uint32_t seen = bell_.epoch();
     if (stopped_) return;
     if (getppid() != launcher_) return on_death_();
     bell_.Wait(seen, std::chrono::seconds(1));

@@ -10,22 +10,25 @@ namespace eisbach::comm {
 
 absl::StatusOr<std::unique_ptr<MpiCommunicator>> MpiCommunicator::Make(
     MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
-    std::shared_ptr<Progress> progress) {
+    std::shared_ptr<Progress> progress, std::shared_ptr<MpiHost> host) {
   MpiContext context{.comm = comm, .rank = 0, .size = 0};
   EISBACH_RETURN_IF_MPI(MPI_Comm_set_errhandler, comm, MPI_ERRORS_RETURN);
   EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &context.rank);
   EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &context.size);
-  return std::unique_ptr<MpiCommunicator>(new MpiCommunicator(
-      context, std::move(name), std::move(device), std::move(progress)));
+  return std::unique_ptr<MpiCommunicator>(
+      new MpiCommunicator(context, std::move(name), std::move(device),
+                          std::move(progress), std::move(host)));
 }
 
 MpiCommunicator::MpiCommunicator(const MpiContext& context, std::string name,
                                  std::shared_ptr<Device> device,
-                                 std::shared_ptr<Progress> progress)
+                                 std::shared_ptr<Progress> progress,
+                                 std::shared_ptr<MpiHost> host)
     : Communicator(context.rank, context.size, std::move(name),
                    std::move(device)),
       context_(context),
       progress_(std::move(progress)),
+      host_(std::move(host)),
       queue_(progress_, this->name()) {}
 
 MpiCommunicator::~MpiCommunicator() { Release(); }
@@ -105,7 +108,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::DoSplit(
   EISBACH_RETURN_IF_MPI(MPI_Comm_split, context_.comm,
                         color < 0 ? MPI_UNDEFINED : color, key, &comm);
   if (comm == MPI_COMM_NULL) return nullptr;
-  return Make(comm, std::move(name), device().shared_from_this(), progress_);
+  return MakeCommunicator(comm, std::move(name), device().shared_from_this(),
+                          progress_, host_);
 }
 
 }  // namespace eisbach::comm

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "comm/mpi/mpi_host.h"
 #include "comm/mpi/mpi_tasks.h"
 #include "comm/progress.h"
 
@@ -15,20 +16,24 @@ namespace eisbach::comm {
 // MPI moves bytes only; the sums are ours.
 class MpiCommunicator final : public Communicator {
  public:
-  // Takes over `comm` and makes its errors return.
+  // Takes over `comm` and makes its errors return. Groups within one host that
+  // are split off use what `host` shares.
   static absl::StatusOr<std::unique_ptr<MpiCommunicator>> Make(
       MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
-      std::shared_ptr<Progress> progress);
+      std::shared_ptr<Progress> progress, std::shared_ptr<MpiHost> host);
   // Waits for what was given to it. Frees `comm` unless MPI has ended.
   ~MpiCommunicator() override;
 
   // Lets go of `comm`; no call may follow.
   void Release();
 
+  absl::string_view transport() const override { return "mpi"; }
+
  private:
   MpiCommunicator(const MpiContext& context, std::string name,
                   std::shared_ptr<Device> device,
-                  std::shared_ptr<Progress> progress);
+                  std::shared_ptr<Progress> progress,
+                  std::shared_ptr<MpiHost> host);
 
   absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
                            Stream& stream) override;
@@ -55,6 +60,7 @@ class MpiCommunicator final : public Communicator {
 
   MpiContext context_;
   const std::shared_ptr<Progress> progress_;
+  const std::shared_ptr<MpiHost> host_;
   Tensor scratch_;
   TaskQueue queue_;
 };

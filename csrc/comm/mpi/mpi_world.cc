@@ -11,6 +11,7 @@
 #include "comm/mpi/launcher_watch.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_error.h"
+#include "comm/mpi/mpi_host.h"
 #include "comm/mpi/stale_segments.h"
 #include "core/components.h"
 #include "core/log.h"
@@ -28,23 +29,6 @@ std::string LibraryVersion() {
   return parts[0];
 }
 
-// The ranks of this host.
-struct HostPlace {
-  int rank = 0;
-  int size = 1;
-};
-
-absl::StatusOr<HostPlace> FindHostPlace() {
-  HostPlace place;
-  MPI_Comm host = MPI_COMM_NULL;
-  EISBACH_RETURN_IF_MPI(MPI_Comm_split_type, MPI_COMM_WORLD,
-                        MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
-  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, host, &place.rank);
-  EISBACH_RETURN_IF_MPI(MPI_Comm_size, host, &place.size);
-  EISBACH_RETURN_IF_MPI(MPI_Comm_free, &host);
-  return place;
-}
-
 // Nobody is left who could be told; what MPI keeps in shared memory would stay.
 void EndWithoutLauncher() {
   LogLine("the launcher of this job has died");
@@ -56,11 +40,11 @@ void EndWithoutLauncher() {
 
 class MpiWorldImpl final : public World {
  public:
-  MpiWorldImpl(std::shared_ptr<Device> device, HostPlace place,
+  MpiWorldImpl(std::shared_ptr<Device> device, std::shared_ptr<MpiHost> host,
                std::shared_ptr<Progress> progress,
-               std::unique_ptr<MpiCommunicator> communicator)
+               std::unique_ptr<Communicator> communicator)
       : device_(std::move(device)),
-        place_(place),
+        host_(std::move(host)),
         progress_(std::move(progress)),
         communicator_(std::move(communicator)),
         watch_(std::make_unique<LauncherWatch>(EndWithoutLauncher)) {}
@@ -70,8 +54,8 @@ class MpiWorldImpl final : public World {
     progress_->Stop();
   }
 
-  int local_rank() const override { return place_.rank; }
-  int local_size() const override { return place_.size; }
+  int local_rank() const override { return host_->rank(); }
+  int local_size() const override { return host_->size(); }
   absl::string_view backend() const override { return "mpi"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
@@ -82,7 +66,9 @@ class MpiWorldImpl final : public World {
     // When this fails MPI is left as it is: the launcher takes a rank that
     // ends without MPI_Finalize for a failed one and stops the job.
     EISBACH_RETURN_IF_ERROR(communicator_->Barrier(device_->compute_stream()));
-    communicator_->Release();
+    if (auto* mpi = dynamic_cast<MpiCommunicator*>(communicator_.get())) {
+      mpi->Release();
+    }
     progress_->Stop();
     watch_.reset();
     EISBACH_RETURN_IF_MPI(MPI_Finalize);
@@ -98,9 +84,9 @@ class MpiWorldImpl final : public World {
 
  private:
   const std::shared_ptr<Device> device_;
-  const HostPlace place_;
+  const std::shared_ptr<MpiHost> host_;
   const std::shared_ptr<Progress> progress_;
-  const std::unique_ptr<MpiCommunicator> communicator_;
+  const std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<LauncherWatch> watch_;
   bool ended_ = false;
 };
@@ -121,16 +107,26 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
         "needs"));
   }
   SetLogRank(rank);
-  EISBACH_ASSIGN_OR_RETURN(const HostPlace place, FindHostPlace());
-  if (place.rank == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);
+  EISBACH_ASSIGN_OR_RETURN(Transport transport,
+                           ParseTransport(std::getenv("EISBACH_TRANSPORT")));
+  if (device->type() != DeviceType::kCpu) transport = Transport::kMpi;
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<MpiHost> host,
+                           MpiHost::Find(transport));
+  if (host->rank() == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);
+  std::shared_ptr<BellWord> bell;
+  if (host->shared() != nullptr) {
+    host->shared()->Share(*device);
+    bell = host->shared()->bell();
+  }
   MPI_Comm comm = MPI_COMM_NULL;
   EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &comm);
-  auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false);
+  auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false, bell);
   EISBACH_ASSIGN_OR_RETURN(
-      std::unique_ptr<MpiCommunicator> communicator,
-      MpiCommunicator::Make(comm, "world", device, progress));
-  return std::make_unique<MpiWorldImpl>(
-      std::move(device), place, std::move(progress), std::move(communicator));
+      std::unique_ptr<Communicator> communicator,
+      MakeCommunicator(comm, "world", device, progress, host));
+  return std::make_unique<MpiWorldImpl>(std::move(device), std::move(host),
+                                        std::move(progress),
+                                        std::move(communicator));
 }
 
 [[maybe_unused]] const bool described =

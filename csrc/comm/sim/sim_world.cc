@@ -14,6 +14,8 @@ class SimCommunicator final : public Communicator {
                   std::shared_ptr<Device> device)
       : Communicator(rank, size, std::move(name), std::move(device)) {}
 
+  absl::string_view transport() const override { return "none"; }
+
  private:
   absl::Status DoAllReduce(const Tensor&, ReduceOp, Stream&) override {
     return absl::OkStatus();

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
@@ -39,12 +41,32 @@ class CpuDevice final : public Device {
   }
 
   absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) override {
-    EISBACH_ASSIGN_OR_RETURN(void* data, allocator_.Allocate(bytes));
-    return std::make_shared<Storage>(shared_from_this(), data, bytes,
-                                     [this](void* p) { allocator_.Free(p); });
+    return AllocateFrom(allocator_, bytes);
   }
-  AllocatorStats memory() const override { return allocator_.stats(); }
-  void ResetPeakMemory() override { allocator_.ResetPeak(); }
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateShared(
+      size_t bytes) override {
+    return AllocateFrom(shared_ == nullptr ? allocator_ : *shared_, bytes);
+  }
+  void SetSharedSource(std::unique_ptr<MemorySource> source) override {
+    shared_ = std::make_unique<Allocator>(std::move(source));
+  }
+  // Shared tensors live to the end of a job, so the sum of two peaks is the
+  // peak of the sum.
+  AllocatorStats memory() const override {
+    AllocatorStats all = allocator_.stats();
+    if (shared_ == nullptr) return all;
+    const AllocatorStats shared = shared_->stats();
+    all.bytes_in_use += shared.bytes_in_use;
+    all.peak_bytes_in_use += shared.peak_bytes_in_use;
+    all.bytes_reserved += shared.bytes_reserved;
+    all.allocations += shared.allocations;
+    all.system_allocations += shared.system_allocations;
+    return all;
+  }
+  void ResetPeakMemory() override {
+    allocator_.ResetPeak();
+    if (shared_ != nullptr) shared_->ResetPeak();
+  }
 
   absl::Status CopyToDevice(void* device, const void* host, size_t bytes,
                             Stream&) override {
@@ -64,12 +86,20 @@ class CpuDevice final : public Device {
   }
 
  private:
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateFrom(Allocator& allocator,
+                                                        size_t bytes) {
+    EISBACH_ASSIGN_OR_RETURN(void* data, allocator.Allocate(bytes));
+    return std::make_shared<Storage>(
+        shared_from_this(), data, bytes,
+        [&allocator](void* p) { allocator.Free(p); });
+  }
   static absl::Status Copy(void* to, const void* from, size_t bytes) {
     if (bytes > 0) std::memmove(to, from, bytes);
     return absl::OkStatus();
   }
 
   Allocator allocator_;
+  std::unique_ptr<Allocator> shared_;  // null: none but the above
   InlineStream compute_;
 };
 

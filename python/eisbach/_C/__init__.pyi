@@ -210,6 +210,11 @@ class Communicator:
     @property
     def size(self) -> int:
         ...
+    @property
+    def transport(self) -> str:
+        """
+        What moves the bytes: threads, shm, mpi or none.
+        """
 class World:
     """
     All ranks of a job as one of them sees it.

@@ -36,6 +36,7 @@ def summary(job: Job, validation: ValidationMetrics | None) -> dict[str, Any]:
         "tokens": steps[-1]["tokens"] if steps else 0,
         "training_seconds": seconds,
         "ranks": job.world.size,
+        "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},
         "compute": job.config.precision.compute,
         "versions": {

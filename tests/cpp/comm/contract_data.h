@@ -41,9 +41,23 @@ T Value(int rank, int64_t i, int salt) {
   }
 }
 
+// Where the tensors of the checks lie. A backend that treats shared memory
+// (Device::AllocateShared) in a way of its own is checked with each; `mixed`
+// differs from tensor to tensor and from rank to rank.
+enum class Place { kPlain, kShared, kMixed };
+inline Place place = Place::kPlain;
+inline uint32_t mixed_tensors = 0;  // starts at another number on every rank
+
 template <typename T>
 absl::StatusOr<Tensor> Make(Device& device, int64_t elements) {
-  return Tensor::Empty({elements}, DTypeOf<T>::value, device);
+  const bool shared =
+      place == Place::kShared ||
+      (place == Place::kMixed && Mix(uint64_t{++mixed_tensors}) % 2 == 0);
+  if (!shared) return Tensor::Empty({elements}, DTypeOf<T>::value, device);
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Storage> storage,
+                           device.AllocateShared(elements * sizeof(T)));
+  return Tensor::FromStorage(std::move(storage), 0, {elements},
+                             DTypeOf<T>::value);
 }
 
 template <typename T>

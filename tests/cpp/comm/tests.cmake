@@ -10,6 +10,17 @@ eisbach_add_test(NAME local_world_test SRC comm/local/local_world_test.cc
 eisbach_add_test(NAME mpi_communicator_test
                  SRC comm/mpi/mpi_communicator_test.cc NP 1 2 3 4 8
                  LABELS comm)
+foreach(np 1 2 3 4 8)  # whatever the ranks of one host would do by themselves
+  set_property(TEST mpi_communicator_test_np${np} PROPERTY
+               ENVIRONMENT EISBACH_TRANSPORT=mpi)
+endforeach()
+eisbach_add_test(NAME shm_communicator_test
+                 SRC comm/shm/shm_communicator_test.cc NP 1 2 3 4 5 6 7 8
+                 LABELS comm)
+foreach(np 1 2 3 4 5 6 7 8)
+  set_property(TEST shm_communicator_test_np${np} PROPERTY
+               ENVIRONMENT EISBACH_TRANSPORT=shm)
+endforeach()
 eisbach_add_test(NAME requests_test SRC comm/mpi/requests_test.cc NP 2
                  LABELS comm)
 target_link_libraries(requests_test PRIVATE eisbach::mpi)

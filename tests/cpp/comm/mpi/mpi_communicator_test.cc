@@ -19,6 +19,7 @@ INSTANTIATE_TEST_SUITE_P(AllRanks, MpiContract,
 
 TEST(MpiWorld, KnowsItsHost) {
   EXPECT_EQ(TestWorld().backend(), "mpi");
+  EXPECT_EQ(TestWorld().communicator().transport(), "mpi");
   EXPECT_EQ(TestWorld().local_rank(), TestWorld().rank());
   EXPECT_EQ(TestWorld().local_size(), TestWorld().size());
 }

@@ -1,0 +1,119 @@
+#include "comm/mpi/mpi_host.h"
+
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "comm/mpi/mpi_communicator.h"
+#include "comm/mpi/mpi_error.h"
+#include "core/log.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+namespace {
+
+absl::StatusOr<std::vector<std::string>> GatherOver(MPI_Comm comm,
+                                                    const std::string& mine) {
+  int size = 0;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &size);
+  const int bytes = static_cast<int>(mine.size());
+  std::string all(mine.size() * size, '\0');
+  EISBACH_RETURN_IF_MPI(MPI_Allgather, mine.data(), bytes, MPI_BYTE, all.data(),
+                        bytes, MPI_BYTE, comm);
+  std::vector<std::string> parts;
+  for (int rank = 0; rank < size; ++rank) {
+    parts.push_back(all.substr(rank * mine.size(), mine.size()));
+  }
+  return parts;
+}
+
+// The ranks of `from` in `to`; -1 for those that are not in it.
+absl::StatusOr<std::vector<int>> Translate(MPI_Comm from, MPI_Comm to) {
+  int size = 0;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, from, &size);
+  std::vector<int> ranks(size), translated(size);
+  std::iota(ranks.begin(), ranks.end(), 0);
+  MPI_Group from_group = MPI_GROUP_NULL, to_group = MPI_GROUP_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_group, from, &from_group);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_group, to, &to_group);
+  EISBACH_RETURN_IF_MPI(MPI_Group_translate_ranks, from_group, size,
+                        ranks.data(), to_group, translated.data());
+  EISBACH_RETURN_IF_MPI(MPI_Group_free, &from_group);
+  EISBACH_RETURN_IF_MPI(MPI_Group_free, &to_group);
+  for (int& rank : translated) {
+    if (rank == MPI_UNDEFINED) rank = -1;
+  }
+  return translated;
+}
+
+}  // namespace
+
+absl::StatusOr<Transport> ParseTransport(const char* value) {
+  const absl::string_view text = value == nullptr ? "auto" : value;
+  if (text == "auto") return Transport::kAuto;
+  if (text == "shm") return Transport::kShm;
+  if (text == "mpi") return Transport::kMpi;
+  return absl::InvalidArgumentError(
+      absl::StrCat("EISBACH_TRANSPORT=", text, " is none of auto, shm, mpi"));
+}
+
+absl::StatusOr<std::shared_ptr<MpiHost>> MpiHost::Find(Transport transport) {
+  std::shared_ptr<MpiHost> host(new MpiHost());
+  MPI_Comm comm = MPI_COMM_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_split_type, MPI_COMM_WORLD,
+                        MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &comm);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &host->rank_);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &host->size_);
+  EISBACH_ASSIGN_OR_RETURN(host->host_ranks_, Translate(MPI_COMM_WORLD, comm));
+  if (transport != Transport::kMpi && host->size_ > 1) {
+    absl::StatusOr<std::shared_ptr<SharedHost>> shared = ConnectHost(
+        host->rank_, host->size_,
+        [&](const std::string& mine) { return GatherOver(comm, mine); });
+    if (shared.ok()) {
+      host->shared_ = *std::move(shared);
+    } else if (transport == Transport::kShm) {
+      return Annotate(shared.status(), "EISBACH_TRANSPORT=shm");
+    } else if (host->rank_ == 0) {
+      LogLine(absl::StrCat("no shared memory between the ranks of this host, ",
+                           "they talk through MPI (", shared.status().message(),
+                           ")"));
+    }
+  }
+  EISBACH_RETURN_IF_MPI(MPI_Comm_free, &comm);
+  return host;
+}
+
+absl::StatusOr<std::vector<int>> MpiHost::HostRanks(MPI_Comm comm) const {
+  EISBACH_ASSIGN_OR_RETURN(std::vector<int> ranks,
+                           Translate(comm, MPI_COMM_WORLD));
+  for (int& rank : ranks) {
+    rank = host_ranks_[rank];
+    if (rank < 0) return std::vector<int>();
+  }
+  return ranks;
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(
+    MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
+    std::shared_ptr<Progress> progress, std::shared_ptr<MpiHost> host) {
+  std::vector<int> members;
+  if (host->shared() != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(members, host->HostRanks(comm));
+  }
+  if (members.empty()) {
+    return MpiCommunicator::Make(comm, std::move(name), std::move(device),
+                                 std::move(progress), std::move(host));
+  }
+  int rank = 0;
+  EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &rank);
+  EISBACH_ASSIGN_OR_RETURN(
+      std::unique_ptr<Communicator> group,
+      host->shared()->MakeGroup(
+          members, rank, std::move(name), std::move(device),
+          std::move(progress),
+          [&](const std::string& mine) { return GatherOver(comm, mine); }));
+  EISBACH_RETURN_IF_MPI(MPI_Comm_free, &comm);
+  return group;
+}
+
+}  // namespace eisbach::comm

@@ -1,0 +1,64 @@
+#include "comm/shm/block.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace eisbach::comm {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+int64_t PartBytes(int size) {
+  return std::max<int64_t>(kSlotBytes / size / 512 * 512, 2048);
+}
+
+}  // namespace
+
+absl::string_view Name(CallKind kind) {
+  switch (kind) {
+    case CallKind::kAllReduce:
+      return "all_reduce";
+    case CallKind::kAllGather:
+      return "all_gather";
+    case CallKind::kReduceScatter:
+      return "reduce_scatter";
+    case CallKind::kBroadcast:
+      return "broadcast";
+    case CallKind::kAllToAll:
+      return "all_to_all";
+    case CallKind::kBarrier:
+      return "barrier";
+    case CallKind::kSplit:
+      return "split";
+  }
+  return "?";
+}
+
+std::string Call::ToString() const {
+  return absl::StrCat(Name(kind), " of ", elements, " ", Name(dtype), ", op ",
+                      static_cast<int>(op), ", root ", root);
+}
+
+BlockLayout::BlockLayout(int size) : size_(size), part_bytes_(PartBytes(size)) {
+  const size_t n = size;
+  size_t at = 0;
+  const auto place = [&](size_t bytes, size_t alignment) {
+    const size_t here = (at + alignment - 1) / alignment * alignment;
+    at = here + bytes;
+    return here;
+  };
+  place(sizeof(BlockHeader), 64);
+  closed_ = place(n * sizeof(std::atomic<uint32_t>), 64);
+  sent_ = place(n * sizeof(Counter), 64);
+  taken_ = place(n * sizeof(Counter), 64);
+  counts_ = place(4 * n * sizeof(int64_t), 64);
+  messages_ = place(n * kRingChunks * sizeof(MessageHeader), 64);
+  eager_ = place(2 * kEagerBytes, kPage);
+  slots_ = place(kSlots * slot_bytes(), kPage);
+  results_ = place(kSlots * part_bytes_, kPage);
+  rings_ = place(n * kRingChunks * kRingChunk, kPage);
+  bytes_ = at;
+}
+
+}  // namespace eisbach::comm
