@@ -14,6 +14,21 @@ function(eisbach_add_test)
   add_executable(${T_NAME} ${T_SRC})
   target_link_libraries(${T_NAME} PRIVATE eisbach eisbach_test_support
                         GTest::gtest GTest::gmock)
+  # Tests are compiled more often than they run, and most of that is headers,
+  # which the first test reads for all.
+  target_compile_options(${T_NAME} PRIVATE -O1)
+  get_property(first GLOBAL PROPERTY EISBACH_FIRST_TEST)
+  if(first)
+    target_precompile_headers(${T_NAME} REUSE_FROM ${first})
+  else()
+    set_property(GLOBAL PROPERTY EISBACH_FIRST_TEST ${T_NAME})
+    target_precompile_headers(${T_NAME} PRIVATE
+      <gtest/gtest.h> <gmock/gmock.h>
+      <algorithm> <cmath> <cstdint> <functional> <map> <memory> <string>
+      <utility> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
+      <absl/types/span.h> <tensor/tensor.h>
+      <support/status_testing.h>)
+  endif()
   if(T_NP)
     target_sources(${T_NAME} PRIVATE
                    ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Sets up everything that Eisbach needs in .venv: system packages, Python
 # packages, the package itself and mpirun's settings. Does again only what has
-# changed. `scripts/setup.sh --test` adds what the tests need.
+# changed. `scripts/setup.sh --test` adds what the tests need and builds them.
+#
+# One build folder, build/release, serves the package and the C++ tests, so
+# nothing is compiled twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,8 +22,11 @@ say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 system_packages() {
   local wanted=(g++ python3-venv python3-dev ccache libabsl-dev libhwy-dev
                 nlohmann-json3-dev)
-  [ "$want_tests" = yes ] && wanted+=(libgtest-dev libgmock-dev
-                                      libopenblas-dev)
+  # Matmul comes from the oneDNN wheel, which is there for x86-64 alone.
+  if [ "$want_tests" = yes ] || [ "$(uname -m)" != x86_64 ]; then
+    wanted+=(libopenblas-dev)
+  fi
+  [ "$want_tests" = yes ] && wanted+=(libgtest-dev libgmock-dev)
   local missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null |
@@ -70,26 +76,61 @@ sources_digest() {
     xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
 
+# Shows what a build says as it goes: one line that is written over on a
+# terminal, every tenth step elsewhere. Everything is kept in the file $1.
+progress() {
+  local log="$1" line steps=0
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    [[ "$line" =~ ^[[:space:]]*(\[[0-9]+/[0-9]+\].*) ]] || continue
+    line="${BASH_REMATCH[1]}"
+    if [ -t 1 ]; then
+      printf '\r\033[K%s' "${line:0:78}"
+    elif [ $((steps++ % 10)) -eq 0 ]; then
+      printf '%s\n' "${line:0:78}"
+    fi
+  done
+  if [ -t 1 ]; then printf '\r\033[K'; fi
+}
+
+# pip's own words only where it fails.
+pip_install() {
+  local log=.venv/setup.log
+  : >"$log"
+  if ! .venv/bin/python -m pip install --verbose --disable-pip-version-check \
+      "$@" 2>&1 | progress "$log"; then
+    tail -n 60 "$log" >&2
+    echo "setup.sh: pip install failed; all it said is in $log" >&2
+    exit 1
+  fi
+}
+
 python_packages() {
   if [ ! -x .venv/bin/python ]; then
     say "Making .venv"
     python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --upgrade pip
   fi
   mpi_settings
-  local extras="" digest
-  [ "$want_tests" = yes ] && extras="[test]"
-  digest="$(sources_digest)$extras"
-  if [ "$(cat .venv/eisbach-installed 2>/dev/null)" = "$digest" ] ||
-     [ "$(cat .venv/eisbach-installed 2>/dev/null)" = "$digest[test]" ]; then
-    return
-  fi
-  say "Building and installing eisbach (a few minutes the first time)"
-  # Compilations are cached by content, wherever the build happens.
-  CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 \
+  local extras="" tests=OFF digest installed=.venv/eisbach-installed
+  [ "$want_tests" = yes ] && extras="[test]" tests=ON
+  digest="$(sources_digest)"
+  case "$(cat $installed 2>/dev/null)" in
+    "$digest$extras" | "$digest[test]") return ;;
+  esac
+  say "Installing the Python packages"
+  .venv/bin/python -c 'import tomllib
+with open("pyproject.toml", "rb") as file:
+    print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
+' >.venv/build-requirements.txt
+  pip_install --upgrade pip cmake ninja -r .venv/build-requirements.txt
+  say "Building and installing eisbach (minutes the first time)"
+  # The build runs in .venv itself, where its paths stay the same, and
+  # compilations are cached by content, wherever the build happens.
+  PATH="$PWD/.venv/bin:$PATH" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 \
     CCACHE_SLOPPINESS=pch_defines,time_macros \
-    .venv/bin/python -m pip install --quiet ".$extras"
-  echo "$digest" >.venv/eisbach-installed
+    pip_install --no-build-isolation --config-settings build-dir=build/release \
+    --config-settings "cmake.define.EISBACH_BUILD_TESTS=$tests" ".$extras"
+  echo "$digest$extras" >$installed
 }
 
 system_packages

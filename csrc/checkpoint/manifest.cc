@@ -22,16 +22,13 @@ constexpr char kFormat[] = "eisbach.checkpoint";
 constexpr Axis kAxes[] = {Axis::kPipeline, Axis::kData, Axis::kContext,
                           Axis::kTensor};
 
-absl::Status Error(absl::string_view what) {
-  return absl::InvalidArgumentError(what);
-}
-
 absl::StatusOr<Json> ParseObject(absl::string_view text,
                                  absl::string_view what) {
   Json value = Json::parse(text.begin(), text.end(), nullptr,
                            /*allow_exceptions=*/false);
   if (!value.is_object()) {
-    return Error(absl::StrCat(what, " is not a JSON object"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is not a JSON object"));
   }
   return value;
 }
@@ -89,7 +86,7 @@ class Fields {
   }
 
   void Fail(absl::string_view what) {
-    if (status_.ok()) status_ = Error(what);
+    if (status_.ok()) status_ = absl::InvalidArgumentError(what);
   }
   const absl::Status& status() const { return status_; }
 
@@ -120,11 +117,13 @@ absl::StatusOr<ManifestFile> ParseFile(const Json& value) {
   if (file.name.empty() || file.name[0] == '.' ||
       file.name.find('/') != std::string::npos ||
       file.name.find('\0') != std::string::npos) {
-    return Error(absl::StrCat("\"", file.name, "\" is no plain file name"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", file.name, "\" is no plain file name"));
   }
   if (hash.size() != 16 || !absl::SimpleHexAtoi(hash, &file.hash)) {
-    return Error(absl::StrCat("xxh64 \"", hash, "\" of ", file.name,
-                              " is not 16 hexadecimal digits"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("xxh64 \"", hash, "\" of ", file.name,
+                     " is not 16 hexadecimal digits"));
   }
   return file;
 }
@@ -135,21 +134,22 @@ absl::Status CheckFiles(const Manifest& manifest) {
   for (const ManifestFile& file : manifest.files) {
     if (file.pipeline >= manifest.layout[Axis::kPipeline] ||
         file.tensor >= manifest.layout[Axis::kTensor]) {
-      return Error(absl::StrCat(file.name, " is of pipeline ", file.pipeline,
-                                " and tensor ", file.tensor,
-                                ", outside the layout"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(file.name, " is of pipeline ", file.pipeline,
+                       " and tensor ", file.tensor, ", outside the layout"));
     }
     if (!ranks.emplace(file.pipeline, file.tensor).second ||
         !names.insert(file.name).second) {
-      return Error(absl::StrCat(file.name, " is listed twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(file.name, " is listed twice"));
     }
   }
   const size_t expected =
       static_cast<size_t>(manifest.layout[Axis::kPipeline]) *
       static_cast<size_t>(manifest.layout[Axis::kTensor]);
   if (manifest.files.size() == expected) return absl::OkStatus();
-  return Error(absl::StrCat("lists ", manifest.files.size(),
-                            " files, the layout has ", expected));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "lists ", manifest.files.size(), " files, the layout has ", expected));
 }
 
 // "/model/heads" as "model.heads".
@@ -200,9 +200,9 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   const int64_t version = fields.Integer("version", 0);
   EISBACH_RETURN_IF_ERROR(fields.status());
   if (format != kFormat || version != kManifestVersion) {
-    return Error(absl::StrCat("format \"", format, "\" version ", version,
-                              " is not \"", kFormat, "\" version ",
-                              kManifestVersion));
+    return absl::InvalidArgumentError(
+        absl::StrCat("format \"", format, "\" version ", version, " is not \"",
+                     kFormat, "\" version ", kManifestVersion));
   }
   Manifest manifest;
   manifest.step = fields.Integer("step", 0);
@@ -215,7 +215,8 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   }
   for (const Json& name : fields.List("optimizer_state")) {
     if (!name.is_string()) {
-      return Error("optimizer_state holds something that is not a string");
+      return absl::InvalidArgumentError(
+          "optimizer_state holds something that is not a string");
     }
     manifest.optimizer_state.push_back(name.get<std::string>());
   }
@@ -234,7 +235,7 @@ absl::Status CheckLayout(const parallel::Coordinates& saved,
                          const parallel::Coordinates& asked) {
   for (Axis axis : kAxes) {
     if (saved[axis] == asked[axis]) continue;
-    return Error(absl::StrCat(
+    return absl::InvalidArgumentError(absl::StrCat(
         "saved with ", Name(axis), "=", saved[axis], ", this run has ",
         Name(axis), "=", asked[axis], " (parallel.", Name(axis),
         "); a checkpoint loads on the layout that it was saved on"));
@@ -264,7 +265,7 @@ absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
                                    " in this run"));
   }
   if (changes.empty()) return absl::OkStatus();
-  return Error(absl::StrJoin(changes, "; "));
+  return absl::InvalidArgumentError(absl::StrJoin(changes, "; "));
 }
 
 }  // namespace eisbach::checkpoint

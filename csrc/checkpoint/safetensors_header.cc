@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-absl::Status Error(absl::string_view what) {
-  return absl::InvalidArgumentError(what);
-}
-
 // JSON text to a value, with an error for a key that an object has twice:
 // readers differ in which of the two they take.
 absl::StatusOr<json> ParseObject(absl::string_view text) {
@@ -36,24 +32,28 @@ absl::StatusOr<json> ParseObject(absl::string_view text) {
   };
   // The format wants '{' first; only spaces may follow the object.
   if (text.empty() || text[0] != '{') {
-    return Error("the header does not begin with {");
+    return absl::InvalidArgumentError("the header does not begin with {");
   }
   json value = json::parse(text.begin(), text.end(), watch,
                            /*allow_exceptions=*/false);
-  if (value.is_discarded()) return Error("the header is not valid JSON");
+  if (value.is_discarded())
+    return absl::InvalidArgumentError("the header is not valid JSON");
   if (!twice.empty()) {
-    return Error(absl::StrCat("the header names \"", twice, "\" twice"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the header names \"", twice, "\" twice"));
   }
   return value;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ParseMetadata(
     const json& value) {
-  if (!value.is_object()) return Error("__metadata__ is not an object");
+  if (!value.is_object())
+    return absl::InvalidArgumentError("__metadata__ is not an object");
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string()) {
-      return Error(absl::StrCat("__metadata__ \"", key, "\" is not a string"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("__metadata__ \"", key, "\" is not a string"));
     }
     metadata[key] = text.get_ref<const std::string&>();
   }
@@ -96,7 +96,8 @@ absl::StatusOr<SafetensorsEntry> ParseEntry(const std::string& name,
                                             const json& value,
                                             size_t data_bytes) {
   const auto error = [&name](absl::string_view what) {
-    return Error(absl::StrCat("tensor \"", name, "\": ", what));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor \"", name, "\": ", what));
   };
   if (!value.is_object()) return error("is not an object");
   const json* dtype = Field(value, "dtype");
@@ -135,7 +136,7 @@ absl::Status CheckNoHoles(const std::vector<SafetensorsEntry>& entries,
   size_t covered = 0;
   for (const SafetensorsEntry& entry : entries) {
     if (entry.begin != covered) {
-      return Error(absl::StrCat(
+      return absl::InvalidArgumentError(absl::StrCat(
           "tensor \"", entry.name, "\": begins at byte ", entry.begin,
           entry.begin < covered ? ", inside the one before that ends at "
                                 : ", leaving a hole after ",
@@ -144,8 +145,9 @@ absl::Status CheckNoHoles(const std::vector<SafetensorsEntry>& entries,
     covered = entry.end;
   }
   if (covered == data_bytes) return absl::OkStatus();
-  return Error(absl::StrCat("the tensors end at byte ", covered,
-                            " of the data, which has ", data_bytes));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the tensors end at byte ", covered,
+                   " of the data, which has ", data_bytes));
 }
 
 bool IsUtf8(const std::string& text) {
@@ -185,14 +187,15 @@ absl::StatusOr<std::string> FormatSafetensorsHeader(
     nlohmann::ordered_json& metadata = root[std::string(kSafetensorsMetadata)];
     for (const auto& [key, value] : header.metadata) {
       if (!IsUtf8(key) || !IsUtf8(value)) {
-        return Error(absl::StrCat("metadata \"", key, "\" is not UTF-8"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("metadata \"", key, "\" is not UTF-8"));
       }
       metadata[key] = value;
     }
   }
   for (const SafetensorsEntry& entry : header.entries) {
     if (!IsUtf8(entry.name)) {
-      return Error(
+      return absl::InvalidArgumentError(
           absl::StrCat("tensor name \"", entry.name, "\" is not UTF-8"));
     }
     nlohmann::ordered_json& item = root[entry.name];
@@ -204,9 +207,9 @@ absl::StatusOr<std::string> FormatSafetensorsHeader(
   std::string text = root.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > kMaxSafetensorsHeader) {
-    return Error(absl::StrCat("a header of ", text.size(),
-                              " bytes is over the format's limit of ",
-                              kMaxSafetensorsHeader));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a header of ", text.size(), " bytes is over the format's limit of ",
+        kMaxSafetensorsHeader));
   }
   return text;
 }

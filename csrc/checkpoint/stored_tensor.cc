@@ -13,10 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-absl::Status Error(absl::string_view what) {
-  return absl::InvalidArgumentError(what);
-}
-
 std::vector<int64_t> Sizes(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
 }
@@ -51,17 +47,18 @@ absl::StatusOr<SavedSlice> ParseSlice(const Json& value) {
   if (!part || !name || !shape || !start || !extent || shape->rank() < 1 ||
       shape->rank() > 2 || start->rank() != shape->rank() ||
       extent->rank() != shape->rank()) {
-    return Error(absl::StrCat("metadata \"", kSlicesKey,
-                              "\" has an entry without part, name, shape, "
-                              "start and extent: ",
-                              value.dump()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("metadata \"", kSlicesKey,
+                     "\" has an entry without part, name, shape, "
+                     "start and extent: ",
+                     value.dump()));
   }
   for (int d = 0; d < shape->rank(); ++d) {
     if ((*extent)[d] > (*shape)[d] ||
         (*start)[d] > (*shape)[d] - (*extent)[d]) {
-      return Error(absl::StrCat("metadata \"", kSlicesKey, "\": a slice of \"",
-                                *name, "\" does not lie in ",
-                                shape->ToString()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("metadata \"", kSlicesKey, "\": a slice of \"", *name,
+                       "\" does not lie in ", shape->ToString()));
     }
   }
   return SavedSlice{*part, *name, *shape, {*start, *extent}};
@@ -126,16 +123,19 @@ absl::StatusOr<std::vector<SavedSlice>> ReadSlices(
     const SafetensorsFile& file) {
   const auto found = file.metadata().find(kSlicesKey);
   if (found == file.metadata().end()) {
-    return Error(absl::StrCat("has no metadata \"", kSlicesKey, "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("has no metadata \"", kSlicesKey, "\""));
   }
   const Json list = Json::parse(found->second, nullptr,
                                 /*allow_exceptions=*/false);
   if (!list.is_array()) {
-    return Error(absl::StrCat("metadata \"", kSlicesKey, "\" is not a list"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("metadata \"", kSlicesKey, "\" is not a list"));
   }
   if (list.size() != file.entries().size()) {
-    return Error(absl::StrCat("describes ", list.size(), " tensors and holds ",
-                              file.entries().size()));
+    return absl::InvalidArgumentError(absl::StrCat("describes ", list.size(),
+                                                   " tensors and holds ",
+                                                   file.entries().size()));
   }
   std::vector<SavedSlice> slices;
   for (const Json& item : list) {

@@ -18,10 +18,6 @@ absl::Status CopyWithin(const Tensor& in, const Tensor& out, Stream& stream) {
   return stream.device().CopyOnDevice(out.raw(), in.raw(), in.bytes(), stream);
 }
 
-int64_t Bytes(const Tensor& tensor) {
-  return static_cast<int64_t>(tensor.bytes());
-}
-
 }  // namespace
 
 CommStats Communicator::stats() const {

@@ -23,6 +23,10 @@ struct Transfer {
   Tensor tensor;
 };
 
+inline int64_t Bytes(const Tensor& tensor) {
+  return static_cast<int64_t>(tensor.bytes());
+}
+
 // How often and how much a communicator was used.
 struct CommStats {
   int64_t calls = 0;

@@ -9,10 +9,6 @@
 namespace eisbach::comm {
 namespace {
 
-int64_t Bytes(const Tensor& tensor) {
-  return static_cast<int64_t>(tensor.bytes());
-}
-
 // A cursor over the bytes that a task has to move.
 class Cursor {
  public:

@@ -11,10 +11,6 @@ namespace eisbach::comm {
 namespace {
 
 char* Data(const Tensor& tensor) { return static_cast<char*>(tensor.raw()); }
-int64_t Bytes(const Tensor& tensor) {
-  return static_cast<int64_t>(tensor.bytes());
-}
-
 // Starts everything at the first poll, then waits for all of it.
 class MoveTask : public Task {
  public:

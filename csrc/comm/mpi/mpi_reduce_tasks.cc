@@ -20,10 +20,6 @@ constexpr int64_t kChunkBytes = 256 << 10;
 constexpr int64_t kScratchBytes = 16 << 20;
 constexpr int kInFlight = 2;
 
-int64_t Bytes(const Tensor& tensor) {
-  return static_cast<int64_t>(tensor.bytes());
-}
-
 bool SendWhole(int64_t bytes, int size) {
   return bytes <= kWholeBytes && bytes * size <= kWholeTotalBytes;
 }

@@ -103,7 +103,7 @@ class CpuDevice final : public Device {
   InlineStream compute_;
 };
 
-[[maybe_unused]] const bool registered = RegisterDevice(
+[[maybe_unused]] const bool cpu_registered = RegisterDevice(
     DeviceType::kCpu, []() -> absl::StatusOr<std::shared_ptr<Device>> {
       return std::make_shared<CpuDevice>();
     });

@@ -58,7 +58,7 @@ class MetaDevice final : public Device {
   InlineStream compute_;
 };
 
-[[maybe_unused]] const bool registered = RegisterDevice(
+[[maybe_unused]] const bool meta_registered = RegisterDevice(
     DeviceType::kMeta, []() -> absl::StatusOr<std::shared_ptr<Device>> {
       return std::make_shared<MetaDevice>();
     });

@@ -29,7 +29,7 @@ absl::StatusOr<ActionList> GPipe(const ScheduleShape& shape, int stage) {
   return list.Finish();
 }
 
-const bool registered = RegisterSchedule("gpipe", &GPipe);
+const bool gpipe_registered = RegisterSchedule("gpipe", &GPipe);
 
 }  // namespace
 }  // namespace eisbach::parallel

@@ -56,7 +56,8 @@ absl::StatusOr<ActionList> OneForwardOneBackward(const ScheduleShape& shape,
   return list.Finish();
 }
 
-const bool registered = RegisterSchedule("1f1b", &OneForwardOneBackward);
+const bool one_forward_one_backward_registered =
+    RegisterSchedule("1f1b", &OneForwardOneBackward);
 
 }  // namespace
 }  // namespace eisbach::parallel
