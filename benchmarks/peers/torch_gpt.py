@@ -71,6 +71,7 @@ def main() -> None:
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     world = int(os.environ.get("WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // world))
@@ -79,6 +80,8 @@ def main() -> None:
     torch.manual_seed(0)
     plain = Gpt(args)
     model = nn.parallel.DistributedDataParallel(plain) if world > 1 else plain
+    if args.compile:
+        model = torch.compile(model)
     parameters = list(plain.parameters())
     optimizer = torch.optim.AdamW(
         [
@@ -93,7 +96,7 @@ def main() -> None:
     seconds = []
     for _ in range(args.steps):
         shape = (args.batch // world, args.context + 1)
-        text = torch.randint(args.vocab, shape)
+        text = torch.randint(min(args.vocab, 256), shape)  # bytes, as ours
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, args.dtype == "bf16"):
             loss = model(text[:, :-1], text[:, 1:])

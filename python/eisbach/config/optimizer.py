@@ -42,7 +42,8 @@ class OptimizerSection(Section):
     momentum: Fraction = key(0.0, "Decay of the velocity.", only=SGD)
     weight_decay: NonNegative = key(
         0.1,
-        "Decoupled decay, of parameters with two or more dimensions only.",
+        "Decay of parameters with two or more dimensions: decoupled from the "
+        "gradient for `adamw`, added to it for `sgd`.",
     )
     clip_grad_norm: NonNegative = key(
         1.0, "Largest norm of the whole gradient; 0 never clips."
