@@ -14,7 +14,7 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   source .venv/bin/activate
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-build=${EISBACH_BUILD_DIR:-build/tests}
+build=${EISBACH_BUILD_DIR:-build/release}
 
 cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON \
   -DEISBACH_BUILD_PYTHON=OFF
