@@ -60,13 +60,13 @@ class ReduceTask final : public ShmTask {
       for (int member = 0; member < size(); ++member) {
         inputs_.push_back(Input(member) + offset);
       }
-      char* to = Out(at_);
-      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, to, n);
+      outputs_.assign(1, Out(at_));
       for (int member = 0; spread && member < size(); ++member) {
         if (member == rank()) continue;
-        std::memcpy(const_cast<char*>(Input(member)) + offset, to,
-                    n * element_bytes_);
+        outputs_.push_back(const_cast<char*>(Input(member)) + offset);
       }
+      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, outputs_,
+                         n);
       at_ += n;
       budget -= n * size() * element_bytes_;
     }
@@ -103,12 +103,10 @@ class ReduceTask final : public ShmTask {
         inputs_.push_back(
             member == rank() ? In(at) : Part(member, rank(), round) + offset);
       }
-      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, Out(at),
+      outputs_.assign(1, Out(at));
+      if (gather_) outputs_.push_back(Result(rank(), round) + offset);
+      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, outputs_,
                          n);
-      if (gather_) {
-        std::memcpy(Result(rank(), round) + offset, Out(at),
-                    n * element_bytes_);
-      }
     }
   }
 
@@ -148,6 +146,7 @@ class ReduceTask final : public ShmTask {
   int64_t step_ = 0;   // elements
   int64_t chunk_ = 0;  // elements
   std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
 };
 
 Call Shown(const ShmCall& call, CallKind kind, const Tensor& in, ReduceOp op) {

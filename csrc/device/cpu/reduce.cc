@@ -1,9 +1,11 @@
 #include "device/cpu/reduce.h"
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include "core/check.h"
+#include "device/cpu/reduce_sum.h"
 
 namespace eisbach::cpu {
 namespace {
@@ -75,12 +77,9 @@ void ReduceAs(Reduction op, absl::Span<const void* const> inputs, void* out,
   }
 }
 
-}  // namespace
-
-void ReduceInOrder(DType dtype, Reduction op,
+void ReducePlainly(DType dtype, Reduction op,
                    absl::Span<const void* const> inputs, void* out,
                    int64_t elements) {
-  EISBACH_CHECK(!inputs.empty());
   switch (dtype) {
     case DType::kF32:
       return ReduceAs<float>(op, inputs, out, elements);
@@ -98,6 +97,33 @@ void ReduceInOrder(DType dtype, Reduction op,
       return ReduceAs<uint8_t>(op, inputs, out, elements);
     case DType::kU16:
       return ReduceAs<uint16_t>(op, inputs, out, elements);
+  }
+}
+
+}  // namespace
+
+void ReduceInOrder(DType dtype, Reduction op,
+                   absl::Span<const void* const> inputs, void* out,
+                   int64_t elements) {
+  ReduceInOrder(dtype, op, inputs, absl::Span<void* const>(&out, 1), elements);
+}
+
+void ReduceInOrder(DType dtype, Reduction op,
+                   absl::Span<const void* const> inputs,
+                   absl::Span<void* const> outputs, int64_t elements) {
+  EISBACH_CHECK(!inputs.empty() && !outputs.empty());
+  if (elements == 0) return;
+  if (op == Reduction::kSum && dtype == DType::kF32) {
+    return SumF32(inputs.data(), inputs.size(), outputs.data(), outputs.size(),
+                  elements);
+  }
+  if (op == Reduction::kSum && dtype == DType::kBF16) {
+    return SumBF16(inputs.data(), inputs.size(), outputs.data(), outputs.size(),
+                   elements);
+  }
+  ReducePlainly(dtype, op, inputs, outputs[0], elements);
+  for (void* output : outputs.subspan(1)) {
+    std::memmove(output, outputs[0], elements * SizeOf(dtype));
   }
 }
 

@@ -19,4 +19,10 @@ void ReduceInOrder(DType dtype, Reduction op,
                    absl::Span<const void* const> inputs, void* out,
                    int64_t elements);
 
+// The same, with the result in several places, of which each may be one of the
+// inputs.
+void ReduceInOrder(DType dtype, Reduction op,
+                   absl::Span<const void* const> inputs,
+                   absl::Span<void* const> outputs, int64_t elements);
+
 }  // namespace eisbach::cpu

@@ -77,6 +77,52 @@ TYPED_TEST(ReduceTest, ReducesInOrder) {
   }
 }
 
+// In place on all ranks: every input gets the result.
+TYPED_TEST(ReduceTest, WritesSeveralOutputs) {
+  using T = TypeParam;
+  for (Reduction op : {Reduction::kSum, Reduction::kMax}) {
+    for (int64_t n : {1, 63, 1000}) {
+      std::vector<std::vector<T>> data(3, std::vector<T>(n + 1));
+      std::vector<const void*> inputs;
+      std::vector<void*> outputs;
+      for (int k = 0; k < 3; ++k) {
+        for (int64_t i = 0; i < n; ++i) data[k][1 + i] = Value<T>(k, i);
+        inputs.push_back(data[k].data() + 1);
+        outputs.push_back(data[2 - k].data() + 1);
+      }
+      ReduceInOrder(DTypeOf<T>::value, op, inputs, outputs, n);
+      for (int64_t i = 0; i < n; ++i) {
+        const T expected = Expected<T>(op, 3, i);
+        for (int k = 0; k < 3; ++k) {
+          ASSERT_EQ(std::memcmp(&data[k][1 + i], &expected, sizeof(T)), 0)
+              << Name(DTypeOf<T>::value) << " n " << n << " at " << i;
+        }
+      }
+    }
+  }
+}
+
+// Every bf16, and what two of them add up to, is rounded as BFloat16 does.
+TEST(Reduce, RoundsAsBFloat16) {
+  constexpr int kAll = 1 << 16;
+  std::vector<BFloat16> a(kAll), b(kAll), out(kAll);
+  for (int i = 0; i < kAll; ++i) {
+    a[i].bits = static_cast<uint16_t>(i);
+    b[i].bits = static_cast<uint16_t>(i * 40503u + 17);
+  }
+  ReduceInOrder(DType::kBF16, Reduction::kSum, {a.data(), b.data()}, out.data(),
+                kAll);
+  for (int i = 0; i < kAll; ++i) {
+    const BFloat16 expected(static_cast<float>(a[i]) +
+                            static_cast<float>(b[i]));
+    if (std::isnan(static_cast<float>(expected))) {
+      EXPECT_TRUE(std::isnan(static_cast<float>(out[i]))) << i;
+    } else {
+      ASSERT_EQ(out[i].bits, expected.bits) << i;
+    }
+  }
+}
+
 // 1 + 2^-9 eight times over is lost when every step rounds to bf16.
 TEST(Reduce, ShortFloatsAreAccumulatedInF32) {
   std::vector<BFloat16> one = {BFloat16(1.0f)}, small = {BFloat16(0x1p-9f)};

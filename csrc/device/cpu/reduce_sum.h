@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace eisbach::cpu {
+
+// Sums of f32 and bf16 with the widest vectors that the machine has; the same
+// bits as the plain loops of reduce.cc, for which see reduce.h. `inputs` and
+// `outputs` are arrays of so many pointers; all outputs get the same.
+void SumF32(const void* const* inputs, size_t num_inputs, void* const* outputs,
+            size_t num_outputs, int64_t elements);
+void SumBF16(const void* const* inputs, size_t num_inputs, void* const* outputs,
+             size_t num_outputs, int64_t elements);
+
+}  // namespace eisbach::cpu
