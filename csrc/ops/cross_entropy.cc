@@ -16,7 +16,7 @@ EISBACH_DEFINE_KERNEL(CrossEntropyBackwardSlot, CrossEntropyBackwardKernel,
 namespace {
 
 constexpr double kStatsFlops = 4;
-constexpr double kBackwardFlops = 4;
+constexpr double kLossBackwardFlops = 4;
 
 absl::Status CheckLogits(absl::string_view op, const OpCheck& check,
                          const Tensor& logits, const Tensor& targets,
@@ -106,7 +106,7 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
        .first_column = first_column,
        .valid_columns = valid_columns,
        .scale = scale},
-      {.flops = kBackwardFlops * read,
+      {.flops = kLossBackwardFlops * read,
        .bytes_read =
            read * SizeOf(logits.dtype()) + targets.bytes() + lse.bytes(),
        .bytes_written = static_cast<double>(logits.bytes())},

@@ -12,7 +12,7 @@ EISBACH_DEFINE_KERNEL(NormBackwardSlot, NormBackwardKernel, "norm_backward")
 namespace {
 
 constexpr double kForwardFlops = 8;
-constexpr double kBackwardFlops = 14;
+constexpr double kNormBackwardFlops = 14;
 
 absl::Status CheckKind(absl::string_view op, NormKind kind, bool given,
                        absl::string_view name) {
@@ -127,7 +127,7 @@ absl::StatusOr<Tensor> NormBackward(NormKind kind, const Tensor& dy,
        .dweight = dweight,
        .dbias = dbias,
        .dx = dx},
-      {.flops = kBackwardFlops * sum.elements(),
+      {.flops = kNormBackwardFlops * sum.elements(),
        .bytes_read = BytesOf(&dy) + BytesOf(dsum) + BytesOf(&sum) +
                      BytesOf(&weight) + BytesOf(mean) + BytesOf(&rstd) +
                      (accumulate ? gradients : 0.0),

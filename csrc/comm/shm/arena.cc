@@ -15,7 +15,7 @@
 namespace eisbach::comm {
 namespace {
 
-constexpr size_t kPage = size_t{2} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;
 
 absl::Status SystemError(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
@@ -86,7 +86,7 @@ void Arena::Close() {
 }
 
 absl::StatusOr<void*> Arena::Cut(size_t bytes) {
-  const size_t size = (bytes + kPage - 1) / kPage * kPage;
+  const size_t size = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   std::lock_guard<std::mutex> lock(mutex_);
   if (size > bytes_ - used_) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -107,7 +107,7 @@ size_t ArenaBytes(int ranks) {
   constexpr size_t kAddresses = size_t{1} << 46;  // of 2^47, for all arenas
   const size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) *
                         static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return std::min(memory, kAddresses / ranks) / kPage * kPage;
+  return std::min(memory, kAddresses / ranks) / kHugePage * kHugePage;
 }
 
 }  // namespace eisbach::comm

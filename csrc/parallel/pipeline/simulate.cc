@@ -15,9 +15,9 @@
 namespace eisbach::parallel {
 namespace {
 
-using TransferKey = std::tuple<Direction, Payload, int, int>;
+using StageKey = std::tuple<Direction, Payload, int, int>;
 
-TransferKey KeyOf(const StageTransfer& t) {
+StageKey StageKeyOf(const StageTransfer& t) {
   return {t.direction, t.payload, t.microbatch, t.chunk};
 }
 
@@ -32,7 +32,7 @@ struct Stage {
   std::vector<std::optional<double>> began;  // by action index
   std::vector<std::optional<double>> ended;
   std::vector<double> reached;
-  std::map<TransferKey, int> holder;  // transfer -> action index
+  std::map<StageKey, int> holder;  // transfer -> action index
   int activations = 0;
   StageTimeline timeline{};
 };
@@ -49,7 +49,7 @@ class Simulator {
       for (size_t i = 0; i < list.size(); ++i) {
         if (list[i].kind == ActionKind::kExchange) stage.exchanges.push_back(i);
         for (const StageTransfer& t : list[i].transfers) {
-          stage.holder[KeyOf(t)] = static_cast<int>(i);
+          stage.holder[StageKeyOf(t)] = static_cast<int>(i);
         }
       }
       stages_.push_back(std::move(stage));
@@ -104,7 +104,7 @@ class Simulator {
       if (action.kind == ActionKind::kExchange) continue;
       double begin = stage.now;
       if (const auto needs = Needs(shape_, s, action)) {
-        const auto& arrived = stage.ended[stage.holder.at(KeyOf(*needs))];
+        const auto& arrived = stage.ended[stage.holder.at(StageKeyOf(*needs))];
         if (!arrived) return moved;
         begin = std::max(begin, *arrived);
       }
@@ -122,7 +122,7 @@ class Simulator {
                                     double began) const {
     const Stage& peer = stages_[transfer.peer];
     const StageTransfer partner = PartnerOf(shape_, s, transfer);
-    const auto& partner_began = peer.began[peer.holder.at(KeyOf(partner))];
+    const auto& partner_began = peer.began[peer.holder.at(StageKeyOf(partner))];
     if (!partner_began) return std::nullopt;
     return std::max(began, *partner_began) + times_.transfer;
   }
