@@ -1,3 +1,9 @@
+# Seconds; a sanitizer makes a test an order of magnitude slower.
+set(EISBACH_TEST_TIMEOUT 300)
+if(EISBACH_SANITIZE)
+  set(EISBACH_TEST_TIMEOUT 1800)
+endif()
+
 # eisbach_add_test(NAME name SRC file [NP n ...] [LABELS l ...] [ARGS a ...])
 #
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
@@ -36,7 +42,8 @@ function(eisbach_add_test)
     target_link_libraries(${T_NAME} PRIVATE GTest::gtest_main)
   endif()
   eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP}
-                   LABELS ${T_LABELS} ARGS ${T_ARGS} TIMEOUT 300)
+                   LABELS ${T_LABELS} ARGS ${T_ARGS}
+                   TIMEOUT ${EISBACH_TEST_TIMEOUT})
 endfunction()
 
 function(eisbach_add_sweep)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the C++ core and its tests with sanitizers and runs them.
+#
+#   scripts/test_sanitizers.sh address [...]   all tests, with the address,
+#                                              leak and undefined-behaviour
+#                                              sanitizers
+#   scripts/test_sanitizers.sh thread [...]    what shares memory between
+#                                              threads, with the thread
+#                                              sanitizer
+#
+# Further arguments are ctest's. scripts/sanitizers/leaks.txt names the leaks that
+# are not ours.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${1:-address}
+[ $# -gt 0 ] && shift
+rules="$PWD/scripts/sanitizers"
+targets=()
+flags="-O1 -DNDEBUG"
+case "$kind" in
+  address)
+    sanitize="address;undefined"
+    export ASAN_OPTIONS="detect_stack_use_after_return=1"
+    export LSAN_OPTIONS="suppressions=$rules/leaks.txt:print_suppressions=0"
+    export UBSAN_OPTIONS="print_stacktrace=1"
+    ;;
+  thread)
+    sanitize="thread"
+    targets=(world_test progress_test local_communicator_test local_world_test
+             device_allocator_test device_host_streams_test
+             data_corpus_test data_data_loader_test
+             parallel_data_reducer_test parallel_collectives_test
+             checkpoint_save_test checkpoint_resume_test
+             train_engine_test train_same_bits_test)
+    # Races are the same in every vector width: one of them is built.
+    [ "$(uname -m)" = x86_64 ] &&
+      flags="$flags -march=haswell -DHWY_COMPILE_ONLY_STATIC"
+    # The sanitizer does not see the barriers of libgomp: one thread a rank.
+    export OMP_NUM_THREADS=1
+    # UCX, which Open MPI loads, puts itself before madvise; the sanitizer
+    # falls over it when a thread ends.
+    export UCX_MEM_EVENTS=no UCX_MEM_MMAP_HOOK_MODE=none
+    export TSAN_OPTIONS="second_deadlock_stack=1"
+    ;;
+  *)
+    echo "test_sanitizers.sh: unknown argument $kind; there are address and" \
+         "thread" >&2
+    exit 2 ;;
+esac
+
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+  scripts/setup.sh --test
+  # shellcheck disable=SC1091
+  source .venv/bin/activate
+fi
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+export CCACHE_SLOPPINESS=pch_defines,time_macros
+
+build="build/$kind"
+cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON \
+  -DEISBACH_BUILD_PYTHON=OFF -DEISBACH_SANITIZE="$sanitize" \
+  -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="$flags"
+ninja -C "$build" "${targets[@]}"
+
+only=()
+if [ ${#targets[@]} -gt 0 ]; then
+  only=(-R "^($(IFS='|'; echo "${targets[*]}"))\$")
+fi
+ctest --test-dir "$build" -j2 --output-on-failure "${only[@]}" "$@"
