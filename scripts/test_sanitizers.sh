@@ -8,8 +8,8 @@
 #                                              threads, with the thread
 #                                              sanitizer
 #
-# Further arguments are ctest's. scripts/sanitizers/leaks.txt names the leaks that
-# are not ours.
+# Further arguments are ctest's. scripts/sanitizers/leaks.txt names the leaks
+# that are not ours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
