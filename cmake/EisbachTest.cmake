@@ -69,6 +69,6 @@ function(eisbach_register)
                      --bind-to none -np ${np} $<TARGET_FILE:${T_TARGET}>
                      --expect_ranks=${np} ${arguments})
     set_tests_properties(${T_NAME}_np${np} PROPERTIES TIMEOUT ${T_TIMEOUT}
-                         LABELS "mpi;${T_LABELS}" PROCESSORS 2)
+                         LABELS "mpi;${T_LABELS}")
   endforeach()
 endfunction()

@@ -20,7 +20,7 @@ say "Building the C++ tests"
 cmake --build build/release
 
 say "Running the C++ tests"
-ctest --test-dir build/release -j2 --output-on-failure "$@"
+ctest --test-dir build/release -j3 --output-on-failure "$@"
 [ $# -gt 0 ] && exit 0
 
 say "Running the Python tests"
