@@ -15,7 +15,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
-constexpr microseconds kKeep(2);
+constexpr microseconds kKeep(5);
 constexpr microseconds kYield(60);
 constexpr microseconds kShortestSleep(20);
 constexpr microseconds kLongestSleep(1000);
@@ -39,7 +39,14 @@ void Relax() {
 
 }  // namespace
 
-void Bell::WakeAll(BellWord& word) {
+// ThreadSanitizer does not know fences, and needs none: see the class comment.
+#if defined(__SANITIZE_THREAD__)
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+void Bell::Fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+void Bell::Wake(BellWord& word) {
+  word.epoch.fetch_add(1);
   Futex(word.epoch, FUTEX_WAKE, INT_MAX, nullptr);
 }
 
@@ -47,28 +54,29 @@ void Bell::Wait(uint32_t seen, Clock::duration timeout) {
   const int64_t ns = std::chrono::duration_cast<nanoseconds>(timeout).count();
   const timespec relative{.tv_sec = static_cast<time_t>(ns / 1000000000),
                           .tv_nsec = static_cast<long>(ns % 1000000000)};
-  word_->sleepers.fetch_add(1);
   Futex(word_->epoch, FUTEX_WAIT, seen, &relative);
-  word_->sleepers.fetch_sub(1);
 }
 
-void Backoff::Pause(Bell& bell, uint32_t seen, bool peers_ring, bool patient) {
+void Backoff::Pause(uint32_t seen, bool peers_ring, bool patient) {
   const Bell::Clock::time_point now = Bell::Clock::now();
   if (!waiting_) {
     waiting_ = true;
     since_ = now;
   }
   const Bell::Clock::duration waited = now - since_;
-  if (peers_ring && (patient || waited >= kYield)) {
-    bell.Wait(seen, kUntilRung);
+  const bool sleep = waited >= kYield || (peers_ring && patient);
+  if (sleep && !listener_) {
+    listener_.emplace(bell_);  // and one more poll
+  } else if (sleep && peers_ring) {
+    bell_.Wait(seen, kUntilRung);
+  } else if (sleep) {
+    bell_.Wait(seen, std::clamp<Bell::Clock::duration>(
+                         waited / 8, kShortestSleep, kLongestSleep));
+    if (bell_.epoch() != seen) Reset();
   } else if (waited < kKeep) {
     Relax();
-  } else if (waited < kYield) {
-    sched_yield();
   } else {
-    bell.Wait(seen, std::clamp<Bell::Clock::duration>(
-                        waited / 8, kShortestSleep, kLongestSleep));
-    if (bell.epoch() != seen) Reset();
+    sched_yield();
   }
 }
 

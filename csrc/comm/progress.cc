@@ -69,13 +69,13 @@ void Progress::Wake() {
 
 void Progress::WaitFor(TaskQueue::Completion& completion) {
   waiters_.fetch_add(1);
-  Backoff backoff, standing_by;
+  Backoff backoff(bell_), standing_by(bell_);
   while (true) {
     const uint32_t seen = bell_.epoch();
     if (completion.Done()) break;
     if (!drive_mutex_.try_lock()) {
       // Another thread drives: it rings when a task is done or when it leaves.
-      standing_by.Pause(bell_, seen, /*peers_ring=*/true);
+      standing_by.Pause(seen, /*peers_ring=*/true);
       continue;
     }
     const TaskQueue::Polled polled = PollAll();
@@ -85,7 +85,7 @@ void Progress::WaitFor(TaskQueue::Completion& completion) {
     if (polled.moved) {
       backoff.Reset();
     } else {
-      backoff.Pause(bell_, seen, !polled.must_poll);
+      backoff.Pause(seen, !polled.must_poll);
     }
   }
   if (waiters_.fetch_sub(1) == 1 && pending_.load() > 0) Wake();
@@ -96,13 +96,17 @@ void Progress::ThreadMain() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   SetLogRank(rank_);
-  Backoff backoff;
+  const auto idle = [this] {
+    return pending_.load() == 0 || waiters_.load() > 0;
+  };
+  Backoff backoff(bell_);
   while (!stopped_) {
-    const uint32_t work_seen = work_bell_.epoch();
-    if (pending_.load() == 0 || waiters_.load() > 0) {
-      bell_.Ring();  // a waiter may be standing by
-      work_bell_.Wait(work_seen, std::chrono::seconds(1));
+    if (idle()) {
       backoff.Reset();
+      bell_.Ring();  // a waiter may be standing by
+      Bell::Listener listener(work_bell_);
+      const uint32_t seen = work_bell_.epoch();
+      if (idle() && !stopped_) work_bell_.Wait(seen, std::chrono::seconds(1));
       continue;
     }
     const uint32_t seen = bell_.epoch();
@@ -115,7 +119,7 @@ void Progress::ThreadMain() {
     if (polled.moved) {
       backoff.Reset();
     } else {
-      backoff.Pause(bell_, seen, !polled.must_poll, /*patient=*/true);
+      backoff.Pause(seen, !polled.must_poll, /*patient=*/true);
     }
   }
 }

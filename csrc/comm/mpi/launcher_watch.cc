@@ -23,6 +23,7 @@ void LauncherWatch::ThreadMain() {
   sigset_t all;  // signals are for the main thread
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  const Bell::Listener listener(bell_);
   while (!stopped_) {
     const uint32_t seen = bell_.epoch();
     if (stopped_) return;

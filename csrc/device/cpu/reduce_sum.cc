@@ -12,78 +12,103 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using U32 = hn::RebindToUnsigned<F32>;
 
-// f32 and bf16 as vectors of f32.
+using Floats = hn::Vec<F32>;
+
 struct AsF32 {
   using T = float;
-  static HWY_INLINE hn::Vec<F32> Load(const float* from) {
-    return hn::LoadU(F32(), from);
+  struct Value {
+    Floats v;
+  };
+  static HWY_INLINE int64_t Lanes() {
+    return static_cast<int64_t>(hn::Lanes(F32()));
   }
-  static HWY_INLINE void Store(hn::Vec<F32> v, float* to) {
-    hn::StoreU(v, F32(), to);
+  static HWY_INLINE Value Load(const float* from) {
+    return {hn::LoadU(F32(), from)};
+  }
+  static HWY_INLINE Value Add(Value a, Value b) { return {hn::Add(a.v, b.v)}; }
+  static HWY_INLINE void Store(Value a, float* to) {
+    hn::StoreU(a.v, F32(), to);
   }
 };
+
+#if HWY_TARGET != HWY_SCALAR
+// Two bf16 lie in 32 bits: the one at the odd place is the upper half of an f32
+// as it stands, the other after a shift. (The first byte is the lowest.)
 struct AsBF16 {
   using T = BFloat16;
-  using U16 = hn::Rebind<uint16_t, F32>;
-  static HWY_INLINE hn::Vec<F32> Load(const BFloat16* from) {
-    const auto bits = hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(from));
-    return hn::BitCast(F32(), hn::ShiftLeft<16>(hn::PromoteTo(U32(), bits)));
+  struct Value {
+    Floats even, odd;
+  };
+  static HWY_INLINE int64_t Lanes() { return 2 * AsF32::Lanes(); }
+  static HWY_INLINE Value Load(const BFloat16* from) {
+    const U32 u32;
+    const hn::Repartition<uint16_t, U32> u16;
+    const auto both = hn::BitCast(
+        u32, hn::LoadU(u16, reinterpret_cast<const uint16_t*>(from)));
+    return {hn::BitCast(F32(), hn::ShiftLeft<16>(both)),
+            hn::BitCast(F32(), hn::And(both, hn::Set(u32, 0xffff0000u)))};
   }
-  // As BFloat16(float): to nearest even, NaN made quiet.
-  static HWY_INLINE void Store(hn::Vec<F32> v, BFloat16* to) {
+  static HWY_INLINE Value Add(Value a, Value b) {
+    return {hn::Add(a.even, b.even), hn::Add(a.odd, b.odd)};
+  }
+  // The upper halves are as BFloat16(float): to nearest even, NaN made quiet.
+  static HWY_INLINE hn::Vec<U32> Round(Floats v) {
     const U32 u32;
     const auto u = hn::BitCast(u32, v);
-    const auto high = hn::ShiftRight<16>(u);
-    const auto odd = hn::And(high, hn::Set(u32, 1));
-    const auto rounded =
-        hn::ShiftRight<16>(hn::Add(u, hn::Add(odd, hn::Set(u32, 0x7fff))));
-    const auto nan = hn::Or(high, hn::Set(u32, 0x40));
-    const auto is_nan = hn::RebindMask(u32, hn::IsNaN(v));
-    const auto chosen = hn::IfThenElse(is_nan, nan, rounded);
-    hn::StoreU(
-        hn::DemoteTo(U16(), hn::BitCast(hn::RebindToSigned<U32>(), chosen)),
-        U16(), reinterpret_cast<uint16_t*>(to));
+    const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(u32, 1));
+    const auto rounded = hn::Add(hn::Add(u, hn::Set(u32, 0x7fff)), odd);
+    return hn::IfThenElse(hn::RebindMask(u32, hn::IsNaN(v)),
+                          hn::Or(u, hn::Set(u32, 0x400000)), rounded);
+  }
+  static HWY_INLINE void Store(Value a, BFloat16* to) {
+    const U32 u32;
+    const hn::Repartition<uint16_t, U32> u16;
+    const auto both = hn::Or(hn::ShiftRight<16>(Round(a.even)),
+                             hn::And(Round(a.odd), hn::Set(u32, 0xffff0000u)));
+    hn::StoreU(hn::BitCast(u16, both), u16, reinterpret_cast<uint16_t*>(to));
   }
 };
+
+#endif
+
+// One element after the other, from `begin` on.
+template <typename T>
+HWY_INLINE void SumOneByOne(const void* const* inputs, size_t num_inputs,
+                            void* const* outputs, size_t num_outputs,
+                            int64_t begin, int64_t elements) {
+  for (int64_t i = begin; i < elements; ++i) {
+    float sum = static_cast<float>(static_cast<const T*>(inputs[0])[i]);
+    for (size_t k = 1; k < num_inputs; ++k) {
+      sum = sum + static_cast<float>(static_cast<const T*>(inputs[k])[i]);
+    }
+    for (size_t k = 0; k < num_outputs; ++k) {
+      static_cast<T*>(outputs[k])[i] = T(sum);
+    }
+  }
+}
 
 template <typename Format>
 HWY_INLINE void Sum(const void* const* inputs, size_t num_inputs,
                     void* const* outputs, size_t num_outputs,
                     int64_t elements) {
   using T = typename Format::T;
-  constexpr int kUnroll = 4;  // vectors
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(F32()));
+  const int64_t lanes = Format::Lanes();
   const auto in = [&](size_t k) { return static_cast<const T*>(inputs[k]); };
   const auto out = [&](size_t k) { return static_cast<T*>(outputs[k]); };
   int64_t i = 0;
-  for (; i + kUnroll * lanes <= elements; i += kUnroll * lanes) {
-    const T* first = in(0) + i;
-    auto a = Format::Load(first);
-    auto b = Format::Load(first + lanes);
-    auto c = Format::Load(first + 2 * lanes);
-    auto d = Format::Load(first + 3 * lanes);
+  for (; i + 2 * lanes <= elements; i += 2 * lanes) {
+    auto a = Format::Load(in(0) + i);
+    auto b = Format::Load(in(0) + i + lanes);
     for (size_t k = 1; k < num_inputs; ++k) {
-      const T* next = in(k) + i;
-      a = hn::Add(a, Format::Load(next));
-      b = hn::Add(b, Format::Load(next + lanes));
-      c = hn::Add(c, Format::Load(next + 2 * lanes));
-      d = hn::Add(d, Format::Load(next + 3 * lanes));
+      a = Format::Add(a, Format::Load(in(k) + i));
+      b = Format::Add(b, Format::Load(in(k) + i + lanes));
     }
     for (size_t k = 0; k < num_outputs; ++k) {
-      T* to = out(k) + i;
-      Format::Store(a, to);
-      Format::Store(b, to + lanes);
-      Format::Store(c, to + 2 * lanes);
-      Format::Store(d, to + 3 * lanes);
+      Format::Store(a, out(k) + i);
+      Format::Store(b, out(k) + i + lanes);
     }
   }
-  for (; i < elements; ++i) {
-    float sum = static_cast<float>(in(0)[i]);
-    for (size_t k = 1; k < num_inputs; ++k) {
-      sum = sum + static_cast<float>(in(k)[i]);
-    }
-    for (size_t k = 0; k < num_outputs; ++k) out(k)[i] = T(sum);
-  }
+  SumOneByOne<T>(inputs, num_inputs, outputs, num_outputs, i, elements);
 }
 
 void SumF32(const void* const* inputs, size_t num_inputs, void* const* outputs,
@@ -93,7 +118,11 @@ void SumF32(const void* const* inputs, size_t num_inputs, void* const* outputs,
 
 void SumBF16(const void* const* inputs, size_t num_inputs, void* const* outputs,
              size_t num_outputs, int64_t elements) {
+#if HWY_TARGET != HWY_SCALAR
   Sum<AsBF16>(inputs, num_inputs, outputs, num_outputs, elements);
+#else
+  SumOneByOne<BFloat16>(inputs, num_inputs, outputs, num_outputs, 0, elements);
+#endif
 }
 
 }  // namespace eisbach::cpu::HWY_NAMESPACE
