@@ -18,7 +18,7 @@
 // Collectives of the ranks of one host: ours on tensors in shared memory and
 // on ordinary ones, and those of the MPI library. Run by collectives.py:
 //
-//   mpirun -n 2 collectives [LARGEST_BYTES]
+//   mpirun -n 2 collectives [LARGEST_BYTES [CALL]]
 //
 // All contenders take turns in every repetition; each rank writes its input
 // anew before each turn. Prints one JSON object a line: the median over the
@@ -163,7 +163,7 @@ class Benchmark {
   MPI_Op sum_bf16_ = MPI_OP_NULL;
 };
 
-absl::Status Run(int64_t largest) {
+absl::Status Run(int64_t largest, absl::string_view only) {
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<World> world,
                            InitWorld(DeviceType::kCpu));
   if (world->communicator().transport() != "shm") {
@@ -173,6 +173,7 @@ absl::Status Run(int64_t largest) {
   Benchmark benchmark(*world);
   for (const std::string call :
        {"all_reduce", "reduce_scatter", "all_gather"}) {
+    if (!only.empty() && call != only) continue;
     for (const DType dtype : {DType::kF32, DType::kBF16}) {
       for (int64_t bytes = 256; bytes <= largest; bytes *= 4) {
         EISBACH_RETURN_IF_ERROR(benchmark.Run({call, dtype, bytes}));
@@ -187,7 +188,8 @@ absl::Status Run(int64_t largest) {
 
 int main(int argc, char** argv) {
   const int64_t largest = argc > 1 ? std::atoll(argv[1]) : 64 << 20;
-  const absl::Status status = eisbach::comm::Run(largest);
+  const absl::Status status =
+      eisbach::comm::Run(largest, argc > 2 ? argv[2] : "");
   if (status.ok()) return 0;
   eisbach::LogLine(status.ToString());
   return 1;

@@ -81,7 +81,7 @@ struct MessageHeader {
 };
 
 inline constexpr int64_t kEagerBytes = 32 << 10;  // per call
-inline constexpr int64_t kSlotBytes = 256 << 10;  // in parts, one a receiver
+inline constexpr int64_t kSlotBytes = 128 << 10;  // in parts, one a receiver
 inline constexpr int kSlots = 4;
 inline constexpr int64_t kRingChunk = 64 << 10;
 inline constexpr int kRingChunks = 16;

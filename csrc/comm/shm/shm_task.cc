@@ -70,7 +70,7 @@ Task::Step ShmTask::PollRounds() {
   const int64_t most = 4 * kSlots;
   int64_t moves = 0;
   while (moves < most && RoundMoves()) ++moves;
-  if (combined_ == rounds_ && collected_ == rounds_) {
+  if (staged_ == rounds_ && combined_ == rounds_ && collected_ == rounds_) {
     return Step::kDone;
   }
   return moves > 0 ? Step::kMoved : Step::kIdle;

@@ -35,6 +35,7 @@ inline std::vector<ContractCheck> ContractChecks() {
       {"Broadcast", contract::Broadcast},
       {"AllToAll", contract::AllToAll},
       {"AllToAllV", contract::AllToAllV},
+      {"LongTensors", contract::LongTensors},
       {"InPlace", contract::InPlace},
       {"Barrier", contract::Barrier},
       {"ExchangeRing", contract::ExchangeRing},

@@ -185,6 +185,35 @@ inline absl::Status AllToAllV(World& world) {
   return absl::OkStatus();
 }
 
+// Much longer than what a backend has under way at once, again and again, so
+// that ranks run ahead of one another.
+inline absl::Status LongTensors(World& world) {
+  Communicator& all = world.communicator();
+  Stream& stream = world.device().compute_stream();
+  const int n = all.size(), me = all.rank();
+  const int64_t piece = 3000001 / n;
+  const std::vector<int64_t> counts(n, piece);
+  EISBACH_ASSIGN_OR_RETURN(Tensor whole,
+                           Filled<int32_t>(world.device(), piece * n, me, 9));
+  EISBACH_ASSIGN_OR_RETURN(Tensor out,
+                           Make<int32_t>(world.device(), piece * n));
+  EISBACH_ASSIGN_OR_RETURN(Tensor part, Make<int32_t>(world.device(), piece));
+  for (int round = 0; round < 10; ++round) {
+    EISBACH_RETURN_IF_ERROR(
+        all.ReduceScatter(whole, part, ReduceOp::kMax, stream));
+    EISBACH_RETURN_IF_ERROR(all.AllGather(part, out, stream));
+    EISBACH_RETURN_IF_ERROR(all.Broadcast(out, round % n, stream));
+    EISBACH_RETURN_IF_ERROR(all.AllToAll(whole, out, stream));
+  }
+  EISBACH_RETURN_IF_ERROR(Expect<int32_t>(part, "long", [&](int64_t i) {
+    return Reduced<int32_t>(Iota(n), me * piece + i, 9, ReduceOp::kMax);
+  }));
+  return Expect<int32_t>(out, "long all_to_all", [&](int64_t i) {
+    return Value<int32_t>(static_cast<int>(i / piece), me * piece + i % piece,
+                          9);
+  });
+}
+
 // A shard gathered into its own place, and a piece reduced into its own.
 inline absl::Status InPlace(World& world) {
   Communicator& all = world.communicator();
