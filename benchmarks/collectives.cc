@@ -113,16 +113,20 @@ class Benchmark {
   absl::StatusOr<std::vector<Contender>> Make(const Case& c) {
     Communicator& all = world_.communicator();
     Stream& stream = world_.device().compute_stream();
-    const int64_t piece = c.bytes / all.size();
-    const bool gather = c.call == "all_gather";
     std::vector<Contender> contenders;
     for (const absl::string_view name : {"shared", "private", "mpi"}) {
+      EISBACH_ASSIGN_OR_RETURN(const Tensor whole,
+                               Allocate(name == "shared", c.bytes, c.dtype));
+      const int64_t elements = whole.elements() / all.size();
       EISBACH_ASSIGN_OR_RETURN(
-          const Tensor in,
-          Allocate(name == "shared", gather ? piece : c.bytes, c.dtype));
-      EISBACH_ASSIGN_OR_RETURN(
-          const Tensor out,
-          Allocate(name == "shared", gather ? c.bytes : piece, c.dtype));
+          Tensor piece, whole.Narrow(0, all.rank() * elements, elements));
+      const bool gather = c.call == "all_gather";  // in place
+      if (!gather) {
+        EISBACH_ASSIGN_OR_RETURN(
+            piece, Allocate(name == "shared", c.bytes / all.size(), c.dtype));
+      }
+      const Tensor in = gather ? piece : whole;
+      const Tensor out = gather ? whole : piece;
       Contender contender{.name = std::string(name), .input = in};
       if (name != "mpi") {
         contender.run = [&all, &stream, in, out, call = c.call] {
@@ -151,7 +155,7 @@ class Benchmark {
                                  MPI_COMM_WORLD));
     }
     if (c.call == "all_gather") {
-      return Check(MPI_Allgather(in.raw(), count, type, out.raw(), count, type,
+      return Check(MPI_Allgather(MPI_IN_PLACE, 0, type, out.raw(), count, type,
                                  MPI_COMM_WORLD));
     }
     return Check(MPI_Reduce_scatter_block(in.raw(), out.raw(),

@@ -38,7 +38,10 @@ MAY_INCLUDE = {
 }
 BACKENDS = ("cpu", "cuda", "meta", "local", "mpi", "shm", "nccl", "sim")
 # What a backend offers to others, beside its own name on other floors.
-OFFERED = {"device/cpu/reduce.h": ("comm",)}
+OFFERED = {
+    "device/cpu/copy.h": ("comm",),
+    "device/cpu/reduce.h": ("comm",),
+}
 # Headers of SDKs, and the folders (suffixes of the path) that may see them.
 SDKS = (
     (r"(cuda|cublas|cudnn|cuda_runtime)[\w]*\.h|cuda/|cub/|thrust/|cudnn",

@@ -23,11 +23,12 @@ DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 def _call(name: str, tensor: torch.Tensor) -> tuple[torch.Tensor, Callable]:
     """The input that is written anew, and the call itself."""
-    piece = tensor[: tensor.numel() // dist.get_world_size()].clone()
+    piece = tensor.chunk(dist.get_world_size())[dist.get_rank()]
     if name == "all_reduce":
         return tensor, lambda: dist.all_reduce(tensor)
-    if name == "all_gather":
+    if name == "all_gather":  # in place
         return piece, lambda: dist.all_gather_into_tensor(tensor, piece)
+    piece = piece.clone()
     return tensor, lambda: dist.reduce_scatter_tensor(piece, tensor)
 
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "comm/shm/shm_task.h"
+#include "device/cpu/copy.h"
 
 namespace eisbach::comm {
 namespace {
@@ -20,6 +21,7 @@ class MoveTask : public ShmTask {
       : ShmTask(call.group, call.index, shown),
         in_(in.Detach()),
         out_(out.Detach()),
+        large_(Bytes(out) >= kLargeBytes),
         taken_(size()) {}
 
  protected:
@@ -57,14 +59,24 @@ class MoveTask : public ShmTask {
     const Piece piece = PieceFrom(rank());
     Copy(piece.to, In() + piece.begin, piece.bytes);
   }
-  static void Copy(char* to, const char* from, int64_t bytes) {
-    if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
+  // Into the output.
+  void Copy(char* to, const char* from, int64_t bytes) const {
+    if (bytes == 0 || to == from) return;
+    if (large_) {
+      cpu::CopyPastCaches(to, from, bytes);
+    } else {
+      std::memcpy(to, from, bytes);
+    }
   }
 
   const Tensor in_;
   const Tensor out_;
 
  private:
+  // An output of this size is out of the caches before it is read.
+  static constexpr int64_t kLargeBytes = 4 << 20;
+
+  const bool large_;
   int step_ = 0;
   std::vector<int64_t> taken_;
 };
@@ -112,8 +124,7 @@ class ShareTask final : public MoveTask {
       const int from = (rank() + step) % size();
       const Piece piece = PieceFrom(from);
       if (piece.bytes == 0) continue;
-      std::memcpy(piece.to + round * chunk_, Part(from, 0, round),
-                  ChunkBytes(round));
+      Copy(piece.to + round * chunk_, Part(from, 0, round), ChunkBytes(round));
     }
   }
 
@@ -190,8 +201,10 @@ class AllToAllVTask final : public MoveTask {
     for (int step = 1; step < size(); ++step) {
       const int to = (rank() + step) % size();
       const Piece piece = PieceOf(rank(), to);
-      Copy(Part(rank(), to, round), In() + piece.begin + round * chunk_,
-           ChunkBytes(piece, round));
+      const int64_t bytes = ChunkBytes(piece, round);
+      if (bytes == 0) continue;
+      std::memcpy(Part(rank(), to, round), In() + piece.begin + round * chunk_,
+                  bytes);
     }
   }
   void Combine(int64_t round) override {
