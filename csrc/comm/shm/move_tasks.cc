@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "comm/shm/shm_task.h"
-#include "device/cpu/copy.h"
 
 namespace eisbach::comm {
 namespace {
@@ -21,7 +19,7 @@ class MoveTask : public ShmTask {
       : ShmTask(call.group, call.index, shown),
         in_(in.Detach()),
         out_(out.Detach()),
-        large_(Bytes(out) >= kLargeBytes),
+        whole_(std::max(Bytes(in), Bytes(out))),
         taken_(size()) {}
 
  protected:
@@ -45,7 +43,7 @@ class MoveTask : public ShmTask {
       const int64_t n = std::min(budget, piece.bytes - at);
       if (n > 0) {
         const char* source = from == rank() ? In() : Input(from);
-        Copy(piece.to + at, source + piece.begin + at, n);
+        Copy(piece.to + at, source + piece.begin + at, n, whole_);
         at += n;
         budget -= n;
       }
@@ -57,26 +55,15 @@ class MoveTask : public ShmTask {
   // What this rank has for itself, in the first round of a staged call.
   void CopyOwn() const {
     const Piece piece = PieceFrom(rank());
-    Copy(piece.to, In() + piece.begin, piece.bytes);
-  }
-  // Into the output.
-  void Copy(char* to, const char* from, int64_t bytes) const {
-    if (bytes == 0 || to == from) return;
-    if (large_) {
-      cpu::CopyPastCaches(to, from, bytes);
-    } else {
-      std::memcpy(to, from, bytes);
-    }
+    Copy(piece.to, In() + piece.begin, piece.bytes, whole_);
   }
 
   const Tensor in_;
   const Tensor out_;
 
- private:
-  // An output of this size is out of the caches before it is read.
-  static constexpr int64_t kLargeBytes = 4 << 20;
+  const int64_t whole_;  // bytes
 
-  const bool large_;
+ private:
   int step_ = 0;
   std::vector<int64_t> taken_;
 };
@@ -116,15 +103,16 @@ class ShareTask final : public MoveTask {
   void Stage(int64_t round) override {
     if (round == 0) CopyOwn();
     if (!Speaks(rank())) return;
-    std::memcpy(Part(rank(), 0, round), In() + round * chunk_,
-                ChunkBytes(round));
+    Copy(Part(rank(), 0, round), In() + round * chunk_, ChunkBytes(round),
+         whole_);
   }
   void Combine(int64_t round) override {
     for (int step = 1; step < size(); ++step) {
       const int from = (rank() + step) % size();
       const Piece piece = PieceFrom(from);
       if (piece.bytes == 0) continue;
-      Copy(piece.to + round * chunk_, Part(from, 0, round), ChunkBytes(round));
+      Copy(piece.to + round * chunk_, Part(from, 0, round), ChunkBytes(round),
+           whole_);
     }
   }
 
@@ -201,10 +189,8 @@ class AllToAllVTask final : public MoveTask {
     for (int step = 1; step < size(); ++step) {
       const int to = (rank() + step) % size();
       const Piece piece = PieceOf(rank(), to);
-      const int64_t bytes = ChunkBytes(piece, round);
-      if (bytes == 0) continue;
-      std::memcpy(Part(rank(), to, round), In() + piece.begin + round * chunk_,
-                  bytes);
+      Copy(Part(rank(), to, round), In() + piece.begin + round * chunk_,
+           ChunkBytes(piece, round), whole_);
     }
   }
   void Combine(int64_t round) override {
@@ -212,7 +198,7 @@ class AllToAllVTask final : public MoveTask {
       const int from = (rank() + step) % size();
       const Piece piece = PieceFrom(from);
       Copy(piece.to + round * chunk_, Part(from, rank(), round),
-           ChunkBytes(piece, round));
+           ChunkBytes(piece, round), whole_);
     }
   }
 

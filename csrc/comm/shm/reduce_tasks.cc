@@ -87,8 +87,8 @@ class ReduceTask final : public ShmTask {
       const int to = (rank() + step) % size();
       const Slice chunk = Chunk(to, round);
       if (chunk.elements() == 0) continue;
-      std::memcpy(Part(rank(), to, round), In(chunk.begin),
-                  chunk.elements() * element_bytes_);
+      Copy(Part(rank(), to, round), In(chunk.begin),
+           chunk.elements() * element_bytes_, in_.bytes());
     }
   }
 

@@ -4,8 +4,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "device/cpu/copy.h"
 
 namespace eisbach::comm {
+
+void ShmTask::Copy(void* to, const void* from, int64_t bytes, int64_t whole) {
+  constexpr int64_t kLargeBytes = 4 << 20;
+  if (bytes == 0 || to == from) return;
+  if (whole >= kLargeBytes) {
+    cpu::CopyPastCaches(to, from, bytes);
+  } else {
+    std::memcpy(to, from, bytes);
+  }
+}
 
 const char* ShmTask::Input(int member) const {
   if (way_ == Way::kEager) {

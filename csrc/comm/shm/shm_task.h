@@ -18,8 +18,8 @@ namespace eisbach::comm {
 //   direct  what others read (and write) lies in arenas: it is read and written
 //           in place; everyone waits until all have left.
 //   staged  otherwise: in rounds, each rank copies what the others need into a
-//           slot of its block, and they take it from there, while it is still
-//           in a cache. Nobody waits at the end.
+//           slot of its block, and they take it from there. Nobody waits at
+//           the end.
 class ShmTask : public Task {
  public:
   ShmTask(std::shared_ptr<Group> group, int64_t index, const Call& call)
@@ -66,6 +66,12 @@ class ShmTask : public Task {
   char* Result(int from, int64_t round) const {
     return group_->layout().result(group_->block(from), first_ + round);
   }
+
+  // Copies into an output, or a slot, of a call on `whole` bytes: past the
+  // caches when they could not hold them. Slots then go through memory, which
+  // is slower than a cache that both ranks share, and faster than one that
+  // they do not.
+  static void Copy(void* to, const void* from, int64_t bytes, int64_t whole);
 
   static constexpr int64_t kBytesAPoll = 4 << 20;
 

@@ -15,6 +15,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 void CopyPastCaches(void* to, const void* from, int64_t bytes) {
   constexpr int64_t kLine = 64;
+  constexpr int64_t kAhead = 1024;  // bytes that are fetched early
   const hn::ScalableTag<uint8_t> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   uint8_t* out = static_cast<uint8_t*>(to);
@@ -25,6 +26,7 @@ void CopyPastCaches(void* to, const void* from, int64_t bytes) {
   int64_t at = head;
   const int64_t step = std::max(kLine, lanes);
   for (; at + step <= bytes; at += step) {
+    hwy::Prefetch(in + at + kAhead);
     for (int64_t i = 0; i < step; i += lanes) {
       hn::Stream(hn::LoadU(d, in + at + i), d, out + at + i);
     }
