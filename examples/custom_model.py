@@ -74,12 +74,18 @@ def main() -> None:
     """Trains, and prints the loss on rank 0."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--steps", type=int, default=50)
-    steps = parser.parse_args().steps
+    parser.add_argument(
+        "--compute", choices=["auto", "f32", "bf16"], default="auto"
+    )
+    arguments = parser.parse_args()
+    steps = arguments.steps
 
     world = eisbach.init()
     context = eisbach.ParallelContext(world, eisbach.Mesh(world.size))
     config = eisbach.make_config(
-        optimizer={"lr": 3e-3, "warmup_steps": 5}, train={"steps": steps}
+        optimizer={"lr": 3e-3, "warmup_steps": 5},
+        train={"steps": steps},
+        precision={"compute": arguments.compute},
     )
     if world.rank == 0:
         prepare_default(ByteTokenizer())

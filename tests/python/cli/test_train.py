@@ -115,6 +115,16 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.fixture(scope="session")
+def alone(train):
+    """Run folders of one rank, by compute type."""
+    folders = {}
+    for compute in ("f32", "bf16"):
+        done, folders[compute] = train(compute, f"precision.compute={compute}")
+        assert not done.returncode, done.stderr
+    return folders
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize(
     "layout",
@@ -125,13 +135,16 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
     ],
     ids=lambda layout: layout[0],
 )
-def test_two_ranks_give_the_same_run(run_folder, train, layout):
-    name = layout[0].replace(".", "-").replace("=", "-")
-    done, folder = train(name, *layout, ranks=2)
+@pytest.mark.parametrize(("compute", "rel"), [("f32", 1e-5), ("bf16", 1e-2)])
+def test_two_ranks_give_the_same_run(alone, train, layout, compute, rel):
+    name = f"{compute}-{layout[0].replace('.', '-').replace('=', '-')}"
+    done, folder = train(
+        name, f"precision.compute={compute}", *layout, ranks=2
+    )
     assert not done.returncode, done.stderr
     assert done.stdout.count("run folder: ") == 1
     assert "\x1b" not in done.stdout
-    assert losses(folder) == pytest.approx(losses(run_folder), rel=1e-5)
+    assert losses(folder) == pytest.approx(losses(alone[compute]), rel=rel)
 
 
 def told_once(done):

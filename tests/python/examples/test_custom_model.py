@@ -10,7 +10,10 @@ def losses(run):
     """Runs the example; returns loss and gradient norm of each step."""
 
     def losses(ranks):
-        done = run("examples/custom_model.py", "--steps", "15", ranks=ranks)
+        done = run(
+            "examples/custom_model.py", "--steps", "15", "--compute", "f32",
+            ranks=ranks,
+        )  # fmt: skip
         assert not done.returncode, done.stderr
         found = LINE.findall(done.stdout)
         assert [int(step) for step, _, _ in found] == list(range(1, 16))
