@@ -110,7 +110,6 @@ python_packages() {
     say "Making .venv"
     python3 -m venv .venv
   fi
-  mpi_settings
   local extras="" tests=OFF digest installed=.venv/eisbach-installed
   [ "$want_tests" = yes ] && extras="[test]" tests=ON
   digest="$(sources_digest)"
@@ -135,3 +134,4 @@ with open("pyproject.toml", "rb") as file:
 
 system_packages
 python_packages
+mpi_settings  # last, as the wheel brings a file of settings of its own

