@@ -42,6 +42,22 @@ absl::Status Node::Send(int input, Tensor grad, Stream& stream) {
                                                 stream);
 }
 
+absl::StatusOr<Tensor> Node::Remake(int output, Stream&) {
+  return absl::UnimplementedError(
+      absl::StrCat(name(), " cannot make its output ", output, " again"));
+}
+
+bool Node::RemakesInput(int input) const {
+  const GradEdge& edge = inputs_[input];
+  return edge.node != nullptr &&
+         static_cast<Node*>(edge.node)->Remakes(edge.output);
+}
+
+absl::StatusOr<Tensor> Node::RemakeInput(int input, Stream& stream) {
+  const GradEdge& edge = inputs_[input];
+  return static_cast<Node*>(edge.node)->Remake(edge.output, stream);
+}
+
 absl::Status Node::Receive(int output, Tensor grad, Stream& stream) {
   pending_ = true;
   Tensor& sum = grads_[output];

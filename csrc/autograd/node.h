@@ -69,6 +69,13 @@ class Node : public GradNode {
   virtual absl::Status Backward(absl::Span<Tensor> grads,
                                 BackwardContext& context) = 0;
 
+  // Whether output number `output` can be made again, in the same bits and by
+  // little work, from what the node saves anyway. Who needs such an output in
+  // its backward keeps the way to it instead of its memory (autograd/saved.h).
+  virtual bool Remakes(int /*output*/) const { return false; }
+  // That output again. Until the node's own Backward.
+  virtual absl::StatusOr<Tensor> Remake(int output, Stream& stream);
+
  protected:
   // Whether anybody wants the gradient of input i.
   bool Wants(int input) const { return inputs_[input].node != nullptr; }
@@ -77,6 +84,10 @@ class Node : public GradNode {
   // Hands `grad` to the maker of input i; a second gradient for the same output
   // is added to the first.
   absl::Status Send(int input, Tensor grad, Stream& stream);
+  // The same for input i, by the node that made it. For nodes whose output is
+  // their input.
+  bool RemakesInput(int input) const;
+  absl::StatusOr<Tensor> RemakeInput(int input, Stream& stream);
 
  private:
   friend class Graph;

@@ -28,6 +28,25 @@ py::array EmptyArray(const Shape& shape, DType dtype) {
                    std::vector<py::ssize_t>(dims.begin(), dims.end()));
 }
 
+py::array CopyOf(const checkpoint::LogicalView& tensor) {
+  py::array array = EmptyArray(tensor.shape, DType::kF32);
+  std::memcpy(array.mutable_data(), tensor.values.data(), array.nbytes());
+  return array;
+}
+
+py::array ReadOnly(const checkpoint::LogicalView& tensor) {
+  using Owner = std::shared_ptr<const void>;
+  const py::capsule keeper(new Owner(tensor.owner), [](void* owner) {
+    delete static_cast<Owner*>(owner);
+  });
+  const absl::Span<const int64_t> dims = tensor.shape.dims();
+  py::array array(py::dtype::of<float>(),
+                  std::vector<py::ssize_t>(dims.begin(), dims.end()),
+                  tensor.values.data(), keeper);
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
 py::dict ReadSafetensors(const std::string& path) {
   const SafetensorsFile file = Unwrap(SafetensorsFile::Open(path));
   py::dict arrays;
@@ -70,7 +89,7 @@ void WriteSafetensors(const std::string& path,
 }  // namespace
 
 py::dict GatherArrays(absl::Span<Parameter* const> parameters,
-                      const std::string& value,
+                      const std::string& value, bool copy,
                       const parallel::ParallelContext& context) {
   if (value != "master" && value != "grad") {
     throw py::value_error("value=" + value + " is neither master nor grad");
@@ -78,11 +97,10 @@ py::dict GatherArrays(absl::Span<Parameter* const> parameters,
   const auto wanted = value == "master" ? checkpoint::ParameterValue::kMaster
                                         : checkpoint::ParameterValue::kGradient;
   py::dict arrays;
-  const auto visit = [&](const LogicalTensor& tensor) {
+  const auto visit = [&](const checkpoint::LogicalView& tensor) {
     py::gil_scoped_acquire acquire;
-    py::array array = EmptyArray(tensor.shape, DType::kF32);
-    std::memcpy(array.mutable_data(), tensor.values.data(), array.nbytes());
-    arrays[py::str(tensor.name)] = std::move(array);
+    arrays[py::str(std::string(tensor.name))] =
+        copy ? CopyOf(tensor) : ReadOnly(tensor);
     return absl::OkStatus();
   };
   WithoutGil([&] {

@@ -42,6 +42,8 @@ void BindDevice(py::module_& m) {
           [](const Device& device) { return std::string(Name(device.type())); })
       .def("memory", &Device::memory)
       .def("reset_peak_memory", &Device::ResetPeakMemory)
+      .def("trim_memory", &Device::TrimMemory,
+           "Gives cached memory that nothing lies in back to the system.")
       .def(
           "synchronize",
           [](Device& device) { return device.compute_stream().Synchronize(); },

@@ -11,9 +11,10 @@
 namespace eisbach::bindings {
 
 // Whole parameters by logical name, without padding, on world rank 0; empty on
-// the others. `value` is "master" or "grad". Collective; with the GIL.
+// the others. `value` is "master" or "grad". Without `copy` the arrays are
+// read-only and may show the parameters themselves. Collective; with the GIL.
 pybind11::dict GatherArrays(absl::Span<Parameter* const> parameters,
-                            const std::string& value,
+                            const std::string& value, bool copy,
                             const parallel::ParallelContext& context);
 
 // Writes this rank's part of whole arrays to the masters. With the GIL.

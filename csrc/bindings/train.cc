@@ -42,7 +42,10 @@ absl::StatusOr<std::vector<int32_t>> Generate(
         "token ", token, " of the prompt is outside vocab=", model.vocab));
   }
   return models::Generate(
-      [&](const Tensor& window) { return engine.Logits(window); }, prompt,
+      [&](const Tensor& window, int64_t last) {
+        return engine.LogitsAt(window, last);
+      },
+      prompt,
       {.tokens = tokens,
        .context = model.context,
        .stop = stop,
@@ -186,12 +189,15 @@ void BindEngine(py::module_& m) {
           "them.")
       .def(
           "gather",
-          [](Engine& e, const std::string& value) {
-            return GatherArrays(e.update().parameters(), value, e.context());
+          [](Engine& e, const std::string& value, bool copy) {
+            return GatherArrays(e.update().parameters(), value, copy,
+                                e.context());
           },
-          py::arg("value") = "master",
+          py::arg("value") = "master", py::kw_only(), py::arg("copy") = true,
           "Whole parameters (or gradients, by `grad`) by logical name, on rank "
-          "0; empty on the others. Collective.")
+          "0; empty on the others. With copy=False arrays are read-only, and "
+          "those that rank 0 holds whole show its weights, which change with "
+          "the next step. Collective.")
       .def(
           "scatter",
           [](Engine& e, const py::dict& arrays) {

@@ -64,7 +64,7 @@ class Gatherer {
     return stream_.Synchronize();
   }
 
-  absl::StatusOr<LogicalTensor> Receive(const GatherTensor& tensor) {
+  absl::StatusOr<LogicalView> Receive(const GatherTensor& tensor) {
     std::vector<Tensor> parts;
     std::vector<comm::Transfer> transfers;
     for (const GatherPiece& piece : tensor.pieces) {
@@ -84,14 +84,22 @@ class Gatherer {
     if (!transfers.empty()) {
       EISBACH_RETURN_IF_ERROR(group_.Exchange(transfers, stream_));
     }
+    if (parts.size() == 1 && parts[0].elements() == tensor.shape.elements() &&
+        stream_.device().type() == DeviceType::kCpu) {
+      EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
+      return LogicalView{tensor.name, tensor.shape,
+                         absl::MakeConstSpan(parts[0].data<float>(),
+                                             parts[0].elements()),
+                         parts[0].storage()};
+    }
     return Assemble(tensor, parts);
   }
 
  private:
-  absl::StatusOr<LogicalTensor> Assemble(const GatherTensor& tensor,
-                                         absl::Span<const Tensor> parts) {
-    LogicalTensor whole{tensor.name, tensor.shape, {}};
-    whole.values.resize(tensor.shape.elements());
+  absl::StatusOr<LogicalView> Assemble(const GatherTensor& tensor,
+                                       absl::Span<const Tensor> parts) {
+    auto whole =
+        std::make_shared<std::vector<float>>(tensor.shape.elements());
     std::vector<float> host;
     for (size_t i = 0; i < parts.size(); ++i) {
       host.resize(parts[i].elements());
@@ -99,10 +107,10 @@ class Gatherer {
           host.data(), parts[i].raw(), parts[i].bytes(), stream_));
       EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
       const Box& box = tensor.pieces[i].box;
-      CopyBox(box, box, host.data(), WholeBox(tensor.shape),
-              whole.values.data());
+      CopyBox(box, box, host.data(), WholeBox(tensor.shape), whole->data());
     }
-    return whole;
+    const absl::Span<const float> values = *whole;
+    return LogicalView{tensor.name, tensor.shape, values, std::move(whole)};
   }
 
   const std::vector<LocalPiece> pieces_;
@@ -130,7 +138,7 @@ absl::Status GatherModel(absl::Span<Parameter* const> parameters,
       EISBACH_RETURN_IF_ERROR(gatherer.Send(tensor));
       continue;
     }
-    EISBACH_ASSIGN_OR_RETURN(LogicalTensor whole, gatherer.Receive(tensor));
+    EISBACH_ASSIGN_OR_RETURN(LogicalView whole, gatherer.Receive(tensor));
     if (visited.ok()) visited = visit(whole);
   }
   return visited;
@@ -182,8 +190,12 @@ absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
     const parallel::ParallelContext& context) {
   std::vector<LogicalTensor> tensors;
   EISBACH_RETURN_IF_ERROR(GatherParameters(parameters, value, context,
-                                           [&](const LogicalTensor& tensor) {
-                                             tensors.push_back(tensor);
+                                           [&](const LogicalView& view) {
+                                             tensors.push_back(
+                                                 {std::string(view.name),
+                                                  view.shape,
+                                                  {view.values.begin(),
+                                                   view.values.end()}});
                                              return absl::OkStatus();
                                            }));
   return tensors;

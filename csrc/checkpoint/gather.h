@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,7 +23,16 @@ struct LogicalTensor {
 
 enum class ParameterValue { kMaster, kGradient };
 
-using LogicalVisitor = std::function<absl::Status(const LogicalTensor&)>;
+// The same where it lies: in a buffer of its own, or where one rank of the host
+// holds all of it, in the rank's parameters, which change with the next step.
+struct LogicalView {
+  absl::string_view name;
+  const Shape& shape;
+  absl::Span<const float> values;
+  std::shared_ptr<const void> owner;  // keeps the values
+};
+
+using LogicalVisitor = std::function<absl::Status(const LogicalView&)>;
 
 // Puts the logical tensors of a model together from the primary slices that the
 // ranks of data index 0 hold, and hands them to `visit` on world rank 0, one

@@ -68,6 +68,23 @@ void Allocator::Free(void* data) {
   free_blocks_.insert(block);
 }
 
+void Allocator::Trim() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (auto it = free_blocks_.begin(); it != free_blocks_.end();) {
+    Block* block = *it;
+    const auto segment = segments_.find(block->data);
+    if (segment == segments_.end() || segment->second != block->size) {
+      ++it;
+      continue;
+    }
+    source_->Give(block->data, block->size);
+    stats_.bytes_reserved -= static_cast<int64_t>(block->size);
+    segments_.erase(segment);
+    it = free_blocks_.erase(it);
+    delete block;
+  }
+}
+
 AllocatorStats Allocator::stats() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return stats_;

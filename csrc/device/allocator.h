@@ -31,8 +31,8 @@ class MemorySource {
 };
 
 // A best-fit caching allocator with splitting and coalescing: memory is taken
-// from the source in segments and never given back before the end, so that
-// after the first steps of a training loop no request reaches the system.
+// from the source in segments and kept until the end or Trim, so that after the
+// first steps of a training loop no request reaches the system.
 // Every block is aligned to 256 bytes. Thread-safe.
 class Allocator {
  public:
@@ -42,6 +42,10 @@ class Allocator {
   // A size of 0 yields a null pointer.
   absl::StatusOr<void*> Allocate(size_t bytes);
   void Free(void* data);
+
+  // Gives the segments back that hold nothing: for a change of what a program
+  // does, not between steps.
+  void Trim();
 
   AllocatorStats stats() const;
   void ResetPeak();

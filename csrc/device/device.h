@@ -50,6 +50,10 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual void SetSharedSource(std::unique_ptr<MemorySource> /*source*/) {}
   virtual AllocatorStats memory() const = 0;
   virtual void ResetPeakMemory() = 0;
+  // Gives cached memory that nothing lies in back to the system. Training does
+  // so at its end, before what comes after it allocates other sizes. Shared
+  // memory stays: peers have mapped it.
+  virtual void TrimMemory() {}
 
   // Copies between host and device memory, ordered on `stream`. Host memory
   // must stay valid until the stream has passed the copy.

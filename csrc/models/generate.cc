@@ -13,6 +13,8 @@
 namespace eisbach::models {
 namespace {
 
+constexpr int64_t kWindowStep = 64;
+
 // Uniform in [0, 1) with 53 random bits.
 double UniformAt(uint64_t seed, int64_t index) {
   const auto i = static_cast<uint64_t>(index);
@@ -36,11 +38,10 @@ std::vector<int32_t> Likeliest(absl::Span<const float> logits, int64_t k) {
   return ids;
 }
 
-// The f32 logits of the last position, on the host.
-absl::StatusOr<std::vector<float>> LastRow(const Tensor& logits,
-                                           Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor row, logits.Narrow(1, logits.dim(1) - 1, 1));
-  EISBACH_ASSIGN_OR_RETURN(row, ops::Cast(row, DType::kF32, stream));
+// Logits in f32, on the host.
+absl::StatusOr<std::vector<float>> ToHost(const Tensor& logits,
+                                          Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor row, ops::Cast(logits, DType::kF32, stream));
   std::vector<float> host(row.elements());
   EISBACH_RETURN_IF_ERROR(
       row.device().CopyToHost(host.data(), row.raw(), row.bytes(), stream));
@@ -116,12 +117,15 @@ absl::StatusOr<std::vector<int32_t>> Generate(const LogitsFunction& logits,
   for (int64_t i = 0; i < options.tokens; ++i) {
     const auto length = static_cast<int64_t>(text.size());
     const int64_t seen = std::min(length, options.context);
+    const int64_t padded = std::min(
+        (seen + kWindowStep - 1) / kWindowStep * kWindowStep, options.context);
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor window, Tensor::Empty(Shape{1, seen}, DType::kI32, device));
-    EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
-        window.raw(), text.data() + (length - seen), window.bytes(), stream));
-    EISBACH_ASSIGN_OR_RETURN(Tensor all, logits(window));
-    EISBACH_ASSIGN_OR_RETURN(std::vector<float> row, LastRow(all, stream));
+        Tensor window, Tensor::Zeros(Shape{1, padded}, DType::kI32, stream));
+    EISBACH_RETURN_IF_ERROR(
+        device.CopyToDevice(window.raw(), text.data() + (length - seen),
+                            seen * sizeof(int32_t), stream));
+    EISBACH_ASSIGN_OR_RETURN(Tensor last, logits(window, seen - 1));
+    EISBACH_ASSIGN_OR_RETURN(std::vector<float> row, ToHost(last, stream));
     EISBACH_ASSIGN_OR_RETURN(int32_t next,
                              SampleToken(row, options.sampling, i));
     if (next == options.stop) break;

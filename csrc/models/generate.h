@@ -28,8 +28,10 @@ absl::StatusOr<int32_t> SampleToken(absl::Span<const float> logits,
                                     const SamplingOptions& options,
                                     int64_t index);
 
-// Logits [1, T, vocab], any float dtype, of tokens i32 [1, T].
-using LogitsFunction = std::function<absl::StatusOr<Tensor>(const Tensor&)>;
+// Logits [1, 1, vocab], any float dtype, that follow position `last` of tokens
+// i32 [1, T]; what stands after it is padding.
+using LogitsFunction =
+    std::function<absl::StatusOr<Tensor>(const Tensor& tokens, int64_t last)>;
 
 struct GenerateOptions {
   int64_t tokens;   // to draw
@@ -39,8 +41,9 @@ struct GenerateOptions {
 };
 
 // Continues `prompt`, which has at least one token, and returns what follows
-// it. Each token is drawn from a forward pass over the whole window. Ranks that
-// divide the model get the same tokens, since they get the same logits.
+// it. Each token is drawn from a forward pass over the whole window, which grows
+// in steps of 64, so that few sizes occur. Ranks that divide the model get the
+// same tokens, since they get the same logits.
 absl::StatusOr<std::vector<int32_t>> Generate(const LogitsFunction& logits,
                                               absl::Span<const int32_t> prompt,
                                               const GenerateOptions& options,

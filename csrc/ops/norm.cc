@@ -7,11 +7,13 @@
 namespace eisbach::ops {
 
 EISBACH_DEFINE_KERNEL(NormForwardSlot, NormForwardKernel, "norm_forward")
+EISBACH_DEFINE_KERNEL(NormalizeSlot, NormalizeKernel, "normalize")
 EISBACH_DEFINE_KERNEL(NormBackwardSlot, NormBackwardKernel, "norm_backward")
 
 namespace {
 
 constexpr double kForwardFlops = 8;
+constexpr double kNormalizeFlops = 4;
 constexpr double kNormBackwardFlops = 14;
 
 absl::Status CheckKind(absl::string_view op, NormKind kind, bool given,
@@ -81,6 +83,43 @@ absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
                        BytesOf(args.mean) + BytesOf(&out.rstd)};
   EISBACH_RETURN_IF_ERROR(NormForwardSlot().Run(args, cost, stream));
   return out;
+}
+
+absl::StatusOr<Tensor> Normalize(NormKind kind, const Tensor& sum,
+                                 const Tensor& weight, const Tensor* bias,
+                                 const Tensor* mean, const Tensor& rstd,
+                                 Stream& stream) {
+  constexpr absl::string_view kOp = "normalize";
+  const OpCheck check(kOp, stream);
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("sum", sum));
+  EISBACH_RETURN_IF_ERROR(check.MinRank("sum", sum, 1));
+  const Shape width{sum.dim(-1)};
+  const Shape rows{LeadingElements(sum.shape())};
+  EISBACH_RETURN_IF_ERROR(check.Dense("weight", weight, sum.dtype(), width));
+  EISBACH_RETURN_IF_ERROR(CheckKind(kOp, kind, bias != nullptr, "bias"));
+  if (bias != nullptr) {
+    EISBACH_RETURN_IF_ERROR(check.Dense("bias", *bias, sum.dtype(), width));
+  }
+  EISBACH_RETURN_IF_ERROR(CheckKind(kOp, kind, mean != nullptr, "mean"));
+  if (mean != nullptr) {
+    EISBACH_RETURN_IF_ERROR(check.Dense("mean", *mean, DType::kF32, rows));
+  }
+  EISBACH_RETURN_IF_ERROR(check.Dense("rstd", rstd, DType::kF32, rows));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor y, Tensor::Empty(sum.shape(), sum.dtype(), stream.device()));
+  EISBACH_RETURN_IF_ERROR(NormalizeSlot().Run(
+      {.sum = sum,
+       .weight = weight,
+       .bias = bias,
+       .mean = mean,
+       .rstd = rstd,
+       .y = y},
+      {.flops = kNormalizeFlops * sum.elements(),
+       .bytes_read = BytesOf(&sum) + BytesOf(&weight) + BytesOf(bias) +
+                     BytesOf(mean) + BytesOf(&rstd),
+       .bytes_written = BytesOf(&y)},
+      stream));
+  return y;
 }
 
 absl::StatusOr<Tensor> NormBackward(NormKind kind, const Tensor& dy,

@@ -45,6 +45,23 @@ absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
                                        const Tensor& weight, const Tensor* bias,
                                        Stream& stream);
 
+// y once more, in the same bits, from what NormForward returned.
+struct NormalizeArgs {
+  const Tensor& sum;
+  const Tensor& weight;
+  const Tensor* bias;
+  const Tensor* mean;
+  const Tensor& rstd;
+  const Tensor& y;
+};
+using NormalizeKernel = KernelSlot<NormalizeArgs>;
+NormalizeKernel& NormalizeSlot();
+
+absl::StatusOr<Tensor> Normalize(NormKind kind, const Tensor& sum,
+                                 const Tensor& weight, const Tensor* bias,
+                                 const Tensor* mean, const Tensor& rstd,
+                                 Stream& stream);
+
 // dx = gradient of y through the norm, plus dsum (the gradient that reaches
 // `sum` past the norm; null for none). It is the gradient of x and of residual
 // alike. dweight and dbias (f32 [H]) are overwritten, or added to when

@@ -229,14 +229,24 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
 }
 
 absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
+  return model_->head().Logits(hidden, MakeContext(/*training=*/false));
+}
+
+absl::StatusOr<Tensor> Engine::LogitsAt(const Tensor& tokens,
+                                        int64_t position) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
+  EISBACH_ASSIGN_OR_RETURN(hidden, hidden.Narrow(1, position, 1));
+  return model_->head().Logits(hidden, MakeContext(/*training=*/false));
+}
+
+absl::StatusOr<Tensor> Engine::Hidden(const Tensor& tokens) {
   if (context_.size(Axis::kPipeline) != 1) {
     return absl::FailedPreconditionError(
         "logits need the whole model on a rank's stage (parallel.pipeline=1)");
   }
   autograd::GraphScope scope(nullptr);
-  const nn::ForwardContext context = MakeContext(/*training=*/false);
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, model_->Forward(tokens, context));
-  return model_->head().Logits(hidden, context);
+  return model_->Forward(tokens, MakeContext(/*training=*/false));
 }
 
 nn::ForwardContext Engine::MakeContext(bool training) const {

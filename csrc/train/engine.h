@@ -64,6 +64,8 @@ class Engine {
 
   // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.
   absl::StatusOr<Tensor> Logits(const Tensor& tokens);
+  // Those after one position of one sample: [1, 1, vocab] of tokens i32 [1, T].
+  absl::StatusOr<Tensor> LogitsAt(const Tensor& tokens, int64_t position);
 
   const EngineConfig& config() const { return config_; }
   const parallel::ParallelContext& context() const { return context_; }
@@ -77,6 +79,8 @@ class Engine {
   Engine(const EngineConfig& config, const parallel::ParallelContext& context)
       : config_(config), context_(context) {}
 
+  // The model's output of tokens i32 [B, T], before the head.
+  absl::StatusOr<Tensor> Hidden(const Tensor& tokens);
   nn::ForwardContext MakeContext(bool training) const;
   // Runs a step that was not finite again and says where it began.
   absl::Status Diagnose(const StepInput& input, const StepResult& result);

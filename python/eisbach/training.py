@@ -124,8 +124,10 @@ def _close(
     job: Job, report: Reporter | None, validation: ValidationMetrics | None
 ) -> None:
     """Exports the model and tells the result; collective."""
-    parameters = job.engine.gather()
+    # Steps have left memory of sizes that nothing below asks for.
+    job.engine.device.trim_memory()
     sample = continuation(job)
+    parameters = job.engine.gather(copy=False)
     if report is None:
         return
     export_model(job.folder.model, job.config, parameters, job.tokenizer)

@@ -17,6 +17,10 @@ class GeluNode final : public Node {
                              ops::GeluBackward(grads[0], x_, context.stream));
     return Send(0, std::move(dx), context.stream);
   }
+  bool Remakes(int) const override { return true; }
+  absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    return ops::GeluForward(x_, stream);
+  }
 
  private:
   Tensor x_;
@@ -31,6 +35,10 @@ class SwigluNode final : public Node {
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx, ops::SwigluBackward(grads[0], gate_up_, context.stream));
     return Send(0, std::move(dx), context.stream);
+  }
+  bool Remakes(int) const override { return true; }
+  absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    return ops::SwigluForward(gate_up_, stream);
   }
 
  private:

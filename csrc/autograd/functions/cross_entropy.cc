@@ -1,9 +1,12 @@
 #include "autograd/functions/cross_entropy.h"
 
+#include <algorithm>
+
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
+#include "ops/matmul.h"
 #include "ops/reduce.h"
 
 namespace eisbach::autograd {
@@ -37,6 +40,64 @@ class CrossEntropyNode final : public Node {
   float scale_;
 };
 
+// Adds to `loss` what the logits [N, columns] give, or overwrites it; returns
+// the log of each row's sum of exponentials.
+absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
+                               const VocabularyShard& shard, float scale,
+                               bool accumulate, const Tensor& loss,
+                               Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor stats,
+      ops::CrossEntropyStats(logits, targets, shard.first_column,
+                             shard.valid_columns, stream));
+  if (shard.gather) {
+    EISBACH_ASSIGN_OR_RETURN(stats, shard.gather(stats));
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(stats, stats.View(Shape{1, logits.dim(0), 3}));
+  }
+  EISBACH_ASSIGN_OR_RETURN(ops::CrossEntropyOutput out,
+                           ops::CrossEntropyCombine(stats, stream));
+  EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale, stream));
+  EISBACH_RETURN_IF_ERROR(ops::Sum(out.loss, accumulate, loss, stream));
+  return std::move(out.lse);
+}
+
+// Passes on a gradient that is known since the forward pass.
+class KnownGradientNode final : public Node {
+ public:
+  KnownGradientNode(const Parameter& weight, Tensor gradient)
+      : weight_(weight), gradient_(std::move(gradient)) {}
+  absl::string_view name() const override { return weight_.spec().name; }
+  absl::Status Backward(absl::Span<Tensor>, BackwardContext& context) override {
+    return Send(0, std::move(gradient_), context.stream);
+  }
+
+ private:
+  const Parameter& weight_;
+  Tensor gradient_;
+};
+
+// One chunk of LinearCrossEntropy: x and dx are rows [n, H]; dx undefined when
+// no gradient is wanted.
+absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
+                       const Tensor& targets, const VocabularyShard& shard,
+                       float scale, bool first, const Tensor& loss,
+                       const Tensor& dx, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor lse, AddLoss(logits, targets, shard, scale,
+                          /*accumulate=*/!first, loss, stream));
+  if (!dx.defined()) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(
+      ops::CrossEntropyBackward(logits, targets, lse, shard.first_column,
+                                shard.valid_columns, scale, stream));
+  EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
+                                      /*accumulate=*/false, dx, stream));
+  return ops::LinearBackwardWeight(logits, x, weight.accumulate() || !first,
+                                   weight.grad(), stream);
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
@@ -47,26 +108,61 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
   EISBACH_ASSIGN_OR_RETURN(Tensor rows, logits.View(Shape{n, columns}));
   EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor stats,
-      ops::CrossEntropyStats(rows, flat_targets, shard.first_column,
-                             shard.valid_columns, stream));
-  if (shard.gather) {
-    EISBACH_ASSIGN_OR_RETURN(stats, shard.gather(stats));
-  } else {
-    EISBACH_ASSIGN_OR_RETURN(stats, stats.View(Shape{1, n, 3}));
-  }
-  EISBACH_ASSIGN_OR_RETURN(ops::CrossEntropyOutput out,
-                           ops::CrossEntropyCombine(stats, stream));
-  EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale, stream));
-  EISBACH_ASSIGN_OR_RETURN(
       Tensor loss, Tensor::Empty(Shape{1}, DType::kF64, stream.device()));
-  EISBACH_RETURN_IF_ERROR(
-      ops::Sum(out.loss, /*accumulate=*/false, loss, stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor lse,
+                           AddLoss(rows, flat_targets, shard, scale,
+                                   /*accumulate=*/false, loss, stream));
   if (Graph* graph = CurrentGraph()) {
     graph->Record<CrossEntropyNode>({&logits}, {&loss}, logits.Detach(),
                                     std::move(rows), std::move(flat_targets),
-                                    std::move(out.lse), shard.first_column,
+                                    std::move(lse), shard.first_column,
                                     shard.valid_columns, scale);
+  }
+  return loss;
+}
+
+absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
+                                          const Tensor& targets,
+                                          const VocabularyShard& shard,
+                                          float scale, Stream& stream,
+                                          int64_t logits_bytes) {
+  const int64_t n = targets.elements();
+  const int64_t row_bytes =
+      weight.data().dim(0) * static_cast<int64_t>(SizeOf(x.dtype()));
+  const int64_t most = std::max<int64_t>(1, logits_bytes / (row_bytes + 1));
+  // As many chunks as it takes, of equal size.
+  const int64_t chunks = (n + most - 1) / most;
+  const int64_t chunk = chunks == 0 ? 0 : (n + chunks - 1) / chunks;
+
+  EISBACH_ASSIGN_OR_RETURN(Tensor rows, x.View(Shape{n, x.dim(-1)}));
+  EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));
+  EISBACH_ASSIGN_OR_RETURN(Tensor loss,
+                           Tensor::Zeros(Shape{1}, DType::kF64, stream));
+  Graph* graph = CurrentGraph();
+  Tensor dx, dx_rows;
+  if (graph != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(
+        dx, Tensor::Empty(x.shape(), x.dtype(), stream.device()));
+    EISBACH_ASSIGN_OR_RETURN(dx_rows, dx.View(rows.shape()));
+  }
+  int64_t begin = 0;
+  do {  // once for an empty batch too: the gradient must become zero
+    const int64_t count = std::min(chunk, n - begin);
+    EISBACH_ASSIGN_OR_RETURN(Tensor x_part, rows.Narrow(0, begin, count));
+    EISBACH_ASSIGN_OR_RETURN(Tensor targets_part,
+                             flat_targets.Narrow(0, begin, count));
+    Tensor dx_part;
+    if (graph != nullptr) {
+      EISBACH_ASSIGN_OR_RETURN(dx_part, dx_rows.Narrow(0, begin, count));
+    }
+    EISBACH_RETURN_IF_ERROR(ChunkLoss(x_part, weight, targets_part, shard,
+                                      scale, /*first=*/begin == 0, loss,
+                                      dx_part, stream));
+    begin += chunk;
+  } while (begin < n);
+  if (graph != nullptr) {
+    EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
+    graph->Record<KnownGradientNode>({&x}, {&loss}, weight, std::move(dx));
   }
   return loss;
 }

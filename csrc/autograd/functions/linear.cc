@@ -1,6 +1,7 @@
 #include "autograd/functions/linear.h"
 
 #include "autograd/graph.h"
+#include "autograd/saved.h"
 #include "core/status_macros.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
@@ -22,8 +23,8 @@ absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
 
 class LinearNode final : public Node {
  public:
-  LinearNode(Tensor x, Parameter& weight, Parameter* bias)
-      : x_(std::move(x)), weight_(weight), bias_(bias) {}
+  LinearNode(const Tensor& x, Parameter& weight, Parameter* bias)
+      : x_(x), weight_(weight), bias_(bias) {}
 
   absl::string_view name() const override { return weight_.spec().name; }
 
@@ -36,14 +37,15 @@ class LinearNode final : public Node {
           ops::LinearBackwardInput(dy, weight_.data(), context.stream));
       EISBACH_RETURN_IF_ERROR(Send(0, std::move(dx), context.stream));
     }
+    EISBACH_ASSIGN_OR_RETURN(Tensor x, x_.Get(context.stream));
     return context.WeightGradient(
-        [dy, x = x_, &weight = weight_, bias = bias_](Stream& stream) {
+        [dy, x = std::move(x), &weight = weight_, bias = bias_](Stream& stream) {
           return AddWeightGradient(dy, x, weight, bias, stream);
         });
   }
 
  private:
-  Tensor x_;
+  Saved x_;
   Parameter& weight_;
   Parameter* bias_;
 };

@@ -17,7 +17,7 @@ class NormNode final : public Node {
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     const Tensor& dsum = grads[0];
-    const Tensor& dy = grads[1];
+    const Tensor& dy = grads[kNormed];
     if (!dy.defined()) {  // nobody used the norm
       EISBACH_RETURN_IF_ERROR(Send(0, dsum, context.stream));
       return Send(1, dsum, context.stream);
@@ -34,8 +34,18 @@ class NormNode final : public Node {
     EISBACH_RETURN_IF_ERROR(Send(0, dx, context.stream));
     return Send(1, dx, context.stream);
   }
+  bool Remakes(int output) const override { return output == kNormed; }
+  absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    return ops::Normalize(
+        kind_, saved_.sum, weight_.data(),
+        bias_ == nullptr ? nullptr : &bias_->data(),
+        saved_.mean.defined() ? &saved_.mean : nullptr, saved_.rstd, stream);
+  }
 
  private:
+  // Outputs: the sum, then what it is normalized to.
+  static constexpr int kNormed = 1;
+
   ops::NormKind kind_;
   ops::NormOutput saved_;
   Parameter& weight_;
@@ -54,7 +64,7 @@ absl::StatusOr<NormResult> Norm(ops::NormKind kind, float eps, const Tensor& x,
                        stream));
   NormResult result{out.sum.Detach(), out.y};
   if (Graph* graph = CurrentGraph()) {
-    out.y = Tensor();  // backward does not need it
+    out.y = Tensor();  // backward makes it again where it needs it
     graph->Record<NormNode>({&x, &residual}, {&result.sum, &result.y}, kind,
                             std::move(out), weight, bias);
   }

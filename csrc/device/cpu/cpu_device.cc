@@ -67,6 +67,7 @@ class CpuDevice final : public Device {
     allocator_.ResetPeak();
     if (shared_ != nullptr) shared_->ResetPeak();
   }
+  void TrimMemory() override { allocator_.Trim(); }
 
   absl::Status CopyToDevice(void* device, const void* host, size_t bytes,
                             Stream&) override {

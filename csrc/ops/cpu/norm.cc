@@ -138,6 +138,25 @@ void Forward(const NormForwardArgs& args) {
       });
 }
 
+template <typename T>
+void Again(const NormalizeArgs& args) {
+  const int64_t width = args.sum.dim(-1);
+  const T* sum = args.sum.data<T>();
+  const T* weight = args.weight.data<T>();
+  const T* bias = DataOrNull<T>(args.bias);
+  const float* mean = DataOrNull<float>(args.mean);
+  const float* rstd = args.rstd.data<float>();
+  T* y = args.y.data<T>();
+  cpu::ParallelFor(LeadingElements(args.sum.shape()), kGrain / (width + 1) + 1,
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t r = begin; r < end; ++r) {
+                       NormalizeRow(sum + r * width,
+                                    mean == nullptr ? 0.0f : mean[r], rstd[r],
+                                    weight, bias, width, y + r * width);
+                     }
+                   });
+}
+
 // `partial` holds for each block of rows the sums for dweight, then for dbias.
 template <typename T>
 void Backward(const NormBackwardArgs& args, int64_t rows, float* partial) {
@@ -186,6 +205,13 @@ absl::Status NormForward(const NormForwardArgs& args, Stream&) {
   });
 }
 
+absl::Status Normalize(const NormalizeArgs& args, Stream&) {
+  return DispatchFloat(args.sum.dtype(), "normalize", [&](auto type) {
+    Again<decltype(type)>(args);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status NormBackward(const NormBackwardArgs& args, Stream& stream) {
   const int64_t rows = LeadingElements(args.sum.shape());
   const int64_t kinds = args.dbias == nullptr ? 1 : 2;
@@ -205,6 +231,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace eisbach::ops {
 EISBACH_REGISTER_SIMD_KERNEL(NormForward);
+EISBACH_REGISTER_SIMD_KERNEL(Normalize);
 EISBACH_REGISTER_SIMD_KERNEL(NormBackward);
 }  // namespace eisbach::ops
 #endif

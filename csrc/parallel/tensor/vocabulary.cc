@@ -23,17 +23,11 @@ absl::StatusOr<Tensor> VocabularyEmbedding::Forward(
   return LeaveTensorRegion(partial, group_, context.stream);
 }
 
-absl::StatusOr<Tensor> VocabularyHead::LocalLogits(
-    const Tensor& x, const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor entered,
-                           EnterTensorRegion(x, group_, context.stream));
-  return autograd::Linear(entered, weight_, nullptr, false, context.stream);
-}
-
 absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
                                             const Tensor& targets, float scale,
                                             const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor logits, LocalLogits(x, context));
+  EISBACH_ASSIGN_OR_RETURN(Tensor entered,
+                           EnterTensorRegion(x, group_, context.stream));
   autograd::VocabularyShard shard;
   shard.first_column = rows_.start;
   shard.valid_columns =
@@ -47,12 +41,17 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };
-  return autograd::CrossEntropy(logits, targets, shard, scale, stream);
+  return autograd::LinearCrossEntropy(entered, weight_, targets, shard, scale,
+                                      stream);
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(
     const Tensor& x, const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor local, LocalLogits(x, context));
+  EISBACH_ASSIGN_OR_RETURN(Tensor entered,
+                           EnterTensorRegion(x, group_, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor local,
+                           autograd::Linear(entered, weight_, nullptr, false,
+                                            context.stream));
   Stream& stream = context.stream;
   const Shape shape{group_.size(), local.dim(0), local.dim(1), local.dim(2)};
   EISBACH_ASSIGN_OR_RETURN(

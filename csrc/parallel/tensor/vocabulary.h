@@ -45,9 +45,6 @@ class VocabularyHead final : public nn::Head {
   void VisitParameters(const Visitor& visit) override { visit(weight_); }
 
  private:
-  absl::StatusOr<Tensor> LocalLogits(const Tensor& x,
-                                     const nn::ForwardContext& context);
-
   Parameter& weight_;
   nn::Range rows_;
   comm::Communicator& group_;

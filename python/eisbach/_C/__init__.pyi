@@ -54,6 +54,10 @@ class Device:
         """
         Waits for all work given to the device.
         """
+    def trim_memory(self) -> None:
+        """
+        Gives cached memory that nothing lies in back to the system.
+        """
     @property
     def type(self) -> str:
         ...
@@ -679,9 +683,9 @@ class Engine:
         """
         The mean loss over the tokens of all ranks, without training.
         """
-    def gather(self, value: str = 'master') -> dict:
+    def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
         """
-        Whole parameters (or gradients, by `grad`) by logical name, on rank 0; empty on the others. Collective.
+        Whole parameters (or gradients, by `grad`) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. Collective.
         """
     def generate(self, prompt: collections.abc.Sequence[int], *, tokens: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0, stop: int | None = None) -> list[int]:
         """

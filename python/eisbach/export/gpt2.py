@@ -57,7 +57,7 @@ def config(model: ModelSection) -> dict[str, Any]:
 
 
 def to_theirs(ours: Parameters, model: ModelSection) -> Parameters:
-    """Renames and reshapes logical parameters.
+    """Renames and reshapes logical parameters; views where it can.
 
     Key and value heads that several query heads share are repeated, since
     GPT-2 has as many of them as query heads.
@@ -74,11 +74,11 @@ def to_theirs(ours: Parameters, model: ModelSection) -> Parameters:
                     for p in _QKV
                 ]
             )
-            theirs[f"{name}.attn.c_attn.{part}"] = np.ascontiguousarray(fused.T)
+            theirs[f"{name}.attn.c_attn.{part}"] = fused.T
             for inner, their_inner, transposed in _BLOCK:
                 value = ours[f"{own}.{inner}.{part}"]
                 if transposed and part == "weight":
-                    value = np.ascontiguousarray(value.T)
+                    value = value.T
                 theirs[f"{name}.{their_inner}.{part}"] = value
     return theirs
 

@@ -157,7 +157,7 @@ TEST(GatherParameters, GivesAllRanksTheErrorOfTheVisitor) {
         EXPECT_THAT(
             GatherParameters(engine.update().parameters(),
                              ParameterValue::kMaster, engine.context(),
-                             [&](const LogicalTensor&) -> absl::Status {
+                             [&](const LogicalView&) -> absl::Status {
                                if (++visits < 3) return absl::OkStatus();
                                return absl::ResourceExhaustedError("disk full");
                              }),

@@ -143,6 +143,20 @@ TEST_F(AllocatorTest, LargeRequestsGetASegmentOfTheirOwn) {
   allocator_->Free(a);
 }
 
+TEST_F(AllocatorTest, TrimGivesEmptySegmentsBack) {
+  char* kept = Take(kMiB);
+  char* whole = Take(100 * kMiB);
+  char* other = Take(40 * kMiB);
+  allocator_->Free(whole);
+  allocator_->Free(other);
+  allocator_->Trim();
+  EXPECT_EQ(system_.given, 140 * kMiB);
+  EXPECT_EQ(allocator_->stats().bytes_reserved, 32 * kMiB);
+  std::memset(kept, 1, kMiB);
+  EXPECT_NE(Take(100 * kMiB), nullptr);
+  allocator_->Free(kept);
+}
+
 TEST_F(AllocatorTest, NothingIsNull) {
   EXPECT_EQ(Take(0), nullptr);
   allocator_->Free(nullptr);

@@ -1,5 +1,6 @@
 #include "models/generate.h"
 
+#include <set>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -91,32 +92,34 @@ TEST(SampleTokenTest, BadLogitsAndOptionsAreErrors) {
 }
 
 // Says that the token after the last is (first + last) mod vocab, and
-// remembers the lengths that it was asked.
+// remembers the lengths that it was asked, padded and not.
 class Model {
  public:
   explicit Model(int64_t vocab)
       : device_(MakeDevice(DeviceType::kCpu).value()), vocab_(vocab) {}
 
   LogitsFunction function() {
-    return [this](const Tensor& tokens) -> absl::StatusOr<Tensor> {
-      const int64_t length = tokens.dim(1);
-      lengths_.push_back(length);
+    return [this](const Tensor& tokens,
+                  int64_t last) -> absl::StatusOr<Tensor> {
+      lengths_.push_back(last + 1);
+      padded_.insert(tokens.dim(1));
       absl::StatusOr<Tensor> logits = Tensor::Zeros(
-          Shape{1, length, vocab_}, DType::kF32, device_->compute_stream());
+          Shape{1, 1, vocab_}, DType::kF32, device_->compute_stream());
       if (!logits.ok()) return logits;
       const int32_t* ids = tokens.data<int32_t>();
-      const int64_t next = (ids[0] + ids[length - 1]) % vocab_;
-      logits->data<float>()[(length - 1) * vocab_ + next] = 5.0f;
+      logits->data<float>()[(ids[0] + ids[last]) % vocab_] = 5.0f;
       return logits;
     };
   }
   Device& device() { return *device_; }
   const std::vector<int64_t>& lengths() const { return lengths_; }
+  const std::set<int64_t>& padded() const { return padded_; }
 
  private:
   std::shared_ptr<Device> device_;
   int64_t vocab_;
   std::vector<int64_t> lengths_;
+  std::set<int64_t> padded_;
 };
 
 TEST(GenerateTest, TheWindowSlides) {
@@ -128,6 +131,18 @@ TEST(GenerateTest, TheWindowSlides) {
       Generate(model.function(), prompt, options, model.device()).value(),
       ElementsAre(3, 4, 6, 9));
   EXPECT_THAT(model.lengths(), ElementsAre(2, 3, 3, 3));
+}
+
+TEST(GenerateTest, TheWindowGrowsInStepsUpToTheContext) {
+  Model model(100);
+  const GenerateOptions options{.tokens = 150, .context = 100, .sampling = {}};
+  const std::vector<int32_t> prompt = {1, 2};
+  EXPECT_EQ(Generate(model.function(), prompt, options, model.device())
+                .value()
+                .size(),
+            150);
+  EXPECT_THAT(model.padded(), ElementsAre(64, 100));
+  EXPECT_EQ(model.lengths().back(), 100);
 }
 
 TEST(GenerateTest, ALongPromptIsSeenFromItsEnd) {
@@ -156,7 +171,8 @@ TEST(GenerateTest, ErrorsComeBack) {
       Generate(model.function(), {}, options, model.device()),
       StatusIs(absl::StatusCode::kInvalidArgument, "at least one token"));
   const std::vector<int32_t> prompt = {1};
-  const LogitsFunction broken = [](const Tensor&) -> absl::StatusOr<Tensor> {
+  const LogitsFunction broken = [](const Tensor&,
+                                   int64_t) -> absl::StatusOr<Tensor> {
     return absl::InternalError("broken");
   };
   EXPECT_THAT(Generate(broken, prompt, options, model.device()),

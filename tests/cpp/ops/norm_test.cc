@@ -159,6 +159,22 @@ TEST(Norm, BackwardIsTheGradient) {
 }
 
 // A large common offset cancels in layer norm: the variance needs two passes.
+TEST(Norm, NormalizesOnceMoreInTheSameBits) {
+  for (auto kind : {NormKind::kLayer, NormKind::kRms}) {
+    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+      for (const Shape& shape :
+           {Shape{1, 1}, Shape{3, 5, 33}, Shape{70, 128}, Shape{0, 8}}) {
+        const Case c{kind, dtype, shape, /*with_residual=*/true};
+        const ops::NormOutput out = c.Forward();
+        EXPECT_EQ(test::ToBytes(Value(ops::Normalize(
+                      kind, out.sum, c.weight, c.layer() ? &c.bias : nullptr,
+                      c.layer() ? &out.mean : nullptr, out.rstd, CpuStream()))),
+                  test::ToBytes(out.y));
+      }
+    }
+  }
+}
+
 TEST(Norm, SurvivesALargeMean) {
   const Case c{NormKind::kLayer, DType::kF32, Shape{2, 64}, false};
   std::vector<double> values = ToDoubles(c.x);

@@ -149,6 +149,23 @@ def test_bf16_follows_f32(make):
     assert engines[1].parameters[0].data.dtype == "bf16"
 
 
+def test_parameters_are_gathered_as_copies_or_where_they_lie(make):
+    engine = make.engine()
+    copies, views = engine.gather(), engine.gather(copy=False)
+    assert copies.keys() == views.keys()
+    for name, view in views.items():
+        np.testing.assert_array_equal(view, copies[name])
+        assert not view.flags.writeable
+    _, batch = make.batch(engine, make.rng(1))
+    engine.step(batch)
+    name = "blocks.1.mlp.down.weight"
+    after = engine.gather()[name]
+    assert (after != copies[name]).any()
+    np.testing.assert_array_equal(views[name], after)
+    del engine
+    assert np.isfinite(views[name]).all()
+
+
 def test_a_loss_that_is_not_finite_names_the_tensor(make):
     engine = make.engine()
     _, batch = make.batch(engine, make.rng(1))

@@ -20,6 +20,10 @@ class EnterNode final : public autograd::Node {
         group_.AllReduce(grad, comm::ReduceOp::kSum, context.stream));
     return Send(0, std::move(grad), context.stream);
   }
+  bool Remakes(int) const override { return RemakesInput(0); }
+  absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    return RemakeInput(0, stream);
+  }
 
  private:
   comm::Communicator& group_;

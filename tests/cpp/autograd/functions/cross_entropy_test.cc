@@ -1,5 +1,6 @@
 #include "autograd/functions/cross_entropy.h"
 
+#include "autograd/functions/linear.h"
 #include "ops/cross_entropy.h"
 #include "support/autograd_testing.h"
 
@@ -97,6 +98,87 @@ TEST_F(CrossEntropyTest, ADividedVocabularyGivesTheSame) {
                       ToDoubles(Value(gradient.Narrow(2, s.first, s.columns))),
                       1e-6);
   }
+}
+
+class LinearCrossEntropyTest : public CrossEntropyTest {
+ protected:
+  static constexpr int64_t kHidden = 7;
+
+  void SetUp() override { parameters_.Bind(); }
+
+  struct Result {
+    double loss;
+    std::vector<double> input, weight;
+  };
+  // One pass, in chunks of at most `rows` rows; 0 takes the separate functions.
+  Result Run(int64_t rows) {
+    parameters_.Reset();
+    Result result;
+    const auto f = [&](const Tensor& x) -> absl::StatusOr<Tensor> {
+      EISBACH_ASSIGN_OR_RETURN(Tensor loss, Loss(x, rows));
+      result.loss = ToDoubles(loss)[0];
+      return loss;
+    };
+    result.input = ToDoubles(test::Gradient(f, x_, seed_));
+    result.weight = ToDoubles(weight_.grad());
+    return result;
+  }
+  absl::StatusOr<Tensor> Loss(const Tensor& x, int64_t rows) {
+    const VocabularyShard shard = {0, kValid, nullptr};
+    if (rows == 0) {
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor logits, Linear(x, weight_, nullptr, false, CpuStream()));
+      return CrossEntropy(logits, targets_, shard, kScale, CpuStream());
+    }
+    return LinearCrossEntropy(x, weight_, targets_, shard, kScale, CpuStream(),
+                              rows * (kColumns * 4 + 1));
+  }
+
+  test::TestParameters parameters_;
+  Parameter& weight_ = parameters_.Add({kColumns, kHidden});
+  Tensor x_ = test::Normal({2, 3, kHidden}, DType::kF32, 3);
+};
+
+TEST_F(LinearCrossEntropyTest, IsTheSeparateFunctionsInChunks) {
+  const Result separate = Run(0);
+  for (int64_t rows : {1, 2, 4, 5, 6, 100}) {
+    SCOPED_TRACE(rows);
+    const Result chunked = Run(rows);
+    EXPECT_NEAR(chunked.loss, separate.loss, 1e-6);
+    EXPECT_THAT(chunked.input, ::testing::Pointwise(::testing::DoubleNear(1e-6),
+                                                    separate.input));
+    EXPECT_THAT(
+        chunked.weight,
+        ::testing::Pointwise(::testing::DoubleNear(1e-6), separate.weight));
+  }
+}
+
+TEST_F(LinearCrossEntropyTest, HasTheGradientOfItsForward) {
+  Run(4);
+  const auto loss = [&] { return ToDoubles(Value(Loss(x_, 4)))[0]; };
+  test::ExpectGradient(weight_.data(), weight_.grad(), loss);
+}
+
+TEST_F(LinearCrossEntropyTest, NeverHoldsAllLogits) {
+  const Tensor x = test::Normal({1000, kHidden}, DType::kF32, 3);
+  const Tensor targets = test::Indices({1000}, DType::kI32, kValid, 2);
+  const auto peak = [&](int64_t bytes) {
+    const int64_t before = test::Cpu().memory().bytes_in_use;
+    test::Cpu().ResetPeakMemory();
+    Value(LinearCrossEntropy(x, weight_, targets, {0, kValid, nullptr}, kScale,
+                             CpuStream(), bytes));
+    return test::Cpu().memory().peak_bytes_in_use - before;
+  };
+  EXPECT_GE(peak(1 << 20), 1000 * kColumns * 4);
+  EXPECT_LE(peak(4096), 16384);
+}
+
+TEST_F(LinearCrossEntropyTest, AnEmptyBatchHasNoLossAndNoGradient) {
+  targets_ = test::Empty({0}, DType::kI32);
+  x_ = test::Empty({0, kHidden}, DType::kF32);
+  const Result empty = Run(4);
+  EXPECT_EQ(empty.loss, 0);
+  EXPECT_THAT(empty.weight, ::testing::Each(0.0));
 }
 
 }  // namespace
