@@ -10,6 +10,7 @@ else:
     python benchmarks/train_cpu.py --preset wide deep long
     python benchmarks/train_cpu.py --layers 2 --hidden 1024 --heads 16
     python benchmarks/train_cpu.py --peers eager compiled
+    python benchmarks/train_cpu.py --ranks 1 2 4 --plot tokens.png
 
 PyTorch has no usable bf16 matmul on processors without bf16 instructions
 (1 GFLOP/s on AVX2): there our bf16 is set against PyTorch's f32, and the line
@@ -26,6 +27,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
+OURS = "eisbach"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class Run:
 
     seconds: float  # median of a step
     peak: int  # bytes of the largest process
+    gflops: float = 0.0  # of the model; ours alone
 
 
 def cpu_has_bf16() -> bool:
@@ -83,38 +86,52 @@ def _peak_of(command: list[str]) -> tuple[str, int]:
     return output, peak
 
 
+def eisbach_command(
+    shape: Shape, *, steps: int, dtype: str, ranks: int, folder: Path
+) -> list[str]:
+    """How to start ours; the run folder is `folder`/bench."""
+    config = HERE.parent / "configs/gpt_bytes.yaml"
+    command = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+    command += ["eisbach", "train", str(config)]
+    for name in ("layers", "hidden", "heads", "context", "vocab"):
+        command.append(f"model.{name}={getattr(shape, name)}")
+    return [
+        *command,
+        f"train.steps={steps}",
+        f"train.global_batch={shape.batch}",
+        f"train.micro_batch={shape.batch // ranks}",
+        "train.validate_every=0",
+        "optimizer.warmup_steps=2",
+        f"precision.compute={dtype}",
+        f"run.dir={folder}",
+        "run.name=bench",
+    ]
+
+
 def run_eisbach(
     shape: Shape, *, steps: int, dtype: str, ranks: int, overrides: list[str]
 ) -> Run:
     """One run of ours."""
     with tempfile.TemporaryDirectory() as folder:
-        config = HERE.parent / "configs/gpt_bytes.yaml"
-        command = ["eisbach", "train", str(config)]
-        for name in ("layers", "hidden", "heads", "context", "vocab"):
-            command.append(f"model.{name}={getattr(shape, name)}")
-        command += [
-            f"train.steps={steps}",
-            f"train.global_batch={shape.batch}",
-            f"train.micro_batch={shape.batch // ranks}",
-            "train.validate_every=0",
-            "optimizer.warmup_steps=2",
-            f"precision.compute={dtype}",
-            f"run.dir={folder}",
-            "run.name=bench",
-            *overrides,
-        ]
-        if ranks > 1:
-            command = ["mpirun", "-n", str(ranks), *command]
-        _, peak = _peak_of(command)
-        lines = (Path(folder) / "bench" / "metrics.jsonl").read_text()
-    seconds = [json.loads(line)["step_seconds"] for line in lines.splitlines()]
-    return Run(statistics.median(seconds[3:]), peak)
+        command = eisbach_command(
+            shape, steps=steps, dtype=dtype, ranks=ranks, folder=Path(folder)
+        )
+        _, peak = _peak_of(command + overrides)
+        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()][3:]
+    return Run(
+        statistics.median(line["step_seconds"] for line in lines),
+        peak,
+        1e3 * statistics.median(
+            line["model_tflops_per_second"] for line in lines
+        ),
+    )  # fmt: skip
 
 
-def run_torch(
+def torch_command(
     shape: Shape, *, steps: int, dtype: str, ranks: int, compiled: bool
-) -> Run:
-    """One run of PyTorch's."""
+) -> list[str]:
+    """How to start PyTorch's."""
     command = [sys.executable]
     if ranks > 1:
         command += ["-m", "torch.distributed.run"]
@@ -122,52 +139,106 @@ def run_torch(
     command += [str(HERE / "peers/torch_gpt.py"), "--dtype", dtype]
     for name, value in dataclasses.asdict(shape).items():
         command += [f"--{name}", str(value)]
-    command += ["--steps", str(steps)] + ["--compile"] * compiled
-    output, _ = _peak_of(command)
+    return command + ["--steps", str(steps)] + ["--compile"] * compiled
+
+
+def run_torch(
+    shape: Shape, *, steps: int, dtype: str, ranks: int, compiled: bool
+) -> Run:
+    """One run of PyTorch's."""
+    output, _ = _peak_of(
+        torch_command(
+            shape, steps=steps, dtype=dtype, ranks=ranks, compiled=compiled
+        )
+    )
     result = json.loads(output.strip().split("\n")[-1])
     return Run(result["step_seconds"], result["peak_memory_bytes"])
 
 
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one case gave: medians of time, largest of memory."""
+
+    dtype: str
+    ranks: int
+    speeds: dict[str, float]  # tokens/s by program
+    peaks: dict[str, int]  # bytes
+
+    @property
+    def speed_ratio(self) -> float:
+        """Ours by the fastest peer's."""
+        peers = (v for k, v in self.speeds.items() if k != OURS)
+        return self.speeds[OURS] / max(peers)
+
+    @property
+    def memory_ratio(self) -> float:
+        """Ours by the leanest peer's."""
+        peers = (v for k, v in self.peaks.items() if k != OURS)
+        return self.peaks[OURS] / min(peers)
+
+    def __str__(self) -> str:
+        parts = "; ".join(
+            f"{name} {speed:.0f} tokens/s {self.peaks[name] >> 20} MiB"
+            for name, speed in self.speeds.items()
+        )
+        return (
+            f"{self.dtype} {self.ranks} rank(s): {parts}; "
+            f"speed ratio {self.speed_ratio:.2f}, "
+            f"memory ratio {self.memory_ratio:.2f}"
+        )
+
+
 def compare(
     shape: Shape, args: argparse.Namespace, *, dtype: str, ranks: int
-) -> str:
-    """Alternates the programs; a line with the medians and the ratios."""
+) -> Result:
+    """Alternates the programs."""
     peer_dtype = dtype if dtype == "f32" or cpu_has_bf16() else "f32"
-    ours: list[Run] = []
-    peers: dict[str, list[Run]] = {name: [] for name in args.peers}
+    all_runs: dict[str, list[Run]] = {OURS: []}
     for _ in range(args.rounds):
-        ours.append(
+        all_runs[OURS].append(
             run_eisbach(
                 shape, steps=args.steps, dtype=dtype, ranks=ranks,
                 overrides=args.override,
             )
         )  # fmt: skip
-        for name, runs in peers.items():
-            runs.append(
+        for peer in args.peers:
+            all_runs.setdefault(f"torch {peer} {peer_dtype}", []).append(
                 run_torch(
                     shape, steps=args.steps, dtype=peer_dtype, ranks=ranks,
-                    compiled=name == "compiled",
+                    compiled=peer == "compiled",
                 )
             )  # fmt: skip
-
     tokens = shape.batch * shape.context
-    seconds = statistics.median(run.seconds for run in ours)
-    memory = max(run.peak for run in ours)
-    parts = [f"eisbach {tokens / seconds:.0f} tokens/s {memory >> 20} MiB"]
-    best, peer_memory = float("inf"), sys.maxsize
-    for name, runs in peers.items():
-        peer_seconds = statistics.median(run.seconds for run in runs)
-        peak = max(run.peak for run in runs)
-        best, peer_memory = min(best, peer_seconds), min(peer_memory, peak)
-        parts.append(
-            f"torch {name} {peer_dtype} {tokens / peer_seconds:.0f} tokens/s "
-            f"{peak >> 20} MiB"
-        )
-    return (
-        f"{dtype} {ranks} rank(s): {'; '.join(parts)}; "
-        f"speed ratio {best / seconds:.2f}, "
-        f"memory ratio {memory / peer_memory:.2f}"
-    )
+    speeds = {
+        name: tokens / statistics.median(run.seconds for run in runs)
+        for name, runs in all_runs.items()
+    }
+    peaks = {
+        name: max(run.peak for run in runs) for name, runs in all_runs.items()
+    }
+    return Result(dtype, ranks, speeds, peaks)
+
+
+def plot(results: list[Result], title: str, path: str) -> None:
+    """Draws tokens/s against ranks, a panel for each dtype."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dtypes = list(dict.fromkeys(result.dtype for result in results))
+    figure = Figure(figsize=(5 * len(dtypes), 4), dpi=120, layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, len(dtypes), squeeze=False, sharey=True)[0]
+    for axes, dtype in zip(panels, dtypes, strict=True):
+        of_dtype = [result for result in results if result.dtype == dtype]
+        ranks = [result.ranks for result in of_dtype]
+        for name in of_dtype[0].speeds:
+            speeds = [result.speeds[name] for result in of_dtype]
+            axes.plot(ranks, speeds, "o-", label=name)
+        axes.set(title=dtype, xlabel="ranks", xticks=ranks)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    panels[0].set(ylabel="tokens/s", ylim=(0, None))
+    FigureCanvasAgg(figure).print_png(path)
 
 
 def main() -> None:
@@ -188,6 +259,9 @@ def main() -> None:
     parser.add_argument(
         "--override", nargs="+", default=[], help="keys of our own run"
     )
+    parser.add_argument(
+        "--plot", help="a PNG of tokens/s against ranks, for the last preset"
+    )
     args = parser.parse_args()
     if args.steps < 5:
         parser.error("--steps: the first three are not counted, take 5 or more")
@@ -200,11 +274,14 @@ def main() -> None:
         shape = dataclasses.replace(PRESETS[preset], **changes)
         sizes = dataclasses.asdict(shape)
         print(", ".join(f"{k} {v}" for k, v in sizes.items()), flush=True)
+        results = []
         for dtype in args.dtypes:
             for ranks in args.ranks:
-                print(
-                    compare(shape, args, dtype=dtype, ranks=ranks), flush=True
-                )
+                results.append(compare(shape, args, dtype=dtype, ranks=ranks))
+                print(results[-1], flush=True)
+        if args.plot:
+            title = f"{preset}: {shape.batch} x {shape.context} tokens a step"
+            plot(results, title, args.plot)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def main() -> None:
         print(
             json.dumps(
                 {
-                    "step_seconds": statistics.median(seconds[3:]),
+                    "step_seconds": statistics.median(seconds[3:] or seconds),
                     "tokens": args.batch * args.context,
                     "loss": last,
                     "peak_memory_bytes": usage.ru_maxrss * 1024,

@@ -87,10 +87,10 @@ class Gatherer {
     if (parts.size() == 1 && parts[0].elements() == tensor.shape.elements() &&
         stream_.device().type() == DeviceType::kCpu) {
       EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
-      return LogicalView{tensor.name, tensor.shape,
-                         absl::MakeConstSpan(parts[0].data<float>(),
-                                             parts[0].elements()),
-                         parts[0].storage()};
+      return LogicalView{
+          tensor.name, tensor.shape,
+          absl::MakeConstSpan(parts[0].data<float>(), parts[0].elements()),
+          parts[0].storage()};
     }
     return Assemble(tensor, parts);
   }
@@ -98,8 +98,7 @@ class Gatherer {
  private:
   absl::StatusOr<LogicalView> Assemble(const GatherTensor& tensor,
                                        absl::Span<const Tensor> parts) {
-    auto whole =
-        std::make_shared<std::vector<float>>(tensor.shape.elements());
+    auto whole = std::make_shared<std::vector<float>>(tensor.shape.elements());
     std::vector<float> host;
     for (size_t i = 0; i < parts.size(); ++i) {
       host.resize(parts[i].elements());
@@ -189,15 +188,13 @@ absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
     absl::Span<Parameter* const> parameters, ParameterValue value,
     const parallel::ParallelContext& context) {
   std::vector<LogicalTensor> tensors;
-  EISBACH_RETURN_IF_ERROR(GatherParameters(parameters, value, context,
-                                           [&](const LogicalView& view) {
-                                             tensors.push_back(
-                                                 {std::string(view.name),
-                                                  view.shape,
-                                                  {view.values.begin(),
-                                                   view.values.end()}});
-                                             return absl::OkStatus();
-                                           }));
+  EISBACH_RETURN_IF_ERROR(GatherParameters(
+      parameters, value, context, [&](const LogicalView& view) {
+        tensors.push_back({std::string(view.name),
+                           view.shape,
+                           {view.values.begin(), view.values.end()}});
+        return absl::OkStatus();
+      }));
   return tensors;
 }
 

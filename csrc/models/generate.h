@@ -41,9 +41,9 @@ struct GenerateOptions {
 };
 
 // Continues `prompt`, which has at least one token, and returns what follows
-// it. Each token is drawn from a forward pass over the whole window, which grows
-// in steps of 64, so that few sizes occur. Ranks that divide the model get the
-// same tokens, since they get the same logits.
+// it. Each token is drawn from a forward pass over the whole window, which
+// grows in steps of 64, so that few sizes occur. Ranks that divide the model
+// get the same tokens, since they get the same logits.
 absl::StatusOr<std::vector<int32_t>> Generate(const LogitsFunction& logits,
                                               absl::Span<const int32_t> prompt,
                                               const GenerateOptions& options,

@@ -47,9 +47,8 @@ absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
                                bool accumulate, const Tensor& loss,
                                Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor stats,
-      ops::CrossEntropyStats(logits, targets, shard.first_column,
-                             shard.valid_columns, stream));
+      Tensor stats, ops::CrossEntropyStats(logits, targets, shard.first_column,
+                                           shard.valid_columns, stream));
   if (shard.gather) {
     EISBACH_ASSIGN_OR_RETURN(stats, shard.gather(stats));
   } else {
@@ -85,9 +84,9 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                        const Tensor& dx, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor lse, AddLoss(logits, targets, shard, scale,
-                          /*accumulate=*/!first, loss, stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor lse,
+                           AddLoss(logits, targets, shard, scale,
+                                   /*accumulate=*/!first, loss, stream));
   if (!dx.defined()) return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(
       ops::CrossEntropyBackward(logits, targets, lse, shard.first_column,

@@ -26,12 +26,12 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
                                     Stream& stream);
 
 // The same of logits = x · weight^T, with x [..., H] and weight [columns, H],
-// which are never there as a whole: a chunk of rows at a time is multiplied out,
-// turned into its gradient and multiplied back, so memory does not grow with
-// vocabulary x tokens (the idea of Liger Kernel, arXiv:2410.10989, section 3).
-// So a recorded forward does the work of backward: it has already added to the
-// weight's gradient, and saves the gradient of x. `logits_bytes` bounds a chunk
-// (which has one row at least); each chunk costs a pass over the weight's
+// which are never there as a whole: a chunk of rows at a time is multiplied
+// out, turned into its gradient and multiplied back, so memory does not grow
+// with vocabulary x tokens (the idea of Liger Kernel, arXiv:2410.10989, section
+// 3). So a recorded forward does the work of backward: it has already added to
+// the weight's gradient, and saves the gradient of x. `logits_bytes` bounds a
+// chunk (which has one row at least); each chunk costs a pass over the weight's
 // gradient.
 inline constexpr int64_t kLogitsBytes = int64_t{32} << 20;
 absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,

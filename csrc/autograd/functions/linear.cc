@@ -38,10 +38,10 @@ class LinearNode final : public Node {
       EISBACH_RETURN_IF_ERROR(Send(0, std::move(dx), context.stream));
     }
     EISBACH_ASSIGN_OR_RETURN(Tensor x, x_.Get(context.stream));
-    return context.WeightGradient(
-        [dy, x = std::move(x), &weight = weight_, bias = bias_](Stream& stream) {
-          return AddWeightGradient(dy, x, weight, bias, stream);
-        });
+    return context.WeightGradient([dy, x = std::move(x), &weight = weight_,
+                                   bias = bias_](Stream& stream) {
+      return AddWeightGradient(dy, x, weight, bias, stream);
+    });
   }
 
  private:

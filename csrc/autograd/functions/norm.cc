@@ -36,10 +36,10 @@ class NormNode final : public Node {
   }
   bool Remakes(int output) const override { return output == kNormed; }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
-    return ops::Normalize(
-        kind_, saved_.sum, weight_.data(),
-        bias_ == nullptr ? nullptr : &bias_->data(),
-        saved_.mean.defined() ? &saved_.mean : nullptr, saved_.rstd, stream);
+    return ops::Normalize(kind_, saved_.sum, weight_.data(),
+                          bias_ == nullptr ? nullptr : &bias_->data(),
+                          saved_.mean.defined() ? &saved_.mean : nullptr,
+                          saved_.rstd, stream);
   }
 
  private:

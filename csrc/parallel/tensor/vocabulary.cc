@@ -49,9 +49,9 @@ absl::StatusOr<Tensor> VocabularyHead::Logits(
     const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
                            EnterTensorRegion(x, group_, context.stream));
-  EISBACH_ASSIGN_OR_RETURN(Tensor local,
-                           autograd::Linear(entered, weight_, nullptr, false,
-                                            context.stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor local,
+      autograd::Linear(entered, weight_, nullptr, false, context.stream));
   Stream& stream = context.stream;
   const Shape shape{group_.size(), local.dim(0), local.dim(1), local.dim(2)};
   EISBACH_ASSIGN_OR_RETURN(

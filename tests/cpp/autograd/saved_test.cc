@@ -61,8 +61,8 @@ TEST_P(SavedTest, MakesNormsAgain) {
     Parameter* bias = kind == ops::NormKind::kLayer ? &bias_ : nullptr;
     Check(
         [&](const Tensor& x) {
-          return Value(Norm(kind, 1e-5f, x, Tensor(), weight_, bias,
-                            CpuStream()))
+          return Value(
+                     Norm(kind, 1e-5f, x, Tensor(), weight_, bias, CpuStream()))
               .y;
         },
         kShape, 0);

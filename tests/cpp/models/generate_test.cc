@@ -1,12 +1,12 @@
 #include "models/generate.h"
 
-#include <set>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "support/status_testing.h"
 
@@ -99,17 +99,17 @@ class Model {
       : device_(MakeDevice(DeviceType::kCpu).value()), vocab_(vocab) {}
 
   LogitsFunction function() {
-    return [this](const Tensor& tokens,
-                  int64_t last) -> absl::StatusOr<Tensor> {
-      lengths_.push_back(last + 1);
-      padded_.insert(tokens.dim(1));
-      absl::StatusOr<Tensor> logits = Tensor::Zeros(
-          Shape{1, 1, vocab_}, DType::kF32, device_->compute_stream());
-      if (!logits.ok()) return logits;
-      const int32_t* ids = tokens.data<int32_t>();
-      logits->data<float>()[(ids[0] + ids[last]) % vocab_] = 5.0f;
-      return logits;
-    };
+    return
+        [this](const Tensor& tokens, int64_t last) -> absl::StatusOr<Tensor> {
+          lengths_.push_back(last + 1);
+          padded_.insert(tokens.dim(1));
+          absl::StatusOr<Tensor> logits = Tensor::Zeros(
+              Shape{1, 1, vocab_}, DType::kF32, device_->compute_stream());
+          if (!logits.ok()) return logits;
+          const int32_t* ids = tokens.data<int32_t>();
+          logits->data<float>()[(ids[0] + ids[last]) % vocab_] = 5.0f;
+          return logits;
+        };
   }
   Device& device() { return *device_; }
   const std::vector<int64_t>& lengths() const { return lengths_; }

@@ -126,8 +126,8 @@ class LinearCrossEntropyTest : public CrossEntropyTest {
   absl::StatusOr<Tensor> Loss(const Tensor& x, int64_t rows) {
     const VocabularyShard shard = {0, kValid, nullptr};
     if (rows == 0) {
-      EISBACH_ASSIGN_OR_RETURN(
-          Tensor logits, Linear(x, weight_, nullptr, false, CpuStream()));
+      EISBACH_ASSIGN_OR_RETURN(Tensor logits,
+                               Linear(x, weight_, nullptr, false, CpuStream()));
       return CrossEntropy(logits, targets_, shard, kScale, CpuStream());
     }
     return LinearCrossEntropy(x, weight_, targets_, shard, kScale, CpuStream(),
