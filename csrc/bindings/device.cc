@@ -64,6 +64,8 @@ void BindDevice(py::module_& m) {
       },
       py::arg("threads"),
       "Sets how many threads the calling thread computes with.");
+  m.def("threads", &ComputeThreads,
+        "How many threads the calling thread computes with.");
 }
 
 }  // namespace eisbach::bindings

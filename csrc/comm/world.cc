@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device) {
       std::unique_ptr<World> world,
       launcher ? MpiWorld(device, *launcher) : SoloWorld(device));
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
-    SetComputeThreads(ComputeThreadsFor(world->local_size()));
+    SetComputeThreads(world->compute_threads());
   }
   return world;
 }

@@ -23,6 +23,9 @@ class World {
   // Among the ranks of this host.
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
+  // How many threads this rank should compute with: its share of the cores
+  // that it and the other ranks of the host may use.
+  virtual int compute_threads() const = 0;
   virtual absl::string_view backend() const = 0;  // "local", "mpi", "sim"
 
   virtual Device& device() const = 0;
@@ -40,7 +43,8 @@ class World {
 // sees (a program started by another MPI's mpirun).
 //
 // The calling thread's kernels get the rank's share of the host's cores unless
-// OMP_NUM_THREADS says otherwise.
+// OMP_NUM_THREADS says otherwise. A binding of ranks to cores is respected, but
+// for the single core of a lone rank that nobody asked for.
 absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device);
 
 // Runs `body` on `size` ranks that are threads of this process, each with its

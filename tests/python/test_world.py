@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,35 @@ def test_a_world_of_one_with_threads_of_its_own():
     world = eisbach.init(device="cpu", threads=1)
     assert (world.rank, world.size) == (0, 1)
     assert world.device.type == "cpu"
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("flags", "alone"),
+    [
+        # What Open MPI does by itself, and what a person asks for.
+        (["--prtemca", "hwloc_default_binding_policy", "core"], False),
+        (["--bind-to", "core"], True),
+    ],
+    ids=["default", "asked"],
+)
+def test_a_lone_rank_is_bound_to_one_core_only_if_asked(launch, flags, alone):
+    script = "import eisbach; eisbach.init(); print(eisbach._C.threads())"
+    command, environment, cwd = launch("-c", script, ranks=2)
+    count = command.index("2")
+    command[count - 1 : count + 1] = [*flags, "-n", "1"]
+    del environment["OMP_NUM_THREADS"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment,
+    )
+    assert not done.returncode, done.stderr
+    cores = len(os.sched_getaffinity(0))
+    assert int(done.stdout) == (1 if alone else cores)
 
 
 # The others are in a collective that rank 1 never joins.

@@ -5,6 +5,7 @@
 #include "comm/local/local_communicator.h"
 #include "comm/local/local_job.h"
 #include "comm/world.h"
+#include "core/threads.h"
 
 namespace eisbach::comm {
 
@@ -19,6 +20,7 @@ class LocalWorld final : public World {
 
   int local_rank() const override { return rank(); }
   int local_size() const override { return size(); }
+  int compute_threads() const override { return ComputeThreads(); }
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }

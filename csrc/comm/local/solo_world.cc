@@ -7,6 +7,7 @@
 #include "comm/local/local_communicator.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 
 namespace eisbach::comm {
 namespace {
@@ -22,6 +23,9 @@ class SoloWorldImpl final : public World {
 
   int local_rank() const override { return 0; }
   int local_size() const override { return 1; }
+  int compute_threads() const override {
+    return ShareOfCores({UsableCores()}, 0);
+  }
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }

@@ -1,5 +1,6 @@
 #include "comm/mpi/mpi_host.h"
 
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "comm/mpi/mpi_error.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 
 namespace eisbach::comm {
 namespace {
@@ -46,6 +48,20 @@ absl::StatusOr<std::vector<int>> Translate(MPI_Comm from, MPI_Comm to) {
   return translated;
 }
 
+// This rank's share of the cores of its host.
+absl::StatusOr<int> FindThreads(MPI_Comm host, int rank) {
+  const CoreSet mine = UsableCores();
+  std::string bytes(sizeof(CoreSet), '\0');
+  std::memcpy(bytes.data(), &mine, sizeof(CoreSet));
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> all,
+                           GatherOver(host, bytes));
+  std::vector<CoreSet> ranks(all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    std::memcpy(&ranks[i], all[i].data(), sizeof(CoreSet));
+  }
+  return ShareOfCores(ranks, rank);
+}
+
 }  // namespace
 
 absl::StatusOr<Transport> ParseTransport(const char* value) {
@@ -65,6 +81,8 @@ absl::StatusOr<std::shared_ptr<MpiHost>> MpiHost::Find(Transport transport) {
   EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &host->rank_);
   EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &host->size_);
   EISBACH_ASSIGN_OR_RETURN(host->host_ranks_, Translate(MPI_COMM_WORLD, comm));
+  EISBACH_ASSIGN_OR_RETURN(host->compute_threads_,
+                           FindThreads(comm, host->rank_));
   if (transport != Transport::kMpi && host->size_ > 1) {
     absl::StatusOr<std::shared_ptr<SharedHost>> shared = ConnectHost(
         host->rank_, host->size_,

@@ -27,6 +27,7 @@ class MpiHost {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  int compute_threads() const { return compute_threads_; }
   // Null when ranks of this host talk through MPI.
   const std::shared_ptr<SharedHost>& shared() const { return shared_; }
   // The members of `comm` as ranks of this host, in their order; empty when
@@ -38,6 +39,7 @@ class MpiHost {
 
   int rank_ = 0;
   int size_ = 1;
+  int compute_threads_ = 1;
   std::vector<int> host_ranks_;  // of each rank of the world; -1: elsewhere
   std::shared_ptr<SharedHost> shared_;
 };

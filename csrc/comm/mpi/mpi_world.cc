@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "comm/backends.h"
+#include "comm/mpi/core_binding.h"
 #include "comm/mpi/launcher_watch.h"
 #include "comm/mpi/mpi_communicator.h"
 #include "comm/mpi/mpi_error.h"
@@ -56,6 +57,7 @@ class MpiWorldImpl final : public World {
 
   int local_rank() const override { return host_->rank(); }
   int local_size() const override { return host_->size(); }
+  int compute_threads() const override { return host_->compute_threads(); }
   absl::string_view backend() const override { return "mpi"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
@@ -107,6 +109,7 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
         "needs"));
   }
   SetLogRank(rank);
+  if (size == 1) WidenLoneRank();
   EISBACH_ASSIGN_OR_RETURN(Transport transport,
                            ParseTransport(std::getenv("EISBACH_TRANSPORT")));
   if (device->type() != DeviceType::kCpu) transport = Transport::kMpi;

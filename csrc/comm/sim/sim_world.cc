@@ -71,6 +71,7 @@ class SimWorldImpl final : public World {
 
   int local_rank() const override { return communicator_->rank(); }
   int local_size() const override { return communicator_->size(); }
+  int compute_threads() const override { return 1; }
   absl::string_view backend() const override { return "sim"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }

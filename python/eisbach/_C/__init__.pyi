@@ -10,7 +10,7 @@ import numpy.typing
 import typing
 from . import functional
 from . import nn
-__all__: list[str] = ['Batch', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ScheduleConfig', 'StepResult', 'Tensor', 'TokenFile', 'TokenFileWriter', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'init', 'latest_checkpoint', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'write_safetensors']
+__all__: list[str] = ['Batch', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ScheduleConfig', 'StepResult', 'Tensor', 'TokenFile', 'TokenFileWriter', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'init', 'latest_checkpoint', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'threads', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -775,6 +775,10 @@ def set_threads(threads: int) -> None:
 def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """
     A world of which this rank alone exists; collectives move nothing.
+    """
+def threads() -> int:
+    """
+    How many threads the calling thread computes with.
     """
 def write_safetensors(path: str, arrays: collections.abc.Mapping[str, numpy.ndarray], metadata: collections.abc.Mapping[str, str] = {}) -> None:
     """
