@@ -3,8 +3,10 @@
 #include <omp.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "core/components.h"
 #include "core/status_macros.h"
+#include "oneapi/dnnl/dnnl_debug.h"
 #include "ops/cpu/onednn_primitives.h"
 
 namespace eisbach::ops::cpu {
@@ -100,8 +102,11 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
 
 [[maybe_unused]] const bool described = RegisterComponent("matmul", [] {
   const dnnl_version_t* version = dnnl_version();
-  return absl::StrCat("oneDNN ", version->major, ".", version->minor, ".",
-                      version->patch);
+  return absl::StrCat(
+      "oneDNN ", version->major, ".", version->minor, ".", version->patch, " (",
+      absl::StripPrefix(dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()),
+                        "cpu_isa_"),
+      MultipliesNatively(DType::kBF16) ? ")" : "; bf16 multiplied in f32)");
 });
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);

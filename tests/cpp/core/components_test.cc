@@ -16,7 +16,7 @@ using ::testing::Pair;
 TEST(ComponentsTest, TellsWhatTheBuildStandsOn) {
   EXPECT_THAT(Components(),
               IsSupersetOf({Key("version"), Key("compiler"), Key("cpu"),
-                            Key("matmul"), Key("mpi")}));
+                            Key("matmul"), Key("mpi"), Key("vectors")}));
 }
 
 TEST(ComponentsTest, AFileAddsWhatItKnows) {
