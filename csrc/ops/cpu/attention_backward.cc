@@ -8,6 +8,7 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/attention_backward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "ops/cpu/attention_pairs-inl.h"
 #include "ops/cpu/attention_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -43,22 +44,29 @@ struct BackwardBuffer {
     return BackwardBuffer(nullptr, s).end - static_cast<float*>(nullptr);
   }
 
+  // Queries carry the scale and log2(e), of which the keys' gradient needs
+  // only the first.
+  static float KeyGradientFactor(double /*scale*/) {
+    return static_cast<float>(std::numbers::ln2);
+  }
+
   float *keys, *dkeys, *dvalues, *queries, *dout, *dqueries;
   float *keys_t, *values_t, *weights, *dscores, *lse, *delta, *end;
 };
 
-// On entry `weights` holds a row of scores and `dscores` one of dout · v^T; on
-// return the softmax weights and the gradient of the scores. Columns from
-// `visible` on become zero.
+// On entry `weights` holds a row of scores, to be multiplied by `scale`, and
+// `dscores` one of dout · v^T; on return the softmax weights and the gradient
+// of the scores. Columns from `visible` on become zero.
 HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
                                  float* HWY_RESTRICT dscores, int64_t visible,
-                                 float lse, float delta) {
+                                 float scale, float lse, float delta) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
   const auto row_lse = hn::Set(d, lse), row_delta = hn::Set(d, delta);
+  const auto by = hn::Set(d, scale);
   int64_t j = 0;
   for (; j < visible; j += lanes) {
-    auto p = Exp2(d, hn::Sub(hn::LoadU(d, weights + j), row_lse));
+    auto p = Exp2(d, hn::MulSub(hn::LoadU(d, weights + j), by, row_lse));
     auto ds = hn::Mul(p, hn::Sub(hn::LoadU(d, dscores + j), row_delta));
     if (j + lanes > visible) {
       const auto mask = hn::FirstN(d, visible - j);
@@ -77,7 +85,7 @@ HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
 // Adds what query tile `i` and key tile `j` <= `i` give to the three gradients.
 template <bool kDiagonal>
 void DifferentiateTile(const AttentionSizes& s, const BackwardBuffer& buffer,
-                       int64_t i, int64_t j) {
+                       int64_t i, int64_t j, float /*scale*/) {
   constexpr auto part = [](Part diagonal) {
     return kDiagonal ? diagonal : Part::kAll;
   };
@@ -96,7 +104,7 @@ void DifferentiateTile(const AttentionSizes& s, const BackwardBuffer& buffer,
   for (int64_t r = 0; r < rows; ++r) {
     DifferentiateRow(buffer.weights + r * kTileStride,
                      buffer.dscores + r * kTileStride,
-                     kDiagonal ? r + 1 : kTile, buffer.lse[query_row + r],
+                     kDiagonal ? r + 1 : kTile, 1.0f, buffer.lse[query_row + r],
                      buffer.delta[query_row + r]);
   }
   TileProduct<part(Part::kTermsFromRow), true>(
@@ -131,16 +139,147 @@ void PackKeyValueHead(const AttentionSizes& s, const T* qkv, int64_t kv,
 }
 
 template <typename T>
+void PackQueries(const AttentionSizes& s, const T* queries, const T* /*dout*/,
+                 float scale, const BackwardBuffer& buffer) {
+  PackRows(s, queries, s.width, s.length, scale, buffer.queries);
+}
+
+#if EISBACH_ATTENTION_PAIRS
+
+// The same in bf16. In pairs of columns, which the products of scores read:
+// keys and values in tiles of [D / 2, kTile], queries and dout in rows. In
+// pairs of rows, which the gradients are summed from: keys, queries, dout, and
+// of one tile the weights and gradients of scores, the latter in pairs of
+// columns too. dout is there in f32 too, for delta.
+struct PairBackwardBuffer {
+  PairBackwardBuffer(float* base, const AttentionSizes& s) {
+    const auto take = [&base](int64_t floats) {
+      return std::exchange(base, base + floats);
+    };
+    const auto pairs = [&](int64_t count) {
+      return reinterpret_cast<Pair*>(take(count));
+    };
+    const int64_t whole = s.tiles * kTile * s.stride;
+    const int64_t rows = s.tiles * kTile * PairStride(s);
+    const int64_t transposed = s.tiles * HeadPairs(s) * kTileStride;
+    dkeys = take(whole);
+    dvalues = take(whole);
+    dqueries = take(whole);
+    keys_t = pairs(transposed);
+    values_t = pairs(transposed);
+    queries = pairs(rows);
+    dout_rows = pairs(rows);
+    key_pairs = pairs(whole / 2);
+    query_pairs = pairs(whole / 2);
+    dout_pairs = pairs(whole / 2);
+    weights = take(kTile * kTileStride);
+    dscores = take(kTile * kTileStride);
+    weight_pairs = pairs(kTile / 2 * kTileStride);
+    dscore_pairs = pairs(kTile / 2 * kTileStride);
+    dscore_rows = pairs(kTile * kPairTileStride);
+    lse = take(s.tiles * kTile);
+    delta = take(s.tiles * kTile);
+    dout = take(whole);
+    end = base;
+  }
+  static int64_t Size(const AttentionSizes& s) {
+    return PairBackwardBuffer(nullptr, s).end - static_cast<float*>(nullptr);
+  }
+  static float KeyGradientFactor(double scale) {
+    return static_cast<float>(scale);
+  }
+
+  float *dkeys, *dvalues, *dqueries;
+  Pair *keys_t, *values_t, *queries, *dout_rows;
+  Pair *key_pairs, *query_pairs, *dout_pairs;
+  float *weights, *dscores;
+  Pair *weight_pairs, *dscore_pairs, *dscore_rows;
+  float *lse, *delta, *dout, *end;
+};
+
+template <bool kDiagonal>
+void DifferentiateTile(const AttentionSizes& s,
+                       const PairBackwardBuffer& buffer, int64_t i, int64_t j,
+                       float scale) {
+  constexpr auto part = [](Part diagonal) {
+    return kDiagonal ? diagonal : Part::kAll;
+  };
+  const int64_t rows = s.tile_rows(i), keys = s.tile_rows(j);
+  const int64_t columns = Columns(s), head_pairs = HeadPairs(s);
+  const int64_t query_row = i * kTile, key_row = j * kTile;
+  const int64_t transposed = j * head_pairs * kTileStride;
+  const int64_t row_pairs = (rows + 1) / 2;
+  TileProduct<part(Part::kColumnsToRow), false, PairTerms>(
+      rows, kTile, head_pairs, buffer.queries + query_row * PairStride(s),
+      PairStride(s), buffer.keys_t + transposed, kTileStride, false,
+      buffer.weights, kTileStride);
+  TileProduct<part(Part::kColumnsToRow), false, PairTerms>(
+      rows, kTile, head_pairs, buffer.dout_rows + query_row * PairStride(s),
+      PairStride(s), buffer.values_t + transposed, kTileStride, false,
+      buffer.dscores, kTileStride);
+  for (int64_t r = 0; r < rows; ++r) {
+    float* dscores = buffer.dscores + r * kTileStride;
+    DifferentiateRow(buffer.weights + r * kTileStride, dscores,
+                     kDiagonal ? r + 1 : kTile, scale,
+                     buffer.lse[query_row + r], buffer.delta[query_row + r]);
+    RoundRow(dscores, buffer.dscore_rows + r * kPairTileStride);
+  }
+  RoundRowPairs(buffer.weights, rows, buffer.weight_pairs);
+  RoundRowPairs(buffer.dscores, rows, buffer.dscore_pairs);
+  TileProduct<part(Part::kTermsFromRow), true, PairTerms>(
+      keys, columns, row_pairs, buffer.weight_pairs, kTileStride,
+      buffer.dout_pairs + query_row / 2 * s.stride, s.stride, true,
+      buffer.dvalues + key_row * s.stride, s.stride);
+  TileProduct<part(Part::kTermsFromRow), true, PairTerms>(
+      keys, columns, row_pairs, buffer.dscore_pairs, kTileStride,
+      buffer.query_pairs + query_row / 2 * s.stride, s.stride, true,
+      buffer.dkeys + key_row * s.stride, s.stride);
+  TileProduct<part(Part::kTermsToRow), false, PairTerms>(
+      rows, columns, (keys + 1) / 2, buffer.dscore_rows, kPairTileStride,
+      buffer.key_pairs + key_row / 2 * s.stride, s.stride, true,
+      buffer.dqueries + query_row * s.stride, s.stride);
+}
+
+inline void PackKeyValueHead(const AttentionSizes& s, const BFloat16* qkv,
+                             int64_t kv, const PairBackwardBuffer& buffer) {
+  const BFloat16* keys = qkv + s.key(kv);
+  const BFloat16* values = qkv + s.value(kv);
+  PackRowPairs(s, keys, s.width, s.length, buffer.key_pairs);
+  for (int64_t t = 0; t < s.tiles; ++t) {
+    const int64_t from = t * kTile * s.width, rows = s.tile_rows(t);
+    const int64_t to = t * HeadPairs(s) * kTileStride;
+    Pair* packed = buffer.queries;  // not needed yet
+    PackPairs(s, keys + from, s.width, rows, packed);
+    TransposePairs(s, packed, rows, buffer.keys_t + to);
+    PackPairs(s, values + from, s.width, rows, packed);
+    TransposePairs(s, packed, rows, buffer.values_t + to);
+  }
+  std::fill_n(buffer.dkeys, s.length * s.stride, 0.0f);
+  std::fill_n(buffer.dvalues, s.length * s.stride, 0.0f);
+}
+
+inline void PackQueries(const AttentionSizes& s, const BFloat16* queries,
+                        const BFloat16* dout, float /*scale*/,
+                        const PairBackwardBuffer& buffer) {
+  const int64_t out_width = s.heads.heads * s.head_dim;
+  PackPairs(s, queries, s.width, s.length, buffer.queries);
+  PackRowPairs(s, queries, s.width, s.length, buffer.query_pairs);
+  PackPairs(s, dout, out_width, s.length, buffer.dout_rows);
+  PackRowPairs(s, dout, out_width, s.length, buffer.dout_pairs);
+}
+
+#endif  // EISBACH_ATTENTION_PAIRS
+
+template <typename T, class Buffer>
 void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
-                   int64_t b, int64_t head, float scale,
-                   const BackwardBuffer& buffer) {
+                   int64_t b, int64_t head, float scale, const Buffer& buffer) {
   const Floats d;
   const int64_t out_width = s.heads.heads * s.head_dim;
   const int64_t out_offset = b * s.length * out_width + head * s.head_dim;
-  PackRows(s, args.qkv.data<T>() + b * s.length * s.width + s.query(head),
-           s.width, s.length, scale, buffer.queries);
-  PackRows(s, args.dout.data<T>() + out_offset, out_width, s.length, 1.0f,
-           buffer.dout);
+  const T* douts = args.dout.data<T>() + out_offset;
+  PackQueries(s, args.qkv.data<T>() + b * s.length * s.width + s.query(head),
+              douts, scale, buffer);
+  PackRows(s, douts, out_width, s.length, 1.0f, buffer.dout);
   const float* lse =
       args.lse.data<float>() + (b * s.heads.heads + head) * s.length;
   for (int64_t t = 0; t < s.length; ++t) {
@@ -160,11 +299,11 @@ void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
 
 // Tasks [begin, end) of [batch, key/value head]. The query heads that share
 // one add to its gradients in their order, key tile by key tile.
-template <typename T>
+template <typename T, class Buffer>
 void BackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
                    int64_t end, float* base) {
   const AttentionSizes s(args.qkv, args.heads);
-  const BackwardBuffer buffer(base, s);
+  const Buffer buffer(base, s);
   const double scale = 1.0 / std::sqrt(static_cast<double>(s.head_dim));
   const float scale_log2 = static_cast<float>(scale * std::numbers::log2e);
   for (int64_t task = begin; task < end; ++task) {
@@ -175,29 +314,40 @@ void BackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
     for (int64_t h = s.first_query(kv); h < s.last_query(kv); ++h) {
       PackQueryHead<T>(args, s, b, h, scale_log2, buffer);
       for (int64_t j = 0; j < s.tiles; ++j) {
-        DifferentiateTile<true>(s, buffer, j, j);
+        DifferentiateTile<true>(s, buffer, j, j, scale_log2);
         for (int64_t i = j + 1; i < s.tiles; ++i) {
-          DifferentiateTile<false>(s, buffer, i, j);
+          DifferentiateTile<false>(s, buffer, i, j, scale_log2);
         }
       }
       UnpackRows(s, buffer.dqueries, s.length, s.width,
                  static_cast<float>(scale), dqkv + s.query(h));
     }
-    // The queries carried log2(e), which the gradient of keys does not.
     UnpackRows(s, buffer.dkeys, s.length, s.width,
-               static_cast<float>(std::numbers::ln2), dqkv + s.key(kv));
+               Buffer::KeyGradientFactor(scale), dqkv + s.key(kv));
     UnpackRows(s, buffer.dvalues, s.length, s.width, 1.0f, dqkv + s.value(kv));
   }
 }
 
-int64_t BackwardBufferSize(const AttentionSizes& s) {
+int64_t BackwardBufferSize(const AttentionSizes& s,
+                           [[maybe_unused]] DType dtype) {
+#if EISBACH_ATTENTION_PAIRS
+  if (dtype == DType::kBF16 && MultipliesPairs()) {
+    return PairBackwardBuffer::Size(s);
+  }
+#endif
   return BackwardBuffer::Size(s);
 }
 
 absl::Status RunBackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
                               int64_t end, float* base) {
+#if EISBACH_ATTENTION_PAIRS
+  if (args.qkv.dtype() == DType::kBF16 && MultipliesPairs()) {
+    BackwardTasks<BFloat16, PairBackwardBuffer>(args, begin, end, base);
+    return absl::OkStatus();
+  }
+#endif
   return DispatchFloat(args.qkv.dtype(), "attention_backward", [&](auto zero) {
-    BackwardTasks<decltype(zero)>(args, begin, end, base);
+    BackwardTasks<decltype(zero), BackwardBuffer>(args, begin, end, base);
     return absl::OkStatus();
   });
 }
@@ -219,8 +369,9 @@ absl::Status AttentionBackwardCpu(const AttentionBackwardArgs& args,
   if (tasks * s.length == 0) return absl::OkStatus();
   EISBACH_ASSIGN_OR_RETURN(
       const ThreadBuffers buffers,
-      ThreadBuffers::Make(stream.device(), tasks,
-                          HWY_DYNAMIC_DISPATCH(BackwardBufferSize)(s)));
+      ThreadBuffers::Make(
+          stream.device(), tasks,
+          HWY_DYNAMIC_DISPATCH(BackwardBufferSize)(s, args.qkv.dtype())));
   eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
     // The op has checked the dtype.
     HWY_DYNAMIC_DISPATCH(RunBackwardTasks)

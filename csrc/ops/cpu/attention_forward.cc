@@ -1,5 +1,6 @@
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "ops/cpu/attention_tile.h"
 
@@ -7,6 +8,7 @@
 #define HWY_TARGET_INCLUDE "ops/cpu/attention_forward.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "ops/cpu/attention_pairs-inl.h"
 #include "ops/cpu/attention_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,11 +39,11 @@ struct ForwardBuffer {
   float *keys_t, *values, *queries, *output, *scores, *maximum, *sum;
 };
 
-// Scores of one row become weights relative to the row's new maximum; returns
-// the factor for what was summed before. `visible` columns count, those after
-// become zero.
+// Scores of one row, times `scale`, become weights relative to the row's new
+// maximum; returns the factor for what was summed before. `visible` columns
+// count, those after become zero.
 HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
-                            float* HWY_RESTRICT maximum,
+                            float scale, float* HWY_RESTRICT maximum,
                             float* HWY_RESTRICT sum) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
@@ -54,14 +56,16 @@ HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
                scores + whole);
     used += lanes;
   }
+  const auto by = hn::Set(d, scale);
   auto largest = hn::Set(d, *maximum);
   for (int64_t j = 0; j < used; j += lanes) {
-    largest = hn::Max(largest, hn::LoadU(d, scores + j));
+    largest = hn::Max(largest, hn::Mul(hn::LoadU(d, scores + j), by));
   }
   largest = hn::MaxOfLanes(d, largest);
   auto total = hn::Zero(d);
   for (int64_t j = 0; j < used; j += lanes) {
-    const auto weight = Exp2(d, hn::Sub(hn::LoadU(d, scores + j), largest));
+    const auto weight =
+        Exp2(d, hn::MulSub(hn::LoadU(d, scores + j), by, largest));
     hn::StoreU(weight, d, scores + j);
     total = hn::Add(total, weight);
   }
@@ -74,9 +78,10 @@ HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
   return hn::GetLane(factor);
 }
 
-// All key tiles up to the diagonal for the packed query tile `tile`.
+// All key tiles up to the diagonal for the packed query tile `tile`, whose
+// queries carry the scale already.
 inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
-                       int64_t tile) {
+                       int64_t tile, float /*scale*/) {
   const int64_t rows = s.tile_rows(tile), columns = Columns(s);
   std::fill_n(buffer.maximum, rows, kHidden);
   std::fill_n(buffer.sum, rows * kPadding, 0.0f);
@@ -93,7 +98,7 @@ inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
     for (int64_t i = 0; i < rows; ++i) {
       const float factor =
           SoftmaxRow(buffer.scores + i * kTileStride, diagonal ? i + 1 : kTile,
-                     buffer.maximum + i, buffer.sum + i * kPadding);
+                     1.0f, buffer.maximum + i, buffer.sum + i * kPadding);
       if (t > 0 && factor != 1.0f) {
         ScaleRow(buffer.output + i * s.stride, columns, factor);
       }
@@ -118,8 +123,98 @@ void PackKeysAndValues(const AttentionSizes& s, const T* qkv, int64_t kv,
 }
 
 template <typename T>
-void StoreTile(const AttentionSizes& s, const ForwardBuffer& buffer,
-               int64_t rows, T* out, float* lse) {
+void PackQueries(const AttentionSizes& s, const T* queries, int64_t rows,
+                 float scale, const ForwardBuffer& buffer) {
+  PackRows(s, queries, s.width, rows, scale, buffer.queries);
+}
+
+#if EISBACH_ATTENTION_PAIRS
+
+// The same in bf16: keys in tiles of [D / 2, kTile] pairs, values in rows of
+// pairs of rows, a tile of queries and of weights; scores are not scaled.
+struct PairForwardBuffer {
+  PairForwardBuffer(float* base, const AttentionSizes& s) {
+    const auto take = [&base](int64_t floats) {
+      return std::exchange(base, base + floats);
+    };
+    const auto pairs = [&](int64_t count) {
+      return reinterpret_cast<Pair*>(take(count));
+    };
+    keys_t = pairs(s.tiles * HeadPairs(s) * kTileStride);
+    values = pairs(s.tiles * kTile / 2 * s.stride);
+    queries = pairs(kTile * PairStride(s));
+    weights = pairs(kTile * kPairTileStride);
+    output = take(kTile * s.stride);
+    scores = take(kTile * kTileStride);
+    maximum = take(kTile);
+    sum = take(kTile * kPadding);
+    end = base;
+  }
+  static int64_t Size(const AttentionSizes& s) {
+    return PairForwardBuffer(nullptr, s).end - static_cast<float*>(nullptr);
+  }
+
+  Pair *keys_t, *values, *queries, *weights;
+  float *output, *scores, *maximum, *sum, *end;
+};
+
+inline void AttendTile(const AttentionSizes& s, const PairForwardBuffer& buffer,
+                       int64_t tile, float scale) {
+  const int64_t rows = s.tile_rows(tile), columns = Columns(s);
+  std::fill_n(buffer.maximum, rows, kHidden);
+  std::fill_n(buffer.sum, rows * kPadding, 0.0f);
+  for (int64_t t = 0; t <= tile; ++t) {
+    const bool diagonal = t == tile;
+    const auto score = diagonal
+                           ? &TileProduct<Part::kColumnsToRow, false, PairTerms>
+                           : &TileProduct<Part::kAll, false, PairTerms>;
+    const auto sum_values =
+        diagonal ? &TileProduct<Part::kTermsToRow, false, PairTerms>
+                 : &TileProduct<Part::kAll, false, PairTerms>;
+    score(rows, kTile, HeadPairs(s), buffer.queries, PairStride(s),
+          buffer.keys_t + t * HeadPairs(s) * kTileStride, kTileStride, false,
+          buffer.scores, kTileStride);
+    for (int64_t i = 0; i < rows; ++i) {
+      float* row = buffer.scores + i * kTileStride;
+      const float factor =
+          SoftmaxRow(row, diagonal ? i + 1 : kTile, scale, buffer.maximum + i,
+                     buffer.sum + i * kPadding);
+      RoundRow(row, buffer.weights + i * kPairTileStride);
+      if (t > 0 && factor != 1.0f) {
+        ScaleRow(buffer.output + i * s.stride, columns, factor);
+      }
+    }
+    sum_values(rows, columns, (s.tile_rows(t) + 1) / 2, buffer.weights,
+               kPairTileStride, buffer.values + t * kTile / 2 * s.stride,
+               s.stride, t > 0, buffer.output, s.stride);
+  }
+}
+
+inline void PackKeysAndValues(const AttentionSizes& s, const BFloat16* qkv,
+                              int64_t kv, const PairForwardBuffer& buffer) {
+  for (int64_t t = 0; t < s.tiles; ++t) {
+    const int64_t rows = s.tile_rows(t);
+    const BFloat16* first = qkv + t * kTile * s.width;
+    // The queries come later.
+    PackPairs(s, first + s.key(kv), s.width, rows, buffer.queries);
+    TransposePairs(s, buffer.queries, rows,
+                   buffer.keys_t + t * HeadPairs(s) * kTileStride);
+    PackRowPairs(s, first + s.value(kv), s.width, rows,
+                 buffer.values + t * kTile / 2 * s.stride);
+  }
+}
+
+inline void PackQueries(const AttentionSizes& s, const BFloat16* queries,
+                        int64_t rows, float /*scale*/,
+                        const PairForwardBuffer& buffer) {
+  PackPairs(s, queries, s.width, rows, buffer.queries);
+}
+
+#endif  // EISBACH_ATTENTION_PAIRS
+
+template <typename T, class Buffer>
+void StoreTile(const AttentionSizes& s, const Buffer& buffer, int64_t rows,
+               T* out, float* lse) {
   const Floats d;
   for (int64_t i = 0; i < rows; ++i) {
     const float sum =
@@ -138,11 +233,11 @@ inline int64_t BalancedTile(int64_t i, int64_t tiles) {
 }
 
 // Tasks [begin, end) of [batch, head, tile].
-template <typename T>
+template <typename T, class Buffer>
 void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
                   float* base) {
   const AttentionSizes s(args.qkv, args.heads);
-  const ForwardBuffer buffer(base, s);
+  const Buffer buffer(base, s);
   const float scale = static_cast<float>(
       std::numbers::log2e / std::sqrt(static_cast<double>(s.head_dim)));
   int64_t packed = -1;
@@ -157,9 +252,8 @@ void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
       packed = b * s.heads.kv_heads + kv;
     }
     const int64_t first = tile * kTile, rows = s.tile_rows(tile);
-    PackRows(s, qkv + first * s.width + s.query(head), s.width, rows, scale,
-             buffer.queries);
-    AttendTile(s, buffer, tile);
+    PackQueries(s, qkv + first * s.width + s.query(head), rows, scale, buffer);
+    AttendTile(s, buffer, tile, scale);
     T* out = args.out.data<T>() +
              ((b * s.length + first) * s.heads.heads + head) * s.head_dim;
     float* lse =
@@ -168,14 +262,26 @@ void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
   }
 }
 
-int64_t ForwardBufferSize(const AttentionSizes& s) {
+int64_t ForwardBufferSize(const AttentionSizes& s,
+                          [[maybe_unused]] DType dtype) {
+#if EISBACH_ATTENTION_PAIRS
+  if (dtype == DType::kBF16 && MultipliesPairs()) {
+    return PairForwardBuffer::Size(s);
+  }
+#endif
   return ForwardBuffer::Size(s);
 }
 
 absl::Status RunForwardTasks(const AttentionForwardArgs& args, int64_t begin,
                              int64_t end, float* base) {
+#if EISBACH_ATTENTION_PAIRS
+  if (args.qkv.dtype() == DType::kBF16 && MultipliesPairs()) {
+    ForwardTasks<BFloat16, PairForwardBuffer>(args, begin, end, base);
+    return absl::OkStatus();
+  }
+#endif
   return DispatchFloat(args.qkv.dtype(), "attention_forward", [&](auto zero) {
-    ForwardTasks<decltype(zero)>(args, begin, end, base);
+    ForwardTasks<decltype(zero), ForwardBuffer>(args, begin, end, base);
     return absl::OkStatus();
   });
 }
@@ -197,8 +303,9 @@ absl::Status AttentionForwardCpu(const AttentionForwardArgs& args,
   if (tasks == 0) return absl::OkStatus();
   EISBACH_ASSIGN_OR_RETURN(
       const ThreadBuffers buffers,
-      ThreadBuffers::Make(stream.device(), tasks,
-                          HWY_DYNAMIC_DISPATCH(ForwardBufferSize)(s)));
+      ThreadBuffers::Make(
+          stream.device(), tasks,
+          HWY_DYNAMIC_DISPATCH(ForwardBufferSize)(s, args.qkv.dtype())));
   eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
     // The op has checked the dtype.
     HWY_DYNAMIC_DISPATCH(RunForwardTasks)

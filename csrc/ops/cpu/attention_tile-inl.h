@@ -29,13 +29,28 @@ using FloatVector = hn::Vec<Floats>;
 #define EISBACH_TILE_ROWS 6
 #endif
 
+// What the operands of a product are made of, and how it multiplies.
+struct FloatTerms {
+  using Element = float;
+  using Vector = FloatVector;
+  static constexpr int64_t kTerms = 1;  // that an element holds
+  static HWY_INLINE Vector Load(const Element* p) {
+    return hn::LoadU(Floats(), p);
+  }
+  static HWY_INLINE Vector Set(Element x) { return hn::Set(Floats(), x); }
+  static HWY_INLINE FloatVector MulAdd(Vector a, Vector b, FloatVector sum) {
+    return hn::MulAdd(a, b, sum);
+  }
+};
+
 // c[kRows, kVectors] (+)= sum over p of a(row, p) * b[p], with a(row, p) at
 // row * lda + p, or at p * lda + row when transposed.
-template <int kRows, int kVectors, bool kTransposed>
-HWY_INLINE void MicroProduct(const float* HWY_RESTRICT a, int64_t lda,
-                             const float* HWY_RESTRICT b, int64_t ldb,
-                             int64_t k, bool accumulate, float* HWY_RESTRICT c,
-                             int64_t ldc) {
+template <class Terms, int kRows, int kVectors, bool kTransposed>
+HWY_INLINE void MicroProduct(const typename Terms::Element* HWY_RESTRICT a,
+                             int64_t lda,
+                             const typename Terms::Element* HWY_RESTRICT b,
+                             int64_t ldb, int64_t k, bool accumulate,
+                             float* HWY_RESTRICT c, int64_t ldc) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
   FloatVector sums[kRows][kVectors];
@@ -48,17 +63,17 @@ HWY_INLINE void MicroProduct(const float* HWY_RESTRICT a, int64_t lda,
     }
   }
   for (int64_t p = 0; p < k; ++p) {
-    FloatVector columns[kVectors];
+    typename Terms::Vector columns[kVectors];
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
-      columns[v] = hn::LoadU(d, b + v * lanes);
+      columns[v] = Terms::Load(b + v * lanes);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const auto factor = hn::Set(d, kTransposed ? a[r] : a[r * lda]);
+      const auto factor = Terms::Set(kTransposed ? a[r] : a[r * lda]);
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = hn::MulAdd(factor, columns[v], sums[r][v]);
+        sums[r][v] = Terms::MulAdd(factor, columns[v], sums[r][v]);
       }
     }
     a += kTransposed ? lda : 1;
@@ -73,15 +88,16 @@ HWY_INLINE void MicroProduct(const float* HWY_RESTRICT a, int64_t lda,
   }
 }
 
-template <int kVectors, bool kTransposed>
-HWY_INLINE void RowsProduct(int64_t rows, const float* a, int64_t lda,
-                            const float* b, int64_t ldb, int64_t k,
-                            bool accumulate, float* c, int64_t ldc) {
+template <class Terms, int kVectors, bool kTransposed>
+HWY_INLINE void RowsProduct(int64_t rows, const typename Terms::Element* a,
+                            int64_t lda, const typename Terms::Element* b,
+                            int64_t ldb, int64_t k, bool accumulate, float* c,
+                            int64_t ldc) {
   switch (rows) {
-#define EISBACH_CASE(n)                                              \
-  case n:                                                            \
-    return MicroProduct<n, kVectors, kTransposed>(a, lda, b, ldb, k, \
-                                                  accumulate, c, ldc)
+#define EISBACH_CASE(n)                                                     \
+  case n:                                                                   \
+    return MicroProduct<Terms, n, kVectors, kTransposed>(a, lda, b, ldb, k, \
+                                                         accumulate, c, ldc)
     EISBACH_CASE(1);
     EISBACH_CASE(2);
     EISBACH_CASE(3);
@@ -91,43 +107,46 @@ HWY_INLINE void RowsProduct(int64_t rows, const float* a, int64_t lda,
     EISBACH_CASE(6);
     EISBACH_CASE(7);
     default:
-      return MicroProduct<8, kVectors, kTransposed>(a, lda, b, ldb, k,
-                                                    accumulate, c, ldc);
+      return MicroProduct<Terms, 8, kVectors, kTransposed>(a, lda, b, ldb, k,
+                                                           accumulate, c, ldc);
 #else
     default:
-      return MicroProduct<6, kVectors, kTransposed>(a, lda, b, ldb, k,
-                                                    accumulate, c, ldc);
+      return MicroProduct<Terms, 6, kVectors, kTransposed>(a, lda, b, ldb, k,
+                                                           accumulate, c, ldc);
 #endif
 #undef EISBACH_CASE
   }
 }
 
-// c[rows, columns] (+)= a[rows, k] · b[k, columns]; `columns` is a multiple of
-// the vector length. What `part` leaves out is not computed.
-template <Part kPart, bool kTransposed>
+// c[rows, columns] (+)= a[rows, k] · b[k, columns], with k counted in elements;
+// `columns` is a multiple of the vector length. What `part` leaves out is not
+// computed, but for terms that share an element with one that is not left out.
+template <Part kPart, bool kTransposed, class Terms = FloatTerms>
 HWY_NOINLINE void TileProduct(int64_t rows, int64_t columns, int64_t k,
-                              const float* a, int64_t lda, const float* b,
-                              int64_t ldb, bool accumulate, float* c,
-                              int64_t ldc) {
+                              const typename Terms::Element* a, int64_t lda,
+                              const typename Terms::Element* b, int64_t ldb,
+                              bool accumulate, float* c, int64_t ldc) {
   const int64_t lanes = hn::Lanes(Floats());
   for (int64_t j = 0; j < columns;) {
     const bool pair = j + 2 * lanes <= columns;
     for (int64_t i = 0; i < rows; i += EISBACH_TILE_ROWS) {
       const int64_t count = HWY_MIN(EISBACH_TILE_ROWS, rows - i);
       if (kPart == Part::kColumnsToRow && j >= i + count) continue;
-      const int64_t first = kPart == Part::kTermsFromRow ? HWY_MIN(i, k) : 0;
-      const int64_t last =
-          kPart == Part::kTermsToRow ? HWY_MIN(i + count, k) : k;
-      const float* a_i =
-          kTransposed ? a + first * lda + i : a + i * lda + first;
-      const float* b_j = b + first * ldb + j;
+      constexpr int64_t kTerms = Terms::kTerms;
+      const int64_t first =
+          kPart == Part::kTermsFromRow ? HWY_MIN(i / kTerms, k) : 0;
+      const int64_t last = kPart == Part::kTermsToRow
+                               ? HWY_MIN((i + count + kTerms - 1) / kTerms, k)
+                               : k;
+      const auto* a_i = kTransposed ? a + first * lda + i : a + i * lda + first;
+      const auto* b_j = b + first * ldb + j;
       float* c_ij = c + i * ldc + j;
       if (pair) {
-        RowsProduct<2, kTransposed>(count, a_i, lda, b_j, ldb, last - first,
-                                    accumulate, c_ij, ldc);
+        RowsProduct<Terms, 2, kTransposed>(count, a_i, lda, b_j, ldb,
+                                           last - first, accumulate, c_ij, ldc);
       } else {
-        RowsProduct<1, kTransposed>(count, a_i, lda, b_j, ldb, last - first,
-                                    accumulate, c_ij, ldc);
+        RowsProduct<Terms, 1, kTransposed>(count, a_i, lda, b_j, ldb,
+                                           last - first, accumulate, c_ij, ldc);
       }
     }
     j += pair ? 2 * lanes : lanes;
