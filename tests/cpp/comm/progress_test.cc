@@ -56,7 +56,7 @@ class ProgressTest : public testing::TestWithParam<bool> {
 
 TEST_P(ProgressTest, AQueueKeepsItsOrder) {
   std::atomic<bool> gate{false};
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(queue.Submit(Gated(nullptr, 2), *other_stream_).ok());
   absl::SleepFor(absl::Milliseconds(5));
@@ -69,7 +69,8 @@ TEST_P(ProgressTest, AQueueKeepsItsOrder) {
 
 TEST_P(ProgressTest, QueuesDoNotHoldEachOtherUp) {
   std::atomic<bool> gate{false};
-  TaskQueue blocked(progress_, "blocked"), free(progress_, "free");
+  TaskQueue blocked(progress_, "blocked", device_->tracer()),
+      free(progress_, "free", device_->tracer());
   ASSERT_TRUE(blocked.Submit(Gated(&gate, 1), *stream_).ok());
   // Inline: driven by this thread, past the blocked queue.
   ASSERT_TRUE(free.Submit(Gated(nullptr, 2), device_->compute_stream()).ok());
@@ -84,7 +85,8 @@ TEST_P(ProgressTest, QueuesDoNotHoldEachOtherUp) {
 
 TEST_P(ProgressTest, ATaskStartsAfterWhatItsStreamWaitsFor) {
   std::atomic<bool> gate{false};
-  TaskQueue first(progress_, "first"), second(progress_, "second");
+  TaskQueue first(progress_, "first", device_->tracer()),
+      second(progress_, "second", device_->tracer());
   ASSERT_TRUE(first.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(other_stream_->Wait(*stream_->Record()).ok());
   ASSERT_TRUE(second.Submit(Gated(nullptr, 2), *other_stream_).ok());
@@ -99,7 +101,8 @@ TEST_P(ProgressTest, ATaskStartsAfterWhatItsStreamWaitsFor) {
 }
 
 TEST_P(ProgressTest, AnErrorComesOutOfTheEventAndStays) {
-  TaskQueue queue(progress_, "q"), other(progress_, "other");
+  TaskQueue queue(progress_, "q", device_->tracer()),
+      other(progress_, "other", device_->tracer());
   std::atomic<bool> gate{false};
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(
@@ -116,7 +119,7 @@ TEST_P(ProgressTest, AnErrorComesOutOfTheEventAndStays) {
 
 TEST_P(ProgressTest, SeveralThreadsMayWait) {
   std::atomic<bool> gate{false};
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   const Event event = *stream_->Record();
   std::vector<std::thread> waiters;
@@ -136,13 +139,13 @@ TEST_P(ProgressTest, SeveralThreadsMayWait) {
 }
 
 TEST_P(ProgressTest, AnEndedWorldRefusesWork) {
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   std::atomic<bool> gate{false};
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   progress_->Stop();
   EXPECT_TRUE(absl::IsCancelled(stream_->Synchronize()));
   EXPECT_FALSE(queue.Run(Gated(nullptr, 2)).ok());
-  TaskQueue late(progress_, "late");
+  TaskQueue late(progress_, "late", device_->tracer());
   const absl::Status status = late.Run(Gated(nullptr, 3));
   EXPECT_TRUE(absl::StrContains(status.message(), "\"late\"")) << status;
 }
