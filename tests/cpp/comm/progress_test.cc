@@ -30,6 +30,17 @@ class GatedTask final : public Task {
   std::vector<int>* order_;
 };
 
+// Done as soon as the thread that made it drives it, and not before.
+class OwnTask final : public Task {
+ public:
+  absl::StatusOr<Step> Poll() override {
+    return std::this_thread::get_id() == maker_ ? Step::kDone : Step::kIdle;
+  }
+
+ private:
+  const std::thread::id maker_ = std::this_thread::get_id();
+};
+
 class FailingTask final : public Task {
  public:
   absl::StatusOr<Step> Poll() override { return absl::DataLossError("lost"); }
@@ -136,6 +147,53 @@ TEST_P(ProgressTest, SeveralThreadsMayWait) {
   progress_->bell().Ring();
   for (std::thread& waiter : waiters) waiter.join();
   EXPECT_EQ(released, 4);
+}
+
+TEST_P(ProgressTest, WhatAThreadWaitsForIsTracedOnce) {
+  Tracer& tracer = device_->tracer();
+  TaskQueue queue(progress_, "q", tracer);
+  tracer.StartRecording();
+  auto task = std::make_unique<OwnTask>();
+  task->set_label({.name = "all_reduce", .bytes = 12});
+  ASSERT_TRUE(queue.Submit(std::move(task), *stream_).ok());
+  const Event event = *stream_->Record();
+  EXPECT_TRUE(event.Wait().ok());
+  // It is done now: nobody waits any more.
+  EXPECT_TRUE(event.Wait().ok());
+  EXPECT_TRUE(stream_->Synchronize().ok());
+  std::vector<Span> waits, collectives;
+  for (const Span& span : tracer.StopRecording()) {
+    (span.kind == SpanKind::kWait ? waits : collectives).push_back(span);
+  }
+  ASSERT_EQ(waits.size(), 1);
+  ASSERT_EQ(collectives.size(), 1);
+  EXPECT_EQ(waits[0].name, "all_reduce");
+  EXPECT_EQ(waits[0].detail, "q");
+  EXPECT_EQ(collectives[0].kind, SpanKind::kCollective);
+  EXPECT_EQ(collectives[0].name, "all_reduce");
+  EXPECT_EQ(collectives[0].detail, "q");
+  EXPECT_EQ(collectives[0].bytes, 12);
+  EXPECT_NEAR(tracer.totals().waiting,
+              (waits[0].end_ns - waits[0].begin_ns) * 1e-9, 1e-12);
+}
+
+TEST_P(ProgressTest, ATaskIsTracedFromWhenItsQueueComesToIt) {
+  Tracer& tracer = device_->tracer();
+  TaskQueue queue(progress_, "q", tracer);
+  tracer.StartRecording();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(queue.Submit(std::make_unique<OwnTask>(), *stream_).ok());
+  }
+  EXPECT_TRUE(stream_->Synchronize().ok());
+  int64_t last_end = 0;
+  int traced = 0;
+  for (const Span& span : tracer.StopRecording()) {
+    if (span.kind != SpanKind::kCollective) continue;
+    EXPECT_GE(span.begin_ns, last_end);
+    last_end = span.end_ns;
+    ++traced;
+  }
+  EXPECT_EQ(traced, 3);
 }
 
 TEST_P(ProgressTest, AnEndedWorldRefusesWork) {
