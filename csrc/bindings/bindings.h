@@ -20,6 +20,7 @@ void BindModels(pybind11::module_& m);
 void BindData(pybind11::module_& m);
 void BindCheckpoint(pybind11::module_& m);
 void BindTrain(pybind11::module_& m);
-void BindUpdate(pybind11::module_& m);  // a part of train
+void BindUpdate(pybind11::module_& m);   // a part of train
+void BindProfile(pybind11::module_& m);  // the same
 
 }  // namespace eisbach::bindings

@@ -30,6 +30,16 @@ void BindDevice(py::module_& m) {
       .def_readonly("system_allocations", &AllocatorStats::system_allocations,
                     "Requests that went to the system.");
 
+  py::class_<TraceTotals>(m, "TraceTotals",
+                          "Seconds that a device has spent since it was made.")
+      .def_readonly("matmul", &TraceTotals::matmul)
+      .def_readonly("attention", &TraceTotals::attention)
+      .def_readonly("other_ops", &TraceTotals::other_ops)
+      .def_readonly("collectives", &TraceTotals::collectives,
+                    "Those of several groups may run at once, behind compute.")
+      .def_readonly("waiting", &TraceTotals::waiting,
+                    "For communication, with nothing else to do.");
+
   py::class_<Device, std::shared_ptr<Device>>(
       m, "Device", "A rank's compute device: its memory and its streams.")
       .def(py::init([](const std::string& type) {
@@ -49,6 +59,14 @@ void BindDevice(py::module_& m) {
           [](Device& device) { return device.compute_stream().Synchronize(); },
           py::call_guard<py::gil_scoped_release>(),
           "Waits for all work given to the device.")
+      .def(
+          "trace_totals",
+          [](Device& device) { return device.tracer().totals(); },
+          "Where this rank's time has gone so far.")
+      .def(
+          "start_recording",
+          [](Device& device) { device.tracer().StartRecording(); },
+          "Keeps every span from now on, until `gather_traces`.")
       .def("__repr__", [](const Device& device) {
         return absl::StrCat("Device('", Name(device.type()), "')");
       });

@@ -253,6 +253,7 @@ void BindTrain(py::module_& m) {
   BindConfigs(m);
   BindUpdate(m);
   BindEngine(m);
+  BindProfile(m);
 }
 
 }  // namespace eisbach::bindings

@@ -28,6 +28,7 @@ CommStats Communicator::stats() const {
 bool Communicator::Begin(absl::string_view call, int64_t bytes) {
   calls_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  call_ = {.name = call, .bytes = bytes};
   if (Recorder* recorder = device_->recorder(); recorder != nullptr) {
     recorder->OnCollective(
         call, name_,

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "comm/progress.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::comm {
@@ -109,6 +110,9 @@ class Communicator {
         name_(std::move(name)),
         device_(std::move(device)) {}
 
+  // The call that is being made, inside a Do... other than DoSplit.
+  const TaskLabel& call() const { return call_; }
+
  private:
   virtual absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
                                    Stream& stream) = 0;
@@ -161,6 +165,7 @@ class Communicator {
   const std::shared_ptr<Device> device_;
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
+  TaskLabel call_;
 };
 
 }  // namespace eisbach::comm

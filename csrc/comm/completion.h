@@ -9,15 +9,20 @@
 
 namespace eisbach::comm {
 
-// The event of one task.
+// The event of one task. The time that a thread waits for it is communication
+// that nothing hides: it is traced, by `label`. Who waits keeps the queue.
 class TaskQueue::Completion final : public EventState {
  public:
-  explicit Completion(std::shared_ptr<Progress> progress)
-      : progress_(std::move(progress)) {}
+  Completion(std::shared_ptr<Progress> progress, Tracer& tracer,
+             const SpanLabel& label)
+      : progress_(std::move(progress)), tracer_(tracer), label_(label) {}
 
   bool Done() override { return done_.load(std::memory_order_acquire); }
   absl::Status Wait() override {
-    if (!Done()) progress_->WaitFor(*this);
+    if (!Done()) {
+      const TraceSpan span(tracer_, label_);
+      progress_->WaitFor(*this);
+    }
     return status_;
   }
   void Finish(absl::Status status) {
@@ -27,6 +32,8 @@ class TaskQueue::Completion final : public EventState {
 
  private:
   const std::shared_ptr<Progress> progress_;
+  Tracer& tracer_;
+  const SpanLabel label_;
   absl::Status status_;
   std::atomic<bool> done_{false};
 };

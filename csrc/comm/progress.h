@@ -13,8 +13,15 @@
 #include "comm/bell.h"
 #include "device/event.h"
 #include "device/stream.h"
+#include "device/tracer.h"
 
 namespace eisbach::comm {
+
+// What a trace tells of a task.
+struct TaskLabel {
+  absl::string_view name = "set_up";  // "all_reduce"; outlives every task
+  int64_t bytes = 0;
+};
 
 // One call in flight: a state machine that never blocks. It owns what it
 // works on and is destroyed as soon as it is done.
@@ -26,17 +33,27 @@ class Task {
   // Goes on as far as it can, in bounded time (about a millisecond). Called by
   // one thread at a time; not called again after kDone or an error.
   virtual absl::StatusOr<Step> Poll() = 0;
+
+  const TaskLabel& label() const { return label_; }
+  void set_label(const TaskLabel& label) { label_ = label; }
+
+ private:
+  TaskLabel label_;
 };
 
 class Progress;
 
-// The calls of one communicator, done one after the other.
+// The calls of one communicator, done one after the other. `tracer` hears of
+// each, from when it is first driven until it is done, and of the time that
+// threads wait for it.
 class TaskQueue {
  public:
-  // `peers_ring`: see Progress, whose word it is unless given here.
-  TaskQueue(std::shared_ptr<Progress> progress, std::string name);
+  // `tracer` outlives the queue. `peers_ring`: see Progress, whose word it is
+  // unless given here.
   TaskQueue(std::shared_ptr<Progress> progress, std::string name,
-            bool peers_ring);
+            Tracer& tracer);
+  TaskQueue(std::shared_ptr<Progress> progress, std::string name,
+            Tracer& tracer, bool peers_ring);
   ~TaskQueue();
 
   // Gives `task` to `stream`: it starts after the stream's dependencies, and
@@ -56,6 +73,7 @@ class TaskQueue {
     std::unique_ptr<Task> task;
     std::vector<Event> dependencies;
     std::shared_ptr<Completion> completion;
+    int64_t begin_ns = -1;  // when it was first driven; not yet
   };
   struct Polled {
     bool moved = false;
@@ -73,6 +91,7 @@ class TaskQueue {
 
   const std::shared_ptr<Progress> progress_;
   const std::string name_;
+  Tracer& tracer_;
   const bool peers_ring_;
   std::mutex mutex_;
   std::deque<Entry> entries_;

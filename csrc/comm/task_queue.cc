@@ -7,13 +7,15 @@
 
 namespace eisbach::comm {
 
-TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name)
-    : TaskQueue(progress, std::move(name), progress->peers_ring_) {}
+TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name,
+                     Tracer& tracer)
+    : TaskQueue(progress, std::move(name), tracer, progress->peers_ring_) {}
 
 TaskQueue::TaskQueue(std::shared_ptr<Progress> progress, std::string name,
-                     bool peers_ring)
+                     Tracer& tracer, bool peers_ring)
     : progress_(std::move(progress)),
       name_(std::move(name)),
+      tracer_(tracer),
       peers_ring_(peers_ring) {
   progress_->Add(this);
 }
@@ -25,7 +27,11 @@ TaskQueue::~TaskQueue() {
 
 absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
     std::unique_ptr<Task> task, std::vector<Event> dependencies) {
-  auto completion = std::make_shared<Completion>(progress_);
+  auto completion =
+      std::make_shared<Completion>(progress_, tracer_,
+                                   SpanLabel{.kind = SpanKind::kWait,
+                                             .name = task->label().name,
+                                             .detail = name_});
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.ok()) return failure_;
   if (progress_->stopped_) {
@@ -72,6 +78,7 @@ absl::StatusOr<Task::Step> TaskQueue::PollEntry(Entry& entry) {
     EISBACH_RETURN_IF_ERROR(event.Wait());
   }
   entry.dependencies.clear();
+  if (entry.begin_ns < 0) entry.begin_ns = Tracer::Now();
   return entry.task->Poll();
 }
 
@@ -103,6 +110,11 @@ TaskQueue::Polled TaskQueue::Poll() {
       done = std::move(entries_.front());
       entries_.pop_front();
     }
+    tracer_.Add({.kind = SpanKind::kCollective,
+                 .name = done.task->label().name,
+                 .detail = name_,
+                 .bytes = static_cast<double>(done.task->label().bytes)},
+                done.begin_ns, Tracer::Now());
     Finish(std::move(done), absl::OkStatus());
   }
 }

@@ -10,6 +10,7 @@
 #include "device/recorder.h"
 #include "device/storage.h"
 #include "device/stream.h"
+#include "device/tracer.h"
 
 namespace eisbach {
 
@@ -68,6 +69,8 @@ class Device : public std::enable_shared_from_this<Device> {
   // Who hears of every op and collective; null for nobody. Not owned.
   Recorder* recorder() const { return recorder_; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
+  // Where this rank's time goes.
+  Tracer& tracer() { return tracer_; }
 
  protected:
   explicit Device(DeviceType type) : type_(type) {}
@@ -75,6 +78,7 @@ class Device : public std::enable_shared_from_this<Device> {
  private:
   const DeviceType type_;
   Recorder* recorder_ = nullptr;
+  Tracer tracer_;
 };
 
 // Makes a device of a registered type. Unavailable when the build or the

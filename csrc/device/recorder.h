@@ -21,8 +21,8 @@ struct CollectiveCost {
 };
 
 // Hears of every op and collective that a device's streams are given, before
-// it runs. The planner and the profiler are recorders. Called on the thread
-// that issues the work.
+// it runs, so that it can be planned; tracer.h tells what it took. Called on
+// the thread that issues the work.
 class Recorder {
  public:
   virtual ~Recorder() = default;

@@ -7,9 +7,9 @@
 namespace eisbach::ops {
 
 EISBACH_DEFINE_KERNEL(AttentionForwardSlot, AttentionForwardKernel,
-                      "attention_forward")
+                      "attention_forward", OpClass::kAttention)
 EISBACH_DEFINE_KERNEL(AttentionBackwardSlot, AttentionBackwardKernel,
-                      "attention_backward")
+                      "attention_backward", OpClass::kAttention)
 
 namespace {
 

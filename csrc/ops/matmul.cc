@@ -8,7 +8,7 @@
 
 namespace eisbach::ops {
 
-EISBACH_DEFINE_KERNEL(MatmulSlot, MatmulKernel, "matmul")
+EISBACH_DEFINE_KERNEL(MatmulSlot, MatmulKernel, "matmul", OpClass::kMatmul)
 
 namespace {
 

@@ -119,6 +119,12 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
 }
 
 absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
+  Tracer& tracer = context_.device().tracer();
+  const int64_t step = update_->step() + 1;
+  const std::string name =
+      tracer.recording() ? absl::StrCat("step ", step) : "";
+  const TraceSpan span(tracer,
+                       {.kind = SpanKind::kStep, .name = name, .index = step});
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_ASSIGN_OR_RETURN(StepResult result, Read());
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {

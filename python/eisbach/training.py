@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from eisbach.config import Config
 from eisbach.export import export_model
 from eisbach.job import Job, save, set_up
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, read_lines
 from eisbach.run.metrics import StepMetrics, ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.reporter import Reporter
 from eisbach.run.signals import SignalWatch
 from eisbach.run.summary import summary
+from eisbach.run.times import shares, spell, step_times
 from eisbach.sampling import continuation
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ def _loop(
     for step in range(job.first + 1, plan.steps + 1):
         if watch.received:
             break
+        before = job.engine.device.trace_totals()
         start = time.perf_counter()
         result = job.engine.step(job.train.next(job.engine.device))
         seconds = time.perf_counter() - start
         if report:
-            report.step(_metrics(job, result, seconds))
+            spent = step_times(
+                before, job.engine.device.trace_totals(), seconds
+            )
+            report.step(_metrics(job, result, seconds, spent))
         last = step == plan.steps
         if last or _due(step, plan.validate_every):
             validation = _validate(job, step)
@@ -88,7 +93,9 @@ def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _metrics(job: Job, result: _C.StepResult, seconds: float) -> StepMetrics:
+def _metrics(
+    job: Job, result: _C.StepResult, seconds: float, spent: dict[str, float]
+) -> StepMetrics:
     model = job.engine.config.model
     tokens = job.config.train.global_batch * model.context
     return StepMetrics(
@@ -101,6 +108,7 @@ def _metrics(job: Job, result: _C.StepResult, seconds: float) -> StepMetrics:
         step_seconds=seconds,
         model_tflops_per_second=model.flops_per_token * tokens / seconds / 1e12,
         peak_memory_bytes=job.engine.device.memory().peak_bytes_in_use,
+        **spent,
     )
 
 
@@ -133,4 +141,5 @@ def _close(
     export_model(job.folder.model, job.config, parameters, job.tokenizer)
     report.summary(summary(job, validation))
     report.say(sample)
+    report.say(spell(shares(read_lines(job.folder.metrics))))
     report.say(f"run folder: {job.folder.path}")

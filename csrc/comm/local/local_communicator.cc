@@ -12,10 +12,12 @@ LocalCommunicator::LocalCommunicator(std::shared_ptr<LocalGroup> group,
                                      std::shared_ptr<Device> device)
     : Communicator(rank, group->size(), std::move(name), std::move(device)),
       group_(std::move(group)),
-      queue_(group_->job().progress(group_->world_rank(rank)), this->name()) {}
+      queue_(group_->job().progress(group_->world_rank(rank)), this->name(),
+             this->device().tracer()) {}
 
 absl::Status LocalCommunicator::Submit(std::unique_ptr<Task> task,
                                        Stream& stream) {
+  task->set_label(call());
   return Annotate(queue_.Submit(std::move(task), stream),
                   absl::StrCat("communicator \"", name(), "\""));
 }

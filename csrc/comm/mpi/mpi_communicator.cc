@@ -29,7 +29,7 @@ MpiCommunicator::MpiCommunicator(const MpiContext& context, std::string name,
       context_(context),
       progress_(std::move(progress)),
       host_(std::move(host)),
-      queue_(progress_, this->name()) {}
+      queue_(progress_, this->name(), this->device().tracer()) {}
 
 MpiCommunicator::~MpiCommunicator() { Release(); }
 
@@ -53,6 +53,7 @@ absl::StatusOr<Tensor> MpiCommunicator::Scratch(int64_t bytes) {
 
 absl::Status MpiCommunicator::Submit(std::unique_ptr<Task> task,
                                      Stream& stream) {
+  task->set_label(call());
   return Annotate(queue_.Submit(std::move(task), stream),
                   absl::StrCat("communicator \"", name(), "\""));
 }

@@ -16,10 +16,12 @@ ShmCommunicator::ShmCommunicator(std::shared_ptr<Group> group, std::string name,
                    std::move(device)),
       group_(std::move(group)),
       progress_(std::move(progress)),
-      queue_(progress_, this->name(), /*peers_ring=*/true) {}
+      queue_(progress_, this->name(), this->device().tracer(),
+             /*peers_ring=*/true) {}
 
 absl::Status ShmCommunicator::Submit(std::unique_ptr<Task> task,
                                      Stream& stream) {
+  task->set_label(call());
   return Annotate(queue_.Submit(std::move(task), stream),
                   absl::StrCat("communicator \"", name(), "\""));
 }

@@ -31,6 +31,24 @@ std::string ChunkText(int chunk) {
 
 }  // namespace
 
+absl::string_view Name(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+      return "forward";
+    case ActionKind::kBackward:
+      return "backward";
+    case ActionKind::kBackwardInput:
+      return "backward_input";
+    case ActionKind::kBackwardWeight:
+      return "backward_weight";
+    case ActionKind::kExchange:
+      return "exchange";
+    case ActionKind::kReduce:
+      return "reduce";
+  }
+  return "?";
+}
+
 std::string ToString(const StageTransfer& transfer) {
   return absl::StrCat(transfer.payload == Payload::kActivation ? "a" : "g",
                       transfer.microbatch, ChunkText(transfer.chunk),

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 namespace eisbach::parallel {
 
 enum class ActionKind : uint8_t {
@@ -14,6 +16,9 @@ enum class ActionKind : uint8_t {
   kExchange,        // transfers with neighbouring stages, one grouped call
   kReduce,          // all gradients of the chunk are there: reduce what is left
 };
+
+// "forward", "backward", "backward_input", ...
+absl::string_view Name(ActionKind kind);
 
 enum class Payload : uint8_t { kActivation, kGradient };
 enum class Direction : uint8_t { kSend, kReceive };

@@ -1,5 +1,6 @@
 #include "parallel/pipeline/executor.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,13 @@ absl::Status Executor::Run(const ScheduleShape& shape,
                            const ActionList& actions, StageProgram& program) {
   arrived_.clear();
   made_.clear();
+  Tracer& tracer = compute_.device().tracer();
   for (const Action& action : actions) {
+    const std::string name = tracer.recording() ? ToString(action) : "";
+    const TraceSpan span(tracer, {.kind = SpanKind::kAction,
+                                  .name = name,
+                                  .detail = Name(action.kind),
+                                  .index = action.microbatch});
     EISBACH_RETURN_IF_ERROR(Annotate(
         RunAction(shape, action, program),
         absl::StrCat("stage ", pipeline_.rank(), ", ", ToString(action))));

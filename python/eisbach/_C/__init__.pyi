@@ -10,7 +10,7 @@ import numpy.typing
 import typing
 from . import functional
 from . import nn
-__all__: list[str] = ['Batch', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ScheduleConfig', 'StepResult', 'Tensor', 'TokenFile', 'TokenFileWriter', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'init', 'latest_checkpoint', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'threads', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'threads', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -36,6 +36,29 @@ class MemoryStats:
         """
         Requests that went to the system.
         """
+class TraceTotals:
+    """
+    Seconds that a device has spent since it was made.
+    """
+    @property
+    def attention(self) -> float:
+        ...
+    @property
+    def collectives(self) -> float:
+        """
+        Those of several groups may run at once, behind compute.
+        """
+    @property
+    def matmul(self) -> float:
+        ...
+    @property
+    def other_ops(self) -> float:
+        ...
+    @property
+    def waiting(self) -> float:
+        """
+        For communication, with nothing else to do.
+        """
 class Device:
     """
     A rank's compute device: its memory and its streams.
@@ -50,9 +73,17 @@ class Device:
         ...
     def reset_peak_memory(self) -> None:
         ...
+    def start_recording(self) -> None:
+        """
+        Keeps every span from now on, until `gather_traces`.
+        """
     def synchronize(self) -> None:
         """
         Waits for all work given to the device.
+        """
+    def trace_totals(self) -> TraceTotals:
+        """
+        Where this rank's time has gone so far.
         """
     def trim_memory(self) -> None:
         """
@@ -748,6 +779,193 @@ class Engine:
     @steps_done.setter
     def steps_done(self, arg1: int) -> None:
         ...
+class Span:
+    """
+    Something that a rank did, as recorded.
+    """
+    @property
+    def begin_ns(self) -> int:
+        ...
+    @property
+    def bytes(self) -> float:
+        """
+        Read and written by an op, moved by a collective.
+        """
+    @property
+    def detail(self) -> str:
+        """
+        Group of a collective and of a wait for it; what an action does.
+        """
+    @property
+    def end_ns(self) -> int:
+        ...
+    @property
+    def flops(self) -> float:
+        ...
+    @property
+    def index(self) -> int:
+        """
+        Micro-batch of an action, number of a step, else -1.
+        """
+    @property
+    def kind(self) -> str:
+        """
+        op, collective, wait, action or step.
+        """
+    @property
+    def name(self) -> str:
+        ...
+class Peak:
+    """
+    What a rank's threads reach, a second.
+    """
+    @property
+    def bf16_flops(self) -> float:
+        ...
+    @property
+    def bytes(self) -> float:
+        """
+        Read and written past the caches.
+        """
+    @property
+    def f32_flops(self) -> float:
+        """
+        Of a large matmul.
+        """
+class RankTrace:
+    """
+    What one rank recorded, on the clock of rank 0.
+    """
+    @property
+    def clock_error_ns(self) -> int:
+        """
+        At most so wrong is the offset.
+        """
+    @property
+    def clock_offset_ns(self) -> int:
+        """
+        Of its clock to that of rank 0; taken off the spans.
+        """
+    @property
+    def host(self) -> str:
+        ...
+    @property
+    def peak(self) -> Peak:
+        ...
+    @property
+    def rank(self) -> int:
+        ...
+    @property
+    def spans(self) -> list[Span]:
+        ...
+class OpRow:
+    """
+    One op, summed over ranks and steps.
+    """
+    @property
+    def bound(self) -> str:
+        """
+        compute or memory: what it is closer to the peak of.
+        """
+    @property
+    def bytes_per_second(self) -> float:
+        """
+        The same.
+        """
+    @property
+    def calls(self) -> int:
+        ...
+    @property
+    def flops_per_second(self) -> float:
+        """
+        Of a rank, while it is in the op.
+        """
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def of_peak(self) -> float:
+        """
+        How close it is to what bounds it; above 1 where its tensors lie in a cache.
+        """
+    @property
+    def seconds(self) -> float:
+        ...
+    @property
+    def share(self) -> float:
+        """
+        Of the ranks' time in steps.
+        """
+class CollectiveRow:
+    """
+    One collective of one group, summed over ranks and steps.
+    """
+    @property
+    def bytes(self) -> float:
+        ...
+    @property
+    def calls(self) -> int:
+        ...
+    @property
+    def exposed_seconds(self) -> float:
+        """
+        In which a rank waits for it and computes nothing.
+        """
+    @property
+    def group(self) -> str:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def seconds(self) -> float:
+        """
+        From when a rank first drives it until it is done.
+        """
+class TimeShares:
+    """
+    Parts of the ranks' time in steps; together 1.
+    """
+    @property
+    def attention(self) -> float:
+        ...
+    @property
+    def exposed_communication(self) -> float:
+        ...
+    @property
+    def matmul(self) -> float:
+        ...
+    @property
+    def other(self) -> float:
+        ...
+class Profile:
+    """
+    Where the time of some steps has gone.
+    """
+    @property
+    def collectives(self) -> list[CollectiveRow]:
+        """
+        The same.
+        """
+    @property
+    def ops(self) -> list[OpRow]:
+        """
+        The longest first.
+        """
+    @property
+    def peak(self) -> Peak:
+        """
+        Mean of the ranks.
+        """
+    @property
+    def shares(self) -> TimeShares:
+        ...
+    @property
+    def step_seconds(self) -> float:
+        ...
+    @property
+    def steps(self) -> int:
+        ...
 def abort(code: int, cause: str = '') -> None:
     """
     Takes down every job that this process is a rank of.
@@ -756,6 +974,10 @@ def build_info() -> dict[str, str]:
     """
     What the core was built with and what this CPU has: version, compiler, matmul, mpi, cpu.
     """
+def gather_traces(world: World, peak: Peak) -> list[RankTrace]:
+    """
+    Ends the recording and returns every rank's spans on rank 0, nothing on the others. Collective.
+    """
 def init(device: str = 'cpu') -> World:
     """
     All ranks that mpirun started; a world of one without it. Collective.
@@ -763,6 +985,10 @@ def init(device: str = 'cpu') -> World:
 def latest_checkpoint(root: str) -> str | None:
     """
     The complete checkpoint of the highest step, or None.
+    """
+def measure_peak(world: World) -> Peak:
+    """
+    Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
     """
 def read_safetensors(path: str) -> dict:
     """
@@ -775,6 +1001,10 @@ def set_threads(threads: int) -> None:
 def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """
     A world of which this rank alone exists; collectives move nothing.
+    """
+def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
+    """
+    Sums what ranks recorded; `compute` is the type of their matmuls.
     """
 def threads() -> int:
     """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor, sample, train
+from eisbach.cli import config, data, doctor, profile, sample, train
 
 app = typer.Typer(
     name="eisbach",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("train")(train.command)
 app.command("sample")(sample.command)
+app.command("profile")(profile.command)
 app.command("config")(config.command)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.command)

@@ -33,11 +33,8 @@ def command(
 
     * `eisbach train --resume runs/gpt_bytes`
     """  # noqa: D412, E501
-    import time
-
     from eisbach.config import load_config, resolve
     from eisbach.run.folder import RunFolder
-    from eisbach.run.process import abort, launcher_rank
     from eisbach.training import train
 
     config, overrides = split(config, overrides)
@@ -55,6 +52,19 @@ def command(
         status = train(loaded, resume=folder)
     except ValueError as error:
         raise ValueError(loaded.locate(str(error))) from error
+    end_with(status)
+
+
+def end_with(status: int) -> None:
+    """Ends the job when a signal has stopped it; returns when none has.
+
+    Args:
+      status: What the loop returned.
+    """
+    import time
+
+    from eisbach.run.process import abort, launcher_rank
+
     if status:
         # The others may wait for this rank; rank 0 has files to close first.
         if launcher_rank():

@@ -27,6 +27,12 @@ class StepMetrics:
       model_tflops_per_second: Operations that the model needs (recompute not
         counted) by time, over all ranks.
       peak_memory_bytes: Most that this rank's allocator held.
+      matmul_seconds: Of this step, in matrix products on this rank.
+      attention_seconds: The same in attention, its products included.
+      exposed_communication_seconds: In which this rank waited for others and
+        computed nothing.
+      other_seconds: What is left of `step_seconds`: other ops, reading the
+        batch, and whatever else the host did.
     """
 
     step: int
@@ -38,6 +44,10 @@ class StepMetrics:
     step_seconds: float
     model_tflops_per_second: float
     peak_memory_bytes: int
+    matmul_seconds: float
+    attention_seconds: float
+    exposed_communication_seconds: float
+    other_seconds: float
 
 
 @dataclass(frozen=True)

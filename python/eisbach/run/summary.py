@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
+from eisbach.run.times import shares
 
 if TYPE_CHECKING:
     from eisbach.job import Job
@@ -35,6 +36,7 @@ def summary(job: Job, validation: ValidationMetrics | None) -> dict[str, Any]:
         "parameters": job.engine.config.model.parameters,
         "tokens": steps[-1]["tokens"] if steps else 0,
         "training_seconds": seconds,
+        "time_shares": shares(steps),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},

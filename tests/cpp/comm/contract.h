@@ -23,6 +23,7 @@ struct ContractCheck {
 #include "cpp/comm/contract_errors.h"
 #include "cpp/comm/contract_exchange.h"
 #include "cpp/comm/contract_groups.h"
+#include "cpp/comm/contract_trace.h"
 
 namespace eisbach::comm {
 
@@ -53,6 +54,8 @@ inline std::vector<ContractCheck> ContractChecks() {
       {"AsyncWithInline", contract::AsyncWithInline},
       {"ManyInFlight", contract::ManyInFlight},
       {"Stats", contract::Stats},
+      {"TracesCalls", contract::TracesCalls},
+      {"TracesNoWaitForWhatIsDone", contract::TracesNoWaitForWhatIsDone},
       {"BadArguments", contract::BadArguments},
   };
 }

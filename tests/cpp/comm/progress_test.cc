@@ -30,6 +30,17 @@ class GatedTask final : public Task {
   std::vector<int>* order_;
 };
 
+// Done as soon as the thread that made it drives it, and not before.
+class OwnTask final : public Task {
+ public:
+  absl::StatusOr<Step> Poll() override {
+    return std::this_thread::get_id() == maker_ ? Step::kDone : Step::kIdle;
+  }
+
+ private:
+  const std::thread::id maker_ = std::this_thread::get_id();
+};
+
 class FailingTask final : public Task {
  public:
   absl::StatusOr<Step> Poll() override { return absl::DataLossError("lost"); }
@@ -56,7 +67,7 @@ class ProgressTest : public testing::TestWithParam<bool> {
 
 TEST_P(ProgressTest, AQueueKeepsItsOrder) {
   std::atomic<bool> gate{false};
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(queue.Submit(Gated(nullptr, 2), *other_stream_).ok());
   absl::SleepFor(absl::Milliseconds(5));
@@ -69,7 +80,8 @@ TEST_P(ProgressTest, AQueueKeepsItsOrder) {
 
 TEST_P(ProgressTest, QueuesDoNotHoldEachOtherUp) {
   std::atomic<bool> gate{false};
-  TaskQueue blocked(progress_, "blocked"), free(progress_, "free");
+  TaskQueue blocked(progress_, "blocked", device_->tracer()),
+      free(progress_, "free", device_->tracer());
   ASSERT_TRUE(blocked.Submit(Gated(&gate, 1), *stream_).ok());
   // Inline: driven by this thread, past the blocked queue.
   ASSERT_TRUE(free.Submit(Gated(nullptr, 2), device_->compute_stream()).ok());
@@ -84,7 +96,8 @@ TEST_P(ProgressTest, QueuesDoNotHoldEachOtherUp) {
 
 TEST_P(ProgressTest, ATaskStartsAfterWhatItsStreamWaitsFor) {
   std::atomic<bool> gate{false};
-  TaskQueue first(progress_, "first"), second(progress_, "second");
+  TaskQueue first(progress_, "first", device_->tracer()),
+      second(progress_, "second", device_->tracer());
   ASSERT_TRUE(first.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(other_stream_->Wait(*stream_->Record()).ok());
   ASSERT_TRUE(second.Submit(Gated(nullptr, 2), *other_stream_).ok());
@@ -99,7 +112,8 @@ TEST_P(ProgressTest, ATaskStartsAfterWhatItsStreamWaitsFor) {
 }
 
 TEST_P(ProgressTest, AnErrorComesOutOfTheEventAndStays) {
-  TaskQueue queue(progress_, "q"), other(progress_, "other");
+  TaskQueue queue(progress_, "q", device_->tracer()),
+      other(progress_, "other", device_->tracer());
   std::atomic<bool> gate{false};
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   ASSERT_TRUE(
@@ -116,7 +130,7 @@ TEST_P(ProgressTest, AnErrorComesOutOfTheEventAndStays) {
 
 TEST_P(ProgressTest, SeveralThreadsMayWait) {
   std::atomic<bool> gate{false};
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   const Event event = *stream_->Record();
   std::vector<std::thread> waiters;
@@ -135,14 +149,61 @@ TEST_P(ProgressTest, SeveralThreadsMayWait) {
   EXPECT_EQ(released, 4);
 }
 
+TEST_P(ProgressTest, WhatAThreadWaitsForIsTracedOnce) {
+  Tracer& tracer = device_->tracer();
+  TaskQueue queue(progress_, "q", tracer);
+  tracer.StartRecording();
+  auto task = std::make_unique<OwnTask>();
+  task->set_label({.name = "all_reduce", .bytes = 12});
+  ASSERT_TRUE(queue.Submit(std::move(task), *stream_).ok());
+  const Event event = *stream_->Record();
+  EXPECT_TRUE(event.Wait().ok());
+  // It is done now: nobody waits any more.
+  EXPECT_TRUE(event.Wait().ok());
+  EXPECT_TRUE(stream_->Synchronize().ok());
+  std::vector<Span> waits, collectives;
+  for (const Span& span : tracer.StopRecording()) {
+    (span.kind == SpanKind::kWait ? waits : collectives).push_back(span);
+  }
+  ASSERT_EQ(waits.size(), 1);
+  ASSERT_EQ(collectives.size(), 1);
+  EXPECT_EQ(waits[0].name, "all_reduce");
+  EXPECT_EQ(waits[0].detail, "q");
+  EXPECT_EQ(collectives[0].kind, SpanKind::kCollective);
+  EXPECT_EQ(collectives[0].name, "all_reduce");
+  EXPECT_EQ(collectives[0].detail, "q");
+  EXPECT_EQ(collectives[0].bytes, 12);
+  EXPECT_NEAR(tracer.totals().waiting,
+              (waits[0].end_ns - waits[0].begin_ns) * 1e-9, 1e-12);
+}
+
+TEST_P(ProgressTest, ATaskIsTracedFromWhenItsQueueComesToIt) {
+  Tracer& tracer = device_->tracer();
+  TaskQueue queue(progress_, "q", tracer);
+  tracer.StartRecording();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(queue.Submit(std::make_unique<OwnTask>(), *stream_).ok());
+  }
+  EXPECT_TRUE(stream_->Synchronize().ok());
+  int64_t last_end = 0;
+  int traced = 0;
+  for (const Span& span : tracer.StopRecording()) {
+    if (span.kind != SpanKind::kCollective) continue;
+    EXPECT_GE(span.begin_ns, last_end);
+    last_end = span.end_ns;
+    ++traced;
+  }
+  EXPECT_EQ(traced, 3);
+}
+
 TEST_P(ProgressTest, AnEndedWorldRefusesWork) {
-  TaskQueue queue(progress_, "q");
+  TaskQueue queue(progress_, "q", device_->tracer());
   std::atomic<bool> gate{false};
   ASSERT_TRUE(queue.Submit(Gated(&gate, 1), *stream_).ok());
   progress_->Stop();
   EXPECT_TRUE(absl::IsCancelled(stream_->Synchronize()));
   EXPECT_FALSE(queue.Run(Gated(nullptr, 2)).ok());
-  TaskQueue late(progress_, "late");
+  TaskQueue late(progress_, "late", device_->tracer());
   const absl::Status status = late.Run(Gated(nullptr, 3));
   EXPECT_TRUE(absl::StrContains(status.message(), "\"late\"")) << status;
 }

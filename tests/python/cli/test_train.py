@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,12 @@ KEYS = {
     "step_seconds",
     "model_tflops_per_second",
     "peak_memory_bytes",
+    "matmul_seconds",
+    "attention_seconds",
+    "exposed_communication_seconds",
+    "other_seconds",
 }
+PARTS = ("matmul", "attention", "other", "exposed_communication")
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +64,16 @@ def test_a_run_fills_its_folder(run_folder):
     assert all(math.isfinite(v) and v >= 0 for s in steps for v in s.values())
     assert steps[-1]["tokens"] == 10 * 8 * 32
     assert steps[-1]["loss"] < steps[0]["loss"] - 0.5
+    for step in steps:
+        parts = [step[f"{part}_seconds"] for part in PARTS]
+        assert sum(parts) == pytest.approx(step["step_seconds"])
+        assert step["matmul_seconds"] > 0
+        assert step["attention_seconds"] > 0
+        assert step["other_seconds"] > 0
+        assert step["exposed_communication_seconds"] == 0  # one rank
     summary = json.loads((run_folder / "summary.json").read_text())
+    assert summary["time_shares"].keys() == set(PARTS)
+    assert sum(summary["time_shares"].values()) == pytest.approx(1)
     assert summary["loss"] == steps[-1]["loss"]
     assert summary["bits_per_byte"] == pytest.approx(
         summary["validation_loss"] / math.log(2)
@@ -78,6 +93,11 @@ def test_a_run_tells_what_it_does(train):
     assert "stage 0  0" in done.stdout
     assert "bits per byte" in done.stdout
     assert "--- continuation" in done.stdout
+    assert re.search(
+        r"\ntime in steps: matmul \d+ %, attention \d+ %, other \d+ %, "
+        r"exposed communication 0 %\n",
+        done.stdout,
+    )
     assert done.stdout.splitlines()[-1] == f"run folder: {folder}"
     assert "\x1b" not in done.stdout
 
@@ -143,6 +163,8 @@ def test_two_ranks_give_the_same_run(alone, train, layout, compute, rel):
     assert done.stdout.count("run folder: ") == 1
     assert "\x1b" not in done.stdout
     assert losses(folder) == pytest.approx(losses(alone[compute]), rel=rel)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["time_shares"]["exposed_communication"] > 0
 
 
 def told_once(done):

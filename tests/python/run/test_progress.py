@@ -7,7 +7,21 @@ from eisbach.run.progress import Progress, duration
 
 
 def metrics(step):
-    return StepMetrics(step, 2.5, 1.0, 3e-4, 64 * step, 1234.5, 0.1, 0.2, 99)
+    return StepMetrics(
+        step,
+        2.5,
+        1.0,
+        3e-4,
+        64 * step,
+        1234.5,
+        0.1,
+        0.2,
+        99,
+        0.05,
+        0.01,
+        0.0,
+        0.04,
+    )
 
 
 class Terminal(io.StringIO):

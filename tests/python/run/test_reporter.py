@@ -9,7 +9,21 @@ from eisbach.run.reporter import Reporter
 
 def metrics(step):
     loss = 5.0 / step
-    return StepMetrics(step, loss, 1.0, 3e-4, 64 * step, 1e3, 0.1, 0.2, 99)
+    return StepMetrics(
+        step,
+        loss,
+        1.0,
+        3e-4,
+        64 * step,
+        1e3,
+        0.1,
+        0.2,
+        99,
+        0.05,
+        0.01,
+        0.0,
+        0.04,
+    )
 
 
 def report(folder, first, steps):
@@ -27,7 +41,8 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
     assert set(read_lines(folder.metrics)[0]) == {
         "step", "loss", "grad_norm", "learning_rate", "tokens",
         "tokens_per_second", "step_seconds", "model_tflops_per_second",
-        "peak_memory_bytes",
+        "peak_memory_bytes", "matmul_seconds", "attention_seconds",
+        "exposed_communication_seconds", "other_seconds",
     }  # fmt: skip
     assert read_lines(folder.validation) == [
         {"step": 2, "loss": 2.0, "bits_per_byte": 2.9}

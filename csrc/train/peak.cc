@@ -1,0 +1,118 @@
+#include "train/peak.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/status_macros.h"
+#include "ops/elementwise.h"
+#include "ops/matmul.h"
+
+namespace eisbach::train {
+namespace {
+
+constexpr int64_t kWindowNs = 250'000'000;
+constexpr int64_t kSmallestMatmul = 512;
+constexpr int64_t kLargestMatmul = 2048;
+constexpr int64_t kSmallestStream = int64_t{32} << 20;
+constexpr int64_t kLargestStream = int64_t{256} << 20;
+
+template <typename F>
+absl::StatusOr<int64_t> TimeOf(F&& call) {
+  const int64_t begin = Tracer::Now();
+  EISBACH_RETURN_IF_ERROR(call());
+  return std::max<int64_t>(Tracer::Now() - begin, 1);
+}
+
+// Nanoseconds of the quickest call while all ranks make theirs for a while.
+template <typename F>
+absl::StatusOr<int64_t> QuickestOf(comm::World& world, F&& call) {
+  EISBACH_RETURN_IF_ERROR(
+      world.communicator().Barrier(world.device().compute_stream()));
+  int64_t quickest = std::numeric_limits<int64_t>::max();
+  const int64_t end = Tracer::Now() + kWindowNs;
+  do {
+    EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(call));
+    quickest = std::min(quickest, time);
+  } while (Tracer::Now() < end);
+  return quickest;
+}
+
+struct Product {
+  Tensor a, b, c;
+
+  static absl::StatusOr<Product> Make(int64_t n, DType dtype, Stream& stream) {
+    Product product;
+    for (Tensor* one : {&product.a, &product.b, &product.c}) {
+      EISBACH_ASSIGN_OR_RETURN(*one, Tensor::Zeros(Shape{n, n}, dtype, stream));
+    }
+    return product;
+  }
+  absl::Status Run(Stream& stream) const {
+    return ops::Matmul(a, b, nullptr, /*accumulate=*/false, c, stream);
+  }
+  double flops() const {
+    const double n = static_cast<double>(a.dim(0));
+    return 2 * n * n * n;
+  }
+};
+
+// The largest product of which a window holds two, so that a slow machine does
+// not wait for long.
+absl::StatusOr<Product> LargestProduct(DType dtype, Stream& stream) {
+  for (int64_t n = kSmallestMatmul;; n *= 2) {
+    EISBACH_ASSIGN_OR_RETURN(const Product product,
+                             Product::Make(n, dtype, stream));
+    const auto run = [&] { return product.Run(stream); };
+    EISBACH_RETURN_IF_ERROR(run());
+    EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(run));
+    if (n == kLargestMatmul || 8 * time > kWindowNs / 2) return product;
+  }
+}
+
+absl::StatusOr<double> MatmulRate(comm::World& world, DType dtype) {
+  Stream& stream = world.device().compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(const Product product,
+                           LargestProduct(dtype, stream));
+  EISBACH_ASSIGN_OR_RETURN(const int64_t time, QuickestOf(world, [&] {
+                             return product.Run(stream);
+                           }));
+  return product.flops() / static_cast<double>(time) * 1e9;
+}
+
+// Copying and adding differ in what the hardware makes of their writes: the
+// quicker one tells what memory can do.
+absl::StatusOr<double> StreamRate(comm::World& world) {
+  const int64_t cache = std::max<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE), 0);
+  const int64_t bytes = std::clamp(2 * cache / world.local_size(),
+                                   kSmallestStream, kLargestStream);
+  Stream& stream = world.device().compute_stream();
+  const Shape shape{bytes / 4};
+  EISBACH_ASSIGN_OR_RETURN(const Tensor a,
+                           Tensor::Zeros(shape, DType::kF32, stream));
+  EISBACH_ASSIGN_OR_RETURN(const Tensor b,
+                           Tensor::Zeros(shape, DType::kF32, stream));
+  EISBACH_ASSIGN_OR_RETURN(const int64_t copying, QuickestOf(world, [&] {
+                             return ops::Copy(a, b, stream);
+                           }));
+  EISBACH_ASSIGN_OR_RETURN(const int64_t adding, QuickestOf(world, [&] {
+                             return ops::AddInPlace(a, b, stream);
+                           }));
+  const double moved = static_cast<double>(a.bytes()) * 1e9;
+  return std::max(2 * moved / static_cast<double>(copying),
+                  3 * moved / static_cast<double>(adding));
+}
+
+}  // namespace
+
+absl::StatusOr<Peak> MeasurePeak(comm::World& world) {
+  Peak peak;
+  EISBACH_ASSIGN_OR_RETURN(peak.f32_flops, MatmulRate(world, DType::kF32));
+  EISBACH_ASSIGN_OR_RETURN(peak.bf16_flops, MatmulRate(world, DType::kBF16));
+  EISBACH_ASSIGN_OR_RETURN(peak.bytes, StreamRate(world));
+  world.device().TrimMemory();
+  return peak;
+}
+
+}  // namespace eisbach::train
