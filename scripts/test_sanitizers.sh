@@ -21,7 +21,9 @@ flags="-O1 -DNDEBUG"
 case "$kind" in
   address)
     sanitize="address;undefined"
-    export ASAN_OPTIONS="detect_stack_use_after_return=1"
+    # GCC 12 lays the frames of that check 32 bytes apart, AVX-512 needs 64 (its
+    # bug 110027).
+    export ASAN_OPTIONS="detect_stack_use_after_return=0"
     export LSAN_OPTIONS="suppressions=$rules/leaks.txt:print_suppressions=0"
     export UBSAN_OPTIONS="print_stacktrace=1"
     ;;
