@@ -81,8 +81,16 @@ class TaskQueue {
     bool must_poll = false;  // waits for something that does not ring
   };
 
+  // `begin_ns`: when the task was first driven, negative for not yet.
   absl::StatusOr<std::shared_ptr<Completion>> Push(
-      std::unique_ptr<Task> task, std::vector<Event> dependencies);
+      std::unique_ptr<Task> task, std::vector<Event> dependencies,
+      int64_t begin_ns = -1);
+  // Drives `task` on the calling thread, past the queue, if nothing is before
+  // it: a small call is over in less time than it takes to queue it. Gives up
+  // after some microseconds; the task then goes on in the queue. Returns when
+  // it was first driven, negative for never, and resets a task that is done.
+  absl::StatusOr<int64_t> TryAtOnce(std::unique_ptr<Task>& task);
+  void TraceDone(const TaskLabel& label, int64_t begin_ns, int64_t end_ns);
   // With the drive lock held.
   Polled Poll();
   void Finish(Entry entry, absl::Status status);

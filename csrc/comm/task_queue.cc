@@ -26,7 +26,8 @@ TaskQueue::~TaskQueue() {
 }
 
 absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
-    std::unique_ptr<Task> task, std::vector<Event> dependencies) {
+    std::unique_ptr<Task> task, std::vector<Event> dependencies,
+    int64_t begin_ns) {
   auto completion =
       std::make_shared<Completion>(progress_, tracer_,
                                    SpanLabel{.kind = SpanKind::kWait,
@@ -39,13 +40,67 @@ absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
         "communicator \"", name_, "\" was used after its world had ended"));
   }
   progress_->pending_.fetch_add(1);
-  entries_.push_back({std::move(task), std::move(dependencies), completion});
+  Entry entry{std::move(task), std::move(dependencies), completion, begin_ns};
+  if (begin_ns < 0) {
+    entries_.push_back(std::move(entry));
+  } else {  // what another thread has pushed meanwhile comes after it
+    entries_.push_front(std::move(entry));
+  }
   return completion;
 }
 
+absl::StatusOr<int64_t> TaskQueue::TryAtOnce(std::unique_ptr<Task>& task) {
+  constexpr int64_t kPatienceNs = 3000;
+  std::unique_lock<std::mutex> drive(progress_->drive_mutex_, std::try_to_lock);
+  if (!drive) return -1;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!failure_.ok()) return failure_;
+    if (!entries_.empty() || progress_->stopped_) return -1;
+  }
+  const int64_t begin_ns = Tracer::Now();
+  int64_t now_ns = begin_ns;
+  while (now_ns - begin_ns < kPatienceNs) {
+    absl::StatusOr<Task::Step> step = task->Poll();
+    now_ns = Tracer::Now();
+    if (!step.ok()) {
+      failed_task_ = std::move(task);
+      FailAll(step.status());
+      return step.status();
+    }
+    if (*step != Task::Step::kDone) continue;
+    TraceDone(task->label(), begin_ns, now_ns);
+    tracer_.Add(
+        {.kind = SpanKind::kWait, .name = task->label().name, .detail = name_},
+        begin_ns, now_ns);
+    task.reset();
+    return begin_ns;
+  }
+  return begin_ns;
+}
+
+void TaskQueue::TraceDone(const TaskLabel& label, int64_t begin_ns,
+                          int64_t end_ns) {
+  tracer_.Add({.kind = SpanKind::kCollective,
+               .name = label.name,
+               .detail = name_,
+               .bytes = static_cast<double>(label.bytes)},
+              begin_ns, end_ns);
+}
+
 absl::Status TaskQueue::Submit(std::unique_ptr<Task> task, Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Completion> completion,
-                           Push(std::move(task), stream.Dependencies()));
+  int64_t begin_ns = -1;
+  if (stream.runs_inline()) {
+    EISBACH_ASSIGN_OR_RETURN(begin_ns, TryAtOnce(task));
+    // The progress thread may have found the queues taken and gone to sleep.
+    if (begin_ns >= 0 && progress_->pending_.load() > 0) {
+      progress_->bell().Ring();
+    }
+    if (task == nullptr) return absl::OkStatus();
+  }
+  EISBACH_ASSIGN_OR_RETURN(
+      std::shared_ptr<Completion> completion,
+      Push(std::move(task), stream.Dependencies(), begin_ns));
   // An inline stream waits here, and drives the task itself.
   EISBACH_RETURN_IF_ERROR(stream.Append(Event(completion)));
   if (!completion->Done()) progress_->Wake();
@@ -110,11 +165,7 @@ TaskQueue::Polled TaskQueue::Poll() {
       done = std::move(entries_.front());
       entries_.pop_front();
     }
-    tracer_.Add({.kind = SpanKind::kCollective,
-                 .name = done.task->label().name,
-                 .detail = name_,
-                 .bytes = static_cast<double>(done.task->label().bytes)},
-                done.begin_ns, Tracer::Now());
+    TraceDone(done.task->label(), done.begin_ns, Tracer::Now());
     Finish(std::move(done), absl::OkStatus());
   }
 }

@@ -14,6 +14,7 @@ class InlineStream final : public Stream {
   absl::StatusOr<Event> Record() override { return Event(); }
   absl::Status Wait(const Event& event) override { return event.Wait(); }
   absl::Status Synchronize() override { return absl::OkStatus(); }
+  bool runs_inline() const override { return true; }
   std::vector<Event> Dependencies() override { return {}; }
   absl::Status Append(Event completion) override { return completion.Wait(); }
 };

@@ -32,6 +32,9 @@ class Stream {
   // Blocks the host until the stream is idle; returns its first error.
   virtual absl::Status Synchronize() = 0;
 
+  // Whether work has finished when the call that gives it returns.
+  virtual bool runs_inline() const { return false; }
+
   // For those who run work elsewhere on behalf of the stream (communicators):
   // what that work must wait for, and the event that stands for it.
   virtual std::vector<Event> Dependencies() = 0;

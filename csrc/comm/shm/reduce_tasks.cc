@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/container/inlined_vector.h"
 #include "comm/reduction.h"
 #include "comm/shm/shm_task.h"
 
@@ -11,6 +12,9 @@ namespace {
 // it is written again right after, while it is in the first-level cache.
 constexpr int64_t kStepBytes = 16 << 10;
 
+// Of each rank.
+using Slices = absl::InlinedVector<Slice, 8>;
+
 // Each rank reduces its slice of everybody's data, in rank order. For an
 // all-reduce it then writes the result into everybody's memory (direct), or
 // shows it to them (staged); a small tensor is reduced by everyone.
@@ -19,7 +23,7 @@ class ReduceTask final : public ShmTask {
   // `slices` are ranges of `in`; the reduction of mine goes to `out`. With
   // `gather`, `out` is `in` itself.
   ReduceTask(const ShmCall& call, const Call& shown, const Tensor& in,
-             const Tensor& out, std::vector<Slice> slices, bool gather)
+             const Tensor& out, Slices slices, bool gather)
       : ShmTask(call.group, call.index, shown),
         in_(in.Detach()),
         out_(out.Detach()),
@@ -136,7 +140,7 @@ class ReduceTask final : public ShmTask {
 
   const Tensor in_;
   const Tensor out_;
-  const std::vector<Slice> slices_;
+  const Slices slices_;
   const bool gather_;
   const bool eager_;
   const int64_t element_bytes_;
@@ -145,8 +149,8 @@ class ReduceTask final : public ShmTask {
   int64_t at_ = 0;
   int64_t step_ = 0;   // elements
   int64_t chunk_ = 0;  // elements
-  std::vector<const void*> inputs_;
-  std::vector<void*> outputs_;
+  absl::InlinedVector<const void*, 8> inputs_;
+  absl::InlinedVector<void*, 8> outputs_;
 };
 
 Call Shown(const ShmCall& call, CallKind kind, const Tensor& in, ReduceOp op) {
@@ -161,7 +165,7 @@ Call Shown(const ShmCall& call, CallKind kind, const Tensor& in, ReduceOp op) {
 
 std::unique_ptr<Task> MakeShmAllReduce(const ShmCall& call, const Tensor& inout,
                                        ReduceOp op) {
-  std::vector<Slice> slices;
+  Slices slices;
   for (int rank = 0; rank < call.group->size(); ++rank) {
     slices.push_back(SliceOf(inout.elements(), rank, call.group->size()));
   }
@@ -173,7 +177,7 @@ std::unique_ptr<Task> MakeShmAllReduce(const ShmCall& call, const Tensor& inout,
 std::unique_ptr<Task> MakeShmReduceScatter(const ShmCall& call,
                                            const Tensor& in, const Tensor& out,
                                            ReduceOp op) {
-  std::vector<Slice> slices;
+  Slices slices;
   for (int64_t rank = 0; rank < call.group->size(); ++rank) {
     slices.push_back({rank * out.elements(), (rank + 1) * out.elements()});
   }
