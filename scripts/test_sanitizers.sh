@@ -30,11 +30,11 @@ case "$kind" in
   thread)
     sanitize="thread"
     targets=(world_test progress_test local_communicator_test local_world_test
-             device_allocator_test device_host_streams_test
+             device_allocator_test device_host_streams_test device_tracer_test
              data_corpus_test data_data_loader_test
              parallel_data_reducer_test parallel_collectives_test
              checkpoint_save_test checkpoint_resume_test
-             train_engine_test train_same_bits_test)
+             train_engine_test train_rank_trace_test train_same_bits_test)
     # Races are the same in every vector width: one of them is built.
     [ "$(uname -m)" = x86_64 ] &&
       flags="$flags -march=haswell -DHWY_COMPILE_ONLY_STATIC"

@@ -40,7 +40,7 @@ void BindTraces(py::module_& m) {
       .def_readonly("end_ns", &Span::end_ns);
 
   py::class_<Peak>(m, "Peak", "What a rank's threads reach, a second.")
-      .def_readonly("f32_flops", &Peak::f32_flops, "Of a large matmul.")
+      .def_readonly("f32_flops", &Peak::f32_flops, "Of large matmuls.")
       .def_readonly("bf16_flops", &Peak::bf16_flops)
       .def_readonly("bytes", &Peak::bytes, "Read and written past the caches.");
 

@@ -52,7 +52,8 @@ struct CommStats {
 // has started, every further call fails with it.
 //
 // The public methods check, count and record, and return at once in a group of
-// one and on meta; a backend implements the private ones.
+// one and on meta; a backend implements the private ones, and labels the tasks
+// that do the work with call(), so that the device's tracer can name them.
 class Communicator {
  public:
   virtual ~Communicator() = default;

@@ -8,6 +8,12 @@
 #include "device/device.h"
 
 namespace eisbach {
+namespace {
+
+// A vector that grows moves what it holds, and that takes time in some span.
+constexpr size_t kFirstSpans = 1 << 16;
+
+}  // namespace
 
 absl::string_view Name(SpanKind kind) {
   switch (kind) {
@@ -74,6 +80,7 @@ TraceTotals Tracer::totals() const {
 void Tracer::StartRecording() {
   std::lock_guard<std::mutex> lock(mutex_);
   spans_.clear();
+  spans_.reserve(kFirstSpans);
   started_ns_ = Now();
   recording_.store(true, std::memory_order_relaxed);
 }

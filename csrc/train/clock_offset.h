@@ -20,7 +20,8 @@ struct ClockOffset {
 // take half the trip. Collective, not on meta.
 absl::StatusOr<ClockOffset> MeasureClockOffset(comm::Communicator& group);
 
-// The round trips alone, with whatever `clock` tells the time: ns.
+// The round trips alone, between rank 0 and one other, each of which gives the
+// other as `peer`; both get the other's offset to rank 0. `clock` tells ns.
 absl::StatusOr<ClockOffset> OffsetByRoundTrips(
     comm::Communicator& group, int peer, const std::function<int64_t()>& clock);
 

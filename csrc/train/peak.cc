@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
+#include <vector>
 
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
@@ -12,7 +12,7 @@
 namespace eisbach::train {
 namespace {
 
-constexpr int64_t kWindowNs = 250'000'000;
+constexpr int64_t kWindowNs = 300'000'000;
 constexpr int64_t kSmallestMatmul = 512;
 constexpr int64_t kLargestMatmul = 2048;
 constexpr int64_t kSmallestStream = int64_t{32} << 20;
@@ -25,18 +25,24 @@ absl::StatusOr<int64_t> TimeOf(F&& call) {
   return std::max<int64_t>(Tracer::Now() - begin, 1);
 }
 
-// Nanoseconds of the quickest call while all ranks make theirs for a while.
+// Repeats `measure` while all ranks do theirs, for a while.
 template <typename F>
-absl::StatusOr<int64_t> QuickestOf(comm::World& world, F&& call) {
+absl::Status ForAWhile(comm::World& world, F&& measure) {
   EISBACH_RETURN_IF_ERROR(
       world.communicator().Barrier(world.device().compute_stream()));
-  int64_t quickest = std::numeric_limits<int64_t>::max();
   const int64_t end = Tracer::Now() + kWindowNs;
   do {
-    EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(call));
-    quickest = std::min(quickest, time);
+    EISBACH_RETURN_IF_ERROR(measure());
   } while (Tracer::Now() < end);
-  return quickest;
+  return absl::OkStatus();
+}
+
+// Raises `rate` to what `call` reaches: `work` a second.
+template <typename F>
+absl::Status Raise(double& rate, double work, F&& call) {
+  EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(call));
+  rate = std::max(rate, work / static_cast<double>(time) * 1e9);
+  return absl::OkStatus();
 }
 
 struct Product {
@@ -58,27 +64,36 @@ struct Product {
   }
 };
 
-// The largest product of which a window holds two, so that a slow machine does
-// not wait for long.
-absl::StatusOr<Product> LargestProduct(DType dtype, Stream& stream) {
-  for (int64_t n = kSmallestMatmul;; n *= 2) {
+// Products of growing size, up to one of which a window holds two, so that a
+// slow machine does not wait for long. Which size is quickest is the machine's
+// affair.
+absl::StatusOr<std::vector<Product>> Products(DType dtype, Stream& stream) {
+  std::vector<Product> products;
+  for (int64_t n = kSmallestMatmul; n <= kLargestMatmul; n *= 2) {
     EISBACH_ASSIGN_OR_RETURN(const Product product,
                              Product::Make(n, dtype, stream));
+    products.push_back(product);
     const auto run = [&] { return product.Run(stream); };
-    EISBACH_RETURN_IF_ERROR(run());
+    EISBACH_RETURN_IF_ERROR(run());  // makes what later ones reuse
     EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(run));
-    if (n == kLargestMatmul || 8 * time > kWindowNs / 2) return product;
+    if (8 * time > kWindowNs / 2) break;
   }
+  return products;
 }
 
 absl::StatusOr<double> MatmulRate(comm::World& world, DType dtype) {
   Stream& stream = world.device().compute_stream();
-  EISBACH_ASSIGN_OR_RETURN(const Product product,
-                           LargestProduct(dtype, stream));
-  EISBACH_ASSIGN_OR_RETURN(const int64_t time, QuickestOf(world, [&] {
-                             return product.Run(stream);
-                           }));
-  return product.flops() / static_cast<double>(time) * 1e9;
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<Product> products,
+                           Products(dtype, stream));
+  double rate = 0;
+  EISBACH_RETURN_IF_ERROR(ForAWhile(world, [&]() -> absl::Status {
+    for (const Product& product : products) {
+      EISBACH_RETURN_IF_ERROR(
+          Raise(rate, product.flops(), [&] { return product.Run(stream); }));
+    }
+    return absl::OkStatus();
+  }));
+  return rate;
 }
 
 // Copying and adding differ in what the hardware makes of their writes: the
@@ -93,15 +108,14 @@ absl::StatusOr<double> StreamRate(comm::World& world) {
                            Tensor::Zeros(shape, DType::kF32, stream));
   EISBACH_ASSIGN_OR_RETURN(const Tensor b,
                            Tensor::Zeros(shape, DType::kF32, stream));
-  EISBACH_ASSIGN_OR_RETURN(const int64_t copying, QuickestOf(world, [&] {
-                             return ops::Copy(a, b, stream);
-                           }));
-  EISBACH_ASSIGN_OR_RETURN(const int64_t adding, QuickestOf(world, [&] {
-                             return ops::AddInPlace(a, b, stream);
-                           }));
-  const double moved = static_cast<double>(a.bytes()) * 1e9;
-  return std::max(2 * moved / static_cast<double>(copying),
-                  3 * moved / static_cast<double>(adding));
+  const double size = static_cast<double>(a.bytes());
+  double rate = 0;
+  EISBACH_RETURN_IF_ERROR(ForAWhile(world, [&]() -> absl::Status {
+    EISBACH_RETURN_IF_ERROR(
+        Raise(rate, 2 * size, [&] { return ops::Copy(a, b, stream); }));
+    return Raise(rate, 3 * size, [&] { return ops::AddInPlace(a, b, stream); });
+  }));
+  return rate;
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace eisbach::train {
 
 // What a rank's threads reach on this machine, by measurement.
 struct Peak {
-  double f32_flops = 0;   // a second, of a large matmul
+  double f32_flops = 0;   // a second, of large matmuls at their best
   double bf16_flops = 0;  // the same with bf16 operands
   double bytes = 0;       // a second, read and written past the caches
 };

@@ -49,7 +49,9 @@ struct TimeShares {
 
 struct Profile {
   int steps = 0;
-  double step_seconds = 0;  // from the first step's begin to the last one's end
+  // From the first step's begin to the last one's end, by the number of steps;
+  // mean of the ranks.
+  double step_seconds = 0;
   TimeShares shares;
   Peak peak;                               // mean of the ranks
   std::vector<OpRow> ops;                  // the longest first

@@ -830,7 +830,7 @@ class Peak:
     @property
     def f32_flops(self) -> float:
         """
-        Of a large matmul.
+        Of large matmuls.
         """
 class RankTrace:
     """
