@@ -158,9 +158,7 @@ def alone(train):
 @pytest.mark.parametrize(("compute", "rel"), [("f32", 1e-5), ("bf16", 1e-2)])
 def test_two_ranks_give_the_same_run(alone, train, layout, compute, rel):
     name = f"{compute}-{layout[0].replace('.', '-').replace('=', '-')}"
-    done, folder = train(
-        name, f"precision.compute={compute}", *layout, ranks=2
-    )
+    done, folder = train(name, f"precision.compute={compute}", *layout, ranks=2)
     assert not done.returncode, done.stderr
     assert done.stdout.count("run folder: ") == 1
     assert "\x1b" not in done.stdout
