@@ -53,11 +53,11 @@ inline absl::Status TracesCalls(World& world) {
                   {"all_gather", "other", 4000.0 * all.size()},
                   {"barrier", "other", 0}};
   for (int i = 0; i < 3; ++i) {
-    EISBACH_RETURN_IF_ERROR(ExpectTrue(calls[i].name == expected[i].name &&
-                                           calls[i].detail ==
-                                               expected[i].group &&
-                                           calls[i].bytes == expected[i].bytes,
-                                       expected[i].name));
+    EISBACH_RETURN_IF_ERROR(
+        ExpectTrue(calls[i].name == expected[i].name &&
+                       calls[i].detail == expected[i].group &&
+                       calls[i].bytes == expected[i].bytes,
+                   expected[i].name));
   }
   double seconds = 0;
   for (const Span& wait : waits) {
