@@ -17,8 +17,9 @@ namespace eisbach::bindings {
 //
 //   InvalidArgument, OutOfRange, AlreadyExists   ValueError
 //   FailedPrecondition, Aborted, Internal, ...   RuntimeError
-//   NotFound, PermissionDenied                   FileNotFoundError,
-//   PermissionError ResourceExhausted                            MemoryError
+//   NotFound                                     FileNotFoundError
+//   PermissionDenied                             PermissionError
+//   ResourceExhausted                            MemoryError
 //   Unimplemented                                NotImplementedError
 //   DataLoss                                     eisbach.NonFiniteError
 class StatusError final : public std::exception {
