@@ -33,7 +33,7 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
 // the weight's gradient, and saves the gradient of x. `logits_bytes` bounds a
 // chunk (which has one row at least); each chunk costs a pass over the weight's
 // gradient.
-inline constexpr int64_t kLogitsBytes = int64_t{24} << 20;
+inline constexpr int64_t kLogitsBytes = int64_t{32} << 20;
 absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
                                           const Tensor& targets,
                                           const VocabularyShard& shard,
