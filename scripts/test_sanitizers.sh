@@ -62,7 +62,8 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros
 
 build="build/$kind"
 cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON \
-  -DEISBACH_BUILD_PYTHON=OFF -DEISBACH_SANITIZE="$sanitize" \
+  -DEISBACH_BUILD_PYTHON=OFF -DEISBACH_UNITY=ON \
+  -DEISBACH_SANITIZE="$sanitize" \
   -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="$flags"
 ninja -C "$build" "${targets[@]}"
 
