@@ -17,38 +17,11 @@
 #include <string>
 
 #include "autograd/functions/cross_entropy.h"
-#include "core/check.h"
-#include "core/philox.h"
-#include "device/device.h"
-#include "ops/elementwise.h"
 #include "ops/matmul.h"
+#include "ops_support.h"
 
 namespace eisbach {
 namespace {
-
-template <typename T>
-T Value(absl::StatusOr<T> result) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
-  }
-  EISBACH_CHECK(result.ok());
-  return *std::move(result);
-}
-
-Stream& CpuStream() {
-  static std::shared_ptr<Device> device = Value(MakeDevice(DeviceType::kCpu));
-  return device->compute_stream();
-}
-
-Tensor Random(const Shape& shape, DType dtype) {
-  Stream& stream = CpuStream();
-  Tensor x = Value(Tensor::Empty(shape, DType::kF32, stream.device()));
-  for (int64_t i = 0; i < x.elements(); ++i) {
-    const PhiloxCounter r = Philox({static_cast<uint32_t>(i), 0, 0, 0}, {});
-    x.data<float>()[i] = ToUniform(r[0]) - 0.5f;
-  }
-  return Value(ops::Cast(x, dtype, stream));
-}
 
 // Seconds of the best of at least 5 calls and 0.2 s.
 template <typename F>
@@ -94,8 +67,7 @@ class Sum {
     add("input",
         Best([&] { Value(ops::LinearBackwardInput(dy, w, CpuStream())); }));
     add("weight", Best([&] {
-          EISBACH_CHECK(
-              ops::LinearBackwardWeight(dy, x, true, dw, CpuStream()).ok());
+          Check(ops::LinearBackwardWeight(dy, x, true, dw, CpuStream()));
         }));
   }
 

@@ -17,30 +17,13 @@
 #include <string>
 #include <vector>
 
-#include "core/check.h"
-#include "core/philox.h"
-#include "device/device.h"
 #include "ops/attention.h"
-#include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/rope.h"
+#include "ops_support.h"
 
 namespace eisbach {
 namespace {
-
-template <typename T>
-T Value(absl::StatusOr<T> result) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "%s\n", result.status().ToString().c_str());
-  }
-  EISBACH_CHECK(result.ok());
-  return *std::move(result);
-}
-
-void Check(const absl::Status& status) {
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  EISBACH_CHECK(status.ok());
-}
 
 class Flops final : public Recorder {
  public:
@@ -51,21 +34,6 @@ class Flops final : public Recorder {
                     const CollectiveCost&) override {}
   double total = 0;
 };
-
-Device& Cpu() {
-  static std::shared_ptr<Device> device = Value(MakeDevice(DeviceType::kCpu));
-  return *device;
-}
-Stream& CpuStream() { return Cpu().compute_stream(); }
-
-Tensor Random(const Shape& shape, DType dtype) {
-  Tensor x = Value(Tensor::Empty(shape, DType::kF32, Cpu()));
-  for (int64_t i = 0; i < x.elements(); ++i) {
-    const PhiloxCounter r = Philox({static_cast<uint32_t>(i), 0, 0, 0}, {});
-    x.data<float>()[i] = ToUniform(r[0]) - 0.5f;
-  }
-  return Value(ops::Cast(x, dtype, CpuStream()));
-}
 
 double CpuSeconds() {
   timespec t;

@@ -24,6 +24,17 @@ absl::Status CheckKind(absl::string_view op, NormKind kind, bool given,
                    " norm ", given ? "takes no " : "needs ", name));
 }
 
+// What forward saved of each row.
+absl::Status CheckStatistics(const OpCheck& check, absl::string_view op,
+                             NormKind kind, const Tensor* mean,
+                             const Tensor& rstd, const Shape& rows) {
+  EISBACH_RETURN_IF_ERROR(CheckKind(op, kind, mean != nullptr, "mean"));
+  if (mean != nullptr) {
+    EISBACH_RETURN_IF_ERROR(check.Dense("mean", *mean, DType::kF32, rows));
+  }
+  return check.Dense("rstd", rstd, DType::kF32, rows);
+}
+
 double BytesOf(const Tensor* t) {
   return t == nullptr ? 0.0 : static_cast<double>(t->bytes());
 }
@@ -100,11 +111,7 @@ absl::StatusOr<Tensor> Normalize(NormKind kind, const Tensor& sum,
   if (bias != nullptr) {
     EISBACH_RETURN_IF_ERROR(check.Dense("bias", *bias, sum.dtype(), width));
   }
-  EISBACH_RETURN_IF_ERROR(CheckKind(kOp, kind, mean != nullptr, "mean"));
-  if (mean != nullptr) {
-    EISBACH_RETURN_IF_ERROR(check.Dense("mean", *mean, DType::kF32, rows));
-  }
-  EISBACH_RETURN_IF_ERROR(check.Dense("rstd", rstd, DType::kF32, rows));
+  EISBACH_RETURN_IF_ERROR(CheckStatistics(check, kOp, kind, mean, rstd, rows));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(sum.shape(), sum.dtype(), stream.device()));
   EISBACH_RETURN_IF_ERROR(NormalizeSlot().Run(
@@ -140,11 +147,7 @@ absl::StatusOr<Tensor> NormBackward(NormKind kind, const Tensor& dy,
         check.Dense("dsum", *dsum, sum.dtype(), sum.shape()));
   }
   EISBACH_RETURN_IF_ERROR(check.Dense("weight", weight, sum.dtype(), width));
-  EISBACH_RETURN_IF_ERROR(CheckKind(kOp, kind, mean != nullptr, "mean"));
-  if (mean != nullptr) {
-    EISBACH_RETURN_IF_ERROR(check.Dense("mean", *mean, DType::kF32, rows));
-  }
-  EISBACH_RETURN_IF_ERROR(check.Dense("rstd", rstd, DType::kF32, rows));
+  EISBACH_RETURN_IF_ERROR(CheckStatistics(check, kOp, kind, mean, rstd, rows));
   EISBACH_RETURN_IF_ERROR(check.Dense("dweight", dweight, DType::kF32, width));
   EISBACH_RETURN_IF_ERROR(CheckKind(kOp, kind, dbias != nullptr, "dbias"));
   if (dbias != nullptr) {
