@@ -50,7 +50,7 @@ class Sum {
     const Tensor x = Random({rows, in}, dtype_);
     const Tensor w = Random({out, in}, dtype_);
     const Tensor dy = Random({rows, out}, dtype_);
-    const Tensor dw = Value(Tensor::Zeros({out, in}, DType::kF32, CpuStream()));
+    const Tensor dw = Value(Tensor::Zeros({out, in}, DType::kF32, TheStream()));
     const double flops = 2.0 * rows * in * out;
     const auto add = [&](const char* product, double seconds) {
       std::printf(
@@ -63,11 +63,11 @@ class Sum {
       seconds_ += times * seconds;
     };
     add("forward",
-        Best([&] { Value(ops::LinearForward(x, w, nullptr, CpuStream())); }));
+        Best([&] { Value(ops::LinearForward(x, w, nullptr, TheStream())); }));
     add("input",
-        Best([&] { Value(ops::LinearBackwardInput(dy, w, CpuStream())); }));
+        Best([&] { Value(ops::LinearBackwardInput(dy, w, TheStream())); }));
     add("weight", Best([&] {
-          Check(ops::LinearBackwardWeight(dy, x, true, dw, CpuStream()));
+          Check(ops::LinearBackwardWeight(dy, x, true, dw, TheStream()));
         }));
   }
 

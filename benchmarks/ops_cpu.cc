@@ -47,9 +47,9 @@ void Report(const std::string& name, F&& f) {
   using Clock = std::chrono::steady_clock;
   Flops flops;
   f();
-  Cpu().set_recorder(&flops);
+  TheDevice().set_recorder(&flops);
   f();
-  Cpu().set_recorder(nullptr);
+  TheDevice().set_recorder(nullptr);
   double best = 1e30, best_cpu = 1e30, total = 0;
   for (int i = 0; i < 5 || total < 0.4; ++i) {
     const double cpu_start = CpuSeconds();
@@ -71,14 +71,14 @@ void Attention(DType dtype, int64_t length, int64_t dim, int64_t heads_count,
   const ops::AttentionHeads heads{heads_count, heads_count / group, dim, group};
   const int64_t batch = omp_get_max_threads();
   const Tensor qkv = Random({batch, length, heads.packed_width()}, dtype);
-  const auto y = Value(ops::AttentionForward(qkv, heads, CpuStream()));
+  const auto y = Value(ops::AttentionForward(qkv, heads, TheStream()));
   const std::string name =
       std::string(Name(dtype)) + " T=" + std::to_string(length) +
       " D=" + std::to_string(dim) + " group=" + std::to_string(group);
   Report("attention forward  " + name,
-         [&] { Value(ops::AttentionForward(qkv, heads, CpuStream())); });
+         [&] { Value(ops::AttentionForward(qkv, heads, TheStream())); });
   Report("attention backward " + name, [&] {
-    Value(ops::AttentionBackward(y.out, qkv, y.out, y.lse, heads, CpuStream()));
+    Value(ops::AttentionBackward(y.out, qkv, y.out, y.lse, heads, TheStream()));
   });
 }
 
@@ -86,25 +86,25 @@ void Linear(DType dtype, int64_t rows, int64_t in, int64_t out) {
   const Tensor x = Random({rows, in}, dtype);
   const Tensor w = Random({out, in}, dtype);
   const Tensor dy = Random({rows, out}, dtype);
-  const Tensor dw = Value(Tensor::Zeros({out, in}, DType::kF32, CpuStream()));
+  const Tensor dw = Value(Tensor::Zeros({out, in}, DType::kF32, TheStream()));
   const std::string name = std::string(Name(dtype)) + " " +
                            std::to_string(rows) + "x" + std::to_string(in) +
                            "x" + std::to_string(out);
   Report("linear forward " + name,
-         [&] { Value(ops::LinearForward(x, w, nullptr, CpuStream())); });
+         [&] { Value(ops::LinearForward(x, w, nullptr, TheStream())); });
   Report("linear input   " + name,
-         [&] { Value(ops::LinearBackwardInput(dy, w, CpuStream())); });
+         [&] { Value(ops::LinearBackwardInput(dy, w, TheStream())); });
   Report("linear weight  " + name, [&] {
-    Check(ops::LinearBackwardWeight(dy, x, true, dw, CpuStream()));
+    Check(ops::LinearBackwardWeight(dy, x, true, dw, TheStream()));
   });
 }
 
 void Rotation(DType dtype) {
   const ops::AttentionHeads heads{6, 6, 64};
   const Tensor qkv = Random({16, 256, heads.packed_width()}, dtype);
-  const Tensor table = Value(ops::RopeTable(256, 64, 10000.0, CpuStream()));
+  const Tensor table = Value(ops::RopeTable(256, 64, 10000.0, TheStream()));
   Report("rope " + std::string(Name(dtype)),
-         [&] { Check(ops::Rope(qkv, heads, table, false, CpuStream())); });
+         [&] { Check(ops::Rope(qkv, heads, table, false, TheStream())); });
 }
 
 }  // namespace

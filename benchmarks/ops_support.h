@@ -25,20 +25,20 @@ T Value(absl::StatusOr<T> result) {
   return *std::move(result);
 }
 
-inline Device& Cpu() {
+inline Device& TheDevice() {
   static std::shared_ptr<Device> device = Value(MakeDevice(DeviceType::kCpu));
   return *device;
 }
-inline Stream& CpuStream() { return Cpu().compute_stream(); }
+inline Stream& TheStream() { return TheDevice().compute_stream(); }
 
 // Uniform in [-1/2, 1/2).
 inline Tensor Random(const Shape& shape, DType dtype) {
-  Tensor x = Value(Tensor::Empty(shape, DType::kF32, Cpu()));
+  Tensor x = Value(Tensor::Empty(shape, DType::kF32, TheDevice()));
   for (int64_t i = 0; i < x.elements(); ++i) {
     const PhiloxCounter r = Philox({static_cast<uint32_t>(i), 0, 0, 0}, {});
     x.data<float>()[i] = ToUniform(r[0]) - 0.5f;
   }
-  return Value(ops::Cast(x, dtype, CpuStream()));
+  return Value(ops::Cast(x, dtype, TheStream()));
 }
 
 }  // namespace eisbach

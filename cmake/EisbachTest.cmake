@@ -46,6 +46,30 @@ function(eisbach_add_test)
                    TIMEOUT ${EISBACH_TEST_TIMEOUT})
 endfunction()
 
+# eisbach_test_on_cuda(test [FILTER f])
+#
+# Runs a test that eisbach_add_test has added on the emulated GPU as well: as
+# test_cuda, with streams that run when the host waits, in a random order, and
+# threads of a block in a random order (label cuda).
+function(eisbach_test_on_cuda name)
+  if(NOT EISBACH_CUDA_EMULATION)
+    return()
+  endif()
+  cmake_parse_arguments(T "" "FILTER" "" ${ARGN})
+  if(T_FILTER)
+    set(filter --gtest_filter=${T_FILTER})
+  endif()
+  add_test(NAME ${name}_cuda COMMAND ${name} ${filter})
+  add_dependencies(${name} eisbach_cuda_emulated)
+  set_tests_properties(${name}_cuda PROPERTIES TIMEOUT ${EISBACH_TEST_TIMEOUT}
+    LABELS cuda ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+endfunction()
+# What makes a program run on the emulated GPU.
+set(EISBACH_EMULATED_GPU EISBACH_TEST_DEVICE=cuda
+    EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>
+    EISBACH_NO_CACHING_ALLOCATOR=1 EISBACH_CUDA_DOUBLE_SEED=7
+    EISBACH_CUDA_SCHEDULE_SEED=3)
+
 function(eisbach_add_sweep)
   eisbach_register(${ARGN} LABELS sweep CONFIGURATIONS sweep)
 endfunction()

@@ -41,11 +41,15 @@ BACKENDS = ("cpu", "cuda", "meta", "local", "mpi", "shm", "nccl", "sim")
 OFFERED = {
     "device/cpu/copy.h": ("comm",),
     "device/cpu/reduce.h": ("comm",),
+    "device/cuda/cuda_device.h": ("comm/nccl",),
+    "device/cuda/cuda_stream.h": ("comm/nccl",),
+    "device/cuda/event_pool.h": ("comm/nccl",),
+    "device/cuda/status.h": ("comm/nccl",),
 }
 # Headers of SDKs, and the folders (suffixes of the path) that may see them.
 SDKS = (
     (r"(cuda|cublas|cudnn|cuda_runtime)[\w]*\.h|cuda/|cub/|thrust/|cudnn",
-     ("cuda",)),
+     ("cuda", "comm/nccl")),
     (r"nccl", ("comm/nccl",)),
     (r"mpi\.h", ("comm/mpi",)),
     (r"pybind11/|Python\.h|numpy/", ("bindings",)),
@@ -84,7 +88,8 @@ def breaks_quoted(file: PurePosixPath, header: str) -> str:
     if folder == "parallel" and not mine and other:
         return f'what all of parallel shares may not include "{header}"'
     wrapped = backend(target)
-    offered = folder in OFFERED.get(header, ())
+    where = f"{file.parent}/"
+    offered = any(where.startswith(f"{o}/") for o in OFFERED.get(header, ()))
     if wrapped and wrapped != backend(file) and not offered:
         return f'"{header}" is included from outside its backend'
     return ""

@@ -16,8 +16,17 @@ size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-Allocator::Allocator(std::unique_ptr<MemorySource> source)
-    : source_(std::move(source)) {}
+AllocatorStats& AllocatorStats::operator+=(const AllocatorStats& other) {
+  bytes_in_use += other.bytes_in_use;
+  peak_bytes_in_use += other.peak_bytes_in_use;
+  bytes_reserved += other.bytes_reserved;
+  allocations += other.allocations;
+  system_allocations += other.system_allocations;
+  return *this;
+}
+
+Allocator::Allocator(std::unique_ptr<MemorySource> source, Caching caching)
+    : source_(std::move(source)), caching_(caching) {}
 
 Allocator::~Allocator() {
   for (Block* block : free_blocks_) delete block;
@@ -27,7 +36,8 @@ Allocator::~Allocator() {
 
 absl::StatusOr<void*> Allocator::Allocate(size_t bytes) {
   if (bytes == 0) return nullptr;
-  const size_t size = RoundUp(bytes, kAlignment);
+  const bool caches = caching_ == Caching::kOn;
+  const size_t size = caches ? RoundUp(bytes, kAlignment) : bytes;
   std::lock_guard<std::mutex> lock(mutex_);
   Block key{nullptr, size};
   auto it = free_blocks_.lower_bound(&key);
@@ -36,7 +46,9 @@ absl::StatusOr<void*> Allocator::Allocate(size_t bytes) {
     block = *it;
     free_blocks_.erase(it);
   } else {
-    EISBACH_ASSIGN_OR_RETURN(block, NewSegment(size));
+    EISBACH_ASSIGN_OR_RETURN(
+        block,
+        NewSegment(caches ? std::max(kSegment, RoundUp(size, kPage)) : size));
   }
   SplitTail(block, size);
   block->free = false;
@@ -56,6 +68,7 @@ void Allocator::Free(void* data) {
   Block* block = it->second;
   used_blocks_.erase(it);
   stats_.bytes_in_use -= static_cast<int64_t>(block->size);
+  if (caching_ == Caching::kOff) return GiveSegment(block);
   block->free = true;
   if (block->next != nullptr && block->next->free) {
     free_blocks_.erase(block->next);
@@ -77,12 +90,16 @@ void Allocator::Trim() {
       ++it;
       continue;
     }
-    source_->Give(block->data, block->size);
-    stats_.bytes_reserved -= static_cast<int64_t>(block->size);
-    segments_.erase(segment);
     it = free_blocks_.erase(it);
-    delete block;
+    GiveSegment(block);
   }
+}
+
+void Allocator::GiveSegment(Block* block) {
+  source_->Give(block->data, block->size);
+  stats_.bytes_reserved -= static_cast<int64_t>(block->size);
+  segments_.erase(block->data);
+  delete block;
 }
 
 AllocatorStats Allocator::stats() const {
@@ -95,8 +112,7 @@ void Allocator::ResetPeak() {
   stats_.peak_bytes_in_use = stats_.bytes_in_use;
 }
 
-absl::StatusOr<Allocator::Block*> Allocator::NewSegment(size_t bytes) {
-  const size_t size = std::max(kSegment, RoundUp(bytes, kPage));
+absl::StatusOr<Allocator::Block*> Allocator::NewSegment(size_t size) {
   EISBACH_ASSIGN_OR_RETURN(void* data, source_->Take(size));
   segments_[data] = size;
   stats_.bytes_reserved += static_cast<int64_t>(size);

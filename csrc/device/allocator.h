@@ -18,6 +18,10 @@ struct AllocatorStats {
   int64_t bytes_reserved = 0;      // taken from the system
   int64_t allocations = 0;         // requests served
   int64_t system_allocations = 0;  // requests that went to the system
+
+  // Of two allocators of one device, the second of which only grows: then the
+  // sum of the peaks is the peak of the sum.
+  AllocatorStats& operator+=(const AllocatorStats& other);
 };
 
 // Where an allocator takes its memory from.
@@ -36,7 +40,11 @@ class MemorySource {
 // Every block is aligned to 256 bytes. Thread-safe.
 class Allocator {
  public:
-  explicit Allocator(std::unique_ptr<MemorySource> source);
+  // kOff: every block is a request to the system, which memory checkers want.
+  enum class Caching : uint8_t { kOn, kOff };
+
+  explicit Allocator(std::unique_ptr<MemorySource> source,
+                     Caching caching = Caching::kOn);
   ~Allocator();
 
   // A size of 0 yields a null pointer.
@@ -64,11 +72,13 @@ class Allocator {
     }
   };
 
-  absl::StatusOr<Block*> NewSegment(size_t bytes);
+  absl::StatusOr<Block*> NewSegment(size_t size);
+  void GiveSegment(Block* block);
   void SplitTail(Block* block, size_t bytes);
   Block* MergeWithNext(Block* block);
 
-  std::unique_ptr<MemorySource> source_;
+  const std::unique_ptr<MemorySource> source_;
+  const Caching caching_;
   mutable std::mutex mutex_;
   std::set<Block*, BySize> free_blocks_;
   std::unordered_map<void*, Block*> used_blocks_;

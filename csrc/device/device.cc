@@ -1,6 +1,11 @@
 #include "device/device.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "device/plugin.h"
 
 namespace eisbach {
 namespace {
@@ -24,13 +29,19 @@ absl::string_view Name(DeviceType type) {
   return "?";
 }
 
-absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type) {
-  DeviceFactory factory = Factories()[static_cast<int>(type)];
+absl::StatusOr<std::shared_ptr<void>> Device::AllocateHost(size_t bytes) {
+  return std::shared_ptr<void>(std::malloc(std::max<size_t>(bytes, 1)),
+                               &std::free);
+}
+
+absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type, int index) {
+  DeviceFactory& factory = Factories()[static_cast<int>(type)];
+  if (factory == nullptr) EISBACH_RETURN_IF_ERROR(LoadPlugin(type));
   if (factory == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("device ", Name(type), " is not in this build"));
   }
-  return factory();
+  return factory(index);
 }
 
 bool RegisterDevice(DeviceType type, DeviceFactory factory) {

@@ -56,8 +56,13 @@ class Device : public std::enable_shared_from_this<Device> {
   // memory stays: peers have mapped it.
   virtual void TrimMemory() {}
 
+  // Host memory that copies reach without holding the host up; plain memory
+  // where there is no difference.
+  virtual absl::StatusOr<std::shared_ptr<void>> AllocateHost(size_t bytes);
+
   // Copies between host and device memory, ordered on `stream`. Host memory
-  // must stay valid until the stream has passed the copy.
+  // must stay valid until the stream has passed the copy. A copy to host memory
+  // that is not of AllocateHost may hold the host up until it is done.
   virtual absl::Status CopyToDevice(void* device, const void* host,
                                     size_t bytes, Stream& stream) = 0;
   virtual absl::Status CopyToHost(void* host, const void* device, size_t bytes,
@@ -81,11 +86,14 @@ class Device : public std::enable_shared_from_this<Device> {
   Tracer tracer_;
 };
 
-// Makes a device of a registered type. Unavailable when the build or the
-// machine has none.
-absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type);
+// Makes a device of a registered type: number `index` of those that the process
+// sees (GPUs; other types have one). A type that is not in the core is loaded
+// from its plug-in first. Unavailable, with what to do about it, when the build
+// or the machine has none; InvalidArgument when there is no such index.
+absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type,
+                                                   int index = 0);
 
-using DeviceFactory = absl::StatusOr<std::shared_ptr<Device>> (*)();
+using DeviceFactory = absl::StatusOr<std::shared_ptr<Device>> (*)(int index);
 // Called once by each backend from a static initialiser.
 bool RegisterDevice(DeviceType type, DeviceFactory factory);
 

@@ -27,6 +27,8 @@ class Event {
   absl::Status Wait() const {
     return state_ == nullptr ? absl::OkStatus() : state_->Wait();
   }
+  // For backends that know what is behind it; null when there is nothing.
+  const std::shared_ptr<EventState>& state() const { return state_; }
 
  private:
   std::shared_ptr<EventState> state_;

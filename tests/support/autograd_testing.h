@@ -34,7 +34,7 @@ class TestParameters {
     std::vector<Parameter*> list;
     for (auto& parameter : owned_) list.push_back(parameter.get());
     buffer_ =
-        Value(FlatBuffer::Make(list, dtype, int64_t{1} << 30, CpuStream()));
+        Value(FlatBuffer::Make(list, dtype, int64_t{1} << 30, TheStream()));
     for (size_t i = 0; i < owned_.size(); ++i) {
       const Tensor& data = owned_[i]->data();
       std::vector<double> values =
@@ -89,11 +89,11 @@ inline Tensor Gradient(const TestFunction& f, const Tensor& x,
     autograd::GraphScope scope(&graph);
     y = Value(f(leaf));
   }
-  autograd::BackwardContext context{CpuStream(), deferred};
+  autograd::BackwardContext context{TheStream(), deferred};
   EISBACH_EXPECT_OK(graph.Backward({y}, {seed}, context));
   Tensor gradient = graph.TakeGradient(leaf);
   if (deferred != nullptr) {
-    EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+    EISBACH_EXPECT_OK(deferred->Run(TheStream()));
   }
   return gradient;
 }

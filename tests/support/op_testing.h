@@ -15,6 +15,7 @@
 #include "core/dtype.h"
 #include "core/philox.h"
 #include "device/device.h"
+#include "support/device_testing.h"
 #include "support/status_testing.h"
 #include "tensor/tensor.h"
 
@@ -23,15 +24,17 @@
 // dtype), so that its error is that of the op alone.
 //
 //   Tensor x = test::Normal({3, 5}, DType::kBF16, /*seed=*/1);
-//   Tensor y = test::Value(ops::GeluForward(x, test::CpuStream()));
+//   Tensor y = test::Value(ops::GeluForward(x, test::TheStream()));
 //   test::ExpectClose(y, GeluReference(test::ToDoubles(x)));
 namespace eisbach::test {
 
-inline Device& Cpu() {
-  static std::shared_ptr<Device> device = Value(MakeDevice(DeviceType::kCpu));
+// The device under test: cpu, or what EISBACH_TEST_DEVICE names, so that the
+// same tests check every backend.
+inline Device& TheDevice() {
+  static std::shared_ptr<Device> device = Value(MakeDevice(TestedType()));
   return *device;
 }
-inline Stream& CpuStream() { return Cpu().compute_stream(); }
+inline Stream& TheStream() { return TheDevice().compute_stream(); }
 
 inline Device& Meta() {
   static std::shared_ptr<Device> device = Value(MakeDevice(DeviceType::kMeta));
@@ -39,7 +42,8 @@ inline Device& Meta() {
 }
 inline Stream& MetaStream() { return Meta().compute_stream(); }
 
-inline Tensor Empty(const Shape& shape, DType dtype, Device& device = Cpu()) {
+inline Tensor Empty(const Shape& shape, DType dtype,
+                    Device& device = TheDevice()) {
   return Value(Tensor::Empty(shape, dtype, device));
 }
 
@@ -103,16 +107,33 @@ void DispatchAny(DType dtype, F&& f) {
   }
 }
 
+// The memory from the first element to the last, gaps of a view included.
+inline std::vector<char> HostBytes(const Tensor& t) {
+  int64_t end = 0;
+  ForEachOffset(t, [&](int64_t offset) { end = std::max(end, offset); });
+  if (t.elements() == 0) return {};
+  std::vector<char> host(end + SizeOf(t.dtype()));
+  Stream& stream = t.device().compute_stream();
+  EXPECT_TRUE(
+      t.device().CopyToHost(host.data(), t.raw(), host.size(), stream).ok());
+  EXPECT_TRUE(stream.Synchronize().ok());
+  return host;
+}
+
 // Writes values, rounded to the dtype, in logical order.
 inline void Assign(const Tensor& t, const std::vector<double>& values) {
   ASSERT_EQ(static_cast<int64_t>(values.size()), t.elements());
-  char* base = static_cast<char*>(t.raw());
+  std::vector<char> host = HostBytes(t);
   size_t i = 0;
   DispatchAny(t.dtype(), [&](auto zero) {
     ForEachOffset(t, [&](int64_t offset) {
-      StoreAs<decltype(zero)>(base + offset, values[i++]);
+      StoreAs<decltype(zero)>(host.data() + offset, values[i++]);
     });
   });
+  Stream& stream = t.device().compute_stream();
+  ASSERT_TRUE(
+      t.device().CopyToDevice(t.raw(), host.data(), host.size(), stream).ok());
+  ASSERT_TRUE(stream.Synchronize().ok());
 }
 
 inline Tensor FromValues(const Shape& shape, DType dtype,
@@ -125,10 +146,10 @@ inline Tensor FromValues(const Shape& shape, DType dtype,
 inline std::vector<double> ToDoubles(const Tensor& t) {
   std::vector<double> values;
   values.reserve(t.elements());
-  const char* base = static_cast<const char*>(t.raw());
+  const std::vector<char> host = HostBytes(t);
   DispatchAny(t.dtype(), [&](auto zero) {
     ForEachOffset(t, [&](int64_t offset) {
-      values.push_back(LoadAs<decltype(zero)>(base + offset));
+      values.push_back(LoadAs<decltype(zero)>(host.data() + offset));
     });
   });
   return values;
@@ -142,9 +163,10 @@ inline std::vector<float> ToFloats(const Tensor& t) {
 // The elements' bytes in logical order, to compare results bit by bit.
 inline std::vector<uint8_t> ToBytes(const Tensor& t) {
   std::vector<uint8_t> bytes;
-  const uint8_t* base = static_cast<const uint8_t*>(t.raw());
+  const std::vector<char> host = HostBytes(t);
   ForEachOffset(t, [&](int64_t offset) {
-    bytes.insert(bytes.end(), base + offset, base + offset + SizeOf(t.dtype()));
+    bytes.insert(bytes.end(), host.begin() + offset,
+                 host.begin() + offset + SizeOf(t.dtype()));
   });
   return bytes;
 }
@@ -226,22 +248,27 @@ inline void ExpectGradient(const Tensor& x, const Tensor& gradient,
   const std::vector<double> analytic = ToDoubles(gradient);
   double largest = 0;
   for (double g : analytic) largest = std::max(largest, std::abs(g));
-  float* values = x.data<float>();
+  std::vector<double> values = ToDoubles(x);
+  const auto loss_at = [&](int64_t i, float value) {
+    const double saved = std::exchange(values[i], value);
+    Assign(x, values);
+    const double result = loss();
+    values[i] = saved;
+    return result;
+  };
   const int64_t stride = std::max<int64_t>(1, x.elements() / 48);
   for (int64_t i = 0; i < x.elements(); i += stride) {
-    const float saved = values[i];
+    const float saved = static_cast<float>(values[i]);
     const float above = saved + static_cast<float>(step);
     const float below = saved - static_cast<float>(step);
-    values[i] = above;
-    const double loss_above = loss();
-    values[i] = below;
-    const double loss_below = loss();
-    values[i] = saved;
+    const double loss_above = loss_at(i, above);
+    const double loss_below = loss_at(i, below);
     const double numeric =
         (loss_above - loss_below) / (static_cast<double>(above) - below);
     EXPECT_NEAR(analytic[i], numeric, tolerance * std::max(1.0, largest))
         << "element " << i;
   }
+  Assign(x, values);
 }
 
 // sum(a * b) in double: a loss whose gradient with respect to a is b.

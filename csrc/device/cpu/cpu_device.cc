@@ -50,17 +50,9 @@ class CpuDevice final : public Device {
   void SetSharedSource(std::unique_ptr<MemorySource> source) override {
     shared_ = std::make_unique<Allocator>(std::move(source));
   }
-  // Shared tensors live to the end of a job, so the sum of two peaks is the
-  // peak of the sum.
   AllocatorStats memory() const override {
     AllocatorStats all = allocator_.stats();
-    if (shared_ == nullptr) return all;
-    const AllocatorStats shared = shared_->stats();
-    all.bytes_in_use += shared.bytes_in_use;
-    all.peak_bytes_in_use += shared.peak_bytes_in_use;
-    all.bytes_reserved += shared.bytes_reserved;
-    all.allocations += shared.allocations;
-    all.system_allocations += shared.system_allocations;
+    if (shared_ != nullptr) all += shared_->stats();
     return all;
   }
   void ResetPeakMemory() override {
@@ -105,7 +97,7 @@ class CpuDevice final : public Device {
 };
 
 [[maybe_unused]] const bool cpu_registered = RegisterDevice(
-    DeviceType::kCpu, []() -> absl::StatusOr<std::shared_ptr<Device>> {
+    DeviceType::kCpu, [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
       return std::make_shared<CpuDevice>();
     });
 

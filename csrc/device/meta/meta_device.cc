@@ -59,7 +59,7 @@ class MetaDevice final : public Device {
 };
 
 [[maybe_unused]] const bool meta_registered = RegisterDevice(
-    DeviceType::kMeta, []() -> absl::StatusOr<std::shared_ptr<Device>> {
+    DeviceType::kMeta, [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
       return std::make_shared<MetaDevice>();
     });
 

@@ -33,7 +33,7 @@ class Probe final : public Node {
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     journal_->backward.push_back(name_);
-    journal_->bytes_in_use.push_back(test::Cpu().memory().bytes_in_use);
+    journal_->bytes_in_use.push_back(test::TheDevice().memory().bytes_in_use);
     if (CurrentGraph() != nullptr) return absl::InternalError("recording");
     if (fails) return absl::InternalError("broken");
     for (const Tensor& grad : grads) arrived.push_back(grad.defined());
@@ -80,7 +80,7 @@ class GraphTest : public ::testing::Test {
 
   Journal journal_;
   Graph graph_;
-  BackwardContext context_{test::CpuStream()};
+  BackwardContext context_{test::TheStream()};
 };
 
 TEST_F(GraphTest, RunsAgainstTheOrderOfMaking) {
@@ -183,7 +183,7 @@ TEST_F(GraphTest, NodesAreFreedAsTheyAreWalked) {
 }
 
 TEST_F(GraphTest, ClearFreesWhatNeverRan) {
-  const int64_t before = test::Cpu().memory().bytes_in_use;
+  const int64_t before = test::TheDevice().memory().bytes_in_use;
   {
     Tensor x = graph_.Leaf(Filled(0));
     Tensor y = One(x, "a");
@@ -193,7 +193,7 @@ TEST_F(GraphTest, ClearFreesWhatNeverRan) {
   graph_.Clear();
   EXPECT_EQ(graph_.size(), 0);
   EXPECT_EQ(journal_.alive, 0);
-  EXPECT_EQ(test::Cpu().memory().bytes_in_use, before);
+  EXPECT_EQ(test::TheDevice().memory().bytes_in_use, before);
 }
 
 TEST_F(GraphTest, AGraphIsUsedAgainInTheSameMemory) {
@@ -274,17 +274,17 @@ TEST(Deferred, RunsInOrderOnceAndStopsAtTheFirstError) {
     });
   }
   EXPECT_THAT(ran, IsEmpty());
-  EISBACH_EXPECT_OK(deferred.Run(test::CpuStream()));
+  EISBACH_EXPECT_OK(deferred.Run(test::TheStream()));
   EXPECT_THAT(ran, ElementsAre(0, 1, 2));
   EXPECT_TRUE(deferred.empty());
-  EISBACH_EXPECT_OK(deferred.Run(test::CpuStream()));
+  EISBACH_EXPECT_OK(deferred.Run(test::TheStream()));
   EXPECT_THAT(ran, ElementsAre(0, 1, 2));
   deferred.Push([](Stream&) { return absl::InternalError("first"); });
   deferred.Push([&ran](Stream&) {
     ran.push_back(9);
     return absl::OkStatus();
   });
-  EXPECT_THAT(deferred.Run(test::CpuStream()),
+  EXPECT_THAT(deferred.Run(test::TheStream()),
               test::StatusIs(absl::StatusCode::kInternal, "first"));
   EXPECT_THAT(ran, ElementsAre(0, 1, 2));
 }
@@ -296,13 +296,13 @@ TEST(BackwardContext, WeightGradientsRunNowOrLater) {
     ++ran;
     return absl::OkStatus();
   };
-  BackwardContext now{test::CpuStream()};
+  BackwardContext now{test::TheStream()};
   EISBACH_EXPECT_OK(now.WeightGradient(work));
   EXPECT_EQ(ran, 1);
-  BackwardContext later{test::CpuStream(), &deferred};
+  BackwardContext later{test::TheStream(), &deferred};
   EISBACH_EXPECT_OK(later.WeightGradient(work));
   EXPECT_EQ(ran, 1);
-  EISBACH_EXPECT_OK(deferred.Run(test::CpuStream()));
+  EISBACH_EXPECT_OK(deferred.Run(test::TheStream()));
   EXPECT_EQ(ran, 2);
 }
 

@@ -9,7 +9,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::ToBytes;
 using test::Value;
 
@@ -22,7 +22,7 @@ class RecomputeTest : public ::testing::Test {
   void SetUp() override { parameters_.Bind(); }
 
   absl::StatusOr<std::vector<Tensor>> Block(absl::Span<const Tensor> inputs) {
-    Stream& stream = CpuStream();
+    Stream& stream = TheStream();
     EISBACH_ASSIGN_OR_RETURN(NormResult norm,
                              Norm(ops::NormKind::kLayer, 1e-5f, inputs[0],
                                   inputs[1], scale_, &shift_, stream));
@@ -50,7 +50,7 @@ class RecomputeTest : public ::testing::Test {
     const RecomputedFunction block = [this](absl::Span<const Tensor> inputs) {
       return Block(inputs);
     };
-    const int64_t before = test::Cpu().memory().bytes_in_use;
+    const int64_t before = test::TheDevice().memory().bytes_in_use;
     Graph graph;
     Tensor leaf = graph.Leaf(x);
     Tensor y;
@@ -61,15 +61,15 @@ class RecomputeTest : public ::testing::Test {
         state = Value(recompute ? Recompute(block, state) : block(state));
         state = {state[1], state[0]};
       }
-      y = Value(Add(state[0], state[1], CpuStream()));
+      y = Value(Add(state[0], state[1], TheStream()));
     }
     Result result;
-    result.bytes_kept = test::Cpu().memory().bytes_in_use - before;
+    result.bytes_kept = test::TheDevice().memory().bytes_in_use - before;
     result.output = ToBytes(y);
-    BackwardContext context{CpuStream(), deferred};
+    BackwardContext context{TheStream(), deferred};
     EISBACH_EXPECT_OK(graph.Backward({y}, {seed}, context));
     if (deferred != nullptr) {
-      EISBACH_EXPECT_OK(deferred->Run(CpuStream()));
+      EISBACH_EXPECT_OK(deferred->Run(TheStream()));
     }
     result.input_gradient = ToBytes(graph.TakeGradient(leaf));
     result.weight_gradients = parameters_.GradientBytes();
@@ -126,7 +126,7 @@ TEST_F(RecomputeTest, AnUnusedOutputNeedsNoGradient) {
         [&](absl::Span<const Tensor> inputs) { return Block(inputs); },
         {x, Tensor()}));
   }
-  BackwardContext context{CpuStream()};
+  BackwardContext context{TheStream()};
   EISBACH_ASSERT_OK(graph.Backward(
       {out[0]}, {test::Normal({1, 2, kHidden}, DType::kF32, 2)}, context));
   EXPECT_EQ(ToBytes(graph.TakeGradient(x)),
@@ -149,7 +149,7 @@ TEST_F(RecomputeTest, ErrorsOfTheSecondCallAreReported) {
         },
         {x, Tensor()}));
   }
-  BackwardContext context{CpuStream()};
+  BackwardContext context{TheStream()};
   EXPECT_THAT(
       graph.Backward({out[1]}, {test::Normal({1, 2, kHidden}, DType::kF32, 2)},
                      context),

@@ -8,7 +8,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::ToBytes;
 using test::Value;
 
@@ -23,7 +23,7 @@ class SavedTest : public ::testing::TestWithParam<DType> {
   void Check(const std::function<Tensor(const Tensor&)>& make,
              const Shape& input, int64_t kept) {
     const Tensor x = test::Normal(input, GetParam(), 1);
-    const int64_t before = test::Cpu().memory().bytes_in_use;
+    const int64_t before = test::TheDevice().memory().bytes_in_use;
     Graph graph;
     Tensor leaf = graph.Leaf(x);
     std::optional<Saved> saved;
@@ -35,9 +35,9 @@ class SavedTest : public ::testing::TestWithParam<DType> {
       saved.emplace(y);
     }
     const int64_t whole = kShape.elements() * SizeOf(GetParam());
-    const int64_t held = test::Cpu().memory().bytes_in_use - before;
+    const int64_t held = test::TheDevice().memory().bytes_in_use - before;
     EXPECT_EQ(held / whole, kept);
-    EXPECT_EQ(ToBytes(Value(saved->Get(CpuStream()))), bits);
+    EXPECT_EQ(ToBytes(Value(saved->Get(TheStream()))), bits);
   }
 
   test::TestParameters parameters_;
@@ -49,11 +49,11 @@ class SavedTest : public ::testing::TestWithParam<DType> {
 TEST_P(SavedTest, KeepsWhatCannotBeMadeAgain) {
   Check(
       [&](const Tensor& x) {
-        return Value(Linear(x, square_, nullptr, false, CpuStream()));
+        return Value(Linear(x, square_, nullptr, false, TheStream()));
       },
       kShape, 1);
   const Tensor x = test::Normal(kShape, GetParam(), 1);
-  EXPECT_EQ(Value(Saved(x).Get(CpuStream())).raw(), x.raw());
+  EXPECT_EQ(Value(Saved(x).Get(TheStream())).raw(), x.raw());
 }
 
 TEST_P(SavedTest, MakesNormsAgain) {
@@ -62,7 +62,7 @@ TEST_P(SavedTest, MakesNormsAgain) {
     Check(
         [&](const Tensor& x) {
           return Value(
-                     Norm(kind, 1e-5f, x, Tensor(), weight_, bias, CpuStream()))
+                     Norm(kind, 1e-5f, x, Tensor(), weight_, bias, TheStream()))
               .y;
         },
         kShape, 0);
@@ -70,9 +70,9 @@ TEST_P(SavedTest, MakesNormsAgain) {
 }
 
 TEST_P(SavedTest, MakesActivationsAgain) {
-  Check([&](const Tensor& x) { return Value(Gelu(x, CpuStream())); }, kShape,
+  Check([&](const Tensor& x) { return Value(Gelu(x, TheStream())); }, kShape,
         0);
-  Check([&](const Tensor& x) { return Value(Swiglu(x, CpuStream())); },
+  Check([&](const Tensor& x) { return Value(Swiglu(x, TheStream())); },
         {64, 192}, 0);
 }
 

@@ -41,7 +41,7 @@ class BlockTest : public testing::Test {
     std::vector<Parameter*> parameters;
     block.VisitParameters([&](Parameter& p) { parameters.push_back(&p); });
     buffer_ = test::Value(FlatBuffer::Make(
-        parameters, DType::kF32, int64_t{1} << 20, test::CpuStream()));
+        parameters, DType::kF32, int64_t{1} << 20, test::TheStream()));
     for (size_t i = 0; i < parameters.size(); ++i) {
       const Tensor& master = parameters[i]->master();
       test::Assign(master, test::NormalValues(master.elements(), 10 + i, 0.5));
@@ -51,7 +51,7 @@ class BlockTest : public testing::Test {
 
   test::TestFunction Run(Block& block) {
     return [&block](const Tensor& x) -> absl::StatusOr<Tensor> {
-      ForwardContext context{test::CpuStream()};
+      ForwardContext context{test::TheStream()};
       EISBACH_ASSIGN_OR_RETURN(Residual out,
                                block.Forward({x, Tensor()}, context));
       return Join(out, context);

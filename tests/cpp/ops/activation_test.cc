@@ -12,12 +12,12 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::FromValues;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -54,8 +54,8 @@ TEST(Gelu, MatchesTheFormula) {
         y.push_back(Gelu(in[i]));
         dx.push_back(g[i] * GeluDerivative(in[i]));
       }
-      ExpectClose(Value(ops::GeluForward(x, CpuStream())), y);
-      ExpectClose(Value(ops::GeluBackward(dy, x, CpuStream())), dx);
+      ExpectClose(Value(ops::GeluForward(x, TheStream())), y);
+      ExpectClose(Value(ops::GeluBackward(dy, x, TheStream())), dx);
     }
   }
 }
@@ -68,7 +68,7 @@ TEST(Gelu, IsAccurateEverywhere) {
   for (int64_t i = 0; i < kPoints; ++i) {
     x.data<float>()[i] = -6.0f + 18.0f * static_cast<float>(i) / kPoints;
   }
-  const Tensor y = Value(ops::GeluForward(x, CpuStream()));
+  const Tensor y = Value(ops::GeluForward(x, TheStream()));
   for (int64_t i = 0; i < kPoints; ++i) {
     const double v = x.data<float>()[i];
     const double expected = Gelu(v);
@@ -83,21 +83,21 @@ TEST(Gelu, IsAccurateEverywhere) {
 TEST(Gelu, HoldsAtTheEnds) {
   const Tensor x = FromValues({8}, DType::kF32,
                               {kNaN, kInf, 0, -0.0, 3e38, -3e38, 100, -100});
-  ExpectClose(Value(ops::GeluForward(x, CpuStream())),
+  ExpectClose(Value(ops::GeluForward(x, TheStream())),
               {kNaN, kInf, 0, 0, 3e38, 0, 100, 0});
   const Tensor one = FromValues({8}, DType::kF32, std::vector<double>(8, 1));
-  ExpectClose(Value(ops::GeluBackward(one, x, CpuStream())),
+  ExpectClose(Value(ops::GeluBackward(one, x, TheStream())),
               {kNaN, 1, 0.5, 0.5, 1, 0, 1, 0});
   const Tensor nan = FromValues({8}, DType::kF32, std::vector<double>(8, kNaN));
-  ExpectClose(Value(ops::GeluBackward(nan, one, CpuStream())),
+  ExpectClose(Value(ops::GeluBackward(nan, one, TheStream())),
               std::vector<double>(8, kNaN));
 }
 
 TEST(Gelu, BackwardIsTheGradient) {
   const Tensor x = Normal({5, 9}, DType::kF32, 1);
   const Tensor dy = Normal({5, 9}, DType::kF32, 2);
-  test::ExpectGradient(x, Value(ops::GeluBackward(dy, x, CpuStream())), [&] {
-    return test::Dot(Value(ops::GeluForward(x, CpuStream())), dy);
+  test::ExpectGradient(x, Value(ops::GeluBackward(dy, x, TheStream())), [&] {
+    return test::Dot(Value(ops::GeluForward(x, TheStream())), dy);
   });
 }
 
@@ -106,8 +106,8 @@ TEST(Gelu, DoesNotDependOnThreads) {
     const Tensor x = Normal({129, 131}, dtype, 1);
     const Tensor dy = Normal({129, 131}, dtype, 2);
     test::ExpectThreadInvariant([&] {
-      return std::vector<Tensor>{Value(ops::GeluForward(x, CpuStream())),
-                                 Value(ops::GeluBackward(dy, x, CpuStream()))};
+      return std::vector<Tensor>{Value(ops::GeluForward(x, TheStream())),
+                                 Value(ops::GeluBackward(dy, x, TheStream()))};
     });
   }
 }
@@ -131,10 +131,10 @@ TEST(Swiglu, MatchesTheFormula) {
         dx[gate_at] = g[i] * up * s * (1 + gate * (1 - s));
         dx[gate_at + width] = g[i] * gate * s;
       }
-      const Tensor out = Value(ops::SwigluForward(gate_up, CpuStream()));
+      const Tensor out = Value(ops::SwigluForward(gate_up, TheStream()));
       EXPECT_EQ(out.shape(), half);
       ExpectClose(out, y);
-      ExpectClose(Value(ops::SwigluBackward(dy, gate_up, CpuStream())), dx);
+      ExpectClose(Value(ops::SwigluBackward(dy, gate_up, TheStream())), dx);
     }
   }
 }
@@ -143,17 +143,17 @@ TEST(Swiglu, BackwardIsTheGradient) {
   const Tensor gate_up = Normal({3, 22}, DType::kF32, 1);
   const Tensor dy = Normal({3, 11}, DType::kF32, 2);
   test::ExpectGradient(
-      gate_up, Value(ops::SwigluBackward(dy, gate_up, CpuStream())), [&] {
-        return test::Dot(Value(ops::SwigluForward(gate_up, CpuStream())), dy);
+      gate_up, Value(ops::SwigluBackward(dy, gate_up, TheStream())), [&] {
+        return test::Dot(Value(ops::SwigluForward(gate_up, TheStream())), dy);
       });
 }
 
 TEST(Swiglu, KeepsNaNAndHoldsAtTheEnds) {
   const Tensor x =
       FromValues({4, 2}, DType::kF32, {kNaN, 1, 1, kNaN, -1e30, 1, 1e30, 2});
-  ExpectClose(Value(ops::SwigluForward(x, CpuStream())), {kNaN, kNaN, 0, 2e30});
+  ExpectClose(Value(ops::SwigluForward(x, TheStream())), {kNaN, kNaN, 0, 2e30});
   const Tensor dy = FromValues({4, 1}, DType::kF32, {1, 1, 1, 1});
-  ExpectClose(Value(ops::SwigluBackward(dy, x, CpuStream())),
+  ExpectClose(Value(ops::SwigluBackward(dy, x, TheStream())),
               {kNaN, kNaN, kNaN, Sigmoid(1), 0, 0, 2, 1e30});
 }
 
@@ -161,24 +161,24 @@ TEST(Swiglu, DoesNotDependOnThreads) {
   const Tensor x = Normal({70, 2 * 131}, DType::kBF16, 1);
   const Tensor dy = Normal({70, 131}, DType::kBF16, 2);
   test::ExpectThreadInvariant([&] {
-    return std::vector<Tensor>{Value(ops::SwigluForward(x, CpuStream())),
-                               Value(ops::SwigluBackward(dy, x, CpuStream()))};
+    return std::vector<Tensor>{Value(ops::SwigluForward(x, TheStream())),
+                               Value(ops::SwigluBackward(dy, x, TheStream()))};
   });
 }
 
 TEST(Activation, NamesWhatDoesNotFit) {
   EXPECT_THAT(
-      ops::SwigluForward(Normal({2, 3}, DType::kF32, 1), CpuStream()).status(),
+      ops::SwigluForward(Normal({2, 3}, DType::kF32, 1), TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "swiglu_forward: gate_up=f32[2, 3] on cpu must have "
                "an even last dimension"));
   EXPECT_THAT(
-      ops::GeluForward(test::Indices({2}, DType::kI32, 4, 1), CpuStream())
+      ops::GeluForward(test::Indices({2}, DType::kI32, 4, 1), TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "gelu_forward: x: dtype i32 is not supported"));
   EXPECT_THAT(ops::GeluBackward(Normal({3}, DType::kF32, 1),
-                                Normal({4}, DType::kF32, 1), CpuStream())
+                                Normal({4}, DType::kF32, 1), TheStream())
                   .status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "dy=f32[3] on cpu must have the shape [4]"));

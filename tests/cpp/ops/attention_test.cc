@@ -109,7 +109,7 @@ TEST(AttentionTest, ForwardMatchesTheFormula) {
       SCOPED_TRACE(Describe(c, dtype));
       const Tensor qkv = MakeQkv(c, dtype);
       const AttentionOutput y =
-          Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+          Value(AttentionForward(qkv, c.heads, test::TheStream()));
       EXPECT_EQ(y.out.shape(),
                 Shape({c.batch, c.length, c.heads.heads * c.heads.head_dim}));
       EXPECT_EQ(y.out.dtype(), dtype);
@@ -126,10 +126,10 @@ TEST(AttentionTest, BackwardMatchesTheFormula) {
       SCOPED_TRACE(Describe(c, dtype));
       const Tensor qkv = MakeQkv(c, dtype);
       const AttentionOutput y =
-          Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+          Value(AttentionForward(qkv, c.heads, test::TheStream()));
       const Tensor dout = test::Normal(y.out.shape(), dtype, 6);
       const Tensor dqkv = Value(AttentionBackward(dout, qkv, y.out, y.lse,
-                                                  c.heads, test::CpuStream()));
+                                                  c.heads, test::TheStream()));
       const Expected e =
           Reference(c, test::ToDoubles(qkv), test::ToDoubles(dout));
       double largest = 1;
@@ -145,13 +145,13 @@ TEST(AttentionTest, BackwardMatchesFiniteDifferences) {
   for (const Case& c : cases) {
     const Tensor qkv = MakeQkv(c, DType::kF32);
     const AttentionOutput y =
-        Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+        Value(AttentionForward(qkv, c.heads, test::TheStream()));
     const Tensor dout = test::Normal(y.out.shape(), DType::kF32, 6);
     const Tensor dqkv = Value(
-        AttentionBackward(dout, qkv, y.out, y.lse, c.heads, test::CpuStream()));
+        AttentionBackward(dout, qkv, y.out, y.lse, c.heads, test::TheStream()));
     test::ExpectGradient(qkv, dqkv, [&] {
       return test::Dot(
-          Value(AttentionForward(qkv, c.heads, test::CpuStream())).out, dout);
+          Value(AttentionForward(qkv, c.heads, test::TheStream())).out, dout);
     });
   }
 }
@@ -160,7 +160,7 @@ TEST(AttentionTest, LargeScoresDoNotOverflow) {
   const Case c{1, 150, {2, 1, 32, 2}};
   const Tensor qkv = MakeQkv(c, DType::kF32, 20.0);
   const AttentionOutput y =
-      Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+      Value(AttentionForward(qkv, c.heads, test::TheStream()));
   const Expected e = Reference(c, test::ToDoubles(qkv), {});
   // Scores reach 2000, whose own rounding is 1e-4.
   test::ExpectClose(y.out, e.out, 1e-3, 20);
@@ -175,10 +175,10 @@ TEST(AttentionTest, ThreadCountDoesNotChangeTheBits) {
     for (int count : {1, 2, 3, 5}) {
       const test::ScopedThreads threads(count);
       const AttentionOutput y =
-          Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+          Value(AttentionForward(qkv, c.heads, test::TheStream()));
       const Tensor dout = test::Normal(y.out.shape(), dtype, 6);
       const Tensor gradient = Value(AttentionBackward(
-          dout, qkv, y.out, y.lse, c.heads, test::CpuStream()));
+          dout, qkv, y.out, y.lse, c.heads, test::TheStream()));
       if (out.empty()) {
         out = test::ToBytes(y.out);
         dqkv = test::ToBytes(gradient);
@@ -196,7 +196,7 @@ TEST(AttentionTest, HeadsAndSequencesAreIndependent) {
   const Case one{1, 90, {1, 1, 16}};
   const Tensor qkv = MakeQkv(both, DType::kF32);
   const AttentionOutput y =
-      Value(AttentionForward(qkv, both.heads, test::CpuStream()));
+      Value(AttentionForward(qkv, both.heads, test::TheStream()));
   const Tensor alone = test::Empty({1, 90, 48}, DType::kF32);
   const Tensor last = Value(qkv.Narrow(0, 1, 1));
   std::vector<double> values;
@@ -209,7 +209,7 @@ TEST(AttentionTest, HeadsAndSequencesAreIndependent) {
   }
   test::Assign(alone, values);
   const AttentionOutput y_alone =
-      Value(AttentionForward(alone, one.heads, test::CpuStream()));
+      Value(AttentionForward(alone, one.heads, test::TheStream()));
   const Tensor mine = Value(Value(y.out.Narrow(0, 1, 1)).Narrow(2, 16, 16));
   EXPECT_EQ(test::ToBytes(mine), test::ToBytes(y_alone.out));
 }
@@ -225,7 +225,7 @@ TEST(AttentionTest, NotANumberReachesEveryRowThatSeesIt) {
       const Tensor qkv = test::FromValues({1, c.length, c.heads.packed_width()},
                                           dtype, values);
       const AttentionOutput y =
-          Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+          Value(AttentionForward(qkv, c.heads, test::TheStream()));
       const std::vector<double> out = test::ToDoubles(y.out);
       const auto has_nan = [&](int64_t t, int64_t head) {
         bool found = false;
@@ -245,7 +245,7 @@ TEST(AttentionTest, NotANumberReachesEveryRowThatSeesIt) {
       }
       const Tensor dout = test::Normal(y.out.shape(), dtype, 6);
       const std::vector<double> dqkv = test::ToDoubles(Value(AttentionBackward(
-          dout, qkv, y.out, y.lse, c.heads, test::CpuStream())));
+          dout, qkv, y.out, y.lse, c.heads, test::TheStream())));
       bool found = false;
       for (double g : dqkv) found |= std::isnan(g);
       EXPECT_TRUE(found);
@@ -258,14 +258,14 @@ TEST(AttentionTest, WorkBuffersAreReusedAfterTheFirstCall) {
   const Tensor qkv = MakeQkv(c, DType::kBF16);
   const auto step = [&] {
     const AttentionOutput y =
-        Value(AttentionForward(qkv, c.heads, test::CpuStream()));
+        Value(AttentionForward(qkv, c.heads, test::TheStream()));
     Value(AttentionBackward(y.out, qkv, y.out, y.lse, c.heads,
-                            test::CpuStream()));
+                            test::TheStream()));
   };
   step();
-  const AllocatorStats before = test::Cpu().memory();
+  const AllocatorStats before = test::TheDevice().memory();
   step();
-  const AllocatorStats after = test::Cpu().memory();
+  const AllocatorStats after = test::TheDevice().memory();
   EXPECT_EQ(after.system_allocations, before.system_allocations);
   EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
 }
@@ -292,7 +292,7 @@ TEST(AttentionTest, MetaGivesShapesAndCost) {
 
 TEST(AttentionTest, ErrorsSayWhatIsWrong) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-  Stream& stream = test::CpuStream();
+  Stream& stream = test::TheStream();
   const AttentionHeads heads{2, 1, 4, 2};
   const auto f32 = [](const Shape& shape) {
     return test::Empty(shape, DType::kF32);

@@ -10,11 +10,11 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToBytes;
 using test::ToDoubles;
 using test::Value;
@@ -30,7 +30,7 @@ void ExpectAllPatternsWiden() {
   for (int64_t i = 0; i < kPatterns; ++i) {
     x.data<T>()[i].bits = static_cast<uint16_t>(i);
   }
-  const Tensor y = Value(ops::Cast(x, DType::kF32, CpuStream()));
+  const Tensor y = Value(ops::Cast(x, DType::kF32, TheStream()));
   for (int64_t i = 0; i < kPatterns; ++i) {
     const float expected = static_cast<float>(x.data<T>()[i]);
     const float got = y.data<float>()[i];
@@ -70,7 +70,7 @@ void ExpectNarrowsAsScalar(int shift) {
   const int64_t n = static_cast<int64_t>(values.size());
   const Tensor x = Empty({n}, DType::kF32);
   std::copy(values.begin(), values.end(), x.data<float>());
-  const Tensor y = Value(ops::Cast(x, DTypeOf<T>::value, CpuStream()));
+  const Tensor y = Value(ops::Cast(x, DTypeOf<T>::value, TheStream()));
   for (int64_t i = 0; i < n; ++i) {
     const T got = y.data<T>()[i], expected = T(values[i]);
     if (std::isnan(values[i])) {
@@ -91,7 +91,7 @@ TEST(Cast, RoundsDoubleOnce) {
   // Just above the middle of two bf16 values by less than f32 resolves.
   const Tensor x = test::FromValues(
       {3}, DType::kF64, {1.00390625 + 1e-12, 1.00390625, -1.00390625 - 1e-12});
-  EXPECT_EQ(ToDoubles(Value(ops::Cast(x, DType::kBF16, CpuStream()))),
+  EXPECT_EQ(ToDoubles(Value(ops::Cast(x, DType::kBF16, TheStream()))),
             (std::vector<double>{1.0078125, 1.0, -1.0078125}));
 }
 
@@ -100,7 +100,7 @@ TEST(Cast, ConvertsAmongFloats) {
     for (DType to : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
       for (int64_t n : {0, 1, 7, 8, 9, 100}) {
         const Tensor x = Normal({n}, from, 5);
-        const Tensor y = Value(ops::Cast(x, to, CpuStream()));
+        const Tensor y = Value(ops::Cast(x, to, TheStream()));
         EXPECT_EQ(y.dtype(), to);
         test::ExpectClose(y, ToDoubles(x),
                           to == DType::kF64 ? 1e-12 : test::Tolerance(to));
@@ -113,12 +113,12 @@ TEST(Cast, ConvertsAmongIntegers) {
   for (DType from : kIntDTypes) {
     for (DType to : kIntDTypes) {
       const Tensor x = test::Indices({3, 7}, from, 200, 1);
-      const Tensor y = Value(ops::Cast(x, to, CpuStream()));
+      const Tensor y = Value(ops::Cast(x, to, TheStream()));
       EXPECT_EQ(ToDoubles(y), ToDoubles(x));
     }
   }
   EXPECT_THAT(
-      ops::Cast(Normal({2}, DType::kF32, 1), DType::kI32, CpuStream()).status(),
+      ops::Cast(Normal({2}, DType::kF32, 1), DType::kI32, TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "copy: f32 to i32 mixes float and integer"));
 }
@@ -141,7 +141,7 @@ TEST(Copy, TakesAnyStrides) {
         Value(wide.Transpose(0, 1)),
     };
     for (const Tensor& view : views) {
-      const Tensor y = Value(ops::Cast(view, to, CpuStream()));
+      const Tensor y = Value(ops::Cast(view, to, TheStream()));
       EXPECT_TRUE(y.contiguous());
       EXPECT_EQ(y.shape(), view.shape());
       test::ExpectClose(y, ToDoubles(view), test::Tolerance(to));
@@ -149,7 +149,7 @@ TEST(Copy, TakesAnyStrides) {
       const Tensor other = Normal({3, 37, 50}, DType::kF32, 10);
       const Tensor target = Value(Tensor::FromStorage(
           other.storage(), 0, view.shape(), view.strides(), DType::kF32));
-      EXPECT_THAT(ops::Copy(y, target, CpuStream()), IsOk());
+      EXPECT_THAT(ops::Copy(y, target, TheStream()), IsOk());
       EXPECT_EQ(ToDoubles(target), ToDoubles(y));
     }
   }
@@ -161,7 +161,7 @@ TEST(Copy, LeavesTheRestOfTheStorage) {
   const Tensor middle = Value(Value(base.Narrow(0, 1, 2)).Narrow(1, 1, 3));
   const Tensor zeros =
       test::FromValues({2, 3}, DType::kF32, std::vector<double>(6, 0.0));
-  EXPECT_THAT(ops::Copy(zeros, middle, CpuStream()), IsOk());
+  EXPECT_THAT(ops::Copy(zeros, middle, TheStream()), IsOk());
   const std::vector<double> after = ToDoubles(base);
   for (int r = 0; r < 4; ++r) {
     for (int c = 0; c < 5; ++c) {
@@ -175,27 +175,27 @@ TEST(Copy, DividesLongRowsAmongThreads) {
   const Tensor x = Normal({3, 40001}, DType::kF32, 1);
   test::ExpectThreadInvariant([&] {
     return std::vector<Tensor>{
-        Value(ops::Cast(x, DType::kBF16, CpuStream())),
-        Value(ops::Contiguous(Value(x.Transpose(0, 1)), CpuStream())),
-        Value(ops::Contiguous(Value(x.Narrow(1, 1, 40000)), CpuStream()))};
+        Value(ops::Cast(x, DType::kBF16, TheStream())),
+        Value(ops::Contiguous(Value(x.Transpose(0, 1)), TheStream())),
+        Value(ops::Contiguous(Value(x.Narrow(1, 1, 40000)), TheStream()))};
   });
   EXPECT_EQ(ToDoubles(Value(
-                ops::Contiguous(Value(x.Narrow(1, 1, 40000)), CpuStream()))),
+                ops::Contiguous(Value(x.Narrow(1, 1, 40000)), TheStream()))),
             ToDoubles(Value(x.Narrow(1, 1, 40000))));
 }
 
 TEST(Contiguous, ReturnsAContiguousTensorItself) {
   const Tensor x = Normal({2, 3}, DType::kF32, 1);
-  EXPECT_EQ(Value(ops::Contiguous(x, CpuStream())).raw(), x.raw());
+  EXPECT_EQ(Value(ops::Contiguous(x, TheStream())).raw(), x.raw());
   const Tensor t = Value(x.Transpose(0, 1));
-  const Tensor c = Value(ops::Contiguous(t, CpuStream()));
+  const Tensor c = Value(ops::Contiguous(t, TheStream()));
   EXPECT_NE(c.raw(), x.raw());
   EXPECT_EQ(ToBytes(c), ToBytes(t));
 }
 
 TEST(Copy, RefusesAnotherShape) {
   EXPECT_THAT(
-      ops::Copy(Empty({2}, DType::kF32), Empty({3}, DType::kF32), CpuStream()),
+      ops::Copy(Empty({2}, DType::kF32), Empty({3}, DType::kF32), TheStream()),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "copy: to=f32[3] on cpu must have the shape "
                "[2]"));

@@ -13,7 +13,6 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::FromValues;
@@ -21,6 +20,7 @@ using test::Indices;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -62,11 +62,11 @@ ops::CrossEntropyOutput Forward(const std::vector<Shard>& shards,
   for (size_t r = 0; r < shards.size(); ++r) {
     const Tensor stats = Value(ops::CrossEntropyStats(
         shards[r].logits, targets, shards[r].first_column,
-        shards[r].valid_columns, CpuStream()));
+        shards[r].valid_columns, TheStream()));
     const Tensor slot = Value(Value(all.Narrow(0, r, 1)).View({tokens, 3}));
-    EXPECT_THAT(ops::Copy(stats, slot, CpuStream()), IsOk());
+    EXPECT_THAT(ops::Copy(stats, slot, TheStream()), IsOk());
   }
-  return Value(ops::CrossEntropyCombine(all, CpuStream()));
+  return Value(ops::CrossEntropyCombine(all, TheStream()));
 }
 
 TEST(CrossEntropy, MatchesTheFormulaForEveryDivision) {
@@ -95,7 +95,7 @@ TEST(CrossEntropy, MatchesTheFormulaForEveryDivision) {
           for (const Shard& shard : shards) {
             EXPECT_THAT(ops::CrossEntropyBackward(
                             shard.logits, targets, out.lse, shard.first_column,
-                            shard.valid_columns, 0.25f, CpuStream()),
+                            shard.valid_columns, 0.25f, TheStream()),
                         IsOk());
             std::vector<double> expected;
             for (int64_t i = 0; i < tokens; ++i) {
@@ -127,7 +127,7 @@ TEST(CrossEntropy, BackwardIsTheGradient) {
   const Tensor gradient = test::Clone(logits);
   EXPECT_THAT(ops::CrossEntropyBackward(gradient, targets,
                                         Forward({{logits, 0, 11}}, targets).lse,
-                                        0, 11, 1.0f, CpuStream()),
+                                        0, 11, 1.0f, TheStream()),
               IsOk());
   test::ExpectGradient(logits, gradient, loss);
 }
@@ -144,7 +144,7 @@ TEST(CrossEntropy, KeepsPrecisionWhenConfident) {
 TEST(CrossEntropy, StatsOfARankWithoutColumnsAreNeutral) {
   const Tensor stats = Value(ops::CrossEntropyStats(
       Normal({2, 4}, DType::kF32, 1), Indices({2}, DType::kI32, 4, 2), 8, 0,
-      CpuStream()));
+      TheStream()));
   EXPECT_EQ(ToDoubles(stats), (std::vector<double>{-kInf, 0, 0, -kInf, 0, 0}));
 }
 
@@ -159,7 +159,7 @@ TEST(CrossEntropy, NaNReachesLossAndGradientOfItsTokenAlone) {
       EXPECT_EQ(std::isnan(out.loss.data<float>()[i]), i == 1);
     }
     EXPECT_THAT(ops::CrossEntropyBackward(logits, targets, out.lse, 0, 21, 1.0f,
-                                          CpuStream()),
+                                          TheStream()),
                 IsOk());
     const std::vector<double> gradient = ToDoubles(logits);
     for (int i = 0; i < 63; ++i) {
@@ -175,7 +175,7 @@ TEST(CrossEntropy, DoesNotDependOnThreads) {
     const Tensor x = test::Clone(logits);
     const ops::CrossEntropyOutput out = Forward({{x, 0, 77}}, targets);
     EXPECT_THAT(ops::CrossEntropyBackward(x, targets, out.lse, 0, 77, 0.5f,
-                                          CpuStream()),
+                                          TheStream()),
                 IsOk());
     return std::vector<Tensor>{out.lse, out.loss, x};
   });
@@ -185,16 +185,16 @@ TEST(CrossEntropy, NamesWhatDoesNotFit) {
   const Tensor logits = Normal({2, 4}, DType::kF32, 1);
   const Tensor targets = Indices({2}, DType::kI32, 4, 2);
   EXPECT_THAT(
-      ops::CrossEntropyStats(logits, targets, 0, 5, CpuStream()).status(),
+      ops::CrossEntropyStats(logits, targets, 0, 5, TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "valid_columns=5 is outside [0, 4]"));
   EXPECT_THAT(ops::CrossEntropyStats(logits, Indices({3}, DType::kI32, 4, 2), 0,
-                                     4, CpuStream())
+                                     4, TheStream())
                   .status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "targets=i32[3] on cpu must have the shape [2]"));
   EXPECT_THAT(
-      ops::CrossEntropyCombine(Normal({2, 3}, DType::kF32, 1), CpuStream())
+      ops::CrossEntropyCombine(Normal({2, 3}, DType::kF32, 1), TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "must be [ranks >= 1, tokens, 3]"));

@@ -14,11 +14,11 @@ namespace eisbach {
 namespace {
 
 using ops::DropoutSource;
-using test::CpuStream;
 using test::Empty;
 using test::FromValues;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -62,7 +62,7 @@ TEST(Dropout, MatchesPhiloxElementByElement) {
         const DropoutSource source =
             Source(samples, first, (int64_t{1} << 33) + 7);
         const Tensor x = Normal({3, 2, width}, dtype, 1);
-        const Tensor y = Value(ops::Dropout(x, 0.25f, source, CpuStream()));
+        const Tensor y = Value(ops::Dropout(x, 0.25f, source, TheStream()));
         std::vector<double> expected = ToDoubles(x);
         for (size_t i = 0; i < expected.size(); ++i) {
           const int64_t f = i % width, t = i / width % 2, b = i / width / 2;
@@ -80,7 +80,7 @@ TEST(Dropout, KeepsTheGivenShare) {
     const Tensor x = Ones({4, 64, 512});
     double sum = 0, kept = 0;
     for (double v : ToDoubles(
-             Value(ops::Dropout(x, p, Source({0, 1, 2, 3}), CpuStream())))) {
+             Value(ops::Dropout(x, p, Source({0, 1, 2, 3}), TheStream())))) {
       sum += v;
       kept += v != 0;
     }
@@ -93,11 +93,11 @@ TEST(Dropout, KeepsTheGivenShare) {
 TEST(Dropout, DoesNotDependOnTheLayout) {
   const DropoutSource all = Source({4, 5, 6, 7});
   const Tensor x = Normal({4, 3, 50}, DType::kF32, 1);
-  const Tensor whole = Value(ops::Dropout(x, 0.5f, all, CpuStream()));
+  const Tensor whole = Value(ops::Dropout(x, 0.5f, all, TheStream()));
   // Micro-batches.
   for (int64_t b = 0; b < 4; ++b) {
     const Tensor part = Value(ops::Dropout(Value(x.Narrow(0, b, 1)), 0.5f,
-                                           Source({4 + b}), CpuStream()));
+                                           Source({4 + b}), TheStream()));
     EXPECT_EQ(ToDoubles(part), ToDoubles(Value(whole.Narrow(0, b, 1))));
   }
   // Features divided among tensor ranks, also at odd places.
@@ -108,7 +108,7 @@ TEST(Dropout, DoesNotDependOnTheLayout) {
       const Tensor part =
           FromValues(view.shape(), DType::kF32, ToDoubles(view));
       EXPECT_EQ(ToDoubles(Value(ops::Dropout(
-                    part, 0.5f, Source({4, 5, 6, 7}, begin), CpuStream()))),
+                    part, 0.5f, Source({4, 5, 6, 7}, begin), TheStream()))),
                 ToDoubles(Value(whole.Narrow(2, begin, n))));
     }
   }
@@ -118,7 +118,7 @@ TEST(Dropout, ChangesWithStepLayerSeedSampleAndPosition) {
   const Tensor x = Ones({1, 1, 64});
   const DropoutSource source = Source({1});
   const auto mask = [&](const DropoutSource& s) {
-    return ToDoubles(Value(ops::Dropout(x, 0.5f, s, CpuStream())));
+    return ToDoubles(Value(ops::Dropout(x, 0.5f, s, TheStream())));
   };
   const std::vector<double> first = mask(source);
   EXPECT_EQ(mask(source), first);
@@ -131,7 +131,7 @@ TEST(Dropout, ChangesWithStepLayerSeedSampleAndPosition) {
   other.seed = 1235;
   EXPECT_NE(mask(other), first);
   const Tensor two =
-      Value(ops::Dropout(Ones({1, 2, 64}), 0.5f, source, CpuStream()));
+      Value(ops::Dropout(Ones({1, 2, 64}), 0.5f, source, TheStream()));
   EXPECT_NE(ToDoubles(Value(two.Narrow(1, 0, 1))),
             ToDoubles(Value(two.Narrow(1, 1, 1))));
 }
@@ -141,8 +141,8 @@ TEST(Dropout, IsItsOwnGradient) {
   const Tensor dy = Normal({2, 2, 9}, DType::kF32, 2);
   const DropoutSource source = Source({3, 8});
   test::ExpectGradient(
-      x, Value(ops::Dropout(dy, 0.3f, source, CpuStream())), [&] {
-        return test::Dot(Value(ops::Dropout(x, 0.3f, source, CpuStream())), dy);
+      x, Value(ops::Dropout(dy, 0.3f, source, TheStream())), [&] {
+        return test::Dot(Value(ops::Dropout(x, 0.3f, source, TheStream())), dy);
       });
 }
 
@@ -150,7 +150,7 @@ TEST(Dropout, DoesNotDependOnThreads) {
   const Tensor x = Normal({6, 70, 133}, DType::kBF16, 1);
   test::ExpectThreadInvariant([&] {
     return std::vector<Tensor>{
-        Value(ops::Dropout(x, 0.2f, Source({0, 1, 2, 3, 4, 5}), CpuStream()))};
+        Value(ops::Dropout(x, 0.2f, Source({0, 1, 2, 3, 4, 5}), TheStream()))};
   });
 }
 
@@ -159,26 +159,26 @@ TEST(Dropout, KeepsNaNOfKeptElementsAndAcceptsNone) {
       {1, 1, 9}, DType::kF32,
       std::vector<double>(9, std::numeric_limits<double>::quiet_NaN()));
   for (double v :
-       ToDoubles(Value(ops::Dropout(nan, 0.0f, Source({0}), CpuStream())))) {
+       ToDoubles(Value(ops::Dropout(nan, 0.0f, Source({0}), TheStream())))) {
     EXPECT_TRUE(std::isnan(v));
   }
   EXPECT_EQ(Value(ops::Dropout(Empty({0, 2, 3}, DType::kF32), 0.5f, Source({}),
-                               CpuStream()))
+                               TheStream()))
                 .elements(),
             0);
 }
 
 TEST(Dropout, NamesWhatDoesNotFit) {
   const Tensor x = Ones({2, 1, 4});
-  EXPECT_THAT(ops::Dropout(x, 1.0f, Source({0, 1}), CpuStream()).status(),
+  EXPECT_THAT(ops::Dropout(x, 1.0f, Source({0, 1}), TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "p=1 is outside [0, 1) (model.dropout)"));
-  EXPECT_THAT(ops::Dropout(x, 0.5f, Source({0}), CpuStream()).status(),
+  EXPECT_THAT(ops::Dropout(x, 0.5f, Source({0}), TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "sample_index=i64[1] on cpu must have the "
                        "shape [2]"));
   EXPECT_THAT(
-      ops::Dropout(Ones({2, 4}), 0.5f, Source({0, 1}), CpuStream()).status(),
+      ops::Dropout(Ones({2, 4}), 0.5f, Source({0, 1}), TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "must be [samples, positions, features]"));
 }

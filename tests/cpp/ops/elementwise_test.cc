@@ -12,13 +12,13 @@ namespace eisbach {
 namespace {
 
 using test::Clone;
-using test::CpuStream;
 using test::ExpectClose;
 using test::FromValues;
 using test::IsOk;
 using test::MetaStream;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -34,14 +34,14 @@ TEST(Add, SumsElements) {
   for (DType dtype : test::kFloatDTypes) {
     for (const Shape& shape : Shapes()) {
       const Tensor a = Normal(shape, dtype, 1), b = Normal(shape, dtype, 2);
-      const Tensor c = Value(ops::Add(a, b, CpuStream()));
+      const Tensor c = Value(ops::Add(a, b, TheStream()));
       std::vector<double> expected = ToDoubles(a);
       const std::vector<double> other = ToDoubles(b);
       for (size_t i = 0; i < expected.size(); ++i) expected[i] += other[i];
       ExpectClose(c, expected);
       EXPECT_EQ(c.shape(), shape);
       EXPECT_EQ(c.dtype(), dtype);
-      EXPECT_THAT(ops::AddInPlace(a, b, CpuStream()), IsOk());
+      EXPECT_THAT(ops::AddInPlace(a, b, TheStream()), IsOk());
       EXPECT_EQ(test::ToBytes(a), test::ToBytes(c));
     }
   }
@@ -51,7 +51,7 @@ TEST(Add, KeepsNaNAndInfinity) {
   for (DType dtype : test::kFloatDTypes) {
     const Tensor a = FromValues({4}, dtype, {kNaN, 1, kInf, kInf});
     const Tensor b = FromValues({4}, dtype, {1, kNaN, 1, -kInf});
-    ExpectClose(Value(ops::Add(a, b, CpuStream())), {kNaN, kNaN, kInf, kNaN});
+    ExpectClose(Value(ops::Add(a, b, TheStream())), {kNaN, kNaN, kInf, kNaN});
   }
 }
 
@@ -60,28 +60,30 @@ TEST(Add, DoesNotDependOnTheCut) {
     const Tensor a = Normal({257, 259}, dtype, 1);
     const Tensor b = Normal({257, 259}, dtype, 2);
     test::ExpectThreadInvariant([&] {
-      return std::vector<Tensor>{Value(ops::Add(a, b, CpuStream()))};
+      return std::vector<Tensor>{Value(ops::Add(a, b, TheStream()))};
     });
   }
 }
 
 TEST(Add, NamesWhatDoesNotFit) {
   const Tensor a = Normal({2, 3}, DType::kF32, 1);
-  EXPECT_THAT(ops::Add(a, Normal({3, 2}, DType::kF32, 1), CpuStream()).status(),
+  EXPECT_THAT(ops::Add(a, Normal({3, 2}, DType::kF32, 1), TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "add: b=f32[3, 2] on cpu must have the shape [2, 3]"));
   EXPECT_THAT(
-      ops::Add(a, Normal({2, 3}, DType::kBF16, 1), CpuStream()).status(),
+      ops::Add(a, Normal({2, 3}, DType::kBF16, 1), TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "add: b=bf16[2, 3] on cpu must be f32"));
   EXPECT_THAT(
-      ops::Add(Tensor(), a, CpuStream()).status(),
+      ops::Add(Tensor(), a, TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument, "add: a is undefined"));
-  EXPECT_THAT(ops::Add(Value(a.Transpose(0, 1)), a, CpuStream()).status(),
+  EXPECT_THAT(ops::Add(Value(a.Transpose(0, 1)), a, TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument, "contiguous"));
-  EXPECT_THAT(ops::Add(a, a, MetaStream()).status(),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       "a is f32[2, 3] on cpu, the stream is on meta"));
+  EXPECT_THAT(
+      ops::Add(a, a, MetaStream()).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               absl::StrCat("a is f32[2, 3] on ", Name(test::TestedType()),
+                            ", the stream is on meta")));
 }
 
 TEST(Add, TellsItsCostOnMeta) {
@@ -101,7 +103,7 @@ TEST(Scale, MultipliesInPlace) {
       const Tensor x = Normal(shape, dtype, 3);
       std::vector<double> expected = ToDoubles(x);
       for (double& v : expected) v *= -1.5;
-      EXPECT_THAT(ops::Scale(x, -1.5f, CpuStream()), IsOk());
+      EXPECT_THAT(ops::Scale(x, -1.5f, TheStream()), IsOk());
       ExpectClose(x, expected);
     }
   }

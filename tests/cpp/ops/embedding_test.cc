@@ -8,13 +8,13 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::Indices;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -25,7 +25,7 @@ TEST(EmbeddingForward, LooksRowsUp) {
       const Tensor weight = Normal({6, width}, dtype, 2);
       const int64_t first_row = 9;  // ids below 9 and from 15 on are others'
       const Tensor y =
-          Value(ops::EmbeddingForward(ids, weight, first_row, CpuStream()));
+          Value(ops::EmbeddingForward(ids, weight, first_row, TheStream()));
       EXPECT_EQ(y.shape(), (Shape{3, 7, width}));
       const std::vector<double> id = ToDoubles(ids), w = ToDoubles(weight);
       std::vector<double> expected;
@@ -43,7 +43,7 @@ TEST(EmbeddingForward, LooksRowsUp) {
 TEST(EmbeddingForward, AcceptsNoIds) {
   const Tensor y = Value(ops::EmbeddingForward(Empty({2, 0}, DType::kI32),
                                                Normal({4, 3}, DType::kF32, 1),
-                                               0, CpuStream()));
+                                               0, TheStream()));
   EXPECT_EQ(y.shape(), (Shape{2, 0, 3}));
 }
 
@@ -64,11 +64,11 @@ TEST(EmbeddingBackward, AddsContributionsInOrder) {
       }
       const Tensor dweight = Normal({rows, width}, DType::kF32, 3);
       EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, false, dweight,
-                                         CpuStream()),
+                                         TheStream()),
                   IsOk());
       EXPECT_EQ(test::ToFloats(dweight), expected);
       EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, true, dweight,
-                                         CpuStream()),
+                                         TheStream()),
                   IsOk());
       ExpectClose(
           dweight,
@@ -87,7 +87,7 @@ TEST(EmbeddingBackward, DoesNotDependOnThreads) {
   const Tensor dy = Normal({4, 300, 136}, DType::kBF16, 2);
   test::ExpectThreadInvariant([&] {
     const Tensor dweight = Normal({50, 136}, DType::kF32, 3);
-    EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, true, dweight, CpuStream()),
+    EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, true, dweight, TheStream()),
                 IsOk());
     return std::vector<Tensor>{dweight};
   });
@@ -98,10 +98,10 @@ TEST(EmbeddingBackward, IsTheGradient) {
   const Tensor weight = Normal({5, 3}, DType::kF32, 5);
   const Tensor dy = Normal({11, 3}, DType::kF32, 6);
   const Tensor dweight = Empty({5, 3}, DType::kF32);
-  EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, false, dweight, CpuStream()),
+  EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, false, dweight, TheStream()),
               IsOk());
   test::ExpectGradient(weight, dweight, [&] {
-    return test::Dot(Value(ops::EmbeddingForward(ids, weight, 0, CpuStream())),
+    return test::Dot(Value(ops::EmbeddingForward(ids, weight, 0, TheStream())),
                      dy);
   });
 }
@@ -116,12 +116,12 @@ TEST(AddPosition, AddsTheRowOfEachPosition) {
       for (size_t i = 0; i < expected.size(); ++i) {
         expected[i] += w[i % (4 * width)];
       }
-      EXPECT_THAT(ops::AddPosition(x, weight, CpuStream()), IsOk());
+      EXPECT_THAT(ops::AddPosition(x, weight, TheStream()), IsOk());
       ExpectClose(x, expected);
     }
   }
   EXPECT_THAT(ops::AddPosition(Normal({1, 5, 2}, DType::kF32, 1),
-                               Normal({4, 2}, DType::kF32, 1), CpuStream()),
+                               Normal({4, 2}, DType::kF32, 1), TheStream()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "5 positions are more than context=4 "
                        "(model.context)"));
@@ -138,10 +138,10 @@ TEST(PositionBackward, SumsOverTheBatch) {
         expected[i % (positions * width)] += g[i];
       }
       const Tensor dweight = Normal({context, width}, DType::kF32, 2);
-      EXPECT_THAT(ops::PositionBackward(dy, false, dweight, CpuStream()),
+      EXPECT_THAT(ops::PositionBackward(dy, false, dweight, TheStream()),
                   IsOk());
       ExpectClose(dweight, expected);
-      EXPECT_THAT(ops::PositionBackward(dy, true, dweight, CpuStream()),
+      EXPECT_THAT(ops::PositionBackward(dy, true, dweight, TheStream()),
                   IsOk());
       for (double& v : expected) v *= 2;
       ExpectClose(dweight, expected);
@@ -153,7 +153,7 @@ TEST(PositionBackward, DoesNotDependOnThreads) {
   const Tensor dy = Normal({5, 130, 100}, DType::kF32, 1);
   test::ExpectThreadInvariant([&] {
     const Tensor dweight = Empty({130, 100}, DType::kF32);
-    EXPECT_THAT(ops::PositionBackward(dy, false, dweight, CpuStream()), IsOk());
+    EXPECT_THAT(ops::PositionBackward(dy, false, dweight, TheStream()), IsOk());
     return std::vector<Tensor>{dweight};
   });
 }
@@ -161,20 +161,20 @@ TEST(PositionBackward, DoesNotDependOnThreads) {
 TEST(Embedding, NamesWhatDoesNotFit) {
   const Tensor ids = Indices({2, 3}, DType::kI32, 4, 1);
   EXPECT_THAT(
-      ops::EmbeddingForward(ids, Normal({4}, DType::kF32, 1), 0, CpuStream())
+      ops::EmbeddingForward(ids, Normal({4}, DType::kF32, 1), 0, TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "weight=f32[4] on cpu must have two "
                "dimensions"));
   EXPECT_THAT(
       ops::EmbeddingForward(Indices({2}, DType::kI64, 4, 1),
-                            Normal({4, 2}, DType::kF32, 1), 0, CpuStream())
+                            Normal({4, 2}, DType::kF32, 1), 0, TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "ids=i64[2] on cpu must be i32"));
   EXPECT_THAT(
       ops::EmbeddingBackward(Normal({2, 4, 5}, DType::kF32, 1), ids, 0, false,
-                             Empty({4, 5}, DType::kF32), CpuStream()),
+                             Empty({4, 5}, DType::kF32), TheStream()),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "ids=i32[2, 3] on cpu must have the shape [2, 4]"));
 }

@@ -22,9 +22,9 @@ absl::Status Double(const DoubleArgs& args, Stream&) {
 TEST(KernelSlotTest, RunsTheKernelOfTheDeviceAndRecordsTheCost) {
   DoubleKernel slot("double");
   slot.Register(DeviceType::kCpu, &Double);
-  test::CostRecorder recorder(test::Cpu());
+  test::CostRecorder recorder(test::TheDevice());
   int x = 4, y = 0;
-  EISBACH_ASSERT_OK(slot.Run({x, y}, OpCost{1, 2, 3}, test::CpuStream()));
+  EISBACH_ASSERT_OK(slot.Run({x, y}, OpCost{1, 2, 3}, test::TheStream()));
   EXPECT_EQ(y, 8);
   ASSERT_EQ(recorder.ops.size(), 1);
   EXPECT_EQ(recorder.ops[0].first, "double");
@@ -36,11 +36,11 @@ TEST(KernelSlotTest, RunsTheKernelOfTheDeviceAndRecordsTheCost) {
 TEST(KernelSlotTest, ACallIsASpanWithNameAndCost) {
   DoubleKernel slot("double", OpClass::kAttention);
   slot.Register(DeviceType::kCpu, &Double);
-  Tracer& tracer = test::Cpu().tracer();
+  Tracer& tracer = test::TheDevice().tracer();
   const TraceTotals before = tracer.totals();
   tracer.StartRecording();
   int x = 4, y = 0;
-  EISBACH_ASSERT_OK(slot.Run({x, y}, OpCost{1, 2, 3}, test::CpuStream()));
+  EISBACH_ASSERT_OK(slot.Run({x, y}, OpCost{1, 2, 3}, test::TheStream()));
   const std::vector<Span> spans = tracer.StopRecording();
   ASSERT_EQ(spans.size(), 1);
   EXPECT_EQ(spans[0].kind, SpanKind::kOp);
@@ -54,11 +54,11 @@ TEST(KernelSlotTest, ACallIsASpanWithNameAndCost) {
 }
 
 TEST(KernelSlotTest, ProductsAndAttentionAreToldApart) {
-  Stream& stream = test::CpuStream();
+  Stream& stream = test::TheStream();
   const auto zeros = [&](const Shape& shape) {
     return test::Value(Tensor::Zeros(shape, DType::kF32, stream));
   };
-  Tracer& tracer = test::Cpu().tracer();
+  Tracer& tracer = test::TheDevice().tracer();
   tracer.StartRecording();
   const Tensor c = zeros({2, 2});
   EISBACH_ASSERT_OK(
@@ -80,7 +80,7 @@ TEST(KernelSlotTest, ProductsAndAttentionAreToldApart) {
 TEST(KernelSlotTest, MissingKernelIsUnimplementedAndNamesOpAndDevice) {
   DoubleKernel slot("double");
   int x = 4, y = 0;
-  EXPECT_THAT(slot.Run({x, y}, OpCost{}, test::CpuStream()),
+  EXPECT_THAT(slot.Run({x, y}, OpCost{}, test::TheStream()),
               test::StatusIs(absl::StatusCode::kUnimplemented,
                              "double: no cpu kernel in this build"));
 }

@@ -60,7 +60,7 @@ TEST(MatmulTest, EveryLayoutAndDTypeMatchesTheReference) {
         const Tensor a = MakeMatrix(s.m, s.k, dtype, layout & 1, padding, 1);
         const Tensor b = MakeMatrix(s.k, s.n, dtype, layout & 2, padding, 2);
         const Tensor c = MakeMatrix(s.m, s.n, dtype, false, padding, 3);
-        EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
+        EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
         test::ExpectClose(c, Reference(a, b, nullptr), 0, ErrorScale(s.k));
       }
     }
@@ -76,7 +76,7 @@ TEST(MatmulTest, AddsABiasOfEitherDType) {
           const Tensor b = test::Normal({s.k, s.n}, dtype, 2);
           const Tensor bias = test::Normal({s.n}, bias_dtype, 3, 10.0);
           const Tensor c = test::Empty({s.m, s.n}, c_dtype);
-          EISBACH_ASSERT_OK(Matmul(a, b, &bias, false, c, test::CpuStream()));
+          EISBACH_ASSERT_OK(Matmul(a, b, &bias, false, c, test::TheStream()));
           test::ExpectClose(c, Reference(a, b, &bias), 0, ErrorScale(s.k));
         }
       }
@@ -96,7 +96,7 @@ TEST(MatmulTest, AccumulatesIntoF32AndLeavesThePaddingAlone) {
       std::vector<double> expected = Reference(a, b, nullptr);
       const std::vector<double> before = test::ToDoubles(c);
       for (size_t i = 0; i < expected.size(); ++i) expected[i] += before[i];
-      EISBACH_ASSERT_OK(Matmul(a, b, nullptr, true, c, test::CpuStream()));
+      EISBACH_ASSERT_OK(Matmul(a, b, nullptr, true, c, test::TheStream()));
       test::ExpectClose(c, expected, 0, ErrorScale(s.k));
       EXPECT_EQ(test::ToBytes(padding), padding_before);
     }
@@ -109,19 +109,19 @@ TEST(MatmulTest, EmptyDimensions) {
       const Tensor c = test::Empty({s.m, s.n}, dtype);
       EISBACH_EXPECT_OK(Matmul(test::Empty({s.m, s.k}, dtype),
                                test::Empty({s.k, s.n}, dtype), nullptr, false,
-                               c, test::CpuStream()));
+                               c, test::TheStream()));
     }
     const Tensor a = test::Empty({3, 0}, dtype);
     const Tensor b = test::Empty({0, 5}, dtype);
     const Tensor bias = test::Normal({5}, dtype, 1);
     Tensor c = test::Normal({3, 5}, dtype, 2);
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
     test::ExpectClose(c, std::vector<double>(15, 0.0));
-    EISBACH_ASSERT_OK(Matmul(a, b, &bias, false, c, test::CpuStream()));
+    EISBACH_ASSERT_OK(Matmul(a, b, &bias, false, c, test::TheStream()));
     test::ExpectClose(c, Reference(a, b, &bias));
     c = test::Normal({3, 5}, DType::kF32, 2);
     const std::vector<double> before = test::ToDoubles(c);
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, true, c, test::CpuStream()));
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, true, c, test::TheStream()));
     EXPECT_EQ(test::ToDoubles(c), before);
   }
 }
@@ -133,7 +133,7 @@ TEST(MatmulTest, NotANumberReachesItsRowAlone) {
     const Tensor a = test::FromValues({6, 40}, dtype, values);
     const Tensor b = test::Normal({40, 24}, dtype, 2);
     const Tensor c = test::Empty({6, 24}, dtype);
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
     const std::vector<double> result = test::ToDoubles(c);
     for (int64_t i = 0; i < 6 * 24; ++i) {
       EXPECT_EQ(std::isnan(result[i]), i / 24 == 2) << i;
@@ -151,7 +151,7 @@ TEST(MatmulTest, SameCallGivesTheSameBitsFromAnyThread) {
       threads.emplace_back([&] {
         omp_set_num_threads(1);
         const Tensor c = test::Empty({300, 200}, dtype);
-        EISBACH_EXPECT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
+        EISBACH_EXPECT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
         result = test::ToBytes(c);
       });
     }
@@ -167,7 +167,7 @@ TEST(MatmulTest, ThreadCountsAgreeToRounding) {
   for (int count : {1, 2, 3}) {
     const test::ScopedThreads threads(count);
     const Tensor c = test::Empty({150, 90}, DType::kF32);
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
     test::ExpectClose(c, expected, 0, ErrorScale(700));
   }
 }
@@ -177,10 +177,10 @@ TEST(MatmulTest, WorkBuffersAreReusedAfterTheFirstCall) {
     const Tensor a = test::Normal({256, 256}, dtype, 1);
     const Tensor b = test::Normal({256, 256}, dtype, 2);
     const Tensor c = test::Empty({256, 256}, dtype);
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
-    const AllocatorStats before = test::Cpu().memory();
-    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::CpuStream()));
-    const AllocatorStats after = test::Cpu().memory();
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
+    const AllocatorStats before = test::TheDevice().memory();
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
+    const AllocatorStats after = test::TheDevice().memory();
     EXPECT_EQ(after.system_allocations, before.system_allocations);
     EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
   }
@@ -194,7 +194,7 @@ TEST(MatmulTest, LinearProductsAreThoseOfTheFormula) {
     const Tensor dy = test::Normal({2, 3, 4}, dtype, 4);
     const Tensor x_rows = Value(x.View({6, 5}));
     const Tensor dy_rows = Value(dy.View({6, 4}));
-    Stream& stream = test::CpuStream();
+    Stream& stream = test::TheStream();
 
     const Tensor y = Value(LinearForward(x, w, &bias, stream));
     EXPECT_EQ(y.shape(), Shape({2, 3, 4}));
@@ -231,7 +231,7 @@ TEST(MatmulTest, MetaGivesShapesAndCostWithoutMemory) {
 }
 
 TEST(MatmulTest, ErrorsSayWhatIsWrong) {
-  Stream& stream = test::CpuStream();
+  Stream& stream = test::TheStream();
   const auto f32 = [](const Shape& shape) {
     return test::Empty(shape, DType::kF32);
   };

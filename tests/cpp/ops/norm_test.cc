@@ -12,12 +12,12 @@ namespace eisbach {
 namespace {
 
 using ops::NormKind;
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -45,13 +45,13 @@ struct Case {
   ops::NormOutput Forward() const {
     return Value(ops::NormForward(kind, kEps, x,
                                   with_residual ? &residual : nullptr, weight,
-                                  layer() ? &bias : nullptr, CpuStream()));
+                                  layer() ? &bias : nullptr, TheStream()));
   }
   Tensor Backward(const ops::NormOutput& out, bool accumulate) const {
     return Value(ops::NormBackward(
         kind, dy, with_residual ? &dsum : nullptr, out.sum, weight,
         layer() ? &out.mean : nullptr, out.rstd, accumulate, dweight,
-        layer() ? &dbias : nullptr, CpuStream()));
+        layer() ? &dbias : nullptr, TheStream()));
   }
 };
 
@@ -168,7 +168,7 @@ TEST(Norm, NormalizesOnceMoreInTheSameBits) {
         const ops::NormOutput out = c.Forward();
         EXPECT_EQ(test::ToBytes(Value(ops::Normalize(
                       kind, out.sum, c.weight, c.layer() ? &c.bias : nullptr,
-                      c.layer() ? &out.mean : nullptr, out.rstd, CpuStream()))),
+                      c.layer() ? &out.mean : nullptr, out.rstd, TheStream()))),
                   test::ToBytes(out.y));
       }
     }
@@ -214,7 +214,7 @@ TEST(Norm, NamesWhatDoesNotFit) {
   const Tensor x = Normal({2, 4}, DType::kF32, 1);
   const Tensor weight = Normal({4}, DType::kF32, 2);
   const auto forward = [&](NormKind kind, const Tensor& w, const Tensor* bias) {
-    return ops::NormForward(kind, kEps, x, nullptr, w, bias, CpuStream())
+    return ops::NormForward(kind, kEps, x, nullptr, w, bias, TheStream())
         .status();
   };
   EXPECT_THAT(forward(NormKind::kRms, weight, &weight),

@@ -12,13 +12,13 @@ namespace eisbach {
 namespace {
 
 using test::Clone;
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::FromValues;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 
 Tensor StepState(double lr, double factor, double finite, double c1,
@@ -52,7 +52,7 @@ struct Range {
                        .beta2 = 0.95f,
                        .eps = 1e-8f,
                        .weight_decay = 0.1f},
-                      CpuStream());
+                      TheStream());
   }
   absl::Status Sgd(const Tensor& state, float momentum) const {
     return ops::Sgd({.master = master,
@@ -62,7 +62,7 @@ struct Range {
                      .step_state = state,
                      .momentum = momentum,
                      .weight_decay = 0.1f},
-                    CpuStream());
+                    TheStream());
   }
 };
 
@@ -180,7 +180,7 @@ TEST(ClipFactor, FollowsTheNorm) {
   for (const auto& c : cases) {
     const Tensor state = StepState(0.5, 9, 9, 0.1, 0.2);
     EXPECT_THAT(ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
-                                c.max_norm, state, CpuStream()),
+                                c.max_norm, state, TheStream()),
                 IsOk());
     ExpectClose(state, {0.5, c.factor, c.finite, 0.1, 0.2, 0, 0, 0}, 1e-6);
   }
@@ -202,7 +202,7 @@ TEST(Optimizer, NamesWhatDoesNotFit) {
                         .step_state = state,
                         .momentum = 0.9f,
                         .weight_decay = 0},
-                       CpuStream()),
+                       TheStream()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "momentum=0.9 needs m (optimizer.momentum)"));
   EXPECT_THAT(other.AdamW(Empty({3}, DType::kF32)),

@@ -10,13 +10,13 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::FromValues;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -35,9 +35,9 @@ TEST(ColumnSum, SumsRows) {
         expected[i % width] += values[i];
       }
       const Tensor out = Normal({width}, DType::kF32, 2);
-      EXPECT_THAT(ops::ColumnSum(x, false, out, CpuStream()), IsOk());
+      EXPECT_THAT(ops::ColumnSum(x, false, out, TheStream()), IsOk());
       ExpectClose(out, expected, 1e-6, 10);
-      EXPECT_THAT(ops::ColumnSum(x, true, out, CpuStream()), IsOk());
+      EXPECT_THAT(ops::ColumnSum(x, true, out, TheStream()), IsOk());
       for (double& v : expected) v *= 2;
       ExpectClose(out, expected, 1e-6, 10);
     }
@@ -48,14 +48,14 @@ TEST(ColumnSum, DoesNotDependOnThreads) {
   const Tensor x = Normal({1000, 130}, DType::kF32, 1);
   test::ExpectThreadInvariant([&] {
     const Tensor out = Empty({130}, DType::kF32);
-    EXPECT_THAT(ops::ColumnSum(x, false, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::ColumnSum(x, false, out, TheStream()), IsOk());
     return std::vector<Tensor>{out};
   });
 }
 
 TEST(ColumnSum, NamesWhatDoesNotFit) {
   EXPECT_THAT(ops::ColumnSum(Normal({2, 3}, DType::kF32, 1), false,
-                             Empty({2}, DType::kF32), CpuStream()),
+                             Empty({2}, DType::kF32), TheStream()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "column_sum: out=f32[2] on cpu must have the "
                        "shape [3]"));
@@ -70,11 +70,11 @@ TEST(Sum, AddsInDouble) {
       squares += v * v;
     }
     const Tensor out = Empty({1}, DType::kF64);
-    EXPECT_THAT(ops::Sum(x, false, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::Sum(x, false, out, TheStream()), IsOk());
     ExpectClose(out, {sum}, 1e-12, 100);
-    EXPECT_THAT(ops::SumOfSquares(x, true, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::SumOfSquares(x, true, out, TheStream()), IsOk());
     ExpectClose(out, {sum + squares}, 1e-12, 100);
-    EXPECT_THAT(ops::SumOfSquares(x, false, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::SumOfSquares(x, false, out, TheStream()), IsOk());
     ExpectClose(out, {squares}, 1e-12, 100);
   }
 }
@@ -83,7 +83,7 @@ TEST(Sum, DoesNotDependOnThreads) {
   const Tensor x = Normal({333, 1001}, DType::kF32, 1);
   test::ExpectThreadInvariant([&] {
     const Tensor out = Empty({1}, DType::kF64);
-    EXPECT_THAT(ops::SumOfSquares(x, false, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::SumOfSquares(x, false, out, TheStream()), IsOk());
     return std::vector<Tensor>{out};
   });
 }
@@ -93,7 +93,7 @@ TEST(Sum, KeepsNaN) {
   values[77] = kNaN;
   const Tensor out = Empty({1}, DType::kF64);
   EXPECT_THAT(ops::SumOfSquares(FromValues({100}, DType::kF32, values), false,
-                                out, CpuStream()),
+                                out, TheStream()),
               IsOk());
   EXPECT_TRUE(std::isnan(*out.data<double>()));
 }
@@ -102,7 +102,7 @@ TEST(CountNonFinite, CountsNaNAndInfinity) {
   for (DType dtype : test::kFloatDTypes) {
     const Tensor out = Empty({1}, DType::kI64);
     const Tensor x = Normal({50021}, dtype, 1);
-    EXPECT_THAT(ops::CountNonFinite(x, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::CountNonFinite(x, out, TheStream()), IsOk());
     EXPECT_EQ(*out.data<int64_t>(), 0);
     std::vector<double> values = ToDoubles(x);
     values[0] = kNaN;
@@ -110,9 +110,9 @@ TEST(CountNonFinite, CountsNaNAndInfinity) {
     values[30000] = -kInf;
     values[50020] = kNaN;
     test::Assign(x, values);
-    EXPECT_THAT(ops::CountNonFinite(x, out, CpuStream()), IsOk());
+    EXPECT_THAT(ops::CountNonFinite(x, out, TheStream()), IsOk());
     EXPECT_EQ(*out.data<int64_t>(), 4);
-    EXPECT_THAT(ops::CountNonFinite(Empty({0}, dtype), out, CpuStream()),
+    EXPECT_THAT(ops::CountNonFinite(Empty({0}, dtype), out, TheStream()),
                 IsOk());
     EXPECT_EQ(*out.data<int64_t>(), 0);
   }

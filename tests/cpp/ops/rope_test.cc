@@ -40,7 +40,7 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
                         {2, 3, {2, 2, 64, 2, 1}}, {0, 4, {1, 1, 8}}};
   for (const Case& c : cases) {
     const Tensor table =
-        Value(RopeTable(40, c.heads.head_dim, 10000.0, test::CpuStream()));
+        Value(RopeTable(40, c.heads.head_dim, 10000.0, test::TheStream()));
     for (DType dtype : kDTypes) {
       for (bool inverse : {false, true}) {
         const Tensor qkv =
@@ -48,7 +48,7 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
         const std::vector<double> expected =
             Reference(qkv, c.heads, 10000.0, inverse);
         EISBACH_ASSERT_OK(
-            Rope(qkv, c.heads, table, inverse, test::CpuStream()));
+            Rope(qkv, c.heads, table, inverse, test::TheStream()));
         test::ExpectClose(qkv, expected);
       }
     }
@@ -58,28 +58,28 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
 TEST(RopeTest, InverseIsTheGradient) {
   const AttentionHeads heads{2, 1, 6, 2};
   const Shape shape{2, 4, heads.packed_width()};
-  const Tensor table = Value(RopeTable(4, 6, 100.0, test::CpuStream()));
+  const Tensor table = Value(RopeTable(4, 6, 100.0, test::TheStream()));
   const Tensor x = test::Normal(shape, DType::kF32, 1);
   const Tensor dy = test::Normal(shape, DType::kF32, 2);
   const auto loss = [&] {
     const Tensor y = test::FromValues(shape, DType::kF32, test::ToDoubles(x));
-    EISBACH_EXPECT_OK(Rope(y, heads, table, false, test::CpuStream()));
+    EISBACH_EXPECT_OK(Rope(y, heads, table, false, test::TheStream()));
     return test::Dot(y, dy);
   };
   const Tensor dx = test::FromValues(shape, DType::kF32, test::ToDoubles(dy));
-  EISBACH_ASSERT_OK(Rope(dx, heads, table, true, test::CpuStream()));
+  EISBACH_ASSERT_OK(Rope(dx, heads, table, true, test::TheStream()));
   test::ExpectGradient(x, dx, loss);
 }
 
 TEST(RopeTest, ThreadCountDoesNotChangeTheBits) {
   const AttentionHeads heads{4, 2, 20, 2};
-  const Tensor table = Value(RopeTable(64, 20, 10000.0, test::CpuStream()));
+  const Tensor table = Value(RopeTable(64, 20, 10000.0, test::TheStream()));
   std::vector<uint8_t> first;
   for (int count : {1, 2, 3}) {
     const test::ScopedThreads threads(count);
     const Tensor x =
         test::Normal({2, 50, heads.packed_width()}, DType::kF32, 3);
-    EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::CpuStream()));
+    EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::TheStream()));
     if (first.empty()) first = test::ToBytes(x);
     EXPECT_EQ(test::ToBytes(x), first);
   }
@@ -90,8 +90,8 @@ TEST(RopeTest, NotANumberStaysInItsPair) {
   std::vector<double> values(12, 1.0);
   values[1] = NAN;
   const Tensor x = test::FromValues({1, 1, 12}, DType::kF32, values);
-  const Tensor table = Value(RopeTable(1, 4, 10.0, test::CpuStream()));
-  EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::CpuStream()));
+  const Tensor table = Value(RopeTable(1, 4, 10.0, test::TheStream()));
+  EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::TheStream()));
   const std::vector<double> y = test::ToDoubles(x);
   for (size_t i = 0; i < y.size(); ++i) {
     EXPECT_EQ(std::isnan(y[i]), i == 1 || i == 3) << i;
@@ -114,7 +114,7 @@ TEST(RopeTest, MetaRecordsTheCost) {
 
 TEST(RopeTest, ErrorsSayWhatIsWrong) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-  Stream& stream = test::CpuStream();
+  Stream& stream = test::TheStream();
   EXPECT_THAT(RopeTable(8, 5, 10000.0, stream),
               test::StatusIs(kInvalid, "head_dim=5 must be even"));
   EXPECT_THAT(RopeTable(8, 4, 0.0, stream),

@@ -12,12 +12,12 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::ExpectClose;
 using test::FromValues;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -43,7 +43,7 @@ TEST(Softmax, MatchesTheFormula) {
     for (const Shape& shape : {Shape{1}, Shape{5}, Shape{3, 8}, Shape{0, 4},
                                Shape{2, 0}, Shape{2, 3, 33}, Shape{7, 1000}}) {
       const Tensor x = Normal(shape, dtype, 1, 3.0);
-      const Tensor y = Value(ops::SoftmaxForward(x, CpuStream()));
+      const Tensor y = Value(ops::SoftmaxForward(x, TheStream()));
       const int64_t width = shape[-1];
       ExpectClose(y, Softmax(ToDoubles(x), width));
       const Tensor dy = Normal(shape, dtype, 2);
@@ -56,7 +56,7 @@ TEST(Softmax, MatchesTheFormula) {
           dx[row + i] = p[row + i] * (g[row + i] - dot);
         }
       }
-      ExpectClose(Value(ops::SoftmaxBackward(dy, y, CpuStream())), dx);
+      ExpectClose(Value(ops::SoftmaxBackward(dy, y, TheStream())), dx);
     }
   }
 }
@@ -64,23 +64,23 @@ TEST(Softmax, MatchesTheFormula) {
 TEST(Softmax, BackwardIsTheGradient) {
   const Tensor x = Normal({4, 9}, DType::kF32, 1);
   const Tensor dy = Normal({4, 9}, DType::kF32, 2);
-  const Tensor y = Value(ops::SoftmaxForward(x, CpuStream()));
-  test::ExpectGradient(x, Value(ops::SoftmaxBackward(dy, y, CpuStream())), [&] {
-    return test::Dot(Value(ops::SoftmaxForward(x, CpuStream())), dy);
+  const Tensor y = Value(ops::SoftmaxForward(x, TheStream()));
+  test::ExpectGradient(x, Value(ops::SoftmaxBackward(dy, y, TheStream())), [&] {
+    return test::Dot(Value(ops::SoftmaxForward(x, TheStream())), dy);
   });
 }
 
 TEST(Softmax, HoldsAtTheEnds) {
   const Tensor x = FromValues({3, 3}, DType::kF32,
                               {1e4, -1e4, -kInf, 0, kNaN, 0, 80, 80, -200});
-  ExpectClose(Value(ops::SoftmaxForward(x, CpuStream())),
+  ExpectClose(Value(ops::SoftmaxForward(x, TheStream())),
               {1, 0, 0, kNaN, kNaN, kNaN, 0.5, 0.5, 0});
   // A NaN in any lane, body or tail, makes the row NaN.
   for (int at = 0; at < 37; ++at) {
     std::vector<double> row(37, 0.5);
     row[at] = kNaN;
     ExpectClose(Value(ops::SoftmaxForward(FromValues({37}, DType::kF32, row),
-                                          CpuStream())),
+                                          TheStream())),
                 std::vector<double>(37, kNaN));
   }
 }
@@ -89,15 +89,15 @@ TEST(Softmax, DoesNotDependOnThreads) {
   const Tensor x = Normal({200, 77}, DType::kF32, 1);
   const Tensor dy = Normal({200, 77}, DType::kF32, 2);
   test::ExpectThreadInvariant([&] {
-    const Tensor y = Value(ops::SoftmaxForward(x, CpuStream()));
+    const Tensor y = Value(ops::SoftmaxForward(x, TheStream()));
     return std::vector<Tensor>{y,
-                               Value(ops::SoftmaxBackward(dy, y, CpuStream()))};
+                               Value(ops::SoftmaxBackward(dy, y, TheStream()))};
   });
 }
 
 TEST(Softmax, NamesWhatDoesNotFit) {
   EXPECT_THAT(
-      ops::SoftmaxForward(Normal({}, DType::kF32, 1), CpuStream()).status(),
+      ops::SoftmaxForward(Normal({}, DType::kF32, 1), TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "must have at least 1 dimension"));
 }

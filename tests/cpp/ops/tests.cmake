@@ -10,3 +10,7 @@ foreach(test IN ITEMS targets_test attention_targets_test)
   eisbach_add_test(NAME ops_cpu_${test} SRC ops/cpu/${test}.cc LABELS ops)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
+# The kernels of the GPU against the same references.
+foreach(test IN ITEMS elementwise_test)
+  eisbach_test_on_cuda(ops_${test})
+endforeach()

@@ -11,7 +11,7 @@
 namespace eisbach::optim {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::Value;
 
 class GradientNormTest : public ::testing::Test {
@@ -40,15 +40,15 @@ class GradientNormTest : public ::testing::Test {
     std::vector<Parameter*> list;
     for (auto& parameter : owned_) list.push_back(parameter.get());
     buffer_ =
-        Value(FlatBuffer::Make(list, DType::kF32, bucket_bytes, CpuStream()));
+        Value(FlatBuffer::Make(list, DType::kF32, bucket_bytes, TheStream()));
     for (size_t i = 0; i < owned_.size(); ++i) {
       const Tensor& grad = owned_[i]->grad();
       test::Assign(grad, test::NormalValues(grad.elements(), i + 1));
     }
-    return Value(GradientNorm::Make(*buffer_, CpuStream()));
+    return Value(GradientNorm::Make(*buffer_, TheStream()));
   }
   double Compute(GradientNorm& norm) {
-    EISBACH_EXPECT_OK(norm.Compute(CpuStream()));
+    EISBACH_EXPECT_OK(norm.Compute(TheStream()));
     return test::ToDoubles(norm.partial())[0];
   }
   static double RowSquares(const Parameter& p, int64_t row, int64_t rows) {
@@ -88,7 +88,7 @@ TEST_F(GradientNormTest, NeighboursAreOneKernel) {
   Add({100});
   GradientNorm norm = Make();
   EXPECT_EQ(norm.ranges().size(), 1);
-  test::CostRecorder recorder(test::Cpu());
+  test::CostRecorder recorder(test::TheDevice());
   Compute(norm);
   EXPECT_EQ(recorder.ops.size(), 1);
 }

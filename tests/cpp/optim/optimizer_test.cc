@@ -8,7 +8,7 @@
 namespace eisbach::optim {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
@@ -57,7 +57,7 @@ struct Reference {
 // A weight that decays and a bias that does not, in several buckets.
 class OptimizerTest : public ::testing::Test {
  protected:
-  void Bind(DType dtype, Stream& stream = CpuStream()) {
+  void Bind(DType dtype, Stream& stream = TheStream()) {
     Parameter* list[] = {&weight_, &bias_, &head_};
     buffer_ =
         Value(FlatBuffer::Make(list, dtype, /*bucket_bytes=*/2000, stream));
@@ -82,7 +82,7 @@ class OptimizerTest : public ::testing::Test {
   // 50 steps with a changing learning rate and clip factor against double.
   void CheckAgainstReference(const OptimizerConfig& config, DType dtype) {
     Bind(dtype);
-    auto optimizer = Value(MakeOptimizer(config, *buffer_, CpuStream()));
+    auto optimizer = Value(MakeOptimizer(config, *buffer_, TheStream()));
     Parameter* list[] = {&weight_, &bias_, &head_};
     std::vector<Reference> references;
     for (Parameter* p : list) {
@@ -94,10 +94,10 @@ class OptimizerTest : public ::testing::Test {
       const double factor = step % 3 == 0 ? 0.5 : 1.0;
       SetGradients(step);
       EISBACH_ASSERT_OK(
-          state_->Begin(step, lr, config.beta1, config.beta2, CpuStream()));
+          state_->Begin(step, lr, config.beta1, config.beta2, TheStream()));
       state_->values().data<float>()[ops::kGradientFactor] =
           static_cast<float>(factor);
-      EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+      EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
       for (int i = 0; i < 3; ++i) {
         references[i].Step(config, list[i]->spec().decay, lr, factor, step,
                            ToDoubles(list[i]->grad()));
@@ -137,10 +137,10 @@ TEST_F(OptimizerTest, SgdWithMomentumFollowsTheReference) {
 TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
   for (const OptimizerConfig& config : {AdamWConfig(), SgdConfig(0.9)}) {
     Bind(DType::kBF16);
-    auto optimizer = Value(MakeOptimizer(config, *buffer_, CpuStream()));
+    auto optimizer = Value(MakeOptimizer(config, *buffer_, TheStream()));
     SetGradients(1);
-    EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, CpuStream()));
-    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, TheStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
     const auto bytes = [&] {
       std::vector<std::vector<uint8_t>> all;
       for (const FlatBucket& bucket : buffer_->buckets()) {
@@ -154,27 +154,27 @@ TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
     };
     const auto before = bytes();
     head_.grad().data<float>()[3] = std::numeric_limits<float>::infinity();
-    EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, CpuStream()));
+    EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, TheStream()));
     EISBACH_ASSERT_OK(ops::ClipFactor(
         test::FromValues({1}, DType::kF64,
                          {std::numeric_limits<double>::infinity()}),
-        1.0f, state_->values(), CpuStream()));
-    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+        1.0f, state_->values(), TheStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
     EXPECT_EQ(bytes(), before);
     SetGradients(3);
-    EISBACH_ASSERT_OK(state_->Begin(3, 0.1, 0.9, 0.95, CpuStream()));
-    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    EISBACH_ASSERT_OK(state_->Begin(3, 0.1, 0.9, 0.95, TheStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
     EXPECT_NE(bytes(), before);
   }
 }
 
 TEST_F(OptimizerTest, GapsBetweenParametersStayZero) {
   Bind(DType::kF32);
-  auto optimizer = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  auto optimizer = Value(MakeOptimizer(AdamWConfig(), *buffer_, TheStream()));
   for (int64_t step = 1; step <= 3; ++step) {
     SetGradients(step);
-    EISBACH_ASSERT_OK(state_->Begin(step, 0.1, 0.9, 0.95, CpuStream()));
-    EISBACH_ASSERT_OK(optimizer->Step(*state_, CpuStream()));
+    EISBACH_ASSERT_OK(state_->Begin(step, 0.1, 0.9, 0.95, TheStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
   }
   for (const FlatBucket& bucket : buffer_->buckets()) {
     std::vector<bool> covered(bucket.master.elements());
@@ -192,7 +192,7 @@ TEST_F(OptimizerTest, GapsBetweenParametersStayZero) {
 TEST_F(OptimizerTest, StateIsNamedByBucket) {
   Bind(DType::kF32);
   ASSERT_GT(buffer_->buckets().size(), 1);
-  auto adamw = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  auto adamw = Value(MakeOptimizer(AdamWConfig(), *buffer_, TheStream()));
   ASSERT_EQ(adamw->StateTensors().size(), 2 * buffer_->buckets().size());
   for (size_t i = 0; i < adamw->StateTensors().size(); ++i) {
     const OptimizerState& state = adamw->StateTensors()[i];
@@ -200,10 +200,10 @@ TEST_F(OptimizerTest, StateIsNamedByBucket) {
     EXPECT_EQ(state.bucket, i / 2);
     EXPECT_EQ(state.tensor.shape(), buffer_->buckets()[i / 2].master.shape());
   }
-  EXPECT_TRUE(Value(MakeOptimizer(SgdConfig(0), *buffer_, CpuStream()))
+  EXPECT_TRUE(Value(MakeOptimizer(SgdConfig(0), *buffer_, TheStream()))
                   ->StateTensors()
                   .empty());
-  EXPECT_EQ(Value(MakeOptimizer(SgdConfig(0.5), *buffer_, CpuStream()))
+  EXPECT_EQ(Value(MakeOptimizer(SgdConfig(0.5), *buffer_, TheStream()))
                 ->StateTensors()
                 .size(),
             buffer_->buckets().size());
@@ -212,22 +212,22 @@ TEST_F(OptimizerTest, StateIsNamedByBucket) {
 // Writing the state of one optimizer into another continues its run.
 TEST_F(OptimizerTest, StateTensorsRestore) {
   Bind(DType::kF32);
-  auto first = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  auto first = Value(MakeOptimizer(AdamWConfig(), *buffer_, TheStream()));
   SetGradients(1);
-  EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, CpuStream()));
-  EISBACH_ASSERT_OK(first->Step(*state_, CpuStream()));
-  auto second = Value(MakeOptimizer(AdamWConfig(), *buffer_, CpuStream()));
+  EISBACH_ASSERT_OK(state_->Begin(1, 0.1, 0.9, 0.95, TheStream()));
+  EISBACH_ASSERT_OK(first->Step(*state_, TheStream()));
+  auto second = Value(MakeOptimizer(AdamWConfig(), *buffer_, TheStream()));
   for (size_t i = 0; i < first->StateTensors().size(); ++i) {
     test::Assign(second->StateTensors()[i].tensor,
                  ToDoubles(first->StateTensors()[i].tensor));
   }
   const std::vector<double> start = ToDoubles(weight_.master());
   SetGradients(2);
-  EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, CpuStream()));
-  EISBACH_ASSERT_OK(first->Step(*state_, CpuStream()));
+  EISBACH_ASSERT_OK(state_->Begin(2, 0.1, 0.9, 0.95, TheStream()));
+  EISBACH_ASSERT_OK(first->Step(*state_, TheStream()));
   const std::vector<uint8_t> unbroken = test::ToBytes(weight_.master());
   test::Assign(weight_.master(), start);
-  EISBACH_ASSERT_OK(second->Step(*state_, CpuStream()));
+  EISBACH_ASSERT_OK(second->Step(*state_, TheStream()));
   EXPECT_EQ(test::ToBytes(weight_.master()), unbroken);
 }
 
@@ -249,7 +249,7 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
   const auto expect = [&](auto change, const char* part) {
     OptimizerConfig config = AdamWConfig();
     change(config);
-    EXPECT_THAT(MakeOptimizer(config, *buffer_, CpuStream()).status(),
+    EXPECT_THAT(MakeOptimizer(config, *buffer_, TheStream()).status(),
                 test::StatusIs(kInvalid, part));
   };
   expect([](auto& c) { c.name = "lion"; },

@@ -8,9 +8,9 @@ namespace eisbach::optim {
 namespace {
 
 TEST(StepState, HoldsWhatTheStepNeeds) {
-  StepState state = test::Value(StepState::Make(test::CpuStream()));
+  StepState state = test::Value(StepState::Make(test::TheStream()));
   for (int64_t step : {1, 2, 7, 100000}) {
-    EISBACH_ASSERT_OK(state.Begin(step, 1e-3, 0.9, 0.95, test::CpuStream()));
+    EISBACH_ASSERT_OK(state.Begin(step, 1e-3, 0.9, 0.95, test::TheStream()));
     const float* values = state.values().data<float>();
     EXPECT_EQ(values[ops::kLearningRate], 1e-3f);
     EXPECT_EQ(values[ops::kGradientFactor], 1);
@@ -22,18 +22,18 @@ TEST(StepState, HoldsWhatTheStepNeeds) {
 }
 
 TEST(StepState, ClearsWhatClippingLeft) {
-  StepState state = test::Value(StepState::Make(test::CpuStream()));
-  EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::CpuStream()));
+  StepState state = test::Value(StepState::Make(test::TheStream()));
+  EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::TheStream()));
   state.values().data<float>()[ops::kFinite] = 0;
   state.values().data<float>()[ops::kGradientFactor] = 0.5f;
-  EISBACH_ASSERT_OK(state.Begin(2, 1e-3, 0.9, 0.95, test::CpuStream()));
+  EISBACH_ASSERT_OK(state.Begin(2, 1e-3, 0.9, 0.95, test::TheStream()));
   EXPECT_EQ(state.values().data<float>()[ops::kFinite], 1);
   EXPECT_EQ(state.values().data<float>()[ops::kGradientFactor], 1);
 }
 
 TEST(StepState, StepsCountFromOne) {
-  StepState state = test::Value(StepState::Make(test::CpuStream()));
-  EXPECT_THAT(state.Begin(0, 1e-3, 0.9, 0.95, test::CpuStream()),
+  StepState state = test::Value(StepState::Make(test::TheStream()));
+  EXPECT_THAT(state.Begin(0, 1e-3, 0.9, 0.95, test::TheStream()),
               test::StatusIs(absl::StatusCode::kInvalidArgument, "step=0"));
 }
 

@@ -15,7 +15,7 @@ class FlatBufferTest : public ::testing::Test {
     return owned_.back().get();
   }
   std::unique_ptr<FlatBuffer> Make(DType dtype, int64_t bucket_bytes,
-                                   Stream& stream = test::CpuStream()) {
+                                   Stream& stream = test::TheStream()) {
     std::vector<Parameter*> list;
     for (auto& parameter : owned_) list.push_back(parameter.get());
     return test::Value(FlatBuffer::Make(list, dtype, bucket_bytes, stream));

@@ -26,9 +26,9 @@ std::vector<float> Initial(const ParamSpec& spec, uint64_t seed = 1) {
   Parameter parameter(spec);
   Parameter* list[] = {&parameter};
   auto buffer = test::Value(
-      FlatBuffer::Make(list, DType::kF32, 1 << 20, test::CpuStream()));
+      FlatBuffer::Make(list, DType::kF32, 1 << 20, test::TheStream()));
   std::fill_n(parameter.master().data<float>(), spec.shape.elements(), 99.0f);
-  EISBACH_EXPECT_OK(InitParameter(parameter, seed, test::CpuStream()));
+  EISBACH_EXPECT_OK(InitParameter(parameter, seed, test::TheStream()));
   return test::ToFloats(parameter.master());
 }
 

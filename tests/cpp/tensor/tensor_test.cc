@@ -28,7 +28,7 @@ TEST(Tensor, EmptyIsContiguous) {
   EXPECT_TRUE(t.contiguous());
   EXPECT_EQ(t.bytes(), 12);
   EXPECT_EQ(t.ToString(), "bf16[2, 3] on cpu");
-  EXPECT_THAT(Tensor::Empty({2, -1}, DType::kF32, test::Cpu()),
+  EXPECT_THAT(Tensor::Empty({2, -1}, DType::kF32, test::TheDevice()),
               test::StatusIs(kInvalid, "[2, -1]"));
 }
 
@@ -37,7 +37,7 @@ TEST(Tensor, ZerosClearsReusedMemory) {
     Tensor dirty = test::Empty({1000}, DType::kF32);
     std::fill_n(dirty.data<float>(), 1000, 7.0f);
   }
-  Tensor t = test::Value(Tensor::Zeros({1000}, DType::kF32, test::CpuStream()));
+  Tensor t = test::Value(Tensor::Zeros({1000}, DType::kF32, test::TheStream()));
   for (double x : ToDoubles(t)) ASSERT_EQ(x, 0);
 }
 
@@ -49,16 +49,16 @@ TEST(Tensor, WithoutElementsHoldsNoMemory) {
 }
 
 TEST(Tensor, CopiesShareStorageUntilTheLastLetsGo) {
-  const int64_t before = test::Cpu().memory().bytes_in_use;
+  const int64_t before = test::TheDevice().memory().bytes_in_use;
   {
     Tensor a = Counting({4});
     Tensor b = a;
     b.data<float>()[0] = 9;
     EXPECT_EQ(a.data<float>()[0], 9);
     a = Tensor();
-    EXPECT_EQ(test::Cpu().memory().bytes_in_use, before + 256);
+    EXPECT_EQ(test::TheDevice().memory().bytes_in_use, before + 256);
   }
-  EXPECT_EQ(test::Cpu().memory().bytes_in_use, before);
+  EXPECT_EQ(test::TheDevice().memory().bytes_in_use, before);
 }
 
 TEST(Tensor, ViewKeepsTheElements) {
@@ -107,7 +107,7 @@ TEST(Tensor, ASizeOfOneMayHaveAnyStride) {
 }
 
 TEST(Tensor, FromStorageStaysInside) {
-  auto storage = test::Value(test::Cpu().Allocate(100));
+  auto storage = test::Value(test::TheDevice().Allocate(100));
   Tensor t = test::Value(Tensor::FromStorage(storage, 20, {20}, DType::kF32));
   EXPECT_EQ(static_cast<char*>(t.raw()) - static_cast<char*>(storage->data()),
             20);

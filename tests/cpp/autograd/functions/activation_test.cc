@@ -8,7 +8,7 @@ namespace {
 TEST(Gelu, HasTheGradientOfItsForward) {
   for (const Shape& shape : {Shape{1}, Shape{3, 7}, Shape{2, 5, 33}}) {
     test::CheckGradients(
-        [](const Tensor& x) { return Gelu(x, test::CpuStream()); },
+        [](const Tensor& x) { return Gelu(x, test::TheStream()); },
         test::Normal(shape, DType::kF32, 1, /*scale=*/2));
   }
 }
@@ -16,7 +16,7 @@ TEST(Gelu, HasTheGradientOfItsForward) {
 TEST(Swiglu, HasTheGradientOfItsForward) {
   for (const Shape& shape : {Shape{1, 2}, Shape{3, 14}, Shape{2, 5, 66}}) {
     test::CheckGradients(
-        [](const Tensor& x) { return Swiglu(x, test::CpuStream()); },
+        [](const Tensor& x) { return Swiglu(x, test::TheStream()); },
         test::Normal(shape, DType::kF32, 1, /*scale=*/2));
   }
 }

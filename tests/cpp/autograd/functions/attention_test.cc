@@ -6,7 +6,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 
 constexpr ops::AttentionHeads kPlain = {
     .heads = 2, .kv_heads = 2, .head_dim = 4};
@@ -22,7 +22,7 @@ TEST(Attention, HasTheGradientOfItsForward) {
     for (int64_t length : {1, 5, 19}) {
       SCOPED_TRACE(length);
       test::CheckGradients(
-          [&](const Tensor& x) { return Attention(x, heads, CpuStream()); },
+          [&](const Tensor& x) { return Attention(x, heads, TheStream()); },
           test::Normal({2, length, heads.packed_width()}, DType::kF32, 1));
     }
   }
@@ -31,9 +31,9 @@ TEST(Attention, HasTheGradientOfItsForward) {
 TEST(Rope, HasTheGradientOfItsForward) {
   for (const ops::AttentionHeads& heads : {kPlain, kGrouped}) {
     const Tensor table =
-        test::Value(ops::RopeTable(8, heads.head_dim, 1e4, CpuStream()));
+        test::Value(ops::RopeTable(8, heads.head_dim, 1e4, TheStream()));
     test::CheckGradients(
-        [&](const Tensor& x) { return Rope(x, heads, table, CpuStream()); },
+        [&](const Tensor& x) { return Rope(x, heads, table, TheStream()); },
         test::Normal({2, 7, heads.packed_width()}, DType::kF32, 1));
   }
 }
@@ -42,12 +42,12 @@ TEST(Rope, HasTheGradientOfItsForward) {
 // of the seed, and a seed that others hold is not rotated in their hands.
 TEST(Rope, LeavesASharedGradientAlone) {
   const Tensor table =
-      test::Value(ops::RopeTable(8, kPlain.head_dim, 1e4, CpuStream()));
+      test::Value(ops::RopeTable(8, kPlain.head_dim, 1e4, TheStream()));
   const Tensor x = test::Normal({1, 7, kPlain.packed_width()}, DType::kF32, 1);
   const Tensor seed = test::Normal(x.shape(), DType::kF32, 2);
   const std::vector<uint8_t> before = test::ToBytes(seed);
   const Tensor dx = test::Gradient(
-      [&](const Tensor& t) { return Rope(t, kPlain, table, CpuStream()); }, x,
+      [&](const Tensor& t) { return Rope(t, kPlain, table, TheStream()); }, x,
       seed);
   EXPECT_EQ(test::ToBytes(seed), before);
   EXPECT_NE(test::ToBytes(dx), before);
@@ -56,12 +56,12 @@ TEST(Rope, LeavesASharedGradientAlone) {
 
 TEST(Attention, AfterRopeThroughOneGraph) {
   const Tensor table =
-      test::Value(ops::RopeTable(8, kGrouped.head_dim, 1e4, CpuStream()));
+      test::Value(ops::RopeTable(8, kGrouped.head_dim, 1e4, TheStream()));
   test::CheckGradients(
       [&](const Tensor& x) -> absl::StatusOr<Tensor> {
         EISBACH_ASSIGN_OR_RETURN(Tensor qkv,
-                                 Rope(x, kGrouped, table, CpuStream()));
-        return Attention(qkv, kGrouped, CpuStream());
+                                 Rope(x, kGrouped, table, TheStream()));
+        return Attention(qkv, kGrouped, TheStream());
       },
       test::Normal({2, 7, kGrouped.packed_width()}, DType::kF32, 1));
 }

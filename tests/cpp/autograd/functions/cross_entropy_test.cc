@@ -7,7 +7,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -20,7 +20,7 @@ class CrossEntropyTest : public ::testing::Test {
  protected:
   absl::StatusOr<Tensor> Whole(const Tensor& logits) const {
     return CrossEntropy(logits, targets_, {0, kValid, nullptr}, kScale,
-                        CpuStream());
+                        TheStream());
   }
   Tensor WholeGradient() const {
     return test::Gradient([&](const Tensor& x) { return Whole(x); }, logits_,
@@ -59,7 +59,7 @@ TEST_F(CrossEntropyTest, OverwritesTheLogits) {
     GraphScope scope(&graph);
     loss = Value(Whole(leaf));
   }
-  BackwardContext context{CpuStream()};
+  BackwardContext context{TheStream()};
   EISBACH_ASSERT_OK(graph.Backward({loss}, {seed_}, context));
   EXPECT_EQ(graph.TakeGradient(leaf).raw(), leaf.raw());
 }
@@ -78,7 +78,7 @@ TEST_F(CrossEntropyTest, ADividedVocabularyGivesTheSame) {
     Tensor rows = Value(s.logits.View({kTokens, s.columns}));
     Tensor targets = Value(targets_.View({kTokens}));
     s.stats = Value(
-        ops::CrossEntropyStats(rows, targets, s.first, s.valid, CpuStream()));
+        ops::CrossEntropyStats(rows, targets, s.first, s.valid, TheStream()));
     Tensor place = Value(all.Narrow(0, r, 1));
     test::Assign(place, ToDoubles(s.stats));
   }
@@ -91,7 +91,7 @@ TEST_F(CrossEntropyTest, ADividedVocabularyGivesTheSame) {
           return all;
         }};
     const auto f = [&](const Tensor& x) {
-      return CrossEntropy(x, targets_, shard, kScale, CpuStream());
+      return CrossEntropy(x, targets_, shard, kScale, TheStream());
     };
     EXPECT_NEAR(ToDoubles(Value(f(test::Clone(s.logits))))[0], loss, 1e-6);
     test::ExpectClose(test::Gradient(f, s.logits, seed_),
@@ -127,10 +127,10 @@ class LinearCrossEntropyTest : public CrossEntropyTest {
     const VocabularyShard shard = {0, kValid, nullptr};
     if (rows == 0) {
       EISBACH_ASSIGN_OR_RETURN(Tensor logits,
-                               Linear(x, weight_, nullptr, false, CpuStream()));
-      return CrossEntropy(logits, targets_, shard, kScale, CpuStream());
+                               Linear(x, weight_, nullptr, false, TheStream()));
+      return CrossEntropy(logits, targets_, shard, kScale, TheStream());
     }
-    return LinearCrossEntropy(x, weight_, targets_, shard, kScale, CpuStream(),
+    return LinearCrossEntropy(x, weight_, targets_, shard, kScale, TheStream(),
                               rows * (kColumns * 4 + 1));
   }
 
@@ -163,11 +163,11 @@ TEST_F(LinearCrossEntropyTest, NeverHoldsAllLogits) {
   const Tensor x = test::Normal({1000, kHidden}, DType::kF32, 3);
   const Tensor targets = test::Indices({1000}, DType::kI32, kValid, 2);
   const auto peak = [&](int64_t bytes) {
-    const int64_t before = test::Cpu().memory().bytes_in_use;
-    test::Cpu().ResetPeakMemory();
+    const int64_t before = test::TheDevice().memory().bytes_in_use;
+    test::TheDevice().ResetPeakMemory();
     Value(LinearCrossEntropy(x, weight_, targets, {0, kValid, nullptr}, kScale,
-                             CpuStream(), bytes));
-    return test::Cpu().memory().peak_bytes_in_use - before;
+                             TheStream(), bytes));
+    return test::TheDevice().memory().peak_bytes_in_use - before;
   };
   EXPECT_GE(peak(1 << 20), 1000 * kColumns * 4);
   EXPECT_LE(peak(4096), 16384);

@@ -6,23 +6,23 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 using test::ToBytes;
 using test::ToDoubles;
 
 TEST(Add, BothSidesGetTheGradient) {
   const Tensor other = test::Normal({3, 5}, DType::kF32, 2);
   test::CheckGradients(
-      [&](const Tensor& x) { return Add(x, other, CpuStream()); },
+      [&](const Tensor& x) { return Add(x, other, TheStream()); },
       test::Normal({3, 5}, DType::kF32, 1));
-  test::CheckGradients([&](const Tensor& x) { return Add(x, x, CpuStream()); },
+  test::CheckGradients([&](const Tensor& x) { return Add(x, x, TheStream()); },
                        test::Normal({3, 5}, DType::kF32, 1));
 }
 
 TEST(Softmax, HasTheGradientOfItsForward) {
   for (const Shape& shape : {Shape{1, 1}, Shape{4, 7}, Shape{2, 3, 40}}) {
     test::CheckGradients(
-        [](const Tensor& x) { return Softmax(x, CpuStream()); },
+        [](const Tensor& x) { return Softmax(x, TheStream()); },
         test::Normal(shape, DType::kF32, 1));
   }
 }
@@ -48,14 +48,14 @@ class DropoutTest : public ::testing::Test {
 TEST_F(DropoutTest, HasTheGradientOfItsForward) {
   test::CheckGradients(
       [&](const Tensor& x) {
-        return autograd::Dropout(x, 0.3f, source_, CpuStream());
+        return autograd::Dropout(x, 0.3f, source_, TheStream());
       },
       x_);
 }
 
 TEST_F(DropoutTest, BackwardDropsWhatForwardDropped) {
   const auto f = [&](const Tensor& x) {
-    return autograd::Dropout(x, 0.3f, source_, CpuStream());
+    return autograd::Dropout(x, 0.3f, source_, TheStream());
   };
   const std::vector<double> y = ToDoubles(test::Value(f(test::Clone(x_))));
   const Tensor ones = test::FromValues(x_.shape(), DType::kF32,
@@ -71,7 +71,7 @@ TEST_F(DropoutTest, BackwardDropsWhatForwardDropped) {
 }
 
 TEST_F(DropoutTest, NoDropoutIsTheInputItself) {
-  const Tensor y = test::Value(autograd::Dropout(x_, 0, source_, CpuStream()));
+  const Tensor y = test::Value(autograd::Dropout(x_, 0, source_, TheStream()));
   EXPECT_EQ(y.raw(), x_.raw());
 }
 

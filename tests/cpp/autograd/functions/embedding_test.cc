@@ -5,7 +5,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 
 // Embedding has no input that wants a gradient; `x` stands in for it.
 const Tensor& Nothing() {
@@ -20,7 +20,7 @@ TEST(Embedding, HasTheGradientOfItsForward) {
   // Ids repeat, so that rows get sums; one row is never read.
   const Tensor ids = test::Indices({3, 6}, DType::kI32, 6, 1);
   const auto f = [&](const Tensor&) {
-    return Embedding(ids, weight, /*first_row=*/0, CpuStream());
+    return Embedding(ids, weight, /*first_row=*/0, TheStream());
   };
   test::CheckGradients(f, Nothing(), {&weight});
   test::CheckAccumulation(f, Nothing(), {&weight});
@@ -33,7 +33,7 @@ TEST(Embedding, OfAShardIgnoresOtherRows) {
   const Tensor ids = test::Indices({3, 6}, DType::kI32, 12, 1);
   test::CheckGradients(
       [&](const Tensor&) {
-        return Embedding(ids, weight, /*first_row=*/4, CpuStream());
+        return Embedding(ids, weight, /*first_row=*/4, TheStream());
       },
       Nothing(), {&weight});
 }
@@ -43,7 +43,7 @@ TEST(AddPosition, HasTheGradientOfItsForward) {
   Parameter& weight = parameters.Add({9, 5});  // longer than the sequence
   parameters.Bind();
   const auto f = [&](const Tensor& x) {
-    return AddPosition(x, weight, CpuStream());
+    return AddPosition(x, weight, TheStream());
   };
   const Tensor x = test::Normal({3, 6, 5}, DType::kF32, 1);
   test::CheckGradients(f, x, {&weight});
@@ -60,7 +60,7 @@ TEST(Embedding, ATiedTableSumsBothUses) {
   const Tensor seed = test::Normal({1, 4, 5}, DType::kF32, 3);
   const auto look_up = [&](const Tensor& ids) {
     return [&weight, ids](const Tensor&) {
-      return Embedding(ids, weight, 0, CpuStream());
+      return Embedding(ids, weight, 0, TheStream());
     };
   };
   test::Gradient(look_up(a), Nothing(), seed);

@@ -5,7 +5,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 
 class LinearTest : public ::testing::Test {
  protected:
@@ -19,7 +19,7 @@ class LinearTest : public ::testing::Test {
 
 TEST_F(LinearTest, HasTheGradientOfItsForward) {
   const auto f = [&](const Tensor& x) {
-    return Linear(x, weight_, &bias_, /*use_bias=*/true, CpuStream());
+    return Linear(x, weight_, &bias_, /*use_bias=*/true, TheStream());
   };
   test::CheckGradients(f, x_, {&weight_, &bias_});
   test::CheckAccumulation(f, x_, {&weight_, &bias_});
@@ -28,7 +28,7 @@ TEST_F(LinearTest, HasTheGradientOfItsForward) {
 TEST_F(LinearTest, WithoutBias) {
   test::CheckGradients(
       [&](const Tensor& x) {
-        return Linear(x, weight_, nullptr, false, CpuStream());
+        return Linear(x, weight_, nullptr, false, TheStream());
       },
       x_, {&weight_});
 }
@@ -40,16 +40,16 @@ TEST_F(LinearTest, AnUnusedBiasStillGetsItsGradient) {
     parameters_.Reset();
     test::Gradient(
         [&](const Tensor& x) {
-          return Linear(x, weight_, &bias_, use_bias, CpuStream());
+          return Linear(x, weight_, &bias_, use_bias, TheStream());
         },
         x_, seed);
     return parameters_.GradientBytes();
   };
   EXPECT_EQ(run(true), run(false));
   const std::vector<double> without = test::ToDoubles(
-      test::Value(Linear(x_, weight_, &bias_, false, CpuStream())));
+      test::Value(Linear(x_, weight_, &bias_, false, TheStream())));
   const std::vector<double> plain = test::ToDoubles(
-      test::Value(Linear(x_, weight_, nullptr, false, CpuStream())));
+      test::Value(Linear(x_, weight_, nullptr, false, TheStream())));
   EXPECT_EQ(without, plain);
 }
 
@@ -58,10 +58,10 @@ TEST_F(LinearTest, AnInputWithoutGradientIsNotWanted) {
   Tensor y;
   {
     GraphScope scope(&graph);
-    y = test::Value(Linear(x_, weight_, nullptr, false, CpuStream()));
+    y = test::Value(Linear(x_, weight_, nullptr, false, TheStream()));
   }
-  test::CostRecorder recorder(test::Cpu());
-  BackwardContext context{CpuStream()};
+  test::CostRecorder recorder(test::TheDevice());
+  BackwardContext context{TheStream()};
   EISBACH_ASSERT_OK(
       graph.Backward({y}, {test::Normal({2, 3, 7}, DType::kF32, 2)}, context));
   EXPECT_EQ(recorder.ops.size(), 1);  // the weight gradient alone
@@ -82,7 +82,7 @@ TEST_F(LinearTest, TellsTheSink) {
   bias_.set_sink(&counter);
   test::Gradient(
       [&](const Tensor& x) {
-        return Linear(x, weight_, &bias_, true, CpuStream());
+        return Linear(x, weight_, &bias_, true, TheStream());
       },
       x_, test::Normal({2, 3, 7}, DType::kF32, 2));
   EXPECT_THAT(counter.seen, ::testing::ElementsAre(&weight_, &bias_));

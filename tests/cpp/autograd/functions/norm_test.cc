@@ -6,7 +6,7 @@
 namespace eisbach::autograd {
 namespace {
 
-using test::CpuStream;
+using test::TheStream;
 
 class NormTest : public ::testing::TestWithParam<ops::NormKind> {
  protected:
@@ -14,7 +14,7 @@ class NormTest : public ::testing::TestWithParam<ops::NormKind> {
 
   absl::StatusOr<NormResult> Apply(const Tensor& x, const Tensor& residual) {
     Parameter* bias = GetParam() == ops::NormKind::kLayer ? &bias_ : nullptr;
-    return Norm(GetParam(), 1e-5f, x, residual, weight_, bias, CpuStream());
+    return Norm(GetParam(), 1e-5f, x, residual, weight_, bias, TheStream());
   }
   std::vector<Parameter*> Trained() {
     if (GetParam() == ops::NormKind::kLayer) return {&weight_, &bias_};
@@ -41,7 +41,7 @@ TEST_P(NormTest, WithAResidualThatIsReadOn) {
   test::CheckGradients(
       [&](const Tensor& x) -> absl::StatusOr<Tensor> {
         EISBACH_ASSIGN_OR_RETURN(NormResult result, Apply(x, residual_));
-        return Add(result.sum, result.y, CpuStream());
+        return Add(result.sum, result.y, TheStream());
       },
       x_, Trained());
 }
@@ -52,7 +52,7 @@ TEST_P(NormTest, TheResidualHasTheSameGradient) {
         [&, swap](const Tensor& x) -> absl::StatusOr<Tensor> {
           EISBACH_ASSIGN_OR_RETURN(NormResult result,
                                    swap ? Apply(x_, x) : Apply(x, residual_));
-          return Add(result.sum, result.y, CpuStream());
+          return Add(result.sum, result.y, TheStream());
         },
         swap ? residual_ : x_, test::Normal({2, 3, 9}, DType::kF32, 3));
   };

@@ -29,7 +29,7 @@ struct Results {
 };
 
 Results Compute(DType dtype) {
-  Stream& stream = test::CpuStream();
+  Stream& stream = test::TheStream();
   const AttentionHeads heads{4, 2, 20, 2};
   const Tensor qkv = test::Normal({2, 81, heads.packed_width()}, dtype, 1);
   const Tensor dout = test::Normal({2, 81, 80}, dtype, 2);

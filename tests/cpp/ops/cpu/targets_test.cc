@@ -21,10 +21,10 @@
 namespace eisbach {
 namespace {
 
-using test::CpuStream;
 using test::Empty;
 using test::IsOk;
 using test::Normal;
+using test::TheStream;
 using test::Value;
 
 class ScopedTarget {
@@ -76,10 +76,10 @@ TEST(Targets, ConvertAlike) {
   ExpectSameOnAllTargets(
       [&] {
         return std::vector<Tensor>{
-            Value(ops::Cast(x, DType::kBF16, CpuStream())),
-            Value(ops::Cast(x, DType::kF16, CpuStream())),
-            Value(ops::Cast(bf16, DType::kF16, CpuStream())),
-            Value(ops::Cast(f16, DType::kF32, CpuStream()))};
+            Value(ops::Cast(x, DType::kBF16, TheStream())),
+            Value(ops::Cast(x, DType::kF16, TheStream())),
+            Value(ops::Cast(bf16, DType::kF16, TheStream())),
+            Value(ops::Cast(f16, DType::kF32, TheStream()))};
       },
       /*bitwise=*/true);
 }
@@ -95,7 +95,7 @@ TEST(Targets, DropTheSameElements) {
   ExpectSameOnAllTargets(
       [&] {
         return std::vector<Tensor>{
-            Value(ops::Dropout(x, 0.4f, source, CpuStream()))};
+            Value(ops::Dropout(x, 0.4f, source, TheStream()))};
       },
       /*bitwise=*/true);
 }
@@ -108,7 +108,7 @@ TEST(Targets, ComputeAlike) {
     const Tensor weight = Normal({46}, dtype, 4);
     const Tensor targets = test::Indices({70}, DType::kI32, 46, 5);
     ExpectSameOnAllTargets([&] {
-      Stream& stream = CpuStream();
+      Stream& stream = TheStream();
       const Tensor dweight = Empty({46}, DType::kF32);
       const Tensor dbias = Empty({46}, DType::kF32);
       const Tensor sums = Empty({46}, DType::kF32);
@@ -165,7 +165,7 @@ TEST(Targets, UpdateAlike) {
                             .beta2 = 0.95f,
                             .eps = 1e-8f,
                             .weight_decay = 0.1f},
-                           CpuStream()),
+                           TheStream()),
                 IsOk());
     EXPECT_THAT(ops::Sgd({.master = master,
                           .grad = grad,
@@ -174,12 +174,12 @@ TEST(Targets, UpdateAlike) {
                           .step_state = state,
                           .momentum = 0.9f,
                           .weight_decay = 0.1f},
-                         CpuStream()),
+                         TheStream()),
                 IsOk());
     const Tensor squares = Empty({1}, DType::kF64);
-    EXPECT_THAT(ops::SumOfSquares(grad, false, squares, CpuStream()), IsOk());
+    EXPECT_THAT(ops::SumOfSquares(grad, false, squares, TheStream()), IsOk());
     const Tensor count = Empty({1}, DType::kI64);
-    EXPECT_THAT(ops::CountNonFinite(grad, count, CpuStream()), IsOk());
+    EXPECT_THAT(ops::CountNonFinite(grad, count, TheStream()), IsOk());
     return std::vector<Tensor>{master, m, v, data, count};
   });
 }

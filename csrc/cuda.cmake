@@ -1,0 +1,73 @@
+# The backend of NVIDIA's GPUs, a plug-in that links to libeisbach.so and that
+# it loads at the first use of `cuda` (device/plugin.h). The same sources make
+# two libraries: with EISBACH_CUDA the real one, by nvcc, and with
+# EISBACH_CUDA_EMULATION one whose kernels run on the host and whose CUDA,
+# cuBLASLt and NCCL are the doubles of tests/support/cuda.
+file(GLOB_RECURSE EISBACH_CUDA_SOURCES CONFIGURE_DEPENDS
+     device/cuda/*.cc ops/cuda/*.cc comm/nccl/*.cc)
+file(GLOB EISBACH_CUDA_KERNELS CONFIGURE_DEPENDS
+     device/cuda/*.cu ops/cuda/*.cu)
+
+if(EISBACH_CUDA)
+  # From wheels alone nvcc lies in a folder that has lib, not lib64.
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    find_program(CMAKE_CUDA_COMPILER nvcc
+                 HINTS ${EISBACH_CUDA_ROOT} ${EISBACH_NVIDIA_DIRS}
+                 PATH_SUFFIXES bin cu13/bin PATHS /usr/local/cuda/bin REQUIRED)
+  endif()
+  cmake_path(GET CMAKE_CUDA_COMPILER PARENT_PATH _nvcc_root)
+  cmake_path(GET _nvcc_root PARENT_PATH _nvcc_root)
+  if(_nvcc_root AND NOT EXISTS ${_nvcc_root}/lib64)
+    string(APPEND CMAKE_CUDA_FLAGS " -L${_nvcc_root}/lib")
+  endif()
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    # A100; H100; B200, GB200 and GB300; RTX PRO, and what comes after it.
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100f-real 120)
+  endif()
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+  if(CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  endif()
+  enable_language(CUDA)
+  add_library(eisbach_cuda SHARED ${EISBACH_CUDA_SOURCES}
+                                  ${EISBACH_CUDA_KERNELS})
+  target_link_libraries(eisbach_cuda
+    PUBLIC eisbach
+    PRIVATE eisbach::cuda_headers eisbach::cudart eisbach::cublaslt
+            eisbach::nccl eisbach::cudnn ${CMAKE_DL_LIBS})
+  # A spilled register is a kernel that needs another thought.
+  target_compile_options(eisbach_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:
+    --Werror=all-warnings --expt-relaxed-constexpr -Xptxas=-warn-spills
+    -Xptxas=-warn-lmem-usage -Xfatbin=-compress-all>)
+  # The wheels' libraries lie beside the package in site-packages.
+  set_target_properties(eisbach_cuda PROPERTIES
+    INSTALL_RPATH "$ORIGIN;$ORIGIN/../nvidia/cu13/lib;$ORIGIN/../nvidia/nccl/lib;$ORIGIN/../nvidia/cudnn/lib;$ORIGIN/../../.."
+    INSTALL_RPATH_USE_LINK_PATH OFF)
+  install(TARGETS eisbach_cuda LIBRARY DESTINATION eisbach)
+endif()
+
+if(EISBACH_CUDA_EMULATION)
+  # CMake knows one language a source: the kernels get in through a .cc.
+  foreach(kernel IN LISTS EISBACH_CUDA_KERNELS)
+    cmake_path(GET kernel STEM stem)
+    set(emulated ${CMAKE_CURRENT_BINARY_DIR}/emulated/${stem}.cc)
+    file(CONFIGURE OUTPUT ${emulated} CONTENT "#include \"${kernel}\"\n")
+    list(APPEND EISBACH_EMULATED_KERNELS ${emulated})
+  endforeach()
+  # cuDNN has no double: its plans are checked by themselves.
+  set(EISBACH_EMULATED_SOURCES ${EISBACH_CUDA_SOURCES})
+  list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_")
+  file(GLOB EISBACH_DOUBLES CONFIGURE_DEPENDS
+       ${PROJECT_SOURCE_DIR}/tests/support/cuda/*.cc)
+  add_library(eisbach_cuda_emulated SHARED
+    ${EISBACH_EMULATED_SOURCES} ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
+  target_include_directories(eisbach_cuda_emulated
+                             PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(eisbach_cuda_emulated
+                             PRIVATE EISBACH_CUDA_EMULATION)
+  target_compile_options(eisbach_cuda_emulated
+                         PRIVATE -O2 -g1 -Wno-unknown-pragmas)
+  target_link_libraries(eisbach_cuda_emulated
+    PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi ${CMAKE_DL_LIBS})
+endif()

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <memory>
+#include <string>
+
+#include "device/cuda/cuda_stream.h"
+#include "device/device.h"
+
+namespace eisbach::cuda {
+
+// One GPU. Ops run on its compute stream, further streams are of high priority
+// (communication). Memory comes from a caching allocator in the order of the
+// compute stream: whoever uses a tensor on another stream keeps it alive until
+// that stream is done with it.
+class CudaDevice final : public Device {
+ public:
+  // GPU number `index` of those that the process sees, current for the calling
+  // thread from now on.
+  static absl::StatusOr<std::shared_ptr<CudaDevice>> Make(int index);
+
+  Stream& compute_stream() override { return *compute_; }
+  absl::StatusOr<std::unique_ptr<Stream>> NewStream() override;
+
+  absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) override;
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateShared(
+      size_t bytes) override;
+  void SetSharedSource(std::unique_ptr<MemorySource> source) override;
+  absl::StatusOr<std::shared_ptr<void>> AllocateHost(size_t bytes) override;
+  AllocatorStats memory() const override;
+  void ResetPeakMemory() override;
+  void TrimMemory() override;
+
+  absl::Status CopyToDevice(void* device, const void* host, size_t bytes,
+                            Stream& stream) override;
+  absl::Status CopyToHost(void* host, const void* device, size_t bytes,
+                          Stream& stream) override;
+  absl::Status CopyOnDevice(void* to, const void* from, size_t bytes,
+                            Stream& stream) override;
+  absl::Status SetZero(void* data, size_t bytes, Stream& stream) override;
+
+  int index() const { return index_; }
+  const std::string& name() const { return name_; }
+  int multiprocessors() const { return multiprocessors_; }
+  // Ten times the major compute capability plus the minor one: 80, 90, 100.
+  int architecture() const { return architecture_; }
+
+ private:
+  explicit CudaDevice(int index);
+  absl::Status Init();
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateFrom(Allocator& allocator,
+                                                        size_t bytes);
+
+  const int index_;
+  std::string name_;
+  int multiprocessors_ = 0;
+  int architecture_ = 0;
+  Allocator allocator_;
+  std::unique_ptr<Allocator> shared_;  // null: none but the above
+  std::unique_ptr<CudaStream> compute_;
+};
+
+// The device of `stream`, which is one of a cuda device's.
+const CudaDevice& DeviceOf(const Stream& stream);
+
+}  // namespace eisbach::cuda

@@ -1,0 +1,76 @@
+#pragma once
+
+// What a .cu file of ours includes: the same source is compiled by nvcc for
+// GPUs and by the host's compiler for the emulation in tests/support/cuda
+// (EISBACH_CUDA_EMULATION), where kernels are checked on machines without one.
+//
+// Shared memory is declared through the macros below, as `__shared__` would
+// silently be a local variable in the emulation:
+//   EISBACH_SHARED(float, tile, [32][33]);
+//   EISBACH_DYNAMIC_SHARED(float, row);
+// Kernels are started by Launch alone. They use no PTX, no tensor cores and no
+// asynchronous copies: those belong to cuBLASLt and cuDNN.
+#ifdef EISBACH_CUDA_EMULATION
+#include "support/cuda/emulation.h"
+#include "support/cuda/launch.h"
+#define EISBACH_SHARED(type, name, dims)                               \
+  typedef type name##_type dims;                                       \
+  static char name##_tag;                                              \
+  name##_type& name =                                                  \
+      *static_cast<name##_type*>(::eisbach::emulation::SharedVariable( \
+          &name##_tag, sizeof(name##_type), alignof(name##_type)))
+#define EISBACH_DYNAMIC_SHARED(type, name) \
+  type* const name = static_cast<type*>(::eisbach::emulation::DynamicShared())
+#else
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#define EISBACH_SHARED(type, name, dims) __shared__ type name dims
+#define EISBACH_DYNAMIC_SHARED(type, name)                          \
+  extern __shared__ __align__(128) unsigned char eisbach_dynamic[]; \
+  type* const name = reinterpret_cast<type*>(eisbach_dynamic)
+#endif
+
+namespace eisbach::cuda {
+
+struct LaunchShape {
+  dim3 grid;
+  dim3 block;
+  cudaStream_t stream = nullptr;
+  unsigned shared_bytes = 0;  // dynamic; above 48 KiB it is asked for
+};
+
+// Starts a kernel; the arguments are checked against its parameters. A grid
+// without blocks is no launch.
+template <class... P, class... A>
+cudaError_t Launch(const LaunchShape& shape, void (*kernel)(P...), A&&... a) {
+  if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) {
+    return cudaSuccess;
+  }
+#ifdef EISBACH_CUDA_EMULATION
+  return doubles::EnqueueKernel(shape.stream, shape.grid, shape.block,
+                                shape.shared_bytes, kernel,
+                                static_cast<P>(a)...);
+#else
+  if (shape.shared_bytes > 48 << 10) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(shape.shared_bytes));
+    if (error != cudaSuccess) return error;
+  }
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.grid;
+  config.blockDim = shape.block;
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = shape.stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<P>(a)...);
+#endif
+}
+
+// Blocks that cover n threads.
+inline unsigned BlocksFor(long long n, int block) {
+  return static_cast<unsigned>((n + block - 1) / block);
+}
+
+}  // namespace eisbach::cuda

@@ -1,0 +1,119 @@
+#include "support/cuda/streams.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "support/cuda/graph.h"
+#include "support/cuda/stream_types.h"
+
+namespace eisbach::doubles {
+namespace {
+
+uint64_t Seed() {
+  static const uint64_t seed = [] {
+    const char* text = std::getenv("EISBACH_CUDA_DOUBLE_SEED");
+    return text == nullptr ? uint64_t{1} : std::strtoull(text, nullptr, 10);
+  }();
+  return seed;
+}
+
+std::mt19937_64& Random() {
+  static std::mt19937_64 random(Seed());
+  return random;
+}
+
+bool waits_for_peer = false;
+
+// Tries the first work of one stream; whether it is done and gone.
+bool Step(Stream& stream) {
+  if (stream.queue.empty() || stream.running) return false;
+  stream.running = true;
+  const bool done = stream.queue.front()();
+  stream.running = false;
+  if (done) stream.queue.pop_front();
+  return done;
+}
+
+// Tries every stream once, in a random order; whether anything went on.
+bool Round() {
+  std::vector<Stream*> all(Streams().begin(), Streams().end());
+  std::shuffle(all.begin(), all.end(), Random());
+  bool any = false;
+  for (Stream* stream : all) {
+    // Streams advance by different amounts.
+    for (uint64_t n = 1 + Random()() % 4; n > 0 && Step(*stream); --n) {
+      any = true;
+    }
+  }
+  return any;
+}
+
+}  // namespace
+
+std::recursive_mutex& Lock() {
+  static auto* const mutex = new std::recursive_mutex;
+  return *mutex;
+}
+
+std::set<Stream*>& Streams() {
+  // Devices of static life end after everything else: nothing here ends.
+  static auto* const streams = new std::set<Stream*>;
+  return *streams;
+}
+
+Counters& counters() {
+  static Counters counters;
+  return counters;
+}
+
+void WaitsForPeer() { waits_for_peer = true; }
+
+cudaError_t Enqueue(cudaStream_t handle, Work work) {
+  std::lock_guard<std::recursive_mutex> lock(Lock());
+  if (handle == nullptr) {
+    std::fputs("cuda double: work on the default stream\n", stderr);
+    return cudaErrorInvalidResourceHandle;
+  }
+  Stream& stream = *handle;
+  if (Capturing(stream)) return AddToGraph(stream, std::move(work));
+  stream.queue.push_back(std::move(work));
+  if (Seed() == 0) {
+    while (Round()) {
+    }
+  } else {
+    while (Random()() % 3 == 0 && Round()) {
+    }
+  }
+  return cudaSuccess;
+}
+
+void DriveUntil(const std::function<bool()>& done) {
+  int fruitless = 0;
+  while (true) {
+    {
+      std::lock_guard<std::recursive_mutex> lock(Lock());
+      if (done()) return;
+      waits_for_peer = false;
+      if (Round()) {
+        fruitless = 0;
+        continue;
+      }
+      // Streams advance by chance, so once is not enough to say "stuck".
+      if (!waits_for_peer && ++fruitless > 100) {
+        if (done()) return;
+        std::fputs(
+            "cuda double: the host waits for what no stream will do "
+            "(an event that is never recorded?)\n",
+            stderr);
+        std::_Exit(66);
+      }
+    }
+    sched_yield();
+  }
+}
+
+}  // namespace eisbach::doubles

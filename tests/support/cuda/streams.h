@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+
+// What lies under the doubles of CUDA's libraries: streams that are queues of
+// work, as on a device. Work runs when the host waits for it, or when chance
+// says so (EISBACH_CUDA_DOUBLE_SEED): so a missing wait for an event, and host
+// memory that changes too early, show as wrong values. Seed 0 runs everything
+// as soon as it can.
+namespace eisbach::doubles {
+
+// Called again and again until it returns true; never blocks. Work that waits
+// for other streams or processes returns false.
+using Work = std::function<bool()>;
+
+// One lock for all doubles: they are called by several threads.
+std::recursive_mutex& Lock();
+
+// Adds work to a stream. The default stream is refused: it would order
+// everything and hide what is wrong.
+cudaError_t Enqueue(cudaStream_t stream, Work work);
+// Runs work of all streams until `done`, which is asked between pieces. Ends
+// the process when nothing can go on and nothing waits for another process.
+void DriveUntil(const std::function<bool()>& done);
+// Work that waits for another process says so before it returns false.
+void WaitsForPeer();
+
+// What the program asked of the device since it started, or the last Reset.
+struct Counters {
+  int64_t launches = 0;       // own kernels
+  int64_t library_calls = 0;  // cuBLASLt and cuDNN executes
+  int64_t collectives = 0;    // NCCL calls
+  int64_t copies = 0;         // and memsets
+  int64_t host_synchronisations = 0;
+  int64_t allocations = 0;  // cudaMalloc, cudaMallocHost and the like
+  int64_t graph_launches = 0;
+};
+Counters& counters();
+
+// Whether `pointer` lies in memory of cudaMalloc, or of cudaMallocHost.
+bool IsDeviceMemory(const void* pointer);
+bool IsPinnedMemory(const void* pointer);
+// For libraries that allocate on the device.
+cudaError_t AllocateDevice(void** pointer, size_t bytes);
+cudaError_t FreeDevice(void* pointer);
+
+}  // namespace eisbach::doubles
