@@ -11,8 +11,8 @@
 // Kernels are started by Launch alone. They use no PTX, no tensor cores and no
 // asynchronous copies: those belong to cuBLASLt and cuDNN.
 #ifdef EISBACH_CUDA_EMULATION
-#include "support/cuda/emulation.h"
-#include "support/cuda/launch.h"
+#include <support/cuda/emulation.h>
+#include <support/cuda/launch.h>
 #define EISBACH_SHARED(type, name, dims)                               \
   typedef type name##_type dims;                                       \
   static char name##_tag;                                              \

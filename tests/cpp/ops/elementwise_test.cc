@@ -12,13 +12,13 @@ namespace eisbach {
 namespace {
 
 using test::Clone;
+using test::TheStream;
 using test::ExpectClose;
 using test::FromValues;
 using test::IsOk;
 using test::MetaStream;
 using test::Normal;
 using test::StatusIs;
-using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
@@ -79,11 +79,9 @@ TEST(Add, NamesWhatDoesNotFit) {
       StatusIs(absl::StatusCode::kInvalidArgument, "add: a is undefined"));
   EXPECT_THAT(ops::Add(Value(a.Transpose(0, 1)), a, TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument, "contiguous"));
-  EXPECT_THAT(
-      ops::Add(a, a, MetaStream()).status(),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               absl::StrCat("a is f32[2, 3] on ", Name(test::TestedType()),
-                            ", the stream is on meta")));
+  EXPECT_THAT(ops::Add(a, a, MetaStream()).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "a is f32[2, 3] on cpu, the stream is on meta"));
 }
 
 TEST(Add, TellsItsCostOnMeta) {
