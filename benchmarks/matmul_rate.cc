@@ -67,7 +67,7 @@ class Sum {
     add("input",
         Best([&] { Value(ops::LinearBackwardInput(dy, w, TheStream())); }));
     add("weight", Best([&] {
-          Check(ops::LinearBackwardWeight(dy, x, true, dw, TheStream()));
+          Check(ops::LinearBackwardWeight(dy, x, {dw, true}, TheStream()));
         }));
   }
 

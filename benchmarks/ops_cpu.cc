@@ -95,7 +95,7 @@ void Linear(DType dtype, int64_t rows, int64_t in, int64_t out) {
   Report("linear input   " + name,
          [&] { Value(ops::LinearBackwardInput(dy, w, TheStream())); });
   Report("linear weight  " + name, [&] {
-    Check(ops::LinearBackwardWeight(dy, x, true, dw, TheStream()));
+    Check(ops::LinearBackwardWeight(dy, x, {dw, true}, TheStream()));
   });
 }
 

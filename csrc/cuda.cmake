@@ -70,4 +70,8 @@ if(EISBACH_CUDA_EMULATION)
                          PRIVATE -O2 -g1 -Wno-unknown-pragmas)
   target_link_libraries(eisbach_cuda_emulated
     PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi ${CMAKE_DL_LIBS})
+  # A call that has no double shall not wait for its first use to show.
+  if(NOT EISBACH_SANITIZE)
+    target_link_options(eisbach_cuda_emulated PRIVATE -Wl,-z,defs)
+  endif()
 endif()

@@ -32,6 +32,10 @@ class KernelSlot {
     return true;
   }
 
+  bool Has(DeviceType device) const {
+    return functions_[static_cast<int>(device)] != nullptr;
+  }
+
   // Tells the recorder the cost, runs the kernel of the stream's device and
   // traces it. On meta there is nothing to run. Unimplemented when the build
   // has no kernel.

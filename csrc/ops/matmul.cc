@@ -5,10 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "ops/op_check.h"
+#include "ops/reduce.h"
 
 namespace eisbach::ops {
 
 EISBACH_DEFINE_KERNEL(MatmulSlot, MatmulKernel, "matmul", OpClass::kMatmul)
+EISBACH_DEFINE_KERNEL(LinearGradientSlot, LinearGradientKernel,
+                      "linear_gradient", OpClass::kMatmul)
 
 namespace {
 
@@ -170,14 +173,31 @@ absl::StatusOr<Tensor> LinearBackwardInput(const Tensor& dy, const Tensor& w,
 }
 
 absl::Status LinearBackwardWeight(const Tensor& dy, const Tensor& x,
-                                  bool accumulate, const Tensor& dw,
+                                  const LinearGradient& gradient,
                                   Stream& stream) {
+  const OpCheck check("linear", stream);
   EISBACH_ASSIGN_OR_RETURN(const Tensor dy_rows, AsRows(dy, "dy", stream));
   EISBACH_ASSIGN_OR_RETURN(const Tensor x_rows, AsRows(x, "x", stream));
   EISBACH_ASSIGN_OR_RETURN(const Tensor dy_t, dy_rows.Transpose(0, 1));
+  EISBACH_RETURN_IF_ERROR(check.Dense("dw", gradient.dw, DType::kF32));
+  const MatmulArgs product{dy_t, x_rows, nullptr, gradient.accumulate,
+                           gradient.dw};
+  EISBACH_RETURN_IF_ERROR(CheckMatmul(product, stream));
+  if (gradient.dbias == nullptr) {
+    return MatmulSlot().Run(product, MatmulCost(product), stream);
+  }
+  const LinearGradientKernel& fused = LinearGradientSlot();
+  if (!fused.Has(stream.device().type())) {
+    EISBACH_RETURN_IF_ERROR(
+        MatmulSlot().Run(product, MatmulCost(product), stream));
+    return ColumnSum(dy, gradient.accumulate_bias, *gradient.dbias, stream);
+  }
+  EISBACH_RETURN_IF_ERROR(check.Dense("dbias", *gradient.dbias, DType::kF32));
   EISBACH_RETURN_IF_ERROR(
-      OpCheck("linear", stream).Dense("dw", dw, DType::kF32));
-  return Matmul(dy_t, x_rows, nullptr, accumulate, dw, stream);
+      check.SameShape("dbias", *gradient.dbias, Shape{dy_rows.dim(1)}));
+  OpCost cost = MatmulCost(product);
+  cost.bytes_written += gradient.dbias->bytes();
+  return fused.Run({dy_rows, x_rows, gradient}, cost, stream);
 }
 
 }  // namespace eisbach::ops

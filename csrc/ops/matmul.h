@@ -41,9 +41,26 @@ absl::StatusOr<Tensor> LinearForward(const Tensor& x, const Tensor& w,
                                      const Tensor* bias, Stream& stream);
 absl::StatusOr<Tensor> LinearBackwardInput(const Tensor& dy, const Tensor& w,
                                            Stream& stream);
-// dw (f32 [N, K]) is overwritten, or added to when `accumulate`.
+// dw (f32 [N, K]) is overwritten, or added to when `accumulate`; so is dbias
+// (f32 [N], the sum of dy over rows; null for none) by its own flag.
+struct LinearGradient {
+  const Tensor& dw;
+  bool accumulate;
+  const Tensor* dbias = nullptr;
+  bool accumulate_bias = false;
+};
 absl::Status LinearBackwardWeight(const Tensor& dy, const Tensor& x,
-                                  bool accumulate, const Tensor& dw,
+                                  const LinearGradient& gradient,
                                   Stream& stream);
+
+// Both gradients by one kernel, for backends that have one; elsewhere they are
+// a matmul and a column sum. dy [M, N] and x [M, K], contiguous; a dbias.
+struct LinearGradientArgs {
+  const Tensor& dy;
+  const Tensor& x;
+  const LinearGradient& gradient;
+};
+using LinearGradientKernel = KernelSlot<LinearGradientArgs>;
+LinearGradientKernel& LinearGradientSlot();
 
 }  // namespace eisbach::ops

@@ -93,8 +93,8 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                                 shard.valid_columns, scale, stream));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
-  return ops::LinearBackwardWeight(logits, x, weight.accumulate() || !first,
-                                   weight.grad(), stream);
+  return ops::LinearBackwardWeight(
+      logits, x, {weight.grad(), weight.accumulate() || !first}, stream);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include "autograd/saved.h"
 #include "core/status_macros.h"
 #include "ops/matmul.h"
-#include "ops/reduce.h"
 
 namespace eisbach::autograd {
 namespace {
@@ -12,13 +11,14 @@ namespace {
 absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
                                Parameter& weight, Parameter* bias,
                                Stream& stream) {
-  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(dy, x, weight.accumulate(),
-                                                    weight.grad(), stream));
+  ops::LinearGradient gradient{weight.grad(), weight.accumulate()};
+  if (bias != nullptr) {
+    gradient.dbias = &bias->grad();
+    gradient.accumulate_bias = bias->accumulate();
+  }
+  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(dy, x, gradient, stream));
   EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
-  if (bias == nullptr) return absl::OkStatus();
-  EISBACH_RETURN_IF_ERROR(
-      ops::ColumnSum(dy, bias->accumulate(), bias->grad(), stream));
-  return bias->GradientWritten();
+  return bias == nullptr ? absl::OkStatus() : bias->GradientWritten();
 }
 
 class LinearNode final : public Node {

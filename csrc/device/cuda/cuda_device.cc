@@ -170,9 +170,9 @@ absl::Status CudaDevice::SetZero(void* data, size_t bytes, Stream& stream) {
   return absl::OkStatus();
 }
 
-const CudaDevice& DeviceOf(const Stream& stream) {
+CudaDevice& DeviceOf(const Stream& stream) {
   EISBACH_CHECK(stream.device().type() == DeviceType::kCuda);
-  return static_cast<const CudaDevice&>(stream.device());
+  return static_cast<CudaDevice&>(stream.device());
 }
 
 namespace {

@@ -2,9 +2,14 @@
 
 #include <cuda_runtime_api.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <typeindex>
+#include <utility>
 
+#include "core/status_macros.h"
 #include "device/cuda/cuda_stream.h"
 #include "device/device.h"
 
@@ -40,6 +45,11 @@ class CudaDevice final : public Device {
                             Stream& stream) override;
   absl::Status SetZero(void* data, size_t bytes, Stream& stream) override;
 
+  // What a library wants once for each GPU (a handle, a cache of plans): made
+  // by T::Make(CudaDevice&) at the first call, ended with the device.
+  template <typename T>
+  absl::StatusOr<T*> Attached();
+
   int index() const { return index_; }
   const std::string& name() const { return name_; }
   int multiprocessors() const { return multiprocessors_; }
@@ -59,9 +69,22 @@ class CudaDevice final : public Device {
   Allocator allocator_;
   std::unique_ptr<Allocator> shared_;  // null: none but the above
   std::unique_ptr<CudaStream> compute_;
+  std::mutex attached_mutex_;
+  std::map<std::type_index, std::shared_ptr<void>> attached_;
 };
 
+template <typename T>
+absl::StatusOr<T*> CudaDevice::Attached() {
+  std::lock_guard<std::mutex> lock(attached_mutex_);
+  std::shared_ptr<void>& place = attached_[typeid(T)];
+  if (place == nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<T> made, T::Make(*this));
+    place = std::shared_ptr<T>(std::move(made));
+  }
+  return static_cast<T*>(place.get());
+}
+
 // The device of `stream`, which is one of a cuda device's.
-const CudaDevice& DeviceOf(const Stream& stream);
+CudaDevice& DeviceOf(const Stream& stream);
 
 }  // namespace eisbach::cuda

@@ -208,9 +208,9 @@ TEST(MatmulTest, LinearProductsAreThoseOfTheFormula) {
     const Tensor dw = test::Empty({4, 5}, DType::kF32);
     std::vector<double> expected =
         Reference(Value(dy_rows.Transpose(0, 1)), x_rows, nullptr);
-    EISBACH_ASSERT_OK(LinearBackwardWeight(dy, x, false, dw, stream));
+    EISBACH_ASSERT_OK(LinearBackwardWeight(dy, x, {dw, false}, stream));
     test::ExpectClose(dw, expected, 0, 5);
-    EISBACH_ASSERT_OK(LinearBackwardWeight(dy, x, true, dw, stream));
+    EISBACH_ASSERT_OK(LinearBackwardWeight(dy, x, {dw, true}, stream));
     for (double& value : expected) value *= 2;
     test::ExpectClose(dw, expected, 0, 5);
   }

@@ -11,6 +11,6 @@ foreach(test IN ITEMS targets_test attention_targets_test)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
 # The kernels of the GPU against the same references.
-foreach(test IN ITEMS elementwise_test)
+foreach(test IN ITEMS elementwise_test matmul_test)
   eisbach_test_on_cuda(ops_${test})
 endforeach()

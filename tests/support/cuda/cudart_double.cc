@@ -270,6 +270,22 @@ cudaError_t CUDARTAPI cudaMemsetAsync(void* data, int value, size_t bytes,
   }));
 }
 
+cudaError_t CUDARTAPI cudaMemset2DAsync(void* data, size_t pitch, int value,
+                                        size_t width, size_t height,
+                                        cudaStream_t stream) {
+  if (width == 0 || height == 0) return cudaSuccess;
+  if (width > pitch || !eisbach::doubles::IsDeviceMemory(data)) {
+    return Note(cudaErrorInvalidValue);
+  }
+  ++counters().copies;
+  return Note(Enqueue(stream, [=] {
+    for (size_t i = 0; i < height; ++i) {
+      std::memset(static_cast<char*>(data) + i * pitch, value, width);
+    }
+    return true;
+  }));
+}
+
 cudaError_t CUDARTAPI cudaStreamCreateWithPriority(cudaStream_t* stream,
                                                    unsigned, int priority) {
   std::lock_guard<std::recursive_mutex> lock(Lock());
