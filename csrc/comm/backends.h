@@ -54,4 +54,34 @@ class SharedHost {
 absl::StatusOr<std::shared_ptr<SharedHost>> ConnectHost(int rank, int size,
                                                         const Gather& gather);
 
+// What connects the devices of a type by itself (NCCL), so that MPI is its
+// control plane alone. Of one process, for all its communicators.
+class Fabric {
+ public:
+  virtual ~Fabric() = default;
+
+  // The communicator "world" of all ranks. Collective, once.
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> Connect() = 0;
+  // Lets go of all communicators; no call may follow. Collective.
+  virtual void Close() = 0;
+  // Ends what is in flight on this rank's device with `cause`, and refuses
+  // what comes; returns within seconds. Any thread.
+  virtual void Abort(absl::Status cause) = 0;
+};
+
+// A rank of the job to be connected, and its control plane over all ranks.
+struct FabricPlace {
+  int rank = 0;
+  int size = 1;
+  std::shared_ptr<Device> device;
+  Gather gather;
+};
+using FabricFactory =
+    absl::StatusOr<std::shared_ptr<Fabric>> (*)(FabricPlace place);
+
+// Called once by a plug-in, from a static initialiser, for its device.
+bool RegisterFabric(DeviceType type, FabricFactory factory);
+// Null for devices whose memory the host reads: MPI moves their bytes.
+FabricFactory FabricOf(DeviceType type);
+
 }  // namespace eisbach::comm

@@ -12,7 +12,6 @@
 #include "core/threads.h"
 
 namespace eisbach::comm {
-namespace {
 
 absl::StatusOr<std::vector<std::string>> GatherOver(MPI_Comm comm,
                                                     const std::string& mine) {
@@ -28,6 +27,8 @@ absl::StatusOr<std::vector<std::string>> GatherOver(MPI_Comm comm,
   }
   return parts;
 }
+
+namespace {
 
 // The ranks of `from` in `to`; -1 for those that are not in it.
 absl::StatusOr<std::vector<int>> Translate(MPI_Comm from, MPI_Comm to) {

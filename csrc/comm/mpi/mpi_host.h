@@ -19,6 +19,10 @@ enum class Transport : uint8_t {
 };
 absl::StatusOr<Transport> ParseTransport(const char* value);
 
+// Gather over `comm` (backends.h).
+absl::StatusOr<std::vector<std::string>> GatherOver(MPI_Comm comm,
+                                                    const std::string& mine);
+
 // The ranks of this process's host.
 class MpiHost {
  public:

@@ -21,6 +21,16 @@ foreach(np 1 2 3 4 5 6 7 8)
   set_property(TEST shm_communicator_test_np${np} PROPERTY
                ENVIRONMENT EISBACH_TRANSPORT=shm)
 endforeach()
+if(EISBACH_CUDA_EMULATION)
+  eisbach_add_test(NAME nccl_communicator_test
+                   SRC comm/nccl/nccl_communicator_test.cc NP 1 2 3 4 8
+                   LABELS "comm;cuda")
+  add_dependencies(nccl_communicator_test eisbach_cuda_emulated)
+  foreach(np 1 2 3 4 8)
+    set_property(TEST nccl_communicator_test_np${np} PROPERTY ENVIRONMENT
+                 ${EISBACH_EMULATED_GPU} EISBACH_CUDA_DOUBLE_DEVICES=8)
+  endforeach()
+endif()
 eisbach_add_test(NAME requests_test SRC comm/mpi/requests_test.cc NP 2
                  LABELS comm)
 target_link_libraries(requests_test PRIVATE eisbach::mpi)

@@ -1,0 +1,40 @@
+#include "comm/nccl/properties.h"
+
+#include <dlfcn.h>
+#include <nccl.h>
+#include <nccl_device/host.h>
+
+#include "absl/strings/str_cat.h"
+#include "comm/nccl/nccl_communicator.h"
+#include "comm/nccl/nccl_status.h"
+#include "core/status_macros.h"
+
+namespace eisbach::comm {
+
+absl::StatusOr<NcclProperties> PropertiesOf(Communicator& communicator) {
+  auto* nccl = dynamic_cast<NcclCommunicator*>(&communicator);
+  if (nccl == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", communicator.name(), "\" is not of NCCL but of ",
+                     communicator.transport()));
+  }
+  int version = 0;
+  EISBACH_RETURN_IF_NCCL(ncclGetVersion(&version));
+  // Found by name: libraries before 2.28 have no such function.
+  const auto query = reinterpret_cast<decltype(&ncclCommQueryProperties)>(
+      dlsym(RTLD_DEFAULT, "ncclCommQueryProperties"));
+  if (version < NCCL_VERSION_CODE || query == nullptr) {
+    return absl::UnimplementedError(
+        absl::StrCat("NCCL ", version, " does not tell what it uses; ",
+                     NCCL_VERSION_CODE, " does"));
+  }
+  ncclCommProperties_t properties = NCCL_COMM_PROPERTIES_INITIALIZER;
+  EISBACH_RETURN_IF_ERROR(
+      nccl->group().Call("properties", [&](ncclComm_t comm) {
+        return query(comm, &properties);
+      }));
+  return NcclProperties{.multimem = properties.multimemSupport,
+                        .nvlink_domains = properties.nLsaTeams};
+}
+
+}  // namespace eisbach::comm
