@@ -17,7 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kInterval(50);
 // How long NCCL may take to abort. After that the process ends, which is the
 // only way left to end a wait for the GPU, and takes the job down.
-constexpr std::chrono::seconds kAbortPatience(20);
+constexpr std::chrono::seconds kAbortPatience(10);
 
 }  // namespace
 

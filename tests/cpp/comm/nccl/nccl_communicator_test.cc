@@ -70,20 +70,39 @@ TEST(NcclCommunicator, ReducesNoU16) {
 }
 
 // A tensor whose owner lets go while its call waits on another stream is not
-// handed on.
+// handed on. All ranks but the last free theirs before the last one comes.
 TEST(NcclCommunicator, KeepsTensorsUntilTheStreamHasPassed) {
   World& world = TestWorld();
   Communicator& all = world.communicator();
   Device& device = world.device();
+  Stream& compute = device.compute_stream();
   auto stream = device.NewStream();
-  ASSERT_TRUE(stream.ok());
+  auto late = all.Split(0, all.rank(), "late");
+  auto gate = all.Split(0, all.rank(), "gate");
+  ASSERT_TRUE(stream.ok() && late.ok() && gate.ok());
+  const bool last = all.rank() == all.size() - 1;
+  // Connected once, in one order.
+  ASSERT_TRUE((*late)->Barrier(compute).ok());
+  ASSERT_TRUE((*gate)->Barrier(compute).ok());
   const int64_t before = device.memory().bytes_in_use;
-  auto out = Filled<int32_t>(device, 5000 * all.size(), -1 & 7, 2);
+  auto out = Filled<int32_t>(device, 5000 * all.size(), 7, 2);
+  if (last) {
+    ASSERT_TRUE((*gate)->Barrier(compute).ok());
+    ASSERT_TRUE(compute.Synchronize().ok());
+  }
+  const void* was = nullptr;
   {
     auto in = Filled<int32_t>(device, 5000, all.rank(), 3);
+    was = in->raw();
+    ASSERT_TRUE((*late)->Barrier(**stream).ok());
     ASSERT_TRUE(all.AllGather(*in, *out, **stream).ok());
   }
-  auto other = Filled<int32_t>(device, 5000, 99, 4);  // might take its place
+  auto other = Filled<int32_t>(device, 5000, 99, 4);
+  if (!last) {
+    EXPECT_NE(other->raw(), was);
+    ASSERT_TRUE((*gate)->Barrier(compute).ok());
+    ASSERT_TRUE(compute.Synchronize().ok());
+  }
   ASSERT_TRUE((*stream)->Synchronize().ok());
   const absl::Status status =
       contract::Expect<int32_t>(*out, "gathered", [&](int64_t i) {
@@ -94,6 +113,31 @@ TEST(NcclCommunicator, KeepsTensorsUntilTheStreamHasPassed) {
   out = Tensor();
   other = Tensor();
   EXPECT_EQ(device.memory().bytes_in_use, before);
+}
+
+// Shared memory is registered with each communicator that works on it, and
+// can be given back while they live on.
+TEST(NcclCommunicator, SharedMemoryComesAndGoes) {
+  World& world = TestWorld();
+  Communicator& all = world.communicator();
+  Stream& stream = world.device().compute_stream();
+  auto pairs = all.Split(all.rank() / 2, all.rank(), "pairs");
+  ASSERT_TRUE(pairs.ok()) << pairs.status();
+  contract::place = Place::kShared;
+  for (int round = 0; round < 3; ++round) {
+    for (Communicator* group : {&all, pairs->get()}) {
+      auto x = Filled<float>(world.device(), 3000 + round, 1, round);
+      ASSERT_TRUE(x.ok()) << x.status();
+      EXPECT_TRUE(group->AllReduce(*x, ReduceOp::kMax, stream).ok());
+      const absl::Status status =
+          contract::Expect<float>(*x, "shared", [&](int64_t i) {
+            return contract::Value<float>(1, i, round);
+          });
+      EXPECT_TRUE(status.ok()) << status;
+    }
+    world.device().TrimMemory();
+  }
+  contract::place = Place::kPlain;
 }
 
 }  // namespace
