@@ -152,9 +152,9 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
     EISBACH_ASSIGN_OR_RETURN(
         communicator, MakeCommunicator(comm, "world", device, progress, host));
   }
-  return std::make_unique<MpiWorldImpl>(
-      std::move(device), std::move(host), std::move(progress),
-      std::move(fabric), std::move(communicator));
+  return std::make_unique<MpiWorldImpl>(std::move(device), std::move(host),
+                                        std::move(progress), std::move(fabric),
+                                        std::move(communicator));
 }
 
 [[maybe_unused]] const bool described =

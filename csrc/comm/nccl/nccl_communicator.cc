@@ -80,9 +80,8 @@ absl::StatusOr<ncclDataType_t> NcclCommunicator::Reducible(DType dtype) const {
     case DType::kU16:
       break;
   }
-  return absl::UnimplementedError(absl::StrCat(call().name, " on \"", name(),
-                                               "\": NCCL does not reduce ",
-                                               Name(dtype)));
+  return absl::UnimplementedError(absl::StrCat(
+      call().name, " on \"", name(), "\": NCCL does not reduce ", Name(dtype)));
 }
 
 absl::Status NcclCommunicator::Launch(
@@ -94,8 +93,7 @@ absl::Status NcclCommunicator::Launch(
     EISBACH_RETURN_IF_ERROR(segments_->Reach(*group_, tensor->raw()));
   }
   EISBACH_RETURN_IF_ERROR(group_->Call(this->call().name, call));
-  return static_cast<cuda::CudaStream&>(stream).KeepUntilPassed(
-      std::move(storages));
+  return stream.KeepUntilPassed(std::move(storages));
 }
 
 absl::Status NcclCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
@@ -149,8 +147,7 @@ absl::Status NcclCommunicator::DoAllToAllV(
     const int64_t received = receive_counts[peer] * unit;
     if (peer == rank()) {
       if (sent > 0) {
-        EISBACH_RETURN_IF_ERROR(
-            device().CopyOnDevice(to, from, sent, stream));
+        EISBACH_RETURN_IF_ERROR(device().CopyOnDevice(to, from, sent, stream));
       }
     } else {
       if (sent > 0) parts.push_back({true, from, sent, peer});
@@ -180,9 +177,9 @@ absl::Status NcclCommunicator::DoExchange(absl::Span<const Transfer> transfers,
     }
   }
   for (size_t i = 0; i < own_sends.size(); ++i) {
-    EISBACH_RETURN_IF_ERROR(device().CopyOnDevice(
-        own_receives[i]->raw(), own_sends[i]->raw(), own_sends[i]->bytes(),
-        stream));
+    EISBACH_RETURN_IF_ERROR(
+        device().CopyOnDevice(own_receives[i]->raw(), own_sends[i]->raw(),
+                              own_sends[i]->bytes(), stream));
   }
   return Launch(tensors, stream, [&](ncclComm_t comm) {
     return Grouped(parts, comm, cuda::Handle(stream));
@@ -199,7 +196,7 @@ absl::Status NcclCommunicator::DoBarrier(Stream& stream) {
 
 absl::StatusOr<std::unique_ptr<Communicator>> NcclCommunicator::DoSplit(
     int color, int key, std::string name) {
-  auto group = std::make_unique<NcclGroup>(name, group_->shared_watchdog());
+  auto group = std::make_unique<NcclGroup>(name, group_->watchdog());
   EISBACH_RETURN_IF_ERROR(group->SplitFrom(*group_, color, key));
   if (!group->joined()) return nullptr;
   return std::make_unique<NcclCommunicator>(std::move(group), std::move(name),

@@ -2,7 +2,6 @@
 
 #include <nccl.h>
 
-#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -29,7 +28,7 @@ class NcclCommunicator final : public Communicator {
   ~NcclCommunicator() override;
 
   absl::string_view transport() const override { return "nccl"; }
-  NcclGroup& group() { return *group_; }
+  absl::StatusOr<Interconnect> interconnect() override;  // interconnect.cc
 
  private:
   absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,

@@ -163,9 +163,8 @@ void NcclGroup::Close() {
         result = ncclCommFinalize(comm_);
       }
     }
-    settled =
-        result == ncclSuccess ||
-        (result == ncclInProgress && Settle("close", kClosePatience).ok());
+    settled = result == ncclSuccess || (result == ncclInProgress &&
+                                        Settle("close", kClosePatience).ok());
   }
   watchdog_->Forget(this);
   std::lock_guard<std::mutex> lock(mutex_);

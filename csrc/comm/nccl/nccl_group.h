@@ -6,10 +6,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "comm/nccl/watchdog.h"
@@ -37,8 +37,7 @@ class NcclGroup {
   bool joined() const { return size_ > 0; }
   int rank() const { return rank_; }
   int size() const { return size_; }
-  Watchdog& watchdog() { return *watchdog_; }
-  const std::shared_ptr<Watchdog>& shared_watchdog() { return watchdog_; }
+  const std::shared_ptr<Watchdog>& watchdog() const { return watchdog_; }
 
   // Runs `call` and returns when NCCL has put it on its stream. An error ends
   // all communicators (Watchdog::Fail) and is what every later call gives.

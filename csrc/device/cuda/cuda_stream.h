@@ -34,10 +34,11 @@ class CudaStream final : public Stream {
 
   cudaStream_t handle() const { return handle_; }
 
-  // Keeps memory alive until the stream has passed all work that it has now;
-  // let go of at a later call of this or of Synchronize. Never blocks. While
-  // the stream captures nothing is kept: that is the graph's owner's task.
-  absl::Status KeepUntilPassed(std::vector<std::shared_ptr<Storage>> storages);
+  // What has passed is let go of at a later call of this or of Synchronize.
+  // While the stream captures nothing is kept: that is the graph's owner's
+  // task.
+  absl::Status KeepUntilPassed(
+      std::vector<std::shared_ptr<Storage>> storages) override;
 
  private:
   CudaStream(Device& device, cudaStream_t handle)

@@ -44,8 +44,8 @@ inline absl::Status AllReduceIsInRankOrder(World& world) {
       const float big = rank % 2 == 0 ? 1e8f : -1e8f;
       return big + static_cast<float>(i % 13) * static_cast<float>(rank + 1);
     };
-    EISBACH_RETURN_IF_ERROR(FillWith<float>(
-        x, [&](int64_t i) { return value(all.rank(), i); }));
+    EISBACH_RETURN_IF_ERROR(
+        FillWith<float>(x, [&](int64_t i) { return value(all.rank(), i); }));
     EISBACH_RETURN_IF_ERROR(
         all.AllReduce(x, ReduceOp::kSum, world.device().compute_stream()));
     EISBACH_RETURN_IF_ERROR(

@@ -3,137 +3,26 @@
 // that do not block say "in progress" and put a call on its stream only after
 // they have been asked for a while, as NCCL may. The declarations are
 // NVIDIA's.
-//
-// EISBACH_NCCL_DOUBLE_FAIL=RANK:CALL[:KIND] plants a fault in the CALLth call
-// (from 0) of rank RANK of the job. KIND: `async` (the default; an error that
-// shows in ncclCommGetAsyncError, and a call that never ends), `now` (the call
-// returns an error), `stuck` (async, and ncclCommAbort does not return).
 #include <mpi.h>
 #include <nccl.h>
 #include <nccl_device/host.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
-#include <string>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "support/cuda/graph.h"
-#include "support/cuda/nccl_transfers.h"
+#include "support/cuda/nccl_member.h"
 #include "support/cuda/streams.h"
 
 namespace {
 
 using namespace eisbach::doubles;
 using Guard = std::lock_guard<std::recursive_mutex>;
-
-// Outlives its handle in what is still on streams.
-struct Member {
-  MPI_Comm mpi = MPI_COMM_NULL;
-  int rank = 0;
-  int size = 0;
-  bool blocking = true;
-  std::atomic<ncclResult_t> state{ncclInProgress};
-  std::atomic<bool> aborted{false};
-  std::string error;
-  // Calls of a communicator are done in the order in which they were made,
-  // whatever their streams.
-  int64_t issued = 0;
-  int64_t finished = 0;
-  bool closing = false;
-  // Calls that are not on their streams yet, and for how many questions more.
-  std::vector<std::pair<cudaStream_t, Work>> launching;
-  int questions = 0;
-};
-
-struct Fault {
-  int rank = -1;
-  int64_t call = -1;
-  std::string kind = "async";
-};
-
-const Fault& Planted() {
-  static const Fault fault = [] {
-    Fault fault;
-    const char* text = std::getenv("EISBACH_NCCL_DOUBLE_FAIL");
-    char kind[16] = "async";
-    long long call = -1;
-    if (text != nullptr &&
-        std::sscanf(text, "%d:%lld:%15s", &fault.rank, &call, kind) < 2) {
-      std::fprintf(stderr, "nccl double: EISBACH_NCCL_DOUBLE_FAIL=%s\n", text);
-      std::_Exit(67);
-    }
-    fault.call = call;
-    fault.kind = kind;
-    return fault;
-  }();
-  return fault;
-}
-
-// Whether this is the call in which the fault is planted; counts calls.
-bool FaultIsHere() {
-  static int64_t calls = 0;
-  int rank = 0;
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  return calls++ == Planted().call && rank == Planted().rank;
-}
-
-void Fail(Member& member, ncclResult_t result, std::string error) {
-  member.error = std::move(error);
-  member.state = result;
-}
-
-// The calls that one group gives to a communicator and a stream.
-class Piece {
- public:
-  Piece(std::shared_ptr<Member> member, std::vector<NcclCall> calls,
-        bool captured, bool fails)
-      : member_(std::move(member)), calls_(std::move(calls)), stuck_(fails) {
-    if (!captured) ticket_ = member_->issued++;
-  }
-
-  bool operator()() {
-    Member& member = *member_;
-    if (member.aborted) {
-      // What MPI still does goes to buffers that stay.
-      if (transfers_ != nullptr) new std::shared_ptr<Transfers>(transfers_);
-      transfers_.reset();
-      return true;
-    }
-    if (ticket_ < 0) ticket_ = member.issued++;
-    if (member.finished != ticket_) return false;
-    if (stuck_ && member.state == ncclSuccess) {
-      Fail(member, ncclRemoteError, "a fault was planted");
-    }
-    if (!stuck_ && transfers_ == nullptr) {
-      transfers_ = std::make_shared<Transfers>(calls_, member.mpi);
-    }
-    if (!stuck_) {
-      const Transfers::State state = transfers_->Poll();
-      if (state == Transfers::State::kDone) {
-        transfers_.reset();
-        ++member.finished;
-        return true;
-      }
-      if (state == Transfers::State::kFailed) {
-        Fail(member, ncclRemoteError, transfers_->error());
-        stuck_ = true;
-      }
-    }
-    WaitsForPeer();
-    return false;
-  }
-
- private:
-  std::shared_ptr<Member> member_;
-  std::vector<NcclCall> calls_;
-  int64_t ticket_ = -1;  // of a captured call: taken when it runs
-  bool stuck_ = false;
-  std::shared_ptr<Transfers> transfers_;
-};
 
 struct Issued {
   std::shared_ptr<Member> member;
@@ -226,9 +115,9 @@ ncclResult_t Issue(ncclComm_t comm, cudaStream_t stream, NcclCall call,
   const bool fits = SizeOf(call.type) > 0 && call.op <= ncclMin &&
                     call.op != ncclProd && call.peer < member.size &&
                     (!reduces || count * SizeOf(call.type) < INT_MAX);
-  const bool on_device = count == 0 ||
-                         ((call.in == nullptr || IsDeviceMemory(call.in)) &&
-                          (call.out == nullptr || IsDeviceMemory(call.out)));
+  const bool on_device =
+      count == 0 || ((call.in == nullptr || IsDeviceMemory(call.in)) &&
+                     (call.out == nullptr || IsDeviceMemory(call.out)));
   if (!fits || !on_device) {
     member.error = fits ? "a pointer is not of device memory"
                         : "an argument is out of range";
@@ -323,9 +212,8 @@ ncclResult_t ncclCommInitRankScalable(ncclComm_t* comm, int size, int rank,
   return Form(MPI_COMM_WORLD, 0, rank, config == nullptr || config->blocking,
               (*comm)->member, [] {});
 }
-ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size,
-                                    ncclUniqueId id, int rank,
-                                    ncclConfig_t* config) {
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id,
+                                    int rank, ncclConfig_t* config) {
   return ncclCommInitRankScalable(comm, size, rank, 1, &id, config);
 }
 
@@ -448,17 +336,20 @@ ncclResult_t ncclCommDeregister(const ncclComm_t, void* handle) {
 ncclResult_t ncclAllReduce(const void* in, void* out, size_t count,
                            ncclDataType_t type, ncclRedOp_t op, ncclComm_t comm,
                            cudaStream_t stream) {
-  return Issue(comm, stream,
-               {.kind = Kind::kAllReduce, .in = in, .out = out, .type = type,
-                .op = op},
-               count);
+  return Issue(
+      comm, stream,
+      {.kind = Kind::kAllReduce, .in = in, .out = out, .type = type, .op = op},
+      count);
 }
 ncclResult_t ncclReduceScatter(const void* in, void* out, size_t count,
                                ncclDataType_t type, ncclRedOp_t op,
                                ncclComm_t comm, cudaStream_t stream) {
   return Issue(comm, stream,
-               {.kind = Kind::kReduceScatter, .in = in, .out = out,
-                .type = type, .op = op},
+               {.kind = Kind::kReduceScatter,
+                .in = in,
+                .out = out,
+                .type = type,
+                .op = op},
                count);
 }
 ncclResult_t ncclAllGather(const void* in, void* out, size_t count,
@@ -472,7 +363,10 @@ ncclResult_t ncclBroadcast(const void* in, void* out, size_t count,
                            ncclDataType_t type, int root, ncclComm_t comm,
                            cudaStream_t stream) {
   return Issue(comm, stream,
-               {.kind = Kind::kBroadcast, .in = in, .out = out, .type = type,
+               {.kind = Kind::kBroadcast,
+                .in = in,
+                .out = out,
+                .type = type,
                 .peer = root},
                count);
 }

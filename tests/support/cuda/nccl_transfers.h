@@ -11,8 +11,14 @@
 // What one call of the double of NCCL moves between processes.
 namespace eisbach::doubles {
 
-enum class Kind { kAllReduce, kReduceScatter, kAllGather, kBroadcast, kSend,
-                  kReceive };
+enum class Kind {
+  kAllReduce,
+  kReduceScatter,
+  kAllGather,
+  kBroadcast,
+  kSend,
+  kReceive
+};
 
 // A call as the program made it. `bytes` is the size of what a rank gives,
 // but for a reduce-scatter that of what it gets.

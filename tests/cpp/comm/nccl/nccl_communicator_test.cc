@@ -39,11 +39,11 @@ std::vector<ContractCheck> ChecksOfGpus() {
   return checks;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    AllRanks, NcclContract,
-    testing::Combine(testing::Values(Place::kPlain, Place::kShared),
-                     testing::ValuesIn(ChecksOfGpus())),
-    NameOf);
+INSTANTIATE_TEST_SUITE_P(AllRanks, NcclContract,
+                         testing::Combine(testing::Values(Place::kPlain,
+                                                          Place::kShared),
+                                          testing::ValuesIn(ChecksOfGpus())),
+                         NameOf);
 
 TEST(NcclWorld, KnowsItself) {
   World& world = TestWorld();
@@ -52,6 +52,17 @@ TEST(NcclWorld, KnowsItself) {
   EXPECT_EQ(world.communicator().transport(),
             world.size() == 1 ? "mpi" : "nccl");
   EXPECT_EQ(world.local_rank(), world.rank());
+}
+
+TEST(NcclCommunicator, TellsWhatConnectsItsRanks) {
+  Communicator& all = TestWorld().communicator();
+  const absl::StatusOr<Interconnect> found = all.interconnect();
+  if (all.size() == 1) {
+    EXPECT_TRUE(absl::IsUnimplemented(found.status())) << found.status();
+    return;
+  }
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->nvlink_domains, 1);
 }
 
 TEST(NcclCommunicator, ReducesNoU16) {
@@ -129,10 +140,9 @@ TEST(NcclCommunicator, SharedMemoryComesAndGoes) {
       auto x = Filled<float>(world.device(), 3000 + round, 1, round);
       ASSERT_TRUE(x.ok()) << x.status();
       EXPECT_TRUE(group->AllReduce(*x, ReduceOp::kMax, stream).ok());
-      const absl::Status status =
-          contract::Expect<float>(*x, "shared", [&](int64_t i) {
-            return contract::Value<float>(1, i, round);
-          });
+      const absl::Status status = contract::Expect<float>(
+          *x, "shared",
+          [&](int64_t i) { return contract::Value<float>(1, i, round); });
       EXPECT_TRUE(status.ok()) << status;
     }
     world.device().TrimMemory();

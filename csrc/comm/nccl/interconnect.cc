@@ -1,5 +1,3 @@
-#include "comm/nccl/properties.h"
-
 #include <dlfcn.h>
 #include <nccl.h>
 #include <nccl_device/host.h>
@@ -11,16 +9,11 @@
 
 namespace eisbach::comm {
 
-absl::StatusOr<NcclProperties> PropertiesOf(Communicator& communicator) {
-  auto* nccl = dynamic_cast<NcclCommunicator*>(&communicator);
-  if (nccl == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", communicator.name(), "\" is not of NCCL but of ",
-                     communicator.transport()));
-  }
+absl::StatusOr<Interconnect> NcclCommunicator::interconnect() {
   int version = 0;
   EISBACH_RETURN_IF_NCCL(ncclGetVersion(&version));
-  // Found by name: libraries before 2.28 have no such function.
+  // Found by name, as the oldest libraries have no such function. An older
+  // one than the headers would answer in another form.
   const auto query = reinterpret_cast<decltype(&ncclCommQueryProperties)>(
       dlsym(RTLD_DEFAULT, "ncclCommQueryProperties"));
   if (version < NCCL_VERSION_CODE || query == nullptr) {
@@ -29,12 +22,11 @@ absl::StatusOr<NcclProperties> PropertiesOf(Communicator& communicator) {
                      NCCL_VERSION_CODE, " does"));
   }
   ncclCommProperties_t properties = NCCL_COMM_PROPERTIES_INITIALIZER;
-  EISBACH_RETURN_IF_ERROR(
-      nccl->group().Call("properties", [&](ncclComm_t comm) {
-        return query(comm, &properties);
-      }));
-  return NcclProperties{.multimem = properties.multimemSupport,
-                        .nvlink_domains = properties.nLsaTeams};
+  EISBACH_RETURN_IF_ERROR(group_->Call("interconnect", [&](ncclComm_t comm) {
+    return query(comm, &properties);
+  }));
+  return Interconnect{.multimem = properties.multimemSupport,
+                      .nvlink_domains = properties.nLsaTeams};
 }
 
 }  // namespace eisbach::comm
