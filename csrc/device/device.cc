@@ -10,9 +10,19 @@
 namespace eisbach {
 namespace {
 
-DeviceFactory* Factories() {
-  static DeviceFactory factories[kNumDeviceTypes] = {};
-  return factories;
+DeviceBackend& BackendOf(DeviceType type) {
+  static DeviceBackend backends[kNumDeviceTypes];
+  return backends[static_cast<int>(type)];
+}
+
+absl::StatusOr<DeviceBackend> Load(DeviceType type) {
+  const DeviceBackend& backend = BackendOf(type);
+  if (backend.make == nullptr) EISBACH_RETURN_IF_ERROR(LoadPlugin(type));
+  if (backend.make == nullptr) {
+    return absl::UnavailableError(
+        absl::StrCat("device ", Name(type), " is not in this build"));
+  }
+  return backend;
 }
 
 }  // namespace
@@ -35,17 +45,17 @@ absl::StatusOr<std::shared_ptr<void>> Device::AllocateHost(size_t bytes) {
 }
 
 absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type, int index) {
-  DeviceFactory& factory = Factories()[static_cast<int>(type)];
-  if (factory == nullptr) EISBACH_RETURN_IF_ERROR(LoadPlugin(type));
-  if (factory == nullptr) {
-    return absl::UnavailableError(
-        absl::StrCat("device ", Name(type), " is not in this build"));
-  }
-  return factory(index);
+  EISBACH_ASSIGN_OR_RETURN(const DeviceBackend backend, Load(type));
+  return backend.make(index);
 }
 
-bool RegisterDevice(DeviceType type, DeviceFactory factory) {
-  Factories()[static_cast<int>(type)] = factory;
+absl::StatusOr<int> CountDevices(DeviceType type) {
+  EISBACH_ASSIGN_OR_RETURN(const DeviceBackend backend, Load(type));
+  return backend.count();
+}
+
+bool RegisterDevice(DeviceType type, const DeviceBackend& backend) {
+  BackendOf(type) = backend;
   return true;
 }
 

@@ -93,8 +93,15 @@ class Device : public std::enable_shared_from_this<Device> {
 absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type,
                                                    int index = 0);
 
-using DeviceFactory = absl::StatusOr<std::shared_ptr<Device>> (*)(int index);
+// How many devices of a type this process sees; touches none of them. The
+// plug-in is loaded for it. Unavailable, with the reason, instead of 0.
+absl::StatusOr<int> CountDevices(DeviceType type);
+
+struct DeviceBackend {
+  absl::StatusOr<std::shared_ptr<Device>> (*make)(int index) = nullptr;
+  absl::StatusOr<int> (*count)() = nullptr;
+};
 // Called once by each backend from a static initialiser.
-bool RegisterDevice(DeviceType type, DeviceFactory factory);
+bool RegisterDevice(DeviceType type, const DeviceBackend& backend);
 
 }  // namespace eisbach

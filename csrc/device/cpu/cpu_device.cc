@@ -96,10 +96,12 @@ class CpuDevice final : public Device {
   InlineStream compute_;
 };
 
-[[maybe_unused]] const bool cpu_registered = RegisterDevice(
-    DeviceType::kCpu, [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
-      return std::make_shared<CpuDevice>();
-    });
+[[maybe_unused]] const bool cpu_registered =
+    RegisterDevice(DeviceType::kCpu,
+                   {.make = [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
+                      return std::make_shared<CpuDevice>();
+                    },
+                    .count = []() -> absl::StatusOr<int> { return 1; }});
 
 }  // namespace
 }  // namespace eisbach

@@ -38,25 +38,32 @@ Allocator::Caching CachingChosen() {
                                          : Allocator::Caching::kOn;
 }
 
-absl::Status CheckIndex(int index) {
+std::string Version(int number) {
+  return absl::StrCat(number / 1000, ".", number % 1000 / 10);
+}
+
+absl::StatusOr<int> CountGpus() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaErrorInsufficientDriver || error == cudaErrorNoDevice) {
-    cudaGetLastError();
-    int driver = 0;
-    cudaDriverGetVersion(&driver);
-    return absl::UnavailableError(absl::StrCat(
-        "device cuda: ",
-        driver == 0 ? "this machine has no NVIDIA driver"
-        : error == cudaErrorNoDevice
-            ? "the driver sees no GPU (is CUDA_VISIBLE_DEVICES empty?)"
-            : absl::StrCat("the driver speaks CUDA ", driver / 1000, ".",
-                           driver % 1000 / 10, ", this build needs ",
-                           CUDART_VERSION / 1000, ".",
-                           CUDART_VERSION % 1000 / 10),
-        "; train on run.device=cpu or on a machine with a GPU"));
+  if (error == cudaSuccess) return count;
+  if (error != cudaErrorInsufficientDriver && error != cudaErrorNoDevice) {
+    return Status(error, "cudaGetDeviceCount");
   }
-  EISBACH_RETURN_IF_ERROR(Status(error, "cudaGetDeviceCount"));
+  cudaGetLastError();
+  int driver = 0;
+  cudaDriverGetVersion(&driver);
+  return absl::UnavailableError(absl::StrCat(
+      "device cuda: ",
+      driver == 0 ? "this machine has no NVIDIA driver"
+      : error == cudaErrorNoDevice
+          ? "the driver sees no GPU (is CUDA_VISIBLE_DEVICES empty?)"
+          : absl::StrCat("the driver speaks CUDA ", Version(driver),
+                         ", this build needs ", Version(CUDART_VERSION)),
+      "; train on run.device=cpu or on a machine with a GPU"));
+}
+
+absl::Status CheckIndex(int index) {
+  EISBACH_ASSIGN_OR_RETURN(const int count, CountGpus());
   if (index < 0 || index >= count) {
     return absl::InvalidArgumentError(
         absl::StrCat("GPU ", index, " of this host is asked for, and ", count,
@@ -177,11 +184,12 @@ CudaDevice& DeviceOf(const Stream& stream) {
 
 namespace {
 
-[[maybe_unused]] const bool cuda_registered =
-    RegisterDevice(DeviceType::kCuda,
-                   [](int index) -> absl::StatusOr<std::shared_ptr<Device>> {
-                     return CudaDevice::Make(index);
-                   });
+[[maybe_unused]] const bool cuda_registered = RegisterDevice(
+    DeviceType::kCuda,
+    {.make = [](int index) -> absl::StatusOr<std::shared_ptr<Device>> {
+       return CudaDevice::Make(index);
+     },
+     .count = &CountGpus});
 
 }  // namespace
 }  // namespace eisbach::cuda

@@ -58,10 +58,12 @@ class MetaDevice final : public Device {
   InlineStream compute_;
 };
 
-[[maybe_unused]] const bool meta_registered = RegisterDevice(
-    DeviceType::kMeta, [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
-      return std::make_shared<MetaDevice>();
-    });
+[[maybe_unused]] const bool meta_registered =
+    RegisterDevice(DeviceType::kMeta,
+                   {.make = [](int) -> absl::StatusOr<std::shared_ptr<Device>> {
+                      return std::make_shared<MetaDevice>();
+                    },
+                    .count = []() -> absl::StatusOr<int> { return 1; }});
 
 }  // namespace
 }  // namespace eisbach
