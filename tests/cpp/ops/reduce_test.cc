@@ -26,7 +26,8 @@ TEST(ColumnSum, SumsRows) {
   for (DType dtype : test::kFloatDTypes) {
     for (const Shape& shape :
          {Shape{5}, Shape{1, 1}, Shape{33, 8}, Shape{2, 17, 9}, Shape{0, 3},
-          Shape{4, 0}, Shape{100, 67}, Shape{31, 300}}) {
+          Shape{4, 0}, Shape{100, 67}, Shape{31, 300}, Shape{300, 264},
+          Shape{1001, 5}}) {
       const Tensor x = Normal(shape, dtype, 1);
       const int64_t width = shape[-1];
       const std::vector<double> values = ToDoubles(x);
@@ -62,7 +63,7 @@ TEST(ColumnSum, NamesWhatDoesNotFit) {
 }
 
 TEST(Sum, AddsInDouble) {
-  for (int64_t n : {0, 1, 3, 4, 5, 17, 8191, 8192, 8193, 100003}) {
+  for (int64_t n : {0, 1, 3, 4, 5, 17, 8191, 8192, 8193, 100003, 300007}) {
     const Tensor x = Normal({n}, DType::kF32, 1);
     double sum = 0, squares = 0;
     for (double v : ToDoubles(x)) {
