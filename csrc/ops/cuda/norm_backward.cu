@@ -10,7 +10,7 @@ namespace {
 constexpr int kBlock = 256;  // threads that small rows share
 constexpr int kMaxThreads = 512;
 constexpr int kBlocksEach = 2;  // at most, of a multiprocessor
-constexpr int kMinRows = 4;     // of a block, so that partial sums stay few
+constexpr int kMinRows = 8;     // of a block: partial sums stay few
 
 // What a block adds to each column: in registers of the thread that has it,
 // in `at` itself with kPieces = 0.
