@@ -14,3 +14,6 @@ endforeach()
 foreach(test IN ITEMS elementwise_test matmul_test)
   eisbach_test_on_cuda(ops_${test})
 endforeach()
+# Without a caching allocator no work buffer is reused.
+eisbach_test_on_cuda(ops_attention_test
+                     FILTER -*ThreadCount*:*WorkBuffers*)
