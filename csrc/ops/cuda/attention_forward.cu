@@ -52,7 +52,7 @@ __device__ __forceinline__ void ToWeights(Part& scores, float scale,
 }
 
 template <typename T, int kChunks>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
     AttentionForwardKernel(AttentionSizes s, bool vectors, const T* qkv, T* out,
                            float* lse) {
   EISBACH_SHARED(Tile, tiles, [2]);

@@ -68,9 +68,10 @@ T Causal(const AttentionKey& key, T attributes) {
   return attributes;
 }
 
-// The graph of a shape, no device needed.
-void BuildGraph(const AttentionKey& key, fe::graph::Graph& graph) {
-  graph
+// The graph of a shape for an architecture, no device needed.
+void BuildGraph(const AttentionKey& key, int architecture,
+                fe::graph::Graph& graph) {
+  graph.set_sm_version(architecture)
       .set_io_data_type(key.dtype == DType::kBF16 ? fe::DataType_t::BFLOAT16
                                                   : fe::DataType_t::HALF)
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
@@ -108,7 +109,6 @@ absl::Status Plan(const AttentionKey& key, const PlanTarget& target,
   const auto check = [&](const fe::error_t& error, absl::string_view step) {
     return FromCudnn(error, key, step);
   };
-  graph.set_sm_version(target.architecture);
   if (target.handle == nullptr) {
     std::vector<uint8_t> json(target.description.begin(),
                               target.description.end());
@@ -163,7 +163,7 @@ absl::StatusOr<std::unique_ptr<CudnnAttentionPlan>> CudnnAttentionPlan::Make(
   EISBACH_RETURN_IF_ERROR(Claims(key));
   auto compiled = std::make_unique<Compiled>();
   compiled->key = key;
-  BuildGraph(key, compiled->graph);
+  BuildGraph(key, target.architecture, compiled->graph);
   EISBACH_RETURN_IF_ERROR(Plan(key, target, compiled->graph));
   EISBACH_RETURN_IF_ERROR(FromCudnn(
       compiled->graph.get_plan_name(compiled->engine), key, "engine"));
