@@ -176,7 +176,7 @@ __global__ void ClipFactorKernel(const double* norm_squared, float max_norm,
     factor = min(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
   }
   state->gradient_factor = static_cast<float>(factor);
-  state->finite = finite ? 1.0f : 0.0f;
+  if (!finite) state->finite = 0.0f;
 }
 
 }  // namespace

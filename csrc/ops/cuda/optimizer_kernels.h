@@ -10,9 +10,9 @@ namespace eisbach::cuda {
 struct StepState {
   float learning_rate;
   float gradient_factor;
-  float finite;
   float bias_correction1;
   float bias_correction2;
+  float finite;
   float unused[3];
 };
 
