@@ -64,7 +64,8 @@ class Communicator {
   int size() const { return size_; }
   const std::string& name() const { return name_; }  // for messages and traces
   Device& device() const { return *device_; }
-  // What moves the bytes: "threads", "shm", "mpi", "none" (sim).
+  // What moves the bytes: "threads", "shm", "mpi", "shm+mpi" (shared memory
+  // inside hosts, MPI between them), "none" (sim).
   virtual absl::string_view transport() const = 0;
   CommStats stats() const;
 
