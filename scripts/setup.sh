@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Sets up everything that Eisbach needs in .venv: system packages, Python
 # packages, the package itself and mpirun's settings. Does again only what has
-# changed. `scripts/setup.sh --test` adds what the tests need and builds them.
+# changed. `scripts/setup.sh --test` adds what the tests need and builds them;
+# `scripts/setup.sh --cuda` builds the plug-in for NVIDIA's GPUs as well, with
+# NVIDIA's compiler and libraries from Python packages (2.2 GB, no GPU needed).
 #
 # One build folder, build/release, serves the package and the C++ tests, so
 # nothing is compiled twice.
@@ -9,10 +11,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 want_tests=no
+want_cuda=OFF
 for argument in "$@"; do
   case "$argument" in
     --test) want_tests=yes ;;
-    *) echo "setup.sh: unknown argument $argument; there is --test" >&2
+    --cuda) want_cuda=ON ;;
+    *) echo "setup.sh: unknown argument $argument; there are --test and" \
+            "--cuda" >&2
        exit 2 ;;
   esac
 done
@@ -113,6 +118,7 @@ python_packages() {
   local extras="" tests=OFF digest installed=.venv/eisbach-installed
   [ "$want_tests" = yes ] && extras="[test]" tests=ON
   digest="$(sources_digest)"
+  [ "$want_cuda" = ON ] && digest="$digest cuda"
   case "$(cat $installed 2>/dev/null)" in
     "$digest$extras" | "$digest[test]") return ;;
   esac
@@ -122,13 +128,16 @@ with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
 ' >.venv/build-requirements.txt
   pip_install --upgrade pip cmake ninja -r .venv/build-requirements.txt
+  [ "$want_cuda" = ON ] && scripts/cuda_packages.sh
   say "Building and installing eisbach (minutes the first time)"
   # The build runs in .venv itself, where its paths stay the same, and
   # compilations are cached by content, wherever the build happens.
   PATH="$PWD/.venv/bin:$PATH" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 \
     CCACHE_SLOPPINESS=pch_defines,time_macros \
     pip_install --no-build-isolation --config-settings build-dir=build/release \
-    --config-settings "cmake.define.EISBACH_BUILD_TESTS=$tests" ".$extras"
+    --config-settings "cmake.define.EISBACH_BUILD_TESTS=$tests" \
+    --config-settings "cmake.define.EISBACH_CUDA=$want_cuda" \
+    --config-settings "cmake.define.EISBACH_CUDA_EMULATION=OFF" ".$extras"
   echo "$digest$extras" >$installed
 }
 

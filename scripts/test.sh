@@ -20,7 +20,8 @@ say "Building the C++ tests"
 cmake --build build/release
 
 say "Running the C++ tests"
-ctest --test-dir build/release -j3 --output-on-failure "$@"
+# Those of the GPU are scripts/test_cuda.sh.
+ctest --test-dir build/release -j3 -LE '^(cuda|gpu)$' --output-on-failure "$@"
 [ $# -gt 0 ] && exit 0
 
 say "Running the Python tests"

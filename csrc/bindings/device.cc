@@ -46,7 +46,7 @@ void BindDevice(py::module_& m) {
              return Unwrap(MakeDevice(Unwrap(ParseDeviceType(type))));
            }),
            py::arg("type") = "cpu",
-           "A device of its own, outside any job: `cpu` or `meta`.")
+           "A device of its own, outside any job: `cpu`, `cuda` or `meta`.")
       .def_property_readonly(
           "type",
           [](const Device& device) { return std::string(Name(device.type())); })
@@ -70,6 +70,15 @@ void BindDevice(py::module_& m) {
       .def("__repr__", [](const Device& device) {
         return absl::StrCat("Device('", Name(device.type()), "')");
       });
+
+  m.def(
+      "count_devices",
+      [](const std::string& type) {
+        return CountDevices(Unwrap(ParseDeviceType(type)));
+      },
+      py::arg("type"),
+      "How many devices of a type this process sees, at least 1. RuntimeError "
+      "says why there is none.");
 
   m.def(
       "set_threads",

@@ -145,7 +145,22 @@ void BindEngine(py::module_& m) {
             return engine.Step(InputOf(batch));
           },
           py::arg("batch"), kReleased,
-          "One training step. NonFiniteError leaves the weights as they were.")
+          "One training step, submit and collect. NonFiniteError leaves the "
+          "weights as they were.")
+      .def(
+          "submit",
+          [](Engine& engine, const Batch& batch) {
+            return engine.Submit(InputOf(batch));
+          },
+          py::arg("batch"), kReleased,
+          "Gives a step to the device without waiting for it; a few may wait "
+          "to be collected.")
+      .def("collect", &Engine::Collect, kReleased,
+           "Waits for the oldest step that was submitted. NonFiniteError "
+           "leaves the weights as they were before it; steps submitted after "
+           "it are void.")
+      .def_property_readonly("submitted", &Engine::submitted,
+                             "Steps that wait to be collected.")
       .def(
           "evaluate",
           [](Engine& engine, const Batch& batch) {

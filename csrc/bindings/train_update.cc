@@ -8,6 +8,7 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "bindings/variable.h"
+#include "core/status_macros.h"
 #include "nn/module.h"
 #include "train/update.h"
 
@@ -103,7 +104,9 @@ void BindUpdate(py::module_& m) {
            "norm.")
       .def(
           "begin_step",
-          [](OwnedUpdate& u, int micro_batches) {
+          [](OwnedUpdate& u, int micro_batches) -> absl::Status {
+            // Whoever composes a model sees the norm of each step.
+            EISBACH_RETURN_IF_ERROR(u.update->ForgetNonFinite());
             return u.update->BeginStep(micro_batches);
           },
           py::arg("micro_batches") = 1, kReleased)

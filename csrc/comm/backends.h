@@ -31,6 +31,21 @@ using Gather = std::function<absl::StatusOr<std::vector<std::string>>(
 
 inline constexpr size_t kGroupGatherBytes = sizeof(uint64_t);
 
+// Collectives among ranks of this host as tasks that the caller drives: what a
+// group that spans hosts is made of. All members make the same tasks in the
+// same order, and each is done before the next is made. Tensors are as for the
+// calls of Communicator.
+class HostTasks {
+ public:
+  virtual ~HostTasks() = default;
+
+  virtual std::unique_ptr<Task> AllToAll(const Tensor& in,
+                                         const Tensor& out) = 0;
+  virtual std::unique_ptr<Task> AllGather(const Tensor& in,
+                                          const Tensor& out) = 0;
+  virtual std::unique_ptr<Task> Broadcast(const Tensor& inout, int root) = 0;
+};
+
 // This process among those of its host whose memory it can reach.
 class SharedHost {
  public:
@@ -47,6 +62,9 @@ class SharedHost {
       const std::vector<int>& members, int rank, std::string name,
       std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
       const Gather& gather) = 0;
+  // The same members without a communicator. They keep the host alive, too.
+  virtual absl::StatusOr<std::unique_ptr<HostTasks>> MakeTasks(
+      const std::vector<int>& members, int rank, const Gather& gather) = 0;
 };
 
 // Connects the `size` ranks of this host. When the system does not let them

@@ -75,8 +75,8 @@ class Communicator {
   int size() const { return size_; }
   const std::string& name() const { return name_; }  // for messages and traces
   Device& device() const { return *device_; }
-  // What moves the bytes: "threads", "shm", "mpi", "nccl", "none"
-  // (sim).
+  // What moves the bytes: "threads", "shm", "mpi", "shm+mpi" (shared memory
+  // inside hosts, MPI between them), "nccl", "none" (sim).
   virtual absl::string_view transport() const = 0;
   // Unimplemented where nobody can tell.
   virtual absl::StatusOr<Interconnect> interconnect();

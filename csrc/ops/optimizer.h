@@ -11,9 +11,11 @@ namespace eisbach::ops {
 enum StepStateIndex : int {
   kLearningRate,     // of this step
   kGradientFactor,   // gradients are multiplied by it (clipping, 1/loss scale)
-  kFinite,           // 0: the gradient is not finite and nothing is updated
   kBiasCorrection1,  // 1 - beta1^step
   kBiasCorrection2,  // 1 - beta2^step
+  // 0: the gradient of this step or of an earlier one was not finite, and
+  // nothing is updated until the host sets it to 1 again.
+  kFinite,
   kStepStateSize = 8,
 };
 
@@ -54,8 +56,8 @@ SgdKernel& SgdSlot();
 absl::Status Sgd(const SgdArgs& args, Stream& stream);
 
 // Sets kGradientFactor and kFinite from the squared global norm (f64 [1]):
-// factor = min(1, max_norm / (norm + 1e-6)), 1 when max_norm is 0; finite = 1
-// when the norm is finite; else both are 0.
+// factor = min(1, max_norm / (norm + 1e-6)), 1 when max_norm is 0; both are 0
+// when the norm is not finite. A kFinite of 0 stays.
 struct ClipFactorArgs {
   const Tensor& norm_squared;
   float max_norm;

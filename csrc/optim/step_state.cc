@@ -14,7 +14,10 @@ absl::StatusOr<StepState> StepState::Make(Stream& stream) {
       Tensor::Zeros(Shape{ops::kStepStateSize}, DType::kF32, stream));
   EISBACH_ASSIGN_OR_RETURN(state.step_,
                            Tensor::Zeros(Shape{1}, DType::kI64, stream));
-  state.slots_ = std::make_unique<std::array<Slot, kSlots>>();
+  EISBACH_ASSIGN_OR_RETURN(state.memory_,
+                           stream.device().AllocateHost(sizeof(Memory)));
+  state.memory().one = 1;
+  EISBACH_RETURN_IF_ERROR(state.SetFinite(stream));
   return state;
 }
 
@@ -24,25 +27,32 @@ absl::Status StepState::Begin(int64_t step, double learning_rate, double beta1,
     return absl::InvalidArgumentError(
         absl::StrCat("step=", step, ": steps are counted from 1"));
   }
-  Slot& slot = (*slots_)[next_];
+  Slot& slot = memory().slots[next_];
+  Event& copied = copied_[next_];
   next_ = (next_ + 1) % kSlots;
-  EISBACH_RETURN_IF_ERROR(slot.copied.Wait());
+  EISBACH_RETURN_IF_ERROR(copied.Wait());
   const double n = static_cast<double>(step);
   slot.step = step;
   slot.values[ops::kLearningRate] = static_cast<float>(learning_rate);
   slot.values[ops::kGradientFactor] = 1;
-  slot.values[ops::kFinite] = 1;
   slot.values[ops::kBiasCorrection1] =
       static_cast<float>(1 - std::pow(beta1, n));
   slot.values[ops::kBiasCorrection2] =
       static_cast<float>(1 - std::pow(beta2, n));
   Device& device = stream.device();
-  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(values_.raw(), slot.values.data(),
-                                              values_.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(values_.raw(), slot.values,
+                                              sizeof(slot.values), stream));
   EISBACH_RETURN_IF_ERROR(
       device.CopyToDevice(step_.raw(), &slot.step, step_.bytes(), stream));
-  EISBACH_ASSIGN_OR_RETURN(slot.copied, stream.Record());
+  EISBACH_ASSIGN_OR_RETURN(copied, stream.Record());
   return absl::OkStatus();
+}
+
+absl::Status StepState::SetFinite(Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(const Tensor flag,
+                           values_.Narrow(0, ops::kFinite, 1));
+  return stream.device().CopyToDevice(flag.raw(), &memory().one, sizeof(float),
+                                      stream);
 }
 
 }  // namespace eisbach::optim

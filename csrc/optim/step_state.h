@@ -16,12 +16,15 @@ class StepState {
  public:
   static absl::StatusOr<StepState> Make(Stream& stream);
 
-  // Starts step `step`, counted from 1: writes the step, `learning_rate` and
-  // the bias corrections 1 - beta^step (computed in double), a gradient factor
-  // of 1 and "finite"; ops::ClipFactor then overwrites the last two. Ordered on
-  // `stream`; blocks only when the stream is kSlots steps behind.
+  // Starts step `step`, counted from 1: writes the step, `learning_rate`, the
+  // bias corrections 1 - beta^step (computed in double) and a gradient factor
+  // of 1, which ops::ClipFactor then overwrites. Ordered on `stream`; blocks
+  // only when the stream is kSlots steps behind.
   absl::Status Begin(int64_t step, double learning_rate, double beta1,
                      double beta2, Stream& stream);
+
+  // Sets kFinite to 1, as it is at first. Ordered on `stream`.
+  absl::Status SetFinite(Stream& stream);
 
   // f32 [ops::kStepStateSize], indexed by ops::StepStateIndex.
   const Tensor& values() const { return values_; }
@@ -34,15 +37,20 @@ class StepState {
   // A copy reads its host memory when the stream comes to it, so the last few
   // steps each have memory of their own.
   struct Slot {
-    std::array<float, ops::kStepStateSize> values = {};
-    int64_t step = 0;
-    Event copied;
+    float values[ops::kFinite];  // what is before it
+    int64_t step;
   };
+  struct Memory {
+    Slot slots[kSlots];
+    float one;
+  };
+  Memory& memory() { return *static_cast<Memory*>(memory_.get()); }
 
   StepState() = default;
 
   Tensor values_, step_;
-  std::unique_ptr<std::array<Slot, kSlots>> slots_;  // stays where it is
+  std::shared_ptr<void> memory_;
+  std::array<Event, kSlots> copied_;
   int next_ = 0;
 };
 

@@ -100,6 +100,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   Stream& stream = context.device().compute_stream();
   EISBACH_ASSIGN_OR_RETURN(
       engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->results_,
+      ResultQueue::Make(engine->micro_batches_, context.device()));
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, context.first_stage(), context.last_stage(),
       config.update.compute_dtype);
@@ -119,6 +122,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
 }
 
 absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
+  if (submitted() > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        submitted(), " submitted steps wait to be collected before a step"));
+  }
+  EISBACH_RETURN_IF_ERROR(Submit(input));
+  return Collect();
+}
+
+absl::Status Engine::Submit(const StepInput& input) {
   Tracer& tracer = context_.device().tracer();
   const int64_t step = update_->step() + 1;
   const std::string name =
@@ -126,11 +138,24 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
   const TraceSpan span(tracer,
                        {.kind = SpanKind::kStep, .name = name, .index = step});
   EISBACH_RETURN_IF_ERROR(Run(input));
-  EISBACH_ASSIGN_OR_RETURN(StepResult result, Read());
-  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) {
-    return Diagnose(input, result);
+  EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
+                                         update_->reduced(),
+                                         context_.device().compute_stream()));
+  if (submitted() > 0) inputs_.push_back(input);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepResult> Engine::Collect() {
+  EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
+  const StepInput input = std::move(inputs_.front());
+  inputs_.pop_front();
+  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) {
+    return result;
   }
-  return result;
+  // Steps that were submitted after it have changed nothing.
+  while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
+  inputs_.clear();
+  return Diagnose(input, result);
 }
 
 absl::Status Engine::Diagnose(const StepInput& input,
@@ -144,6 +169,7 @@ absl::Status Engine::Diagnose(const StepInput& input,
   const absl::Status rerun = Run(input);
   program_->set_observer(nullptr);
   EISBACH_RETURN_IF_ERROR(rerun);
+  EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
   return ExplainNonFinite(
       absl::StrCat("loss=", result.loss, " and grad_norm=", result.grad_norm,
                    " at step ", result.step),
@@ -182,24 +208,6 @@ absl::Status Engine::RunActions(const StepInput& input, bool training,
       parallel::Schedule forward,
       parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
   return executor_->Run(forward.shape, forward.stages[stage], *program_);
-}
-
-absl::StatusOr<StepResult> Engine::Read() {
-  Device& device = context_.device();
-  Stream& stream = device.compute_stream();
-  std::vector<double> losses(micro_batches_);
-  double norm_squared = 0;
-  EISBACH_RETURN_IF_ERROR(device.CopyToHost(
-      losses.data(), update_->sums().raw(), update_->sums().bytes(), stream));
-  EISBACH_RETURN_IF_ERROR(device.CopyToHost(
-      &norm_squared, update_->norm_squared().raw(), sizeof(double), stream));
-  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
-  StepResult result{};
-  for (double loss : losses) result.loss += loss;
-  result.step = update_->step();
-  result.grad_norm = std::sqrt(norm_squared);
-  result.learning_rate = update_->learning_rate();
-  return result;
 }
 
 absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {

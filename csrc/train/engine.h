@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
+#include "train/results.h"
 #include "train/stage_program.h"
 #include "train/update.h"
 
@@ -24,13 +26,6 @@ struct EngineConfig {
   bool deferred_weights;  // weight gradients after the input's, in a batch
   std::string pipeline_schedule;
   std::vector<int> layers_per_stage;  // empty: balanced
-};
-
-struct StepResult {
-  int64_t step;  // counted from 1
-  double loss;   // mean over the tokens of the global batch
-  double grad_norm;
-  double learning_rate;
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -48,15 +43,19 @@ class Engine {
   static absl::Status Validate(const EngineConfig& config,
                                const parallel::Mesh& mesh);
 
-  // One training step, Run and Read. A loss or norm that is not finite leaves
-  // the weights as they were and is an error that names the first tensor that
-  // holds one.
+  // One training step, Submit and Collect.
   absl::StatusOr<StepResult> Step(const StepInput& input);
 
-  // The step without a read of any value: all of it is put on the device.
-  absl::Status Run(const StepInput& input);
-  // Waits for the last step and reads what came out.
-  absl::StatusOr<StepResult> Read();
+  // Gives a step to the device without waiting for it, while the results of at
+  // most ResultQueue::kCapacity - 1 earlier ones wait to be collected.
+  absl::Status Submit(const StepInput& input);
+  // Waits for the oldest step whose result was not collected. A loss or norm
+  // that is not finite leaves the weights as they were before that step, also
+  // where later ones were submitted: those are void. It is an error that names
+  // the first tensor that holds one.
+  absl::StatusOr<StepResult> Collect();
+  // Steps whose results wait.
+  int submitted() const { return results_->size(); }
 
   // The mean loss over the tokens of all ranks' samples, without training.
   // Samples of a rank must be a multiple of the micro-batch, equal on all.
@@ -82,6 +81,8 @@ class Engine {
   // The model's output of tokens i32 [B, T], before the head.
   absl::StatusOr<Tensor> Hidden(const Tensor& tokens);
   nn::ForwardContext MakeContext(bool training) const;
+  // Puts all of a step on the device.
+  absl::Status Run(const StepInput& input);
   // Runs a step that was not finite again and says where it began.
   absl::Status Diagnose(const StepInput& input, const StepResult& result);
   absl::Status CheckInput(const StepInput& input) const;
@@ -98,6 +99,8 @@ class Engine {
   std::unique_ptr<parallel::Executor> executor_;
   std::unique_ptr<TransformerProgram> program_;
   parallel::Schedule schedule_;
+  std::unique_ptr<ResultQueue> results_;
+  std::deque<StepInput> inputs_;  // of the steps whose results wait
   // Losses of ranks that do not count theirs: tensor ranks past the first.
   Tensor unused_losses_;
 };

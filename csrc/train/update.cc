@@ -100,6 +100,10 @@ absl::Status Update::SumTiedGradients() {
   return absl::OkStatus();
 }
 
+absl::Status Update::ForgetNonFinite() {
+  return state_.SetFinite(context_.device().compute_stream());
+}
+
 double Update::learning_rate() const { return schedule_.At(step_); }
 
 absl::Status Update::RefreshData() {

@@ -46,7 +46,7 @@ class Update {
   absl::Status BeginStep(int micro_batches);
 
   // Reduces what is left, then updates the weights; nothing changes when the
-  // norm is not finite.
+  // norm is not finite, or was not in an earlier step (ForgetNonFinite).
   absl::Status Finish();
 
   // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
@@ -54,6 +54,13 @@ class Update {
   const Tensor& sums() const { return sums_; }
   // f64 [1], after Finish: the square of the norm of the whole gradient.
   const Tensor& norm_squared() const { return norm_squared_; }
+
+  // f64 [1 + sums]: both.
+  const Tensor& reduced() const { return reduced_; }
+
+  // A norm that is not finite leaves the weights alone in its step and in all
+  // later ones, until this is called.
+  absl::Status ForgetNonFinite();
 
   int64_t step() const { return step_; }  // steps begun
   // As if `step` steps had been made (after loading a checkpoint).

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eisbach.config import Config, resolve
 from eisbach.data.tokenizer import load_tokenizer
+from eisbach.device import choose_device
 from eisbach.precision import choose_precision
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _BUCKET_BYTES = 4 << 20
 
 
 def complete(config: Config) -> Config:
-    """Returns a copy with no `auto` in its model and precision sections.
+    """Returns a copy with no `auto` in model, precision and device.
 
     Raises:
       ValueError: The tokenizer cannot be read.
@@ -27,6 +28,7 @@ def complete(config: Config) -> Config:
     if config.model.vocab == "auto":
         vocab = load_tokenizer(config.data.tokenizer).vocab
     config = resolve(config, vocab=vocab)
+    config = choose_device(config)
     return choose_precision(config, _C.build_info()["cpu"].split())
 
 

@@ -33,6 +33,12 @@ _FEATURES = (
     "sve",
     "bf16",
 )
+_CUDA_LIBRARIES = (
+    "nvidia-cuda-runtime",
+    "nvidia-cublas",
+    "nvidia-cudnn-cu13",
+    "nvidia-nccl-cu13",
+)
 _ROOT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
 
 
@@ -62,6 +68,8 @@ def examine() -> Iterator[Finding]:
     yield Finding("system", platform.platform())
     yield _cpu()
     yield _memory()
+    yield _gpu()
+    yield _cuda()
     yield _mpirun()
     yield _mpirun_settings()
     if os.geteuid() == 0:
@@ -119,6 +127,32 @@ def _memory() -> Finding:
         f"{facts['MemAvailable']:.1f} of {facts['MemTotal']:.1f} GiB free, "
         f"/dev/shm {shared:.1f} GiB free",
     )
+
+
+def _gpu() -> Finding:
+    from eisbach import _C
+
+    try:
+        count = _C.count_devices("cuda")
+    except RuntimeError as error:
+        text = str(error).removeprefix("device cuda: ")
+        reason, _, remedy = text.partition("; ")
+        return Finding("gpu", reason, remedy, False)
+    return Finding("gpu", f"{count} seen by this process")
+
+
+def _cuda() -> Finding:
+    """NVIDIA's wheels; a site's own toolkit serves as well."""
+    found, missing = [], []
+    for name in _CUDA_LIBRARIES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if not missing:
+        return Finding("cuda", ", ".join(found))
+    value = ", ".join([*found, f"not installed: {' '.join(missing)}"])
+    return Finding("cuda", value, "pip install 'eisbach[cuda]'", False)
 
 
 def _mpirun() -> Finding:

@@ -46,6 +46,14 @@ class Job:
     folder: RunFolder
 
     @property
+    def lag(self) -> int:
+        """Steps that may wait to be collected.
+
+        On a GPU one, so that it need not wait for the host between two.
+        """
+        return int(self.engine.device.type == "cuda")
+
+    @property
     def context(self) -> _C.ParallelContext:
         """The mesh and this rank's place in it."""
         return self.engine.context

@@ -11,12 +11,14 @@ def choose_precision(config: Config, features: list[str]) -> Config:
     """Replaces `precision.compute: auto`; the reason becomes its origin.
 
     Args:
-      config: The configuration.
+      config: The configuration; its device is chosen.
       features: Instruction sets of the CPU, as `build_info()["cpu"]` lists
         them.
     """
     if config.precision.compute != "auto":
         return config
+    if config.run.device == "cuda":
+        return config.derive("precision.compute", "bf16", "run.device: cuda")
     native = [name for flag, name in _NATIVE.items() if flag in features]
     if native:
         reason = f"the CPU multiplies bf16 ({', '.join(native)})"

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from typing import TYPE_CHECKING
 
 from eisbach.config import Config
 from eisbach.export import export_model
 from eisbach.job import Job, save, set_up
+from eisbach.run.collector import Collector
 from eisbach.run.folder import RunFolder, read_lines
-from eisbach.run.metrics import StepMetrics, ValidationMetrics, bits_per_byte
+from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.reporter import Reporter
 from eisbach.run.signals import SignalWatch
 from eisbach.run.summary import summary
-from eisbach.run.times import shares, spell, step_times
+from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
-
-if TYPE_CHECKING:
-    from eisbach import _C
 
 
 def train(config: Config, *, resume: RunFolder | None = None) -> int:
@@ -66,50 +62,32 @@ def _loop(
 ) -> ValidationMetrics | None:
     """Runs the steps that are left; returns the last validation."""
     plan = job.config.train
+    collect = Collector(job, report)
     validation = None
     for step in range(job.first + 1, plan.steps + 1):
         if watch.received:
             break
-        before = job.engine.device.trace_totals()
-        start = time.perf_counter()
-        result = job.engine.step(job.train.next(job.engine.device))
-        seconds = time.perf_counter() - start
-        if report:
-            spent = step_times(
-                before, job.engine.device.trace_totals(), seconds
-            )
-            report.step(_metrics(job, result, seconds, spent))
+        job.engine.submit(job.train.next(job.engine.device))
+        collect.but(job.lag)
         last = step == plan.steps
-        if last or _due(step, plan.validate_every):
+        validates = last or _due(step, plan.validate_every)
+        saves = _due(step, plan.save_every)
+        if validates or saves:
+            collect.but(0)
+        if validates:
             validation = _validate(job, step)
             if report and validation:
                 report.validation(validation)
-        if _due(step, plan.save_every):
+            collect.restart()
+        if saves:
             save(job)
+            collect.restart()
+    collect.but(0)
     return validation
 
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _metrics(
-    job: Job, result: _C.StepResult, seconds: float, spent: dict[str, float]
-) -> StepMetrics:
-    model = job.engine.config.model
-    tokens = job.config.train.global_batch * model.context
-    return StepMetrics(
-        step=result.step,
-        loss=result.loss,
-        grad_norm=result.grad_norm,
-        learning_rate=result.learning_rate,
-        tokens=result.step * tokens,
-        tokens_per_second=tokens / seconds,
-        step_seconds=seconds,
-        model_tflops_per_second=model.flops_per_token * tokens / seconds / 1e12,
-        peak_memory_bytes=job.engine.device.memory().peak_bytes_in_use,
-        **spent,
-    )
 
 
 def _validate(job: Job, step: int) -> ValidationMetrics | None:

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from eisbach.device import best_device
 from eisbach.run.process import abort
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
     no rank is left waiting for this one.
 
     Args:
-      device: `auto` takes the best one there is; today that is `cpu`.
+      device: `cpu`, `cuda` (this rank's GPU of the host), or `auto`, which
+        takes GPUs where there are some.
       threads: Of this rank; `auto` divides the cores of the host among its
         ranks.
 
@@ -29,7 +31,7 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
     """
     from eisbach import _C
 
-    world = _C.init("cpu" if device == "auto" else device)
+    world = _C.init(best_device()[0] if device == "auto" else device)
     if threads != "auto":
         _C.set_threads(threads)
     if world.size > 1:

@@ -48,3 +48,22 @@ def test_root_needs_two_variables(monkeypatch):
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
     assert not by_name()["root"].remedy
+
+
+def test_without_a_gpu_it_says_what_is_missing(monkeypatch):
+    def none(_):
+        raise RuntimeError("device cuda: no driver here; install one")
+
+    monkeypatch.setattr("eisbach._C.count_devices", none)
+    found = by_name()["gpu"]
+    assert found.value == "no driver here"
+    assert found.remedy == "install one"
+    assert not found.needed
+
+
+def test_libraries_of_the_gpu_are_listed(monkeypatch):
+    monkeypatch.setattr(doctor, "_CUDA_LIBRARIES", ("numpy", "no-such-library"))
+    found = by_name()["cuda"]
+    assert "numpy" in found.value
+    assert "no-such-library" in found.value
+    assert not found.needed

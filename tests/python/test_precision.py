@@ -22,3 +22,9 @@ def test_auto_follows_the_cpu(features, compute, reason):
 def test_what_is_asked_for_is_kept():
     config = load_config(None, ["precision.compute=f32"])
     assert choose_precision(config, ["amx_bf16"]) is config
+
+
+def test_gpus_multiply_bf16():
+    config = choose_precision(load_config(None, ["run.device=cuda"]), [])
+    assert config.precision.compute == "bf16"
+    assert "cuda" in config.origin("precision.compute")

@@ -136,14 +136,18 @@ inline absl::Status WithEngine(comm::World& world, const Layout& layout,
 }
 
 // One training step on the toy's batch of that step.
-inline absl::StatusOr<train::StepResult> ToyStep(train::Engine& engine) {
+inline absl::Status ToySubmit(train::Engine& engine) {
   const parallel::ParallelContext& context = engine.context();
   EISBACH_ASSIGN_OR_RETURN(
       train::StepInput input,
       ToyInput(engine.config(), engine.update().step() + 1,
                context.index(Axis::kData), context.size(Axis::kData),
                context.device()));
-  return engine.Step(input);
+  return engine.Submit(input);
+}
+inline absl::StatusOr<train::StepResult> ToyStep(train::Engine& engine) {
+  EISBACH_RETURN_IF_ERROR(ToySubmit(engine));
+  return engine.Collect();
 }
 
 // The results of `steps` steps as rank 0 sees them, on rank threads.

@@ -121,8 +121,16 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
   EISBACH_ASSIGN_OR_RETURN(Transport transport,
                            ParseTransport(std::getenv("EISBACH_TRANSPORT")));
   if (type != DeviceType::kCpu) transport = Transport::kMpi;
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::optional<int> ranks_per_host,
+      ParseRanksPerHost(std::getenv("EISBACH_RANKS_PER_HOST")));
+  if (ranks_per_host.has_value() && rank == 0) {
+    LogLine(absl::StrCat("EISBACH_RANKS_PER_HOST=", *ranks_per_host,
+                         " is for tests: the ranks of a host are taken for ",
+                         "those of several"));
+  }
   EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<MpiHost> host,
-                           MpiHost::Find(transport));
+                           MpiHost::Find(transport, ranks_per_host));
   EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> device,
                            MakeRankDevice(type, *host));
   if (host->rank() == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);

@@ -122,7 +122,7 @@ absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
   }
   float* state = args.step_state.data<float>();
   state[kGradientFactor] = static_cast<float>(factor);
-  state[kFinite] = finite ? 1.0f : 0.0f;
+  if (!finite) state[kFinite] = 0;
   return absl::OkStatus();
 }
 

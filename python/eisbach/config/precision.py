@@ -11,6 +11,6 @@ class PrecisionSection(Section):
     compute: Literal["auto", "f32", "bf16"] = key(
         "auto",
         "Type of weights and activations in forward and backward; master "
-        "weights and gradients are always f32. `auto`: bf16 where the CPU "
-        "multiplies it (AVX512-BF16, AMX), else f32.",
+        "weights and gradients are always f32. `auto`: bf16 on GPUs and where "
+        "the CPU multiplies it (AVX512-BF16, AMX), else f32.",
     )

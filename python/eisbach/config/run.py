@@ -15,8 +15,10 @@ class RunSection(Section):
     )
     dir: Text = key("runs", "Folder that holds the run folders.")
     seed: Seed = key(1234, "Seed of initial weights, data order and dropout.")
-    device: Literal["auto", "cpu"] = key(
-        "auto", "Device that computes; `auto` takes the best one there is."
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "auto",
+        "Device that computes: `cuda` is one NVIDIA GPU a rank. `auto` takes "
+        "GPUs where there are some, else the CPU.",
     )
     threads: Auto | Count = key(
         "auto",

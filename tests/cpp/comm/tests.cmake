@@ -21,6 +21,17 @@ foreach(np 1 2 3 4 5 6 7 8)
   set_property(TEST shm_communicator_test_np${np} PROPERTY
                ENVIRONMENT EISBACH_TRANSPORT=shm)
 endforeach()
+# Several hosts, made up: 2 + 1 ranks, twice 2, three times 2, twice 4.
+eisbach_add_test(NAME hierarchical_test
+                 SRC comm/mpi/hierarchical_test.cc NP 3 4 6 8 LABELS comm)
+foreach(np 3 4 6)
+  set_property(TEST hierarchical_test_np${np} PROPERTY
+               ENVIRONMENT EISBACH_RANKS_PER_HOST=2)
+endforeach()
+set_property(TEST hierarchical_test_np8 PROPERTY
+             ENVIRONMENT EISBACH_RANKS_PER_HOST=4)
+eisbach_add_test(NAME host_blocks_test SRC comm/mpi/host_blocks_test.cc
+                 LABELS comm)
 if(EISBACH_CUDA_EMULATION)
   eisbach_add_test(NAME nccl_communicator_test
                    SRC comm/nccl/nccl_communicator_test.cc NP 1 2 3 4 8
@@ -92,6 +103,19 @@ add_test(NAME mpi_launcher_mismatch COMMAND mpi_fault_program nothing)
 set_tests_properties(mpi_launcher_mismatch PROPERTIES TIMEOUT 60
   LABELS "mpi;comm" ENVIRONMENT "OMPI_COMM_WORLD_SIZE=4"
   PASS_REGULAR_EXPRESSION "announces 4 ranks .OMPI_COMM_WORLD_SIZE=4.*sees 1")
+# Hosts that are made up are announced, and a number that is none is an error.
+function(add_ranks_per_host_test name value expression)
+  add_test(NAME mpi_ranks_per_host_${name}
+           COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
+                   --bind-to none -np 4 $<TARGET_FILE:mpi_fault_program>
+                   nothing)
+  set_tests_properties(mpi_ranks_per_host_${name} PROPERTIES TIMEOUT 60
+    LABELS "mpi;comm" ENVIRONMENT "EISBACH_RANKS_PER_HOST=${value}"
+    PASS_REGULAR_EXPRESSION "${expression}")
+endfunction()
+add_ranks_per_host_test(told 2 "EISBACH_RANKS_PER_HOST=2 is for tests")
+add_ranks_per_host_test(wrong 0
+  "EISBACH_RANKS_PER_HOST=0 is not a number of at least 1")
 
 # What the main of MPI tests must notice: a wrong number of ranks, a failure on
 # one rank only, and ranks that are stuck because another has failed.

@@ -11,9 +11,21 @@ std::shared_ptr<Device> Make(DeviceType type) {
   return test::Value(MakeDevice(type));
 }
 
-TEST(Device, ABuildWithoutCudaSaysSo) {
-  EXPECT_THAT(MakeDevice(DeviceType::kCuda),
-              test::StatusIs(absl::StatusCode::kUnavailable, "cuda"));
+// Beside this build of the core lies no plug-in, or no GPU is there.
+TEST(Device, WithoutGpusBothCallsSayWhyAndWhatToDo) {
+  for (const absl::Status& status :
+       {MakeDevice(DeviceType::kCuda).status(),
+        CountDevices(DeviceType::kCuda).status()}) {
+    EXPECT_THAT(status, test::StatusIs(absl::StatusCode::kUnavailable,
+                                       "device cuda: "));
+    EXPECT_THAT(status, test::StatusIs(absl::StatusCode::kUnavailable,
+                                       "run.device=cpu"));
+  }
+}
+
+TEST(Device, CountsThoseOfTheCore) {
+  EXPECT_EQ(test::Value(CountDevices(DeviceType::kCpu)), 1);
+  EXPECT_EQ(test::Value(CountDevices(DeviceType::kMeta)), 1);
 }
 
 TEST(Device, EachIsItsOwn) {

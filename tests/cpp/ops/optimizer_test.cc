@@ -23,8 +23,13 @@ using test::ToDoubles;
 
 Tensor StepState(double lr, double factor, double finite, double c1,
                  double c2) {
-  return FromValues({ops::kStepStateSize}, DType::kF32,
-                    {lr, factor, finite, c1, c2, 0, 0, 0});
+  std::vector<double> values(ops::kStepStateSize);
+  values[ops::kLearningRate] = lr;
+  values[ops::kGradientFactor] = factor;
+  values[ops::kFinite] = finite;
+  values[ops::kBiasCorrection1] = c1;
+  values[ops::kBiasCorrection2] = c2;
+  return FromValues({ops::kStepStateSize}, DType::kF32, values);
 }
 
 // A flat range with its state; `data` has its own storage.
@@ -35,9 +40,9 @@ struct Range {
         m(Normal({n}, DType::kF32, 3)),
         v(Normal({n}, DType::kF32, 4)),
         data(Empty({n}, dtype)) {
-    for (int64_t i = 0; i < n; ++i) {
-      v.data<float>()[i] = std::abs(v.data<float>()[i]);
-    }
+    std::vector<double> squares = ToDoubles(v);
+    for (double& square : squares) square = std::abs(square);
+    test::Assign(v, squares);
   }
   Tensor master, grad, m, v, data;
 
@@ -178,11 +183,17 @@ TEST(ClipFactor, FollowsTheNorm) {
                {0, 1.0f, 1, 1},    {kNaN, 1.0f, 0, 0},  {kInf, 1.0f, 0, 0},
                {kNaN, 0.0f, 0, 0}};
   for (const auto& c : cases) {
-    const Tensor state = StepState(0.5, 9, 9, 0.1, 0.2);
-    EXPECT_THAT(ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
-                                c.max_norm, state, TheStream()),
-                IsOk());
-    ExpectClose(state, {0.5, c.factor, c.finite, 0.1, 0.2, 0, 0, 0}, 1e-6);
+    for (const double before : {1.0, 0.0}) {
+      const Tensor state = StepState(0.5, 9, before, 0.1, 0.2);
+      EXPECT_THAT(
+          ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
+                          c.max_norm, state, TheStream()),
+          IsOk());
+      ExpectClose(state,
+                  ToDoubles(StepState(0.5, c.factor, std::min(c.finite, before),
+                                      0.1, 0.2)),
+                  1e-6);
+    }
   }
 }
 

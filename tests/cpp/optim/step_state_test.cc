@@ -11,24 +11,29 @@ TEST(StepState, HoldsWhatTheStepNeeds) {
   StepState state = test::Value(StepState::Make(test::TheStream()));
   for (int64_t step : {1, 2, 7, 100000}) {
     EISBACH_ASSERT_OK(state.Begin(step, 1e-3, 0.9, 0.95, test::TheStream()));
-    const float* values = state.values().data<float>();
+    const std::vector<float> values = test::ToFloats(state.values());
     EXPECT_EQ(values[ops::kLearningRate], 1e-3f);
     EXPECT_EQ(values[ops::kGradientFactor], 1);
     EXPECT_EQ(values[ops::kFinite], 1);
     EXPECT_FLOAT_EQ(values[ops::kBiasCorrection1], 1 - std::pow(0.9, step));
     EXPECT_FLOAT_EQ(values[ops::kBiasCorrection2], 1 - std::pow(0.95, step));
-    EXPECT_EQ(state.step().data<int64_t>()[0], step);
+    EXPECT_EQ(test::ToDoubles(state.step())[0], step);
   }
 }
 
-TEST(StepState, ClearsWhatClippingLeft) {
+TEST(StepState, ClearsTheFactorAndKeepsWhatIsNotFinite) {
   StepState state = test::Value(StepState::Make(test::TheStream()));
   EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::TheStream()));
-  state.values().data<float>()[ops::kFinite] = 0;
-  state.values().data<float>()[ops::kGradientFactor] = 0.5f;
+  std::vector<double> values = test::ToDoubles(state.values());
+  values[ops::kFinite] = 0;
+  values[ops::kGradientFactor] = 0.5;
+  test::Assign(state.values(), values);
   EISBACH_ASSERT_OK(state.Begin(2, 1e-3, 0.9, 0.95, test::TheStream()));
-  EXPECT_EQ(state.values().data<float>()[ops::kFinite], 1);
-  EXPECT_EQ(state.values().data<float>()[ops::kGradientFactor], 1);
+  values = test::ToDoubles(state.values());
+  EXPECT_EQ(values[ops::kFinite], 0);
+  EXPECT_EQ(values[ops::kGradientFactor], 1);
+  EISBACH_ASSERT_OK(state.SetFinite(test::TheStream()));
+  EXPECT_EQ(test::ToDoubles(state.values())[ops::kFinite], 1);
 }
 
 TEST(StepState, StepsCountFromOne) {

@@ -125,5 +125,67 @@ TEST(EngineTest, NonFiniteValuesAreTracedToTheirTensor) {
   }
 }
 
+TEST(EngineTest, StepsCanBeCollectedLater) {
+  const auto losses = [](int lag) {
+    std::vector<double> losses;
+    EISBACH_EXPECT_OK(
+        comm::RunLocalRanks(1, DeviceType::kCpu, 1, [&](comm::World& world) {
+          return test::WithEngine(
+              world, {}, test::ToyConfig("gpt"),
+              [&](Engine& engine) -> absl::Status {
+                for (int step = 1; step <= 5 + lag; ++step) {
+                  if (step <= 5) {
+                    EISBACH_RETURN_IF_ERROR(test::ToySubmit(engine));
+                  }
+                  if (step <= lag) continue;
+                  EISBACH_ASSIGN_OR_RETURN(StepResult result, engine.Collect());
+                  EXPECT_EQ(result.step, step - lag);
+                  losses.push_back(result.loss);
+                }
+                EXPECT_EQ(engine.submitted(), 0);
+                EXPECT_TRUE(
+                    absl::IsFailedPrecondition(engine.Collect().status()));
+                return absl::OkStatus();
+              });
+        }));
+    return losses;
+  };
+  const std::vector<double> at_once = losses(0);
+  EXPECT_EQ(at_once.size(), 5);
+  EXPECT_EQ(losses(1), at_once);
+  EXPECT_EQ(losses(3), at_once);
+}
+
+// A step that goes wrong while the next is on its way loses no weights.
+TEST(EngineTest, StepsAfterOneThatIsNotFiniteAreVoid) {
+  EISBACH_EXPECT_OK(
+      comm::RunLocalRanks(1, DeviceType::kCpu, 1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, {}, test::ToyConfig("gpt"),
+            [&](Engine& engine) -> absl::Status {
+              EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+              Parameter& parameter = *engine.update().parameters()[0];
+              float& weight = parameter.master().data<float>()[5];
+              float& other = parameter.master().data<float>()[6];
+              const float saved = weight, untouched = other;
+              weight = std::numeric_limits<float>::quiet_NaN();
+              EISBACH_RETURN_IF_ERROR(test::ToySubmit(engine));
+              // As if the values had become finite again by themselves.
+              weight = saved;
+              EISBACH_RETURN_IF_ERROR(test::ToySubmit(engine));
+              EXPECT_EQ(other, untouched);
+              weight = std::numeric_limits<float>::quiet_NaN();
+              EXPECT_THAT(engine.Collect(),
+                          StatusIs(absl::StatusCode::kDataLoss, "at step 2"));
+              EXPECT_EQ(engine.submitted(), 0);
+              EXPECT_EQ(other, untouched);
+              weight = saved;
+              EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+              EXPECT_NE(other, untouched);
+              return absl::OkStatus();
+            });
+      }));
+}
+
 }  // namespace
 }  // namespace eisbach::train

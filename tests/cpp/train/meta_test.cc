@@ -51,7 +51,7 @@ Recorded RecordStep(const Layout& layout, int rank,
                            context.size(Axis::kData), context.device()));
         EXPECT_EQ(input.tokens.raw(), nullptr);
         context.device().set_recorder(&recorded.counter);
-        const absl::Status status = engine.Run(input);
+        const absl::Status status = engine.Submit(input);
         context.device().set_recorder(nullptr);
         recorded.peak_bytes = context.device().memory().peak_bytes_in_use;
         return status;

@@ -15,3 +15,12 @@ eisbach_add_test(NAME train_engine_test SRC train/engine_test.cc)
 foreach(name clock_offset peak profile rank_trace)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
+# On hosts that are made up: whole data groups, and halves of them, lie on two.
+foreach(np 4 8)
+  eisbach_register(NAME train_layouts_hosts TARGET train_layouts_mpi_test
+                   NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
+                   ARGS --gtest_filter=*/ranks@NP@_d4t1p1_*:*/ranks@NP@_d2t2p1_*:*/ranks@NP@_d4t2p1_*)
+  math(EXPR half "${np} / 2")
+  set_property(TEST train_layouts_hosts_np${np} PROPERTY
+               ENVIRONMENT EISBACH_RANKS_PER_HOST=${half})
+endforeach()

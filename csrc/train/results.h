@@ -1,0 +1,58 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "device/device.h"
+#include "device/event.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::train {
+
+struct StepResult {
+  int64_t step;  // counted from 1
+  double loss;   // mean over the tokens of the global batch
+  double grad_norm;
+  double learning_rate;
+};
+
+// What steps leave on the device, on its way to the host: it is copied when the
+// stream comes to it and read when somebody asks, so that a step need not be
+// over before the next is given to the device.
+class ResultQueue {
+ public:
+  // Steps whose results may lie unread.
+  static constexpr int kCapacity = 4;
+
+  // `sums`: parts of the loss.
+  static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int sums,
+                                                           Device& device);
+
+  // Takes `reduced`, f64 [1 + sums]: the squared norm of the gradient, then the
+  // parts of the loss. Nothing on meta. FailedPrecondition when it is full.
+  absl::Status Push(int64_t step, double learning_rate, const Tensor& reduced,
+                    Stream& stream);
+
+  int size() const { return static_cast<int>(waiting_.size()); }
+  // The oldest; waits for it. FailedPrecondition when there is none.
+  absl::StatusOr<StepResult> Pop();
+
+ private:
+  struct Entry {
+    int64_t step;
+    double learning_rate;
+    double* values;
+    Event copied;
+  };
+
+  ResultQueue(int sums, std::shared_ptr<void> memory);
+
+  const int sums_;
+  const std::shared_ptr<void> memory_;
+  std::deque<Entry> waiting_;
+  std::vector<double*> free_;
+};
+
+}  // namespace eisbach::train

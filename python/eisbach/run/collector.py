@@ -1,0 +1,63 @@
+"""Results of steps, as they come in."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from eisbach.run.metrics import StepMetrics
+from eisbach.run.times import step_times
+
+if TYPE_CHECKING:
+    from eisbach import _C
+    from eisbach.job import Job
+    from eisbach.run.reporter import Reporter
+
+
+class Collector:
+    """Collects the steps that were submitted and reports them.
+
+    A step's seconds are those since the one before it was collected: where
+    steps are collected late, the device works on the next one meanwhile.
+    """
+
+    def __init__(self, job: Job, report: Reporter | None) -> None:
+        """Takes the job, and rank 0's reporter."""
+        self._job = job
+        self._report = report
+        self.restart()
+
+    def restart(self) -> None:
+        """Leaves what was done since the last step out of the next one."""
+        self._before = self._job.engine.device.trace_totals()
+        self._start = time.perf_counter()
+
+    def but(self, lag: int) -> None:
+        """Collects all steps but the last `lag`."""
+        while self._job.engine.submitted > lag:
+            result = self._job.engine.collect()
+            seconds = time.perf_counter() - self._start
+            if self._report:
+                self._report.step(self._metrics(result, seconds))
+            self.restart()
+
+    def _metrics(self, result: _C.StepResult, seconds: float) -> StepMetrics:
+        engine, config = self._job.engine, self._job.config
+        model = engine.config.model
+        tokens = config.train.global_batch * model.context
+        totals = engine.device.trace_totals()
+        return StepMetrics(
+            step=result.step,
+            loss=result.loss,
+            grad_norm=result.grad_norm,
+            learning_rate=result.learning_rate,
+            tokens=result.step * tokens,
+            tokens_per_second=tokens / seconds,
+            step_seconds=seconds,
+            model_tflops_per_second=model.flops_per_token
+            * tokens
+            / seconds
+            / 1e12,
+            peak_memory_bytes=engine.device.memory().peak_bytes_in_use,
+            **step_times(self._before, totals, seconds),
+        )
