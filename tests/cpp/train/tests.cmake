@@ -24,3 +24,11 @@ foreach(np 4 8)
   set_property(TEST train_layouts_hosts_np${np} PROPERTY
                ENVIRONMENT EISBACH_RANKS_PER_HOST=${half})
 endforeach()
+# What a step asks of a GPU; links to the doubles, to read what they counted.
+if(EISBACH_CUDA_EMULATION)
+  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc)
+  target_link_libraries(train_cuda_counts_test PRIVATE eisbach_cuda_emulated
+                                                       eisbach::cuda_headers)
+  set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
+    ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
+endif()
