@@ -53,18 +53,26 @@ endfunction()
 # threads of a block in a random order (label cuda). FILTER is GoogleTest's;
 # without it all cases run but those of errors and threads, which are the same
 # on every device.
+# With EISBACH_CUDA also as test_gpu on the real one (label gpu): where no GPU
+# is, it does not run, and ctest says so.
 function(eisbach_test_on_cuda name)
-  if(NOT EISBACH_CUDA_EMULATION)
-    return()
-  endif()
   cmake_parse_arguments(T "" "FILTER" "" ${ARGN})
   if(NOT T_FILTER)
     set(T_FILTER -*NamesWhat*:*ErrorsSay*:*Threads*:*ThreadCount*:*WorkBuffers*)
   endif()
-  add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
-  add_dependencies(${name} eisbach_cuda_emulated)
-  set_tests_properties(${name}_cuda PROPERTIES TIMEOUT ${EISBACH_TEST_TIMEOUT}
-    LABELS cuda ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+  if(EISBACH_CUDA_EMULATION)
+    add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_dependencies(${name} eisbach_cuda_emulated)
+    set_tests_properties(${name}_cuda PROPERTIES LABELS cuda
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+  endif()
+  if(EISBACH_CUDA)
+    add_test(NAME ${name}_gpu COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_dependencies(${name} eisbach_cuda)
+    set_tests_properties(${name}_gpu PROPERTIES LABELS gpu RUN_SERIAL ON
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
+      ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
+  endif()
 endfunction()
 # What makes a program run on the emulated GPU.
 set(EISBACH_EMULATED_GPU EISBACH_TEST_DEVICE=cuda
