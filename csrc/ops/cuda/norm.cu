@@ -9,9 +9,11 @@ constexpr int kBlock = 128;  // threads that small rows share
 constexpr int kMaxThreads = 1024;
 
 // Forward, and with kAgain only y from mean and rstd, by the same operations.
+// A row that is not held is read from `sum` after it was written there, so x is
+// not __restrict__: its loads must not go through the read-only cache.
 template <typename T, int kWide, int kPieces, bool kAgain>
 __global__ void __launch_bounds__(kMaxThreads, 1)
-    NormForwardKernel(const T* __restrict__ x, const T* __restrict__ residual,
+    NormForwardKernel(const T* x, const T* __restrict__ residual,
                       const T* __restrict__ weight, const T* __restrict__ bias,
                       T* sum, T* __restrict__ y, float* mean, float* rstd,
                       float eps, long long rows, int count) {

@@ -127,7 +127,8 @@ class Row {
   __device__ __forceinline__ Values<kWide> Get(int p, int) const {
     return Unpack<T, kWide>(piece_[p]);
   }
-  // Changes what was read; `row` is where it has been stored as well.
+  // Replaces a piece, which is also stored where MoveTo then says: a row that
+  // is not held is read from there.
   __device__ __forceinline__ void Set(int p, const Piece<T, kWide>& piece) {
     piece_[p] = piece;
   }
