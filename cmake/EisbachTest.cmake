@@ -73,12 +73,37 @@ function(eisbach_test_on_cuda name)
       TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
       ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
   endif()
+  add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
+  add_dependencies(${name} eisbach_cuda_emulated)
+  set_tests_properties(${name}_cuda PROPERTIES TIMEOUT ${EISBACH_TEST_TIMEOUT}
+    LABELS cuda ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+  if(EISBACH_SANITIZE)
+    return()
+  endif()
+  # The same program on a GPU whose kernels are instrumented: name_cuda_asan,
+  # name_cuda_tsan. It brings no sanitizer along, hence the preload.
+  foreach(sanitizer IN ITEMS asan tsan)
+    add_test(NAME ${name}_cuda_${sanitizer}
+             COMMAND ${name} --gtest_filter=${T_FILTER})
+    set_tests_properties(${name}_cuda_${sanitizer} PROPERTIES
+      TIMEOUT 1800 LABELS cuda_${sanitizer}
+      ENVIRONMENT "${EISBACH_EMULATED_GPU};${EISBACH_GPU_${sanitizer}}")
+  endforeach()
 endfunction()
 # What makes a program run on the emulated GPU.
 set(EISBACH_EMULATED_GPU EISBACH_TEST_DEVICE=cuda
     EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>
     EISBACH_NO_CACHING_ALLOCATOR=1 EISBACH_CUDA_DOUBLE_SEED=7
     EISBACH_CUDA_SCHEDULE_SEED=3)
+foreach(sanitizer IN ITEMS asan tsan)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER}
+                          -print-file-name=lib${sanitizer}.so
+                  OUTPUT_VARIABLE _runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+  # Later settings win over those of EISBACH_EMULATED_GPU.
+  set(EISBACH_GPU_${sanitizer} LD_PRELOAD=${_runtime}
+      ASAN_OPTIONS=detect_leaks=0
+      EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_${sanitizer}>)
+endforeach()
 
 function(eisbach_add_sweep)
   eisbach_register(${ARGN} LABELS sweep CONFIGURATIONS sweep)

@@ -71,18 +71,30 @@ if(EISBACH_CUDA_EMULATION)
   list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_")
   file(GLOB EISBACH_DOUBLES CONFIGURE_DEPENDS
        ${PROJECT_SOURCE_DIR}/tests/support/cuda/*.cc)
-  add_library(eisbach_cuda_emulated SHARED
-    ${EISBACH_EMULATED_SOURCES} ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
-  target_include_directories(eisbach_cuda_emulated
-                             PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(eisbach_cuda_emulated
-                             PRIVATE EISBACH_CUDA_EMULATION)
-  target_compile_options(eisbach_cuda_emulated
-                         PRIVATE -O2 -g1 -Wno-unknown-pragmas)
-  target_link_libraries(eisbach_cuda_emulated
-    PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi ${CMAKE_DL_LIBS})
-  # A call that has no double shall not wait for its first use to show.
+  # What is no kernel is compiled once for the libraries below.
+  add_library(eisbach_cuda_bridge OBJECT ${EISBACH_EMULATED_SOURCES})
+  target_link_libraries(eisbach_cuda_bridge
+    PUBLIC eisbach PRIVATE eisbach::cuda_headers)
+  target_compile_options(eisbach_cuda_bridge PRIVATE -O2 -g1)
+  # eisbach_emulated_gpu(name [options of the kernels' compiler and linker])
+  function(eisbach_emulated_gpu name)
+    add_library(${name} SHARED $<TARGET_OBJECTS:eisbach_cuda_bridge>
+                ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+    target_compile_definitions(${name} PUBLIC EISBACH_CUDA_EMULATION)
+    target_compile_options(${name} PUBLIC -Wno-unknown-pragmas ${ARGN}
+                           PRIVATE -O2 -g1)
+    target_link_options(${name} PUBLIC ${ARGN})
+    target_link_libraries(${name} PUBLIC eisbach eisbach::cuda_headers
+                                  PRIVATE eisbach::mpi ${CMAKE_DL_LIBS})
+  endfunction()
+  eisbach_emulated_gpu(eisbach_cuda_emulated)
   if(NOT EISBACH_SANITIZE)
-    target_link_options(eisbach_cuda_emulated PRIVATE -Wl,-z,defs)
+    # Only kernels and doubles are instrumented: the programs that load these
+    # need no build of their own.
+    eisbach_emulated_gpu(eisbach_cuda_asan -fsanitize=address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    eisbach_emulated_gpu(eisbach_cuda_tsan -fsanitize=thread
+                         -fno-omit-frame-pointer)
   endif()
 endif()
