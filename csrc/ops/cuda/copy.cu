@@ -1,118 +1,10 @@
-#include "ops/cuda/convert.cuh"
+#include "ops/cuda/copy.cuh"
 #include "ops/cuda/copy_kernels.h"
 
-// Three kernels: pieces of rows that are contiguous in both tensors, tiles of
-// transpositions, and single elements of whatever is left.
 namespace eisbach::cuda {
 namespace {
 
-constexpr int kBlock = 256;
-constexpr int kUnroll = 4;                  // pieces a thread
 constexpr long long kMaxIndex = 1ll << 31;  // indices are 32 bits wide
-
-// Planes with 32-bit sizes, and strides in elements.
-struct Planes {
-  int count;
-  unsigned size[kMaxCopyAxes];
-  long long from[kMaxCopyAxes];
-  long long to[kMaxCopyAxes];
-
-  __device__ __forceinline__ void Offsets(unsigned index, long long& from_at,
-                                          long long& to_at) const {
-#pragma unroll
-    for (int d = kMaxCopyAxes - 1; d >= 0; --d) {
-      if (d >= count) continue;
-      const unsigned i = index % size[d];
-      index /= size[d];
-      from_at += i * from[d];
-      to_at += i * to[d];
-    }
-  }
-};
-
-// N elements a piece: the wider side moves 16 bytes at once.
-template <typename From, typename To>
-constexpr int kPiece = 16 /
-                       (sizeof(From) > sizeof(To) ? sizeof(From) : sizeof(To));
-
-template <typename From, typename To>
-__global__ void __launch_bounds__(kBlock)
-    CopyRows(const From* from, To* to, unsigned pieces_a_row, unsigned pieces,
-             Planes planes) {
-  constexpr int N = kPiece<From, To>;
-  typename WordOf<N * sizeof(From)>::type words[kUnroll];
-  long long to_at[kUnroll];
-  const unsigned first =
-      blockIdx.x * (unsigned)(kBlock * kUnroll) + threadIdx.x;
-#pragma unroll
-  for (int j = 0; j < kUnroll; ++j) {
-    const unsigned i = first + j * kBlock;
-    const unsigned plane = planes.count == 0 ? 0 : i / pieces_a_row;
-    long long from_at = (long long)(i - plane * pieces_a_row) * N;
-    to_at[j] = from_at;
-    planes.Offsets(plane, from_at, to_at[j]);
-    if (i < pieces) words[j] = LoadWord<N>(from + from_at);
-  }
-#pragma unroll
-  for (int j = 0; j < kUnroll; ++j) {
-    if (first + j * kBlock < pieces) {
-      StoreConverted<N, From>(words[j], to + to_at[j]);
-    }
-  }
-}
-
-// Consecutive threads write along `row`, the first of the planes' indices.
-template <typename From, typename To>
-__global__ void __launch_bounds__(kBlock)
-    CopyElements(const From* from, To* to, CopyAxis row, unsigned elements,
-                 Planes planes) {
-  const unsigned i = blockIdx.x * (unsigned)kBlock + threadIdx.x;
-  if (i >= elements) return;
-  const unsigned width = static_cast<unsigned>(row.size);
-  const unsigned plane = i / width, at = i % width;
-  long long from_at = at * row.from_stride, to_at = at * row.to_stride;
-  planes.Offsets(plane, from_at, to_at);
-  to[to_at] = ConvertElement<To>(from[from_at]);
-}
-
-// A side of a tile: whole sectors of 32 bytes at least.
-template <typename From, typename To>
-constexpr int kTile = sizeof(From) <= 2 && sizeof(To) <= 2 ? 64 : 32;
-// What keeps threads that read a tile's column on different banks.
-template <typename From>
-constexpr int kPad = sizeof(From) < 4 ? 4 / static_cast<int>(sizeof(From)) : 1;
-
-// Reads along `column`, where `from` is fastest, and writes along `row`.
-template <typename From, typename To>
-__global__ void __launch_bounds__(kBlock)
-    CopyTiles(const From* from, To* to, CopyAxis row, CopyAxis column,
-              unsigned across, unsigned down, Planes planes) {
-  constexpr int kSide = kTile<From, To>;
-  constexpr int kRows = kBlock / kSide;
-  EISBACH_SHARED(From, tile, [kSide][kSide + kPad<From>]);
-  const unsigned x = threadIdx.x % kSide, y = threadIdx.x / kSide;
-  const long long row_at = (long long)(blockIdx.x % across) * kSide;
-  const long long column_at = (long long)(blockIdx.x / across % down) * kSide;
-  long long from_at = 0, to_at = 0;
-  planes.Offsets(blockIdx.x / across / down, from_at, to_at);
-#pragma unroll
-  for (int j = 0; j < kSide; j += kRows) {
-    const long long r = row_at + y + j, c = column_at + x;
-    if (r < row.size && c < column.size) {
-      tile[y + j][x] =
-          from[from_at + r * row.from_stride + c * column.from_stride];
-    }
-  }
-  __syncthreads();
-#pragma unroll
-  for (int j = 0; j < kSide; j += kRows) {
-    const long long r = row_at + x, c = column_at + y + j;
-    if (r < row.size && c < column.size) {
-      to[to_at + r * row.to_stride + c * column.to_stride] =
-          ConvertElement<To>(tile[x][y + j]);
-    }
-  }
-}
 
 Planes ToPlanes(const CopyShape& shape) {
   Planes planes{};
@@ -162,7 +54,7 @@ cudaError_t LaunchPart(const From* from, To* to, CopyShape shape,
     const unsigned across = BlocksFor(shape.row.size, kSide);
     const unsigned down = BlocksFor(shape.column.size, kSide);
     const unsigned planes = static_cast<unsigned>(PlaneCount(shape));
-    return Launch({dim3(across * down * planes), dim3(kBlock), stream},
+    return Launch({dim3(across * down * planes), dim3(kCopyBlock), stream},
                   CopyTiles<From, To>, from, to, shape.row, shape.column,
                   across, down, ToPlanes(shape));
   }
@@ -174,8 +66,8 @@ cudaError_t LaunchPart(const From* from, To* to, CopyShape shape,
     constexpr int N = kPiece<From, To>;
     const long long a_row = shape.row.size / N;
     const cudaError_t error =
-        Launch({dim3(BlocksFor(a_row * planes, kBlock * kUnroll)), dim3(kBlock),
-                stream},
+        Launch({dim3(BlocksFor(a_row * planes, kCopyBlock * kCopyUnroll)),
+                dim3(kCopyBlock), stream},
                CopyRows<From, To>, from, to, static_cast<unsigned>(a_row),
                static_cast<unsigned>(a_row * planes), ToPlanes(shape));
     if (error != cudaSuccess) return error;
@@ -185,9 +77,10 @@ cudaError_t LaunchPart(const From* from, To* to, CopyShape shape,
     shape.row.size -= a_row * N;
   }
   const long long elements = shape.row.size * planes;
-  return Launch({dim3(BlocksFor(elements, kBlock)), dim3(kBlock), stream},
-                CopyElements<From, To>, from, to, shape.row,
-                static_cast<unsigned>(elements), ToPlanes(shape));
+  return Launch(
+      {dim3(BlocksFor(elements, kCopyBlock)), dim3(kCopyBlock), stream},
+      CopyElements<From, To>, from, to, shape.row,
+      static_cast<unsigned>(elements), ToPlanes(shape));
 }
 
 // Halves the largest dimension until indices fit 32 bits.

@@ -142,7 +142,12 @@ TEST(Copy, TakesAnyStrides) {
   for (DType to : test::kFloatDTypes) {
     const Tensor base = Normal({5, 6, 7}, DType::kF32, 9);
     const Tensor wide = Normal({3, 37, 50}, DType::kF32, 11);
+    // Rows of whole vectors that don't lie one after the other.
+    const Tensor even = Normal({4, 6, 24}, DType::kF32, 12);
     const Tensor views[] = {
+        Value(even.Transpose(0, 1)),
+        Value(even.Narrow(2, 8, 8)),
+        Value(even.Narrow(1, 1, 3)),
         base,
         Value(base.Transpose(0, 2)),
         Value(base.Transpose(1, 2)),

@@ -55,7 +55,7 @@ bool Kept(const DropoutSource& s, uint64_t step, int64_t sample,
 TEST(Dropout, MatchesPhiloxElementByElement) {
   const std::vector<int64_t> samples = {0, 17, (int64_t{1} << 40) + 5};
   for (DType dtype : test::kFloatDTypes) {
-    for (int64_t width : {1, 3, 8, 37, 1030, 2100}) {
+    for (int64_t width : {1, 3, 8, 37, 1030, 1032, 2100}) {
       for (int64_t first : {0, 1, 6, 1023}) {
         const int64_t step = (int64_t{1} << 33) + 7;
         const DropoutSource source = Source(samples, first, step);
