@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const float factor[4] = {scale, scale, scale, scale};
   const long long row = task.batch * s.length + first;
   StoreRows(sums, factor, dqkv + row * WidthOf(s) + task.head * s.head_dim,
-            WidthOf(s), s.length - first, task.begin, s.head_dim);
+            WidthOf(s), s.length - first, task.begin, s.head_dim, vectors);
 }
 
 // A block owns 64 keys and values of a head; the query heads that read them
@@ -169,9 +169,10 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const long long row = task.batch * s.length + first;
   const long long rows = s.length - first;
   T* keys = dqkv + row * WidthOf(s) + (s.heads + kv) * s.head_dim;
-  StoreRows(dk, factor, keys, WidthOf(s), rows, task.begin, s.head_dim);
+  StoreRows(dk, factor, keys, WidthOf(s), rows, task.begin, s.head_dim,
+            vectors);
   StoreRows(dv, one, keys + s.kv_heads * s.head_dim, WidthOf(s), rows,
-            task.begin, s.head_dim);
+            task.begin, s.head_dim, vectors);
 }
 
 }  // namespace
@@ -200,8 +201,9 @@ cudaError_t LaunchAttentionBackward(Type type, const AttentionSizes& s,
     const T* packed = static_cast<const T*>(qkv);
     const T* dy = static_cast<const T*>(dout);
     T* gradient = static_cast<T*>(dqkv);
-    const bool vectors =
-        Vectorised(packed, s.head_dim) && Vectorised(dy, s.head_dim);
+    const bool vectors = Vectorised(packed, s.head_dim) &&
+                         Vectorised(dy, s.head_dim) &&
+                         Vectorised(gradient, s.head_dim);
     return DispatchChunks(s.head_dim, [&](auto chunks) {
       constexpr int kChunks = decltype(chunks)::value;
       const cudaError_t error =

@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const long long stride = static_cast<long long>(s.heads) * dim;
   StoreRows(sums, factor,
             out + (task.batch * s.length + first) * stride + task.head * dim,
-            stride, rows, task.begin, dim);
+            stride, rows, task.begin, dim, vectors);
 }
 
 }  // namespace
@@ -124,12 +124,14 @@ cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& s,
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     const T* packed = static_cast<const T*>(qkv);
+    T* dense = static_cast<T*>(out);
+    const bool vectors =
+        Vectorised(packed, s.head_dim) && Vectorised(dense, s.head_dim);
     return DispatchChunks(s.head_dim, [&](auto chunks) {
       constexpr int kChunks = decltype(chunks)::value;
       return Launch({TaskGrid<kChunks>(s, s.heads), dim3(kTileThreads), stream},
-                    AttentionForwardKernel<T, kChunks>, s,
-                    Vectorised(packed, s.head_dim), packed,
-                    static_cast<T*>(out), lse);
+                    AttentionForwardKernel<T, kChunks>, s, vectors, packed,
+                    dense, lse);
     });
   });
 }

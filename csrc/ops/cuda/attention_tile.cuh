@@ -175,24 +175,42 @@ __device__ __forceinline__ void Accumulate(const Tile& left, const Matrix<T>& m,
   }
 }
 
+// Four neighbours at once.
+template <typename T>
+__device__ __forceinline__ void StoreFour(T* p, const float (&x)[4],
+                                          float factor) {
+  using Word = std::conditional_t<sizeof(T) == 4, uint4, uint2>;
+  T values[4];
+#pragma unroll
+  for (int j = 0; j < 4; ++j) values[j] = FromFloat<T>(x[j] * factor);
+  Word word;
+  memcpy(&word, values, sizeof(word));
+  *reinterpret_cast<Word*>(p) = word;
+}
+
 // Writes a thread's rows of sums, times a factor for each, to 64 rows of which
 // `rows` are there and to columns [begin, columns).
 template <int kChunks, typename T>
 __device__ __forceinline__ void StoreRows(const Part (&sums)[kChunks],
                                           const float (&factor)[4], T* out,
                                           long long stride, long long rows,
-                                          int begin, int columns) {
+                                          int begin, int columns,
+                                          bool vectors) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const int row = TileRow() + i;
+    T* row = out + (TileRow() + i) * stride;
 #pragma unroll
     for (int c = 0; c < kChunks; ++c) {
+      const int column = begin + c * kTile + TileColumn();
+      if (TileRow() + i >= rows || column >= columns) continue;
+      if (vectors) {
+        StoreFour(row + column, sums[c].v[i], factor[i]);
+      } else {
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int column = begin + c * kTile + TileColumn() + j;
-        if (row < rows && column < columns) {
-          out[row * stride + column] =
-              FromFloat<T>(sums[c].v[i][j] * factor[i]);
+        for (int j = 0; j < 4; ++j) {
+          if (column + j < columns) {
+            row[column + j] = FromFloat<T>(sums[c].v[i][j] * factor[i]);
+          }
         }
       }
     }

@@ -13,11 +13,6 @@
 namespace eisbach::cuda {
 namespace {
 
-// The deterministic backward of Hopper and older GPUs keeps a product of
-// T x T for each head. Where that is more than this, sequences are computed a
-// few at a time.
-constexpr size_t kLargestWorkspace = size_t{2} << 30;
-
 absl::Status FromCudnn(cudnnStatus_t status, absl::string_view call) {
   if (status == CUDNN_STATUS_SUCCESS) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("cuDNN ", CudnnVersion(), ": ",
@@ -55,9 +50,8 @@ absl::StatusOr<SharedHandle*> HandleOf(const CudaDevice& device) {
 
 class CudnnRunner final : public AttentionRunner {
  public:
-  CudnnRunner(const AttentionKey& key, int64_t batch, SharedHandle& shared,
-              std::unique_ptr<CudnnAttentionPlan> plan)
-      : key_(key), batch_(batch), shared_(shared), plan_(std::move(plan)) {}
+  CudnnRunner(SharedHandle& shared, std::unique_ptr<CudnnAttentionPlan> plan)
+      : shared_(shared), plan_(std::move(plan)) {}
 
   absl::Status Run(const AttentionPointers& pointers, Stream& stream) override {
     EISBACH_ASSIGN_OR_RETURN(
@@ -66,40 +60,14 @@ class CudnnRunner final : public AttentionRunner {
                       DType::kU8, stream.device()));
     std::lock_guard<std::mutex> lock(shared_.mutex);
     EISBACH_RETURN_IF_ERROR(shared_.Bind(Handle(stream)));
-    for (int64_t first = 0; first < key_.batch; first += batch_) {
-      EISBACH_RETURN_IF_ERROR(
-          plan_->Run(shared_.handle, From(pointers, first), workspace.raw()));
-    }
-    return absl::OkStatus();
+    return plan_->Run(shared_.handle, pointers, workspace.raw());
   }
 
   std::string Describe() const override {
-    return absl::StrCat("cuDNN ", CudnnVersion(), " ", plan_->engine(),
-                        ", workspace ", plan_->workspace_bytes() >> 20, " MiB",
-                        batch_ == key_.batch
-                            ? ""
-                            : absl::StrCat(", ", batch_, " of ", key_.batch,
-                                           " sequences at a time"));
+    return absl::StrCat("cuDNN ", CudnnVersion(), ": ", plan_->Describe());
   }
 
  private:
-  // Those of the sequences from `first` on.
-  AttentionPointers From(const AttentionPointers& p, int64_t first) const {
-    const int64_t rows = first * key_.length, half = 2;
-    const int64_t packed = rows * key_.packed_width() * half;
-    const int64_t dense = rows * key_.heads * key_.head_dim * half;
-    const auto at = [](void* data, int64_t bytes) -> void* {
-      return data == nullptr ? nullptr : static_cast<char*>(data) + bytes;
-    };
-    return {.qkv = at(p.qkv, packed),
-            .out = at(p.out, dense),
-            .lse = p.lse + rows * key_.heads,
-            .dout = at(p.dout, dense),
-            .dqkv = at(p.dqkv, packed)};
-  }
-
-  const AttentionKey key_;
-  const int64_t batch_;  // sequences at a time, divides key_.batch
   SharedHandle& shared_;
   const std::unique_ptr<CudnnAttentionPlan> plan_;
 };
@@ -114,14 +82,7 @@ absl::StatusOr<std::unique_ptr<AttentionRunner>> MakeCudnnRunner(
   std::lock_guard<std::mutex> lock(shared->mutex);
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<CudnnAttentionPlan> plan,
                            CudnnAttentionPlan::Make(key, target));
-  const int64_t batch =
-      SequencesAtOnce(key.batch, plan->workspace_bytes(), kLargestWorkspace);
-  if (batch < key.batch) {
-    AttentionKey part = key;
-    part.batch = batch;
-    EISBACH_ASSIGN_OR_RETURN(plan, CudnnAttentionPlan::Make(part, target));
-  }
-  return std::make_unique<CudnnRunner>(key, batch, *shared, std::move(plan));
+  return std::make_unique<CudnnRunner>(*shared, std::move(plan));
 }
 
 [[maybe_unused]] const bool cudnn_registered =

@@ -31,23 +31,25 @@ absl::Status FromCudnn(fe::error_t error, const AttentionKey& key,
              : absl::InternalError(text);
 }
 
-// Heads of a tensor [B, T, row] as cuDNN sees them, [B, heads, T, D].
-Attributes Heads(const AttentionKey& key, Uid uid, const char* name,
-                 int64_t heads, int64_t row) {
+// Heads of a part of a tensor [B, T, row] as cuDNN sees them, [B, heads, T, D].
+Attributes Heads(const AttentionKey& key, const AttentionPart& part, Uid uid,
+                 const char* name, int64_t heads, int64_t row) {
   return Attributes()
       .set_name(name)
       .set_uid(uid)
-      .set_dim({key.batch, heads, key.length, key.head_dim})
+      .set_dim({part.sequences, heads, key.length, key.head_dim})
       .set_stride({key.length * row, key.head_dim, row, 1});
 }
 
-Attributes Statistics(const AttentionKey& key) {
+// A part has all heads of its sequences, or one sequence.
+Attributes Statistics(const AttentionKey& key, const AttentionPart& part,
+                      int64_t heads) {
   return Attributes()
       .set_name("lse")
       .set_uid(kLse)
       .set_data_type(fe::DataType_t::FLOAT)
-      .set_dim({key.batch, key.heads, key.length, 1})
-      .set_stride({key.heads * key.length, key.length, 1, 1});
+      .set_dim({part.sequences, heads, key.length, 1})
+      .set_stride({heads * key.length, key.length, 1, 1});
 }
 
 // An output takes the shape and strides of `like`.
@@ -68,19 +70,25 @@ T Causal(const AttentionKey& key, T attributes) {
   return attributes;
 }
 
-// The graph of a shape for an architecture, no device needed.
-void BuildGraph(const AttentionKey& key, int architecture,
-                fe::graph::Graph& graph) {
+// The graph of a part for an architecture, no device needed.
+void BuildGraph(const AttentionKey& key, const AttentionPart& part,
+                int architecture, fe::graph::Graph& graph) {
+  // Nodes copy it when they are made.
   graph.set_sm_version(architecture)
       .set_io_data_type(key.dtype == DType::kBF16 ? fe::DataType_t::BFLOAT16
                                                   : fe::DataType_t::HALF)
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
       .set_compute_data_type(fe::DataType_t::FLOAT);
   const int64_t packed = key.packed_width(), dense = key.heads * key.head_dim;
-  const TensorOf q = graph.tensor(Heads(key, kQ, "q", key.heads, packed));
-  const TensorOf k = graph.tensor(Heads(key, kK, "k", key.kv_heads, packed));
-  const TensorOf v = graph.tensor(Heads(key, kV, "v", key.kv_heads, packed));
-  const Attributes out = Heads(key, kOut, "out", key.heads, dense);
+  const int64_t heads = part.kv_heads * (key.heads / key.kv_heads);
+  const auto of = [&](Uid uid, const char* name, int64_t count, int64_t row) {
+    return Heads(key, part, uid, name, count, row);
+  };
+  const TensorOf q = graph.tensor(of(kQ, "q", heads, packed));
+  const TensorOf k = graph.tensor(of(kK, "k", part.kv_heads, packed));
+  const TensorOf v = graph.tensor(of(kV, "v", part.kv_heads, packed));
+  const Attributes out = of(kOut, "out", heads, dense);
+  const Attributes statistics = Statistics(key, part, heads);
   if (key.pass == AttentionPass::kForward) {
     const auto [o, lse] =
         graph.sdpa(q, k, v,
@@ -88,20 +96,19 @@ void BuildGraph(const AttentionKey& key, int architecture,
                                    .set_name("attention_forward")
                                    .set_generate_stats(true)));
     Output(o, out);
-    Output(lse, Statistics(key));
+    Output(lse, statistics);
     lse->set_data_type(fe::DataType_t::FLOAT);
     return;
   }
   const auto [dq, dk, dv] = graph.sdpa_backward(
-      q, k, v, graph.tensor(out),
-      graph.tensor(Heads(key, kDout, "dout", key.heads, dense)),
-      graph.tensor(Statistics(key)),
+      q, k, v, graph.tensor(out), graph.tensor(of(kDout, "dout", heads, dense)),
+      graph.tensor(statistics),
       Causal(key, fe::graph::SDPA_backward_attributes()
                       .set_name("attention_backward")
                       .set_deterministic_algorithm(true)));
-  Output(dq, Heads(key, kDq, "dq", key.heads, packed));
-  Output(dk, Heads(key, kDk, "dk", key.kv_heads, packed));
-  Output(dv, Heads(key, kDv, "dv", key.kv_heads, packed));
+  Output(dq, of(kDq, "dq", heads, packed));
+  Output(dk, of(kDk, "dk", part.kv_heads, packed));
+  Output(dv, of(kDv, "dv", part.kv_heads, packed));
 }
 
 absl::Status Plan(const AttentionKey& key, const PlanTarget& target,
@@ -132,7 +139,11 @@ absl::Status Plan(const AttentionKey& key, const PlanTarget& target,
 }  // namespace
 
 struct CudnnAttentionPlan::Compiled {
+  absl::Status Run(cudnnHandle_t handle, const AttentionPointers& pointers,
+                   int64_t sequence, int64_t kv_head, void* workspace) const;
+
   AttentionKey key;
+  AttentionPart part;
   fe::graph::Graph graph;
   std::string engine;
   int64_t workspace = 0;
@@ -158,18 +169,34 @@ absl::Status CudnnAttentionPlan::Claims(const AttentionKey& key) {
   return absl::OkStatus();
 }
 
+auto CudnnAttentionPlan::Compile(const AttentionKey& key,
+                                 const AttentionPart& part,
+                                 const PlanTarget& target)
+    -> absl::StatusOr<std::unique_ptr<Compiled>> {
+  auto compiled = std::make_unique<Compiled>();
+  compiled->key = key;
+  compiled->part = part;
+  fe::graph::Graph& graph = compiled->graph;
+  BuildGraph(key, part, target.architecture, graph);
+  EISBACH_RETURN_IF_ERROR(Plan(key, target, graph));
+  EISBACH_RETURN_IF_ERROR(
+      FromCudnn(graph.get_plan_name(compiled->engine), key, "engine"));
+  EISBACH_RETURN_IF_ERROR(FromCudnn(
+      graph.get_workspace_size(compiled->workspace), key, "workspace"));
+  return compiled;
+}
+
 absl::StatusOr<std::unique_ptr<CudnnAttentionPlan>> CudnnAttentionPlan::Make(
     const AttentionKey& key, const PlanTarget& target) {
   EISBACH_RETURN_IF_ERROR(Claims(key));
-  auto compiled = std::make_unique<Compiled>();
-  compiled->key = key;
-  BuildGraph(key, target.architecture, compiled->graph);
-  EISBACH_RETURN_IF_ERROR(Plan(key, target, compiled->graph));
-  EISBACH_RETURN_IF_ERROR(FromCudnn(
-      compiled->graph.get_plan_name(compiled->engine), key, "engine"));
-  EISBACH_RETURN_IF_ERROR(
-      FromCudnn(compiled->graph.get_workspace_size(compiled->workspace), key,
-                "workspace"));
+  const AttentionPart whole = {key.batch, key.kv_heads};
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Compiled> compiled,
+                           Compile(key, whole, target));
+  const AttentionPart part =
+      PartWithin(key, compiled->workspace, kLargestWorkspace);
+  if (part != whole) {
+    EISBACH_ASSIGN_OR_RETURN(compiled, Compile(key, part, target));
+  }
   return std::unique_ptr<CudnnAttentionPlan>(
       new CudnnAttentionPlan(std::move(compiled)));
 }
@@ -177,42 +204,84 @@ absl::StatusOr<std::unique_ptr<CudnnAttentionPlan>> CudnnAttentionPlan::Make(
 const std::string& CudnnAttentionPlan::engine() const {
   return compiled_->engine;
 }
+const AttentionPart& CudnnAttentionPlan::part() const {
+  return compiled_->part;
+}
 size_t CudnnAttentionPlan::workspace_bytes() const {
   return static_cast<size_t>(compiled_->workspace);
 }
 
-absl::Status CudnnAttentionPlan::Run(cudnnContext* handle,
-                                     const AttentionPointers& p,
-                                     void* workspace) const {
+std::string CudnnAttentionPlan::Describe() const {
   const AttentionKey& key = compiled_->key;
-  // Both dtypes take two bytes.
-  const int64_t keys = key.heads * key.head_dim * 2;
-  const int64_t values = keys + key.kv_heads * key.head_dim * 2;
-  const auto at = [](void* packed, int64_t bytes) -> void* {
-    return static_cast<char*>(packed) + bytes;
-  };
-  std::unordered_map<int64_t, void*> pack = {{kQ, p.qkv},
-                                             {kK, at(p.qkv, keys)},
-                                             {kV, at(p.qkv, values)},
-                                             {kOut, p.out},
-                                             {kLse, p.lse}};
-  if (key.pass == AttentionPass::kBackward) {
-    pack.insert({{kDout, p.dout},
-                 {kDq, p.dqkv},
-                 {kDk, at(p.dqkv, keys)},
-                 {kDv, at(p.dqkv, values)}});
-  }
-  return FromCudnn(compiled_->graph.execute(handle, pack, workspace), key,
-                   "execute");
+  const AttentionPart& part = compiled_->part;
+  const bool whole =
+      part.sequences == key.batch && part.kv_heads == key.kv_heads;
+  return absl::StrCat(
+      "workspace ", workspace_bytes(), " bytes, ", engine(),
+      whole ? ""
+            : absl::StrCat(", ", part.sequences, " sequences and ",
+                           part.kv_heads, " key/value heads at a time"));
 }
 
-int64_t SequencesAtOnce(int64_t batch, size_t bytes, size_t limit) {
-  if (bytes <= limit) return batch;
-  const size_t each = bytes / batch;
-  for (int64_t part = batch / 2; part > 1; --part) {
-    if (batch % part == 0 && part * each <= limit) return part;
+absl::Status CudnnAttentionPlan::Compiled::Run(cudnnHandle_t handle,
+                                               const AttentionPointers& p,
+                                               int64_t sequence,
+                                               int64_t kv_head,
+                                               void* workspace_data) const {
+  constexpr int64_t kBytes = 2;  // of either dtype
+  const int64_t group = key.heads / key.kv_heads, head = kv_head * group;
+  const int64_t row = sequence * key.length;
+  const auto packed = [&](void* data, int64_t first_head) -> void* {
+    return static_cast<char*>(data) +
+           (row * key.packed_width() + first_head * key.head_dim) * kBytes;
+  };
+  const auto dense = [&](void* data) -> void* {
+    return static_cast<char*>(data) +
+           (row * key.heads + head) * key.head_dim * kBytes;
+  };
+  const int64_t k = key.heads + kv_head, v = k + key.kv_heads;
+  std::unordered_map<int64_t, void*> pack = {
+      {kQ, packed(p.qkv, head)},
+      {kK, packed(p.qkv, k)},
+      {kV, packed(p.qkv, v)},
+      {kOut, dense(p.out)},
+      {kLse, p.lse + (sequence * key.heads + head) * key.length}};
+  if (key.pass == AttentionPass::kBackward) {
+    pack.insert({{kDout, dense(p.dout)},
+                 {kDq, packed(p.dqkv, head)},
+                 {kDk, packed(p.dqkv, k)},
+                 {kDv, packed(p.dqkv, v)}});
   }
-  return 1;
+  return FromCudnn(graph.execute(handle, pack, workspace_data), key, "execute");
+}
+
+absl::Status CudnnAttentionPlan::Run(cudnnContext* handle,
+                                     const AttentionPointers& pointers,
+                                     void* workspace) const {
+  const AttentionKey& key = compiled_->key;
+  const AttentionPart& part = compiled_->part;
+  for (int64_t b = 0; b < key.batch; b += part.sequences) {
+    for (int64_t kv = 0; kv < key.kv_heads; kv += part.kv_heads) {
+      EISBACH_RETURN_IF_ERROR(
+          compiled_->Run(handle, pointers, b, kv, workspace));
+    }
+  }
+  return absl::OkStatus();
+}
+
+AttentionPart PartWithin(const AttentionKey& key, size_t bytes, size_t limit) {
+  // The largest divisor of `count` that takes no more than the limit.
+  const auto divide = [&](int64_t count, size_t each) {
+    for (int64_t part = count; part > 1; --part) {
+      if (count % part == 0 && part * each <= limit) return part;
+    }
+    return int64_t{1};
+  };
+  const size_t sequence = bytes / key.batch;
+  const int64_t sequences =
+      bytes <= limit ? key.batch : divide(key.batch, sequence);
+  if (sequence <= limit) return {sequences, key.kv_heads};
+  return {1, divide(key.kv_heads, sequence / key.kv_heads)};
 }
 
 std::string CudnnVersion() {

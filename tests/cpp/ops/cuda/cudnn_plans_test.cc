@@ -52,6 +52,9 @@ std::vector<AttentionKey> Shapes() {
   shapes.back().length = 4096;
   shapes.push_back(usual);
   shapes.back().length = 1000;
+  // What older GPUs compute in parts.
+  shapes.push_back(usual);
+  shapes.back().length = 16384;
   return shapes;
 }
 
@@ -81,9 +84,7 @@ TEST_P(CudnnPlansTest, CoversWhatTheGoldenFileSays) {
                                  std::chrono::steady_clock::now() - start)
                                  .count();
       const std::string line =
-          plan.ok() ? absl::StrCat(key.ToString(), ": workspace ",
-                                   (*plan)->workspace_bytes(), ", ",
-                                   (*plan)->engine())
+          plan.ok() ? absl::StrCat(key.ToString(), ": ", (*plan)->Describe())
                     : absl::StrCat(key.ToString(), ": refused");
       absl::StrAppend(&found, line, "\n");
       std::cout << absl::StreamFormat("%s, %.2f s\n", line, seconds);
@@ -125,12 +126,15 @@ TEST(CudnnAttentionPlanTest, SaysWhyItIsNotAsked) {
               test::StatusIs(kUnimplemented, "no elements"));
 }
 
-TEST(CudnnAttentionPlanTest, TakesAsManySequencesAsTheWorkspaceAllows) {
-  EXPECT_EQ(SequencesAtOnce(8, 800, 800), 8);
-  EXPECT_EQ(SequencesAtOnce(8, 800, 799), 4);
-  EXPECT_EQ(SequencesAtOnce(6, 600, 350), 3);
-  EXPECT_EQ(SequencesAtOnce(7, 700, 650), 1);
-  EXPECT_EQ(SequencesAtOnce(4, 400, 50), 1);
+TEST(CudnnAttentionPlanTest, DividesWhatNeedsTooMuchWorkspace) {
+  AttentionKey key = {.batch = 8, .kv_heads = 6};
+  EXPECT_EQ(PartWithin(key, 4800, 4800), (AttentionPart{8, 6}));
+  EXPECT_EQ(PartWithin(key, 4800, 4799), (AttentionPart{4, 6}));
+  EXPECT_EQ(PartWithin(key, 4800, 600), (AttentionPart{1, 6}));
+  EXPECT_EQ(PartWithin(key, 4800, 599), (AttentionPart{1, 3}));
+  EXPECT_EQ(PartWithin(key, 4800, 50), (AttentionPart{1, 1}));
+  key.batch = 7;
+  EXPECT_EQ(PartWithin(key, 700, 650), (AttentionPart{1, 6}));
 }
 
 }  // namespace
