@@ -73,11 +73,7 @@ function(eisbach_test_on_cuda name)
       TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
       ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
   endif()
-  add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
-  add_dependencies(${name} eisbach_cuda_emulated)
-  set_tests_properties(${name}_cuda PROPERTIES TIMEOUT ${EISBACH_TEST_TIMEOUT}
-    LABELS cuda ENVIRONMENT "${EISBACH_EMULATED_GPU}")
-  if(EISBACH_SANITIZE)
+  if(EISBACH_SANITIZE OR NOT EISBACH_CUDA_EMULATION)
     return()
   endif()
   # The same program on a GPU whose kernels are instrumented: name_cuda_asan,
