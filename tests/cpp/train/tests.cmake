@@ -32,3 +32,15 @@ if(EISBACH_CUDA_EMULATION)
   set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
     ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
 endif()
+# Every layout of 2, 4 and 8 emulated GPUs, joined by the double of NCCL,
+# against one rank on the CPU.
+if(EISBACH_CUDA_EMULATION)
+  add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
+  foreach(np 2 4 8)
+    eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
+                     NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
+                     ARGS --gtest_filter=*/ranks@NP@_*)
+    set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
+      ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
+  endforeach()
+endif()
