@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the GPU code of the CUDA plug-in against tests/golden/cuda_kernels.txt.
+"""Checks the GPU code of the CUDA plug-in: tests/golden/cuda_kernels.txt.
 
     python scripts/check_cuda_binary.py build/release/csrc/libeisbach_cuda.so
     python scripts/check_cuda_binary.py LIBRARY --write   # after a change
