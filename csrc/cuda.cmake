@@ -73,10 +73,14 @@ if(EISBACH_CUDA_EMULATION)
        ${PROJECT_SOURCE_DIR}/tests/support/cuda/*.cc)
   # What is no kernel is compiled once for the libraries below.
   add_library(eisbach_cuda_bridge OBJECT ${EISBACH_EMULATED_SOURCES})
-  target_link_libraries(eisbach_cuda_bridge
-    PUBLIC eisbach PRIVATE eisbach::cuda_headers)
+  target_include_directories(eisbach_cuda_bridge
+                             PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(eisbach_cuda_bridge
+                             PRIVATE EISBACH_CUDA_EMULATION)
   target_compile_options(eisbach_cuda_bridge PRIVATE -O2 -g1)
-  # eisbach_emulated_gpu(name [options of the kernels' compiler and linker])
+  target_link_libraries(eisbach_cuda_bridge
+    PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi)
+  # eisbach_emulated_gpu(name [option of the compiler and the linker ...])
   function(eisbach_emulated_gpu name)
     add_library(${name} SHARED $<TARGET_OBJECTS:eisbach_cuda_bridge>
                 ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
