@@ -93,6 +93,12 @@ if(EISBACH_CUDA_EMULATION)
                                   PRIVATE eisbach::mpi ${CMAKE_DL_LIBS})
   endfunction()
   eisbach_emulated_gpu(eisbach_cuda_emulated)
+  # Kernels that report each access to memory (tests/support/cuda/traffic.h).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT EISBACH_SANITIZE)
+    eisbach_emulated_gpu(eisbach_cuda_traffic -fsanitize=kernel-address
+      --param=asan-instrumentation-with-call-threshold=0
+      --param=asan-stack=0 --param=asan-globals=0)
+  endif()
   if(NOT EISBACH_SANITIZE)
     # Only kernels and doubles are instrumented: the programs that load these
     # need no build of their own.

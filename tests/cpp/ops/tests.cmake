@@ -26,6 +26,15 @@ if(EISBACH_CUDA_EMULATION)
   set_tests_properties(ops_cuda_attention_choice_test PROPERTIES
     LABELS "unit;cuda" ENVIRONMENT "${EISBACH_EMULATED_GPU}")
 endif()
+# The memory traffic of the kernels against the least that an op needs.
+if(TARGET eisbach_cuda_traffic)
+  eisbach_add_test(NAME ops_cuda_traffic_test SRC ops/cuda/traffic_test.cc)
+  set_target_properties(ops_cuda_traffic_test PROPERTIES
+                        DISABLE_PRECOMPILE_HEADERS ON)
+  target_link_libraries(ops_cuda_traffic_test PRIVATE eisbach_cuda_traffic)
+  set_tests_properties(ops_cuda_traffic_test PROPERTIES LABELS cuda
+    ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_traffic>")
+endif()
 # What cuDNN computes on which GPU, on machines without any: a test a GPU.
 if(EISBACH_CUDA)
   eisbach_add_test(NAME ops_cuda_cudnn_plans_test
