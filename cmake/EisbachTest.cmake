@@ -9,7 +9,8 @@ endif()
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
 # plain process; with NP it is registered once for each n as `mpirun -np n`
 # (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
-# ARGS go to the program; `@NP@` in one is the number of ranks.
+# ARGS go to the program; `@NP@` in one is the number of ranks. In a cross build
+# the emulator runs the program, and this machine's mpirun starts the emulators.
 #
 # eisbach_add_sweep(NAME name TARGET target TIMEOUT s [NP n ...] [ARGS a ...])
 #
@@ -121,8 +122,9 @@ function(eisbach_register)
     string(REPLACE "@NP@" ${np} arguments "${T_ARGS}")
     add_test(NAME ${T_NAME}_np${np} ${configurations}
              COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
-                     --bind-to none -np ${np} $<TARGET_FILE:${T_TARGET}>
-                     --expect_ranks=${np} ${arguments})
+                     --bind-to none -np ${np} ${CMAKE_CROSSCOMPILING_EMULATOR}
+                     $<TARGET_FILE:${T_TARGET}> --expect_ranks=${np}
+                     ${arguments})
     set_tests_properties(${T_NAME}_np${np} PROPERTIES TIMEOUT ${T_TIMEOUT}
                          LABELS "mpi;${T_LABELS}")
   endforeach()

@@ -126,8 +126,8 @@ target_link_libraries(mpi_main_program PRIVATE eisbach eisbach_test_support
 function(add_mpi_main_test name expression)
   add_test(NAME mpi_main_${name}
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
-                   --bind-to none -np 2 $<TARGET_FILE:mpi_main_program>
-                   ${ARGN})
+                   --bind-to none -np 2 ${CMAKE_CROSSCOMPILING_EMULATOR}
+                   $<TARGET_FILE:mpi_main_program> ${ARGN})
   set_tests_properties(mpi_main_${name} PROPERTIES TIMEOUT 120
                        LABELS "mpi;comm"
                        PASS_REGULAR_EXPRESSION "${expression}")
