@@ -1,6 +1,6 @@
-# Seconds; a sanitizer makes a test an order of magnitude slower.
+# Seconds; a sanitizer or an emulator makes a test an order of magnitude slower.
 set(EISBACH_TEST_TIMEOUT 300)
-if(EISBACH_SANITIZE)
+if(EISBACH_SANITIZE OR CMAKE_CROSSCOMPILING)
   set(EISBACH_TEST_TIMEOUT 1800)
 endif()
 

@@ -76,14 +76,16 @@ leave_out=(
   'train_layouts_mpi_test_np[0-9]+'
   # 32 cases, half a minute each; below, one of them is run.
   train_same_bits_test
-  # More ranks than two cores carry: the emulators take turns.
+  # More ranks than two cores carry: the emulators take turns. Below, up to
+  # four rank threads.
   '[a-z_]+_np[3-8]'
+  local_communicator_test
   # Processes that are killed; the test starts them without the emulator.
   'mpi_fault_[a-z_]+'
 )
 say "Running the tests, without ${leave_out[*]}"
 pattern=$(IFS='|'; echo "${leave_out[*]}")
-ctest --test-dir "$build/release" -j2 --output-on-failure \
+ctest --test-dir "$build/release" -j"$(nproc)" --output-on-failure \
   -E "^($pattern)\$" "$@"
 [ $# -gt 0 ] && exit
 
@@ -93,6 +95,10 @@ run "$build/sysroot/usr/bin/$python" -B -c "import sys
 sys.path.insert(0, '$build/release/csrc')
 import _C
 print(_C.build_info())"
+
+say "Collectives of up to four rank threads"
+run "$build/release/tests/cpp/local_communicator_test" --gtest_brief=1 \
+  --gtest_filter='-*On5:*On6:*On7:*On8'
 
 say "Training one layout twice, for the same bits"
 run "$build/release/tests/cpp/train_same_bits_test" --gtest_brief=1 \
