@@ -3,6 +3,7 @@
 #include "ops/cuda/reduce.cuh"
 
 namespace eisbach::cuda {
+namespace attention {
 namespace {
 
 constexpr int kDeltaWarps = 8;
@@ -176,6 +177,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
 }
 
 }  // namespace
+}  // namespace attention
 
 cudaError_t LaunchAttentionDelta(Type type, const AttentionSizes& s,
                                  const void* dout, const void* out,
@@ -184,11 +186,11 @@ cudaError_t LaunchAttentionDelta(Type type, const AttentionSizes& s,
     using T = decltype(zero);
     const T* dy = static_cast<const T*>(dout);
     const T* y = static_cast<const T*>(out);
-    return Launch({dim3(BlocksFor(s.batch * s.length * s.heads, kDeltaWarps)),
-                   dim3(32 * kDeltaWarps), stream},
-                  AttentionDeltaKernel<T>, s,
-                  Vectorised(dy, s.head_dim) && Vectorised(y, s.head_dim), dy,
-                  y, delta);
+    return Launch(
+        {dim3(BlocksFor(s.batch * s.length * s.heads, attention::kDeltaWarps)),
+         dim3(32 * attention::kDeltaWarps), stream},
+        attention::AttentionDeltaKernel<T>, s,
+        Vectorised(dy, s.head_dim) && Vectorised(y, s.head_dim), dy, y, delta);
   });
 }
 
@@ -204,17 +206,20 @@ cudaError_t LaunchAttentionBackward(Type type, const AttentionSizes& s,
     const bool vectors = Vectorised(packed, s.head_dim) &&
                          Vectorised(dy, s.head_dim) &&
                          Vectorised(gradient, s.head_dim);
-    return DispatchChunks(s.head_dim, [&](auto chunks) {
+    return attention::DispatchChunks(s.head_dim, [&](auto chunks) {
       constexpr int kChunks = decltype(chunks)::value;
       const cudaError_t error =
-          Launch({TaskGrid<kChunks>(s, s.heads), dim3(kTileThreads), stream},
-                 QueryGradientKernel<T, kChunks>, s, vectors, packed, dy, lse,
-                 delta, gradient);
+          Launch({attention::TaskGrid<kChunks>(s, s.heads),
+                  dim3(attention::kTileThreads), stream},
+                 attention::QueryGradientKernel<T, kChunks>, s, vectors, packed,
+                 dy, lse, delta, gradient);
       if (error != cudaSuccess) return error;
-      return Launch(
-          {TaskGrid<kChunks>(s, s.kv_heads), dim3(kTileThreads), stream},
-          KeyValueGradientKernel<T, kChunks>, s, vectors, packed, dy, lse,
-          delta, gradient);
+      // Two sums: more than two chunks of each have no room in registers.
+      constexpr int kPair = kChunks < 2 ? kChunks : 2;
+      return Launch({attention::TaskGrid<kPair>(s, s.kv_heads),
+                     dim3(attention::kTileThreads), stream},
+                    attention::KeyValueGradientKernel<T, kPair>, s, vectors,
+                    packed, dy, lse, delta, gradient);
     });
   });
 }

@@ -20,8 +20,8 @@
 //
 // cuDNN is asked for bf16 and f16, head_dim a multiple of 8 up to 256, and
 // query heads that share key/value heads evenly. Beyond that, its version and
-// the GPU decide: tests/golden/cudnn_attention_plans.txt. Once chosen, an
-// error of cuDNN is the op's error.
+// the GPU decide: tests/golden/cudnn_plans lists what they take. Once chosen,
+// an error of cuDNN is the op's error.
 namespace eisbach::cuda {
 
 // Where the operands lie, 16-byte aligned. Forward writes out and lse, backward
@@ -54,7 +54,7 @@ bool RegisterAttentionProvider(AttentionProvider provider);
 // own kernels compute it.
 absl::StatusOr<AttentionRunner*> ChooseAttention(const AttentionKey& key,
                                                  Stream& stream);
-// The same in words, for reports: "cuDNN 9.28.1 eng5_k24=2, workspace 268 MiB",
+// The same in words, for reports: "cuDNN 9.28.1: workspace 256 bytes, eng9...",
 // "own kernel: cuDNN is not asked: ...".
 absl::StatusOr<std::string> DescribeAttention(const AttentionKey& key,
                                               Stream& stream);

@@ -2,6 +2,7 @@
 #include "ops/cuda/dispatch.cuh"
 
 namespace eisbach::cuda {
+namespace attention {
 namespace {
 
 constexpr float kLn2 = 0.693147181f;
@@ -117,6 +118,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
 }
 
 }  // namespace
+}  // namespace attention
 
 cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& s,
                                    const void* qkv, void* out, float* lse,
@@ -127,11 +129,12 @@ cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& s,
     T* dense = static_cast<T*>(out);
     const bool vectors =
         Vectorised(packed, s.head_dim) && Vectorised(dense, s.head_dim);
-    return DispatchChunks(s.head_dim, [&](auto chunks) {
+    return attention::DispatchChunks(s.head_dim, [&](auto chunks) {
       constexpr int kChunks = decltype(chunks)::value;
-      return Launch({TaskGrid<kChunks>(s, s.heads), dim3(kTileThreads), stream},
-                    AttentionForwardKernel<T, kChunks>, s, vectors, packed,
-                    dense, lse);
+      return Launch({attention::TaskGrid<kChunks>(s, s.heads),
+                     dim3(attention::kTileThreads), stream},
+                    attention::AttentionForwardKernel<T, kChunks>, s, vectors,
+                    packed, dense, lse);
     });
   });
 }

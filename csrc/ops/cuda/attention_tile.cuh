@@ -10,7 +10,7 @@
 // 4 * (thread / 16) and on, columns 4 * (thread % 16) and on. Both factors lie
 // in shared memory as tiles [term][row or column], so that a thread reads four
 // neighbours at once. What is longer than a tile is walked in chunks of 64.
-namespace eisbach::cuda {
+namespace eisbach::cuda::attention {
 
 constexpr float kLog2E = 1.44269504f;
 constexpr int kTile = 64;
@@ -218,8 +218,8 @@ __device__ __forceinline__ void StoreRows(const Part (&sums)[kChunks],
 }
 
 // The part of the work that a block takes, from a grid of one dimension: a
-// tile of 64 positions of a head of a sequence, and 64 * kChunks of its
-// columns (all of them up to a head_dim of 256).
+// tile of 64 positions of a head of a sequence, and `columns` of its columns
+// from `begin` on.
 struct Task {
   long long tile;
   long long batch;
@@ -262,4 +262,4 @@ cudaError_t DispatchChunks(int head_dim, F&& f) {
   return f(std::integral_constant<int, 4>{});
 }
 
-}  // namespace eisbach::cuda
+}  // namespace eisbach::cuda::attention

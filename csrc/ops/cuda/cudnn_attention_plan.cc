@@ -17,6 +17,8 @@ namespace fe = cudnn_frontend;
 using Attributes = fe::graph::Tensor_attributes;
 using TensorOf = std::shared_ptr<Attributes>;
 
+constexpr absl::string_view kSupport = "support";
+
 enum Uid : int64_t { kQ = 1, kK, kV, kOut, kLse, kDout, kDq, kDk, kDv };
 
 // By value: its accessors are not const.
@@ -26,9 +28,15 @@ absl::Status FromCudnn(fe::error_t error, const AttentionKey& key,
   const std::string text =
       absl::StrCat("cuDNN ", CudnnVersion(), ": ", error.get_message(), " (",
                    step, ", ", key.ToString(), ")");
-  return error.get_code() == fe::error_code_t::GRAPH_NOT_SUPPORTED
-             ? absl::UnimplementedError(text)
-             : absl::InternalError(text);
+  const fe::error_code_t code = error.get_code();
+  // Its rules say no, its heuristics know no engine, or no engine that they
+  // name takes the graph.
+  const bool refused =
+      code == fe::error_code_t::GRAPH_NOT_SUPPORTED ||
+      code == fe::error_code_t::HEURISTIC_QUERY_FAILED ||
+      (code == fe::error_code_t::GRAPH_EXECUTION_PLAN_CREATION_FAILED &&
+       step == kSupport);
+  return refused ? absl::UnimplementedError(text) : absl::InternalError(text);
 }
 
 // Heads of a part of a tensor [B, T, row] as cuDNN sees them, [B, heads, T, D].
@@ -132,7 +140,7 @@ absl::Status Plan(const AttentionKey& key, const PlanTarget& target,
       check(graph.create_execution_plans(
                 {fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}),
             "engines"));
-  EISBACH_RETURN_IF_ERROR(check(graph.check_support(), "support"));
+  EISBACH_RETURN_IF_ERROR(check(graph.check_support(), kSupport));
   return check(graph.build_plans(), "compile");
 }
 

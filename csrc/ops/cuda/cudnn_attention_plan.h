@@ -40,7 +40,9 @@ AttentionPart PartWithin(const AttentionKey& key, size_t bytes, size_t limit);
 // key and value from the packed tensor and writes their gradients into one.
 // Backward is the deterministic algorithm, which on Hopper, Ampere and the RTX
 // PRO keeps a T x T product for each head; it is computed in parts where that
-// is more than kLargestWorkspace. cuDNN's statistics are the natural
+// is more than kLargestWorkspace. (On Hopper cuDNN has another one that keeps
+// an eighth of that and, as it says, is slower: where the environment has
+// CUDNN_FRONTEND_ATTN_DP_WORKSPACE_LIMIT=0.) cuDNN's statistics are the natural
 // log-sum-exp [B, heads, T, 1], which is our lse.
 //
 // Files that include cudnn_frontend.h take half a minute to compile: only the
@@ -61,7 +63,7 @@ class CudnnAttentionPlan {
   const std::string& engine() const;  // cuDNN's name of it
   const AttentionPart& part() const;
   size_t workspace_bytes() const;
-  // "workspace 17 MiB, eng5, 1 sequence and 8 key/value heads at a time"
+  // "workspace 256 bytes, eng9...", and the part where it is not the whole
   std::string Describe() const;
 
   // Starts all parts, one after the other, on the handle's stream.

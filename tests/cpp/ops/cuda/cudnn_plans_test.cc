@@ -52,6 +52,10 @@ std::vector<AttentionKey> Shapes() {
   shapes.back().length = 4096;
   shapes.push_back(usual);
   shapes.back().length = 1000;
+  shapes.push_back(usual);
+  shapes.back().length = 1;
+  shapes.push_back(usual);
+  shapes.back().head_dim = 8;
   // What older GPUs compute in parts.
   shapes.push_back(usual);
   shapes.back().length = 16384;
