@@ -11,14 +11,11 @@ foreach(test IN ITEMS targets_test attention_targets_test)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
 # The kernels of the GPU against the same references.
-foreach(test IN ITEMS activation_test copy_test cross_entropy_test dropout_test
-        elementwise_test embedding_test matmul_test norm_test optimizer_test
-        reduce_test rope_test softmax_test)
+foreach(test IN ITEMS activation_test attention_test copy_test
+        cross_entropy_test dropout_test elementwise_test embedding_test
+        matmul_test norm_test optimizer_test reduce_test rope_test softmax_test)
   eisbach_test_on_cuda(ops_${test})
 endforeach()
-# Without a caching allocator no work buffer is reused.
-eisbach_test_on_cuda(ops_attention_test
-                     FILTER -*ThreadCount*:*WorkBuffers*)
 if(EISBACH_CUDA_EMULATION)
   eisbach_add_test(NAME ops_cuda_attention_choice_test
                    SRC ops/cuda/attention_choice_test.cc LABELS ops)
