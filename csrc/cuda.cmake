@@ -95,9 +95,10 @@ if(EISBACH_CUDA_EMULATION)
   eisbach_emulated_gpu(eisbach_cuda_emulated)
   # Kernels that report each access to memory (tests/support/cuda/traffic.h).
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT EISBACH_SANITIZE)
-    eisbach_emulated_gpu(eisbach_cuda_traffic -fsanitize=kernel-address
-      --param=asan-instrumentation-with-call-threshold=0
-      --param=asan-stack=0 --param=asan-globals=0)
+    eisbach_emulated_gpu(eisbach_cuda_traffic)
+    target_compile_definitions(eisbach_cuda_traffic
+                               PRIVATE EISBACH_COUNT_TRAFFIC)
+    target_compile_options(eisbach_cuda_traffic PRIVATE -fsanitize=thread)
   endif()
   if(NOT EISBACH_SANITIZE)
     # Only kernels and doubles are instrumented: the programs that load these

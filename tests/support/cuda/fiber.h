@@ -6,7 +6,8 @@
 // Fibers: many call stacks on one thread, switched by hand, also under
 // AddressSanitizer and ThreadSanitizer. For the emulation of CUDA threads.
 
-#if defined(__SANITIZE_THREAD__)
+// The build that counts traffic has ThreadSanitizer's calls and not itself.
+#if defined(__SANITIZE_THREAD__) && !defined(EISBACH_COUNT_TRAFFIC)
 #define EMULATION_TSAN 1
 // Code of the emulator itself, whose accesses are not the kernel's.
 #define EMULATION_RAW __attribute__((no_sanitize_thread, noinline))

@@ -3,8 +3,8 @@
 // The memory traffic of our kernels, counted: in the build whose kernels report
 // each access (eisbach_cuda_traffic), the sectors of 32 bytes of device memory
 // that a launch reads and writes. Each counts once a launch, as if the cache
-// held everything that a kernel touches twice, and a sector that the launch
-// itself has written is not read. In other builds nothing is counted.
+// held everything that a kernel touches twice, and bytes that the launch itself
+// has written are not read. In other builds nothing is counted.
 namespace eisbach::doubles {
 
 struct Traffic {
