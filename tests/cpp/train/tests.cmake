@@ -33,13 +33,13 @@ if(EISBACH_CUDA_EMULATION)
     ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
 endif()
 # Every layout of 2, 4 and 8 emulated GPUs, joined by the double of NCCL,
-# against one rank on the CPU.
+# against one rank on the CPU; llama where its heads are shared out.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
   foreach(np 2 4 8)
     eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
                      NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
-                     ARGS --gtest_filter=*/ranks@NP@_*)
+                     ARGS --gtest_filter=*/ranks@NP@_*gpt*:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
     set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
       ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
   endforeach()
