@@ -30,6 +30,10 @@ std::vector<int> Shorten(int n, int limit) {
 std::string CellText(const std::vector<int>& ranks) {
   if (ranks.size() <= kMaxCellRanks) return absl::StrJoin(ranks, " ");
   const int step = ranks[1] - ranks[0];
+  for (size_t i = 1; i < ranks.size(); ++i) {
+    if (ranks[i] - ranks[i - 1] == step) continue;
+    return absl::StrCat(ranks[0], " ", ranks[1], " ... ", ranks.back());
+  }
   return absl::StrCat(ranks.front(), "-", ranks.back(),
                       step == 1 ? "" : absl::StrCat(" step ", step));
 }
