@@ -1,0 +1,36 @@
+#include "device/location.h"
+
+namespace eisbach {
+namespace {
+
+using Locator = DeviceLocation (*)(Device&);
+
+Locator& LocatorOf(DeviceType type) {
+  static Locator locators[kNumDeviceTypes];
+  return locators[static_cast<int>(type)];
+}
+
+// Ranks that compute with the host's cores meet in its memory.
+DeviceLocation OnHost() {
+  const std::string host = HostName();
+  return {.name = ProcessorName(),
+          .domain = host,
+          .domain_source = "ranks of a host share its memory",
+          .domain_link = {.name = "memory"},
+          .host_link = {.name = "memory"},
+          .adapters = AdaptersNear("/sys", "")};
+}
+
+}  // namespace
+
+DeviceLocation LocationOf(Device& device) {
+  const Locator locate = LocatorOf(device.type());
+  return locate == nullptr ? OnHost() : locate(device);
+}
+
+bool RegisterLocator(DeviceType type, Locator locate) {
+  LocatorOf(type) = locate;
+  return true;
+}
+
+}  // namespace eisbach
