@@ -28,6 +28,11 @@ DeviceLocation LocationOf(Device& device) {
   return locate == nullptr ? OnHost() : locate(device);
 }
 
+void BindNear(Device& device) {
+  if (LocatorOf(device.type()) == nullptr) return;
+  BindToNode("/sys", LocationOf(device).numa_node);
+}
+
 bool RegisterLocator(DeviceType type, Locator locate) {
   LocatorOf(type) = locate;
   return true;

@@ -34,6 +34,11 @@ struct DeviceLocation {
 // a domain of its own, and `domain_source` says why.
 DeviceLocation LocationOf(Device& device);
 
+// Lets the calling thread, and threads it makes from now on, run on those of
+// its cores that are at a GPU's NUMA node. A binding that leaves none there is
+// respected; on cpu nothing changes.
+void BindNear(Device& device);
+
 // Called once by a backend whose devices are more than a part of the host.
 bool RegisterLocator(DeviceType type, DeviceLocation (*locate)(Device&));
 

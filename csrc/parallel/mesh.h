@@ -73,6 +73,8 @@ class Mesh {
   int size(Axis axis) const { return sizes_[axis]; }
   int size(AxisSet axes) const;  // ranks in a group over `axes`
   const AxisOrder& order() const { return order_; }
+  // Whether ranks stand in another order than their own.
+  bool placed() const { return !placement_.empty(); }
 
   // `rank` is in [0, world_size()), coordinates are in [0, size(axis)).
   Coordinates CoordinatesOf(int rank) const;

@@ -29,8 +29,9 @@ std::vector<int> TensorSizesInside(absl::Span<const RankPlace> places);
 // The rank at each position of a mesh in the default axis order (the value of
 // MeshOptions::placement), such that as few groups of `tensor` neighbours as
 // can be cross a domain; those that must stay on one host, else on few domains,
-// where that is easily had. Rank 0 comes first. The order of ranks as it is
-// where none is better. `tensor` divides the number of ranks.
+// where that is easily had. Rank 0 comes first. The ranks as they are where no
+// order is better, and where `tensor` does not divide their number, which
+// MakeMesh refuses.
 std::vector<int> PlaceRanks(absl::Span<const RankPlace> places, int tensor);
 
 // Tensor groups whose ranks are not all in one domain.

@@ -17,6 +17,7 @@
 #include "core/components.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "device/location.h"
 
 namespace eisbach::comm {
 namespace {
@@ -110,6 +111,7 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
   }
   SetLogRank(rank);
   if (size == 1) WidenLoneRank();
+  BindNear(*device);
   EISBACH_ASSIGN_OR_RETURN(Transport transport,
                            ParseTransport(std::getenv("EISBACH_TRANSPORT")));
   if (device->type() != DeviceType::kCpu) transport = Transport::kMpi;

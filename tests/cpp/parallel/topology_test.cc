@@ -64,6 +64,9 @@ TEST(TopologyTest, OrderOfTheLauncherStaysWhereItWorks) {
   EXPECT_EQ(PlaceRanks(Cluster(32, 8, 8), 4), Identity(32));
   EXPECT_EQ(PlaceRanks(Cluster(16, 8, 1), 1), Identity(16));
   EXPECT_EQ(PlaceRanks(Cluster(16, 8, 1), 4), Identity(16));
+  // What no mesh takes is left to MakeMesh to refuse.
+  EXPECT_EQ(PlaceRanks(Cluster(8, 4, 4), 3), Identity(8));
+  EXPECT_EQ(PlaceRanks(Cluster(8, 4, 4), 0), Identity(8));
 }
 
 TEST(TopologyTest, RanksDealtInTurnAreBroughtTogether) {
