@@ -101,7 +101,10 @@ void BindNetwork(py::module_& m) {
       "check_network",
       [](comm::World& world, const std::vector<RankLocation>& locations,
          double slowdown) {
-        return train::CheckNetwork(world, locations, {.slowdown = slowdown});
+        return train::CheckNetwork(
+            world, locations,
+            {.sizes = train::NetworkCheckSizesFor(world.device().type()),
+             .slowdown = slowdown});
       },
       py::arg("world"), py::arg("locations"), py::kw_only(),
       py::arg("slowdown") = 1.0, kFree,

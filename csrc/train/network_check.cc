@@ -20,37 +20,15 @@ using Json = nlohmann::json;
 constexpr int kRepeats = 5;
 constexpr int kMostRounds = 16;
 
-// What keeps a device busy for some milliseconds.
-struct CheckSizes {
-  int64_t matmul;                  // rows and columns
-  DType dtype;                     // of matmul
-  int64_t copy, collective, pair;  // bytes
-};
-
-CheckSizes SizesFor(DeviceType type) {
-  if (type == DeviceType::kCpu) {
-    return {.matmul = 768,
-            .dtype = DType::kF32,
-            .copy = int64_t{32} << 20,
-            .collective = int64_t{8} << 20,
-            .pair = int64_t{4} << 20};
-  }
-  return {.matmul = 8192,
-          .dtype = DType::kBF16,
-          .copy = int64_t{512} << 20,
-          .collective = int64_t{256} << 20,
-          .pair = int64_t{64} << 20};
-}
-
 class NetworkChecker {
  public:
   NetworkChecker(comm::World& world, absl::Span<const RankLocation> locations,
-                 double slowdown)
+                 const NetworkCheckOptions& options)
       : world_(world),
         everyone_(world.communicator()),
         stream_(world.device().compute_stream()),
-        sizes_(SizesFor(world.device().type())),
-        slowdown_(slowdown),
+        sizes_(options.sizes),
+        slowdown_(options.slowdown),
         domains_(parallel::Domains(PlacesOf(locations))),
         domain_of_(world.size()) {
     for (size_t i = 0; i < domains_.size(); ++i) {
@@ -117,10 +95,12 @@ class NetworkChecker {
 
   absl::Status CheckDevice() {
     const int64_t n = sizes_.matmul;
+    const bool cpu = world_.device().type() == DeviceType::kCpu;
+    const DType dtype = cpu ? DType::kF32 : DType::kBF16;
     std::vector<Tensor> matrices;
     for (int i = 0; i < 3; ++i) {
-      EISBACH_ASSIGN_OR_RETURN(
-          Tensor matrix, Tensor::Zeros(Shape{n, n}, sizes_.dtype, stream_));
+      EISBACH_ASSIGN_OR_RETURN(Tensor matrix,
+                               Tensor::Zeros(Shape{n, n}, dtype, stream_));
       matrices.push_back(std::move(matrix));
     }
     const double flops = 2.0 * n * n * n;
@@ -280,7 +260,7 @@ class NetworkChecker {
   comm::World& world_;
   comm::Communicator& everyone_;
   Stream& stream_;
-  const CheckSizes sizes_;
+  const NetworkCheckSizes sizes_;
   const double slowdown_;
   const std::vector<std::vector<int>> domains_;
   std::vector<int> domain_of_;
@@ -291,13 +271,27 @@ class NetworkChecker {
 
 }  // namespace
 
+NetworkCheckSizes NetworkCheckSizesFor(DeviceType type) {
+  constexpr int64_t kMiB = 1 << 20;
+  if (type == DeviceType::kCpu) {
+    return {.matmul = 768,
+            .copy = 32 * kMiB,
+            .collective = 8 * kMiB,
+            .pair = 4 * kMiB};
+  }
+  return {.matmul = 8192,
+          .copy = 512 * kMiB,
+          .collective = 256 * kMiB,
+          .pair = 64 * kMiB};
+}
+
 absl::StatusOr<NetworkReport> CheckNetwork(
     comm::World& world, absl::Span<const RankLocation> locations,
     const NetworkCheckOptions& options) {
   if (world.device().type() == DeviceType::kMeta) {
     return absl::InvalidArgumentError("a network of meta devices has no speed");
   }
-  return NetworkChecker(world, locations, options.slowdown).Run();
+  return NetworkChecker(world, locations, options).Run();
 }
 
 }  // namespace eisbach::train

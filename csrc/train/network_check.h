@@ -7,7 +7,18 @@
 
 namespace eisbach::train {
 
+// How much is multiplied and moved.
+struct NetworkCheckSizes {
+  int64_t matmul = 0;      // rows and columns
+  int64_t copy = 0;        // bytes, as the others
+  int64_t collective = 0;  // that a rank puts in
+  int64_t pair = 0;        // each way
+};
+// What keeps a device of a type busy for some milliseconds.
+NetworkCheckSizes NetworkCheckSizesFor(DeviceType type);
+
 struct NetworkCheckOptions {
+  NetworkCheckSizes sizes;
   // This rank takes so many times as long for everything, to see that a slow
   // rank is found; 1: as long as it takes.
   double slowdown;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "support/device_testing.h"
 #include "support/status_testing.h"
 
 namespace eisbach::train {
@@ -14,6 +15,10 @@ namespace {
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+
+// Long enough for a slow rank to show between programs that want the cores.
+constexpr NetworkCheckSizes kSizes = {
+    .matmul = 256, .copy = 4 << 20, .collective = 1 << 20, .pair = 1 << 20};
 
 // What rank 0 and the last one are told; `slow` takes ten times as long.
 struct Told {
@@ -24,7 +29,7 @@ struct Told {
 Told Check(int ranks, int slow, int domain_size) {
   Told told;
   EISBACH_EXPECT_OK(comm::RunLocalRanks(
-      ranks, DeviceType::kCpu, 1, [&](comm::World& world) -> absl::Status {
+      ranks, test::TestedType(), 1, [&](comm::World& world) -> absl::Status {
         EISBACH_ASSIGN_OR_RETURN(std::vector<RankLocation> locations,
                                  GatherLocations(world));
         for (RankLocation& at : locations) {
@@ -33,7 +38,8 @@ Told Check(int ranks, int slow, int domain_size) {
         const double slowdown = world.rank() == slow ? 10 : 1;
         EISBACH_ASSIGN_OR_RETURN(
             NetworkReport report,
-            CheckNetwork(world, locations, {.slowdown = slowdown}));
+            CheckNetwork(world, locations,
+                         {.sizes = kSizes, .slowdown = slowdown}));
         EXPECT_EQ(world.device().memory().bytes_in_use, 0);
         if (world.rank() == 0) {
           told.first = report;
@@ -116,7 +122,7 @@ TEST(NetworkCheckTest, ASlowRankIsFound) {
 
 TEST(NetworkCheckTest, MetaIsRefused) {
   const auto world = test::Value(comm::SimWorld(0, 2, DeviceType::kMeta));
-  EXPECT_THAT(CheckNetwork(*world, {}, {.slowdown = 1}),
+  EXPECT_THAT(CheckNetwork(*world, {}, {.sizes = kSizes, .slowdown = 1}),
               test::StatusIs(absl::StatusCode::kInvalidArgument, "no speed"));
 }
 

@@ -16,3 +16,4 @@ foreach(name clock_offset network_check network_report peak profile rank_locatio
         rank_trace tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
+eisbach_test_on_cuda(train_network_check_test FILTER *ARankAlone*:*Meta*)
