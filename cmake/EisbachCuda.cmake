@@ -3,7 +3,7 @@
 # soname is the file to find.
 #
 # Defines: eisbach::cuda_headers (CUDA, cuBLASLt, NCCL: all that the emulation
-# needs), and with EISBACH_CUDA: eisbach::{cudart,cublaslt,nccl,cudnn}.
+# needs), and with EISBACH_CUDA: eisbach::{cudart,cublaslt,nccl,nvrtc,cudnn}.
 
 set(EISBACH_NVIDIA_DIRS)
 foreach(prefix IN LISTS EISBACH_HINTS)
@@ -63,6 +63,7 @@ eisbach_cuda_library(cudart libcudart.so.13 nvidia-cuda-runtime==13.0.*)
 eisbach_cuda_library(cublaslt libcublasLt.so.13 nvidia-cublas)
 eisbach_cuda_library(nccl libnccl.so.2 nvidia-nccl-cu13)
 eisbach_cuda_library(cudnn libcudnn.so.9 nvidia-cudnn-cu13)
+eisbach_cuda_library(nvrtc libnvrtc.so.13 nvidia-cuda-nvrtc==13.0.*)
 eisbach_find_cuda(EISBACH_CUDNN_INCLUDE cudnn.h nvidia-cudnn-cu13)
 set(_roots ${EISBACH_HINTS})
 foreach(dir IN LISTS EISBACH_NVIDIA_DIRS)
@@ -73,4 +74,6 @@ eisbach_find_cuda(EISBACH_CUDNN_FRONTEND_INCLUDE cudnn_frontend.h
                   nvidia-cudnn-frontend)
 target_include_directories(eisbach_cudnn SYSTEM INTERFACE
   ${EISBACH_CUDNN_INCLUDE} ${EISBACH_CUDNN_FRONTEND_INCLUDE})
+# Headers of cudnn-frontend call NVRTC.
+target_link_libraries(eisbach_cudnn INTERFACE eisbach::nvrtc)
 target_compile_definitions(eisbach_cudnn INTERFACE CUDNN_FRONTEND_SKIP_JSON_LIB)

@@ -115,8 +115,10 @@ else()
   target_link_libraries(eisbach_hwy INTERFACE hwy)
 endif()
 # One source, these targets: AVX2, AVX-512 and newer; the baseline elsewhere.
+# Kernels keep vectors in arrays, which scalable ones (SVE, RVV) do not allow,
+# and GCC 12 crashes on SVE beside NEON; Grace's SVE is as wide as NEON.
 target_compile_definitions(eisbach_hwy INTERFACE
-  "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
+  "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL|HWY_SVE|HWY_SVE_256|HWY_SVE2|HWY_SVE2_128|HWY_RVV)")
 add_library(eisbach::hwy ALIAS eisbach_hwy)
 
 find_package(nlohmann_json QUIET)

@@ -1,6 +1,6 @@
-# Seconds; a sanitizer makes a test an order of magnitude slower.
+# Seconds; a sanitizer or an emulator makes a test an order of magnitude slower.
 set(EISBACH_TEST_TIMEOUT 300)
-if(EISBACH_SANITIZE)
+if(EISBACH_SANITIZE OR CMAKE_CROSSCOMPILING)
   set(EISBACH_TEST_TIMEOUT 1800)
 endif()
 
@@ -9,7 +9,8 @@ endif()
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
 # plain process; with NP it is registered once for each n as `mpirun -np n`
 # (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
-# ARGS go to the program; `@NP@` in one is the number of ranks.
+# ARGS go to the program; `@NP@` in one is the number of ranks. In a cross build
+# the emulator runs the program, and this machine's mpirun starts the emulators.
 #
 # eisbach_add_sweep(NAME name TARGET target TIMEOUT s [NP n ...] [ARGS a ...])
 #
@@ -53,24 +54,53 @@ endfunction()
 # threads of a block in a random order (label cuda). FILTER is GoogleTest's;
 # without it all cases run but those of errors and threads, which are the same
 # on every device.
+# With EISBACH_CUDA also as test_gpu on the real one (label gpu): where no GPU
+# is, it does not run, and ctest says so.
 function(eisbach_test_on_cuda name)
-  if(NOT EISBACH_CUDA_EMULATION)
-    return()
-  endif()
   cmake_parse_arguments(T "" "FILTER" "" ${ARGN})
   if(NOT T_FILTER)
     set(T_FILTER -*NamesWhat*:*ErrorsSay*:*Threads*:*ThreadCount*:*WorkBuffers*)
   endif()
-  add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
-  add_dependencies(${name} eisbach_cuda_emulated)
-  set_tests_properties(${name}_cuda PROPERTIES TIMEOUT ${EISBACH_TEST_TIMEOUT}
-    LABELS cuda ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+  if(EISBACH_CUDA_EMULATION)
+    add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_dependencies(${name} eisbach_cuda_emulated)
+    set_tests_properties(${name}_cuda PROPERTIES LABELS cuda
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+  endif()
+  if(EISBACH_CUDA)
+    add_test(NAME ${name}_gpu COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_dependencies(${name} eisbach_cuda)
+    set_tests_properties(${name}_gpu PROPERTIES LABELS gpu RUN_SERIAL ON
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
+      ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
+  endif()
+  if(EISBACH_SANITIZE OR NOT EISBACH_CUDA_EMULATION)
+    return()
+  endif()
+  # The same program on a GPU whose kernels are instrumented: name_cuda_asan,
+  # name_cuda_tsan. It brings no sanitizer along, hence the preload.
+  foreach(sanitizer IN ITEMS asan tsan)
+    add_test(NAME ${name}_cuda_${sanitizer}
+             COMMAND ${name} --gtest_filter=${T_FILTER})
+    set_tests_properties(${name}_cuda_${sanitizer} PROPERTIES
+      TIMEOUT 1800 LABELS cuda_${sanitizer}
+      ENVIRONMENT "${EISBACH_EMULATED_GPU};${EISBACH_GPU_${sanitizer}}")
+  endforeach()
 endfunction()
 # What makes a program run on the emulated GPU.
 set(EISBACH_EMULATED_GPU EISBACH_TEST_DEVICE=cuda
     EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>
     EISBACH_NO_CACHING_ALLOCATOR=1 EISBACH_CUDA_DOUBLE_SEED=7
     EISBACH_CUDA_SCHEDULE_SEED=3)
+foreach(sanitizer IN ITEMS asan tsan)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER}
+                          -print-file-name=lib${sanitizer}.so
+                  OUTPUT_VARIABLE _runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
+  # Later settings win over those of EISBACH_EMULATED_GPU.
+  set(EISBACH_GPU_${sanitizer} LD_PRELOAD=${_runtime}
+      ASAN_OPTIONS=detect_leaks=0
+      EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_${sanitizer}>)
+endforeach()
 
 function(eisbach_add_sweep)
   eisbach_register(${ARGN} LABELS sweep CONFIGURATIONS sweep)
@@ -92,8 +122,9 @@ function(eisbach_register)
     string(REPLACE "@NP@" ${np} arguments "${T_ARGS}")
     add_test(NAME ${T_NAME}_np${np} ${configurations}
              COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
-                     --bind-to none -np ${np} $<TARGET_FILE:${T_TARGET}>
-                     --expect_ranks=${np} ${arguments})
+                     --bind-to none -np ${np} ${CMAKE_CROSSCOMPILING_EMULATOR}
+                     $<TARGET_FILE:${T_TARGET}> --expect_ranks=${np}
+                     ${arguments})
     set_tests_properties(${T_NAME}_np${np} PROPERTIES TIMEOUT ${T_TIMEOUT}
                          LABELS "mpi;${T_LABELS}")
   endforeach()

@@ -25,17 +25,28 @@ if(EISBACH_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 100f-real 120)
   endif()
   set(CMAKE_CUDA_STANDARD 20)
-  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+  # eisbach::cudart, by its file: the wheels have no libcudart.so.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY None)
   if(CCACHE)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
   endif()
   enable_language(CUDA)
+  # What includes cudnn_frontend.h is slow to compile and thin. The test of
+  # cuDNN's plans takes it without the rest.
+  set(plan_sources ops/cuda/attention_key.cc ops/cuda/cudnn_attention_plan.cc)
+  list(TRANSFORM plan_sources PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  list(REMOVE_ITEM EISBACH_CUDA_SOURCES ${plan_sources})
+  add_library(eisbach_cudnn_plans OBJECT ${plan_sources})
+  target_compile_options(eisbach_cudnn_plans PRIVATE -O1)
+  target_link_libraries(eisbach_cudnn_plans
+                        PUBLIC eisbach eisbach::cuda_headers eisbach::cudnn
+                               eisbach::cudart)
   add_library(eisbach_cuda SHARED ${EISBACH_CUDA_SOURCES}
                                   ${EISBACH_CUDA_KERNELS})
   target_link_libraries(eisbach_cuda
     PUBLIC eisbach
-    PRIVATE eisbach::cuda_headers eisbach::cudart eisbach::cublaslt
-            eisbach::nccl eisbach::cudnn ${CMAKE_DL_LIBS})
+    PRIVATE eisbach_cudnn_plans eisbach::cuda_headers eisbach::cudart
+            eisbach::cublaslt eisbach::nccl eisbach::cudnn ${CMAKE_DL_LIBS})
   # A spilled register is a kernel that needs another thought.
   target_compile_options(eisbach_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:
     --Werror=all-warnings --expt-relaxed-constexpr -Xptxas=-warn-spills
@@ -60,18 +71,40 @@ if(EISBACH_CUDA_EMULATION)
   list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_")
   file(GLOB EISBACH_DOUBLES CONFIGURE_DEPENDS
        ${PROJECT_SOURCE_DIR}/tests/support/cuda/*.cc)
-  add_library(eisbach_cuda_emulated SHARED
-    ${EISBACH_EMULATED_SOURCES} ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
-  target_include_directories(eisbach_cuda_emulated
+  # What is no kernel is compiled once for the libraries below.
+  add_library(eisbach_cuda_bridge OBJECT ${EISBACH_EMULATED_SOURCES})
+  target_include_directories(eisbach_cuda_bridge
                              PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_compile_definitions(eisbach_cuda_emulated
+  target_compile_definitions(eisbach_cuda_bridge
                              PRIVATE EISBACH_CUDA_EMULATION)
-  target_compile_options(eisbach_cuda_emulated
-                         PRIVATE -O2 -g1 -Wno-unknown-pragmas)
-  target_link_libraries(eisbach_cuda_emulated
-    PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi ${CMAKE_DL_LIBS})
-  # A call that has no double shall not wait for its first use to show.
+  target_compile_options(eisbach_cuda_bridge PRIVATE -O2 -g1)
+  target_link_libraries(eisbach_cuda_bridge
+    PUBLIC eisbach PRIVATE eisbach::cuda_headers eisbach::mpi)
+  # eisbach_emulated_gpu(name [option of the compiler and the linker ...])
+  function(eisbach_emulated_gpu name)
+    add_library(${name} SHARED $<TARGET_OBJECTS:eisbach_cuda_bridge>
+                ${EISBACH_EMULATED_KERNELS} ${EISBACH_DOUBLES})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+    target_compile_definitions(${name} PUBLIC EISBACH_CUDA_EMULATION)
+    target_compile_options(${name} PUBLIC -Wno-unknown-pragmas ${ARGN}
+                           PRIVATE -O2 -g1)
+    target_link_options(${name} PUBLIC ${ARGN})
+    target_link_libraries(${name} PUBLIC eisbach eisbach::cuda_headers
+                                  PRIVATE eisbach::mpi ${CMAKE_DL_LIBS})
+  endfunction()
+  eisbach_emulated_gpu(eisbach_cuda_emulated)
+  # Kernels that report each access to memory (tests/support/cuda/traffic.h).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT EISBACH_SANITIZE)
+    eisbach_emulated_gpu(eisbach_cuda_traffic -fsanitize=kernel-address
+      --param=asan-instrumentation-with-call-threshold=0
+      --param=asan-stack=0 --param=asan-globals=0)
+  endif()
   if(NOT EISBACH_SANITIZE)
-    target_link_options(eisbach_cuda_emulated PRIVATE -Wl,-z,defs)
+    # Only kernels and doubles are instrumented: the programs that load these
+    # need no build of their own.
+    eisbach_emulated_gpu(eisbach_cuda_asan -fsanitize=address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    eisbach_emulated_gpu(eisbach_cuda_tsan -fsanitize=thread
+                         -fno-omit-frame-pointer)
   endif()
 endif()

@@ -122,7 +122,8 @@ void BindCommunicator(py::module_& m) {
       .def_property_readonly(
           "transport",
           [](const Communicator& c) { return std::string(c.transport()); },
-          "What moves the bytes: threads, shm, mpi or none.")
+          "What moves the bytes: threads, shm, mpi, shm+mpi (shared memory "
+          "inside hosts, MPI between them) or none.")
       .def(
           "all_reduce",
           [](Communicator& group, const Variable& inout,

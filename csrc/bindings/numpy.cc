@@ -6,6 +6,7 @@
 
 #include "bindings/casters.h"
 #include "device/device.h"
+#include "ops/elementwise.h"
 
 namespace eisbach::bindings {
 namespace {
@@ -86,7 +87,30 @@ DType FromNumpyDType(const py::dtype& dtype) {
                        py::str(dtype).cast<std::string>());
 }
 
+namespace {
+
+// The values of a tensor in memory of NumPy's own, read-only: what is written
+// there would not reach the tensor.
+py::array ArrayCopy(const Tensor& tensor) {
+  Device& device = tensor.device();
+  Stream& stream = device.compute_stream();
+  std::vector<py::ssize_t> shape;
+  for (int i = 0; i < tensor.rank(); ++i) shape.push_back(tensor.dim(i));
+  py::array array(NumpyDType(tensor.dtype()), std::move(shape));
+  void* data = array.mutable_data();
+  WithoutGil([&] {
+    const Tensor dense = Unwrap(ops::Contiguous(tensor, stream));
+    Unwrap(device.CopyToHost(data, dense.raw(), dense.bytes(), stream));
+    Unwrap(stream.Synchronize());
+  });
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+}  // namespace
+
 py::array ArrayView(const Tensor& tensor, py::handle owner) {
+  if (tensor.device().type() == DeviceType::kCuda) return ArrayCopy(tensor);
   if (tensor.device().type() != DeviceType::kCpu) {
     Unwrap(absl::FailedPreconditionError(tensor.ToString() +
                                          " has no memory that NumPy can read"));

@@ -13,8 +13,8 @@ pybind11::dtype NumpyDType(DType dtype);
 // TypeError where there are no tensors of that type.
 DType FromNumpyDType(const pybind11::dtype& dtype);
 
-// An array over the tensor's memory, which `owner` keeps alive.
-// FailedPrecondition where the memory is not the host's.
+// An array over the tensor's memory, which `owner` keeps alive; of a GPU's
+// tensor a read-only copy. FailedPrecondition on meta.
 pybind11::array ArrayView(const Tensor& tensor, pybind11::handle owner);
 
 // The array as a tensor on `device`. Memory is shared where the device, the

@@ -30,7 +30,7 @@ void BindNetwork(py::module_& m) {
           "device", [](const RankLocation& at) { return at.device.name; },
           "Name of the GPU, or of the processor.")
       .def_property_readonly(
-          "domain", [](const RankLocation& at) { return at.device.domain; },
+          "domain", [](const RankLocation& at) { return at.domain(); },
           "Equal for ranks that reach one another over the fastest links.")
       .def_property_readonly(
           "domain_source",

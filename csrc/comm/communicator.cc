@@ -12,6 +12,11 @@ namespace {
 // A group of one moves nothing, but copies in the order of the stream.
 absl::Status CopyWithin(const Tensor& in, const Tensor& out, Stream& stream) {
   if (in.raw() == out.raw() || in.bytes() == 0) return absl::OkStatus();
+  if (stream.device().type() == DeviceType::kCuda) {
+    EISBACH_RETURN_IF_ERROR(
+        stream.device().CopyOnDevice(out.raw(), in.raw(), in.bytes(), stream));
+    return stream.KeepUntilPassed({in.storage(), out.storage()});
+  }
   for (const Event& event : stream.Dependencies()) {
     EISBACH_RETURN_IF_ERROR(event.Wait());
   }
@@ -23,6 +28,12 @@ absl::Status CopyWithin(const Tensor& in, const Tensor& out, Stream& stream) {
 CommStats Communicator::stats() const {
   return {.calls = calls_.load(std::memory_order_relaxed),
           .bytes = bytes_.load(std::memory_order_relaxed)};
+}
+
+absl::StatusOr<Interconnect> Communicator::interconnect() {
+  return absl::UnimplementedError(
+      absl::StrCat("transport ", transport(), " of \"", name_,
+                   "\" does not know what connects its ranks"));
 }
 
 bool Communicator::Begin(absl::string_view call, int64_t bytes) {

@@ -34,6 +34,17 @@ struct CommStats {
   int64_t bytes = 0;
 };
 
+// What connects the devices of a group, by what the library that moves their
+// bytes has found. It tells what its kernels may use, not which algorithm a
+// call will take.
+struct Interconnect {
+  // The switches of an NVLink domain add and multicast (NVLS).
+  bool multimem = false;
+  // How many NVLink domains the ranks lie in. One, with ranks on several
+  // hosts, is multi-node NVLink in use.
+  int nvlink_domains = 0;
+};
+
 // A group of ranks that call collectives together.
 //
 // All ranks of a group make the same calls in the same order with the same
@@ -64,8 +75,11 @@ class Communicator {
   int size() const { return size_; }
   const std::string& name() const { return name_; }  // for messages and traces
   Device& device() const { return *device_; }
-  // What moves the bytes: "threads", "shm", "mpi", "none" (sim).
+  // What moves the bytes: "threads", "shm", "mpi", "shm+mpi" (shared memory
+  // inside hosts, MPI between them), "nccl", "none" (sim).
   virtual absl::string_view transport() const = 0;
+  // Unimplemented where nobody can tell.
+  virtual absl::StatusOr<Interconnect> interconnect();
   CommStats stats() const;
 
   // inout[i] = op over ranks of inout[i].

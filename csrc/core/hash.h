@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "core/mix_bits.h"  // IWYU pragma: export
 
 namespace eisbach {
 
@@ -16,14 +17,6 @@ constexpr uint64_t StableHash(absl::string_view text,
     h *= 0x100000001b3u;
   }
   return h;
-}
-
-// SplitMix64's finaliser: mixes `x` into all 64 bits.
-constexpr uint64_t MixBits(uint64_t x) {
-  x += 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
 }
 
 }  // namespace eisbach

@@ -12,9 +12,8 @@ Locator& LocatorOf(DeviceType type) {
 
 // Ranks that compute with the host's cores meet in its memory.
 DeviceLocation OnHost() {
-  const std::string host = HostName();
   return {.name = ProcessorName(),
-          .domain = host,
+          .domain = "memory",
           .domain_source = "ranks of a host share its memory",
           .domain_link = {.name = "memory"},
           .host_link = {.name = "memory"},

@@ -20,9 +20,11 @@ struct DeviceLocation {
   std::string name;  // "NVIDIA GB200", the processor's on cpu
   std::string uuid;  // of a GPU
   std::string pci;   // "0000:1b:00.0" of a GPU
-  // Devices of the same domain, anywhere in the job, reach one another over
-  // `domain_link`: GPUs over NVLink, cpu ranks in the memory of their host.
+  // Devices of the same domain reach one another over `domain_link`: GPUs over
+  // NVLink, cpu ranks in the memory of their host. Its name holds within the
+  // host, unless the domain may span hosts: then in the whole job.
   std::string domain;
+  bool domain_spans_hosts = false;
   std::string domain_source;  // how that is known, or why it is not
   Link domain_link;
   Link host_link;                        // to the rest of the host

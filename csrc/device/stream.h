@@ -10,6 +10,7 @@
 namespace eisbach {
 
 class Device;
+class Storage;
 
 // An ordered queue of work on a device. Every op and collective takes one.
 //
@@ -31,6 +32,15 @@ class Stream {
   virtual absl::Status Wait(const Event& event) = 0;
   // Blocks the host until the stream is idle; returns its first error.
   virtual absl::Status Synchronize() = 0;
+
+  // Keeps memory alive until the work that the stream has now is done, for
+  // callers that use it elsewhere than on the compute stream, in whose order
+  // memory is handed on. Never blocks. Nothing to do where copies have
+  // finished when their call returns (cpu).
+  virtual absl::Status KeepUntilPassed(
+      std::vector<std::shared_ptr<Storage>> /*storages*/) {
+    return absl::OkStatus();
+  }
 
   // Whether work has finished when the call that gives it returns.
   virtual bool runs_inline() const { return false; }

@@ -3,8 +3,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "core/hash.h"
-#include "core/philox.h"
+#include "ops/dropout_bits.h"  // IWYU pragma: export
 #include "ops/kernel_slot.h"
 #include "tensor/tensor.h"
 
@@ -21,19 +20,6 @@ struct DropoutSource {
   Tensor sample_index;  // i64 [B], index in the whole run's sample order
   int64_t first_feature = 0;
 };
-
-// The random bits, the same on every backend: word `feature % 4` of Philox with
-// this key and counter. Dropped is what has ToUniform(word) < p.
-constexpr PhiloxKey DropoutKey(uint64_t seed, uint64_t layer, uint64_t sample,
-                               uint64_t step) {
-  const uint64_t upper = (sample >> 32 << 32) | (step >> 32);
-  return MakePhiloxKey(MixBits(MixBits(seed ^ MixBits(layer)) ^ upper));
-}
-constexpr PhiloxCounter DropoutCounter(uint64_t feature, uint64_t position,
-                                       uint64_t sample, uint64_t step) {
-  return {static_cast<uint32_t>(feature / 4), static_cast<uint32_t>(position),
-          static_cast<uint32_t>(sample), static_cast<uint32_t>(step)};
-}
 
 // y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept
 // with probability 1 - p, 0 <= p < 1. The same call on dy is the gradient.

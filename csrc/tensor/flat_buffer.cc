@@ -1,5 +1,6 @@
 #include "tensor/flat_buffer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/status_macros.h"
@@ -13,8 +14,36 @@ int64_t Align(int64_t n) {
   return (n + kAlignElements - 1) / kAlignElements * kAlignElements;
 }
 
-absl::Status Allocate(FlatBucket& bucket, int64_t elements, DType dtype,
-                      Stream& stream) {
+void AddSegment(FlatBucket& bucket, int64_t offset, int64_t elements,
+                bool decay) {
+  if (!bucket.segments.empty()) {
+    FlatSegment& last = bucket.segments.back();
+    // A gap is zero in value, gradient and state, and stays so under any
+    // optimizer: neighbours of one kind become one run across it.
+    if (last.decay == decay) {
+      last.elements = offset + elements - last.offset;
+      return;
+    }
+  }
+  bucket.segments.push_back({offset, elements, decay});
+}
+
+// Gives each parameter its place; returns the length of the bucket.
+int64_t Arrange(FlatBucket& bucket) {
+  std::stable_partition(bucket.parameters.begin(), bucket.parameters.end(),
+                        [](const Parameter* p) { return p->spec().decay; });
+  int64_t used = 0;
+  for (const Parameter* p : bucket.parameters) {
+    const int64_t elements = p->spec().shape.elements();
+    bucket.offsets.push_back(used);
+    AddSegment(bucket, used, elements, p->spec().decay);
+    used = Align(used + elements);
+  }
+  return used;
+}
+
+absl::Status Allocate(FlatBucket& bucket, DType dtype, Stream& stream) {
+  const int64_t elements = Arrange(bucket);
   EISBACH_ASSIGN_OR_RETURN(bucket.master,
                            Tensor::Zeros(Shape{elements}, DType::kF32, stream));
   EISBACH_ASSIGN_OR_RETURN(
@@ -40,20 +69,6 @@ absl::Status Allocate(FlatBucket& bucket, int64_t elements, DType dtype,
   return absl::OkStatus();
 }
 
-void AddSegment(FlatBucket& bucket, int64_t offset, int64_t elements,
-                bool decay) {
-  if (!bucket.segments.empty()) {
-    FlatSegment& last = bucket.segments.back();
-    // A gap is zero in value, gradient and state, and stays so under any
-    // optimizer: neighbours of one kind become one run across it.
-    if (last.decay == decay) {
-      last.elements = offset + elements - last.offset;
-      return;
-    }
-  }
-  bucket.segments.push_back({offset, elements, decay});
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
@@ -65,7 +80,7 @@ absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
   int64_t used = 0;
   const auto close = [&]() -> absl::Status {
     if (bucket.parameters.empty()) return absl::OkStatus();
-    EISBACH_RETURN_IF_ERROR(Allocate(bucket, used, compute_dtype, stream));
+    EISBACH_RETURN_IF_ERROR(Allocate(bucket, compute_dtype, stream));
     buffer->buckets_.push_back(std::move(bucket));
     bucket = FlatBucket();
     used = 0;
@@ -78,8 +93,6 @@ absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
       EISBACH_RETURN_IF_ERROR(close());
     }
     bucket.parameters.push_back(&p);
-    bucket.offsets.push_back(used);
-    AddSegment(bucket, used, elements, p.spec().decay);
     used = Align(used + elements);
   }
   EISBACH_RETURN_IF_ERROR(close());

@@ -16,9 +16,10 @@ struct FlatSegment {
   bool decay = false;
 };
 
-// Parameters that share storage, in the order in which backward fills them.
-// All tensors are one-dimensional and of the same length; gaps between
-// parameters (alignment) are zero and stay so.
+// Parameters that share storage: those that decay, then the others, each in the
+// order in which backward fills them, so that a bucket has at most two segments
+// and the optimizer as many kernels. All tensors are one-dimensional and of the
+// same length; gaps between parameters (alignment) are zero and stay so.
 struct FlatBucket {
   Tensor data;    // compute dtype
   Tensor master;  // f32; `data` itself when computing in f32
@@ -31,8 +32,8 @@ struct FlatBucket {
 // The storage of a stage's parameters, gradients and master copies.
 class FlatBuffer {
  public:
-  // Lays `parameters` (given in the order of forward; each once) out backwards
-  // in buckets of about `bucket_bytes` of f32 gradient and binds them. Values
+  // Divides `parameters` (given in the order of forward; each once) backwards
+  // into buckets of about `bucket_bytes` of f32 gradient and binds them. Values
   // are zero until initialised.
   static absl::StatusOr<std::unique_ptr<FlatBuffer>> Make(
       absl::Span<Parameter* const> parameters, DType compute_dtype,

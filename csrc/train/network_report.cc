@@ -17,7 +17,7 @@ enum class PairKind { kDomain, kHost, kNetwork };
 PairKind KindOf(const PairReading& pair,
                 absl::Span<const RankLocation> locations) {
   const RankLocation &a = locations[pair.a], &b = locations[pair.b];
-  if (a.device.domain == b.device.domain) return PairKind::kDomain;
+  if (a.domain() == b.domain()) return PairKind::kDomain;
   return a.host == b.host ? PairKind::kHost : PairKind::kNetwork;
 }
 

@@ -1,10 +1,9 @@
 #include "train/peak.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "core/cpu_cache.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
@@ -99,9 +98,12 @@ absl::StatusOr<double> MatmulRate(comm::World& world, DType dtype) {
 // Copying and adding differ in what the hardware makes of their writes: the
 // quicker one tells what memory can do.
 absl::StatusOr<double> StreamRate(comm::World& world) {
-  const int64_t cache = std::max<int64_t>(sysconf(_SC_LEVEL3_CACHE_SIZE), 0);
-  const int64_t bytes = std::clamp(2 * cache / world.local_size(),
-                                   kSmallestStream, kLargestStream);
+  // A cache of unknown size must not pass for memory.
+  const int64_t cache = LastLevelCacheBytes();
+  const int64_t bytes = cache == 0
+                            ? kLargestStream
+                            : std::clamp(2 * cache / world.local_size(),
+                                         kSmallestStream, kLargestStream);
   Stream& stream = world.device().compute_stream();
   const Shape shape{bytes / 4};
   EISBACH_ASSIGN_OR_RETURN(const Tensor a,

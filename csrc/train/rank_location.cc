@@ -1,5 +1,6 @@
 #include "train/rank_location.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -36,7 +37,9 @@ std::string LocationBytes(const RankLocation& at) {
                     LinkJson(device.domain_link),
                     LinkJson(device.host_link),
                     std::move(adapters),
-                    device.numa_node};
+                    device.numa_node,
+                    device.domain_spans_hosts,
+                    at.local_rank};
   std::string bytes;
   Json::to_cbor(all, bytes);
   return bytes;
@@ -56,10 +59,12 @@ absl::StatusOr<RankLocation> LocationOfBytes(int rank,
   at.host = all[0].get<std::string>();
   at.cores = ParseCores(all[1].get<std::string>());
   at.threads = all[2].get<int>();
+  at.local_rank = all[13].get<int>();
   at.device = {.name = all[3].get<std::string>(),
                .uuid = all[4].get<std::string>(),
                .pci = all[5].get<std::string>(),
                .domain = all[6].get<std::string>(),
+               .domain_spans_hosts = all[12].get<bool>(),
                .domain_source = all[7].get<std::string>(),
                .domain_link = LinkOf(all[8]),
                .host_link = LinkOf(all[9]),
@@ -71,11 +76,22 @@ absl::StatusOr<RankLocation> LocationOfBytes(int rank,
   return at;
 }
 
+// Hosts of one name, such as those that tests make up, have ranks with the same
+// number among them: the second to come with a number is on the second host.
+void TellHostsApart(std::vector<RankLocation>& locations) {
+  std::map<std::pair<std::string, int>, int> seen;
+  for (RankLocation& at : locations) {
+    const int before = seen[{at.host, at.local_rank}]++;
+    if (before > 0) absl::StrAppend(&at.host, ":", before);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<RankLocation>> GatherLocations(comm::World& world) {
   const RankLocation mine{.rank = world.rank(),
                           .host = HostName(),
+                          .local_rank = world.local_rank(),
                           .cores = UsableCores(),
                           .threads = ComputeThreads(),
                           .device = LocationOf(world.device())};
@@ -89,14 +105,20 @@ absl::StatusOr<std::vector<RankLocation>> GatherLocations(comm::World& world) {
                              LocationOfBytes(rank, texts[rank]));
     locations.push_back(std::move(at));
   }
+  TellHostsApart(locations);
   return locations;
+}
+
+std::string RankLocation::domain() const {
+  return device.domain_spans_hosts ? device.domain
+                                   : absl::StrCat(host, " ", device.domain);
 }
 
 std::vector<parallel::RankPlace> PlacesOf(
     absl::Span<const RankLocation> locations) {
   std::vector<parallel::RankPlace> places;
   for (const RankLocation& at : locations) {
-    places.push_back({.domain = at.device.domain,
+    places.push_back({.domain = at.domain(),
                       .host = at.host,
                       .numa_node = at.device.numa_node});
   }

@@ -15,10 +15,14 @@ namespace eisbach::train {
 // Where one rank of a job runs.
 struct RankLocation {
   int rank = 0;
-  std::string host;
-  CoreSet cores;    // that it may run on
-  int threads = 1;  // that it computes with
+  std::string host;    // "node7"; "node7:1" for another host of that name
+  int local_rank = 0;  // among the ranks of its host
+  CoreSet cores;       // that it may run on
+  int threads = 1;     // that it computes with
   DeviceLocation device;
+
+  // The name of its domain, in the whole job.
+  std::string domain() const;
 };
 
 // Of all ranks, by rank, on every rank. Collective, not on meta.

@@ -30,7 +30,11 @@ _FEATURES = (
     "avx512_bf16",
     "amx_bf16",
     "asimd",
+    "asimdhp",
+    "asimddp",
     "sve",
+    "sve2",
+    "i8mm",
     "bf16",
 )
 _CUDA_LIBRARIES = (
@@ -39,6 +43,14 @@ _CUDA_LIBRARIES = (
     "nvidia-cudnn-cu13",
     "nvidia-nccl-cu13",
 )
+# Where Linux gives a number and no name: implementer and part.
+_ARM_CORES = {
+    ("0x41", "0xd0c"): "Neoverse N1",
+    ("0x41", "0xd40"): "Neoverse V1",
+    ("0x41", "0xd49"): "Neoverse N2",
+    ("0x41", "0xd4f"): "Neoverse V2",
+    ("0x41", "0xd84"): "Neoverse V3",
+}
 _ROOT_VARIABLES = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
 
 
@@ -105,15 +117,21 @@ def _libraries() -> Finding:
 
 
 def _cpu() -> Finding:
+    cores = len(os.sched_getaffinity(0))
+    described = _describe_cpu(Path("/proc/cpuinfo").read_text(), cores)
+    return Finding("cpu", described)
+
+
+def _describe_cpu(cpuinfo: str, cores: int) -> str:
     facts: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         facts.setdefault(name.strip().lower(), value.strip())
     flags = set(facts.get("flags", facts.get("features", "")).split())
     features = [name for name in _FEATURES if name in flags]
-    cores = len(os.sched_getaffinity(0))
-    model = facts.get("model name", platform.machine())
-    return Finding("cpu", f"{model}, {cores} cores: {' '.join(features)}")
+    part = (facts.get("cpu implementer", ""), facts.get("cpu part", ""))
+    model = facts.get("model name") or _ARM_CORES.get(part, platform.machine())
+    return f"{model}, {cores} cores: {' '.join(features)}"
 
 
 def _memory() -> Finding:

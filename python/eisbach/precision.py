@@ -24,4 +24,6 @@ def choose_precision(config: Config, features: list[str]) -> Config:
         reason = f"the CPU multiplies bf16 ({', '.join(native)})"
         return config.derive("precision.compute", "bf16", reason)
     reason = "the CPU has neither AVX512-BF16 nor AMX"
+    if "asimd" in features:
+        reason = "on aarch64 bf16 is multiplied by way of f32"
     return config.derive("precision.compute", "f32", reason)

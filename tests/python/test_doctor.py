@@ -13,6 +13,17 @@ def test_finds_this_machine():
     assert not found["libraries"].remedy
 
 
+def test_an_arm_core_has_a_name_and_its_instruction_sets():
+    cpuinfo = (
+        "processor\t: 0\n"
+        "Features\t: fp asimd atomics asimdhp asimddp sve sve2 i8mm bf16\n"
+        "CPU implementer\t: 0x41\nCPU part\t: 0xd4f\n"
+    )
+    assert doctor._describe_cpu(cpuinfo, 72) == (
+        "Neoverse V2, 72 cores: asimd asimdhp asimddp sve sve2 i8mm bf16"
+    )
+
+
 def test_a_missing_library_comes_with_its_remedy(monkeypatch):
     names = ("numpy", "no-such-library")
     monkeypatch.setattr(doctor, "_LIBRARIES", names)

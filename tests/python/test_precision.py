@@ -9,6 +9,7 @@ from eisbach.precision import choose_precision
     [
         ([], "f32", "neither AVX512-BF16 nor AMX"),
         (["avx2", "avx512f"], "f32", "neither"),
+        (["asimd", "sve2", "bf16"], "f32", "on aarch64"),
         (["avx512f", "avx512_bf16"], "bf16", "AVX512-BF16"),
         (["avx512_bf16", "amx_bf16"], "bf16", "AVX512-BF16, AMX"),
     ],

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/log.h"
+#include "support/device_testing.h"
 #include "support/mpi_world.h"
 
 // The main of GoogleTest programs that run under mpirun: every rank runs every
@@ -70,9 +71,13 @@ class AgreeOnResult final : public testing::EmptyTestEventListener {
     if (!stream.ok()) return stream.status();
     auto flag = Tensor::Zeros({1}, DType::kI32, device.compute_stream());
     if (!flag.ok()) return flag.status();
-    flag->data<int32_t>()[0] = failed ? 1 : 0;
+    Stream& compute = device.compute_stream();
+    const int32_t mine = failed ? 1 : 0;
     absl::Status status =
-        group_->AllReduce(*flag, comm::ReduceOp::kSum, **stream);
+        device.CopyToDevice(flag->raw(), &mine, sizeof(mine), compute);
+    status.Update(compute.Synchronize());
+    if (!status.ok()) return status;
+    status = group_->AllReduce(*flag, comm::ReduceOp::kSum, **stream);
     if (!status.ok()) return status;
     auto done = (*stream)->Record();
     if (!done.ok()) return done.status();
@@ -87,12 +92,15 @@ class AgreeOnResult final : public testing::EmptyTestEventListener {
       absl::SleepFor(absl::Milliseconds(1));
     }
     status = done->Wait();
-    failures_ = flag->data<int32_t>()[0];
+    if (!status.ok()) return status;
+    status =
+        device.CopyToHost(&failures_, flag->raw(), sizeof(failures_), compute);
+    status.Update(compute.Synchronize());
     return status;
   }
 
   const std::unique_ptr<comm::Communicator> group_;
-  int failures_ = 0;
+  int32_t failures_ = 0;
   bool any_failed_ = false;
 };
 
@@ -105,7 +113,7 @@ int Run(int argc, char** argv) {
       if (!absl::SimpleAtoi(argument, &expected)) expected = -1;
     }
   }
-  auto world = comm::InitWorld(DeviceType::kCpu);
+  auto world = comm::InitWorld(test::TestedType());
   if (!world.ok()) {
     LogLine(world.status().ToString());
     return 1;

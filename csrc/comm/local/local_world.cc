@@ -43,6 +43,11 @@ absl::Status RunLocalRanks(int size, DeviceType device, int threads,
                                                    " and threads=", threads,
                                                    " must both be at least 1"));
   }
+  if (device == DeviceType::kCuda && size > 1) {
+    return absl::UnimplementedError(absl::StrCat(
+        size, " ranks that are threads cannot have a GPU each: NCCL connects ",
+        "one process a GPU, use mpirun"));
+  }
   std::vector<std::shared_ptr<Device>> devices(size);
   for (std::shared_ptr<Device>& one : devices) {
     EISBACH_ASSIGN_OR_RETURN(one, MakeDevice(device));

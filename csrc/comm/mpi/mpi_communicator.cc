@@ -9,24 +9,28 @@
 namespace eisbach::comm {
 
 absl::StatusOr<std::unique_ptr<MpiCommunicator>> MpiCommunicator::Make(
-    MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
-    std::shared_ptr<Progress> progress, std::shared_ptr<MpiHost> host) {
+    MPI_Comm comm, std::optional<HostsContext> hosts, std::string name,
+    std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
+    std::shared_ptr<MpiHost> host) {
   MpiContext context{.comm = comm, .rank = 0, .size = 0};
   EISBACH_RETURN_IF_MPI(MPI_Comm_set_errhandler, comm, MPI_ERRORS_RETURN);
   EISBACH_RETURN_IF_MPI(MPI_Comm_rank, comm, &context.rank);
   EISBACH_RETURN_IF_MPI(MPI_Comm_size, comm, &context.size);
-  return std::unique_ptr<MpiCommunicator>(
-      new MpiCommunicator(context, std::move(name), std::move(device),
-                          std::move(progress), std::move(host)));
+  return std::unique_ptr<MpiCommunicator>(new MpiCommunicator(
+      context, std::move(hosts), std::move(name), std::move(device),
+      std::move(progress), std::move(host)));
 }
 
-MpiCommunicator::MpiCommunicator(const MpiContext& context, std::string name,
+MpiCommunicator::MpiCommunicator(const MpiContext& context,
+                                 std::optional<HostsContext> hosts,
+                                 std::string name,
                                  std::shared_ptr<Device> device,
                                  std::shared_ptr<Progress> progress,
                                  std::shared_ptr<MpiHost> host)
     : Communicator(context.rank, context.size, std::move(name),
                    std::move(device)),
       context_(context),
+      hosts_(std::move(hosts)),
       progress_(std::move(progress)),
       host_(std::move(host)),
       queue_(progress_, this->name(), this->device().tracer()) {}
@@ -44,22 +48,33 @@ void MpiCommunicator::Release() {
 }
 
 absl::StatusOr<Tensor> MpiCommunicator::Scratch(int64_t bytes) {
-  if (!scratch_.defined() || scratch_.elements() < bytes) {
-    EISBACH_ASSIGN_OR_RETURN(scratch_,
-                             Tensor::Empty({bytes}, DType::kU8, device()));
-  }
+  if (scratch_.defined() && scratch_.elements() >= bytes) return scratch_;
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Storage> storage,
+                           hosts_.has_value() ? device().AllocateShared(bytes)
+                                              : device().Allocate(bytes));
+  EISBACH_ASSIGN_OR_RETURN(scratch_, Tensor::FromStorage(std::move(storage), 0,
+                                                         {bytes}, DType::kU8));
   return scratch_;
 }
 
 absl::Status MpiCommunicator::Submit(std::unique_ptr<Task> task,
                                      Stream& stream) {
   task->set_label(call());
-  return Annotate(queue_.Submit(std::move(task), stream),
-                  absl::StrCat("communicator \"", name(), "\""));
+  const absl::Status status = queue_.Submit(std::move(task), stream);
+  if (status.ok()) return status;  // a small call costs less than the text
+  return Annotate(status, absl::StrCat("communicator \"", name(), "\""));
 }
 
 absl::Status MpiCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
                                           Stream& stream) {
+  if (hosts_.has_value()) {
+    EISBACH_ASSIGN_OR_RETURN(
+        const Tensor scratch,
+        Scratch(HierarchicalAllReduceScratchBytes(*hosts_, inout.elements(),
+                                                  inout.dtype(), op)));
+    return Submit(MakeHierarchicalAllReduce(*hosts_, inout, op, scratch),
+                  stream);
+  }
   EISBACH_ASSIGN_OR_RETURN(
       const Tensor scratch,
       Scratch(AllReduceScratchBytes(inout.elements(), inout.dtype(), size())));
@@ -69,6 +84,13 @@ absl::Status MpiCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
 absl::Status MpiCommunicator::DoReduceScatter(const Tensor& in,
                                               const Tensor& out, ReduceOp op,
                                               Stream& stream) {
+  if (hosts_.has_value() && GoesByHosts(Bytes(in))) {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor scratch,
+                             Scratch(HierarchicalReduceScatterScratchBytes(
+                                 *hosts_, out.elements(), in.dtype(), op)));
+    return Submit(MakeHierarchicalReduceScatter(*hosts_, in, out, op, scratch),
+                  stream);
+  }
   EISBACH_ASSIGN_OR_RETURN(
       const Tensor scratch,
       Scratch(ReduceScatterScratchBytes(out.elements(), in.dtype(), size())));
@@ -77,12 +99,18 @@ absl::Status MpiCommunicator::DoReduceScatter(const Tensor& in,
 
 absl::Status MpiCommunicator::DoAllGather(const Tensor& in, const Tensor& out,
                                           Stream& stream) {
-  return Submit(MakeMpiAllGather(context_, in, out), stream);
+  return Submit(hosts_.has_value() && GoesByHosts(Bytes(out))
+                    ? MakeHierarchicalAllGather(*hosts_, in, out)
+                    : MakeMpiAllGather(context_, in, out),
+                stream);
 }
 
 absl::Status MpiCommunicator::DoBroadcast(const Tensor& inout, int root,
                                           Stream& stream) {
-  return Submit(MakeMpiBroadcast(context_, inout, root), stream);
+  return Submit(hosts_.has_value()
+                    ? MakeHierarchicalBroadcast(*hosts_, inout, root)
+                    : MakeMpiBroadcast(context_, inout, root),
+                stream);
 }
 
 absl::Status MpiCommunicator::DoAllToAllV(

@@ -3,9 +3,11 @@
 #include <mpi.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "comm/communicator.h"
+#include "comm/mpi/hierarchical_tasks.h"
 #include "comm/mpi/mpi_host.h"
 #include "comm/mpi/mpi_tasks.h"
 #include "comm/progress.h"
@@ -13,25 +15,30 @@
 namespace eisbach::comm {
 
 // Ranks that are processes, over nonblocking point-to-point messages of MPI.
-// MPI moves bytes only; the sums are ours.
+// MPI moves bytes only; the sums are ours. Where ranks of a host share memory
+// (`hosts`), reductions, gathers and broadcasts use MPI between hosts alone,
+// but for small ones.
 class MpiCommunicator final : public Communicator {
  public:
   // Takes over `comm` and makes its errors return. Groups within one host that
   // are split off use what `host` shares.
   static absl::StatusOr<std::unique_ptr<MpiCommunicator>> Make(
-      MPI_Comm comm, std::string name, std::shared_ptr<Device> device,
-      std::shared_ptr<Progress> progress, std::shared_ptr<MpiHost> host);
+      MPI_Comm comm, std::optional<HostsContext> hosts, std::string name,
+      std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
+      std::shared_ptr<MpiHost> host);
   // Waits for what was given to it. Frees `comm` unless MPI has ended.
   ~MpiCommunicator() override;
 
   // Lets go of `comm`; no call may follow.
   void Release();
 
-  absl::string_view transport() const override { return "mpi"; }
+  absl::string_view transport() const override {
+    return hosts_.has_value() ? "shm+mpi" : "mpi";
+  }
 
  private:
-  MpiCommunicator(const MpiContext& context, std::string name,
-                  std::shared_ptr<Device> device,
+  MpiCommunicator(const MpiContext& context, std::optional<HostsContext> hosts,
+                  std::string name, std::shared_ptr<Device> device,
                   std::shared_ptr<Progress> progress,
                   std::shared_ptr<MpiHost> host);
 
@@ -59,6 +66,7 @@ class MpiCommunicator final : public Communicator {
   absl::StatusOr<Tensor> Scratch(int64_t bytes);
 
   MpiContext context_;
+  std::optional<HostsContext> hosts_;  // nothing: all ranks talk through MPI
   const std::shared_ptr<Progress> progress_;
   const std::shared_ptr<MpiHost> host_;
   Tensor scratch_;

@@ -43,9 +43,11 @@ std::unique_ptr<Task> MakeMpiExchange(const MpiContext& context,
 std::unique_ptr<Task> MakeMpiBarrier(const MpiContext& context);
 
 // One tag a purpose.
-inline constexpr int kTagMove = 1;     // all-gather, all-to-all
+inline constexpr int kTagMove = 1;     // all-gather, all-to-all, broadcast
 inline constexpr int kTagScatter = 2;  // parts on their way to be reduced
 inline constexpr int kTagGather = 3;   // reduced parts on their way back
 inline constexpr int kTagExchange = 4;
+inline constexpr int kTagPartial = 5;  // what some hosts have reduced
+inline constexpr int kTagResult = 6;   // what all hosts have reduced
 
 }  // namespace eisbach::comm

@@ -11,6 +11,7 @@
 #include "comm/mpi/core_binding.h"
 #include "comm/mpi/launcher_watch.h"
 #include "comm/mpi/mpi_communicator.h"
+#include "comm/mpi/mpi_device.h"
 #include "comm/mpi/mpi_error.h"
 #include "comm/mpi/mpi_host.h"
 #include "comm/mpi/stale_segments.h"
@@ -44,10 +45,12 @@ class MpiWorldImpl final : public World {
  public:
   MpiWorldImpl(std::shared_ptr<Device> device, std::shared_ptr<MpiHost> host,
                std::shared_ptr<Progress> progress,
+               std::shared_ptr<Fabric> fabric,
                std::unique_ptr<Communicator> communicator)
       : device_(std::move(device)),
         host_(std::move(host)),
         progress_(std::move(progress)),
+        fabric_(std::move(fabric)),
         communicator_(std::move(communicator)),
         watch_(std::make_unique<LauncherWatch>(EndWithoutLauncher)) {}
 
@@ -68,7 +71,10 @@ class MpiWorldImpl final : public World {
     ended_ = true;
     // When this fails MPI is left as it is: the launcher takes a rank that
     // ends without MPI_Finalize for a failed one and stops the job.
-    EISBACH_RETURN_IF_ERROR(communicator_->Barrier(device_->compute_stream()));
+    Stream& stream = device_->compute_stream();
+    EISBACH_RETURN_IF_ERROR(communicator_->Barrier(stream));
+    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+    if (fabric_ != nullptr) fabric_->Close();
     if (auto* mpi = dynamic_cast<MpiCommunicator*>(communicator_.get())) {
       mpi->Release();
     }
@@ -81,6 +87,7 @@ class MpiWorldImpl final : public World {
   void Abort(int code, absl::string_view cause) override {
     if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);
+    if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
     if (!ended_) MPI_Abort(MPI_COMM_WORLD, code);
     std::_Exit(code);
   }
@@ -89,12 +96,13 @@ class MpiWorldImpl final : public World {
   const std::shared_ptr<Device> device_;
   const std::shared_ptr<MpiHost> host_;
   const std::shared_ptr<Progress> progress_;
+  const std::shared_ptr<Fabric> fabric_;  // null: MPI and `host_` move bytes
   const std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<LauncherWatch> watch_;
   bool ended_ = false;
 };
 
-absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
+absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
                                                const Launcher& launcher,
                                                int provided) {
   EISBACH_RETURN_IF_MPI(MPI_Comm_set_errhandler, MPI_COMM_WORLD,
@@ -111,12 +119,22 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
   }
   SetLogRank(rank);
   if (size == 1) WidenLoneRank();
-  BindNear(*device);
   EISBACH_ASSIGN_OR_RETURN(Transport transport,
                            ParseTransport(std::getenv("EISBACH_TRANSPORT")));
-  if (device->type() != DeviceType::kCpu) transport = Transport::kMpi;
+  if (type != DeviceType::kCpu) transport = Transport::kMpi;
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::optional<int> ranks_per_host,
+      ParseRanksPerHost(std::getenv("EISBACH_RANKS_PER_HOST")));
+  if (ranks_per_host.has_value() && rank == 0) {
+    LogLine(absl::StrCat("EISBACH_RANKS_PER_HOST=", *ranks_per_host,
+                         " is for tests: the ranks of a host are taken for ",
+                         "those of several"));
+  }
   EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<MpiHost> host,
-                           MpiHost::Find(transport));
+                           MpiHost::Find(transport, ranks_per_host));
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> device,
+                           MakeRankDevice(type, *host));
+  BindNear(*device);
   if (host->rank() == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);
   std::shared_ptr<BellWord> bell;
   if (host->shared() != nullptr) {
@@ -126,11 +144,26 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
   MPI_Comm comm = MPI_COMM_NULL;
   EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &comm);
   auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false, bell);
-  EISBACH_ASSIGN_OR_RETURN(
-      std::unique_ptr<Communicator> communicator,
-      MakeCommunicator(comm, "world", device, progress, host));
+  std::shared_ptr<Fabric> fabric;
+  std::unique_ptr<Communicator> communicator;
+  if (const FabricFactory factory = FabricOf(type); factory && size > 1) {
+    EISBACH_ASSIGN_OR_RETURN(
+        fabric, factory({rank, size, device, [comm](const std::string& mine) {
+                           return GatherOver(comm, mine);
+                         }}));
+    absl::StatusOr<std::unique_ptr<Communicator>> connected = fabric->Connect();
+    if (!connected.ok()) {
+      // The others wait for this rank within the fabric.
+      LogLine(connected.status().ToString());
+      MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    communicator = *std::move(connected);
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(
+        communicator, MakeCommunicator(comm, "world", device, progress, host));
+  }
   return std::make_unique<MpiWorldImpl>(std::move(device), std::move(host),
-                                        std::move(progress),
+                                        std::move(progress), std::move(fabric),
                                         std::move(communicator));
 }
 
@@ -141,13 +174,12 @@ absl::StatusOr<std::unique_ptr<World>> Connect(std::shared_ptr<Device> device,
 
 absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
                                                 const Launcher& launcher) {
-  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> made, MakeDevice(device));
   int provided = MPI_THREAD_SINGLE;
   EISBACH_RETURN_IF_ERROR(MpiStatus(
       MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided),
       "MPI_Init_thread"));
   absl::StatusOr<std::unique_ptr<World>> world =
-      Connect(std::move(made), launcher, provided);
+      Connect(device, launcher, provided);
   if (!world.ok()) {
     const std::vector<std::string> segments = MappedSegments("/proc", "self");
     MPI_Finalize();

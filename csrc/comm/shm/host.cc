@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "comm/shm/group.h"
 #include "comm/shm/shm_communicator.h"
+#include "comm/shm/shm_host_tasks.h"
 #include "core/components.h"
 #include "core/status_macros.h"
 
@@ -105,10 +107,8 @@ void Host::Share(Device& device) {
   device.SetSharedSource(SourceIn(own(), shared_from_this()));
 }
 
-absl::StatusOr<std::unique_ptr<Communicator>> Host::MakeGroup(
-    const std::vector<int>& members, int rank, std::string name,
-    std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
-    const Gather& gather) {
+absl::StatusOr<std::shared_ptr<Group>> Host::ConnectGroup(
+    const std::vector<int>& members, int rank, const Gather& gather) {
   const int size = static_cast<int>(members.size());
   EISBACH_ASSIGN_OR_RETURN(char* block, NewBlock(size));
   EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> all,
@@ -116,9 +116,25 @@ absl::StatusOr<std::unique_ptr<Communicator>> Host::MakeGroup(
   std::vector<uint64_t> offsets;
   for (const std::string& one : all)
     offsets.push_back(FromBytes<uint64_t>(one));
-  return std::make_unique<ShmCommunicator>(
-      std::make_shared<Group>(shared_from_this(), members, rank, offsets),
-      std::move(name), std::move(device), std::move(progress));
+  return std::make_shared<Group>(shared_from_this(), members, rank, offsets);
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> Host::MakeGroup(
+    const std::vector<int>& members, int rank, std::string name,
+    std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
+    const Gather& gather) {
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Group> group,
+                           ConnectGroup(members, rank, gather));
+  return std::make_unique<ShmCommunicator>(std::move(group), std::move(name),
+                                           std::move(device),
+                                           std::move(progress));
+}
+
+absl::StatusOr<std::unique_ptr<HostTasks>> Host::MakeTasks(
+    const std::vector<int>& members, int rank, const Gather& gather) {
+  EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Group> group,
+                           ConnectGroup(members, rank, gather));
+  return std::make_unique<ShmHostTasks>(std::move(group));
 }
 
 absl::StatusOr<char*> Host::NewBlock(int size) {

@@ -11,6 +11,8 @@
 
 namespace eisbach::comm {
 
+class Group;
+
 // The arenas of a host's ranks, as one of them has mapped them. The first page
 // of an arena is its rank's HostPage.
 class Host final : public SharedHost,
@@ -27,6 +29,8 @@ class Host final : public SharedHost,
       const std::vector<int>& members, int rank, std::string name,
       std::shared_ptr<Device> device, std::shared_ptr<Progress> progress,
       const Gather& gather) override;
+  absl::StatusOr<std::unique_ptr<HostTasks>> MakeTasks(
+      const std::vector<int>& members, int rank, const Gather& gather) override;
 
   int rank() const { return rank_; }
   Arena& arena(int rank) const { return *arenas_[rank]; }
@@ -53,6 +57,8 @@ class Host final : public SharedHost,
   HostPage& page(int rank) const {
     return *reinterpret_cast<HostPage*>(arenas_[rank]->data());
   }
+  absl::StatusOr<std::shared_ptr<Group>> ConnectGroup(
+      const std::vector<int>& members, int rank, const Gather& gather);
   void FreeClosed();
 
   const int rank_;

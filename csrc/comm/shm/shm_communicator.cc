@@ -22,8 +22,9 @@ ShmCommunicator::ShmCommunicator(std::shared_ptr<Group> group, std::string name,
 absl::Status ShmCommunicator::Submit(std::unique_ptr<Task> task,
                                      Stream& stream) {
   task->set_label(call());
-  return Annotate(queue_.Submit(std::move(task), stream),
-                  absl::StrCat("communicator \"", name(), "\""));
+  const absl::Status status = queue_.Submit(std::move(task), stream);
+  if (status.ok()) return status;  // a small call costs less than the text
+  return Annotate(status, absl::StrCat("communicator \"", name(), "\""));
 }
 
 absl::Status ShmCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "absl/container/inlined_vector.h"
 #include "core/check.h"
 #include "device/cpu/reduce_sum.h"
 
@@ -100,7 +101,51 @@ void ReducePlainly(DType dtype, Reduction op,
   }
 }
 
+// Sums of f16 whose accumulators come from elsewhere or go there. Of `sums` and
+// `rounded` one is null.
+void SumNextF16(const float* before, absl::Span<const void* const> inputs,
+                float* sums, Float16* rounded, int64_t elements) {
+  for (int64_t i = 0; i < elements; ++i) {
+    const auto in = [&](size_t k) {
+      return static_cast<float>(static_cast<const Float16*>(inputs[k])[i]);
+    };
+    size_t k = 0;
+    float sum = before != nullptr ? before[i] : in(k++);
+    for (; k < inputs.size(); ++k) sum = sum + in(k);
+    if (sums != nullptr) {
+      sums[i] = sum;
+    } else {
+      rounded[i] = Float16(sum);
+    }
+  }
+}
+
 }  // namespace
+
+DType AccumulatorOf(DType dtype, Reduction op) {
+  const bool is_short = dtype == DType::kBF16 || dtype == DType::kF16;
+  return op == Reduction::kSum && is_short ? DType::kF32 : dtype;
+}
+
+void ReduceNextInOrder(DType dtype, Reduction op, const void* before,
+                       absl::Span<const void* const> inputs, void* out,
+                       bool last, int64_t elements) {
+  if (AccumulatorOf(dtype, op) != dtype) {
+    const auto* from = static_cast<const float*>(before);
+    float* const sums = last ? nullptr : static_cast<float*>(out);
+    void* const rounded = last ? out : nullptr;
+    if (dtype == DType::kBF16) {
+      return SumNextBF16(from, inputs.data(), inputs.size(), sums,
+                         static_cast<BFloat16*>(rounded), elements);
+    }
+    return SumNextF16(from, inputs, sums, static_cast<Float16*>(rounded),
+                      elements);
+  }
+  absl::InlinedVector<const void*, 16> all;
+  if (before != nullptr) all.push_back(before);
+  all.insert(all.end(), inputs.begin(), inputs.end());
+  ReduceInOrder(dtype, op, all, out, elements);
+}
 
 void ReduceInOrder(DType dtype, Reduction op,
                    absl::Span<const void* const> inputs, void* out,

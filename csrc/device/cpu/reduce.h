@@ -25,4 +25,16 @@ void ReduceInOrder(DType dtype, Reduction op,
                    absl::Span<const void* const> inputs,
                    absl::Span<void* const> outputs, int64_t elements);
 
+// What ReduceInOrder keeps its results in until all inputs are in: f32 for sums
+// of bf16 and f16, else the dtype itself.
+DType AccumulatorOf(DType dtype, Reduction op);
+
+// A reduction whose inputs come in parts, with the bits of one that has them
+// all at once. `before` is the accumulator of the inputs that come first, null
+// when there are none. `out` gets the accumulator, or with `last` the result,
+// rounded to `dtype`. It overlaps nothing. Single-threaded.
+void ReduceNextInOrder(DType dtype, Reduction op, const void* before,
+                       absl::Span<const void* const> inputs, void* out,
+                       bool last, int64_t elements);
+
 }  // namespace eisbach::cpu

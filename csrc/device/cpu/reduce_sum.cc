@@ -125,6 +125,42 @@ void SumBF16(const void* const* inputs, size_t num_inputs, void* const* outputs,
 #endif
 }
 
+void SumNextBF16(const float* before, const void* const* inputs,
+                 size_t num_inputs, float* sums, BFloat16* rounded,
+                 int64_t elements) {
+  const auto in = [&](size_t k) {
+    return static_cast<const BFloat16*>(inputs[k]);
+  };
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; i + AsBF16::Lanes() <= elements; i += AsBF16::Lanes()) {
+    size_t k = 0;
+    AsBF16::Value a;
+    if (before != nullptr) {
+      hn::LoadInterleaved2(F32(), before + i, a.even, a.odd);
+    } else {
+      a = AsBF16::Load(in(k++) + i);
+    }
+    for (; k < num_inputs; ++k) a = AsBF16::Add(a, AsBF16::Load(in(k) + i));
+    if (sums != nullptr) {
+      hn::StoreInterleaved2(a.even, a.odd, F32(), sums + i);
+    } else {
+      AsBF16::Store(a, rounded + i);
+    }
+  }
+#endif
+  for (; i < elements; ++i) {
+    size_t k = 0;
+    float sum = before != nullptr ? before[i] : static_cast<float>(in(k++)[i]);
+    for (; k < num_inputs; ++k) sum = sum + static_cast<float>(in(k)[i]);
+    if (sums != nullptr) {
+      sums[i] = sum;
+    } else {
+      rounded[i] = BFloat16(sum);
+    }
+  }
+}
+
 }  // namespace eisbach::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -133,6 +169,7 @@ namespace eisbach::cpu {
 
 HWY_EXPORT(SumF32);
 HWY_EXPORT(SumBF16);
+HWY_EXPORT(SumNextBF16);
 
 void SumF32(const void* const* inputs, size_t num_inputs, void* const* outputs,
             size_t num_outputs, int64_t elements) {
@@ -144,6 +181,13 @@ void SumBF16(const void* const* inputs, size_t num_inputs, void* const* outputs,
              size_t num_outputs, int64_t elements) {
   HWY_DYNAMIC_DISPATCH(SumBF16)
   (inputs, num_inputs, outputs, num_outputs, elements);
+}
+
+void SumNextBF16(const float* before, const void* const* inputs,
+                 size_t num_inputs, float* sums, BFloat16* rounded,
+                 int64_t elements) {
+  HWY_DYNAMIC_DISPATCH(SumNextBF16)
+  (before, inputs, num_inputs, sums, rounded, elements);
 }
 
 }  // namespace eisbach::cpu

@@ -15,4 +15,10 @@ void SumF32(const void* const* inputs, size_t num_inputs, void* const* outputs,
 void SumBF16(const void* const* inputs, size_t num_inputs, void* const* outputs,
              size_t num_outputs, int64_t elements);
 
+// Goes on from `before`, f32, unless it is null. Of `sums` and `rounded` one is
+// null, the other gets the result.
+void SumNextBF16(const float* before, const void* const* inputs,
+                 size_t num_inputs, float* sums, BFloat16* rounded,
+                 int64_t elements);
+
 }  // namespace eisbach::cpu

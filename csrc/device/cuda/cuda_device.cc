@@ -177,6 +177,19 @@ absl::Status CudaDevice::SetZero(void* data, size_t bytes, Stream& stream) {
   return absl::OkStatus();
 }
 
+void CudaDevice::Fail(absl::Status cause) {
+  std::lock_guard<std::mutex> lock(failure_mutex_);
+  if (failed_) return;
+  failure_ = std::move(cause);
+  failed_ = true;
+}
+
+absl::Status CudaDevice::failure() const {
+  if (!failed_) return absl::OkStatus();
+  std::lock_guard<std::mutex> lock(failure_mutex_);
+  return failure_;
+}
+
 CudaDevice& DeviceOf(const Stream& stream) {
   EISBACH_CHECK(stream.device().type() == DeviceType::kCuda);
   return static_cast<CudaDevice&>(stream.device());

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,12 @@ class CudaDevice final : public Device {
   template <typename T>
   absl::StatusOr<T*> Attached();
 
+  // What this device computes can no longer be trusted (a communicator was
+  // aborted): whoever waits for its streams and events gets `cause` from now
+  // on. The first cause stays. Any thread.
+  void Fail(absl::Status cause);
+  absl::Status failure() const;
+
   int index() const { return index_; }
   const std::string& name() const { return name_; }
   int multiprocessors() const { return multiprocessors_; }
@@ -69,6 +76,9 @@ class CudaDevice final : public Device {
   Allocator allocator_;
   std::unique_ptr<Allocator> shared_;  // null: none but the above
   std::unique_ptr<CudaStream> compute_;
+  std::atomic<bool> failed_{false};
+  mutable std::mutex failure_mutex_;
+  absl::Status failure_;
   std::mutex attached_mutex_;
   std::map<std::type_index, std::shared_ptr<void>> attached_;
 };

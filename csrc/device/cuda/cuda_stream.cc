@@ -4,9 +4,8 @@
 
 #include "core/check.h"
 #include "core/status_macros.h"
-#include "device/cuda/event_pool.h"
+#include "device/cuda/cuda_device.h"
 #include "device/cuda/status.h"
-#include "device/device.h"
 #include "device/tracer.h"
 
 namespace eisbach::cuda {
@@ -18,11 +17,14 @@ class CudaEvent final : public EventState {
       : event_(std::move(event)), device_(std::move(device)) {}
 
   bool Done() override {
-    return cudaEventQuery(event_.get()) != cudaErrorNotReady;
+    return cudaEventQuery(event_.get()) != cudaErrorNotReady ||
+           !static_cast<const CudaDevice&>(*device_).failure().ok();
   }
   absl::Status Wait() override {
+    const auto& device = static_cast<const CudaDevice&>(*device_);
+    EISBACH_RETURN_IF_ERROR(device.failure());
     EISBACH_RETURN_IF_CUDA(cudaEventSynchronize(event_.get()));
-    return absl::OkStatus();
+    return device.failure();
   }
   cudaEvent_t get() const { return event_.get(); }
 
@@ -44,7 +46,10 @@ absl::StatusOr<std::unique_ptr<CudaStream>> CudaStream::Make(
   return std::unique_ptr<CudaStream>(new CudaStream(device, handle));
 }
 
-CudaStream::~CudaStream() { cudaStreamDestroy(handle_); }
+CudaStream::~CudaStream() {
+  if (!kept_.empty()) cudaStreamSynchronize(handle_);
+  cudaStreamDestroy(handle_);
+}
 
 absl::StatusOr<Event> CudaStream::Record() {
   EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
@@ -64,7 +69,32 @@ absl::Status CudaStream::Wait(const Event& event) {
 }
 
 absl::Status CudaStream::Synchronize() {
+  const CudaDevice& device = DeviceOf(*this);
+  EISBACH_RETURN_IF_ERROR(device.failure());
+  std::deque<Kept> passed;
+  {
+    std::lock_guard<std::mutex> lock(kept_mutex_);
+    passed.swap(kept_);
+  }
   EISBACH_RETURN_IF_CUDA(cudaStreamSynchronize(handle_));
+  return device.failure();
+}
+
+absl::Status CudaStream::KeepUntilPassed(
+    std::vector<std::shared_ptr<Storage>> storages) {
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  EISBACH_RETURN_IF_CUDA(cudaStreamIsCapturing(handle_, &capture));
+  if (capture != cudaStreamCaptureStatusNone) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
+  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
+  std::deque<Kept> passed;  // freed without the lock
+  std::lock_guard<std::mutex> lock(kept_mutex_);
+  while (!kept_.empty() &&
+         cudaEventQuery(kept_.front().first.get()) != cudaErrorNotReady) {
+    passed.push_back(std::move(kept_.front()));
+    kept_.pop_front();
+  }
+  kept_.emplace_back(std::move(event), std::move(storages));
   return absl::OkStatus();
 }
 

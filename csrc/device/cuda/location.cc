@@ -145,22 +145,22 @@ Fabric FabricOf(const Nvml& nvml, nvmlDevice_t gpu) {
 
 // Fills in domain, domain_source and domain_link.
 void FindDomain(const Nvml& nvml, nvmlDevice_t gpu, DeviceLocation& at) {
-  const std::string host = HostName();
   const NvLinks links = LinksOf(nvml, gpu);
   const Fabric fabric = FabricOf(nvml, gpu);
   at.domain_link = {.name = "NVLink",
                     .gigabytes = NvLinkGigabytes(nvml, gpu, links.active)};
   if (!fabric.domain.empty()) {
     at.domain = fabric.domain;
+    at.domain_spans_hosts = true;
     at.domain_source = "NVLink fabric: cluster and clique of NVML";
   } else if (links.to_switch) {
-    at.domain = absl::StrCat(host, " NVSwitch");
+    at.domain = "NVSwitch";
     at.domain_source = "NVLinks lead to the switches of the host";
   } else if (const auto peers = Connected(nvml, at.pci); peers.size() > 1) {
-    at.domain = absl::StrCat(host, " NVLink ", *peers.begin());
+    at.domain = absl::StrCat("NVLink ", *peers.begin());
     at.domain_source = "NVLinks lead to other GPUs of the host";
   } else {
-    at.domain = absl::StrCat(host, " ", at.pci);
+    at.domain = at.pci;
     at.domain_source = "no NVLink leads to another GPU";
     at.domain_link = {};
   }
@@ -183,7 +183,7 @@ DeviceLocation Locate(Device& device) {
     cudaGetLastError();
   }
   at.adapters = AdaptersNear("/sys", at.pci);
-  at.domain = absl::StrCat(HostName(), " GPU ", gpu.index());
+  at.domain = absl::StrCat("GPU ", gpu.index());
   at.host_link = {.name = "PCIe"};
 
   const absl::StatusOr<std::unique_ptr<Nvml>> nvml = Nvml::Load();

@@ -1,14 +1,5 @@
 #pragma once
 
-// The micro-kernels keep vectors in arrays, which scalable vectors (SVE) do
-// not allow; NEON serves those machines. Include before Highway.
-#ifdef HWY_DISABLED_TARGETS
-#undef HWY_DISABLED_TARGETS
-#endif
-#define HWY_DISABLED_TARGETS                                               \
-  (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | \
-   HWY_RVV)
-
 #include <omp.h>
 
 #include <algorithm>

@@ -5,8 +5,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "absl/container/inlined_vector.h"
 #include "device/cpu/parallel_for.h"
+#include "ops/copy_dims.h"
 #include "ops/elementwise.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -44,39 +44,6 @@ namespace {
 
 constexpr int64_t kChunk = 16384;  // elements of a row in one piece of work
 constexpr int64_t kTile = 16;      // side of a piece of a transposition
-
-struct Dim {
-  int64_t size;
-  int64_t from_stride;
-  int64_t to_stride;
-};
-using Dims = absl::InlinedVector<Dim, 6>;
-
-// The dimensions of a copy, slowest in `to` first, with those merged that are
-// one run of memory in both tensors. At least one dimension remains.
-Dims MergedDims(const Tensor& from, const Tensor& to) {
-  Dims dims;
-  for (int i = 0; i < from.rank(); ++i) {
-    if (from.dim(i) == 1) continue;
-    dims.push_back({from.dim(i), from.stride(i), to.stride(i)});
-  }
-  std::stable_sort(dims.begin(), dims.end(), [](const Dim& a, const Dim& b) {
-    return a.to_stride > b.to_stride;
-  });
-  Dims merged;
-  for (const Dim& dim : dims) {
-    if (!merged.empty() &&
-        merged.back().from_stride == dim.from_stride * dim.size &&
-        merged.back().to_stride == dim.to_stride * dim.size) {
-      merged.back() = {merged.back().size * dim.size, dim.from_stride,
-                       dim.to_stride};
-    } else {
-      merged.push_back(dim);
-    }
-  }
-  if (merged.empty()) merged.push_back({1, 1, 1});
-  return merged;
-}
 
 // The float nearest to `value` in the direction that keeps a second rounding
 // to fewer bits exact (round to odd).
@@ -128,11 +95,12 @@ void CopyRow(const From* from, int64_t from_stride, To* to, int64_t to_stride,
 
 // Copies a.size rows of b.size elements, at element offsets into both tensors.
 using TileCopy = void (*)(const void* from, int64_t from_offset, void* to,
-                          int64_t to_offset, const Dim& a, const Dim& b);
+                          int64_t to_offset, const CopyDim& a,
+                          const CopyDim& b);
 
 template <typename From, typename To>
 void CopyTile(const void* from, int64_t from_offset, void* to,
-              int64_t to_offset, const Dim& a, const Dim& b) {
+              int64_t to_offset, const CopyDim& a, const CopyDim& b) {
   const From* source = static_cast<const From*>(from) + from_offset;
   To* target = static_cast<To*>(to) + to_offset;
   for (int64_t i = 0; i < a.size; ++i) {
@@ -200,17 +168,10 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // by whole cache lines.
 absl::Status CpuCopy(const CopyArgs& args, Stream&) {
   if (args.from.elements() == 0) return absl::OkStatus();
-  Dims dims = MergedDims(args.from, args.to);
-  const Dim row = dims.back();
+  CopyDims dims = MergedCopyDims(args.from, args.to);
+  const CopyDim column = TakeFasterColumn(dims);
+  const CopyDim row = dims.back();
   dims.pop_back();
-  Dim column = {1, 0, 0};
-  const auto fastest = std::min_element(
-      dims.begin(), dims.end(),
-      [](const Dim& a, const Dim& b) { return a.from_stride < b.from_stride; });
-  if (fastest != dims.end() && fastest->from_stride < row.from_stride) {
-    column = *fastest;
-    dims.erase(fastest);
-  }
   const int64_t length = column.size == 1 ? kChunk : kTile;
   const int64_t across = CeilDiv(row.size, length);
   const int64_t down = CeilDiv(column.size, kTile);
@@ -230,7 +191,7 @@ absl::Status CpuCopy(const CopyArgs& args, Stream&) {
             from_offset += plane % dims[d].size * dims[d].from_stride;
             to_offset += plane % dims[d].size * dims[d].to_stride;
           }
-          Dim a = column, b = row;
+          CopyDim a = column, b = row;
           a.size = std::min(kTile, column.size - i);
           b.size = std::min(length, row.size - j);
           copy(args.from.raw(), from_offset, args.to.raw(), to_offset, a, b);

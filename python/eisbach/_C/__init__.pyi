@@ -248,7 +248,7 @@ class Communicator:
     @property
     def transport(self) -> str:
         """
-        What moves the bytes: threads, shm, mpi or none.
+        What moves the bytes: threads, shm, mpi, shm+mpi (shared memory inside hosts, MPI between them) or none.
         """
 class World:
     """

@@ -24,6 +24,7 @@ inline absl::Status AllReduce(World& world) {
   Communicator& all = world.communicator();
   Stream& stream = world.device().compute_stream();
   return ForEachDType([&](auto t) -> absl::Status {
+    if (!Reduces(all, DTypeOf<decltype(t)>::value)) return absl::OkStatus();
     for (int64_t elements : kSizes) {
       for (ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax, ReduceOp::kMin}) {
         EISBACH_RETURN_IF_ERROR(AllReduceOf<decltype(t)>(all, Iota(all.size()),
@@ -43,9 +44,8 @@ inline absl::Status AllReduceIsInRankOrder(World& world) {
       const float big = rank % 2 == 0 ? 1e8f : -1e8f;
       return big + static_cast<float>(i % 13) * static_cast<float>(rank + 1);
     };
-    for (int64_t i = 0; i < elements; ++i) {
-      x.data<float>()[i] = value(all.rank(), i);
-    }
+    EISBACH_RETURN_IF_ERROR(
+        FillWith<float>(x, [&](int64_t i) { return value(all.rank(), i); }));
     EISBACH_RETURN_IF_ERROR(
         all.AllReduce(x, ReduceOp::kSum, world.device().compute_stream()));
     EISBACH_RETURN_IF_ERROR(
@@ -100,6 +100,7 @@ absl::Status ReduceScatterOf(Communicator& group, const std::vector<int>& ranks,
 inline absl::Status ReduceScatter(World& world) {
   Communicator& all = world.communicator();
   return ForEachDType([&](auto t) -> absl::Status {
+    if (!Reduces(all, DTypeOf<decltype(t)>::value)) return absl::OkStatus();
     for (int64_t elements : kSizes) {
       for (ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax, ReduceOp::kMin}) {
         EISBACH_RETURN_IF_ERROR(
@@ -222,14 +223,14 @@ inline absl::Status InPlace(World& world) {
     EISBACH_ASSIGN_OR_RETURN(
         Tensor whole, Filled<float>(world.device(), n * all.size(), -1 & 7, 6));
     EISBACH_ASSIGN_OR_RETURN(Tensor mine, whole.Narrow(0, all.rank() * n, n));
-    Fill<float>(mine, all.rank(), 7);
+    EISBACH_RETURN_IF_ERROR(Fill<float>(mine, all.rank(), 7));
     EISBACH_RETURN_IF_ERROR(all.AllGather(mine, whole, stream));
     EISBACH_RETURN_IF_ERROR(
         Expect<float>(whole, "all_gather in place", [&](int64_t i) {
           return Value<float>(static_cast<int>(i / n), i % n, 7);
         }));
 
-    Fill<float>(whole, all.rank(), 8);
+    EISBACH_RETURN_IF_ERROR(Fill<float>(whole, all.rank(), 8));
     EISBACH_RETURN_IF_ERROR(
         all.ReduceScatter(whole, mine, ReduceOp::kSum, stream));
     EISBACH_RETURN_IF_ERROR(

@@ -60,19 +60,28 @@ absl::StatusOr<Tensor> Make(Device& device, int64_t elements) {
                              DTypeOf<T>::value);
 }
 
+// Writes value(i) to each element, wherever the device keeps it.
+template <typename T, typename F>
+absl::Status FillWith(const Tensor& tensor, F&& value) {
+  std::vector<T> host(tensor.elements());
+  for (int64_t i = 0; i < tensor.elements(); ++i) host[i] = value(i);
+  Stream& stream = tensor.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(tensor.device().CopyToDevice(
+      tensor.data<T>(), host.data(), tensor.bytes(), stream));
+  return stream.Synchronize();
+}
+
 template <typename T>
-void Fill(const Tensor& tensor, int rank, int salt) {
-  T* data = tensor.data<T>();
-  for (int64_t i = 0; i < tensor.elements(); ++i) {
-    data[i] = Value<T>(rank, i, salt);
-  }
+absl::Status Fill(const Tensor& tensor, int rank, int salt) {
+  return FillWith<T>(tensor,
+                     [&](int64_t i) { return Value<T>(rank, i, salt); });
 }
 
 template <typename T>
 absl::StatusOr<Tensor> Filled(Device& device, int64_t elements, int rank,
                               int salt) {
   EISBACH_ASSIGN_OR_RETURN(Tensor tensor, Make<T>(device, elements));
-  Fill<T>(tensor, rank, salt);
+  EISBACH_RETURN_IF_ERROR(Fill<T>(tensor, rank, salt));
   return tensor;
 }
 
@@ -99,11 +108,16 @@ T Reduced(const std::vector<int>& ranks, int64_t i, int salt, ReduceOp op) {
   return static_cast<T>(sum);
 }
 
-// `tensor` must equal `expected(i)` bit by bit.
+// `tensor` must equal `expected(i)` bit by bit after what the compute stream
+// has.
 template <typename T, typename F>
 absl::Status Expect(const Tensor& tensor, absl::string_view what,
                     F&& expected) {
-  const T* data = tensor.data<T>();
+  std::vector<T> data(tensor.elements());
+  Stream& stream = tensor.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(tensor.device().CopyToHost(
+      data.data(), tensor.data<T>(), tensor.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     const T want = expected(i);
     if (std::memcmp(&data[i], &want, sizeof(T)) != 0) {
@@ -118,6 +132,11 @@ absl::Status Expect(const Tensor& tensor, absl::string_view what,
 
 inline absl::Status ExpectTrue(bool condition, absl::string_view what) {
   return condition ? absl::OkStatus() : absl::InternalError(what);
+}
+
+// Whether `group` reduces `dtype`; NCCL has no u16.
+inline bool Reduces(const Communicator& group, DType dtype) {
+  return dtype != DType::kU16 || group.transport() != "nccl";
 }
 
 // Calls `f(T{})` for every dtype.

@@ -54,7 +54,8 @@ inline absl::Status BadArguments(World& world) {
        "all_reduce" + where + ": inout is an undefined tensor"},
       {all.AllReduce(strided, sum, stream), "not contiguous"},
       {all.AllReduce(elsewhere, sum, stream),
-       "f32[10] on meta, not on this rank's cpu device"},
+       absl::StrCat("f32[10] on meta, not on this rank's ", Name(device.type()),
+                    " device")},
       {all.AllReduce(ten, sum, meta->compute_stream()),
        "stream is of another device"},
       {all.AllGather(ten, more, stream),
@@ -91,7 +92,7 @@ inline absl::Status BadArguments(World& world) {
     EISBACH_RETURN_IF_ERROR(ExpectError(all.AllGather(wrong, many, stream),
                                         "overlaps out elsewhere"));
   }
-  Fill<float>(ten, all.rank(), 60);
+  EISBACH_RETURN_IF_ERROR(Fill<float>(ten, all.rank(), 60));
   EISBACH_RETURN_IF_ERROR(all.AllReduce(ten, sum, stream));
   return Expect<float>(ten, "still works", [&](int64_t i) {
     return Reduced<float>(Iota(n), i, 60, sum);

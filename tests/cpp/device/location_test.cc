@@ -11,7 +11,8 @@ TEST(LocationTest, RanksOnTheCpuShareTheirHost) {
   for (const DeviceType type : {DeviceType::kCpu, DeviceType::kMeta}) {
     const auto device = test::Value(MakeDevice(type));
     const DeviceLocation at = LocationOf(*device);
-    EXPECT_EQ(at.domain, HostName());
+    EXPECT_EQ(at.domain, "memory");
+    EXPECT_FALSE(at.domain_spans_hosts);
     EXPECT_EQ(at.domain_link.name, "memory");
     EXPECT_EQ(at.pci, "");
   }

@@ -2,6 +2,8 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <numeric>
 
 #include "ops/elementwise.h"
 #include "support/op_invariance.h"
@@ -22,22 +24,34 @@ using test::Value;
 constexpr DType kIntDTypes[] = {DType::kI32, DType::kI64, DType::kU8,
                                 DType::kU16};
 
+// A tensor of these bits, whatever they mean in its dtype.
+template <typename T>
+Tensor FromBits(DType dtype, const std::vector<T>& bits) {
+  const Tensor x = Empty({static_cast<int64_t>(bits.size())}, dtype);
+  EXPECT_THAT(
+      x.device().CopyToDevice(x.raw(), bits.data(), x.bytes(), TheStream()),
+      IsOk());
+  EXPECT_THAT(TheStream().Synchronize(), IsOk());
+  return x;
+}
+
 // Every 16-bit pattern, converted by vectors, is what the scalar type says.
 template <typename T>
 void ExpectAllPatternsWiden() {
-  constexpr int64_t kPatterns = 1 << 16;
-  const Tensor x = Empty({kPatterns}, DTypeOf<T>::value);
-  for (int64_t i = 0; i < kPatterns; ++i) {
-    x.data<T>()[i].bits = static_cast<uint16_t>(i);
-  }
-  const Tensor y = Value(ops::Cast(x, DType::kF32, TheStream()));
-  for (int64_t i = 0; i < kPatterns; ++i) {
-    const float expected = static_cast<float>(x.data<T>()[i]);
-    const float got = y.data<float>()[i];
+  std::vector<uint16_t> patterns(1 << 16);
+  std::iota(patterns.begin(), patterns.end(), uint16_t{0});
+  const Tensor x = FromBits(DTypeOf<T>::value, patterns);
+  const std::vector<float> y =
+      test::ToFloats(Value(ops::Cast(x, DType::kF32, TheStream())));
+  for (size_t i = 0; i < patterns.size(); ++i) {
+    T narrow;
+    narrow.bits = patterns[i];
+    const float expected = static_cast<float>(narrow);
     if (std::isnan(expected)) {
-      ASSERT_TRUE(std::isnan(got)) << i;
+      ASSERT_TRUE(std::isnan(y[i])) << i;
     } else {
-      ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(expected))
+      ASSERT_EQ(std::bit_cast<uint32_t>(y[i]),
+                std::bit_cast<uint32_t>(expected))
           << i;
     }
   }
@@ -67,12 +81,13 @@ void ExpectNarrowsAsScalar(int shift) {
   }
   values.push_back(65519.996f);
   values.push_back(65520.0f);
-  const int64_t n = static_cast<int64_t>(values.size());
-  const Tensor x = Empty({n}, DType::kF32);
-  std::copy(values.begin(), values.end(), x.data<float>());
-  const Tensor y = Value(ops::Cast(x, DTypeOf<T>::value, TheStream()));
-  for (int64_t i = 0; i < n; ++i) {
-    const T got = y.data<T>()[i], expected = T(values[i]);
+  const Tensor x = FromBits(DType::kF32, values);
+  const std::vector<uint8_t> y =
+      ToBytes(Value(ops::Cast(x, DTypeOf<T>::value, TheStream())));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const T expected = T(values[i]);
+    T got;
+    std::memcpy(static_cast<void*>(&got), &y[2 * i], 2);
     if (std::isnan(values[i])) {
       ASSERT_TRUE(std::isnan(static_cast<float>(got))) << i;
     } else {
@@ -127,7 +142,12 @@ TEST(Copy, TakesAnyStrides) {
   for (DType to : test::kFloatDTypes) {
     const Tensor base = Normal({5, 6, 7}, DType::kF32, 9);
     const Tensor wide = Normal({3, 37, 50}, DType::kF32, 11);
+    // Rows of whole vectors that don't lie one after the other.
+    const Tensor even = Normal({4, 6, 24}, DType::kF32, 12);
     const Tensor views[] = {
+        Value(even.Transpose(0, 1)),
+        Value(even.Narrow(2, 8, 8)),
+        Value(even.Narrow(1, 1, 3)),
         base,
         Value(base.Transpose(0, 2)),
         Value(base.Transpose(1, 2)),
@@ -196,9 +216,7 @@ TEST(Contiguous, ReturnsAContiguousTensorItself) {
 TEST(Copy, RefusesAnotherShape) {
   EXPECT_THAT(
       ops::Copy(Empty({2}, DType::kF32), Empty({3}, DType::kF32), TheStream()),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               "copy: to=f32[3] on cpu must have the shape "
-               "[2]"));
+      StatusIs(absl::StatusCode::kInvalidArgument, "must have the shape [2]"));
 }
 
 }  // namespace

@@ -23,9 +23,8 @@ using test::ToDoubles;
 using test::Value;
 
 Tensor Int64(const std::vector<int64_t>& values) {
-  const Tensor t = Empty({static_cast<int64_t>(values.size())}, DType::kI64);
-  std::copy(values.begin(), values.end(), t.data<int64_t>());
-  return t;
+  return FromValues({static_cast<int64_t>(values.size())}, DType::kI64,
+                    {values.begin(), values.end()});
 }
 
 DropoutSource Source(const std::vector<int64_t>& samples,
@@ -42,9 +41,8 @@ Tensor Ones(const Shape& shape, DType dtype = DType::kF32) {
 }
 
 // What the header promises, one element at a time.
-bool Kept(const DropoutSource& s, int64_t sample, int64_t position,
-          int64_t feature, float p) {
-  const uint64_t step = static_cast<uint64_t>(*s.step.data<int64_t>());
+bool Kept(const DropoutSource& s, uint64_t step, int64_t sample,
+          int64_t position, int64_t feature, float p) {
   const uint64_t index = static_cast<uint64_t>(sample);
   const uint64_t high = (index >> 32 << 32) | (step >> 32);
   const PhiloxCounter words = Philox(
@@ -57,17 +55,18 @@ bool Kept(const DropoutSource& s, int64_t sample, int64_t position,
 TEST(Dropout, MatchesPhiloxElementByElement) {
   const std::vector<int64_t> samples = {0, 17, (int64_t{1} << 40) + 5};
   for (DType dtype : test::kFloatDTypes) {
-    for (int64_t width : {1, 3, 8, 37, 1030, 2100}) {
+    for (int64_t width : {1, 3, 8, 37, 1030, 1032, 2100}) {
       for (int64_t first : {0, 1, 6, 1023}) {
-        const DropoutSource source =
-            Source(samples, first, (int64_t{1} << 33) + 7);
+        const int64_t step = (int64_t{1} << 33) + 7;
+        const DropoutSource source = Source(samples, first, step);
         const Tensor x = Normal({3, 2, width}, dtype, 1);
         const Tensor y = Value(ops::Dropout(x, 0.25f, source, TheStream()));
         std::vector<double> expected = ToDoubles(x);
         for (size_t i = 0; i < expected.size(); ++i) {
           const int64_t f = i % width, t = i / width % 2, b = i / width / 2;
-          expected[i] *=
-              Kept(source, samples[b], t, first + f, 0.25f) ? 1.0 / 0.75 : 0.0;
+          expected[i] *= Kept(source, step, samples[b], t, first + f, 0.25f)
+                             ? 1.0 / 0.75
+                             : 0.0;
         }
         test::ExpectClose(y, expected);
       }

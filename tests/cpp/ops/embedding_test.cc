@@ -82,6 +82,31 @@ TEST(EmbeddingBackward, AddsContributionsInOrder) {
   }
 }
 
+// Many contributions to few rows, and many rows.
+TEST(EmbeddingBackward, KeepsTheOrderAtAnySize) {
+  struct {
+    int64_t tokens, bound, width;
+    DType dtype;
+  } cases[] = {{300, 3, 264, DType::kBF16},
+               {300, 1, 5, DType::kF32},
+               {1000, 70, 8, DType::kF16},
+               {50000, 200000, 1, DType::kF32}};
+  for (const auto& c : cases) {
+    const Tensor ids = Indices({c.tokens}, DType::kI32, c.bound, 1);
+    const Tensor dy = Normal({c.tokens, c.width}, c.dtype, 2);
+    const Tensor dweight = Normal({c.bound, c.width}, DType::kF32, 3);
+    const std::vector<double> id = ToDoubles(ids), g = ToDoubles(dy);
+    std::vector<float> expected = test::ToFloats(dweight);
+    for (size_t i = 0; i < g.size(); ++i) {
+      const size_t row = static_cast<size_t>(id[i / c.width]);
+      expected[row * c.width + i % c.width] += static_cast<float>(g[i]);
+    }
+    EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, true, dweight, TheStream()),
+                IsOk());
+    EXPECT_EQ(test::ToFloats(dweight), expected);
+  }
+}
+
 TEST(EmbeddingBackward, DoesNotDependOnThreads) {
   const Tensor ids = Indices({4, 300}, DType::kI32, 50, 1);
   const Tensor dy = Normal({4, 300, 136}, DType::kBF16, 2);

@@ -143,6 +143,22 @@ TEST(Norm, MatchesTheFormula) {
   }
 }
 
+// Rows that need a block of the GPU, with and without alignment, and rows that
+// no block can hold.
+TEST(Norm, MatchesTheFormulaInWideRows) {
+  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+    for (DType dtype : test::kFloatDTypes) {
+      for (const Shape& shape : {Shape{9, 256}, Shape{5, 512}, Shape{19, 1032},
+                                 Shape{11, 1499}, Shape{2, 4099}}) {
+        ExpectMatches({kind, dtype, shape, /*with_residual=*/true});
+      }
+    }
+    ExpectMatches({kind, DType::kBF16, Shape{2, 33000}, true});
+    ExpectMatches({kind, DType::kF32, Shape{2, 16640}, false});
+    ExpectMatches({kind, DType::kF16, Shape{3, 8195}, true});
+  }
+}
+
 TEST(Norm, BackwardIsTheGradient) {
   for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
     const Case c{kind, DType::kF32, Shape{3, 9}, true};
@@ -158,12 +174,11 @@ TEST(Norm, BackwardIsTheGradient) {
   }
 }
 
-// A large common offset cancels in layer norm: the variance needs two passes.
 TEST(Norm, NormalizesOnceMoreInTheSameBits) {
   for (auto kind : {NormKind::kLayer, NormKind::kRms}) {
     for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-      for (const Shape& shape :
-           {Shape{1, 1}, Shape{3, 5, 33}, Shape{70, 128}, Shape{0, 8}}) {
+      for (const Shape& shape : {Shape{1, 1}, Shape{3, 5, 33}, Shape{70, 128},
+                                 Shape{0, 8}, Shape{2, 5000}}) {
         const Case c{kind, dtype, shape, /*with_residual=*/true};
         const ops::NormOutput out = c.Forward();
         EXPECT_EQ(test::ToBytes(Value(ops::Normalize(
@@ -175,6 +190,7 @@ TEST(Norm, NormalizesOnceMoreInTheSameBits) {
   }
 }
 
+// A large common offset cancels in layer norm: the variance needs two passes.
 TEST(Norm, SurvivesALargeMean) {
   const Case c{NormKind::kLayer, DType::kF32, Shape{2, 64}, false};
   std::vector<double> values = ToDoubles(c.x);

@@ -40,9 +40,9 @@ struct Range {
         m(Normal({n}, DType::kF32, 3)),
         v(Normal({n}, DType::kF32, 4)),
         data(Empty({n}, dtype)) {
-    for (int64_t i = 0; i < n; ++i) {
-      v.data<float>()[i] = std::abs(v.data<float>()[i]);
-    }
+    std::vector<double> squares = ToDoubles(v);
+    for (double& square : squares) square = std::abs(square);
+    test::Assign(v, squares);
   }
   Tensor master, grad, m, v, data;
 

@@ -40,8 +40,9 @@ std::vector<double> Softmax(const std::vector<double>& x, int64_t width) {
 
 TEST(Softmax, MatchesTheFormula) {
   for (DType dtype : test::kFloatDTypes) {
-    for (const Shape& shape : {Shape{1}, Shape{5}, Shape{3, 8}, Shape{0, 4},
-                               Shape{2, 0}, Shape{2, 3, 33}, Shape{7, 1000}}) {
+    for (const Shape& shape :
+         {Shape{1}, Shape{5}, Shape{3, 8}, Shape{0, 4}, Shape{2, 0},
+          Shape{2, 3, 33}, Shape{7, 1000}, Shape{3, 2501}, Shape{2, 33000}}) {
       const Tensor x = Normal(shape, dtype, 1, 3.0);
       const Tensor y = Value(ops::SoftmaxForward(x, TheStream()));
       const int64_t width = shape[-1];

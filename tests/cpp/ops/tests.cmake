@@ -11,6 +11,55 @@ foreach(test IN ITEMS targets_test attention_targets_test)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
 # The kernels of the GPU against the same references.
-foreach(test IN ITEMS elementwise_test matmul_test)
+foreach(test IN ITEMS activation_test copy_test cross_entropy_test dropout_test
+        elementwise_test embedding_test matmul_test norm_test optimizer_test
+        reduce_test rope_test softmax_test)
   eisbach_test_on_cuda(ops_${test})
 endforeach()
+# Without a caching allocator no work buffer is reused.
+eisbach_test_on_cuda(ops_attention_test
+                     FILTER -*ThreadCount*:*WorkBuffers*)
+if(EISBACH_CUDA_EMULATION)
+  eisbach_add_test(NAME ops_cuda_attention_choice_test
+                   SRC ops/cuda/attention_choice_test.cc LABELS ops)
+  add_dependencies(ops_cuda_attention_choice_test eisbach_cuda_emulated)
+  set_tests_properties(ops_cuda_attention_choice_test PROPERTIES
+    LABELS "unit;cuda" ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+endif()
+# The memory traffic of the kernels against the least that an op needs.
+if(TARGET eisbach_cuda_traffic)
+  eisbach_add_test(NAME ops_cuda_traffic_test SRC ops/cuda/traffic_test.cc)
+  set_target_properties(ops_cuda_traffic_test PROPERTIES
+                        DISABLE_PRECOMPILE_HEADERS ON)
+  target_link_libraries(ops_cuda_traffic_test PRIVATE eisbach_cuda_traffic)
+  set_tests_properties(ops_cuda_traffic_test PROPERTIES LABELS cuda
+    ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_traffic>")
+endif()
+# What cuDNN computes on which GPU, on machines without any: a test a GPU.
+if(EISBACH_CUDA)
+  eisbach_add_test(NAME ops_cuda_cudnn_plans_test
+                   SRC ops/cuda/cudnn_plans_test.cc LABELS ops
+                   ARGS --gtest_filter=CudnnAttentionPlanTest.*)
+  target_link_libraries(ops_cuda_cudnn_plans_test PRIVATE eisbach_cudnn_plans)
+  target_compile_definitions(ops_cuda_cudnn_plans_test PRIVATE
+    EISBACH_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
+  set(stub ${PROJECT_BINARY_DIR}/stub_driver)
+  add_custom_command(OUTPUT ${stub}/driver.cc
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${stub}
+    COMMAND ${Python_EXECUTABLE}
+            ${PROJECT_SOURCE_DIR}/tests/support/cuda/stub_driver.py
+            ${EISBACH_CUDART_INCLUDE}/cuda.h ${stub}/driver.cc
+    DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/cuda/stub_driver.py)
+  add_library(eisbach_stub_driver SHARED ${stub}/driver.cc)
+  set_target_properties(eisbach_stub_driver PROPERTIES
+    OUTPUT_NAME cuda SOVERSION 1 LIBRARY_OUTPUT_DIRECTORY ${stub})
+  add_dependencies(ops_cuda_cudnn_plans_test eisbach_stub_driver)
+  foreach(gpu IN ITEMS a100 gb200 gb300 h100 rtx_pro_6000)
+    add_test(NAME ops_cuda_cudnn_plans_${gpu}
+             COMMAND ops_cuda_cudnn_plans_test
+                     --gtest_filter=*CudnnPlansTest*/${gpu})
+    set_tests_properties(ops_cuda_cudnn_plans_${gpu} PROPERTIES
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} LABELS "unit;cuda"
+      ENVIRONMENT LD_LIBRARY_PATH=${stub})
+  endforeach()
+endif()

@@ -26,8 +26,8 @@ class FlatBufferTest : public ::testing::Test {
 
 TEST_F(FlatBufferTest, LaysOutBackwardsAndAligned) {
   Parameter* a = Add("a", {10, 10}, true);
-  Parameter* b = Add("b", {5}, false);
-  Parameter* c = Add("c", {64}, false);
+  Parameter* b = Add("b", {5}, true);
+  Parameter* c = Add("c", {64}, true);
   auto buffer = Make(DType::kF32, 1 << 20);
   ASSERT_EQ(buffer->buckets().size(), 1);
   const FlatBucket& bucket = buffer->buckets()[0];
@@ -46,9 +46,9 @@ TEST_F(FlatBufferTest, ParametersAreViewsOfTheirBucket) {
   EXPECT_EQ(a->data().dtype(), DType::kBF16);
   EXPECT_EQ(a->master().dtype(), DType::kF32);
   EXPECT_EQ(a->grad().dtype(), DType::kF32);
-  EXPECT_EQ(a->grad().data<float>(), bucket.grad.data<float>() + 64);
-  EXPECT_EQ(b->grad().data<float>(), bucket.grad.data<float>());
-  EXPECT_EQ(a->data().data<BFloat16>(), bucket.data.data<BFloat16>() + 64);
+  EXPECT_EQ(a->grad().data<float>(), bucket.grad.data<float>());
+  EXPECT_EQ(b->grad().data<float>(), bucket.grad.data<float>() + 64);
+  EXPECT_EQ(b->data().data<BFloat16>(), bucket.data.data<BFloat16>() + 64);
   EXPECT_NE(a->data().raw(), a->master().raw());
   for (double x : test::ToDoubles(bucket.master)) ASSERT_EQ(x, 0);
   for (double x : test::ToDoubles(bucket.data)) ASSERT_EQ(x, 0);
@@ -78,22 +78,22 @@ TEST_F(FlatBufferTest, AParameterLargerThanABucketHasItsOwn) {
   EXPECT_EQ(Make(DType::kF32, 256)->buckets().size(), 3);
 }
 
-TEST_F(FlatBufferTest, SegmentsAreRunsOfOneDecay) {
+TEST_F(FlatBufferTest, ABucketHasASegmentThatDecaysAndOneThatDoesNot) {
   Add("a", {64, 2}, true);
   Add("b", {10}, false);
   Add("c", {20}, false);
   Add("d", {10, 3}, true);
   auto buffer = Make(DType::kF32, 1 << 20);
   const FlatBucket& bucket = buffer->buckets()[0];
-  ASSERT_EQ(bucket.segments.size(), 3);
-  EXPECT_TRUE(bucket.segments[0].decay);
+  EXPECT_THAT(bucket.parameters, ElementsAre(owned_[3].get(), owned_[0].get(),
+                                             owned_[2].get(), owned_[1].get()));
+  ASSERT_EQ(bucket.segments.size(), 2);
+  EXPECT_TRUE(bucket.segments[0].decay);  // d and a, across the gap
   EXPECT_EQ(bucket.segments[0].offset, 0);
-  EXPECT_EQ(bucket.segments[0].elements, 30);
-  EXPECT_FALSE(bucket.segments[1].decay);  // c and b, across the gap
-  EXPECT_EQ(bucket.segments[1].offset, 64);
+  EXPECT_EQ(bucket.segments[0].elements, 64 + 128);
+  EXPECT_FALSE(bucket.segments[1].decay);
+  EXPECT_EQ(bucket.segments[1].offset, 192);
   EXPECT_EQ(bucket.segments[1].elements, 64 + 10);
-  EXPECT_EQ(bucket.segments[2].offset, 192);
-  EXPECT_EQ(bucket.segments[2].elements, 128);
 }
 
 TEST_F(FlatBufferTest, NoParametersNoBuckets) {

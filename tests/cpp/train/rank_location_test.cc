@@ -26,6 +26,7 @@ std::vector<RankLocation> Gpus(int ranks, int host_size, int domain_size) {
     at.device = {.name = "NVIDIA B200",
                  .pci = absl::StrCat("0000:", rank % host_size, "b:00.0"),
                  .domain = absl::StrCat("d", rank / domain_size),
+                 .domain_spans_hosts = true,
                  .domain_source = "made up",
                  .domain_link = {.name = "NVLink", .gigabytes = 900},
                  .host_link = {.name = "PCIe 5 x16", .gigabytes = 63.008},
@@ -56,13 +57,21 @@ TEST(RankLocationTest, IsKnownOnEveryRank) {
           EXPECT_EQ(all[rank].host, HostName());
           EXPECT_EQ(all[rank].cores, UsableCores());
           EXPECT_EQ(all[rank].threads, 2);
-          EXPECT_EQ(all[rank].device.domain, HostName());
+          EXPECT_EQ(all[rank].domain(), HostName() + " memory");
+          EXPECT_EQ(all[rank].local_rank, rank);
           EXPECT_EQ(all[rank].device.name, mine.name);
           EXPECT_EQ(all[rank].device.domain_link.name, "memory");
           EXPECT_EQ(all[rank].device.adapters.size(), mine.adapters.size());
         }
         return absl::OkStatus();
       }));
+}
+
+TEST(RankLocationTest, DomainsOfAHostAreThoseOfTheHostAlone) {
+  RankLocation at{.host = "a", .device = {.domain = "NVSwitch"}};
+  EXPECT_EQ(at.domain(), "a NVSwitch");
+  at.device = {.domain = "fabric 1", .domain_spans_hosts = true};
+  EXPECT_EQ(at.domain(), "fabric 1");
 }
 
 TEST(RankLocationTest, TheTableHasARowForEachRank) {

@@ -17,3 +17,32 @@ foreach(name clock_offset network_check network_report peak profile rank_locatio
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
 eisbach_test_on_cuda(train_network_check_test FILTER *ARankAlone*:*Meta*)
+# On hosts that are made up: whole data groups, and halves of them, lie on two.
+foreach(np 4 8)
+  eisbach_register(NAME train_layouts_hosts TARGET train_layouts_mpi_test
+                   NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
+                   ARGS --gtest_filter=*/ranks@NP@_d4t1p1_*:*/ranks@NP@_d2t2p1_*:*/ranks@NP@_d4t2p1_*)
+  math(EXPR half "${np} / 2")
+  set_property(TEST train_layouts_hosts_np${np} PROPERTY
+               ENVIRONMENT EISBACH_RANKS_PER_HOST=${half})
+endforeach()
+# What a step asks of a GPU; links to the doubles, to read what they counted.
+if(EISBACH_CUDA_EMULATION)
+  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc)
+  target_link_libraries(train_cuda_counts_test PRIVATE eisbach_cuda_emulated
+                                                       eisbach::cuda_headers)
+  set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
+    ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
+endif()
+# Every layout of 2, 4 and 8 emulated GPUs, joined by the double of NCCL,
+# against one rank on the CPU.
+if(EISBACH_CUDA_EMULATION)
+  add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
+  foreach(np 2 4 8)
+    eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
+                     NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
+                     ARGS --gtest_filter=*/ranks@NP@_*)
+    set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
+      ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
+  endforeach()
+endif()

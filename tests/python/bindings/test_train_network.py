@@ -12,7 +12,7 @@ def test_a_rank_knows_where_it_runs(locations):
     [at] = locations
     assert at.rank == 0
     assert at.host
-    assert at.domain == at.host
+    assert at.domain == f"{at.host} memory"
     assert at.domain_source == "ranks of a host share its memory"
     assert at.cores
     assert at.threads >= 1

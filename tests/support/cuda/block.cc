@@ -193,8 +193,11 @@ EMULATION_RAW void* SharedVariable(const void* tag, size_t bytes,
     }
     // The allocation is no thread's write.
     const OnHostFiber host(current == nullptr ? nullptr : &current->fiber);
-    data = std::aligned_alloc(std::max<size_t>(alignment, 16),
-                              (bytes + 15) / 16 * 16);
+    // Not aligned_alloc, which wants whole multiples of the alignment: the
+    // bytes behind the variable are for AddressSanitizer to guard.
+    if (posix_memalign(&data, std::max<size_t>(alignment, 16), bytes) != 0) {
+      Fail("no memory for a shared variable");
+    }
     std::memset(data, 0xff, bytes);
     block->shared[block->variables++] = {tag, data};
     Release(data);

@@ -7,6 +7,7 @@
 
 #include "support/cuda/block.h"
 #include "support/cuda/streams.h"
+#include "support/cuda/traffic.h"
 
 namespace eisbach::doubles {
 
@@ -20,6 +21,7 @@ cudaError_t EnqueueKernel(cudaStream_t stream, dim3 grid, dim3 dim,
     ++counters().launches;
   }
   return Enqueue(stream, [=] {
+    const TrafficOfLaunch counted;
     const std::function<void()> body = [&] { kernel(arguments...); };
     emulation::RunGrid(grid, dim, shared_bytes, body);
     return true;

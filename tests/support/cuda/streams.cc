@@ -91,6 +91,11 @@ cudaError_t Enqueue(cudaStream_t handle, Work work) {
   return cudaSuccess;
 }
 
+void Advance() {
+  std::lock_guard<std::recursive_mutex> lock(Lock());
+  if (Seed() == 0 || Random()() % 2 == 0) Round();
+}
+
 void DriveUntil(const std::function<bool()>& done) {
   int fruitless = 0;
   while (true) {

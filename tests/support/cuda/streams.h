@@ -26,6 +26,9 @@ cudaError_t Enqueue(cudaStream_t stream, Work work);
 // Runs work of all streams until `done`, which is asked between pieces. Ends
 // the process when nothing can go on and nothing waits for another process.
 void DriveUntil(const std::function<bool()>& done);
+// Runs some work of all streams, by chance none: a device goes on while the
+// host asks it whether something is done.
+void Advance();
 // Work that waits for another process says so before it returns false.
 void WaitsForPeer();
 

@@ -9,6 +9,7 @@
 #include "comm/world.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "support/device_testing.h"
 
 // A job that goes wrong in the way that its argument names; run by
 // fault_test.py. Rank 1 is the one that fails, in the middle of a loop of
@@ -31,7 +32,7 @@ void GoWrong(const std::string& fault, World& world) {
 
 absl::Status Run(const std::string& fault) {
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<World> world,
-                           InitWorld(DeviceType::kCpu));
+                           InitWorld(test::TestedType()));
   std::printf("world of %d, pid %d\n", world->size(), getpid());
   std::fflush(stdout);
   Device& device = world->device();

@@ -28,6 +28,19 @@ EXPECTED = {
     "abort": (5, "rank 1 cannot go on"),
     "terminate_mpirun": (None, None),
     "kill_mpirun": (None, None),
+    "nccl_error": (
+        1,
+        'there was a network error in a call on "world" (rank 1 of 3): '
+        "a fault was planted",
+    ),
+    "nccl_refuses": (1, 'in all_reduce on "world" (rank 1 of 3)'),
+    "nccl_sticks": (1, "NCCL does not abort"),
+}
+# Faults that the double of NCCL makes (tests/support/cuda/nccl_double.cc).
+PLANTED = {
+    "nccl_error": "1:20",
+    "nccl_refuses": "1:20:now",
+    "nccl_sticks": "1:20:stuck",
 }
 
 
@@ -65,6 +78,8 @@ def main() -> None:
         segments.mkdir()
         environment = dict(os.environ)
         environment["OMPI_MCA_btl_sm_backing_directory"] = str(segments)
+        if fault in PLANTED:
+            environment["EISBACH_NCCL_DOUBLE_FAIL"] = PLANTED[fault]
         command = [mpirun, "--allow-run-as-root", "--oversubscribe"]
         command += ["--bind-to", "none", "-np", str(RANKS), program]
         command += ["stop" if fault.endswith("_mpirun") else fault]

@@ -77,6 +77,41 @@ TYPED_TEST(ReduceTest, ReducesInOrder) {
   }
 }
 
+// Inputs in parts, each of which goes on from the accumulator of the one
+// before.
+TYPED_TEST(ReduceTest, GoesOnFromAnAccumulator) {
+  using T = TypeParam;
+  for (Reduction op : {Reduction::kSum, Reduction::kMax, Reduction::kMin}) {
+    for (int64_t n : {0, 1, 31, 1024, 2500}) {
+      std::vector<std::vector<T>> data(5, std::vector<T>(n));
+      for (int k = 0; k < 5; ++k) {
+        for (int64_t i = 0; i < n; ++i) data[k][i] = Value<T>(k, i);
+      }
+      const auto inputs = [&](int begin, int end) {
+        std::vector<const void*> pointers;
+        for (int k = begin; k < end; ++k) pointers.push_back(data[k].data());
+        return pointers;
+      };
+      const DType dtype = DTypeOf<T>::value;
+      const size_t bytes = n * SizeOf(AccumulatorOf(dtype, op));
+      std::vector<char> first(bytes), second(bytes);
+      std::vector<T> out(n);
+      ReduceNextInOrder(dtype, op, nullptr, inputs(0, 2), first.data(), false,
+                        n);
+      ReduceNextInOrder(dtype, op, first.data(), inputs(2, 3), second.data(),
+                        false, n);
+      ReduceNextInOrder(dtype, op, second.data(), inputs(3, 5), out.data(),
+                        true, n);
+      for (int64_t i = 0; i < n; ++i) {
+        const T expected = Expected<T>(op, 5, i);
+        ASSERT_EQ(std::memcmp(&out[i], &expected, sizeof(T)), 0)
+            << Name(dtype) << " op " << static_cast<int>(op) << " n " << n
+            << " at " << i;
+      }
+    }
+  }
+}
+
 // In place on all ranks: every input gets the result.
 TYPED_TEST(ReduceTest, WritesSeveralOutputs) {
   using T = TypeParam;

@@ -57,6 +57,7 @@ TEST_F(CudaLocationTest, Nvl72IsOneDomainAcrossHosts) {
                                          kCluster));
   for (const DeviceLocation& gpu : at) {
     EXPECT_EQ(gpu.domain, absl::StrCat("fabric ", kCluster, " clique 32766"));
+    EXPECT_TRUE(gpu.domain_spans_hosts);
     EXPECT_EQ(gpu.domain_link.name, "NVLink");
     EXPECT_EQ(gpu.domain_link.gigabytes, 900);
     EXPECT_EQ(gpu.host_link.name, "PCIe 6 x16");
@@ -80,7 +81,8 @@ TEST_F(CudaLocationTest, DgxIsADomainOfItsOwn) {
   const auto at =
       Locate(8, "pcie=5x16 links=18 mbps=50000 to=switch state=3 clique=0");
   for (const DeviceLocation& gpu : at) {
-    EXPECT_EQ(gpu.domain, HostName() + " NVSwitch");
+    EXPECT_EQ(gpu.domain, "NVSwitch");
+    EXPECT_FALSE(gpu.domain_spans_hosts);
     EXPECT_EQ(gpu.domain_link.gigabytes, 900);
   }
 }
@@ -88,7 +90,7 @@ TEST_F(CudaLocationTest, DgxIsADomainOfItsOwn) {
 TEST_F(CudaLocationTest, PciCardsAreAlone) {
   const auto at = Locate(8, "pcie=5x16");
   EXPECT_NE(at[0].domain, at[1].domain);
-  EXPECT_EQ(at[7].domain, HostName() + " 0000:07:00.0");
+  EXPECT_EQ(at[7].domain, "0000:07:00.0");
   EXPECT_EQ(at[7].domain_source, "no NVLink leads to another GPU");
   EXPECT_EQ(at[7].domain_link.name, "");
   EXPECT_NEAR(at[7].host_link.gigabytes, 63, 0.1);
@@ -128,10 +130,10 @@ TEST_F(CudaLocationTest, WhatIsWrongWithTheFabricIsTold) {
   const std::string gpu =
       absl::StrCat("links=18 to=switch clique=7 cluster=", kCluster);
   auto at = Locate(1, gpu + " state=2");
-  EXPECT_EQ(at[0].domain, HostName() + " NVSwitch");
+  EXPECT_EQ(at[0].domain, "NVSwitch");
   EXPECT_THAT(at[0].domain_source, HasSubstr("has not finished"));
   at = Locate(1, gpu + " state=3 status=999");
-  EXPECT_EQ(at[0].domain, HostName() + " NVSwitch");
+  EXPECT_EQ(at[0].domain, "NVSwitch");
   EXPECT_THAT(at[0].domain_source, HasSubstr("reports: Unknown Error"));
   at = Locate(1, gpu + " state=3 health=1");
   EXPECT_THAT(at[0].domain, StartsWith("fabric"));

@@ -1,0 +1,139 @@
+#include "ops/cuda/attention_tile.cuh"
+#include "ops/cuda/dispatch.cuh"
+
+namespace eisbach::cuda {
+namespace {
+
+constexpr float kLn2 = 0.693147181f;
+
+// Over the 16 threads that share four rows.
+template <typename Op>
+__device__ __forceinline__ float ReduceRow(float v, Op op) {
+#pragma unroll
+  for (int offset = 8; offset > 0; offset >>= 1) {
+    v = op(v, __shfl_xor_sync(0xffffffffu, v, offset));
+  }
+  return v;
+}
+
+// What a thread knows of its four rows, in units of log2: the largest score so
+// far, and of its own columns the sum of 2^(score - largest).
+struct OnlineSoftmax {
+  float largest[4];
+  float sum[4];
+};
+
+// Scores become weights relative to the rows' new largest score; `factor` is
+// for what was summed before. Columns past the row's own are hidden on the
+// diagonal. A row's first tile has a column that it sees.
+__device__ __forceinline__ void ToWeights(Part& scores, float scale,
+                                          bool diagonal, OnlineSoftmax& rows,
+                                          float (&factor)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    float largest = rows.largest[i];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      float& score = scores.v[i][j];
+      const bool hidden = diagonal && TileColumn() + j > TileRow() + i;
+      score = hidden ? -INFINITY : score * scale;
+      largest = fmaxf(largest, score);
+    }
+    largest = ReduceRow(largest, [](float a, float b) { return fmaxf(a, b); });
+    factor[i] = exp2f(rows.largest[i] - largest);
+    rows.largest[i] = largest;
+    rows.sum[i] *= factor[i];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      scores.v[i][j] = exp2f(scores.v[i][j] - largest);
+      rows.sum[i] += scores.v[i][j];
+    }
+  }
+}
+
+template <typename T, int kChunks>
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+    AttentionForwardKernel(AttentionSizes s, bool vectors, const T* qkv, T* out,
+                           float* lse) {
+  EISBACH_SHARED(Tile, tiles, [2]);
+  Tile &left = tiles[0], &right = tiles[1];
+  // The longest rows first.
+  const Task task = TaskOf(TilesOf(s), s.batch, s.heads, kChunks * kTile, true);
+  const int width = WidthOf(s), dim = s.head_dim;
+  const int kv = (task.head + s.query_offset) / s.group;
+  const long long first = task.tile * kTile, rows = s.length - first;
+  const T* sequence = qkv + task.batch * s.length * width;
+  const Matrix<T> q = {sequence + first * width + task.head * dim, width, rows,
+                       dim, vectors};
+  const float scale = kLog2E * rsqrtf(static_cast<float>(dim));
+
+  OnlineSoftmax softmax;
+  Part sums[kChunks];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    softmax.largest[i] = -INFINITY;
+    softmax.sum[i] = 0.0f;
+  }
+#pragma unroll
+  for (int c = 0; c < kChunks; ++c) Clear(sums[c]);
+
+  for (long long t = 0; t <= task.tile; ++t) {
+    const T* keys = sequence + t * kTile * width +
+                    static_cast<long long>(s.heads + kv) * dim;
+    const Matrix<T> k = {keys, width, s.length - t * kTile, dim, vectors};
+    Matrix<T> v = k;
+    v.data += static_cast<long long>(s.kv_heads) * dim;
+    Part weights;
+    float factor[4];
+    DotRows(q, k, left, right, weights);
+    ToWeights(weights, scale, t == task.tile, softmax, factor);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int c = 0; c < kChunks; ++c) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sums[c].v[i][j] *= factor[i];
+      }
+    }
+    WriteTurned(weights, left);
+    Accumulate(left, v, task.begin, right, sums);
+  }
+
+  float factor[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float sum =
+        ReduceRow(softmax.sum[i], [](float a, float b) { return a + b; });
+    factor[i] = 1.0f / sum;
+    if (task.begin == 0 && TileColumn() == 0 && TileRow() + i < rows) {
+      lse[(task.batch * s.heads + task.head) * s.length + first + TileRow() +
+          i] = softmax.largest[i] * kLn2 + logf(sum);
+    }
+  }
+  const long long stride = static_cast<long long>(s.heads) * dim;
+  StoreRows(sums, factor,
+            out + (task.batch * s.length + first) * stride + task.head * dim,
+            stride, rows, task.begin, dim, vectors);
+}
+
+}  // namespace
+
+cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& s,
+                                   const void* qkv, void* out, float* lse,
+                                   cudaStream_t stream) {
+  return Dispatch(type, [&](auto zero) {
+    using T = decltype(zero);
+    const T* packed = static_cast<const T*>(qkv);
+    T* dense = static_cast<T*>(out);
+    const bool vectors =
+        Vectorised(packed, s.head_dim) && Vectorised(dense, s.head_dim);
+    return DispatchChunks(s.head_dim, [&](auto chunks) {
+      constexpr int kChunks = decltype(chunks)::value;
+      return Launch({TaskGrid<kChunks>(s, s.heads), dim3(kTileThreads), stream},
+                    AttentionForwardKernel<T, kChunks>, s, vectors, packed,
+                    dense, lse);
+    });
+  });
+}
+
+}  // namespace eisbach::cuda

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "ops/cuda/type.h"
+
+namespace eisbach::cuda {
+
+// Rows of logits [rows, width] of which `valid` columns are no padding; column
+// c stands for token first_column + c. See ops/cross_entropy.h.
+struct LossShape {
+  long long rows;
+  long long width;
+  long long valid;
+  long long first_column;
+};
+
+// stats f32 [rows, 3]. The maximum leaves NaN out: it shows in the sum.
+cudaError_t LaunchCrossEntropyStats(Type type, const void* logits,
+                                    const int* targets, const LossShape& shape,
+                                    float* stats, cudaStream_t stream);
+
+// stats f32 [ranks, tokens, 3]; lse, loss f32 [tokens].
+cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
+                                      long long tokens, float* lse, float* loss,
+                                      cudaStream_t stream);
+
+// In place; padding is written and not read.
+cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
+                                       const int* targets, const float* lse,
+                                       const LossShape& shape, float scale,
+                                       cudaStream_t stream);
+
+}  // namespace eisbach::cuda

@@ -1,0 +1,32 @@
+#include "ops/dropout.h"
+
+#include <cmath>
+
+#include "ops/cuda/bridge.h"
+#include "ops/cuda/dropout_kernels.h"
+
+namespace eisbach::ops {
+namespace {
+
+absl::Status Dropout(const DropoutArgs& args, Stream& stream) {
+  if (args.x.elements() == 0) return absl::OkStatus();
+  const DropoutSource& source = args.source;
+  // Dropped are the uniforms below p, of 24 bits.
+  const uint32_t threshold =
+      static_cast<uint32_t>(std::ceil(static_cast<double>(args.p) * 0x1p24));
+  EISBACH_RETURN_IF_CUDA(cuda::LaunchDropout(
+      cuda::ToType(args.x.dtype()), args.x.raw(), args.y.raw(),
+      {.samples = args.x.dim(0),
+       .positions = args.x.dim(1),
+       .width = args.x.dim(2),
+       .first_feature = source.first_feature},
+      source.seed, source.layer, source.sample_index.data<int64_t>(),
+      source.step.data<int64_t>(), threshold, 1.0f / (1.0f - args.p),
+      cuda::Handle(stream)));
+  return absl::OkStatus();
+}
+
+EISBACH_REGISTER_KERNEL(DropoutSlot, DeviceType::kCuda, &Dropout);
+
+}  // namespace
+}  // namespace eisbach::ops

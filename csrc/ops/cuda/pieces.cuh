@@ -1,0 +1,67 @@
+#pragma once
+
+#include "ops/cuda/vector.cuh"
+
+// Pieces of N elements in f32, where N is kPerVector<T> or, for rows whose
+// width or address forbids those, 1: one kernel source serves both.
+namespace eisbach::cuda {
+
+template <int N>
+struct Piece {
+  float v[N];
+};
+
+template <int N, typename T>
+__device__ __forceinline__ Piece<N> LoadPiece(const T* p) {
+  static_assert(N == 1 || N == kPerVector<T>);
+  Piece<N> piece;
+  if constexpr (N == 1) {
+    piece.v[0] = ToFloat(*p);
+  } else {
+    const Floats<T> x = Load(p);
+#pragma unroll
+    for (int i = 0; i < N; ++i) piece.v[i] = x.v[i];
+  }
+  return piece;
+}
+
+template <int N, typename T>
+__device__ __forceinline__ void StorePiece(T* p, const Piece<N>& piece) {
+  static_assert(N == 1 || N == kPerVector<T>);
+  if constexpr (N == 1) {
+    *p = FromFloat<T>(piece.v[0]);
+  } else {
+    Floats<T> x;
+#pragma unroll
+    for (int i = 0; i < N; ++i) x.v[i] = piece.v[i];
+    Store(p, x);
+  }
+}
+
+template <int N>
+struct Wide {
+  static constexpr int value = N;
+};
+
+// Calls f(Wide<kPerVector<T>>{}) or f(Wide<1>{}).
+template <typename T, typename F>
+cudaError_t DispatchWidth(bool vectors, F&& f) {
+  if (vectors) return f(Wide<kPerVector<T>>{});
+  return f(Wide<1>{});
+}
+
+// Calls f(first row, rows) for parts of so many rows that pieces of them are
+// counted in 32 bits, in which division is cheap.
+template <typename F>
+cudaError_t ForRowParts(long long rows, long long pieces_a_row, F&& f) {
+  const long long most =
+      (1ll << 31) / (pieces_a_row < 1 ? 1 : pieces_a_row) + 1;
+  for (long long first = 0; first < rows; first += most) {
+    const cudaError_t error =
+        f(first, rows - first < most ? rows - first : most);
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace eisbach::cuda

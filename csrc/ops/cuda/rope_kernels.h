@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "ops/cuda/type.h"
+
+namespace eisbach::cuda {
+
+// Rotates in place the first `rotated_heads` heads of head_dim elements in each
+// row of qkv [rows, width]. Row r stands at position r % positions of table,
+// f32 [>= positions, head_dim / 2, 2]: cos and sin.
+cudaError_t LaunchRope(Type type, void* qkv, const float* table, long long rows,
+                       long long width, long long positions, int rotated_heads,
+                       int head_dim, bool inverse, cudaStream_t stream);
+
+}  // namespace eisbach::cuda

@@ -1,0 +1,116 @@
+// What a training step asks of a GPU, counted on the emulated one: device
+// calls a transformer layer, launches of the optimizer, waits of the host.
+#include <cstdio>
+
+#include "comm/world.h"
+#include "support/cuda/streams.h"
+#include "support/toy.h"
+#include "train/engine.h"
+
+namespace eisbach::train {
+namespace {
+
+using doubles::Counters;
+
+// GPT as it is trained on a GPU: bf16, biases, layer norm, GELU.
+EngineConfig Config(const std::string& family, int64_t layers,
+                    int64_t micro_batches) {
+  EngineConfig config = test::ToyConfig(family);
+  config.model.layers = layers;
+  config.model.hidden = 64;
+  config.model.heads = config.model.kv_heads = 4;
+  config.model.ffn_hidden = 128;
+  config.model.vocab = 64;
+  config.update.compute_dtype = DType::kBF16;
+  config.update.bucket_bytes = int64_t{1} << 30;
+  config.micro_batch = 2;
+  config.global_batch = 2 * micro_batches;
+  return config;
+}
+
+struct Counts {
+  int64_t calls;   // kernels, and executes of cuBLASLt
+  int64_t copies;  // and memsets
+  int64_t synchronisations;
+  int64_t allocations;
+};
+
+Counts Difference(const Counters& after, const Counters& before) {
+  return {after.launches + after.library_calls - before.launches -
+              before.library_calls,
+          after.copies - before.copies,
+          after.host_synchronisations - before.host_synchronisations,
+          after.allocations - before.allocations};
+}
+
+// Of the fourth step, given to the device while the third's result waits.
+Counts CountStep(const EngineConfig& config) {
+  Counts counts{};
+  auto world = test::Value(comm::InitWorld(DeviceType::kCuda));
+  EISBACH_EXPECT_OK(
+      test::WithEngine(*world, {}, config, [&](Engine& engine) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        EISBACH_RETURN_IF_ERROR(test::ToySubmit(engine));
+        EISBACH_ASSIGN_OR_RETURN(const StepInput input,
+                                 test::ToyInput(engine.config(), 4, 0, 1,
+                                                engine.context().device()));
+        const Counters before = doubles::counters();
+        EISBACH_RETURN_IF_ERROR(engine.Submit(input));
+        counts = Difference(doubles::counters(), before);
+        EISBACH_RETURN_IF_ERROR(engine.Collect().status());
+        return engine.Collect().status();
+      }));
+  return counts;
+}
+
+class CudaCounts : public testing::TestWithParam<std::string> {};
+
+// Own attention is several kernels where cuDNN's is one execute each way: the
+// surplus is taken off, and printed.
+TEST_P(CudaCounts, ALayerTakesFewDeviceCalls) {
+  constexpr int64_t kOwnAttentionSurplus = 2;
+  const Counts two = CountStep(Config(GetParam(), 2, 1));
+  const Counts three = CountStep(Config(GetParam(), 3, 1));
+  const int64_t calls = three.calls - two.calls;
+  std::printf(
+      "%s, bf16, tensor=1: %lld device calls a layer, forward and "
+      "backward (%lld with own attention), %lld copies\n",
+      GetParam().c_str(), static_cast<long long>(calls - kOwnAttentionSurplus),
+      static_cast<long long>(calls),
+      static_cast<long long>(three.copies - two.copies));
+  EXPECT_LE(calls - kOwnAttentionSurplus, 30);
+  EXPECT_EQ(three.copies - two.copies, 0);
+}
+
+TEST_P(CudaCounts, AStepNeverWaitsAndAllocatesNothing) {
+  const Counts counts = CountStep(Config(GetParam(), 2, 2));
+  EXPECT_EQ(counts.synchronisations, 0);
+  EXPECT_EQ(counts.allocations, 0);
+}
+
+// A bucket's update does not depend on how many layers it holds.
+TEST(CudaOptimizerCounts, TheOptimizerTakesFewLaunchesABucket) {
+  auto world = test::Value(comm::InitWorld(DeviceType::kCuda));
+  EISBACH_EXPECT_OK(test::WithEngine(
+      *world, {}, Config("gpt", 3, 1), [&](Engine& engine) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        const Counters before = doubles::counters();
+        EISBACH_RETURN_IF_ERROR(engine.update().optimizer().Step(
+            engine.update().state(),
+            engine.context().device().compute_stream()));
+        const Counts counts = Difference(doubles::counters(), before);
+        const auto buckets =
+            static_cast<int64_t>(engine.update().buffer().buckets().size());
+        std::printf("AdamW: %lld launches for %lld bucket(s)\n",
+                    static_cast<long long>(counts.calls),
+                    static_cast<long long>(buckets));
+        EXPECT_LE(counts.calls, 3 * buckets);
+        return absl::OkStatus();
+      }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, CudaCounts, testing::Values("gpt", "llama"));
+
+}  // namespace
+}  // namespace eisbach::train
