@@ -46,11 +46,14 @@ OFFERED = {
     "device/cuda/event_pool.h": ("comm/nccl",),
     "device/cuda/status.h": ("comm/nccl",),
 }
+# What everybody can compute and test without anything.
+INTEGERS_ONLY = ("parallel/mesh", "parallel/topology")
 # Headers of SDKs, and the folders (suffixes of the path) that may see them.
 SDKS = (
     (r"(cuda|cublas|cudnn|cuda_runtime)[\w]*\.h|cuda/|cub/|thrust/|cudnn",
      ("cuda", "comm/nccl")),
     (r"nccl", ("comm/nccl",)),
+    (r"nvml\.h", ("device/cuda",)),
     (r"mpi\.h", ("comm/mpi",)),
     (r"pybind11/|Python\.h|numpy/", ("bindings",)),
     (r"dnnl|oneapi/|cblas|openblas", ("ops/cpu",)),
@@ -80,8 +83,9 @@ def breaks_quoted(file: PurePosixPath, header: str) -> str:
     if floor != folder and floor not in MAY_INCLUDE[folder]:
         allowed = ", ".join(MAY_INCLUDE[folder]) or "std and Abseil"
         return f'{folder} may not include "{header}"; it may: {allowed}'
-    if file.match("parallel/mesh.*") and floor not in ("core", "parallel"):
-        return f'parallel/mesh may not include "{header}"; it may: core'
+    integers = f"parallel/{file.stem}"
+    if integers in INTEGERS_ONLY and floor not in ("core", "parallel"):
+        return f'{integers} may not include "{header}"; it may: core'
     mine, other = parallel_part(file), parallel_part(target)
     if mine and other and mine != other:
         return f'parallel/{mine} may not include parallel/{other}: "{header}"'

@@ -22,5 +22,6 @@ void BindCheckpoint(pybind11::module_& m);
 void BindTrain(pybind11::module_& m);
 void BindUpdate(pybind11::module_& m);   // a part of train
 void BindProfile(pybind11::module_& m);  // the same
+void BindNetwork(pybind11::module_& m);  // the same
 
 }  // namespace eisbach::bindings

@@ -1,3 +1,6 @@
+#include <string>
+#include <vector>
+
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "parallel/context.h"
@@ -24,14 +27,20 @@ Axis ParseAxis(const std::string& name) {
 
 void BindParallel(py::module_& m) {
   py::class_<Mesh>(m, "Mesh", "Ranks laid out along named axes.")
-      .def(py::init([](int world_size, int data, int tensor, int pipeline) {
-             return Unwrap(parallel::MakeMesh(
-                 world_size,
-                 {.data = data, .tensor = tensor, .pipeline = pipeline}));
+      .def(py::init([](int world_size, int data, int tensor, int pipeline,
+                       std::vector<int> placement) {
+             return Unwrap(
+                 parallel::MakeMesh(world_size, {.data = data,
+                                                 .tensor = tensor,
+                                                 .pipeline = pipeline,
+                                                 .placement = placement}));
            }),
            py::arg("world_size"), py::kw_only(), py::arg("data") = 0,
            py::arg("tensor") = 1, py::arg("pipeline") = 1,
-           "`data=0` takes the ranks that the other axes leave.")
+           py::arg("placement") = std::vector<int>{},
+           "`data=0` takes the ranks that the other axes leave; `placement` is "
+           "the rank at each position (`place_ranks`), empty for their own "
+           "order.")
       .def_property_readonly("world_size", &Mesh::world_size)
       .def(
           "size",

@@ -269,6 +269,7 @@ void BindTrain(py::module_& m) {
   BindUpdate(m);
   BindEngine(m);
   BindProfile(m);
+  BindNetwork(m);
 }
 
 }  // namespace eisbach::bindings

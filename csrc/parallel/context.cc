@@ -9,10 +9,16 @@ namespace eisbach::parallel {
 absl::StatusOr<std::unique_ptr<ParallelContext>> ParallelContext::Make(
     comm::World& world, const Mesh& mesh) {
   std::unique_ptr<ParallelContext> context(new ParallelContext(world, mesh));
-  comm::Communicator& everyone = world.communicator();
+  comm::Communicator& ranks = world.communicator();
   const auto group = [&](AxisSet axes, std::string name) {
-    return everyone.Subgroup(mesh.Group(world.rank(), axes), std::move(name));
+    return ranks.Subgroup(mesh.Group(world.rank(), axes), std::move(name));
   };
+  if (mesh.placed()) {
+    EISBACH_ASSIGN_OR_RETURN(
+        context->everyone_,
+        group({Axis::kPipeline, Axis::kData, Axis::kContext, Axis::kTensor},
+              "everyone"));
+  }
   EISBACH_ASSIGN_OR_RETURN(context->tensor_, group({Axis::kTensor}, "tensor"));
   EISBACH_ASSIGN_OR_RETURN(context->data_,
                            group({Axis::kData, Axis::kContext}, "data"));
@@ -24,8 +30,7 @@ absl::StatusOr<std::unique_ptr<ParallelContext>> ParallelContext::Make(
   if (stages > 1) {
     EISBACH_ASSIGN_OR_RETURN(
         context->tied_,
-        everyone.Subgroup(mesh.StageGroup(world.rank(), {0, stages - 1}),
-                          "tied"));
+        ranks.Subgroup(mesh.StageGroup(world.rank(), {0, stages - 1}), "tied"));
   }
   return context;
 }

@@ -28,6 +28,11 @@ class ParallelContext {
     return index(Axis::kPipeline) == size(Axis::kPipeline) - 1;
   }
 
+  // All ranks in the order of the mesh, so that a sum over them depends on the
+  // layout and not on which rank stands where.
+  comm::Communicator& everyone() const {
+    return everyone_ == nullptr ? world_.communicator() : *everyone_;
+  }
   // Ranks that divide the layers' matrices among them.
   comm::Communicator& tensor() const { return *tensor_; }
   // Ranks that see other samples (or other positions) with equal weights:
@@ -47,6 +52,7 @@ class ParallelContext {
 
   comm::World& world_;
   Mesh mesh_;
+  std::unique_ptr<comm::Communicator> everyone_;  // null: the world's own
   std::unique_ptr<comm::Communicator> tensor_, data_, pipeline_, model_, tied_;
 };
 

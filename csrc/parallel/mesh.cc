@@ -89,6 +89,18 @@ absl::Status CheckOrder(const AxisOrder& order) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPlacement(const std::vector<int>& placement, int world_size) {
+  if (placement.empty()) return absl::OkStatus();
+  std::vector<int> ranks = placement;
+  std::sort(ranks.begin(), ranks.end());
+  bool each_once = ranks.size() == static_cast<size_t>(world_size);
+  for (int i = 0; each_once && i < world_size; ++i) each_once = ranks[i] == i;
+  if (each_once && placement[0] == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a placement must name each of ", world_size, " ranks once, rank 0 ",
+      "first; got [", absl::StrJoin(placement, ", "), "]"));
+}
+
 absl::Status DoesNotDivide(const ModelSizes& model, int world_size) {
   const ModelSizes nearest = NearestDividing(model, world_size);
   const int64_t product = model.product();
@@ -124,6 +136,7 @@ absl::StatusOr<Mesh> MakeMesh(int world_size, const MeshOptions& options) {
         absl::StrCat("a mesh needs at least 1 rank, not ", world_size));
   }
   EISBACH_RETURN_IF_ERROR(CheckOrder(options.order));
+  EISBACH_RETURN_IF_ERROR(CheckPlacement(options.placement, world_size));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("tensor", options.tensor));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("pipeline", options.pipeline));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("context", options.context));
@@ -143,7 +156,16 @@ absl::StatusOr<Mesh> MakeMesh(int world_size, const MeshOptions& options) {
   sizes[Axis::kData] = data;
   sizes[Axis::kContext] = options.context;
   sizes[Axis::kTensor] = options.tensor;
-  return Mesh(world_size, sizes, options.order);
+  return Mesh(world_size, sizes, options.order, options.placement);
+}
+
+Mesh::Mesh(int world_size, const Coordinates& sizes, const AxisOrder& order,
+           const std::vector<int>& placement)
+    : world_size_(world_size), sizes_(sizes), order_(order) {
+  if (std::is_sorted(placement.begin(), placement.end())) return;
+  placement_ = placement;
+  positions_.resize(placement.size());
+  for (int i = 0; i < world_size; ++i) positions_[placement[i]] = i;
 }
 
 int Mesh::size(AxisSet axes) const {
@@ -155,11 +177,12 @@ int Mesh::size(AxisSet axes) const {
 }
 
 Coordinates Mesh::CoordinatesOf(int rank) const {
+  int position = positions_.empty() ? rank : positions_[rank];
   Coordinates coordinates;
   for (int i = kNumAxes - 1; i >= 0; --i) {
     const Axis axis = order_[i];
-    coordinates[axis] = rank % sizes_[axis];
-    rank /= sizes_[axis];
+    coordinates[axis] = position % sizes_[axis];
+    position /= sizes_[axis];
   }
   return coordinates;
 }
@@ -169,9 +192,11 @@ int Mesh::CoordinateOf(int rank, Axis axis) const {
 }
 
 int Mesh::RankOf(const Coordinates& coordinates) const {
-  int rank = 0;
-  for (Axis axis : order_) rank = rank * sizes_[axis] + coordinates[axis];
-  return rank;
+  int position = 0;
+  for (Axis axis : order_) {
+    position = position * sizes_[axis] + coordinates[axis];
+  }
+  return RankAt(position);
 }
 
 SplitArguments Mesh::GroupSplit(int rank, AxisSet axes) const {
@@ -188,7 +213,8 @@ std::vector<int> Mesh::Group(int rank, AxisSet axes) const {
   const int color = GroupSplit(rank, axes).color;
   std::vector<int> ranks;
   ranks.reserve(size(axes));
-  for (int other = 0; other < world_size_; ++other) {
+  for (int position = 0; position < world_size_; ++position) {
+    const int other = RankAt(position);
     if (GroupSplit(other, axes).color == color) ranks.push_back(other);
   }
   return ranks;

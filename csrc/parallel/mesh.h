@@ -54,6 +54,9 @@ struct MeshOptions {
   int pipeline = 1;
   int context = 1;
   AxisOrder order = kDefaultAxisOrder;
+  // The rank at each position, when the ranks do not stand in their own order
+  // (topology.h); rank 0 comes first, since it speaks and writes for all.
+  std::vector<int> placement;
 };
 
 // What Communicator::Split takes; a negative color stays out of every group.
@@ -70,6 +73,8 @@ class Mesh {
   int size(Axis axis) const { return sizes_[axis]; }
   int size(AxisSet axes) const;  // ranks in a group over `axes`
   const AxisOrder& order() const { return order_; }
+  // Whether ranks stand in another order than their own.
+  bool placed() const { return !placement_.empty(); }
 
   // `rank` is in [0, world_size()), coordinates are in [0, size(axis)).
   Coordinates CoordinatesOf(int rank) const;
@@ -77,7 +82,7 @@ class Mesh {
   int RankOf(const Coordinates& coordinates) const;
 
   // The world ranks that differ from `rank` along `axes` only, itself included,
-  // in increasing order.
+  // in the order of the mesh (increasing, unless ranks were placed).
   std::vector<int> Group(int rank, AxisSet axes) const;
   // Splits the world into these groups, ranked as in Group.
   SplitArguments GroupSplit(int rank, AxisSet axes) const;
@@ -102,19 +107,26 @@ class Mesh {
 
  private:
   friend absl::StatusOr<Mesh> MakeMesh(int, const MeshOptions&);
-  Mesh(int world_size, const Coordinates& sizes, const AxisOrder& order)
-      : world_size_(world_size), sizes_(sizes), order_(order) {}
+  Mesh(int world_size, const Coordinates& sizes, const AxisOrder& order,
+       const std::vector<int>& placement);
+
+  int RankAt(int position) const {
+    return placement_.empty() ? position : placement_[position];
+  }
 
   std::optional<int> StageNeighbour(int rank, int step) const;
 
   int world_size_;
   Coordinates sizes_;
   AxisOrder order_;
+  std::vector<int> placement_;  // rank at each position; empty: the same number
+  std::vector<int> positions_;  // of each rank; empty like placement_
 };
 
 // Lays `world_size` ranks out. InvalidArgument when a size is below 1, when
-// the order is no permutation of the axes, or when the sizes do not multiply
-// to the world size; the message names the keys and the nearest that works.
+// the order is no permutation of the axes or the placement none of the ranks,
+// or when the sizes do not multiply to the world size; the message names the
+// keys and the nearest that works.
 absl::StatusOr<Mesh> MakeMesh(int world_size, const MeshOptions& options);
 
 }  // namespace eisbach::parallel

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/text_table.h"
 #include "parallel/mesh.h"
 
 namespace eisbach::parallel {
@@ -30,28 +31,12 @@ std::vector<int> Shorten(int n, int limit) {
 std::string CellText(const std::vector<int>& ranks) {
   if (ranks.size() <= kMaxCellRanks) return absl::StrJoin(ranks, " ");
   const int step = ranks[1] - ranks[0];
+  for (size_t i = 1; i < ranks.size(); ++i) {
+    if (ranks[i] - ranks[i - 1] == step) continue;
+    return absl::StrCat(ranks[0], " ", ranks[1], " ... ", ranks.back());
+  }
   return absl::StrCat(ranks.front(), "-", ranks.back(),
                       step == 1 ? "" : absl::StrCat(" step ", step));
-}
-
-std::string TableText(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths(rows[0].size(), 0);
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&line, "  ", row[i],
-                      std::string(widths[i] - row[i].size(), ' '));
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    absl::StrAppend(&text, line, "\n");
-  }
-  return text;
 }
 
 }  // namespace
@@ -92,7 +77,7 @@ std::string Mesh::RankMapText() const {
   }
   std::string text = absl::StrCat(
       world_size_, world_size_ == 1 ? " rank: " : " ranks: ", ToString(), "\n",
-      TableText(rows));
+      TextTable(rows));
   if (size(Axis::kTensor) > 1) {
     absl::StrAppend(&text, "  (a cell holds the ranks of one tensor group)\n");
   }

@@ -18,8 +18,8 @@ struct FlatSegment {
 
 // Parameters that share storage: those that decay, then the others, each in the
 // order in which backward fills them, so that a bucket has at most two segments
-// and the optimizer as many kernels. All tensors are one-dimensional and of the same length; gaps between
-// parameters (alignment) are zero and stay so.
+// and the optimizer as many kernels. All tensors are one-dimensional and of the
+// same length; gaps between parameters (alignment) are zero and stay so.
 struct FlatBucket {
   Tensor data;    // compute dtype
   Tensor master;  // f32; `data` itself when computing in f32
@@ -33,8 +33,8 @@ struct FlatBucket {
 class FlatBuffer {
  public:
   // Divides `parameters` (given in the order of forward; each once) backwards
-  // into buckets of about `bucket_bytes` of f32 gradient and binds them. Values are
-  // zero until initialised.
+  // into buckets of about `bucket_bytes` of f32 gradient and binds them. Values
+  // are zero until initialised.
   static absl::StatusOr<std::unique_ptr<FlatBuffer>> Make(
       absl::Span<Parameter* const> parameters, DType compute_dtype,
       int64_t bucket_bytes, Stream& stream);

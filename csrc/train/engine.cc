@@ -231,8 +231,8 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
     EISBACH_RETURN_IF_ERROR(
         device.SetZero(losses.raw(), losses.bytes(), stream));
   }
-  EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllReduce(
-      losses, comm::ReduceOp::kSum, stream));
+  EISBACH_RETURN_IF_ERROR(
+      context_.everyone().AllReduce(losses, comm::ReduceOp::kSum, stream));
   std::vector<double> host(micro_batches);
   EISBACH_RETURN_IF_ERROR(
       device.CopyToHost(host.data(), losses.raw(), losses.bytes(), stream));

@@ -1,25 +1,18 @@
 #include "train/rank_trace.h"
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "checkpoint/agree.h"
 #include "core/status_macros.h"
+#include "device/machine.h"
 #include "train/clock_offset.h"
 
 namespace eisbach::train {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string HostName() {
-  char name[256] = {};
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
 
 std::string ToBytes(const RankTrace& trace) {
   Json spans = Json::array();

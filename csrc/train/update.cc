@@ -75,8 +75,8 @@ absl::Status Update::Finish() {
     EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
         norm_squared_.raw(), norm_->partial().raw(), sizeof(double), stream));
   }
-  EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllReduce(
-      reduced_, comm::ReduceOp::kSum, stream));
+  EISBACH_RETURN_IF_ERROR(
+      context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(ops::ClipFactor(norm_squared_, config_.clip_grad_norm,
                                           state_.values(), stream));
   return optimizer_->Step(state_, stream);

@@ -32,8 +32,19 @@ def complete(config: Config) -> Config:
     return choose_precision(config, _C.build_info()["cpu"].split())
 
 
-def make_mesh(config: Config, world_size: int) -> _C.Mesh:
+def make_mesh(
+    config: Config,
+    world_size: int,
+    *,
+    locations: list[_C.RankLocation] | None = None,
+) -> _C.Mesh:
     """Lays the ranks out.
+
+    Args:
+      config: Says along which axes.
+      world_size: Number of ranks.
+      locations: Of all ranks; tensor groups are then put inside domains where
+        that can be had. None takes ranks in their own order.
 
     Raises:
       ValueError: The sizes do not multiply to the number of ranks.
@@ -41,11 +52,15 @@ def make_mesh(config: Config, world_size: int) -> _C.Mesh:
     from eisbach import _C
 
     parallel = config.parallel
+    placement = []
+    if locations:
+        placement = _C.place_ranks(locations, tensor=parallel.tensor)
     return _C.Mesh(
         world_size,
         data=0 if parallel.data == "auto" else parallel.data,
         tensor=parallel.tensor,
         pipeline=parallel.pipeline,
+        placement=placement,
     )
 
 

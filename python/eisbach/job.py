@@ -26,6 +26,7 @@ class Job:
     Attributes:
       config: With no `auto` that a rank or a machine decides.
       world: All ranks.
+      locations: Where each of them runs.
       engine: This rank's stage of the model.
       tokenizer: Of the run.
       train: Batches of this rank.
@@ -37,6 +38,7 @@ class Job:
 
     config: Config
     world: _C.World
+    locations: list[_C.RankLocation]
     engine: _C.Engine
     tokenizer: Tokenizer
     train: _C.DataLoader
@@ -76,7 +78,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     tokenizer = load_tokenizer(config.data.tokenizer)
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
-    mesh = make_mesh(config, world.size)
+    locations = _C.gather_locations(world)
+    mesh = make_mesh(config, world.size, locations=locations)
     if config.parallel.data == "auto":
         reason = f"ranks: {world.size}"
         config = config.derive("parallel.data", mesh.size("data"), reason)
@@ -97,6 +100,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     return Job(
         config=config,
         world=world,
+        locations=locations,
         engine=engine,
         tokenizer=tokenizer,
         train=loaders[0],

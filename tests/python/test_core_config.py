@@ -73,3 +73,18 @@ def test_the_mesh_takes_what_is_left():
     config = load_config(None, ["parallel.data=2"])
     with pytest.raises(ValueError, match=r"parallel\.data"):
         make_mesh(config, 3)
+
+
+def test_ranks_are_placed_by_their_locations(monkeypatch):
+    config = load_config(None, ["parallel.tensor=2"])
+    asked = []
+
+    def place(locations, *, tensor):
+        asked.append((locations, tensor))
+        return [0, 2, 1, 3]
+
+    monkeypatch.setattr("eisbach._C.place_ranks", place)
+    mesh = make_mesh(config, 4, locations=["a", "b", "c", "d"])
+    assert asked == [(["a", "b", "c", "d"], 2)]
+    assert mesh.coordinate(1, "data") == 1
+    assert make_mesh(config, 4).coordinate(1, "data") == 0

@@ -20,6 +20,7 @@ struct Layout {
   int data = 1;
   int tensor = 1;
   int pipeline = 1;
+  std::vector<int> placement = {};  // rank at each position; empty: in order
 
   int ranks() const { return data * tensor * pipeline; }
   std::string ToString() const {
@@ -120,7 +121,8 @@ inline absl::StatusOr<train::StepInput> ToyInput(
 inline absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout) {
   return parallel::MakeMesh(layout.ranks(), {.data = layout.data,
                                              .tensor = layout.tensor,
-                                             .pipeline = layout.pipeline});
+                                             .pipeline = layout.pipeline,
+                                             .placement = layout.placement});
 }
 
 using EngineBody = std::function<absl::Status(train::Engine&)>;

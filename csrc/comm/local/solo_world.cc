@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/threads.h"
+#include "device/location.h"
 
 namespace eisbach::comm {
 namespace {
@@ -45,6 +46,7 @@ class SoloWorldImpl final : public World {
 
 absl::StatusOr<std::unique_ptr<World>> SoloWorld(DeviceType device) {
   EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> made, MakeDevice(device));
+  BindNear(*made);
   return std::make_unique<SoloWorldImpl>(std::move(made));
 }
 

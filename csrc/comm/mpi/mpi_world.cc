@@ -18,6 +18,7 @@
 #include "core/components.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "device/location.h"
 
 namespace eisbach::comm {
 namespace {
@@ -133,6 +134,7 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
                            MpiHost::Find(transport, ranks_per_host));
   EISBACH_ASSIGN_OR_RETURN(std::shared_ptr<Device> device,
                            MakeRankDevice(type, *host));
+  BindNear(*device);
   if (host->rank() == 0) RemoveStaleSegments("/dev/shm", "/proc", 60);
   std::shared_ptr<BellWord> bell;
   if (host->shared() != nullptr) {

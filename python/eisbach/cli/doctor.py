@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 
-def command() -> None:
+def command(
+    *,
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network",
+            help="Measure every rank and the links between them instead, "
+            "under `mpirun`.",
+        ),
+    ] = False,
+    device: Annotated[
+        str,
+        typer.Option(help="What `--network` measures: cpu, cuda or auto."),
+    ] = "auto",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Let `--network` exit with 1 when something is slow.",
+        ),
+    ] = False,
+    pretend_slow: Annotated[
+        int | None,
+        typer.Option(
+            metavar="RANK",
+            help="Let this rank take ten times as long, to see `--network` "
+            "find it.",
+        ),
+    ] = None,
+) -> None:
     """Print versions, CPU features and MPI; say what is missing.
 
     The exit status is 1 when something is missing that training needs.
 
-    Example: `eisbach doctor`
-    """
+    With `--network` all ranks run matmul, copies, all-reduce, all-to-all and
+    transfers between pairs. A table says where each rank runs, and what is
+    slower than 0.8 of the median of its kind is named by rank and host.
+
+    Examples:
+
+    * `eisbach doctor`
+
+    * `mpirun -n 16 eisbach doctor --network`
+
+    * `mpirun -n 4 eisbach doctor --network --device cpu --pretend-slow 2`
+    """  # noqa: D412
+    if network:
+        _network(device, strict, pretend_slow)
+        return
     from eisbach.doctor import examine
 
     missing = 0
@@ -26,4 +70,12 @@ def command() -> None:
             print(f"      {'':<12} -> {finding.remedy}")
         missing += bool(finding.remedy and finding.needed)
     if missing:
+        raise typer.Exit(1)
+
+
+def _network(device: str, strict: bool, pretend_slow: int | None) -> None:
+    from eisbach.network import examine_network
+
+    outliers = examine_network(device=device, pretend_slow=pretend_slow)
+    if strict and outliers:
         raise typer.Exit(1)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 
 def opening(job: Job) -> Iterator[str]:
-    """Yields lines: what was derived and why, the model, the rank map."""
+    """Yields lines: what was derived and why, the model, the ranks."""
+    from eisbach import _C
+
     config = job.config
     for section, keys in config.model_dump().items():
         for name, value in keys.items():
@@ -23,7 +25,11 @@ def opening(job: Job) -> Iterator[str]:
         f"{model.family}, {model.parameters:,} parameters; a step is "
         f"{config.train.global_batch} x {model.context} tokens"
     )
+    if len({at.host for at in job.locations}) > 1:
+        yield _C.rank_table(job.locations).rstrip()
     yield job.context.mesh.rank_map().rstrip()
+    if crossing := _C.crossing_text(job.context.mesh, job.locations):
+        yield crossing
     if job.first:
         yield f"goes on after step {job.first}"
     yield f"writes to {job.folder.path}"

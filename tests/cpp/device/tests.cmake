@@ -25,4 +25,9 @@ if(EISBACH_CUDA_EMULATION)
                            emulation_test.cc eisbach_cuda_${sanitizer})
     endforeach()
   endif()
+  eisbach_add_test(NAME device_cuda_location_test
+                   SRC device/cuda/location_test.cc LABELS cuda)
+  add_dependencies(device_cuda_location_test eisbach_cuda_emulated)
+  set_tests_properties(device_cuda_location_test PROPERTIES
+                       ENVIRONMENT "${EISBACH_EMULATED_GPU}")
 endif()

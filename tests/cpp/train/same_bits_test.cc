@@ -1,5 +1,5 @@
 // What must not change a single bit: running again, recomputing activations,
-// and leaving weight gradients for later.
+// leaving weight gradients for later, and which rank stands where in the mesh.
 
 #include <gtest/gtest.h>
 
@@ -30,7 +30,10 @@ class SameBitsTest : public testing::TestWithParam<Case> {
   }
   void ExpectSameBits(const EngineConfig& got, const EngineConfig& want,
                       const std::string& what) {
-    const Trained a = Run(got), b = Run(want);
+    ExpectSameBits(Run(got), Run(want), what);
+  }
+  void ExpectSameBits(const Trained& a, const Trained& b,
+                      const std::string& what) {
     test::ExpectSameCurves(a.curve, b.curve, what);
     ASSERT_EQ(a.gradients.size(), b.gradients.size()) << what;
     for (size_t i = 0; i < a.gradients.size(); ++i) {
@@ -38,10 +41,11 @@ class SameBitsTest : public testing::TestWithParam<Case> {
           << what << ": " << a.gradients[i].name;
     }
   }
-
- private:
   Trained Run(const EngineConfig& config) {
-    return test::Value(test::TrainAndGather(GetParam().layout, config, kSteps));
+    return Run(GetParam().layout, config);
+  }
+  Trained Run(const Layout& layout, const EngineConfig& config) {
+    return test::Value(test::TrainAndGather(layout, config, kSteps));
   }
 };
 
@@ -63,6 +67,14 @@ TEST_P(SameBitsTest, DeferredWeightGradients) {
   EngineConfig config = Config();
   config.deferred_weights = true;
   ExpectSameBits(config, Config(), "deferred");
+}
+
+TEST_P(SameBitsTest, RanksPlacedOtherwise) {
+  Layout placed = GetParam().layout;
+  for (int rank = placed.ranks(); rank > 0; --rank) {
+    placed.placement.push_back(rank % placed.ranks());
+  }
+  ExpectSameBits(Run(placed, Config()), Run(Config()), "placed");
 }
 
 std::vector<Case> Cases() {

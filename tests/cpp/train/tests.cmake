@@ -12,9 +12,11 @@ eisbach_add_sweep(NAME train_layouts_mpi_sweep TARGET train_layouts_mpi_test
 eisbach_add_test(NAME train_same_bits_test SRC train/same_bits_test.cc)
 eisbach_add_test(NAME train_meta_test SRC train/meta_test.cc)
 eisbach_add_test(NAME train_engine_test SRC train/engine_test.cc)
-foreach(name clock_offset peak profile rank_trace)
+foreach(name clock_offset network_check network_report peak profile rank_location
+        rank_trace tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
+eisbach_test_on_cuda(train_network_check_test FILTER *ARankAlone*:*Meta*)
 # On hosts that are made up: whole data groups, and halves of them, lie on two.
 foreach(np 4 8)
   eisbach_register(NAME train_layouts_hosts TARGET train_layouts_mpi_test

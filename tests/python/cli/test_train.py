@@ -252,3 +252,21 @@ def test_what_does_not_fit_is_told_once(train, overrides, ranks, reason):
     done, folder = train("misfit", *overrides, ranks=ranks)
     assert reason in told_once(done)
     assert not folder.exists()
+
+
+@pytest.mark.mpi
+def test_ranks_on_several_hosts_are_listed(train, monkeypatch):
+    # Ranks 0 and 1 are taken for those of one host, 2 and 3 of another.
+    monkeypatch.setenv("EISBACH_RANKS_PER_HOST", "2")
+    done, _ = train("inside", "parallel.tensor=2", "train.steps=2", ranks=4)
+    assert not done.returncode, done.stderr
+    assert re.search(r"  rank  host +device", done.stdout)
+    assert "domain 1: 2 ranks, 2-3; memory" in done.stdout
+    assert "crosses domains" not in done.stdout
+    done, _ = train("across", "parallel.tensor=4", "train.steps=2", ranks=4)
+    assert not done.returncode, done.stderr
+    assert (
+        "parallel.tensor=4 crosses domains: 1 of 1 tensor groups, such as "
+        "ranks 0-3 of 2 domains, talk over the network"
+    ) in done.stdout
+    assert "sizes that stay inside: 1, 2" in done.stdout

@@ -1,0 +1,116 @@
+#include <string>
+#include <vector>
+
+#include "bindings/bindings.h"
+#include "bindings/casters.h"
+#include "comm/world.h"
+#include "train/network_check.h"
+#include "train/rank_location.h"
+
+namespace eisbach::bindings {
+namespace {
+
+namespace py = pybind11;
+using train::NetworkReport;
+using train::RankLocation;
+
+constexpr auto kFree = py::call_guard<py::gil_scoped_release>();
+
+}  // namespace
+
+void BindNetwork(py::module_& m) {
+  py::class_<RankLocation>(m, "RankLocation", "Where one rank of a job runs.")
+      .def_readonly("rank", &RankLocation::rank)
+      .def_readonly("host", &RankLocation::host)
+      .def_property_readonly(
+          "cores", [](const RankLocation& at) { return CoresText(at.cores); },
+          "That it may run on, such as `0-15,32-47`.")
+      .def_readonly("threads", &RankLocation::threads)
+      .def_property_readonly(
+          "device", [](const RankLocation& at) { return at.device.name; },
+          "Name of the GPU, or of the processor.")
+      .def_property_readonly(
+          "domain", [](const RankLocation& at) { return at.domain(); },
+          "Equal for ranks that reach one another over the fastest links.")
+      .def_property_readonly(
+          "domain_source",
+          [](const RankLocation& at) { return at.device.domain_source; },
+          "How the domain is known, or why it is not.")
+      .def_property_readonly(
+          "numa_node",
+          [](const RankLocation& at) { return at.device.numa_node; },
+          "-1 where it is not known.");
+
+  m.def("gather_locations", &train::GatherLocations, py::arg("world"), kFree,
+        "Where each rank runs, on every rank. Collective.");
+  m.def(
+      "place_ranks",
+      [](const std::vector<RankLocation>& locations, int tensor) {
+        return parallel::PlaceRanks(train::PlacesOf(locations), tensor);
+      },
+      py::arg("locations"), py::kw_only(), py::arg("tensor"),
+      "The rank at each position of a mesh, for `Mesh(placement=...)`, such "
+      "that as few tensor groups as can be cross a domain.");
+  m.def(
+      "tensor_sizes_inside",
+      [](const std::vector<RankLocation>& locations) {
+        return parallel::TensorSizesInside(train::PlacesOf(locations));
+      },
+      py::arg("locations"),
+      "The sizes of tensor groups with which none crosses a domain.");
+  m.def(
+      "rank_table",
+      [](const std::vector<RankLocation>& locations) {
+        return train::RankTable(locations);
+      },
+      py::arg("locations"), "A row a rank and a line a domain.");
+  m.def(
+      "crossing_text",
+      [](const parallel::Mesh& mesh,
+         const std::vector<RankLocation>& locations) {
+        return train::CrossingText(mesh, locations);
+      },
+      py::arg("mesh"), py::arg("locations"),
+      "Says which tensor groups cross domains, over which link and how fast; "
+      "empty when none does.");
+
+  py::class_<NetworkReport>(m, "NetworkReport",
+                            "How fast ranks and the links between them are.")
+      .def_readonly("rounds", &NetworkReport::rounds,
+                    "Of pairs that were measured at once.")
+      .def(
+          "table",
+          [](const NetworkReport& report,
+             const std::vector<RankLocation>& locations) {
+            return report.Table(locations);
+          },
+          py::arg("locations"))
+      .def(
+          "outliers",
+          [](const NetworkReport& report,
+             const std::vector<RankLocation>& locations) {
+            std::vector<std::string> lines;
+            for (const train::Outlier& one : report.Outliers(locations)) {
+              lines.push_back(ToText(one));
+            }
+            return lines;
+          },
+          py::arg("locations"),
+          "A line for each rank, domain or pair below 0.8 of the median.");
+  m.def(
+      "check_network",
+      [](comm::World& world, const std::vector<RankLocation>& locations,
+         double slowdown) {
+        return train::CheckNetwork(
+            world, locations,
+            {.sizes = train::NetworkCheckSizesFor(world.device().type()),
+             .slowdown = slowdown});
+      },
+      py::arg("world"), py::arg("locations"), py::kw_only(),
+      py::arg("slowdown") = 1.0, kFree,
+      "Measures matmul, copies, all-reduce, all-to-all and point-to-point on "
+      "all ranks. `slowdown` makes this rank take so many times as long, to "
+      "see that it is found. Collective.");
+}
+
+}  // namespace eisbach::bindings
