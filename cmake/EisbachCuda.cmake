@@ -1,6 +1,8 @@
 # Finds what the CUDA plug-in links to: NVIDIA's wheels of the building
 # environment first, then a system toolkit. The wheels carry no libX.so, so the
-# soname is the file to find.
+# soname is the file to find. In a cross build the compiler and the headers, the
+# same for every processor, are this machine's, and the libraries those of
+# EISBACH_CUDA_ROOT.
 #
 # Defines: eisbach::cuda_headers (CUDA, cuBLASLt, NCCL: all that the emulation
 # needs), and with EISBACH_CUDA: eisbach::{cudart,cublaslt,nccl,nvrtc,cudnn}.
@@ -11,8 +13,8 @@ foreach(prefix IN LISTS EISBACH_HINTS)
   list(APPEND EISBACH_NVIDIA_DIRS ${found})
 endforeach()
 list(REMOVE_DUPLICATES EISBACH_NVIDIA_DIRS)
-set(EISBACH_CUDA_ROOT "" CACHE PATH "A CUDA 13 toolkit; empty: the wheels, then
-    /usr/local/cuda")
+set(EISBACH_CUDA_ROOT "" CACHE PATH "A CUDA 13 toolkit, or several folders with
+    include or lib; empty: the wheels, then /usr/local/cuda")
 
 set(_roots ${EISBACH_CUDA_ROOT})
 foreach(dir IN LISTS EISBACH_NVIDIA_DIRS)
@@ -22,7 +24,7 @@ list(APPEND _roots /usr/local/cuda)
 
 function(eisbach_find_cuda variable header package)
   find_path(${variable} ${header} HINTS ${_roots}
-            PATH_SUFFIXES include NO_DEFAULT_PATH)
+            PATH_SUFFIXES include NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   find_path(${variable} ${header})
   if(NOT ${variable})
     message(FATAL_ERROR "${header} is not there: pip install '${package}', or "
@@ -49,8 +51,14 @@ endif()
 
 function(eisbach_cuda_library name soname package)
   string(TOUPPER EISBACH_${name}_LIBRARY variable)
-  find_library(${variable} NAMES ${soname} HINTS ${_roots}
-               PATH_SUFFIXES lib lib64)
+  if(CMAKE_CROSSCOMPILING)
+    find_library(${variable} NAMES ${soname} HINTS ${EISBACH_CUDA_ROOT}
+                 PATH_SUFFIXES lib lib64
+                 NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+  else()
+    find_library(${variable} NAMES ${soname} HINTS ${_roots}
+                 PATH_SUFFIXES lib lib64)
+  endif()
   if(NOT ${variable})
     message(FATAL_ERROR "${soname} is not there: pip install '${package}', or "
                         "name a toolkit by -DEISBACH_CUDA_ROOT=DIR")

@@ -67,14 +67,14 @@ function(eisbach_test_on_cuda name)
     set_tests_properties(${name}_cuda PROPERTIES LABELS cuda
       TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT "${EISBACH_EMULATED_GPU}")
   endif()
-  if(EISBACH_CUDA)
+  if(EISBACH_CUDA AND NOT CMAKE_CROSSCOMPILING)
     add_test(NAME ${name}_gpu COMMAND ${name} --gtest_filter=${T_FILTER})
     add_dependencies(${name} eisbach_cuda)
     set_tests_properties(${name}_gpu PROPERTIES LABELS gpu RUN_SERIAL ON
       TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
       ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
   endif()
-  if(EISBACH_SANITIZE OR NOT EISBACH_CUDA_EMULATION)
+  if(NOT TARGET eisbach_cuda_asan)
     return()
   endif()
   # The same program on a GPU whose kernels are instrumented: name_cuda_asan,

@@ -17,7 +17,13 @@ if(EISBACH_CUDA)
   endif()
   cmake_path(GET CMAKE_CUDA_COMPILER PARENT_PATH _nvcc_root)
   cmake_path(GET _nvcc_root PARENT_PATH _nvcc_root)
-  if(_nvcc_root AND NOT EXISTS ${_nvcc_root}/lib64)
+  if(CMAKE_CROSSCOMPILING)
+    # CMake tells nvcc nothing of a sysroot, and asks what nvcc is by a program
+    # linked to the runtime, which is not the one beside nvcc.
+    string(APPEND CMAKE_CUDA_FLAGS " -Xcompiler=--sysroot=${CMAKE_SYSROOT}"
+      " -cudart=none -cudadevrt=none -Xlinker ${EISBACH_CUDART_LIBRARY}")
+    set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+  elseif(_nvcc_root AND NOT EXISTS ${_nvcc_root}/lib64)
     string(APPEND CMAKE_CUDA_FLAGS " -L${_nvcc_root}/lib")
   endif()
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
@@ -31,6 +37,7 @@ if(EISBACH_CUDA)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
   endif()
   enable_language(CUDA)
+  unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
   # What includes cudnn_frontend.h is slow to compile and thin. The test of
   # cuDNN's plans takes it without the rest.
   set(plan_sources ops/cuda/attention_key.cc ops/cuda/cudnn_attention_plan.cc)
@@ -47,6 +54,9 @@ if(EISBACH_CUDA)
     PUBLIC eisbach
     PRIVATE eisbach_cudnn_plans eisbach::cuda_headers eisbach::cudart
             eisbach::cublaslt eisbach::nccl eisbach::cudnn ${CMAKE_DL_LIBS})
+  # nvcc has no part in the link, which leaves nothing for the loader to miss.
+  set_target_properties(eisbach_cuda PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_options(eisbach_cuda PRIVATE LINKER:--no-undefined)
   # A spilled register is a kernel that needs another thought.
   target_compile_options(eisbach_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:
     --Werror=all-warnings --expt-relaxed-constexpr -Xptxas=-warn-spills
@@ -55,6 +65,9 @@ if(EISBACH_CUDA)
   set_target_properties(eisbach_cuda PROPERTIES
     INSTALL_RPATH "$ORIGIN;$ORIGIN/../nvidia/cu13/lib;$ORIGIN/../nvidia/nccl/lib;$ORIGIN/../nvidia/cudnn/lib;$ORIGIN/../../.."
     INSTALL_RPATH_USE_LINK_PATH OFF)
+  if(CMAKE_CROSSCOMPILING)  # not the folder of stubs
+    set_target_properties(eisbach_cuda PROPERTIES BUILD_WITH_INSTALL_RPATH ON)
+  endif()
   install(TARGETS eisbach_cuda LIBRARY DESTINATION eisbach)
 endif()
 
@@ -93,6 +106,10 @@ if(EISBACH_CUDA_EMULATION)
                                   PRIVATE eisbach::mpi ${CMAKE_DL_LIBS})
   endfunction()
   eisbach_emulated_gpu(eisbach_cuda_emulated)
+  # No sanitizer runs in the emulator of a processor.
+  if(CMAKE_CROSSCOMPILING)
+    return()
+  endif()
   # Kernels that report each access to memory (tests/support/cuda/traffic.h).
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT EISBACH_SANITIZE)
     eisbach_emulated_gpu(eisbach_cuda_traffic)

@@ -3,12 +3,21 @@
 # in QEMU's user mode. Installs what it needs: the cross compiler and QEMU with
 # apt, everything else in build/aarch64.
 #
-#   scripts/test_aarch64.sh [-DNAME=VALUE ...] [...]
+#   scripts/test_aarch64.sh [--cuda | --cuda=wheels] [-DNAME=VALUE ...] [...]
 #
-# Arguments that begin with -D are CMake's, others are ctest's.
+# --cuda also builds the CUDA plug-in, which it links to stubs of NVIDIA's
+# libraries, and its emulation; it needs what scripts/test_cuda.sh has set up.
+# --cuda=wheels links to the libraries themselves (1.5 GB to download) and loads
+# the plug-in. Arguments that begin with -D are CMake's, others are ctest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+cuda=
+case "${1:-}" in
+  --cuda) cuda=stubs ;;
+  --cuda=wheels) cuda=wheels ;;
+esac
+[ -n "$cuda" ] && shift
 options=()
 while [[ "${1:-}" == -D* ]]; do
   options+=("$1")
@@ -46,17 +55,34 @@ export PATH="$tools/bin:$PATH"
 say "Unpacking the aarch64 libraries in build/aarch64/sysroot"
 scripts/aarch64_sysroot.sh "$build/sysroot" "$tools/bin/python"
 
+if [ -n "$cuda" ]; then
+  say "Making what the CUDA plug-in links to in build/aarch64/cuda_$cuda"
+  scripts/aarch64_cuda.sh "$build/cuda_$cuda" .venv/bin/python "$cuda"
+  roots=$build/cuda_$cuda
+  if [ "$cuda" = wheels ]; then
+    roots="$roots/nvidia/cu13;$roots/nvidia/cudnn;$roots/nvidia/nccl"
+  fi
+  # GH200; GB200 and GB300. The wheels of .venv have nvcc and the headers.
+  options=(-DEISBACH_CUDA=ON -DEISBACH_CUDA_EMULATION=ON
+           "-DCMAKE_CUDA_ARCHITECTURES=90a-real;100f-real"
+           -DEISBACH_DEPS_PREFIX="$PWD/.venv" "-DEISBACH_CUDA_ROOT=$roots"
+           "${options[@]}")
+else
+  options=(-DEISBACH_CUDA=OFF -DEISBACH_CUDA_EMULATION=OFF "${options[@]}")
+fi
+
 say "Building"
 export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 export CCACHE_SLOPPINESS=pch_defines,time_macros
 python=$("$tools/bin/python" -c \
   'import sys; print("python%d.%d" % sys.version_info[:2])')
 suffix=.cpython-${python//[a-z.]/}-aarch64-linux-gnu.so
-cmake -S . -B "$build/release" -G Ninja \
+# The libraries are looked up again: stubs or wheels.
+cmake -S . -B "$build/release" -G Ninja -U 'EISBACH_*_LIBRARY' \
   --toolchain cmake/toolchains/aarch64-linux-gnu.cmake \
   -DEISBACH_SYSROOT="$build/sysroot" -DPython_EXECUTABLE="$tools/bin/python" \
   -DPython_INCLUDE_DIR="$build/sysroot/usr/include/$python" \
-  -DPYTHON_MODULE_EXTENSION="$suffix" \
+  -DPYTHON_MODULE_EXTENSION="$suffix" -DEISBACH_MPIRUN="$tools/bin/mpirun" \
   -DEISBACH_BUILD_TESTS=ON -DEISBACH_BUILD_PYTHON=ON -DEISBACH_UNITY=ON \
   "${options[@]}"
 cmake --build "$build/release"
@@ -82,12 +108,18 @@ leave_out=(
   local_communicator_test
   # Processes that are killed; the test starts them without the emulator.
   'mpi_fault_[a-z_]+'
+  'nccl_(fault_[a-z_]+|too_many_ranks|shared_gpu)'
 )
 say "Running the tests, without ${leave_out[*]}"
 pattern=$(IFS='|'; echo "${leave_out[*]}")
-ctest --test-dir "$build/release" -j"$(nproc)" --output-on-failure \
-  -E "^($pattern)\$" "$@"
-[ $# -gt 0 ] && exit
+tests() {
+  ctest --test-dir "$build/release" -j"$(nproc)" --output-on-failure "$@"
+}
+if [ $# -gt 0 ]; then
+  tests -E "^($pattern)\$" "$@"
+  exit
+fi
+tests -E "^($pattern)\$" -LE '^cuda$'
 
 run() { qemu-aarch64-static -L "$build/sysroot" "$@"; }
 say "Importing the Python module"
@@ -95,6 +127,39 @@ run "$build/sysroot/usr/bin/$python" -B -c "import sys
 sys.path.insert(0, '$build/release/csrc')
 import _C
 print(_C.build_info())"
+
+if [ -n "$cuda" ]; then
+  # An emulator of an emulation: of the tests on x86-64, what depends on the
+  # processor, which is the switch of stacks, and some kernels.
+  say "Kernels on the emulated GPU"
+  tests -R '^(device_cuda_[a-z_]+|ops_(norm|attention)_test_cuda)$'
+
+  say "The CUDA plug-in"
+  plugin=$build/release/csrc/libeisbach_cuda.so
+  dynamic=$(readelf -h -d "$plugin")
+  for part in 'Machine: *AArch64' 'NEEDED.*\[libeisbach.so\]' \
+    'NEEDED.*\[libcudart.so.13\]' 'NEEDED.*\[libcublasLt.so.13\]' \
+    'NEEDED.*\[libcudnn.so.9\]' 'NEEDED.*\[libnvrtc.so.13\]' \
+    'NEEDED.*\[libnccl.so.2\]' \
+    'RUNPATH.*\[\$ORIGIN:\$ORIGIN/\.\./nvidia/cu13/lib:'; do
+    grep "$part" <<<"$dynamic"
+  done
+  # The wheels where an installed package finds them.
+  rm -f "$build/release/nvidia"
+  said='cannot open shared object'
+  if [ "$cuda" = wheels ]; then
+    ln -s "$build/cuda_wheels/nvidia" "$build/release/nvidia"
+    said='no NVIDIA driver'
+  fi
+  run "$build/sysroot/usr/bin/$python" -B -c "import sys
+sys.path.insert(0, '$build/release/csrc')
+import _C
+try:
+    sys.exit(f'{_C.count_devices(\"cuda\")} GPUs in an emulator')
+except RuntimeError as error:
+    print(error)
+    sys.exit('$said' not in str(error))"
+fi
 
 say "Collectives of up to four rank threads"
 run "$build/release/tests/cpp/local_communicator_test" --gtest_brief=1 \

@@ -2,7 +2,7 @@
 # Everything about GPUs that a machine without one can check, and what it can
 # not, said in words: builds the CUDA plug-in for all targets, runs its kernels
 # and the whole backend on an emulated GPU, plans cuDNN's attention, and builds
-# and tests the core for aarch64. Then the tests that need a GPU, which do not
+# both for aarch64 and tests that. Then the tests that need a GPU, which do not
 # run where none is.
 #
 #   scripts/test_cuda.sh           # all of it
@@ -58,7 +58,7 @@ plans() {
 
 aarch64() {
   say "Building and testing for aarch64"
-  scripts/test_aarch64.sh
+  scripts/test_aarch64.sh --cuda
 }
 
 gpu() {

@@ -20,6 +20,7 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES EISBACH_SYSROOT)
 
 set(CMAKE_SYSROOT ${EISBACH_SYSROOT})
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_CUDA_HOST_COMPILER aarch64-linux-gnu-g++)
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
 
 # Libraries of the root alone, programs of this machine alone.

@@ -47,7 +47,8 @@ absl::Status LoadCuda() {
       "device cuda: ", said,
       absl::StrContains(said, "cannot open shared object")
           ? "; NVIDIA's libraries come with: pip install 'eisbach[cuda]'"
-          : ""));
+          : "",
+      "; or train on run.device=cpu"));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ if(EISBACH_CUDA_EMULATION)
                        eisbach_cuda_emulated)
   eisbach_add_gpu_test(device_cuda_emulation_test emulation_test.cc
                        eisbach_cuda_emulated)
-  if(NOT EISBACH_SANITIZE)
+  if(TARGET eisbach_cuda_asan)
     foreach(sanitizer IN ITEMS asan tsan)
       eisbach_add_gpu_test(device_cuda_emulation_test_${sanitizer}
                            emulation_test.cc eisbach_cuda_${sanitizer})

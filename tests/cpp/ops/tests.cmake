@@ -33,7 +33,7 @@ if(TARGET eisbach_cuda_traffic)
     ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_traffic>")
 endif()
 # What cuDNN computes on which GPU, on machines without any: a test a GPU.
-if(EISBACH_CUDA)
+if(EISBACH_CUDA AND NOT CMAKE_CROSSCOMPILING)
   eisbach_add_test(NAME ops_cuda_cudnn_plans_test
                    SRC ops/cuda/cudnn_plans_test.cc LABELS ops
                    ARGS --gtest_filter=CudnnAttentionPlanTest.*)

@@ -42,14 +42,55 @@ eisbach_switch_stack:
   jmp *%rcx
 .size eisbach_switch_stack,.-eisbach_switch_stack
 )");
+#elif defined(__aarch64__)
+asm(R"(
+.text
+.globl eisbach_switch_stack
+.type eisbach_switch_stack,%function
+eisbach_switch_stack:
+  stp d8, d9, [sp, #-160]!
+  stp d10, d11, [sp, #16]
+  stp d12, d13, [sp, #32]
+  stp d14, d15, [sp, #48]
+  stp x19, x20, [sp, #64]
+  stp x21, x22, [sp, #80]
+  stp x23, x24, [sp, #96]
+  stp x25, x26, [sp, #112]
+  stp x27, x28, [sp, #128]
+  stp x29, x30, [sp, #144]
+  mov x9, sp
+  str x9, [x0]
+  mov sp, x1
+  ldp x29, x30, [sp, #144]
+  ldp x27, x28, [sp, #128]
+  ldp x25, x26, [sp, #112]
+  ldp x23, x24, [sp, #96]
+  ldp x21, x22, [sp, #80]
+  ldp x19, x20, [sp, #64]
+  ldp d14, d15, [sp, #48]
+  ldp d12, d13, [sp, #32]
+  ldp d10, d11, [sp, #16]
+  ldp d8, d9, [sp], #160
+  br x30
+.size eisbach_switch_stack,.-eisbach_switch_stack
+)");
 #else
-#error "the switch of stacks is written for x86-64"
+#error "the switch of stacks is written for x86-64 and aarch64"
 #endif
 
 namespace eisbach::emulation {
 namespace {
 
+// What eisbach_switch_stack finds on a stack: the saved registers and above
+// them the address to go on at. A function begins with the stack pointer at a
+// multiple of 16 bytes, on x86-64 below a return address.
+#if defined(__x86_64__)
 constexpr int kSavedRegisters = 6;
+constexpr int kReturnAddresses = 1;
+#else
+constexpr int kSavedRegisters = 19;
+constexpr int kReturnAddresses = 0;
+#endif
 
 thread_local std::vector<char*> free_stacks;
 thread_local void* host_stack_pointer = nullptr;
@@ -109,7 +150,7 @@ EMULATION_RAW void PrepareFiber(Fiber& fiber, void (*entry)()) {
   const size_t colour =
       reinterpret_cast<uintptr_t>(fiber.stack) / kStackBytes % 32 * 320;
   auto* top = reinterpret_cast<void**>(fiber.stack + kStackBytes - 64 - colour);
-  *--top = nullptr;
+  for (int i = 0; i < kReturnAddresses; ++i) *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry);
   fiber.stack_pointer = top - kSavedRegisters;
 }
