@@ -21,7 +21,7 @@ cmake --build build/release
 
 say "Running the C++ tests"
 # Those of the GPU are scripts/test_cuda.sh.
-ctest --test-dir build/release -j3 -LE '^(cuda|gpu)$' --output-on-failure "$@"
+ctest --test-dir build/release -j3 -LE '^(cuda.*|gpu)$' --output-on-failure "$@"
 [ $# -gt 0 ] && exit 0
 
 say "Running the Python tests"

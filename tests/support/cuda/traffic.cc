@@ -33,7 +33,8 @@ RAW uint32_t Bytes(uintptr_t sector, uintptr_t begin, uintptr_t end) {
 Launch* launch = nullptr;
 bool counting = false;  // inside a count, which is instrumented in part
 
-RAW void Count(const void* address, size_t bytes, bool writes) {
+[[maybe_unused]] RAW void Count(const void* address, size_t bytes,
+                                bool writes) {
   if (launch == nullptr || counting) return;
   counting = true;
   if (IsDeviceMemory(address)) {
