@@ -1,6 +1,7 @@
 #include "support/cuda/streams.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -97,14 +98,14 @@ void Advance() {
 }
 
 void DriveUntil(const std::function<bool()>& done) {
-  int fruitless = 0;
+  int fruitless = 0, idle = 0;
   while (true) {
     {
       std::lock_guard<std::recursive_mutex> lock(Lock());
       if (done()) return;
       waits_for_peer = false;
       if (Round()) {
-        fruitless = 0;
+        fruitless = idle = 0;
         continue;
       }
       // Streams advance by chance, so once is not enough to say "stuck".
@@ -117,7 +118,8 @@ void DriveUntil(const std::function<bool()>& done) {
         std::_Exit(66);
       }
     }
-    sched_yield();
+    // Peers want the cores as well, and there may be fewer than ranks.
+    ++idle < 50 ? sched_yield() : usleep(100);
   }
 }
 
