@@ -98,6 +98,7 @@ std::vector<Span> Tracer::StopRecording() {
 }
 
 TraceSpan::TraceSpan(Stream& stream, const SpanLabel& label)
-    : TraceSpan(stream.device().tracer(), label) {}
+    : TraceSpan(stream.runs_inline() ? &stream.device().tracer() : nullptr,
+                label) {}
 
 }  // namespace eisbach

@@ -90,21 +90,27 @@ class Tracer {
 
 // A span for the life of the object.
 //
-// Ops name their stream: where a stream runs behind the host (GPU) the span of
-// an op will be a pair of events on it that is read when totals or spans are
-// asked for; on cpu, where an op has finished when its call returns, the host's
-// clock tells the same.
+// Ops name their stream: they are traced where the host's clock tells what they
+// take, on streams that run inline. A GPU's ops run behind the host and are not
+// traced yet; its totals stay 0.
 class TraceSpan {
  public:
   TraceSpan(Tracer& tracer, const SpanLabel& label)
-      : tracer_(tracer), label_(label), begin_ns_(Tracer::Now()) {}
+      : TraceSpan(&tracer, label) {}
   TraceSpan(Stream& stream, const SpanLabel& label);
-  ~TraceSpan() { tracer_.Add(label_, begin_ns_, Tracer::Now()); }
+  ~TraceSpan() {
+    if (tracer_ != nullptr) tracer_->Add(label_, begin_ns_, Tracer::Now());
+  }
   TraceSpan(const TraceSpan&) = delete;
   TraceSpan& operator=(const TraceSpan&) = delete;
 
  private:
-  Tracer& tracer_;
+  TraceSpan(Tracer* tracer, const SpanLabel& label)
+      : tracer_(tracer),
+        label_(label),
+        begin_ns_(tracer == nullptr ? 0 : Tracer::Now()) {}
+
+  Tracer* const tracer_;
   const SpanLabel label_;
   const int64_t begin_ns_;
 };

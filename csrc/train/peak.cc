@@ -27,8 +27,9 @@ absl::StatusOr<int64_t> TimeOf(F&& call) {
 // Repeats `measure` while all ranks do theirs, for a while.
 template <typename F>
 absl::Status ForAWhile(comm::World& world, F&& measure) {
-  EISBACH_RETURN_IF_ERROR(
-      world.communicator().Barrier(world.device().compute_stream()));
+  Stream& stream = world.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(world.communicator().Barrier(stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   const int64_t end = Tracer::Now() + kWindowNs;
   do {
     EISBACH_RETURN_IF_ERROR(measure());

@@ -10,7 +10,7 @@ import numpy.typing
 import typing
 from . import functional
 from . import nn
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'functional', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'threads', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'count_devices', 'crossing_text', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -65,7 +65,7 @@ class Device:
     """
     def __init__(self, type: str = 'cpu') -> None:
         """
-        A device of its own, outside any job: `cpu` or `meta`.
+        A device of its own, outside any job: `cpu`, `cuda` or `meta`.
         """
     def __repr__(self) -> str:
         ...
@@ -297,9 +297,9 @@ class Mesh:
     """
     Ranks laid out along named axes.
     """
-    def __init__(self, world_size: int, *, data: int = 0, tensor: int = 1, pipeline: int = 1) -> None:
+    def __init__(self, world_size: int, *, data: int = 0, tensor: int = 1, pipeline: int = 1, placement: collections.abc.Sequence[int] = []) -> None:
         """
-        `data=0` takes the ranks that the other axes leave.
+        `data=0` takes the ranks that the other axes leave; `placement` is the rank at each position (`place_ranks`), empty for their own order.
         """
     def __str__(self) -> str:
         ...
@@ -710,6 +710,10 @@ class Engine:
         """
         Checks that all fits, then builds this rank's stage and gives the weights their initial values.
         """
+    def collect(self) -> StepResult:
+        """
+        Waits for the oldest step that was submitted. NonFiniteError leaves the weights as they were before it; steps submitted after it are void.
+        """
     def evaluate(self, batch: Batch) -> float:
         """
         The mean loss over the tokens of all ranks, without training.
@@ -744,7 +748,11 @@ class Engine:
         """
     def step(self, batch: Batch) -> StepResult:
         """
-        One training step. NonFiniteError leaves the weights as they were.
+        One training step, submit and collect. NonFiniteError leaves the weights as they were.
+        """
+    def submit(self, batch: Batch) -> None:
+        """
+        Gives a step to the device without waiting for it; a few may wait to be collected.
         """
     @property
     def config(self) -> EngineConfig:
@@ -779,6 +787,11 @@ class Engine:
     @steps_done.setter
     def steps_done(self, arg1: int) -> None:
         ...
+    @property
+    def submitted(self) -> int:
+        """
+        Steps that wait to be collected.
+        """
 class Span:
     """
     Something that a rank did, as recorded.
@@ -966,6 +979,59 @@ class Profile:
     @property
     def steps(self) -> int:
         ...
+class RankLocation:
+    """
+    Where one rank of a job runs.
+    """
+    @property
+    def cores(self) -> str:
+        """
+        That it may run on, such as `0-15,32-47`.
+        """
+    @property
+    def device(self) -> str:
+        """
+        Name of the GPU, or of the processor.
+        """
+    @property
+    def domain(self) -> str:
+        """
+        Equal for ranks that reach one another over the fastest links.
+        """
+    @property
+    def domain_source(self) -> str:
+        """
+        How the domain is known, or why it is not.
+        """
+    @property
+    def host(self) -> str:
+        ...
+    @property
+    def numa_node(self) -> int:
+        """
+        -1 where it is not known.
+        """
+    @property
+    def rank(self) -> int:
+        ...
+    @property
+    def threads(self) -> int:
+        ...
+class NetworkReport:
+    """
+    How fast ranks and the links between them are.
+    """
+    def outliers(self, locations: collections.abc.Sequence[RankLocation]) -> list[str]:
+        """
+        A line for each rank, domain or pair below 0.8 of the median.
+        """
+    def table(self, locations: collections.abc.Sequence[RankLocation]) -> str:
+        ...
+    @property
+    def rounds(self) -> int:
+        """
+        Of pairs that were measured at once.
+        """
 def abort(code: int, cause: str = '') -> None:
     """
     Takes down every job that this process is a rank of.
@@ -973,6 +1039,22 @@ def abort(code: int, cause: str = '') -> None:
 def build_info() -> dict[str, str]:
     """
     What the core was built with and what this CPU has: version, compiler, matmul, mpi, cpu.
+    """
+def check_network(world: World, locations: collections.abc.Sequence[RankLocation], *, slowdown: float = 1.0) -> NetworkReport:
+    """
+    Measures matmul, copies, all-reduce, all-to-all and point-to-point on all ranks. `slowdown` makes this rank take so many times as long, to see that it is found. Collective.
+    """
+def count_devices(type: str) -> int:
+    """
+    How many devices of a type this process sees, at least 1. RuntimeError says why there is none.
+    """
+def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation]) -> str:
+    """
+    Says which tensor groups cross domains, over which link and how fast; empty when none does.
+    """
+def gather_locations(world: World) -> list[RankLocation]:
+    """
+    Where each rank runs, on every rank. Collective.
     """
 def gather_traces(world: World, peak: Peak) -> list[RankTrace]:
     """
@@ -990,6 +1072,14 @@ def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
     """
+def place_ranks(locations: collections.abc.Sequence[RankLocation], *, tensor: int) -> list[int]:
+    """
+    The rank at each position of a mesh, for `Mesh(placement=...)`, such that as few tensor groups as can be cross a domain.
+    """
+def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
+    """
+    A row a rank and a line a domain.
+    """
 def read_safetensors(path: str) -> dict:
     """
     The arrays of a file by name; every byte of its header is checked.
@@ -1005,6 +1095,10 @@ def sim_world(rank: int, size: int, device: str = 'meta') -> World:
 def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
     """
     Sums what ranks recorded; `compute` is the type of their matmuls.
+    """
+def tensor_sizes_inside(locations: collections.abc.Sequence[RankLocation]) -> list[int]:
+    """
+    The sizes of tensor groups with which none crosses a domain.
     """
 def threads() -> int:
     """

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from eisbach.run.metrics import StepMetrics
-from eisbach.run.times import step_times
+from eisbach.run.times import step_times, unknown_times
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -45,7 +45,11 @@ class Collector:
         engine, config = self._job.engine, self._job.config
         model = engine.config.model
         tokens = config.train.global_batch * model.context
-        totals = engine.device.trace_totals()
+        if engine.device.type == "cpu":
+            totals = engine.device.trace_totals()
+            times = step_times(self._before, totals, seconds)
+        else:
+            times = unknown_times()
         return StepMetrics(
             step=result.step,
             loss=result.loss,
@@ -59,5 +63,5 @@ class Collector:
             / seconds
             / 1e12,
             peak_memory_bytes=engine.device.memory().peak_bytes_in_use,
-            **step_times(self._before, totals, seconds),
+            **times,
         )

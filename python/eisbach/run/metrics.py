@@ -27,7 +27,8 @@ class StepMetrics:
       model_tflops_per_second: Operations that the model needs (recompute not
         counted) by time, over all ranks.
       peak_memory_bytes: Most that this rank's allocator held.
-      matmul_seconds: Of this step, in matrix products on this rank.
+      matmul_seconds: Of this step, in matrix products on this rank. This and
+        what follows is None on a GPU, which does not tell.
       attention_seconds: The same in attention, its products included.
       exposed_communication_seconds: In which this rank waited for others and
         computed nothing.
@@ -44,10 +45,10 @@ class StepMetrics:
     step_seconds: float
     model_tflops_per_second: float
     peak_memory_bytes: int
-    matmul_seconds: float
-    attention_seconds: float
-    exposed_communication_seconds: float
-    other_seconds: float
+    matmul_seconds: float | None
+    attention_seconds: float | None
+    exposed_communication_seconds: float | None
+    other_seconds: float | None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 PARTS = ("matmul", "attention", "other", "exposed_communication")
 
 
+def unknown_times() -> dict[str, None]:
+    """Returns the parts of a step on a device that does not tell (a GPU)."""
+    return dict.fromkeys(f"{part}_seconds" for part in PARTS)
+
+
 def step_times(
     before: _C.TraceTotals, after: _C.TraceTotals, seconds: float
 ) -> dict[str, float]:
@@ -36,8 +41,10 @@ def shares(steps: list[dict[str, Any]]) -> dict[str, float]:
     """Returns the share of each part in the time of all steps.
 
     Args:
-      steps: Lines of `metrics.jsonl`.
+      steps: Lines of `metrics.jsonl`; those of a device that does not tell
+        are left out.
     """
+    steps = [s for s in steps if s["matmul_seconds"] is not None]
     seconds = sum(step["step_seconds"] for step in steps)
     if not seconds:
         return dict.fromkeys(PARTS, 0.0)
@@ -49,5 +56,7 @@ def shares(steps: list[dict[str, Any]]) -> dict[str, float]:
 
 def spell(parts: dict[str, float]) -> str:
     """Spells shares in a line, as in `time in steps: matmul 71 %, ...`."""
+    if not any(parts.values()):
+        return "time in steps: not known on this device"
     told = [f"{p.replace('_', ' ')} {parts[p]:.0%}" for p in PARTS]
     return f"time in steps: {', '.join(told)}".replace("%", " %")
