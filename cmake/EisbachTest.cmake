@@ -47,7 +47,7 @@ function(eisbach_add_test)
                    TIMEOUT ${EISBACH_TEST_TIMEOUT})
 endfunction()
 
-# eisbach_test_on_cuda(test [FILTER f])
+# eisbach_test_on_cuda(test [FILTER f] [NO_SANITIZERS])
 #
 # Runs a test that eisbach_add_test has added on the emulated GPU as well: as
 # test_cuda, with streams that run when the host waits, in a random order, and
@@ -57,7 +57,7 @@ endfunction()
 # With EISBACH_CUDA also as test_gpu on the real one (label gpu): where no GPU
 # is, it does not run, and ctest says so.
 function(eisbach_test_on_cuda name)
-  cmake_parse_arguments(T "" "FILTER" "" ${ARGN})
+  cmake_parse_arguments(T "NO_SANITIZERS" "FILTER" "" ${ARGN})
   if(NOT T_FILTER)
     set(T_FILTER -*NamesWhat*:*ErrorsSay*:*Threads*:*ThreadCount*:*AnyThread*:*WorkBuffers*)
   endif()
@@ -74,7 +74,7 @@ function(eisbach_test_on_cuda name)
       TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
       ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")
   endif()
-  if(NOT TARGET eisbach_cuda_asan)
+  if(NOT TARGET eisbach_cuda_asan OR T_NO_SANITIZERS)
     return()
   endif()
   # The same program on a GPU whose kernels are instrumented: name_cuda_asan,

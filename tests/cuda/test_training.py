@@ -41,7 +41,7 @@ def test_every_layout_lies_on_the_curve_of_the_cpu(
 
 
 def test_auto_takes_the_gpu_and_bf16_and_says_so(train, curve, on_the_cpu):
-    done, folder = train("auto", "precision.compute=auto")
+    done, folder = train("best", "precision.compute=auto")
     assert not done.returncode, done.stderr
     assert "run.device: cuda (GPUs seen: 8)" in done.stdout
     assert "precision.compute: bf16 (run.device: cuda)" in done.stdout
@@ -59,9 +59,6 @@ def test_a_checkpoint_goes_on_on_the_other_device(
         "train.save_every=3",
     )
     assert not done.returncode, done.stderr
-    for path in (folder / "checkpoints").iterdir():
-        if path.name != "step-3" and path.name.startswith("step-"):
-            raise AssertionError(f"unexpected {path.name}")
     done = eisbach("train", "--resume", folder, f"run.device={other}")
     assert not done.returncode, done.stderr
     assert curve(folder)[-4:] == pytest.approx(curve(on_the_cpu)[-4:], rel=1e-5)

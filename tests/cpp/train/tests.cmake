@@ -16,7 +16,9 @@ foreach(name clock_offset network_check network_report peak profile rank_locatio
         rank_trace tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
-eisbach_test_on_cuda(train_network_check_test FILTER *ARankAlone*:*Meta*)
+# Ranks are threads there, which the sanitizers' fibers do not take.
+eisbach_test_on_cuda(train_network_check_test FILTER *ARankAlone*:*Meta*
+                     NO_SANITIZERS)
 # On hosts that are made up: whole data groups, and halves of them, lie on two.
 foreach(np 4 8)
   eisbach_register(NAME train_layouts_hosts TARGET train_layouts_mpi_test
