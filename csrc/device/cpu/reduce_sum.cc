@@ -48,6 +48,11 @@ struct AsBF16 {
     return {hn::BitCast(F32(), hn::ShiftLeft<16>(both)),
             hn::BitCast(F32(), hn::And(both, hn::Set(u32, 0xffff0000u)))};
   }
+  static HWY_INLINE Value LoadF32(const float* from) {
+    Floats even, odd;
+    hn::LoadInterleaved2(F32(), from, even, odd);
+    return {even, odd};
+  }
   static HWY_INLINE Value Add(Value a, Value b) {
     return {hn::Add(a.even, b.even), hn::Add(a.odd, b.odd)};
   }
@@ -134,13 +139,9 @@ void SumNextBF16(const float* before, const void* const* inputs,
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
   for (; i + AsBF16::Lanes() <= elements; i += AsBF16::Lanes()) {
-    size_t k = 0;
-    AsBF16::Value a;
-    if (before != nullptr) {
-      hn::LoadInterleaved2(F32(), before + i, a.even, a.odd);
-    } else {
-      a = AsBF16::Load(in(k++) + i);
-    }
+    size_t k = before != nullptr ? 0 : 1;
+    AsBF16::Value a = before != nullptr ? AsBF16::LoadF32(before + i)
+                                        : AsBF16::Load(in(0) + i);
     for (; k < num_inputs; ++k) a = AsBF16::Add(a, AsBF16::Load(in(k) + i));
     if (sums != nullptr) {
       hn::StoreInterleaved2(a.even, a.odd, F32(), sums + i);
