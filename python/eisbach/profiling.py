@@ -86,8 +86,7 @@ def profile(config: Config, plan: ProfilePlan) -> int:
 
     plan.check()
     with SignalWatch() as watch:
-        # A step that is replayed shows no op.
-        job = set_up(config.derive("run.cuda_graphs", False, "eisbach profile"))
+        job = set_up(config)
         say = print if job.world.rank == 0 else _nothing
         for line in opening(job):
             say(line, flush=True)

@@ -113,6 +113,7 @@ inline absl::StatusOr<train::StepInput> ToyInput(
   EISBACH_RETURN_IF_ERROR(copy(input.tokens, tokens.data()));
   EISBACH_RETURN_IF_ERROR(copy(input.targets, targets.data()));
   EISBACH_RETURN_IF_ERROR(copy(input.sample_index, index.data()));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());  // the vectors end here
   return input;
 }
 
