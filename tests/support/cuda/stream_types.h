@@ -13,9 +13,11 @@
 // What CUDA's opaque handles point to in the doubles.
 
 namespace eisbach::doubles {
+// One call of cudaEventRecord: who waits, waits for the one that was the
+// event's last when it asked, also where the event has been recorded again
+// since.
 struct EventRecord {
-  uint64_t asked = 0;  // records that were enqueued
-  uint64_t done = 0;   // and how many of them a stream has passed
+  bool done = false;
   double milliseconds = 0;
 };
 struct Graph;
@@ -33,8 +35,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
-  std::shared_ptr<eisbach::doubles::EventRecord> record =
-      std::make_shared<eisbach::doubles::EventRecord>();
+  std::shared_ptr<eisbach::doubles::EventRecord> record;  // null: none yet
   // The capture in which it was recorded last, and the nodes it stands for.
   std::weak_ptr<eisbach::doubles::Graph> capture;
   std::vector<size_t> tail;

@@ -86,6 +86,24 @@ TEST_F(StreamsTest, AWaitForAnEventOrdersStreams) {
   EXPECT_EQ(StaleReads(/*wait=*/true), 0);
 }
 
+// Events come from a pool: one that has waiters is recorded again elsewhere.
+TEST_F(StreamsTest, WhoWaitsForAnEventWaitsForWhatItWasThen) {
+  for (int i = 0; i < kTries; ++i) {
+    Set(x_, 0);
+    for (int k = 0; k < 3; ++k) Launch(a_, AddOne, x_);
+    Check(cudaEventRecord(event_, a_));
+    Check(cudaStreamWaitEvent(b_, event_, 0));
+    Check(cuda::Launch({dim3(1), dim3(1), b_}, CopyOne, x_, y_));
+    Check(cudaEventRecord(event_, b_));
+    Check(cudaStreamWaitEvent(a_, event_, 0));
+    Launch(a_, AddOne, x_);
+    Check(cudaEventRecord(event_, a_));
+    Check(cudaEventSynchronize(event_));
+    EXPECT_EQ(Get(y_), 3);
+    EXPECT_EQ(Get(x_), 4);
+  }
+}
+
 TEST_F(StreamsTest, HostMemoryThatChangesTooEarlyShows) {
   int wrong = 0;
   for (int i = 0; i < kTries; ++i) {
