@@ -44,6 +44,11 @@ absl::StatusOr<std::shared_ptr<void>> Device::AllocateHost(size_t bytes) {
                                &std::free);
 }
 
+absl::StatusOr<std::unique_ptr<CapturedWork>> Device::NewCapturedWork() {
+  return absl::UnimplementedError(
+      absl::StrCat("device ", Name(type()), " does not capture work"));
+}
+
 absl::StatusOr<std::shared_ptr<Device>> MakeDevice(DeviceType type, int index) {
   EISBACH_ASSIGN_OR_RETURN(const DeviceBackend backend, Load(type));
   return backend.make(index);

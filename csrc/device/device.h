@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "device/allocator.h"
+#include "device/captured_work.h"
 #include "device/recorder.h"
 #include "device/storage.h"
 #include "device/stream.h"
@@ -70,6 +71,11 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual absl::Status CopyOnDevice(void* to, const void* from, size_t bytes,
                                     Stream& stream) = 0;
   virtual absl::Status SetZero(void* data, size_t bytes, Stream& stream) = 0;
+
+  // Work that this device can do again by itself. Unimplemented where
+  // captures_work() is false.
+  virtual bool captures_work() const { return false; }
+  virtual absl::StatusOr<std::unique_ptr<CapturedWork>> NewCapturedWork();
 
   // Who hears of every op and collective; null for nobody. Not owned.
   Recorder* recorder() const { return recorder_; }

@@ -118,6 +118,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_losses_,
       Tensor::Zeros(Shape{engine->micro_batches_}, DType::kF64, stream));
+  if (config.replays_steps && context.device().captures_work()) {
+    engine->replay_ = std::make_unique<StepReplay>(context.device());
+  }
   return engine;
 }
 
@@ -166,7 +169,10 @@ absl::Status Engine::Diagnose(const StepInput& input,
   EISBACH_RETURN_IF_ERROR(observations.CheckParameters(update_->parameters()));
   program_->set_observer(&observations);
   update_->set_step(result.step - 1);
-  const absl::Status rerun = Run(input);
+  EISBACH_RETURN_IF_ERROR(update_->NextStep());
+  const auto compute = [&] { return Compute(input); };
+  const absl::Status rerun =
+      replay_ == nullptr ? compute() : replay_->Run(compute);
   program_->set_observer(nullptr);
   EISBACH_RETURN_IF_ERROR(rerun);
   EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
@@ -183,7 +189,14 @@ absl::Status Engine::Run(const StepInput& input) {
         absl::StrCat("a step takes ", samples_, " samples of this rank, not ",
                      input.tokens.dim(0)));
   }
-  EISBACH_RETURN_IF_ERROR(update_->BeginStep(micro_batches_));
+  EISBACH_RETURN_IF_ERROR(update_->NextStep());
+  if (replay_ == nullptr) return Compute(input);
+  return replay_->Step(
+      input, [this](const StepInput& fixed) { return Compute(fixed); });
+}
+
+absl::Status Engine::Compute(const StepInput& input) {
+  EISBACH_RETURN_IF_ERROR(update_->ExpectGradients(micro_batches_));
   const double tokens = static_cast<double>(config_.global_batch) *
                         static_cast<double>(input.tokens.dim(1));
   // Tensor ranks compute the same loss: one of them counts.
@@ -218,9 +231,19 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
         "evaluation takes a multiple of micro_batch=", config_.micro_batch,
         " samples, not ", samples, " (train.micro_batch)"));
   }
+  if (replay_ == nullptr) return SumLosses(input);
+  double loss = 0;
+  EISBACH_RETURN_IF_ERROR(replay_->Run([&]() -> absl::Status {
+    EISBACH_ASSIGN_OR_RETURN(loss, SumLosses(input));
+    return absl::OkStatus();
+  }));
+  return loss;
+}
+
+absl::StatusOr<double> Engine::SumLosses(const StepInput& input) {
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
-  const int64_t micro_batches = samples / config_.micro_batch;
+  const int64_t micro_batches = input.tokens.dim(0) / config_.micro_batch;
   EISBACH_ASSIGN_OR_RETURN(
       Tensor losses, Tensor::Zeros(Shape{micro_batches}, DType::kF64, stream));
   const double tokens =

@@ -13,6 +13,7 @@
 #include "parallel/pipeline/schedule.h"
 #include "train/results.h"
 #include "train/stage_program.h"
+#include "train/step_replay.h"
 #include "train/update.h"
 
 namespace eisbach::train {
@@ -26,6 +27,8 @@ struct EngineConfig {
   bool deferred_weights;  // weight gradients after the input's, in a batch
   std::string pipeline_schedule;
   std::vector<int> layers_per_stage;  // empty: balanced
+  // Captures the third step of a shape, where the device can, and replays it.
+  bool replays_steps = true;
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -81,8 +84,12 @@ class Engine {
   // The model's output of tokens i32 [B, T], before the head.
   absl::StatusOr<Tensor> Hidden(const Tensor& tokens);
   nn::ForwardContext MakeContext(bool training) const;
-  // Puts all of a step on the device.
+  // Puts all of a step on the device: Run checks and counts it, Compute is
+  // what every step does.
   absl::Status Run(const StepInput& input);
+  absl::Status Compute(const StepInput& input);
+  // What Evaluate reads back: the sum of the losses, over all ranks.
+  absl::StatusOr<double> SumLosses(const StepInput& input);
   // Runs a step that was not finite again and says where it began.
   absl::Status Diagnose(const StepInput& input, const StepResult& result);
   absl::Status CheckInput(const StepInput& input) const;
@@ -99,6 +106,7 @@ class Engine {
   std::unique_ptr<parallel::Executor> executor_;
   std::unique_ptr<TransformerProgram> program_;
   parallel::Schedule schedule_;
+  std::unique_ptr<StepReplay> replay_;  // null: call by call
   std::unique_ptr<ResultQueue> results_;
   std::deque<StepInput> inputs_;  // of the steps whose results wait
   // Losses of ranks that do not count theirs: tensor ranks past the first.

@@ -52,13 +52,21 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
 }
 
 absl::Status Update::BeginStep(int micro_batches) {
-  Stream& stream = context_.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(NextStep());
+  return ExpectGradients(micro_batches);
+}
+
+absl::Status Update::NextStep() {
   ++step_;
-  EISBACH_RETURN_IF_ERROR(state_.Begin(step_, learning_rate(),
-                                       config_.optimizer.beta1,
-                                       config_.optimizer.beta2, stream));
-  EISBACH_RETURN_IF_ERROR(
-      context_.device().SetZero(reduced_.raw(), reduced_.bytes(), stream));
+  return state_.Begin(step_, learning_rate(), config_.optimizer.beta1,
+                      config_.optimizer.beta2,
+                      context_.device().compute_stream());
+}
+
+absl::Status Update::ExpectGradients(int micro_batches) {
+  Device& device = context_.device();
+  EISBACH_RETURN_IF_ERROR(device.SetZero(reduced_.raw(), reduced_.bytes(),
+                                         device.compute_stream()));
   return reducer_->BeginStep(micro_batches);
 }
 

@@ -43,7 +43,13 @@ class Update {
       absl::Span<Parameter* const> parameters, const UpdateConfig& config,
       int sums, const parallel::ParallelContext& context);
 
+  // NextStep, then ExpectGradients.
   absl::Status BeginStep(int micro_batches);
+  // Counts a step and writes what it changes where kernels read it.
+  absl::Status NextStep();
+  // Forgets the gradients and sets the sums to 0. This and Finish, with what
+  // is between them, are the same in every step.
+  absl::Status ExpectGradients(int micro_batches);
 
   // Reduces what is left, then updates the weights; nothing changes when the
   // norm is not finite, or was not in an earlier step (ForgetNonFinite).

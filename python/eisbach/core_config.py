@@ -113,4 +113,5 @@ def engine_config(config: Config) -> _C.EngineConfig:
         deferred_weights=False,
         pipeline_schedule=parallel.schedule,
         layers_per_stage=[] if layers == "auto" else layers,
+        replays_steps=config.run.cuda_graphs,
     )

@@ -44,6 +44,7 @@ void Watchdog::Forget(NcclGroup* group) {
 }
 
 void Watchdog::CloseAll() {
+  device_->EndCapturedWork();
   while (true) {
     NcclGroup* last = nullptr;
     {
@@ -112,6 +113,7 @@ void Watchdog::AbortAll() {
                          cause.message()));
     std::_Exit(1);
   }).detach();
+  device_->EndCapturedWork();
   std::lock_guard<std::mutex> lock(groups_mutex_);
   // Those that were split off use what the earlier ones own.
   for (auto it = groups_.rbegin(); it != groups_.rend(); ++it) (*it)->Abort();

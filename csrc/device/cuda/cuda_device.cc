@@ -1,42 +1,15 @@
 #include "device/cuda/cuda_device.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/status_macros.h"
+#include "device/cuda/cuda_source.h"
 #include "device/cuda/status.h"
 
 namespace eisbach::cuda {
 namespace {
-
-class CudaSource final : public MemorySource {
- public:
-  absl::StatusOr<void*> Take(size_t bytes) override {
-    void* data = nullptr;
-    const cudaError_t error = cudaMalloc(&data, bytes);
-    if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      size_t free = 0, total = 0;
-      cudaMemGetInfo(&free, &total);
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the GPU has no ", bytes >> 20, " MiB more for tensors: ", free >> 20,
-          " MiB of ", total >> 20, " MiB are free"));
-    }
-    EISBACH_RETURN_IF_ERROR(Status(error, "cudaMalloc"));
-    return data;
-  }
-  void Give(void* data, size_t) override { cudaFree(data); }
-};
-
-// Memory checkers see the end of a tensor when each is an allocation of its
-// own.
-Allocator::Caching CachingChosen() {
-  const char* off = std::getenv("EISBACH_NO_CACHING_ALLOCATOR");
-  return off != nullptr && off[0] == '1' ? Allocator::Caching::kOff
-                                         : Allocator::Caching::kOn;
-}
 
 std::string Version(int number) {
   return absl::StrCat(number / 1000, ".", number % 1000 / 10);
@@ -117,7 +90,16 @@ absl::StatusOr<std::shared_ptr<Storage>> CudaDevice::AllocateFrom(
       [&allocator](void* p) { allocator.Free(p); });
 }
 
+absl::StatusOr<std::shared_ptr<Storage>> CudaDevice::AllocateFrom(
+    std::shared_ptr<MemoryPool> pool, size_t bytes) {
+  EISBACH_ASSIGN_OR_RETURN(void* data, pool->allocator().Allocate(bytes));
+  return std::make_shared<Storage>(
+      shared_from_this(), data, bytes,
+      [pool = std::move(pool)](void* p) { pool->allocator().Free(p); });
+}
+
 absl::StatusOr<std::shared_ptr<Storage>> CudaDevice::Allocate(size_t bytes) {
+  if (in_body()) return AllocateFrom(body_pool_, bytes);
   return AllocateFrom(allocator_, bytes);
 }
 
@@ -140,18 +122,21 @@ absl::StatusOr<std::shared_ptr<void>> CudaDevice::AllocateHost(size_t bytes) {
 AllocatorStats CudaDevice::memory() const {
   AllocatorStats all = allocator_.stats();
   if (shared_ != nullptr) all += shared_->stats();
+  for (const auto& pool : LivingPools()) all += pool->stats();
   return all;
 }
 
 void CudaDevice::ResetPeakMemory() {
   allocator_.ResetPeak();
   if (shared_ != nullptr) shared_->ResetPeak();
+  for (const auto& pool : LivingPools()) pool->allocator().ResetPeak();
 }
 
 void CudaDevice::TrimMemory() { allocator_.Trim(); }
 
 absl::Status CudaDevice::CopyToDevice(void* device, const void* host,
                                       size_t bytes, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckHostCopy());
   EISBACH_RETURN_IF_CUDA(cudaMemcpyAsync(
       device, host, bytes, cudaMemcpyHostToDevice, Handle(stream)));
   return absl::OkStatus();
@@ -159,6 +144,7 @@ absl::Status CudaDevice::CopyToDevice(void* device, const void* host,
 
 absl::Status CudaDevice::CopyToHost(void* host, const void* device,
                                     size_t bytes, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckHostCopy());
   EISBACH_RETURN_IF_CUDA(cudaMemcpyAsync(
       host, device, bytes, cudaMemcpyDeviceToHost, Handle(stream)));
   return absl::OkStatus();

@@ -6,15 +6,21 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <typeindex>
 #include <utility>
+#include <vector>
 
 #include "core/status_macros.h"
 #include "device/cuda/cuda_stream.h"
+#include "device/cuda/memory_pool.h"
 #include "device/device.h"
 
 namespace eisbach::cuda {
+
+class CudaGraph;
 
 // One GPU. Ops run on its compute stream, further streams are of high priority
 // (communication). Memory comes from a caching allocator in the order of the
@@ -46,6 +52,29 @@ class CudaDevice final : public Device {
                             Stream& stream) override;
   absl::Status SetZero(void* data, size_t bytes, Stream& stream) override;
 
+  // Not where every tensor is an allocation of its own: memory cannot be taken
+  // from the system inside a capture without care, nor given back at all.
+  bool captures_work() const override;
+  absl::StatusOr<std::unique_ptr<CapturedWork>> NewCapturedWork() override;
+  // Ends all captured work: NCCL does not end a communicator that a graph
+  // calls. Any thread.
+  void EndCapturedWork();
+
+  // For CudaGraph. Between Enter and Leave what the calling thread allocates
+  // comes from `pool`.
+  std::shared_ptr<MemoryPool> NewPool();
+  void EnterBody(std::shared_ptr<MemoryPool> pool, bool capturing);
+  void LeaveBody();
+  // Whether the calling thread is inside a body of captured work.
+  bool in_body() const;
+  // Makes the compute stream come after every stream that keeps memory or
+  // takes part in the capture of this thread.
+  absl::Status JoinStreams();
+  void Add(CudaGraph* graph);
+  void Forget(CudaGraph* graph);
+  void Add(CudaStream* stream);
+  void Forget(CudaStream* stream);
+
   // What a library wants once for each GPU (a handle, a cache of plans): made
   // by T::Make(CudaDevice&) at the first call, ended with the device.
   template <typename T>
@@ -68,6 +97,11 @@ class CudaDevice final : public Device {
   absl::Status Init();
   absl::StatusOr<std::shared_ptr<Storage>> AllocateFrom(Allocator& allocator,
                                                         size_t bytes);
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateFrom(
+      std::shared_ptr<MemoryPool> pool, size_t bytes);
+  std::vector<std::shared_ptr<MemoryPool>> LivingPools() const;
+  // Host memory is not there when a graph is replayed.
+  absl::Status CheckHostCopy() const;
 
   const int index_;
   std::string name_;
@@ -75,6 +109,14 @@ class CudaDevice final : public Device {
   int architecture_ = 0;
   Allocator allocator_;
   std::unique_ptr<Allocator> shared_;  // null: none but the above
+  mutable std::mutex parts_mutex_;     // guards the next three
+  std::set<CudaStream*> streams_;
+  std::set<CudaGraph*> graphs_;
+  std::vector<std::weak_ptr<MemoryPool>> pools_;
+  // Of the body that runs: which thread runs it, and for that thread the rest.
+  std::atomic<std::thread::id> body_thread_{};
+  std::shared_ptr<MemoryPool> body_pool_;
+  bool capturing_ = false;
   std::unique_ptr<CudaStream> compute_;
   std::atomic<bool> failed_{false};
   mutable std::mutex failure_mutex_;

@@ -1,5 +1,6 @@
 #include "device/cuda/cuda_stream.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "core/check.h"
@@ -9,12 +10,16 @@
 #include "device/tracer.h"
 
 namespace eisbach::cuda {
-namespace {
 
 class CudaEvent final : public EventState {
  public:
-  CudaEvent(PooledEvent event, std::shared_ptr<Device> device)
-      : event_(std::move(event)), device_(std::move(device)) {}
+  // `number`: of what `keeper` was given last before the event.
+  CudaEvent(PooledEvent event, std::shared_ptr<Device> device,
+            std::shared_ptr<CudaStream::Keeper> keeper, uint64_t number)
+      : event_(std::move(event)),
+        device_(std::move(device)),
+        keeper_(std::move(keeper)),
+        number_(number) {}
 
   bool Done() override {
     return cudaEventQuery(event_.get()) != cudaErrorNotReady ||
@@ -27,13 +32,15 @@ class CudaEvent final : public EventState {
     return device.failure();
   }
   cudaEvent_t get() const { return event_.get(); }
+  // The compute stream comes after the event.
+  void ReleaseKept() const { keeper_->Release(number_); }
 
  private:
   const PooledEvent event_;
   const std::shared_ptr<Device> device_;
+  const std::shared_ptr<CudaStream::Keeper> keeper_;
+  const uint64_t number_;
 };
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<CudaStream>> CudaStream::Make(
     Device& device, Priority priority) {
@@ -46,16 +53,28 @@ absl::StatusOr<std::unique_ptr<CudaStream>> CudaStream::Make(
   return std::unique_ptr<CudaStream>(new CudaStream(device, handle));
 }
 
+CudaStream::CudaStream(Device& device, cudaStream_t handle)
+    : Stream(device), handle_(handle) {
+  static_cast<CudaDevice&>(device).Add(this);
+}
+
 CudaStream::~CudaStream() {
-  if (!kept_.empty()) cudaStreamSynchronize(handle_);
+  DeviceOf(*this).Forget(this);
+  if (keeps()) cudaStreamSynchronize(handle_);
+  keeper_->Release(UINT64_MAX);
   cudaStreamDestroy(handle_);
 }
 
 absl::StatusOr<Event> CudaStream::Record() {
   EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
   EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
-  return Event(std::make_shared<CudaEvent>(std::move(event),
-                                           device().shared_from_this()));
+  uint64_t number = 0;
+  {
+    std::lock_guard<std::mutex> lock(keeper_->mutex);
+    number = keeper_->last;
+  }
+  return Event(std::make_shared<CudaEvent>(
+      std::move(event), device().shared_from_this(), keeper_, number));
 }
 
 absl::Status CudaStream::Wait(const Event& event) {
@@ -65,37 +84,57 @@ absl::Status CudaStream::Wait(const Event& event) {
   auto* recorded = dynamic_cast<CudaEvent*>(event.state().get());
   if (recorded == nullptr) return event.Wait();
   EISBACH_RETURN_IF_CUDA(cudaStreamWaitEvent(handle_, recorded->get(), 0));
+  if (this == &device().compute_stream()) recorded->ReleaseKept();
   return absl::OkStatus();
 }
 
 absl::Status CudaStream::Synchronize() {
   const CudaDevice& device = DeviceOf(*this);
   EISBACH_RETURN_IF_ERROR(device.failure());
-  std::deque<Kept> passed;
+  uint64_t number = 0;
   {
-    std::lock_guard<std::mutex> lock(kept_mutex_);
-    passed.swap(kept_);
+    std::lock_guard<std::mutex> lock(keeper_->mutex);
+    number = keeper_->last;
   }
   EISBACH_RETURN_IF_CUDA(cudaStreamSynchronize(handle_));
+  keeper_->Release(number);
   return device.failure();
 }
 
 absl::Status CudaStream::KeepUntilPassed(
     std::vector<std::shared_ptr<Storage>> storages) {
-  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-  EISBACH_RETURN_IF_CUDA(cudaStreamIsCapturing(handle_, &capture));
-  if (capture != cudaStreamCaptureStatusNone) return absl::OkStatus();
-  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
-  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
-  std::deque<Kept> passed;  // freed without the lock
-  std::lock_guard<std::mutex> lock(kept_mutex_);
-  while (!kept_.empty() &&
-         cudaEventQuery(kept_.front().first.get()) != cudaErrorNotReady) {
-    passed.push_back(std::move(kept_.front()));
-    kept_.pop_front();
+  if (this == &device().compute_stream()) return absl::OkStatus();
+  std::optional<PooledEvent> passed;
+  if (!DeviceOf(*this).in_body()) {
+    EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
+    EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
+    passed.emplace(std::move(event));
   }
-  kept_.emplace_back(std::move(event), std::move(storages));
+  std::deque<Kept> gone;  // freed without the lock
+  std::lock_guard<std::mutex> lock(keeper_->mutex);
+  std::deque<Kept>& kept = keeper_->kept;
+  while (passed.has_value() && !kept.empty() &&
+         kept.front().passed.has_value() &&
+         cudaEventQuery(kept.front().passed->get()) != cudaErrorNotReady) {
+    gone.push_back(std::move(kept.front()));
+    kept.pop_front();
+  }
+  kept.push_back({++keeper_->last, std::move(passed), std::move(storages)});
   return absl::OkStatus();
+}
+
+bool CudaStream::keeps() const {
+  std::lock_guard<std::mutex> lock(keeper_->mutex);
+  return !keeper_->kept.empty();
+}
+
+void CudaStream::Keeper::Release(uint64_t last) {
+  std::deque<Kept> gone;  // freed without the lock
+  std::lock_guard<std::mutex> lock(mutex);
+  while (!kept.empty() && kept.front().number <= last) {
+    gone.push_back(std::move(kept.front()));
+    kept.pop_front();
+  }
 }
 
 std::vector<Event> CudaStream::Dependencies() {

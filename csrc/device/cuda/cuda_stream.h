@@ -2,10 +2,11 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <utility>
+#include <optional>
 #include <vector>
 
 #include "device/cuda/event_pool.h"
@@ -34,21 +35,36 @@ class CudaStream final : public Stream {
 
   cudaStream_t handle() const { return handle_; }
 
-  // What has passed is let go of at a later call of this or of Synchronize.
-  // While the stream captures nothing is kept: that is the graph's owner's
-  // task.
+  // On the compute stream there is nothing to do. On others memory is kept
+  // until the compute stream has been told to wait for a later event of this
+  // one, or Synchronize; or, between bodies of captured work, until a later
+  // call of this finds that the stream has passed.
   absl::Status KeepUntilPassed(
       std::vector<std::shared_ptr<Storage>> storages) override;
+  bool keeps() const;
 
  private:
-  CudaStream(Device& device, cudaStream_t handle)
-      : Stream(device), handle_(handle) {}
+  friend class CudaEvent;
 
-  using Kept = std::pair<PooledEvent, std::vector<std::shared_ptr<Storage>>>;
+  struct Kept {
+    uint64_t number;
+    std::optional<PooledEvent> passed;  // none in bodies of captured work
+    std::vector<std::shared_ptr<Storage>> storages;
+  };
+  // Events hold on to it, and may outlive the stream.
+  struct Keeper {
+    mutable std::mutex mutex;
+    std::deque<Kept> kept;  // in the order of the stream
+    uint64_t last = 0;
+
+    // Lets go of what has a number up to `last`.
+    void Release(uint64_t last);
+  };
+
+  CudaStream(Device& device, cudaStream_t handle);
 
   const cudaStream_t handle_;
-  std::mutex kept_mutex_;
-  std::deque<Kept> kept_;  // in the order of the stream
+  const std::shared_ptr<Keeper> keeper_ = std::make_shared<Keeper>();
 };
 
 // The CUDA stream behind `stream`, which is one of a cuda device's.

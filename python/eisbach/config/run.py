@@ -20,6 +20,12 @@ class RunSection(Section):
         "Device that computes: `cuda` is one NVIDIA GPU a rank. `auto` takes "
         "GPUs where there are some, else the CPU.",
     )
+    cuda_graphs: bool = key(
+        True,
+        "On GPUs, capture the third step as a CUDA graph and replay it from "
+        "then on; `false` gives every step to the GPU call by call. No effect "
+        "on the CPU.",
+    )
     threads: Auto | Count = key(
         "auto",
         "Threads of each rank; `auto` divides the cores of the host among "

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/philox.h"
+#include "device/cuda/memory_pool.h"
 #include "support/status_testing.h"
 
 namespace eisbach {
@@ -199,6 +200,38 @@ TEST_F(AllocatorTest, ServesThreads) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(allocator_->stats().bytes_in_use, 0);
   EXPECT_EQ(allocator_->stats().allocations, 4 * 2000);
+}
+
+// What the host has freed is free for the host's next capture call alone: a
+// replay writes there, and nobody else is given it.
+TEST_F(AllocatorTest, APoolKeepsWhatReplaysWriteTo) {
+  auto pool = std::make_shared<cuda::MemoryPool>(
+      std::make_unique<FakeSystem>(&system_));
+  Allocator& inside = pool->allocator();
+  void* early = test::Value(inside.Allocate(3 * kMiB));
+  inside.Free(early);
+  inside.ResetPeak();
+  void* a = test::Value(inside.Allocate(kMiB));
+  EXPECT_EQ(a, early);
+  void* b = test::Value(inside.Allocate(kMiB));
+  inside.Free(a);
+  inside.Free(b);
+  EXPECT_EQ(pool->stats().bytes_in_use, 0);
+  pool->HoldPeak();
+  EXPECT_EQ(pool->stats().bytes_in_use, 2 * kMiB);
+  EXPECT_EQ(pool->stats().peak_bytes_in_use, 2 * kMiB);
+  EXPECT_EQ(pool->stats().bytes_reserved, 32 * kMiB);
+  // The end of a step does not make them less.
+  inside.ResetPeak();
+  EXPECT_EQ(pool->stats().peak_bytes_in_use, 2 * kMiB);
+  // Another allocator has segments of its own, whatever is free in the pool.
+  char* canary = Take(kMiB);
+  EXPECT_NE(canary, a);
+  EXPECT_NE(canary, b);
+  EXPECT_EQ(system_.taken, 64 * kMiB);
+  allocator_->Free(canary);
+  pool.reset();
+  EXPECT_EQ(system_.given, 32 * kMiB);
 }
 
 TEST_F(AllocatorTest, AForeignPointerIsOurBug) {

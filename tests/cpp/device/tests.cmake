@@ -17,6 +17,10 @@ endfunction()
 if(EISBACH_CUDA_EMULATION)
   eisbach_add_gpu_test(device_cuda_streams_test streams_test.cc
                        eisbach_cuda_emulated)
+  eisbach_add_gpu_test(device_cuda_captured_work_test captured_work_test.cc
+                       eisbach_cuda_emulated)
+  set_property(TEST device_cuda_captured_work_test APPEND PROPERTY
+               ENVIRONMENT EISBACH_NO_CACHING_ALLOCATOR=0)
   eisbach_add_gpu_test(device_cuda_emulation_test emulation_test.cc
                        eisbach_cuda_emulated)
   if(TARGET eisbach_cuda_asan)

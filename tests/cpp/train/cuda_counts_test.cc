@@ -4,35 +4,26 @@
 
 #include "comm/world.h"
 #include "support/cuda/streams.h"
-#include "support/toy.h"
+#include "support/gpu_toy.h"
 #include "train/engine.h"
 
 namespace eisbach::train {
 namespace {
 
 using doubles::Counters;
-
-// GPT as it is trained on a GPU: bf16, biases, layer norm, GELU.
-EngineConfig Config(const std::string& family, int64_t layers,
-                    int64_t micro_batches) {
-  EngineConfig config = test::ToyConfig(family);
-  config.model.layers = layers;
-  config.model.hidden = 64;
-  config.model.heads = config.model.kv_heads = 4;
-  config.model.ffn_hidden = 128;
-  config.model.vocab = 64;
-  config.update.compute_dtype = DType::kBF16;
-  config.update.bucket_bytes = int64_t{1} << 30;
-  config.micro_batch = 2;
-  config.global_batch = 2 * micro_batches;
-  return config;
-}
+constexpr auto Config = &test::GpuToyConfig;
 
 struct Counts {
   int64_t calls;   // kernels, and executes of cuBLASLt
   int64_t copies;  // and memsets
   int64_t synchronisations;
   int64_t allocations;
+  int64_t collectives;
+  int64_t graph_launches;
+
+  int64_t host_calls() const {
+    return calls + copies + collectives + graph_launches;
+  }
 };
 
 Counts Difference(const Counters& after, const Counters& before) {
@@ -40,11 +31,15 @@ Counts Difference(const Counters& after, const Counters& before) {
               before.library_calls,
           after.copies - before.copies,
           after.host_synchronisations - before.host_synchronisations,
-          after.allocations - before.allocations};
+          after.allocations - before.allocations,
+          after.collectives - before.collectives,
+          after.graph_launches - before.graph_launches};
 }
 
-// Of the fourth step, given to the device while the third's result waits.
-Counts CountStep(const EngineConfig& config) {
+// Of the fourth step, given to the device call by call while the third's result
+// waits, or replayed.
+Counts CountStep(EngineConfig config, bool replays = false) {
+  config.replays_steps = replays;
   Counts counts{};
   auto world = test::Value(comm::InitWorld(DeviceType::kCuda));
   EISBACH_EXPECT_OK(
@@ -87,6 +82,27 @@ TEST_P(CudaCounts, AStepNeverWaitsAndAllocatesNothing) {
   const Counts counts = CountStep(Config(GetParam(), 2, 2));
   EXPECT_EQ(counts.synchronisations, 0);
   EXPECT_EQ(counts.allocations, 0);
+}
+
+// Without graphs the calls grow with the model; with graphs they are one launch
+// and six copies, whatever the model.
+TEST_P(CudaCounts, AReplayedStepTakesSevenHostCalls) {
+  for (const int64_t layers : {2, 3}) {
+    const EngineConfig config = Config(GetParam(), layers, 2);
+    const Counts replayed = CountStep(config, /*replays=*/true);
+    const Counts called = CountStep(config);
+    std::printf(
+        "%s, bf16, %lld layers: host calls a step with graphs: %lld, "
+        "without: %lld\n",
+        GetParam().c_str(), static_cast<long long>(layers),
+        static_cast<long long>(replayed.host_calls()),
+        static_cast<long long>(called.host_calls()));
+    EXPECT_EQ(replayed.graph_launches, 1);
+    EXPECT_EQ(replayed.host_calls(), 7);
+    EXPECT_EQ(replayed.synchronisations, 0);
+    EXPECT_EQ(replayed.allocations, 0);
+    EXPECT_EQ(called.graph_launches, 0);
+  }
 }
 
 // A bucket's update does not depend on how many layers it holds.

@@ -35,6 +35,17 @@ if(EISBACH_CUDA_EMULATION)
                                                        eisbach::cuda_headers)
   set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
     ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
+  # Captured steps; they need the caching allocator. The names begin with the
+  # number of ranks.
+  eisbach_add_test(NAME train_step_replay_test SRC train/step_replay_test.cc
+                   NP 1 2 4 LABELS cuda
+                   ARGS --gtest_filter=*/ranks@NP@_*)
+  target_link_libraries(train_step_replay_test PRIVATE eisbach_cuda_emulated
+                                                       eisbach::cuda_headers)
+  foreach(np 1 2 4)
+    set_tests_properties(train_step_replay_test_np${np} PROPERTIES ENVIRONMENT
+      "${EISBACH_EMULATED_GPU};EISBACH_NO_CACHING_ALLOCATOR=0;EISBACH_CUDA_DOUBLE_DEVICES=8")
+  endforeach()
 endif()
 # Every layout of 2, 4 and 8 emulated GPUs, joined by the double of NCCL,
 # against one rank on the CPU; llama where its heads are shared out.

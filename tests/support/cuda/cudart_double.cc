@@ -13,13 +13,14 @@
 #include "support/cuda/graph.h"
 #include "support/cuda/stream_types.h"
 
-using eisbach::doubles::AnyCapture;
+using eisbach::doubles::CaptureForbids;
 using eisbach::doubles::Capturing;
 using eisbach::doubles::counters;
 using eisbach::doubles::DriveUntil;
 using eisbach::doubles::Enqueue;
 using eisbach::doubles::EventRecord;
 using eisbach::doubles::Lock;
+using eisbach::doubles::RefuseCaptured;
 using eisbach::doubles::RefuseInCapture;
 using eisbach::doubles::Streams;
 
@@ -73,7 +74,7 @@ double Milliseconds() {
 
 cudaError_t Allocate(void** pointer, size_t bytes, Memory memory) {
   std::lock_guard<std::recursive_mutex> lock(Lock());
-  if (AnyCapture()) return Note(RefuseInCapture("an allocation"));
+  if (CaptureForbids()) return Note(RefuseInCapture("an allocation"));
   *pointer = nullptr;
   if (memory == Memory::kDevice &&
       device_bytes_in_use + bytes > DeviceBytes()) {
@@ -99,7 +100,7 @@ bool Idle() {
 
 cudaError_t Release(void* pointer, Memory memory) {
   if (pointer == nullptr) return cudaSuccess;
-  if (AnyCapture()) return Note(RefuseInCapture("freeing memory"));
+  if (CaptureForbids()) return Note(RefuseInCapture("freeing memory"));
   // The real call waits for the device.
   DriveUntil(&Idle);
   std::lock_guard<std::recursive_mutex> lock(Lock());
@@ -114,7 +115,7 @@ cudaError_t Release(void* pointer, Memory memory) {
 }
 
 cudaError_t WaitFor(const char* call, const std::function<bool()>& done) {
-  if (AnyCapture()) return Note(RefuseInCapture(call));
+  if (CaptureForbids()) return Note(RefuseInCapture(call));
   ++counters().host_synchronisations;
   DriveUntil(done);
   return cudaSuccess;
@@ -315,13 +316,16 @@ cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t stream,
   }
   std::lock_guard<std::recursive_mutex> lock(Lock());
   if (const auto graph = event->capture.lock(); graph != nullptr) {
-    // The stream joins the capture, or takes a branch of it back.
-    if (stream->capture == nullptr) stream->capture = graph;
-    if (event->recorder != stream && event->recorder->capture == graph) {
-      event->recorder->joined_at = graph->nodes.size();
+    if (graph->ended) return Note(cudaErrorCapturedEvent);
+    // The stream joins the capture, or comes after one more branch of it.
+    if (stream->capture == nullptr) {
+      stream->capture = graph;
+      stream->tail.clear();
     }
-    return stream->capture == graph ? cudaSuccess
-                                    : Note(cudaErrorStreamCaptureMerge);
+    if (stream->capture != graph) return Note(cudaErrorStreamCaptureMerge);
+    stream->tail.insert(stream->tail.end(), event->tail.begin(),
+                        event->tail.end());
+    return cudaSuccess;
   }
   if (Capturing(*stream)) {
     return Note(RefuseInCapture("waiting for an event from outside"));
@@ -344,7 +348,7 @@ cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (stream == nullptr) return Note(cudaErrorInvalidResourceHandle);
   if (Capturing(*stream)) {
     event->capture = stream->capture;
-    event->recorder = stream;
+    event->tail = stream->tail;
     return cudaSuccess;
   }
   event->capture.reset();
@@ -357,11 +361,17 @@ cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 cudaError_t CUDARTAPI cudaEventQuery(cudaEvent_t event) {
   std::lock_guard<std::recursive_mutex> lock(Lock());
+  if (RefuseCaptured("cudaEventQuery", *event)) {
+    return Note(cudaErrorCapturedEvent);
+  }
   if (event->record == nullptr || event->record->done) return cudaSuccess;
   eisbach::doubles::Advance();
   return cudaErrorNotReady;
 }
 cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t event) {
+  if (RefuseCaptured("cudaEventSynchronize", *event)) {
+    return Note(cudaErrorCapturedEvent);
+  }
   const auto record = event->record;
   return WaitFor("cudaEventSynchronize",
                  [record] { return record == nullptr || record->done; });

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -42,10 +43,17 @@ std::map<void*, int>& Registrations() {  // how many a segment has
 }
 
 void PutOnStreams(Member& member) {
-  for (auto& [stream, work] : member.launching) {
-    if (Enqueue(stream, std::move(work)) != cudaSuccess) {
+  for (auto& [stream, make] : member.launching) {
+    const std::shared_ptr<Graph> graph = stream->capture;
+    if (graph != nullptr && member.capture.lock() == graph) {
+      stream->tail.push_back(member.node);
+    }
+    if (EnqueueMade(stream, std::move(make)) != cudaSuccess) {
       Fail(member, ncclUnhandledCudaError, "the stream takes no work");
     }
+    if (graph == nullptr) continue;
+    member.capture = graph;
+    member.node = graph->nodes.size() - 1;
   }
   member.launching.clear();
 }
@@ -72,7 +80,8 @@ ncclResult_t Flush() {
     }
     const bool captured = Capturing(*stream);
     member->launching.emplace_back(
-        stream, Piece(member, std::move(calls), captured, fails));
+        stream,
+        Makes(member, Piece(member, std::move(calls), fails), captured));
     static int turn = 0;
     if (member->blocking || ++turn % 2 == 0) {
       PutOnStreams(*member);
@@ -245,6 +254,11 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   Guard lock(Lock());
   Member& member = *comm->member;
+  if (member.captured > 0) {
+    std::fputs("nccl double: a communicator ends while a graph calls it\n",
+               stderr);
+    std::_Exit(68);  // NCCL waits for ever
+  }
   if (!member.closing || member.finished != member.issued) {
     std::fputs("nccl double: destroyed before it was finalised\n", stderr);
     return ncclInvalidUsage;

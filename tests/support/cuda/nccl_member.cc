@@ -36,10 +36,8 @@ void Fail(Member& member, ncclResult_t result, std::string error) {
 }
 
 Piece::Piece(std::shared_ptr<Member> member, std::vector<NcclCall> calls,
-             bool captured, bool fails)
-    : member_(std::move(member)), calls_(std::move(calls)), stuck_(fails) {
-  if (!captured) ticket_ = member_->issued++;
-}
+             bool fails)
+    : member_(std::move(member)), calls_(std::move(calls)), stuck_(fails) {}
 
 bool Piece::operator()() {
   Member& member = *member_;
@@ -49,7 +47,6 @@ bool Piece::operator()() {
     transfers_.reset();
     return true;
   }
-  if (ticket_ < 0) ticket_ = member.issued++;
   if (member.finished != ticket_) return false;
   if (Go()) {
     transfers_.reset();
@@ -77,6 +74,21 @@ bool Piece::Go() {
     stuck_ = true;
   }
   return state == Transfers::State::kDone;
+}
+
+MakeWork Makes(const std::shared_ptr<Member>& member, Piece piece,
+               bool captured) {
+  std::shared_ptr<void> held;
+  if (captured) {
+    ++member->captured;
+    held = std::shared_ptr<void>(member.get(),
+                                 [member](void*) { --member->captured; });
+  }
+  return [piece = std::move(piece), held = std::move(held)]() -> Work {
+    Piece issued = piece;
+    issued.Issue();
+    return issued;
+  };
 }
 
 }  // namespace eisbach::doubles

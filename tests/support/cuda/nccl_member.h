@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/cuda/nccl_transfers.h"
+#include "support/cuda/stream_types.h"
 #include "support/cuda/streams.h"
 
 // What lies behind a communicator of NCCL's double, and its calls as work in
@@ -32,8 +33,14 @@ struct Member {
   int64_t finished = 0;
   bool closing = false;
   // Calls that are not on their streams yet, and for how many questions more.
-  std::vector<std::pair<cudaStream_t, Work>> launching;
+  std::vector<std::pair<cudaStream_t, MakeWork>> launching;
   int questions = 0;
+  // The capture that had the last captured call, and its node there: captured
+  // calls keep their order too.
+  std::weak_ptr<Graph> capture;
+  size_t node = 0;
+  // Calls that graphs hold. A communicator does not end before them.
+  std::atomic<int> captured{0};
 };
 
 // A fault that EISBACH_NCCL_DOUBLE_FAIL=RANK:CALL[:KIND] plants in the CALLth
@@ -51,12 +58,14 @@ bool FaultIsHere();
 
 void Fail(Member& member, ncclResult_t result, std::string error);
 
-// The calls that one group gives to a communicator and a stream: work, of
-// which a graph may keep copies that have not run.
+// The calls that one group gives to a communicator and a stream.
 class Piece {
  public:
   Piece(std::shared_ptr<Member> member, std::vector<NcclCall> calls,
-        bool captured, bool fails);
+        bool fails);
+
+  // Takes its turn among the calls of the communicator.
+  void Issue() { ticket_ = member_->issued++; }
 
   bool operator()();
 
@@ -66,9 +75,13 @@ class Piece {
 
   std::shared_ptr<Member> member_;
   std::vector<NcclCall> calls_;
-  int64_t ticket_ = -1;  // of a captured call: taken when it runs
+  int64_t ticket_ = -1;
   bool stuck_ = false;
   std::shared_ptr<Transfers> transfers_;
 };
+
+// Work that is `piece`, once on a stream or at each launch of a graph.
+MakeWork Makes(const std::shared_ptr<Member>& member, Piece piece,
+               bool captured);
 
 }  // namespace eisbach::doubles

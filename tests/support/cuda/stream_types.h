@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "support/cuda/streams.h"
 
@@ -29,15 +30,15 @@ struct CUstream_st {
   bool running = false;
   // While work goes to a graph instead of the queue.
   std::shared_ptr<eisbach::doubles::Graph> capture;
-  // How long the graph was when the stream that captures took it back.
-  size_t joined_at = 0;
+  // The nodes of the graph that its next work comes after.
+  std::vector<size_t> tail;
 };
 
 struct CUevent_st {
   std::shared_ptr<eisbach::doubles::EventRecord> record;  // null: none yet
-  // The capture in which it was last recorded, and by which stream.
+  // The capture in which it was recorded last, and the nodes it stands for.
   std::weak_ptr<eisbach::doubles::Graph> capture;
-  CUstream_st* recorder = nullptr;
+  std::vector<size_t> tail;
 };
 
 namespace eisbach::doubles {

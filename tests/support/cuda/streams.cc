@@ -71,17 +71,24 @@ Counters& counters() {
   return counters;
 }
 
+uint64_t Chance() { return Random()(); }
+
 void WaitsForPeer() { waits_for_peer = true; }
 
 cudaError_t Enqueue(cudaStream_t handle, Work work) {
+  // Work is a state machine of one use: a graph keeps copies.
+  return EnqueueMade(handle, [work = std::move(work)] { return work; });
+}
+
+cudaError_t EnqueueMade(cudaStream_t handle, MakeWork make) {
   std::lock_guard<std::recursive_mutex> lock(Lock());
   if (handle == nullptr) {
     std::fputs("cuda double: work on the default stream\n", stderr);
     return cudaErrorInvalidResourceHandle;
   }
   Stream& stream = *handle;
-  if (Capturing(stream)) return AddToGraph(stream, std::move(work));
-  stream.queue.push_back(std::move(work));
+  if (Capturing(stream)) return AddToGraph(stream, std::move(make));
+  stream.queue.push_back(make());
   if (Seed() == 0) {
     while (Round()) {
     }

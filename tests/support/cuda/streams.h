@@ -16,6 +16,8 @@ namespace eisbach::doubles {
 // Called again and again until it returns true; never blocks. Work that waits
 // for other streams or processes returns false.
 using Work = std::function<bool()>;
+// Makes work when it is put on a stream, and anew at each launch of a graph.
+using MakeWork = std::function<Work()>;
 
 // One lock for all doubles: they are called by several threads.
 std::recursive_mutex& Lock();
@@ -23,12 +25,15 @@ std::recursive_mutex& Lock();
 // Adds work to a stream. The default stream is refused: it would order
 // everything and hide what is wrong.
 cudaError_t Enqueue(cudaStream_t stream, Work work);
+cudaError_t EnqueueMade(cudaStream_t stream, MakeWork make);
 // Runs work of all streams until `done`, which is asked between pieces. Ends
 // the process when nothing can go on and nothing waits for another process.
 void DriveUntil(const std::function<bool()>& done);
 // Runs some work of all streams, by chance none: a device goes on while the
 // host asks it whether something is done.
 void Advance();
+// The next of the numbers that EISBACH_CUDA_DOUBLE_SEED leads to.
+uint64_t Chance();
 // Work that waits for another process says so before it returns false.
 void WaitsForPeer();
 

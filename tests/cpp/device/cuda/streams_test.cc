@@ -6,6 +6,7 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <thread>
 #include <vector>
 
 #include "device/cuda/portable.h"
@@ -161,6 +162,76 @@ TEST_F(StreamsTest, ACapturedGraphReplays) {
   for (int i = 0; i < 3; ++i) Check(cudaGraphLaunch(exec, a_));
   EXPECT_EQ(Get(x_), 6);
   Check(cudaGraphExecDestroy(exec));
+}
+
+// A graph is run in any order that its streams and events allow.
+TEST_F(StreamsTest, AGraphHasNoOrderButItsOwn) {
+  for (const bool wait : {false, true}) {
+    int stale = 0;
+    for (int i = 0; i < kTries; ++i) {
+      Set(x_, 0);
+      Check(cudaStreamBeginCapture(a_, cudaStreamCaptureModeThreadLocal));
+      Check(cudaEventRecord(event_, a_));
+      Check(cudaStreamWaitEvent(b_, event_, 0));
+      for (int k = 0; k < 3; ++k) Launch(a_, AddOne, x_);
+      if (wait) Check(cudaEventRecord(event_, a_));
+      if (wait) Check(cudaStreamWaitEvent(b_, event_, 0));
+      Check(cuda::Launch({dim3(1), dim3(1), b_}, CopyOne, x_, y_));
+      Check(cudaEventRecord(event_, b_));
+      Check(cudaStreamWaitEvent(a_, event_, 0));
+      cudaGraph_t graph = nullptr;
+      Check(cudaStreamEndCapture(a_, &graph));
+      cudaGraphExec_t exec = nullptr;
+      Check(cudaGraphInstantiate(&exec, graph, 0));
+      Check(cudaGraphDestroy(graph));
+      Check(cudaGraphLaunch(exec, a_));
+      stale += Get(y_) != 3;
+      Check(cudaGraphExecDestroy(exec));
+    }
+    EXPECT_EQ(stale == 0, wait) << stale;
+  }
+}
+
+// An event that was recorded in a capture stands for a node of the graph: it
+// can be asked nothing, during the capture and after it.
+TEST_F(StreamsTest, AnEventOfACaptureAnswersNothing) {
+  const auto capture = [&](cudaError_t (*ask)(cudaEvent_t)) {
+    Check(cudaStreamBeginCapture(a_, cudaStreamCaptureModeThreadLocal));
+    Launch(a_, AddOne, x_);
+    Check(cudaEventRecord(event_, a_));
+    if (ask != nullptr) EXPECT_EQ(ask(event_), cudaErrorCapturedEvent);
+    cudaGraph_t graph = nullptr;
+    EXPECT_EQ(cudaStreamEndCapture(a_, &graph),
+              ask == nullptr ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+    return graph;
+  };
+  capture(&cudaEventQuery);
+  capture(&cudaEventSynchronize);
+  cudaGraph_t graph = capture(nullptr);
+  EXPECT_EQ(cudaEventQuery(event_), cudaErrorCapturedEvent);
+  EXPECT_EQ(cudaStreamWaitEvent(b_, event_, 0), cudaErrorCapturedEvent);
+  Check(cudaEventRecord(event_, a_));
+  Check(cudaEventSynchronize(event_));
+  Check(cudaGraphDestroy(graph));
+}
+
+// Another thread goes on while this one captures for itself alone, and so does
+// this one where it says that it knows what it does.
+TEST_F(StreamsTest, AThreadLocalCaptureLeavesOthersAlone) {
+  Check(cudaStreamBeginCapture(a_, cudaStreamCaptureModeThreadLocal));
+  Launch(a_, AddOne, x_);
+  void* memory = nullptr;
+  std::thread([&] { Check(cudaMalloc(&memory, 16)); }).join();
+  void* more = nullptr;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  Check(cudaThreadExchangeStreamCaptureMode(&mode));
+  Check(cudaMalloc(&more, 16));
+  Check(cudaThreadExchangeStreamCaptureMode(&mode));
+  cudaGraph_t graph = nullptr;
+  Check(cudaStreamEndCapture(a_, &graph));
+  Check(cudaGraphDestroy(graph));
+  Check(cudaFree(memory));
+  Check(cudaFree(more));
 }
 
 TEST_F(StreamsTest, ABranchThatDoesNotComeBackFailsTheCapture) {

@@ -1,0 +1,274 @@
+// Steps that an emulated GPU replays are those it is given call by call, bit
+// for bit. Each case is a test of its own, whose name begins with the ranks
+// that it needs.
+#include "train/step_replay.h"
+
+#include <cmath>
+#include <limits>
+
+#include "support/cuda/streams.h"
+#include "support/gpu_toy.h"
+#include "support/mpi_world.h"
+#include "support/status_testing.h"
+#include "train/engine.h"
+
+namespace eisbach::train {
+namespace {
+
+using doubles::Counters;
+using test::Layout;
+
+constexpr int kSteps = 6;
+constexpr int kReplays = kSteps - StepReplay::kRunsBeforeCapture;
+
+struct Case {
+  const char* family;
+  Layout layout;
+  const char* schedule = "1f1b";
+  bool recompute = false;
+  bool deferred_weights = false;
+
+  std::string ToString() const {
+    return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
+                        family, "_", schedule, recompute ? "_recompute" : "",
+                        deferred_weights ? "_deferred" : "");
+  }
+};
+
+EngineConfig ConfigOf(const Case& c, bool replays) {
+  EngineConfig config = test::GpuToyConfig(c.family, 2, 2);
+  config.model.dropout = 0.1f;
+  config.update.bucket_bytes = 1 << 15;  // several
+  config.micro_batch = 1;
+  config.pipeline_schedule = c.schedule;
+  config.recompute = c.recompute;
+  config.deferred_weights = c.deferred_weights;
+  config.replays_steps = replays;
+  return config;
+}
+
+absl::StatusOr<StepInput> InputOf(Engine& engine, int64_t step) {
+  const parallel::ParallelContext& context = engine.context();
+  return test::ToyInput(engine.config(), step, context.index(Axis::kData),
+                        context.size(Axis::kData), context.device());
+}
+
+class StepReplayTest : public testing::TestWithParam<Case> {
+ protected:
+  absl::Status With(bool replays, const test::EngineBody& body) {
+    return test::WithEngine(TestWorld(), GetParam().layout,
+                            ConfigOf(GetParam(), replays), body);
+  }
+
+  // Number, loss and norm of kSteps steps, and all weights after them.
+  // `between` comes before each.
+  struct Trained {
+    std::vector<double> curve;
+    std::vector<float> weights;
+  };
+  absl::StatusOr<Trained> Train(
+      bool replays, int lag,
+      const std::function<absl::Status(Engine&, int step)>& between) {
+    Trained trained;
+    EISBACH_RETURN_IF_ERROR(With(replays, [&](Engine& engine) -> absl::Status {
+      std::vector<StepInput> inputs(kSteps);
+      for (int i = 0; i < kSteps; ++i) {
+        EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+      }
+      for (int step = 1; step <= kSteps + lag; ++step) {
+        if (step <= kSteps) {
+          EISBACH_RETURN_IF_ERROR(between(engine, step));
+          EISBACH_RETURN_IF_ERROR(engine.Submit(inputs[step - 1]));
+        }
+        if (step <= lag) continue;
+        EISBACH_ASSIGN_OR_RETURN(const StepResult result, engine.Collect());
+        trained.curve.push_back(static_cast<double>(result.step));
+        trained.curve.push_back(result.loss);
+        trained.curve.push_back(result.grad_norm);
+      }
+      Device& device = engine.context().device();
+      for (const FlatBucket& bucket : engine.update().buffer().buckets()) {
+        std::vector<float> values(bucket.master.elements());
+        EISBACH_RETURN_IF_ERROR(
+            device.CopyToHost(values.data(), bucket.master.raw(),
+                              bucket.master.bytes(), device.compute_stream()));
+        EISBACH_RETURN_IF_ERROR(device.compute_stream().Synchronize());
+        trained.weights.insert(trained.weights.end(), values.begin(),
+                               values.end());
+      }
+      return absl::OkStatus();
+    }));
+    return trained;
+  }
+
+  static void ExpectSame(const Trained& got, const Trained& want) {
+    EXPECT_EQ(want.curve.size(), 3 * kSteps);
+    EXPECT_NE(want.curve[1], want.curve[3 * kSteps - 2]);
+    EXPECT_EQ(got.curve, want.curve);
+    EXPECT_EQ(got.weights, want.weights);
+  }
+};
+
+absl::Status Nothing(Engine&, int) { return absl::OkStatus(); }
+
+TEST_P(StepReplayTest, SameBits) {
+  const Trained want = test::Value(Train(false, 0, &Nothing));
+  const int64_t before = doubles::counters().graph_launches;
+  ExpectSame(test::Value(Train(true, 0, &Nothing)), want);
+  EXPECT_EQ(doubles::counters().graph_launches, before + kReplays);
+  ExpectSame(test::Value(Train(true, 1, &Nothing)), want);
+}
+
+// From the first replay on a step is one launch, and a few copies: two of what
+// changes from step to step, three of the input, one of the result.
+TEST_P(StepReplayTest, AStepIsOneLaunch) {
+  EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+    for (int step = 1; step <= kSteps; ++step) {
+      EISBACH_ASSIGN_OR_RETURN(const StepInput input, InputOf(engine, step));
+      const Counters before = doubles::counters();
+      EISBACH_RETURN_IF_ERROR(engine.Submit(input));
+      const Counters& after = doubles::counters();
+      const bool replays = step > StepReplay::kRunsBeforeCapture;
+      EXPECT_EQ(after.graph_launches - before.graph_launches, replays);
+      if (step > StepReplay::kRunsBeforeCapture + 1) {
+        EXPECT_EQ(after.launches, before.launches);
+        EXPECT_EQ(after.library_calls, before.library_calls);
+        EXPECT_EQ(after.collectives, before.collectives);
+        EXPECT_EQ(after.copies - before.copies, 6);
+        EXPECT_EQ(after.allocations, before.allocations);
+        // From the fifth step on it asks whether the host is far ahead.
+        EXPECT_LE(after.host_synchronisations - before.host_synchronisations,
+                  step > 4);
+      }
+      EISBACH_RETURN_IF_ERROR(engine.Collect().status());
+    }
+    return absl::OkStatus();
+  }));
+}
+
+// Evaluation, other tensors, and a step number that is set anew leave replays
+// as they are, and replays leave them alone.
+TEST_P(StepReplayTest, OtherWorkBetweenSteps) {
+  std::vector<double> losses[2];
+  Trained trained[2];
+  for (const bool replays : {false, true}) {
+    std::vector<std::pair<Tensor, int32_t>> canaries;
+    trained[replays] = test::Value(
+        Train(replays, 0, [&](Engine& engine, int step) -> absl::Status {
+          Device& device = engine.context().device();
+          Stream& stream = device.compute_stream();
+          for (const auto& [canary, value] : canaries) {
+            std::vector<int32_t> found(canary.elements());
+            EISBACH_RETURN_IF_ERROR(device.CopyToHost(
+                found.data(), canary.raw(), canary.bytes(), stream));
+            EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+            EXPECT_EQ(found, std::vector<int32_t>(found.size(), value));
+          }
+          for (const int64_t size : {1, 300, 5000, 100000}) {
+            EISBACH_ASSIGN_OR_RETURN(
+                const Tensor canary,
+                Tensor::Empty({size}, DType::kI32, device));
+            const std::vector<int32_t> values(size, step);
+            EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
+                canary.raw(), values.data(), canary.bytes(), stream));
+            EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+            canaries.emplace_back(canary, step);
+          }
+          EISBACH_ASSIGN_OR_RETURN(const StepInput input,
+                                   InputOf(engine, 100 + step));
+          EISBACH_ASSIGN_OR_RETURN(const double loss, engine.Evaluate(input));
+          losses[replays].push_back(loss);
+          if (step == 5) engine.update().set_step(20);
+          if (step == 6) engine.update().set_step(5);
+          return absl::OkStatus();
+        }));
+  }
+  EXPECT_EQ(losses[true], losses[false]);
+  ExpectSame(trained[true], trained[false]);
+}
+
+// Evaluation takes its memory from the step's, which nothing else does.
+TEST_P(StepReplayTest, EvaluationNeedsNoMemoryOfItsOwn) {
+  EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+    for (int step = 1; step <= 4; ++step) {
+      EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+    }
+    EISBACH_ASSIGN_OR_RETURN(const StepInput input, InputOf(engine, 100));
+    const AllocatorStats before = engine.context().device().memory();
+    EISBACH_RETURN_IF_ERROR(engine.Evaluate(input).status());
+    const AllocatorStats after = engine.context().device().memory();
+    EXPECT_EQ(after.bytes_reserved, before.bytes_reserved);
+    EXPECT_EQ(after.peak_bytes_in_use, before.peak_bytes_in_use);
+    return absl::OkStatus();
+  }));
+}
+
+TEST_P(StepReplayTest, AnotherShapeIsCapturedAnew) {
+  EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+    std::vector<int64_t> launches;
+    for (int step = 1; step <= 8; ++step) {
+      EISBACH_ASSIGN_OR_RETURN(StepInput input, InputOf(engine, step));
+      if (step > 4) {
+        // Half of each sample.
+        const Shape half{input.tokens.dim(0), input.tokens.dim(1) / 2};
+        EISBACH_ASSIGN_OR_RETURN(
+            input.tokens,
+            Tensor::FromStorage(input.tokens.storage(), 0, half, DType::kI32));
+        EISBACH_ASSIGN_OR_RETURN(
+            input.targets,
+            Tensor::FromStorage(input.targets.storage(), 0, half, DType::kI32));
+      }
+      const int64_t before = doubles::counters().graph_launches;
+      EISBACH_RETURN_IF_ERROR(engine.Step(input).status());
+      launches.push_back(doubles::counters().graph_launches - before);
+    }
+    EXPECT_EQ(launches, (std::vector<int64_t>{0, 0, 1, 1, 0, 0, 1, 1}));
+    return absl::OkStatus();
+  }));
+}
+
+// A replayed step that is not finite is run again call by call, names the
+// tensor, and changes nothing.
+TEST_P(StepReplayTest, NonFiniteValuesAreNamed) {
+  EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+    for (int step = 1; step <= 4; ++step) {
+      EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+    }
+    Device& device = engine.context().device();
+    Stream& stream = device.compute_stream();
+    const Tensor& weight = engine.update().parameters()[0]->data();
+    std::vector<uint16_t> saved(weight.elements());
+    EISBACH_RETURN_IF_ERROR(
+        device.CopyToHost(saved.data(), weight.raw(), weight.bytes(), stream));
+    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+    const std::vector<uint16_t> bad(saved.size(), 0x7fc0);  // bf16 NaN
+    EISBACH_RETURN_IF_ERROR(
+        device.CopyToDevice(weight.raw(), bad.data(), weight.bytes(), stream));
+    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+    EXPECT_THAT(test::ToyStep(engine),
+                test::StatusIs(absl::StatusCode::kDataLoss, "at step 5"));
+    EISBACH_RETURN_IF_ERROR(device.CopyToDevice(weight.raw(), saved.data(),
+                                                weight.bytes(), stream));
+    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+    const int64_t before = doubles::counters().graph_launches;
+    EISBACH_ASSIGN_OR_RETURN(const StepResult result, test::ToyStep(engine));
+    EXPECT_TRUE(std::isfinite(result.loss));
+    EXPECT_EQ(doubles::counters().graph_launches, before + 1);
+    return absl::OkStatus();
+  }));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, StepReplayTest,
+    testing::Values(Case{"gpt", {1, 1, 1}}, Case{"llama", {1, 1, 1}},
+                    Case{"gpt", {1, 1, 1}, "1f1b", true, false},
+                    Case{"llama", {1, 1, 1}, "gpipe", true, true},
+                    Case{"gpt", {2, 1, 1}}, Case{"llama", {1, 2, 1}},
+                    Case{"gpt", {1, 1, 2}, "gpipe"},
+                    Case{"llama", {1, 1, 2}, "1f1b", true, false},
+                    Case{"gpt", {2, 2, 1}}, Case{"llama", {1, 2, 2}},
+                    Case{"gpt", {2, 1, 2}, "1f1b", false, true}),
+    [](const auto& info) { return info.param.ToString(); });
+
+}  // namespace
+}  // namespace eisbach::train

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "support/toy.h"
+
+namespace eisbach::test {
+
+// The toy as it is trained on a GPU, in bf16, and small enough for an emulated
+// one: micro-batches of two samples, one bucket.
+inline train::EngineConfig GpuToyConfig(const std::string& family,
+                                        int64_t layers, int64_t micro_batches) {
+  train::EngineConfig config = ToyConfig(family);
+  config.model.layers = layers;
+  config.model.hidden = 64;
+  config.model.heads = config.model.kv_heads = 4;
+  config.model.ffn_hidden = 128;
+  config.model.vocab = 64;
+  config.update.compute_dtype = DType::kBF16;
+  config.update.bucket_bytes = int64_t{1} << 30;
+  config.micro_batch = 2;
+  config.global_batch = 2 * micro_batches;
+  return config;
+}
+
+}  // namespace eisbach::test
