@@ -136,6 +136,7 @@ with open("pyproject.toml", "rb") as file:
     CCACHE_SLOPPINESS=pch_defines,time_macros \
     pip_install --no-build-isolation --config-settings build-dir=build/release \
     --config-settings "cmake.define.EISBACH_BUILD_TESTS=$tests" \
+    --config-settings "cmake.define.EISBACH_BUILD_PYTHON=ON" \
     --config-settings "cmake.define.EISBACH_CUDA=$want_cuda" \
     --config-settings "cmake.define.EISBACH_CUDA_EMULATION=OFF" ".$extras"
   echo "$digest$extras" >$installed

@@ -16,7 +16,6 @@ fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 build=${EISBACH_BUILD_DIR:-build/release}
 
-cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON \
-  -DEISBACH_BUILD_PYTHON=OFF
+cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON
 ninja -C "$build" train_layouts_test train_layouts_mpi_test
 ctest --test-dir "$build" -C sweep -L sweep --output-on-failure "$@"

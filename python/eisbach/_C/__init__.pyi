@@ -601,7 +601,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int]) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -627,6 +627,9 @@ class EngineConfig:
         ...
     @property
     def recompute(self) -> bool:
+        ...
+    @property
+    def replays_steps(self) -> bool:
         ...
     @property
     def update(self) -> UpdateConfig:
