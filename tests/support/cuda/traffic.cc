@@ -127,6 +127,10 @@ extern "C" RAW void __tsan_vptr_read(void*) {}
     return __atomic_fetch_add(static_cast<volatile uint##bits##_t*>(p), v, \
                               __ATOMIC_SEQ_CST);                           \
   }                                                                        \
+  extern "C" RAW uint##bits##_t __tsan_atomic##bits##_fetch_sub(           \
+      volatile void* p, uint##bits##_t v, int order) {                     \
+    return __tsan_atomic##bits##_fetch_add(p, -v, order);                  \
+  }                                                                        \
   extern "C" RAW int __tsan_atomic##bits##_compare_exchange_weak(          \
       volatile void* p, void* expected, uint##bits##_t v, int, int) {      \
     eisbach::doubles::Count(const_cast<void*>(p), bits / 8, false);        \
