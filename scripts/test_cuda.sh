@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything about GPUs that a machine without one can check, and what it can
 # not, said in words: builds the CUDA plug-in for all targets, runs its kernels
-# and the whole backend on an emulated GPU, plans cuDNN's attention, and builds
-# both for aarch64 and tests that. Then the tests that need a GPU, which do not
+# and the whole backend on an emulated GPU, plans cuDNN's attention, and
+# builds the core for aarch64 and tests it. Then the tests that need a GPU, which do not
 # run where none is.
 #
 #   scripts/test_cuda.sh           # all of it
@@ -66,8 +66,8 @@ gpu() {
   local log
   log="$(mktemp)"
   tests -L '^gpu$' | tee "$log"
-  if grep -q 'Skipped' "$log"; then
-    say "$(grep -c 'Skipped' "$log") tests of the GPU did NOT run: none is here"
+  if grep -q '\*\*\*Skipped' "$log"; then
+    say "$(grep -c '\*\*\*Skipped' "$log") tests of the GPU did NOT run: none is here"
   fi
   rm -f "$log"
 }
