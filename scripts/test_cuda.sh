@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Everything about GPUs that a machine without one can check, and what it can
 # not, said in words: builds the CUDA plug-in for all targets, runs its kernels
-# and the whole backend on an emulated GPU, plans cuDNN's attention, and
-# builds the core for aarch64 and tests it. Then the tests that need a GPU, which do not
-# run where none is.
+# and the whole backend on an emulated GPU, plans cuDNN's attention, and builds
+# the core for aarch64 and tests it. Then the tests that need a GPU, which do
+# not run where none is.
 #
 #   scripts/test_cuda.sh           # all of it
 #   scripts/test_cuda.sh build     # one stage: build, binary, emulated,
