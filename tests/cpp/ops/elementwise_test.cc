@@ -12,13 +12,13 @@ namespace eisbach {
 namespace {
 
 using test::Clone;
-using test::TheStream;
 using test::ExpectClose;
 using test::FromValues;
 using test::IsOk;
 using test::MetaStream;
 using test::Normal;
 using test::StatusIs;
+using test::TheStream;
 using test::ToDoubles;
 using test::Value;
 
