@@ -15,6 +15,7 @@
 #include "bindings/trained.h"
 #include "bindings/variable.h"
 #include "core/status_macros.h"
+#include "nn/module.h"
 
 namespace eisbach::bindings {
 namespace {
@@ -158,7 +159,8 @@ absl::StatusOr<Variable> Norm(ops::NormKind kind, const Variable& x,
 }
 
 absl::StatusOr<Variable> CrossEntropy(const Variable& logits,
-                                      const Variable& targets, float scale) {
+                                      const Variable& targets, float scale,
+                                      const nn::ForwardContext* context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor input, Input(logits));
   if (input.rank() < 1 || targets.value.dtype() != DType::kI32 ||
       input.elements() !=
@@ -167,9 +169,17 @@ absl::StatusOr<Variable> CrossEntropy(const Variable& logits,
         "cross_entropy takes logits [..., vocab] and an i32 target a row, not ",
         input.ToString(), " and ", targets.value.ToString()));
   }
+  if (context == nullptr && input.dtype() == DType::kF16 &&
+      autograd::CurrentGraph() != nullptr) {
+    return absl::InvalidArgumentError(
+        "cross_entropy of f16 logits takes the ForwardContext whose loss scale "
+        "the update expects (context)");
+  }
   const autograd::VocabularyShard whole{.valid_columns = input.dim(-1)};
-  return Recorded(autograd::CrossEntropy(input, targets.value, whole, scale,
-                                         StreamOf(logits)));
+  return Recorded(autograd::CrossEntropy(
+      input, targets.value, whole,
+      {scale, context == nullptr ? Tensor() : context->loss_scale},
+      StreamOf(logits)));
 }
 
 absl::StatusOr<Variable> Attention(const Variable& qkv, int64_t heads,
@@ -245,8 +255,10 @@ void BindAutograd(py::module_& m) {
       py::arg("x"), py::arg("shape"), kReleased,
       "The same elements under another shape.");
   f.def("cross_entropy", &CrossEntropy, py::arg("logits"), py::arg("targets"),
-        py::arg("scale") = 1.0, kReleased,
-        "scale x the sum over rows, f64 [1]. Backward overwrites the logits.");
+        py::arg("scale") = 1.0, py::kw_only(), py::arg("context") = py::none(),
+        kReleased,
+        "scale x the sum over rows, f64 [1]. Backward overwrites the logits. "
+        "`context` has the loss scale: f16 logits that record need it.");
 }
 
 }  // namespace eisbach::bindings

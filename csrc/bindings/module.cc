@@ -12,8 +12,8 @@ PYBIND11_MODULE(_C, m) {
   bindings::BindDlpack(m);
   bindings::BindComm(m);
   bindings::BindParallel(m);
-  bindings::BindAutograd(m);
   bindings::BindNn(m);
+  bindings::BindAutograd(m);
   bindings::BindOptim(m);
   bindings::BindModels(m);
   bindings::BindData(m);

@@ -13,22 +13,27 @@ void BindOptim(py::module_& m) {
   py::class_<OptimizerConfig>(m, "OptimizerConfig",
                               "An update rule: adamw or sgd.")
       .def(py::init([](std::string name, double beta1, double beta2, double eps,
-                       double momentum, double weight_decay) {
+                       double momentum, double weight_decay,
+                       bool stochastic_rounding) {
              return OptimizerConfig{.name = std::move(name),
                                     .beta1 = beta1,
                                     .beta2 = beta2,
                                     .eps = eps,
                                     .momentum = momentum,
-                                    .weight_decay = weight_decay};
+                                    .weight_decay = weight_decay,
+                                    .stochastic_rounding = stochastic_rounding};
            }),
            py::kw_only(), py::arg("name"), py::arg("beta1"), py::arg("beta2"),
-           py::arg("eps"), py::arg("momentum"), py::arg("weight_decay"))
+           py::arg("eps"), py::arg("momentum"), py::arg("weight_decay"),
+           py::arg("stochastic_rounding") = false)
       .def_readonly("name", &OptimizerConfig::name)
       .def_readonly("beta1", &OptimizerConfig::beta1)
       .def_readonly("beta2", &OptimizerConfig::beta2)
       .def_readonly("eps", &OptimizerConfig::eps)
       .def_readonly("momentum", &OptimizerConfig::momentum)
-      .def_readonly("weight_decay", &OptimizerConfig::weight_decay);
+      .def_readonly("weight_decay", &OptimizerConfig::weight_decay)
+      .def_readonly("stochastic_rounding",
+                    &OptimizerConfig::stochastic_rounding);
 
   py::class_<ScheduleConfig>(m, "ScheduleConfig",
                              "A learning rate: constant, linear or cosine.")

@@ -57,24 +57,31 @@ void BindConfigs(py::module_& m) {
   py::class_<UpdateConfig>(m, "UpdateConfig", "How weights change.")
       .def(py::init([](optim::OptimizerConfig optimizer,
                        optim::ScheduleConfig schedule, float clip_grad_norm,
-                       DType compute_dtype, int64_t bucket_bytes,
-                       uint64_t seed) {
+                       DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
+                       float initial_loss_scale, int loss_scale_window) {
              return UpdateConfig{.optimizer = std::move(optimizer),
                                  .schedule = std::move(schedule),
                                  .clip_grad_norm = clip_grad_norm,
                                  .compute_dtype = compute_dtype,
                                  .bucket_bytes = bucket_bytes,
-                                 .seed = seed};
+                                 .seed = seed,
+                                 .initial_loss_scale = initial_loss_scale,
+                                 .loss_scale_window = loss_scale_window};
            }),
            py::kw_only(), py::arg("optimizer"), py::arg("schedule"),
            py::arg("clip_grad_norm"), py::arg("compute_dtype"),
-           py::arg("bucket_bytes"), py::arg("seed"))
+           py::arg("bucket_bytes"), py::arg("seed"),
+           py::arg("initial_loss_scale") = 65536.0,
+           py::arg("loss_scale_window") = 1000,
+           "The last two have a meaning in f16 alone.")
       .def_readonly("optimizer", &UpdateConfig::optimizer)
       .def_readonly("schedule", &UpdateConfig::schedule)
       .def_readonly("clip_grad_norm", &UpdateConfig::clip_grad_norm)
       .def_readonly("compute_dtype", &UpdateConfig::compute_dtype)
       .def_readonly("bucket_bytes", &UpdateConfig::bucket_bytes)
-      .def_readonly("seed", &UpdateConfig::seed);
+      .def_readonly("seed", &UpdateConfig::seed)
+      .def_readonly("initial_loss_scale", &UpdateConfig::initial_loss_scale)
+      .def_readonly("loss_scale_window", &UpdateConfig::loss_scale_window);
 
   py::class_<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(
@@ -123,10 +130,18 @@ void BindEngine(py::module_& m) {
                     "Mean over the tokens of the global batch.")
       .def_readonly("grad_norm", &StepResult::grad_norm, "Before clipping.")
       .def_readonly("learning_rate", &StepResult::learning_rate)
+      .def_readonly("loss_scale", &StepResult::loss_scale,
+                    "What the loss was multiplied by in backward; 1 but in "
+                    "f16.")
+      .def_readonly("skipped", &StepResult::skipped,
+                    "A gradient overflowed at this loss scale: the weights "
+                    "are as before, and the scale halves.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
                             ", grad_norm=", r.grad_norm,
-                            ", learning_rate=", r.learning_rate, ")");
+                            ", learning_rate=", r.learning_rate,
+                            ", loss_scale=", r.loss_scale,
+                            ", skipped=", r.skipped ? "True" : "False", ")");
       });
 
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
@@ -211,8 +226,9 @@ void BindEngine(py::module_& m) {
                                 e.context());
           },
           py::arg("value") = "master", py::kw_only(), py::arg("copy") = true,
-          "Whole parameters (or gradients, by `grad`) by logical name, on rank "
-          "0; empty on the others. With copy=False arrays are read-only, and "
+          "Whole parameters (or gradients, by `grad`, in f16 times the loss "
+          "scale) by logical name, on rank 0; empty on the others. With "
+          "copy=False arrays are read-only, and "
           "those that rank 0 holds whole show its weights, which change with "
           "the next step. Collective.")
       .def(
@@ -229,12 +245,13 @@ void BindEngine(py::module_& m) {
           [](Engine& e, const std::string& root, const std::string& config,
              const std::string& state) {
             train::Update& update = e.update();
-            return checkpoint::Save({.root = root,
-                                     .step = update.step(),
-                                     .config = config,
-                                     .state = state},
-                                    update.buffer(), update.optimizer(),
-                                    e.context());
+            return checkpoint::Save(
+                {.root = root,
+                 .step = update.step(),
+                 .config = config,
+                 .state = state,
+                 .loss_scale = Unwrap(update.ReadLossScale())},
+                update.buffer(), update.optimizer(), e.context());
           },
           py::arg("root"), py::kw_only(), py::arg("config"), py::arg("state"),
           kReleased,
@@ -248,8 +265,7 @@ void BindEngine(py::module_& m) {
             checkpoint::LoadResult loaded =
                 Unwrap(checkpoint::Load(path, config, update.buffer(),
                                         update.optimizer(), e.context()));
-            Unwrap(update.RefreshData());
-            update.set_step(loaded.step);
+            Unwrap(update.Resume(loaded.step, loaded.loss_scale));
             return std::move(loaded.state);
           },
           py::arg("path"), py::kw_only(), py::arg("config"), kReleased,

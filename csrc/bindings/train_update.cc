@@ -59,6 +59,14 @@ std::vector<double> ReadSums(OwnedUpdate& self) {
   return values;
 }
 
+double ReadLossScale(OwnedUpdate& self) {
+  return WithoutGil([&] {
+    return static_cast<double>(Unwrap(self.update->ReadLossScale())
+                                   .value_or(optim::LossScale())
+                                   .scale);
+  });
+}
+
 // Adds a loss, f64 [1], to a sum on the device.
 absl::Status SetSum(OwnedUpdate& self, int index, const Variable& value) {
   const Tensor& sums = self.update->sums();
@@ -82,9 +90,12 @@ nn::ForwardContext Context(OwnedUpdate& self, bool training,
     throw py::value_error(
         "training needs the samples' indices, of which dropout depends");
   }
-  return nn::ForwardContext{self.device->compute_stream(), training, self.seed,
+  return nn::ForwardContext{self.device->compute_stream(),
+                            training,
+                            self.seed,
                             self.update->state().step(),
-                            samples == nullptr ? Tensor() : samples->value};
+                            samples == nullptr ? Tensor() : samples->value,
+                            self.update->loss_scale()};
 }
 
 }  // namespace
@@ -116,7 +127,7 @@ void BindUpdate(py::module_& m) {
           "finish", [](OwnedUpdate& u) { return u.update->Finish(); },
           kReleased,
           "Reduces the gradients over ranks, clips, and updates the weights, "
-          "unless the norm is not finite.")
+          "unless the norm is not finite; in f16 the loss scale then halves.")
       .def_property_readonly("sums", &ReadSums,
                              "After finish: the sums over all ranks.")
       .def_property_readonly(
@@ -129,6 +140,10 @@ void BindUpdate(py::module_& m) {
       .def_property_readonly(
           "learning_rate",
           [](OwnedUpdate& u) { return u.update->learning_rate(); })
+      .def_property_readonly("loss_scale", &ReadLossScale,
+                             "What a loss's gradient must be multiplied by in "
+                             "this step: 1 but in f16. A head does so by "
+                             "itself. Waits for the device.")
       .def("forward_context", &Context, py::kw_only(),
            py::arg("training") = false, py::arg("samples") = py::none(),
            py::keep_alive<0, 1>(), "What layers are called with, at this step.")

@@ -121,7 +121,7 @@ absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
       stored.ok() ? MakePlan(*stored, *shards) : stored.status();
   EISBACH_RETURN_IF_ERROR(agree(plan.status()));
   EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
-  return LoadResult{manifest.step, manifest.state};
+  return LoadResult{manifest.step, manifest.state, manifest.loss_scale};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,11 +15,12 @@ namespace eisbach::checkpoint {
 struct LoadResult {
   int64_t step;       // steps done
   std::string state;  // as given to Save
+  std::optional<optim::LossScale> loss_scale;
 };
 
 // Continues from the checkpoint in the folder `path`: writes masters and
 // optimizer state, replicas and the zeros of padding included. The caller then
-// refreshes the compute-dtype copies and sets its step.
+// hands the rest to train::Update::Resume.
 //
 // Checked before anything is written: the manifest, the layout, `config` (JSON
 // object, against the saved one), the optimizer, size and hash of every file

@@ -1,5 +1,6 @@
 #include "checkpoint/manifest.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "checkpoint/content_hash.h"
 #include "core/axis.h"
 #include "core/status_macros.h"
+#include "ops/loss_scale.h"
 
 namespace eisbach::checkpoint {
 namespace {
@@ -50,6 +52,16 @@ class Fields {
     if (number >= least && number <= most) return number;
     Fail(absl::StrCat(where_, ".", key, "=", value->dump(),
                       " is not a whole number of ", least, " or more"));
+    return least;
+  }
+
+  float Float(const char* key, float least) {
+    const Json* value = Find(key);
+    if (value == nullptr) return least;
+    const float number = value->is_number() ? value->get<float>() : least - 1;
+    if (number >= least && std::isfinite(number)) return number;
+    Fail(absl::StrCat(where_, ".", key, "=", value->dump(),
+                      " is not a number of ", least, " or more"));
     return least;
   }
 
@@ -128,6 +140,16 @@ absl::StatusOr<ManifestFile> ParseFile(const Json& value) {
   return file;
 }
 
+absl::StatusOr<optim::LossScale> ParseLossScale(const Json& value) {
+  Fields fields(value, "loss_scale");
+  optim::LossScale scale;
+  scale.scale = fields.Float("scale", ops::kLeastLossScale);
+  scale.good_steps = static_cast<int>(
+      fields.Integer("good_steps", 0, ops::kMostLossScaleWindow));
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  return scale;
+}
+
 absl::Status CheckFiles(const Manifest& manifest) {
   std::set<std::pair<int, int>> ranks;
   std::set<std::string> names;
@@ -179,6 +201,10 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
   root["optimizer_state"] = manifest.optimizer_state;
   root["config"] = std::move(config);
   root["state"] = std::move(state);
+  if (manifest.loss_scale) {
+    root["loss_scale"]["scale"] = manifest.loss_scale->scale;
+    root["loss_scale"]["good_steps"] = manifest.loss_scale->good_steps;
+  }
   root["files"] = Json::array();
   for (const ManifestFile& file : manifest.files) {
     Json item;
@@ -219,6 +245,9 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
           "optimizer_state holds something that is not a string");
     }
     manifest.optimizer_state.push_back(name.get<std::string>());
+  }
+  if (const auto scale = root.find("loss_scale"); scale != root.end()) {
+    EISBACH_ASSIGN_OR_RETURN(manifest.loss_scale, ParseLossScale(*scale));
   }
   const Json& files = fields.List("files");
   EISBACH_RETURN_IF_ERROR(fields.status());

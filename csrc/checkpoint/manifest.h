@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "optim/step_state.h"
 #include "parallel/mesh.h"
 
 namespace eisbach::checkpoint {
@@ -29,6 +31,7 @@ struct Manifest {
   std::vector<std::string> optimizer_state;  // "m", "v"
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object: what the caller wants back
+  std::optional<optim::LossScale> loss_scale;  // of the next step, in f16
   std::vector<ManifestFile> files;
 };
 

@@ -175,9 +175,13 @@ absl::StatusOr<std::string> Save(const SaveRequest& request,
   if (context.device().type() == DeviceType::kMeta) {
     return absl::FailedPreconditionError("meta parameters have no values");
   }
-  const Manifest manifest{request.step,          LayoutOf(context.mesh()),
-                          StateNames(optimizer), request.config,
-                          request.state,         {}};
+  const Manifest manifest{request.step,
+                          LayoutOf(context.mesh()),
+                          StateNames(optimizer),
+                          request.config,
+                          request.state,
+                          request.loss_scale,
+                          {}};
   const std::string folder = UnfinishedFolder(request.root, request.step);
   const absl::Status saved =
       SaveTo(folder, request, manifest, buffer, optimizer, context);

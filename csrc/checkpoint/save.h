@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,7 @@ struct SaveRequest {
   int64_t step;        // steps done
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object that Load gives back
+  std::optional<optim::LossScale> loss_scale{};  // of the next step, in f16
 };
 
 // Saves a training run at the end of a step, as root/step-00000123/:

@@ -16,6 +16,9 @@ struct ForwardContext {
   uint64_t seed = 0;      // of dropout
   Tensor step;            // i64 [1] in device memory
   Tensor sample_index;    // i64 [B]: each sample's index in the whole run
+  // f32 [1] in device memory: what the loss's gradient is multiplied by, so
+  // that f16 can hold it; the update divides by it. Undefined: 1.
+  Tensor loss_scale{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

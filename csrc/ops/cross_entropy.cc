@@ -91,13 +91,17 @@ absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
 absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
                                   const Tensor& lse, int64_t first_column,
                                   int64_t valid_columns, float scale,
-                                  Stream& stream) {
+                                  Stream& stream, const Tensor* factor) {
   constexpr absl::string_view kOp = "cross_entropy_backward";
   const OpCheck check(kOp, stream);
   EISBACH_RETURN_IF_ERROR(
       CheckLogits(kOp, check, logits, targets, valid_columns));
   EISBACH_RETURN_IF_ERROR(
       check.Dense("lse", lse, DType::kF32, Shape{logits.dim(0)}));
+  if (factor != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("factor", *factor, DType::kF32, Shape{1}));
+  }
   const double read = static_cast<double>(logits.dim(0)) * valid_columns;
   return CrossEntropyBackwardSlot().Run(
       {.logits = logits,
@@ -105,10 +109,11 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
        .lse = lse,
        .first_column = first_column,
        .valid_columns = valid_columns,
-       .scale = scale},
+       .scale = scale,
+       .factor = factor},
       {.flops = kLossBackwardFlops * read,
-       .bytes_read =
-           read * SizeOf(logits.dtype()) + targets.bytes() + lse.bytes(),
+       .bytes_read = read * SizeOf(logits.dtype()) + targets.bytes() +
+                     lse.bytes() + (factor == nullptr ? 0 : factor->bytes()),
        .bytes_written = static_cast<double>(logits.bytes())},
       stream);
 }

@@ -45,8 +45,10 @@ struct CrossEntropyOutput {
 absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
                                                        Stream& stream);
 
-// logits <- scale * (softmax(logits) - onehot(target)), in place; padding
-// columns become 0. `scale` is what the loss of one token counts.
+// logits <- scale * factor * (softmax(logits) - onehot(target)), in place;
+// padding columns become 0. `scale` is what the loss of one token counts,
+// `factor` (f32 [1], 1 where there is none) what its gradient is multiplied by
+// besides: a loss scale, which changes from step to step.
 struct CrossEntropyBackwardArgs {
   const Tensor& logits;
   const Tensor& targets;
@@ -54,12 +56,14 @@ struct CrossEntropyBackwardArgs {
   int64_t first_column;
   int64_t valid_columns;
   float scale;
+  const Tensor* factor;  // may be null
 };
 using CrossEntropyBackwardKernel = KernelSlot<CrossEntropyBackwardArgs>;
 CrossEntropyBackwardKernel& CrossEntropyBackwardSlot();
 absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
                                   const Tensor& lse, int64_t first_column,
                                   int64_t valid_columns, float scale,
-                                  Stream& stream);
+                                  Stream& stream,
+                                  const Tensor* factor = nullptr);
 
 }  // namespace eisbach::ops

@@ -47,11 +47,18 @@ absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
   const Shape& shape = args.master.shape();
   EISBACH_RETURN_IF_ERROR(check.Dense("m", args.m, DType::kF32, shape));
   EISBACH_RETURN_IF_ERROR(check.Dense("v", args.v, DType::kF32, shape));
+  double step_bytes = 0;
+  if (args.rounding != nullptr) {
+    EISBACH_RETURN_IF_ERROR(check.Dense("data", args.data, DType::kBF16));
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("step", args.rounding->step, DType::kI64, Shape{1}));
+    step_bytes = static_cast<double>(args.rounding->step.bytes());
+  }
   const double bytes = static_cast<double>(args.master.bytes());
   return AdamWSlot().Run(
       args,
       {.flops = kAdamWFlops * args.master.elements(),
-       .bytes_read = 4 * bytes,
+       .bytes_read = 4 * bytes + step_bytes,
        .bytes_written = 3 * bytes + DataBytes(args.master, args.data)},
       stream);
 }
@@ -86,11 +93,11 @@ absl::Status ClipFactor(const Tensor& norm_squared, float max_norm,
       check.Dense("norm_squared", norm_squared, DType::kF64, Shape{1}));
   EISBACH_RETURN_IF_ERROR(check.Dense("step_state", step_state, DType::kF32,
                                       Shape{kStepStateSize}));
-  return ClipFactorSlot().Run({.norm_squared = norm_squared,
-                               .max_norm = max_norm,
-                               .step_state = step_state},
-                              {.flops = 3, .bytes_read = 8, .bytes_written = 8},
-                              stream);
+  return ClipFactorSlot().Run(
+      {.norm_squared = norm_squared,
+       .max_norm = max_norm,
+       .step_state = step_state},
+      {.flops = 5, .bytes_read = 12, .bytes_written = 8}, stream);
 }
 
 }  // namespace eisbach::ops

@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "ops/kernel_slot.h"
+#include "ops/stochastic_rounding.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::ops {
@@ -13,16 +14,20 @@ enum StepStateIndex : int {
   kGradientFactor,   // gradients are multiplied by it (clipping, 1/loss scale)
   kBiasCorrection1,  // 1 - beta1^step
   kBiasCorrection2,  // 1 - beta2^step
-  // 0: the gradient of this step or of an earlier one was not finite, and
-  // nothing is updated until the host sets it to 1 again.
+  // 0: the gradient of this step is not finite, and nothing is updated. It
+  // stays 0 until the host sets it to 1 again, or ops::UpdateLossScale does.
   kFinite,
-  kStepStateSize = 8,
+  kVoid,       // 1: ops::UpdateLossScale has given up, until the host says so
+  kLossScale,  // what gradients are multiplied by until the update; else 1
+  kGoodSteps,  // finite steps since the loss scale changed
+  kStepStateSize,
 };
 
 // One AdamW step over a flat range (Loshchilov and Hutter, arXiv:1711.05101):
 //   g = factor * grad;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
 //   master -= lr * (m / c1 / (sqrt(v / c2) + eps) + weight_decay * master)
-//   data = master, rounded to the compute dtype (skipped where data is master)
+//   data = master, rounded to the compute dtype (skipped where data is master):
+//     to nearest, or at random where `rounding` says how and data is bf16
 // All one-dimensional, contiguous and of one length; f32 but for data.
 struct AdamWArgs {
   const Tensor& master;
@@ -35,6 +40,7 @@ struct AdamWArgs {
   float beta2;
   float eps;
   float weight_decay;
+  const StochasticRounding* rounding = nullptr;
 };
 using AdamWKernel = KernelSlot<AdamWArgs>;
 AdamWKernel& AdamWSlot();
@@ -55,9 +61,10 @@ using SgdKernel = KernelSlot<SgdArgs>;
 SgdKernel& SgdSlot();
 absl::Status Sgd(const SgdArgs& args, Stream& stream);
 
-// Sets kGradientFactor and kFinite from the squared global norm (f64 [1]):
-// factor = min(1, max_norm / (norm + 1e-6)), 1 when max_norm is 0; both are 0
-// when the norm is not finite. A kFinite of 0 stays.
+// Sets kGradientFactor and kFinite from the squared global norm (f64 [1]) of
+// gradients that have kLossScale in them: with norm = root / kLossScale,
+// factor = min(1, max_norm / (norm + 1e-6)) / kLossScale, 1 / kLossScale when
+// max_norm is 0; both are 0 when the norm is not finite. A kFinite of 0 stays.
 struct ClipFactorArgs {
   const Tensor& norm_squared;
   float max_norm;

@@ -13,11 +13,17 @@ class AdamW final : public Optimizer {
       const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
 
   absl::Status Step(const StepState& state, Stream& stream) override;
+  absl::Status RefreshData(const StepState& state, Stream& stream) override;
 
  private:
   explicit AdamW(const OptimizerConfig& config);
 
+  ops::StochasticRounding RoundingOf(const Range& range,
+                                     const StepState& state) const;
+
   const float beta1_, beta2_, eps_;
+  const bool stochastic_rounding_;
+  const uint64_t seed_;
 };
 
 }  // namespace eisbach::optim

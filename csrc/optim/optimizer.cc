@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
+#include "ops/elementwise.h"
 #include "optim/adamw.h"
 #include "optim/sgd.h"
 
@@ -50,8 +51,18 @@ absl::Status Optimizer::Init(FlatBuffer& buffer,
       }
       range.weight_decay =
           segment.decay ? static_cast<float>(weight_decay) : 0.0f;
+      range.bucket = b;
+      range.offset = segment.offset;
       ranges_.push_back(std::move(range));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Optimizer::RefreshData(const StepState&, Stream& stream) {
+  for (const Range& range : ranges_) {
+    if (range.data.dtype() == DType::kF32) continue;
+    EISBACH_RETURN_IF_ERROR(ops::Copy(range.master, range.data, stream));
   }
   return absl::OkStatus();
 }

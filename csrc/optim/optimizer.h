@@ -18,6 +18,9 @@ struct OptimizerConfig {
   double eps;           // adamw
   double momentum;      // sgd; 0 keeps no velocity
   double weight_decay;  // of parameters whose spec says `decay`
+  // adamw: the bf16 copy of the weights is rounded at random, not to nearest.
+  bool stochastic_rounding = false;
+  uint64_t seed = 0;  // of that
 };
 
 // One flat tensor of optimizer state: f32, as long as its bucket and laid out
@@ -41,6 +44,10 @@ class Optimizer {
   // finite. The gradient is left as it is.
   virtual absl::Status Step(const StepState& state, Stream& stream) = 0;
 
+  // Writes the data of every bucket from its master as the Step of `state`'s
+  // step did. Nothing where they are one.
+  virtual absl::Status RefreshData(const StepState& state, Stream& stream);
+
   // The state, by bucket and then by name: what a checkpoint saves. Writing to
   // the tensors restores it.
   const std::vector<OptimizerState>& StateTensors() const { return state_; }
@@ -53,6 +60,8 @@ class Optimizer {
     Tensor data, master, grad;
     std::vector<Tensor> state;  // in the order of the names
     float weight_decay;
+    size_t bucket;
+    int64_t offset;  // in the bucket
   };
 
   // Allocates a state tensor of each name for each bucket and cuts the buckets

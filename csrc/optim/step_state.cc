@@ -16,8 +16,12 @@ absl::StatusOr<StepState> StepState::Make(Stream& stream) {
                            Tensor::Zeros(Shape{1}, DType::kI64, stream));
   EISBACH_ASSIGN_OR_RETURN(state.memory_,
                            stream.device().AllocateHost(sizeof(Memory)));
-  state.memory().one = 1;
+  state.memory().finite[0] = 1;
+  state.memory().finite[1] = 0;
+  EISBACH_ASSIGN_OR_RETURN(state.loss_scale_,
+                           state.values_.Narrow(0, ops::kLossScale, 1));
   EISBACH_RETURN_IF_ERROR(state.SetFinite(stream));
+  EISBACH_RETURN_IF_ERROR(state.SetLossScale(LossScale(), stream));
   return state;
 }
 
@@ -49,10 +53,29 @@ absl::Status StepState::Begin(int64_t step, double learning_rate, double beta1,
 }
 
 absl::Status StepState::SetFinite(Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(const Tensor flag,
-                           values_.Narrow(0, ops::kFinite, 1));
-  return stream.device().CopyToDevice(flag.raw(), &memory().one, sizeof(float),
-                                      stream);
+  static_assert(ops::kVoid == ops::kFinite + 1);
+  EISBACH_ASSIGN_OR_RETURN(const Tensor flags,
+                           values_.Narrow(0, ops::kFinite, 2));
+  return stream.device().CopyToDevice(flags.raw(), memory().finite,
+                                      flags.bytes(), stream);
+}
+
+absl::Status StepState::SetLossScale(const LossScale& scale, Stream& stream) {
+  static_assert(ops::kGoodSteps == ops::kLossScale + 1);
+  memory().loss_scale[0] = scale.scale;
+  memory().loss_scale[1] = static_cast<float>(scale.good_steps);
+  EISBACH_RETURN_IF_ERROR(
+      stream.device().CopyToDevice(loss_scale_.raw(), memory().loss_scale,
+                                   sizeof(Memory::loss_scale), stream));
+  return stream.Synchronize();
+}
+
+absl::StatusOr<LossScale> StepState::ReadLossScale(Stream& stream) const {
+  float values[2] = {};
+  EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(values, loss_scale_.raw(),
+                                                     sizeof(values), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  return LossScale{values[0], static_cast<int>(values[1])};
 }
 
 }  // namespace eisbach::optim

@@ -10,6 +10,12 @@
 
 namespace eisbach::optim {
 
+// What gradients are multiplied by until the update (see ops/loss_scale.h).
+struct LossScale {
+  float scale = 1;
+  int good_steps = 0;  // finite steps since it changed
+};
+
 // What changes from step to step, in device memory, where kernels read it: no
 // kernel takes a step number or a learning rate by value.
 class StepState {
@@ -23,8 +29,15 @@ class StepState {
   absl::Status Begin(int64_t step, double learning_rate, double beta1,
                      double beta2, Stream& stream);
 
-  // Sets kFinite to 1, as it is at first. Ordered on `stream`.
+  // Sets kFinite to 1 and kVoid to 0, as they are at first. Ordered on
+  // `stream`.
   absl::Status SetFinite(Stream& stream);
+
+  // The loss scale, 1 at first. Both wait for `stream`.
+  absl::Status SetLossScale(const LossScale& scale, Stream& stream);
+  absl::StatusOr<LossScale> ReadLossScale(Stream& stream) const;
+  // f32 [1]: where kernels read it.
+  const Tensor& loss_scale() const { return loss_scale_; }
 
   // f32 [ops::kStepStateSize], indexed by ops::StepStateIndex.
   const Tensor& values() const { return values_; }
@@ -42,13 +55,14 @@ class StepState {
   };
   struct Memory {
     Slot slots[kSlots];
-    float one;
+    float finite[2];      // kFinite and kVoid
+    float loss_scale[2];  // kLossScale and kGoodSteps
   };
   Memory& memory() { return *static_cast<Memory*>(memory_.get()); }
 
   StepState() = default;
 
-  Tensor values_, step_;
+  Tensor values_, step_, loss_scale_;
   std::shared_ptr<void> memory_;
   std::array<Event, kSlots> copied_;
   int next_ = 0;

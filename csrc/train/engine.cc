@@ -142,7 +142,7 @@ absl::Status Engine::Submit(const StepInput& input) {
                        {.kind = SpanKind::kStep, .name = name, .index = step});
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
-                                         update_->reduced(),
+                                         update_->outcome(),
                                          context_.device().compute_stream()));
   if (submitted() > 0) inputs_.push_back(input);
   return absl::OkStatus();
@@ -152,9 +152,9 @@ absl::StatusOr<StepResult> Engine::Collect() {
   EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
   const StepInput input = std::move(inputs_.front());
   inputs_.pop_front();
-  if (std::isfinite(result.loss) && std::isfinite(result.grad_norm)) {
-    return result;
-  }
+  const bool finite =
+      std::isfinite(result.loss) && std::isfinite(result.grad_norm);
+  if (finite || result.skipped) return result;
   // Steps that were submitted after it have changed nothing.
   while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
   inputs_.clear();
@@ -287,9 +287,12 @@ absl::StatusOr<Tensor> Engine::Hidden(const Tensor& tokens) {
 }
 
 nn::ForwardContext Engine::MakeContext(bool training) const {
-  return nn::ForwardContext{context_.device().compute_stream(), training,
-                            config_.update.seed, update_->state().step(),
-                            Tensor()};
+  return nn::ForwardContext{context_.device().compute_stream(),
+                            training,
+                            config_.update.seed,
+                            update_->state().step(),
+                            Tensor(),
+                            update_->loss_scale()};
 }
 
 absl::Status Engine::CheckInput(const StepInput& input) const {

@@ -55,7 +55,8 @@ class Engine {
   // Waits for the oldest step whose result was not collected. A loss or norm
   // that is not finite leaves the weights as they were before that step, also
   // where later ones were submitted: those are void. It is an error that names
-  // the first tensor that holds one.
+  // the first tensor that holds one. With a loss scale that can still halve, a
+  // norm that is not finite is no error: the step is `skipped`.
   absl::StatusOr<StepResult> Collect();
   // Steps whose results wait.
   int submitted() const { return results_->size(); }

@@ -5,13 +5,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/loss_scale.h"
 
 namespace eisbach::train {
 
 ResultQueue::ResultQueue(int sums, std::shared_ptr<void> memory)
     : sums_(sums), memory_(std::move(memory)) {
   for (int i = 0; i < kCapacity; ++i) {
-    free_.push_back(static_cast<double*>(memory_.get()) + i * (1 + sums));
+    free_.push_back(static_cast<double*>(memory_.get()) + i * (2 + sums));
   }
 }
 
@@ -19,13 +20,13 @@ absl::StatusOr<std::unique_ptr<ResultQueue>> ResultQueue::Make(int sums,
                                                                Device& device) {
   EISBACH_ASSIGN_OR_RETURN(
       std::shared_ptr<void> memory,
-      device.AllocateHost(kCapacity * (1 + sums) * sizeof(double)));
+      device.AllocateHost(kCapacity * (2 + sums) * sizeof(double)));
   return std::unique_ptr<ResultQueue>(new ResultQueue(sums, std::move(memory)));
 }
 
 absl::Status ResultQueue::Push(int64_t step, double learning_rate,
-                               const Tensor& reduced, Stream& stream) {
-  if (reduced.raw() == nullptr) return absl::OkStatus();
+                               const Tensor& outcome, Stream& stream) {
+  if (outcome.raw() == nullptr) return absl::OkStatus();
   if (free_.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the results of ", kCapacity,
@@ -33,8 +34,8 @@ absl::Status ResultQueue::Push(int64_t step, double learning_rate,
                      "the next step"));
   }
   double* values = free_.back();
-  EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(values, reduced.raw(),
-                                                     reduced.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(values, outcome.raw(),
+                                                     outcome.bytes(), stream));
   EISBACH_ASSIGN_OR_RETURN(Event copied, stream.Record());
   free_.pop_back();
   waiting_.push_back({step, learning_rate, values, std::move(copied)});
@@ -52,8 +53,13 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
   StepResult result{.step = entry.step,
                     .loss = 0,
                     .grad_norm = std::sqrt(entry.values[0]),
-                    .learning_rate = entry.learning_rate};
+                    .learning_rate = entry.learning_rate,
+                    .loss_scale = entry.values[1 + sums_]};
   for (int i = 1; i <= sums_; ++i) result.loss += entry.values[i];
+  // As ops::UpdateLossScale has decided.
+  result.skipped = std::isfinite(result.loss) &&
+                   !std::isfinite(result.grad_norm) &&
+                   result.loss_scale > ops::kLeastLossScale;
   return result;
 }
 

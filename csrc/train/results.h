@@ -16,6 +16,8 @@ struct StepResult {
   double loss;   // mean over the tokens of the global batch
   double grad_norm;
   double learning_rate;
+  double loss_scale = 1;  // what the loss was multiplied by in backward
+  bool skipped = false;   // that was too much: the weights did not change
 };
 
 // What steps leave on the device, on its way to the host: it is copied when the
@@ -30,9 +32,10 @@ class ResultQueue {
   static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int sums,
                                                            Device& device);
 
-  // Takes `reduced`, f64 [1 + sums]: the squared norm of the gradient, then the
-  // parts of the loss. Nothing on meta. FailedPrecondition when it is full.
-  absl::Status Push(int64_t step, double learning_rate, const Tensor& reduced,
+  // Takes `outcome`, f64 [2 + sums]: the squared norm of the gradient, the
+  // parts of the loss, the loss scale. Nothing on meta. FailedPrecondition when
+  // it is full.
+  absl::Status Push(int64_t step, double learning_rate, const Tensor& outcome,
                     Stream& stream);
 
   int size() const { return static_cast<int>(waiting_.size()); }

@@ -6,20 +6,45 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
-#include "ops/elementwise.h"
+#include "ops/loss_scale.h"
 #include "parallel/tensor/shared_gradients.h"
 #include "tensor/init.h"
 
 namespace eisbach::train {
+namespace {
+
+absl::Status CheckLossScale(const UpdateConfig& config) {
+  const float scale = config.initial_loss_scale;
+  if (!(scale >= ops::kLeastLossScale && scale <= ops::kMostLossScale)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "initial_loss_scale=", scale, " is outside [", ops::kLeastLossScale,
+        ", ", static_cast<int64_t>(ops::kMostLossScale),
+        "] (precision.initial_loss_scale)"));
+  }
+  const int window = config.loss_scale_window;
+  if (window < 1 || window > ops::kMostLossScaleWindow) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "loss_scale_window=", window, " is outside [1, ",
+        ops::kMostLossScaleWindow, "] (precision.loss_scale_window)"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Update>> Update::Make(
     absl::Span<Parameter* const> parameters, const UpdateConfig& config,
     int sums, const parallel::ParallelContext& context) {
   Stream& stream = context.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(CheckLossScale(config));
   EISBACH_ASSIGN_OR_RETURN(optim::LearningRateSchedule schedule,
                            optim::LearningRateSchedule::Make(config.schedule));
   EISBACH_ASSIGN_OR_RETURN(optim::StepState state,
                            optim::StepState::Make(stream));
+  if (config.scales_loss()) {
+    EISBACH_RETURN_IF_ERROR(
+        state.SetLossScale({.scale = config.initial_loss_scale}, stream));
+  }
   std::unique_ptr<Update> update(
       new Update(config, context, schedule, std::move(state)));
   parallel::ParameterUses uses;
@@ -33,22 +58,34 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
   for (Parameter* parameter : update->parameters_) {
     EISBACH_RETURN_IF_ERROR(InitParameter(*parameter, config.seed, stream));
   }
-  EISBACH_RETURN_IF_ERROR(update->RefreshData());
+  optim::OptimizerConfig optimizer = config.optimizer;
+  optimizer.seed = config.seed;
   EISBACH_ASSIGN_OR_RETURN(
       update->optimizer_,
-      optim::MakeOptimizer(config.optimizer, *update->buffer_, stream));
+      optim::MakeOptimizer(optimizer, *update->buffer_, stream));
+  EISBACH_RETURN_IF_ERROR(update->RefreshData());
   EISBACH_ASSIGN_OR_RETURN(update->reducer_,
                            parallel::GradientReducer::Make(
                                *update->buffer_, context.data(), uses, stream));
   EISBACH_ASSIGN_OR_RETURN(optim::GradientNorm norm,
                            optim::GradientNorm::Make(*update->buffer_, stream));
   update->norm_ = std::make_unique<optim::GradientNorm>(std::move(norm));
-  EISBACH_ASSIGN_OR_RETURN(update->reduced_,
-                           Tensor::Zeros(Shape{1 + sums}, DType::kF64, stream));
-  EISBACH_ASSIGN_OR_RETURN(update->norm_squared_,
-                           update->reduced_.Narrow(0, 0, 1));
-  EISBACH_ASSIGN_OR_RETURN(update->sums_, update->reduced_.Narrow(0, 1, sums));
+  EISBACH_RETURN_IF_ERROR(update->MakeOutcome(sums));
   return update;
+}
+
+absl::Status Update::MakeOutcome(int sums) {
+  Stream& stream = context_.device().compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(outcome_,
+                           Tensor::Zeros(Shape{2 + sums}, DType::kF64, stream));
+  EISBACH_ASSIGN_OR_RETURN(reduced_, outcome_.Narrow(0, 0, 1 + sums));
+  EISBACH_ASSIGN_OR_RETURN(norm_squared_, outcome_.Narrow(0, 0, 1));
+  EISBACH_ASSIGN_OR_RETURN(sums_, outcome_.Narrow(0, 1, sums));
+  EISBACH_ASSIGN_OR_RETURN(used_loss_scale_, outcome_.Narrow(0, 1 + sums, 1));
+  const double none = 1;
+  EISBACH_RETURN_IF_ERROR(context_.device().CopyToDevice(
+      used_loss_scale_.raw(), &none, sizeof(none), stream));
+  return stream.Synchronize();
 }
 
 absl::Status Update::BeginStep(int micro_batches) {
@@ -87,7 +124,14 @@ absl::Status Update::Finish() {
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(ops::ClipFactor(norm_squared_, config_.clip_grad_norm,
                                           state_.values(), stream));
-  return optimizer_->Step(state_, stream);
+  EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
+  if (!config_.scales_loss()) return absl::OkStatus();
+  return ops::UpdateLossScale({.norm_squared = norm_squared_,
+                               .losses = sums_,
+                               .used = used_loss_scale_,
+                               .window = config_.loss_scale_window,
+                               .step_state = state_.values()},
+                              stream);
 }
 
 absl::Status Update::SumTiedGradients() {
@@ -114,13 +158,43 @@ absl::Status Update::ForgetNonFinite() {
 
 double Update::learning_rate() const { return schedule_.At(step_); }
 
+Tensor Update::loss_scale() const {
+  return config_.scales_loss() ? state_.loss_scale() : Tensor();
+}
+
+absl::StatusOr<std::optional<optim::LossScale>> Update::ReadLossScale() const {
+  if (!config_.scales_loss()) return std::nullopt;
+  EISBACH_ASSIGN_OR_RETURN(
+      const optim::LossScale scale,
+      state_.ReadLossScale(context_.device().compute_stream()));
+  return scale;
+}
+
+absl::Status Update::Resume(int64_t step,
+                            const std::optional<optim::LossScale>& loss_scale) {
+  if (loss_scale.has_value() != config_.scales_loss()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a checkpoint with", loss_scale ? "" : "out", " a loss scale does not ",
+        "fit compute=", Name(config_.compute_dtype), " (precision.compute)"));
+  }
+  if (loss_scale) {
+    EISBACH_RETURN_IF_ERROR(
+        state_.SetLossScale(*loss_scale, context_.device().compute_stream()));
+  }
+  step_ = step;
+  return RefreshData();
+}
+
 absl::Status Update::RefreshData() {
   if (config_.compute_dtype == DType::kF32) return absl::OkStatus();
-  for (FlatBucket& bucket : buffer_->buckets()) {
-    EISBACH_RETURN_IF_ERROR(ops::Copy(bucket.master, bucket.data,
-                                      context_.device().compute_stream()));
+  Stream& stream = context_.device().compute_stream();
+  if (step_ > 0) {
+    // Random rounding depends on the step.
+    EISBACH_RETURN_IF_ERROR(state_.Begin(step_, learning_rate(),
+                                         config_.optimizer.beta1,
+                                         config_.optimizer.beta2, stream));
   }
-  return absl::OkStatus();
+  return optimizer_->RefreshData(state_, stream);
 }
 
 }  // namespace eisbach::train

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,7 +21,13 @@ struct UpdateConfig {
   float clip_grad_norm;  // 0: no clipping
   DType compute_dtype;
   int64_t bucket_bytes;  // of f32 gradient, about
-  uint64_t seed;         // of the initial values
+  uint64_t seed;         // of the initial values and of random rounding
+  // In f16 alone; see ops/loss_scale.h.
+  float initial_loss_scale = 65536;
+  int loss_scale_window = 1000;  // finite steps until it doubles
+
+  // Whether the loss has a scale, which follows the gradients.
+  bool scales_loss() const { return compute_dtype == DType::kF16; }
 };
 
 // The weights of a rank and how they change: flat buckets, the reduction of
@@ -51,8 +58,10 @@ class Update {
   // is between them, are the same in every step.
   absl::Status ExpectGradients(int micro_batches);
 
-  // Reduces what is left, then updates the weights; nothing changes when the
-  // norm is not finite, or was not in an earlier step (ForgetNonFinite).
+  // Reduces what is left, then updates the weights. With a loss scale a step
+  // whose norm is not finite changes no weight, and the scale halves. Without
+  // one, or where no scale helps, nothing changes any more until
+  // ForgetNonFinite.
   absl::Status Finish();
 
   // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
@@ -61,19 +70,27 @@ class Update {
   // f64 [1], after Finish: the square of the norm of the whole gradient.
   const Tensor& norm_squared() const { return norm_squared_; }
 
-  // f64 [1 + sums]: both.
-  const Tensor& reduced() const { return reduced_; }
+  // f64 [2 + sums]: the norm's square, the sums and the loss scale of the step.
+  const Tensor& outcome() const { return outcome_; }
 
-  // A norm that is not finite leaves the weights alone in its step and in all
-  // later ones, until this is called.
   absl::Status ForgetNonFinite();
 
+  // f32 [1] in device memory, what the loss's gradient must be multiplied by;
+  // undefined where the loss has no scale.
+  Tensor loss_scale() const;
+  // Of the next step; nothing where the loss has none. Waits for the device.
+  absl::StatusOr<std::optional<optim::LossScale>> ReadLossScale() const;
+
   int64_t step() const { return step_; }  // steps begun
-  // As if `step` steps had been made (after loading a checkpoint).
   void set_step(int64_t step) { step_ = step; }
+  // As if `step` steps had been made, after weights and optimizer state were
+  // loaded. InvalidArgument when there must be a loss scale and is none, or the
+  // other way round.
+  absl::Status Resume(int64_t step,
+                      const std::optional<optim::LossScale>& loss_scale);
   double learning_rate() const;  // of the step begun last
 
-  // Rounds the masters to the compute dtype (after loading a checkpoint).
+  // Rounds the masters to the compute dtype, after writing to them.
   absl::Status RefreshData();
 
   const optim::StepState& state() const { return state_; }
@@ -91,6 +108,7 @@ class Update {
         schedule_(schedule),
         state_(std::move(state)) {}
 
+  absl::Status MakeOutcome(int sums);
   absl::Status SumTiedGradients();
 
   UpdateConfig config_;
@@ -102,9 +120,11 @@ class Update {
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<parallel::GradientReducer> reducer_;
   std::unique_ptr<optim::GradientNorm> norm_;
+  Tensor outcome_;  // f64 [2 + sums]: of which the others are parts
   Tensor reduced_;  // f64 [1 + sums]: norm_squared_ and sums_
   Tensor norm_squared_;
   Tensor sums_;
+  Tensor used_loss_scale_;
   int64_t step_ = 0;
 };
 

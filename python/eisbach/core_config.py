@@ -78,6 +78,7 @@ def update_config(config: Config) -> _C.UpdateConfig:
             eps=optimizer.eps,
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
+            stochastic_rounding=optimizer.stochastic_rounding,
         ),
         schedule=_C.ScheduleConfig(
             name=optimizer.schedule,
@@ -90,6 +91,8 @@ def update_config(config: Config) -> _C.UpdateConfig:
         compute_dtype=config.precision.compute,
         bucket_bytes=_BUCKET_BYTES,
         seed=config.run.seed,
+        initial_loss_scale=config.precision.initial_loss_scale,
+        loss_scale_window=config.precision.loss_scale_window,
     )
 
 

@@ -52,6 +52,29 @@ def test_every_key_arrives():
     assert schedule.total_steps == 77
 
 
+def test_loss_scale_and_rounding_arrive():
+    update = update_config(
+        make_config(
+            precision={
+                "compute": "f16",
+                "initial_loss_scale": 512.0,
+                "loss_scale_window": 20,
+            }
+        )
+    )
+    assert update.compute_dtype == "f16"
+    assert (update.initial_loss_scale, update.loss_scale_window) == (512.0, 20)
+    assert not update.optimizer.stochastic_rounding
+    update = update_config(
+        make_config(
+            precision={"compute": "bf16"},
+            optimizer={"stochastic_rounding": True},
+        )
+    )
+    assert update.optimizer.stochastic_rounding
+    assert update.initial_loss_scale == 65536
+
+
 def test_sgd_arrives():
     config = make_config(optimizer={"name": "sgd", "momentum": 0.9})
     optimizer = update_config(config).optimizer

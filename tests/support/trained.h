@@ -17,8 +17,9 @@ namespace eisbach::test {
 using Gradients = std::vector<checkpoint::LogicalTensor>;
 
 struct Trained {
-  Curve curve;          // of every step
-  Gradients gradients;  // of step 1, before clipping; on world rank 0
+  Curve curve;  // of every step
+  // Of step 1, before clipping, without the loss scale; on world rank 0.
+  Gradients gradients;
 };
 
 // Trains `engine` on the toy's batches. Every rank of its mesh calls it.
@@ -34,6 +35,11 @@ inline absl::StatusOr<Trained> TrainAndGather(train::Engine& engine,
         checkpoint::GatherParameters(engine.update().parameters(),
                                      checkpoint::ParameterValue::kGradient,
                                      engine.context()));
+    for (checkpoint::LogicalTensor& gradient : trained.gradients) {
+      for (float& value : gradient.values) {
+        value /= static_cast<float>(result.loss_scale);
+      }
+    }
   }
   return trained;
 }
@@ -65,8 +71,12 @@ struct Tolerance {
   double key_bias;
 };
 inline constexpr Tolerance kFloat32Tolerance{1e-5, 1e-4, 1e-8};
-// Three digits are kept.
+// Three digits are kept. f16 keeps more, but only so many small numbers.
 inline constexpr Tolerance kBfloat16Tolerance{1e-2, 5e-2, 2e-6};
+
+inline const Tolerance& ToleranceOf(DType compute) {
+  return compute == DType::kF32 ? kFloat32Tolerance : kBfloat16Tolerance;
+}
 
 // The gradients that are further apart than `tolerance`, a line each; empty
 // when all are close.

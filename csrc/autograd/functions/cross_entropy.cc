@@ -12,24 +12,28 @@
 namespace eisbach::autograd {
 namespace {
 
+const Tensor* FactorOf(const LossScale& scale) {
+  return scale.gradient_factor.defined() ? &scale.gradient_factor : nullptr;
+}
+
 class CrossEntropyNode final : public Node {
  public:
   CrossEntropyNode(Tensor logits, Tensor rows, Tensor targets, Tensor lse,
-                   int64_t first_column, int64_t valid_columns, float scale)
+                   int64_t first_column, int64_t valid_columns, LossScale scale)
       : logits_(std::move(logits)),
         rows_(std::move(rows)),
         targets_(std::move(targets)),
         lse_(std::move(lse)),
         first_column_(first_column),
         valid_columns_(valid_columns),
-        scale_(scale) {}
+        scale_(std::move(scale)) {}
 
   absl::string_view name() const override { return "cross_entropy"; }
 
   absl::Status Backward(absl::Span<Tensor>, BackwardContext& context) override {
-    EISBACH_RETURN_IF_ERROR(
-        ops::CrossEntropyBackward(rows_, targets_, lse_, first_column_,
-                                  valid_columns_, scale_, context.stream));
+    EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
+        rows_, targets_, lse_, first_column_, valid_columns_, scale_.scale,
+        context.stream, FactorOf(scale_)));
     rows_ = Tensor();
     return Send(0, std::move(logits_), context.stream);
   }
@@ -37,7 +41,7 @@ class CrossEntropyNode final : public Node {
  private:
   Tensor logits_, rows_, targets_, lse_;
   int64_t first_column_, valid_columns_;
-  float scale_;
+  LossScale scale_;
 };
 
 // Adds to `loss` what the logits [N, columns] give, or overwrites it; returns
@@ -80,17 +84,17 @@ class KnownGradientNode final : public Node {
 // no gradient is wanted.
 absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                        const Tensor& targets, const VocabularyShard& shard,
-                       float scale, bool first, const Tensor& loss,
+                       const LossScale& scale, bool first, const Tensor& loss,
                        const Tensor& dx, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
   EISBACH_ASSIGN_OR_RETURN(Tensor lse,
-                           AddLoss(logits, targets, shard, scale,
+                           AddLoss(logits, targets, shard, scale.scale,
                                    /*accumulate=*/!first, loss, stream));
   if (!dx.defined()) return absl::OkStatus();
-  EISBACH_RETURN_IF_ERROR(
-      ops::CrossEntropyBackward(logits, targets, lse, shard.first_column,
-                                shard.valid_columns, scale, stream));
+  EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
+      logits, targets, lse, shard.first_column, shard.valid_columns,
+      scale.scale, stream, FactorOf(scale)));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
   return ops::LinearBackwardWeight(
@@ -100,8 +104,8 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
 }  // namespace
 
 absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
-                                    const VocabularyShard& shard, float scale,
-                                    Stream& stream) {
+                                    const VocabularyShard& shard,
+                                    const LossScale& scale, Stream& stream) {
   const int64_t columns = logits.dim(-1);
   const int64_t n = targets.elements();
   EISBACH_ASSIGN_OR_RETURN(Tensor rows, logits.View(Shape{n, columns}));
@@ -109,7 +113,7 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
   EISBACH_ASSIGN_OR_RETURN(
       Tensor loss, Tensor::Empty(Shape{1}, DType::kF64, stream.device()));
   EISBACH_ASSIGN_OR_RETURN(Tensor lse,
-                           AddLoss(rows, flat_targets, shard, scale,
+                           AddLoss(rows, flat_targets, shard, scale.scale,
                                    /*accumulate=*/false, loss, stream));
   if (Graph* graph = CurrentGraph()) {
     graph->Record<CrossEntropyNode>({&logits}, {&loss}, logits.Detach(),
@@ -123,7 +127,8 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
 absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
                                           const Tensor& targets,
                                           const VocabularyShard& shard,
-                                          float scale, Stream& stream,
+                                          const LossScale& scale,
+                                          Stream& stream,
                                           int64_t logits_bytes) {
   const int64_t n = targets.elements();
   const int64_t row_bytes =

@@ -17,13 +17,20 @@ struct VocabularyShard {
   std::function<absl::StatusOr<Tensor>(const Tensor& stats)> gather;
 };
 
+// What the loss of one token counts, and a device tensor (f32 [1], undefined
+// for 1) that gradients alone are multiplied by besides.
+struct LossScale {
+  float scale;
+  Tensor gradient_factor{};
+};
+
 // loss (f64 [1]) = scale * sum over tokens of the cross-entropy of `logits`
 // [..., columns] against `targets` (i32, one a row). See ops/cross_entropy.h.
 // Backward turns the logits into their gradient in place, so nobody may read
 // them after it, and takes the seed gradient to be 1.
 absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
-                                    const VocabularyShard& shard, float scale,
-                                    Stream& stream);
+                                    const VocabularyShard& shard,
+                                    const LossScale& scale, Stream& stream);
 
 // The same of logits = x · weight^T, with x [..., H] and weight [columns, H],
 // which are never there as a whole: a chunk of rows at a time is multiplied
@@ -37,7 +44,8 @@ inline constexpr int64_t kLogitsBytes = int64_t{32} << 20;
 absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
                                           const Tensor& targets,
                                           const VocabularyShard& shard,
-                                          float scale, Stream& stream,
+                                          const LossScale& scale,
+                                          Stream& stream,
                                           int64_t logits_bytes = kLogitsBytes);
 
 }  // namespace eisbach::autograd

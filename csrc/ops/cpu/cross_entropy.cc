@@ -74,12 +74,15 @@ absl::Status CrossEntropyBackward(const CrossEntropyBackwardArgs& args,
         const int32_t* targets = args.targets.data<int32_t>();
         const float* lse = args.lse.data<float>();
         const int64_t width = args.logits.dim(1);
+        const float scale = args.factor == nullptr
+                                ? args.scale
+                                : args.scale * *args.factor->data<float>();
         cpu::ParallelFor(
             args.logits.dim(0), kGrain / (width + 1) + 1,
             [&](int64_t begin, int64_t end) {
               for (int64_t r = begin; r < end; ++r) {
                 BackwardRow(logits + r * width, targets[r] - args.first_column,
-                            args.valid_columns, width, lse[r], args.scale);
+                            args.valid_columns, width, lse[r], scale);
               }
             });
         return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "device/cpu/parallel_for.h"
+#include "ops/cpu/stochastic_rounding.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/optimizer.cc"
@@ -15,7 +16,8 @@ HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kGrain = 8192;  // elements a thread
+constexpr int64_t kGrain = 8192;       // elements a thread
+constexpr int64_t kRoundBlock = 2048;  // elements that are still in the cache
 
 // The storage type of `data`, and null where `data` is `master` itself.
 template <typename T>
@@ -56,6 +58,19 @@ void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
   });
 }
 
+void AdamWRandomlyRounded(const AdamWArgs& args) {
+  const float* master = args.master.data<float>();
+  BFloat16* data = args.data.data<BFloat16>();
+  cpu::ParallelFor(args.master.elements(), kGrain,
+                   [&](int64_t begin, int64_t end) {
+                     for (; begin < end; begin += kRoundBlock) {
+                       const int64_t stop = std::min(begin + kRoundBlock, end);
+                       AdamWRange<float>(args, nullptr, begin, stop);
+                       RoundRange(master, data, begin, stop, *args.rounding);
+                     }
+                   });
+}
+
 template <typename T>
 void SgdRange(const SgdArgs& args, T* data, int64_t begin, int64_t end) {
   float* master = args.master.data<float>();
@@ -83,6 +98,10 @@ void SgdRange(const SgdArgs& args, T* data, int64_t begin, int64_t end) {
 
 absl::Status AdamW(const AdamWArgs& args, Stream&) {
   if (args.step_state.data<float>()[kFinite] == 0.0f) return absl::OkStatus();
+  if (args.rounding != nullptr) {
+    AdamWRandomlyRounded(args);
+    return absl::OkStatus();
+  }
   return DispatchFloat(args.data.dtype(), "adamw", [&](auto type) {
     auto* data = SeparateData<decltype(type)>(args.master, args.data);
     cpu::ParallelFor(args.master.elements(), kGrain,
@@ -112,7 +131,9 @@ namespace eisbach::ops {
 namespace {
 
 absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
-  const double norm = std::sqrt(*args.norm_squared.data<double>());
+  float* state = args.step_state.data<float>();
+  const double scale = state[kLossScale];
+  const double norm = std::sqrt(*args.norm_squared.data<double>()) / scale;
   const bool finite = std::isfinite(norm);
   double factor = 1;
   if (!finite) {
@@ -120,8 +141,7 @@ absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
   } else if (args.max_norm > 0) {
     factor = std::min(1.0, args.max_norm / (norm + 1e-6));
   }
-  float* state = args.step_state.data<float>();
-  state[kGradientFactor] = static_cast<float>(factor);
+  state[kGradientFactor] = static_cast<float>(factor / scale);
   if (!finite) state[kFinite] = 0;
   return absl::OkStatus();
 }

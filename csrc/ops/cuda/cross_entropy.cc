@@ -32,6 +32,7 @@ absl::Status Backward(const CrossEntropyBackwardArgs& args, Stream& stream) {
       cuda::ToType(args.logits.dtype()), args.logits.raw(),
       args.targets.data<int32_t>(), args.lse.data<float>(),
       ShapeOf(args.logits, args.valid_columns, args.first_column), args.scale,
+      args.factor == nullptr ? nullptr : args.factor->data<float>(),
       cuda::Handle(stream)));
   return absl::OkStatus();
 }

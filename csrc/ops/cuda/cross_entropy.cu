@@ -102,13 +102,15 @@ __global__ void __launch_bounds__(kBlock)
 template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
     BackwardKernel(T* logits, const int* targets, const float* lse,
-                   LossShape shape, float scale, unsigned blocks_a_row) {
+                   LossShape shape, float scale, const float* factor,
+                   unsigned blocks_a_row) {
   const long long row = shape.rows - 1 - blockIdx.x / blocks_a_row;
   const long long first =
       (long long)(blockIdx.x % blocks_a_row) * (kBlock * kUnroll) + threadIdx.x;
   T* x = logits + row * shape.width;
   const long long target = targets[row] - shape.first_column;
   const float l = lse[row];
+  if (factor != nullptr) scale *= *factor;
   Piece<N> pieces[kUnroll] = {};
 #pragma unroll
   for (int k = 0; k < kUnroll; ++k) {
@@ -182,6 +184,7 @@ cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
 cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
                                        const int* targets, const float* lse,
                                        const LossShape& shape, float scale,
+                                       const float* factor,
                                        cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
@@ -191,7 +194,8 @@ cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
       const unsigned a_row = BlocksFor(shape.width / N, kBlock * kUnroll);
       return Launch({dim3(static_cast<unsigned>(shape.rows * a_row)),
                      dim3(kBlock), stream},
-                    BackwardKernel<T, N>, x, targets, lse, shape, scale, a_row);
+                    BackwardKernel<T, N>, x, targets, lse, shape, scale, factor,
+                    a_row);
     });
   });
 }

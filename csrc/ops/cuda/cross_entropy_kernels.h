@@ -25,10 +25,11 @@ cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
                                       long long tokens, float* lse, float* loss,
                                       cudaStream_t stream);
 
-// In place; padding is written and not read.
+// In place; padding is written and not read. `factor` may be null.
 cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
                                        const int* targets, const float* lse,
                                        const LossShape& shape, float scale,
+                                       const float* factor,
                                        cudaStream_t stream);
 
 }  // namespace eisbach::cuda

@@ -16,6 +16,9 @@ static_assert(offsetof(StepState, learning_rate) ==
 static_assert(offsetof(StepState, gradient_factor) ==
               kGradientFactor * sizeof(float));
 static_assert(offsetof(StepState, finite) == kFinite * sizeof(float));
+static_assert(offsetof(StepState, is_void) == kVoid * sizeof(float));
+static_assert(offsetof(StepState, loss_scale) == kLossScale * sizeof(float));
+static_assert(offsetof(StepState, good_steps) == kGoodSteps * sizeof(float));
 static_assert(offsetof(StepState, bias_correction1) ==
               kBiasCorrection1 * sizeof(float));
 static_assert(offsetof(StepState, bias_correction2) ==
@@ -29,6 +32,12 @@ void* SeparateData(const Tensor& master, const Tensor& data) {
 }
 
 absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
+  cuda::Rounding rounding;
+  if (args.rounding != nullptr) {
+    rounding = {.step = args.rounding->step.data<int64_t>(),
+                .key = args.rounding->key,
+                .first = args.rounding->first};
+  }
   EISBACH_RETURN_IF_CUDA(cuda::LaunchAdamW(
       cuda::ToType(args.data.dtype()), args.master.data<float>(),
       args.grad.data<float>(), args.m.data<float>(), args.v.data<float>(),
@@ -37,7 +46,8 @@ absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
        .beta2 = args.beta2,
        .eps = args.eps,
        .weight_decay = args.weight_decay},
-      args.master.elements(), cuda::Handle(stream)));
+      args.rounding == nullptr ? nullptr : &rounding, args.master.elements(),
+      cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 #include "ops/cuda/dispatch.cuh"
 #include "ops/cuda/optimizer_kernels.h"
+#include "ops/cuda/rounding.cuh"
 
 namespace eisbach::cuda {
 namespace {
@@ -34,8 +35,11 @@ bool Begins(const T* p, long long head) {
 
 template <typename T>
 Cut CutRange(const float* master, const float* grad, const float* m,
-             const float* v, const T* data, long long n) {
+             const float* v, const T* data, long long n,
+             const Rounding* rounding = nullptr) {
   for (long long head = 0; head < kWide && head < n; ++head) {
+    // Four at once are of one group of random bits.
+    if (rounding != nullptr && (rounding->first + head) % kWide != 0) continue;
     if (Begins(master, head) && Begins(grad, head) && Begins(m, head) &&
         Begins(v, head) && Begins(data, head)) {
       return {head, (n - head) / kWide, n};
@@ -90,12 +94,12 @@ __device__ __forceinline__ void AdamWElement(const AdamWStep& s, float grad,
 }
 
 // Operands are on their way before the state is known.
-template <typename T>
+template <typename T, bool kRandom>
 __global__ void __launch_bounds__(kBlock)
     AdamWKernel(float* __restrict__ master, const float* __restrict__ grad,
                 float* __restrict__ m, float* __restrict__ v,
                 T* __restrict__ data, const StepState* __restrict__ state,
-                AdamWFactors factors, Cut cut) {
+                AdamWFactors factors, Rounding rounding, Cut cut) {
   const long long i = blockIdx.x * (long long)kBlock + threadIdx.x;
   const long long at = Place(cut, i);
   if (at >= cut.n) return;
@@ -111,7 +115,11 @@ __global__ void __launch_bounds__(kBlock)
     Store(m + at, m4);
     Store(v + at, v4);
     Store(master + at, w);
-    if (data != nullptr) StoreFour(data + at, w);
+    if constexpr (kRandom) {
+      StoreFourRounded(data, w.v, at, rounding);
+    } else {
+      if (data != nullptr) StoreFour(data + at, w);
+    }
     return;
   }
   if (state->finite == 0.0f) return;
@@ -120,7 +128,11 @@ __global__ void __launch_bounds__(kBlock)
   m[at] = m1;
   v[at] = v1;
   master[at] = w;
-  if (data != nullptr) data[at] = FromFloat<T>(w);
+  if constexpr (kRandom) {
+    StoreRounded(data, w, at, rounding);
+  } else {
+    if (data != nullptr) data[at] = FromFloat<T>(w);
+  }
 }
 
 struct SgdStep {
@@ -169,13 +181,14 @@ __global__ void __launch_bounds__(kBlock)
 
 __global__ void ClipFactorKernel(const double* norm_squared, float max_norm,
                                  StepState* state) {
-  const double norm = sqrt(*norm_squared);
+  const double scale = state->loss_scale;
+  const double norm = sqrt(*norm_squared) / scale;
   const bool finite = norm < INFINITY;  // NaN is not
   double factor = finite ? 1.0 : 0.0;
   if (finite && max_norm > 0.0f) {
     factor = min(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
   }
-  state->gradient_factor = static_cast<float>(factor);
+  state->gradient_factor = static_cast<float>(factor / scale);
   if (!finite) state->finite = 0.0f;
 }
 
@@ -183,15 +196,21 @@ __global__ void ClipFactorKernel(const double* norm_squared, float max_norm,
 
 cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
                         float* v, void* data, const StepState* state,
-                        const AdamWFactors& factors, long long n,
-                        cudaStream_t stream) {
+                        const AdamWFactors& factors, const Rounding* rounding,
+                        long long n, cudaStream_t stream) {
+  const auto launch = [&](auto kernel, auto* copy) {
+    const Cut cut = CutRange(master, grad, m, v, copy, n, rounding);
+    return Launch(
+        {dim3(BlocksFor(cut.threads(), kBlock)), dim3(kBlock), stream}, kernel,
+        master, grad, m, v, copy, state, factors,
+        rounding == nullptr ? Rounding{} : *rounding, cut);
+  };
+  if (rounding != nullptr) {
+    return launch(AdamWKernel<BF16, true>, static_cast<BF16*>(data));
+  }
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
-    T* copy = static_cast<T*>(data);
-    const Cut cut = CutRange(master, grad, m, v, copy, n);
-    return Launch(
-        {dim3(BlocksFor(cut.threads(), kBlock)), dim3(kBlock), stream},
-        AdamWKernel<T>, master, grad, m, v, copy, state, factors, cut);
+    return launch(AdamWKernel<T, false>, static_cast<T*>(data));
   });
 }
 

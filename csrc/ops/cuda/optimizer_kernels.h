@@ -2,19 +2,11 @@
 
 #include <cuda_runtime_api.h>
 
+#include "ops/cuda/step_state.h"
+#include "ops/cuda/stochastic_rounding_kernels.h"
 #include "ops/cuda/type.h"
 
 namespace eisbach::cuda {
-
-// ops::StepStateIndex as a struct, which kernels read from device memory.
-struct StepState {
-  float learning_rate;
-  float gradient_factor;
-  float bias_correction1;
-  float bias_correction2;
-  float finite;
-  float unused[3];
-};
 
 struct AdamWFactors {
   float beta1;
@@ -26,11 +18,12 @@ struct AdamWFactors {
 // One step over n elements, as ops/optimizer.h states it. `data` is null where
 // it is `master` itself. An element's result does not depend on where the range
 // begins and ends. Moves 28 bytes an element and those of `data`, in pieces of
-// 16 bytes where all pointers are as far from a boundary as each other.
+// 16 bytes where all pointers are as far from a boundary as each other. `data`
+// is rounded as `rounding` says, which is null for to nearest, else of bf16.
 cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
                         float* v, void* data, const StepState* state,
-                        const AdamWFactors& factors, long long n,
-                        cudaStream_t stream);
+                        const AdamWFactors& factors, const Rounding* rounding,
+                        long long n, cudaStream_t stream);
 // `m` is null without momentum.
 cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
                       void* data, const StepState* state, float momentum,

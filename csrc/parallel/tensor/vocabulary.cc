@@ -41,8 +41,8 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };
-  return autograd::LinearCrossEntropy(entered, weight_, targets, shard, scale,
-                                      stream);
+  return autograd::LinearCrossEntropy(entered, weight_, targets, shard,
+                                      {scale, context.loss_scale}, stream);
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(

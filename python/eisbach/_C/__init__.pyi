@@ -375,7 +375,7 @@ class OptimizerConfig:
     """
     An update rule: adamw or sgd.
     """
-    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float) -> None:
+    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float, stochastic_rounding: bool = False) -> None:
         ...
     @property
     def beta1(self) -> float:
@@ -391,6 +391,9 @@ class OptimizerConfig:
         ...
     @property
     def name(self) -> str:
+        ...
+    @property
+    def stochastic_rounding(self) -> bool:
         ...
     @property
     def weight_decay(self) -> float:
@@ -577,8 +580,10 @@ class UpdateConfig:
     """
     How weights change.
     """
-    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int) -> None:
-        ...
+    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int, initial_loss_scale: float = 65536.0, loss_scale_window: int = 1000) -> None:
+        """
+        The last two have a meaning in f16 alone.
+        """
     @property
     def bucket_bytes(self) -> int:
         ...
@@ -587,6 +592,12 @@ class UpdateConfig:
         ...
     @property
     def compute_dtype(self) -> str:
+        ...
+    @property
+    def initial_loss_scale(self) -> float:
+        ...
+    @property
+    def loss_scale_window(self) -> int:
         ...
     @property
     def optimizer(self) -> OptimizerConfig:
@@ -646,7 +657,7 @@ class Update:
         ...
     def finish(self) -> None:
         """
-        Reduces the gradients over ranks, clips, and updates the weights, unless the norm is not finite.
+        Reduces the gradients over ranks, clips, and updates the weights, unless the norm is not finite; in f16 the loss scale then halves.
         """
     def forward_context(self, *, training: bool = False, samples: Tensor | None = None) -> nn.ForwardContext:
         """
@@ -668,6 +679,11 @@ class Update:
     @property
     def learning_rate(self) -> float:
         ...
+    @property
+    def loss_scale(self) -> float:
+        """
+        What a loss's gradient must be multiplied by in this step: 1 but in f16. A head does so by itself. Waits for the device.
+        """
     @property
     def step(self) -> int:
         """
@@ -701,6 +717,16 @@ class StepResult:
         Mean over the tokens of the global batch.
         """
     @property
+    def loss_scale(self) -> float:
+        """
+        What the loss was multiplied by in backward; 1 but in f16.
+        """
+    @property
+    def skipped(self) -> bool:
+        """
+        A gradient overflowed at this loss scale: the weights are as before, and the scale halves.
+        """
+    @property
     def step(self) -> int:
         """
         Counted from 1.
@@ -723,7 +749,7 @@ class Engine:
         """
     def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
         """
-        Whole parameters (or gradients, by `grad`) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. Collective.
+        Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. Collective.
         """
     def generate(self, prompt: collections.abc.Sequence[int], *, tokens: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0, stop: int | None = None) -> list[int]:
         """

@@ -4,6 +4,7 @@ Differentiable functions; they record inside `with graph:`.
 """
 from __future__ import annotations
 import eisbach._C
+import eisbach._C.nn
 import typing
 __all__: list[str] = ['add', 'add_position', 'attention', 'cross_entropy', 'embedding', 'gelu', 'layer_norm', 'linear', 'rms_norm', 'softmax', 'swiglu', 'view']
 def add(a: eisbach._C.Tensor, b: eisbach._C.Tensor) -> eisbach._C.Tensor:
@@ -16,9 +17,9 @@ def attention(qkv: eisbach._C.Tensor, heads: int, kv_heads: int | None = None) -
     """
     Causal attention of a packed qkv [B, T, (heads + 2 kv_heads) D]: [B, T, heads D].
     """
-def cross_entropy(logits: eisbach._C.Tensor, targets: eisbach._C.Tensor, scale: float = 1.0) -> eisbach._C.Tensor:
+def cross_entropy(logits: eisbach._C.Tensor, targets: eisbach._C.Tensor, scale: float = 1.0, *, context: eisbach._C.nn.ForwardContext | None = None) -> eisbach._C.Tensor:
     """
-    scale x the sum over rows, f64 [1]. Backward overwrites the logits.
+    scale x the sum over rows, f64 [1]. Backward overwrites the logits. `context` has the loss scale: f16 logits that record need it.
     """
 def embedding(ids: eisbach._C.Tensor, weight: eisbach._C.Parameter) -> eisbach._C.Tensor:
     """

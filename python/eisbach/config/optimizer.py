@@ -15,6 +15,7 @@ from eisbach.config.section import (
 
 ADAMW = {"optimizer.name": "adamw"}
 SGD = {"optimizer.name": "sgd"}
+ADAMW_IN_BF16 = {**ADAMW, "precision.compute": "bf16"}
 
 
 class OptimizerSection(Section):
@@ -40,6 +41,13 @@ class OptimizerSection(Section):
         1e-8, "Added to the root of the second moment.", only=ADAMW
     )
     momentum: Fraction = key(0.0, "Decay of the velocity.", only=SGD)
+    stochastic_rounding: bool = key(
+        False,
+        "Rounds the bf16 copy of the weights up or down at random instead of "
+        "to nearest, so that small updates count on average. The result "
+        "depends on the layout.",
+        only=ADAMW_IN_BF16,
+    )
     weight_decay: NonNegative = key(
         0.1,
         "Decay of parameters with two or more dimensions: decoupled from the "

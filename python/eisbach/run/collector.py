@@ -55,6 +55,8 @@ class Collector:
             loss=result.loss,
             grad_norm=result.grad_norm,
             learning_rate=result.learning_rate,
+            loss_scale=result.loss_scale,
+            skipped=result.skipped,
             tokens=result.step * tokens,
             tokens_per_second=tokens / seconds,
             step_seconds=seconds,

@@ -21,6 +21,9 @@ class StepMetrics:
       loss: Nats a token, mean over the global batch.
       grad_norm: L2 norm of the whole gradient before clipping.
       learning_rate: Of this step.
+      loss_scale: What the loss was multiplied by in backward; 1 but in f16.
+      skipped: Whether a gradient overflowed at that scale, so that the weights
+        are as before; `grad_norm` is then not finite.
       tokens: Trained on since the first step.
       tokens_per_second: Of this step, over all ranks.
       step_seconds: Wall time of this step.
@@ -40,6 +43,8 @@ class StepMetrics:
     loss: float
     grad_norm: float
     learning_rate: float
+    loss_scale: float
+    skipped: bool
     tokens: int
     tokens_per_second: float
     step_seconds: float

@@ -92,6 +92,12 @@ class Progress:
                 description=f"loss {now.loss:.4f}  "
                 f"{now.tokens_per_second:,.0f} tokens/s",
             )
+        if now.skipped:
+            self.say(
+                f"step {now.step:>{len(str(self._steps))}}/{self._steps}"
+                f"  skipped: a gradient overflowed at loss scale"
+                f" {now.loss_scale:g}; the scale halves"
+            )
         regular = now.step % self._log_every == 0
         if regular or now.step in (self._first + 1, self._steps):
             self.say(

@@ -50,7 +50,13 @@ inline constexpr char kState[] = R"({"samples":24})";
 
 inline absl::StatusOr<std::string> SaveEngine(const std::string& root,
                                               train::Engine& engine) {
-  return checkpoint::Save({root, engine.update().step(), kConfig, kState},
+  EISBACH_ASSIGN_OR_RETURN(const auto loss_scale,
+                           engine.update().ReadLossScale());
+  return checkpoint::Save({.root = root,
+                           .step = engine.update().step(),
+                           .config = kConfig,
+                           .state = kState,
+                           .loss_scale = loss_scale},
                           engine.update().buffer(), engine.update().optimizer(),
                           engine.context());
 }
@@ -62,8 +68,7 @@ inline absl::Status LoadEngine(const std::string& path, train::Engine& engine,
       checkpoint::Load(path, config, engine.update().buffer(),
                        engine.update().optimizer(), engine.context()));
   if (loaded.state != kState) return absl::InternalError(loaded.state);
-  engine.update().set_step(loaded.step);
-  return engine.update().RefreshData();
+  return engine.update().Resume(loaded.step, loaded.loss_scale);
 }
 
 // The bytes of all that training changes on a rank: masters, compute copies and

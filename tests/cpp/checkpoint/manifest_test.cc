@@ -18,6 +18,7 @@ Manifest Example() {
                     .optimizer_state = {"m", "v"},
                     .config = R"({"model":{"heads":8,"family":"gpt"}})",
                     .state = R"({"tokens":4096})",
+                    .loss_scale = optim::LossScale{1024, 17},
                     .files = {}};
   manifest.files = {{"a.safetensors", 0, 0, 10, 0xfedcba9876543210u},
                     {"b.safetensors", 1, 0, 20, 7}};
@@ -32,11 +33,22 @@ TEST(Manifest, ReadsWhatItWrote) {
   EXPECT_EQ(back.optimizer_state, Example().optimizer_state);
   EXPECT_EQ(back.config, Example().config);
   EXPECT_EQ(back.state, Example().state);
+  ASSERT_TRUE(back.loss_scale.has_value());
+  EXPECT_EQ(back.loss_scale->scale, 1024);
+  EXPECT_EQ(back.loss_scale->good_steps, 17);
   ASSERT_EQ(back.files.size(), 2);
   EXPECT_EQ(back.files[0].name, "a.safetensors");
   EXPECT_EQ(back.files[0].hash, 0xfedcba9876543210u);
   EXPECT_EQ(back.files[1].pipeline, 1);
   EXPECT_EQ(back.files[1].bytes, 20);
+}
+
+TEST(Manifest, NeedsNoLossScale) {
+  Manifest manifest = Example();
+  manifest.loss_scale = std::nullopt;
+  const std::string text = Value(FormatManifest(manifest));
+  EXPECT_EQ(text.find("loss_scale"), std::string::npos);
+  EXPECT_FALSE(Value(ParseManifest(text)).loss_scale.has_value());
 }
 
 TEST(Manifest, RefusesConfigThatIsNoObject) {
@@ -70,6 +82,9 @@ TEST(Manifest, SaysWhatIsWrong) {
       {"0000000000000007", "7", "16 hexadecimal digits"},
       {"0000000000000007", "000000000000000g", "16 hexadecimal digits"},
       {"\"m\"", "5", "optimizer_state"},
+      {"\"scale\": 1024.0", "\"scale\": 0.5", "loss_scale.scale=0.5"},
+      {"\"scale\": 1024.0", "\"scale\": \"x\"", "loss_scale.scale"},
+      {"\"good_steps\": 17", "\"good_steps\": -1", "good_steps=-1"},
   };
   for (const auto& c : kCases) {
     EXPECT_THAT(ParseManifest(absl::StrReplaceAll(text, {{c.from, c.to}})),

@@ -14,7 +14,7 @@ constexpr int kSaved = 3, kSteps = 6;
 
 // What a rank saw: the steps' results and its bytes at the end.
 struct Trace {
-  std::vector<double> losses, norms;
+  std::vector<double> losses, norms, loss_scales;
   std::string bytes;
 };
 using Traces = std::vector<Trace>;  // by rank
@@ -25,6 +25,7 @@ absl::Status TrainTo(int step, train::Engine& engine, Trace& trace) {
                              test::ToyStep(engine));
     trace.losses.push_back(result.loss);
     trace.norms.push_back(result.grad_norm);
+    trace.loss_scales.push_back(result.loss_scale);
   }
   trace.bytes = test::BytesOf(engine);
   return absl::OkStatus();
@@ -74,6 +75,7 @@ void ExpectResumesBitwise(const Layout& layout,
     ASSERT_EQ(want[rank].losses.size(), kSteps);
     EXPECT_EQ(got[rank].losses, want[rank].losses) << "rank " << rank;
     EXPECT_EQ(got[rank].norms, want[rank].norms) << "rank " << rank;
+    EXPECT_EQ(got[rank].loss_scales, want[rank].loss_scales) << "rank " << rank;
     EXPECT_EQ(got[rank].bytes, want[rank].bytes) << "rank " << rank;
   }
 }
@@ -96,6 +98,52 @@ TEST(Resume, KeepsMastersThatTheComputeTypeRounds) {
   config.update.compute_dtype = DType::kBF16;
   config.recompute = true;
   ExpectResumesBitwise({1, 2, 2}, config);
+}
+
+TEST(Resume, KeepsTheRandomRoundingOfTheComputeType) {
+  train::EngineConfig config = test::SmallConfig("llama");
+  config.update.compute_dtype = DType::kBF16;
+  config.update.optimizer.stochastic_rounding = true;
+  ExpectResumesBitwise({1, 1, 1}, config);
+  ExpectResumesBitwise({2, 2, 2}, config);
+}
+
+// Saved between two changes of the scale, of which the second depends on steps
+// before.
+TEST(Resume, KeepsTheLossScale) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.update.compute_dtype = DType::kF16;
+  config.update.initial_loss_scale = 512;
+  config.update.loss_scale_window = 2;
+  for (const Layout& layout : {Layout{1, 1, 1}, Layout{2, 1, 2}}) {
+    ExpectResumesBitwise(layout, config);
+    const Traces traces = Unbroken(layout, config);
+    EXPECT_EQ(traces[0].loss_scales,
+              (std::vector<double>{512, 512, 1024, 1024, 2048, 2048}));
+  }
+}
+
+TEST(Resume, WantsALossScaleWhereThereIsOne) {
+  const test::TempFolder temp;
+  train::EngineConfig config = test::SmallConfig("gpt");
+  const auto on_rank = [&](auto body) {
+    EISBACH_EXPECT_OK(test::OnEngines(
+        {}, config, [&](train::Engine& engine, int) -> absl::Status {
+          return body(engine);
+        }));
+  };
+  on_rank([&](train::Engine& engine) {
+    return test::SaveEngine(temp.path(), engine).status();
+  });
+  config.update.compute_dtype = DType::kF16;
+  on_rank([&](train::Engine& engine) -> absl::Status {
+    const auto path = test::Value(LatestCheckpoint(temp.path()));
+    EXPECT_THAT(test::LoadEngine(path.value_or(""), engine),
+                test::StatusIs(absl::StatusCode::kInvalidArgument,
+                               "without a loss scale does not fit "
+                               "compute=f16 (precision.compute)"));
+    return absl::OkStatus();
+  });
 }
 
 TEST(Resume, KeepsTheStateOfEveryOptimizer) {

@@ -202,6 +202,23 @@ TEST(CrossEntropy, NaNReachesLossAndGradientOfItsTokenAlone) {
   }
 }
 
+TEST(CrossEntropy, MultipliesTheGradientByAFactorOnTheDevice) {
+  const Tensor factor = FromValues({1}, DType::kF32, {1024});
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor logits = Normal({5, 33}, dtype, 1);
+    const Tensor targets = Indices({5}, DType::kI32, 33, 2);
+    const Tensor lse = Forward({{logits, 0, 30}}, targets).lse;
+    const Tensor plain = test::Clone(logits), scaled = test::Clone(logits);
+    EXPECT_THAT(ops::CrossEntropyBackward(plain, targets, lse, 0, 30, 512.0f,
+                                          TheStream()),
+                IsOk());
+    EXPECT_THAT(ops::CrossEntropyBackward(scaled, targets, lse, 0, 30, 0.5f,
+                                          TheStream(), &factor),
+                IsOk());
+    EXPECT_EQ(test::ToBytes(scaled), test::ToBytes(plain));
+  }
+}
+
 TEST(CrossEntropy, DoesNotDependOnThreads) {
   const Tensor logits = Normal({3000, 77}, DType::kBF16, 1);
   const Tensor targets = Indices({3000}, DType::kI32, 77, 2);

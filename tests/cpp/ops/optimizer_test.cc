@@ -29,6 +29,7 @@ Tensor StepState(double lr, double factor, double finite, double c1,
   values[ops::kFinite] = finite;
   values[ops::kBiasCorrection1] = c1;
   values[ops::kBiasCorrection2] = c2;
+  values[ops::kLossScale] = 1;
   return FromValues({ops::kStepStateSize}, DType::kF32, values);
 }
 
@@ -46,7 +47,8 @@ struct Range {
   }
   Tensor master, grad, m, v, data;
 
-  absl::Status AdamW(const Tensor& state) const {
+  absl::Status AdamW(const Tensor& state,
+                     const ops::StochasticRounding* rounding = nullptr) const {
     return ops::AdamW({.master = master,
                        .grad = grad,
                        .m = m,
@@ -56,7 +58,8 @@ struct Range {
                        .beta1 = 0.9f,
                        .beta2 = 0.95f,
                        .eps = 1e-8f,
-                       .weight_decay = 0.1f},
+                       .weight_decay = 0.1f,
+                       .rounding = rounding},
                       TheStream());
   }
   absl::Status Sgd(const Tensor& state, float momentum) const {
@@ -130,6 +133,53 @@ TEST(AdamW, DoesNotDependOnTheCut) {
   EXPECT_EQ(test::ToBytes(whole.data), test::ToBytes(parts.data));
 }
 
+// The master is the same; the copy is the master, rounded by the op.
+TEST(AdamW, RoundsAtRandomWhenAsked) {
+  const Tensor state = StepState(0.01, 0.7, 1, 0.1, 0.05);
+  const Tensor step = FromValues({1}, DType::kI64, {7});
+  for (int64_t n : {0, 1, 9, 1003}) {
+    for (int64_t first : {0, 64, 67}) {
+      const ops::StochasticRounding rounding = {step, 5, first};
+      const Range random(n, DType::kBF16), nearest(n, DType::kBF16);
+      EXPECT_THAT(random.AdamW(state, &rounding), IsOk());
+      EXPECT_THAT(nearest.AdamW(state), IsOk());
+      EXPECT_EQ(test::ToBytes(random.master), test::ToBytes(nearest.master));
+      EXPECT_EQ(test::ToBytes(random.v), test::ToBytes(nearest.v));
+      const Tensor want = Empty({n}, DType::kBF16);
+      EXPECT_THAT(
+          ops::RoundStochastically(random.master, want, rounding, TheStream()),
+          IsOk());
+      EXPECT_EQ(test::ToBytes(random.data), test::ToBytes(want));
+      if (n < 1000) continue;
+      EXPECT_NE(test::ToBytes(random.data), test::ToBytes(nearest.data));
+    }
+  }
+}
+
+TEST(AdamW, RoundsAtRandomWhateverTheCut) {
+  constexpr int64_t kElements = 1003, kPiece = 59;
+  const Tensor state = StepState(0.01, 0.7, 1, 0.1, 0.05);
+  const Tensor step = FromValues({1}, DType::kI64, {7});
+  const Range whole(kElements, DType::kBF16), parts(kElements, DType::kBF16);
+  const ops::StochasticRounding rounding = {step, 5, 128};
+  EXPECT_THAT(whole.AdamW(state, &rounding), IsOk());
+  for (int64_t begin = 0; begin < kElements; begin += kPiece) {
+    const auto cut = [&](const Tensor& t) {
+      return test::Value(
+          t.Narrow(0, begin, std::min(kPiece, kElements - begin)));
+    };
+    Range part(0, DType::kBF16);
+    part.master = cut(parts.master);
+    part.grad = cut(parts.grad);
+    part.m = cut(parts.m);
+    part.v = cut(parts.v);
+    part.data = cut(parts.data);
+    const ops::StochasticRounding there = {step, 5, 128 + begin};
+    EXPECT_THAT(part.AdamW(state, &there), IsOk());
+  }
+  EXPECT_EQ(test::ToBytes(whole.data), test::ToBytes(parts.data));
+}
+
 TEST(Optimizer, DoesNothingWhenNotFinite) {
   const Tensor state = StepState(0.01, 0, 0, 0.1, 0.05);
   const Range range(20), before(20);
@@ -197,6 +247,31 @@ TEST(ClipFactor, FollowsTheNorm) {
   }
 }
 
+// The norm is that of the gradient without the scale, and the factor takes it
+// out.
+TEST(ClipFactor, TakesTheLossScaleOut) {
+  struct {
+    double norm_squared;
+    float max_norm;
+    double factor, finite;
+  } cases[] = {{16, 1.0f, 1.0 / 8, 1},     // a norm of 0.5
+               {1024, 1.0f, 1.0 / 32, 1},  // of 4
+               {1024, 0.0f, 1.0 / 8, 1},
+               {std::numeric_limits<double>::infinity(), 1.0f, 0, 0}};
+  for (const auto& c : cases) {
+    std::vector<double> values = ToDoubles(StepState(0.5, 9, 1, 0.1, 0.2));
+    values[ops::kLossScale] = 8;
+    values[ops::kGoodSteps] = 3;
+    const Tensor state = FromValues({ops::kStepStateSize}, DType::kF32, values);
+    EXPECT_THAT(ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
+                                c.max_norm, state, TheStream()),
+                IsOk());
+    values[ops::kGradientFactor] = c.factor;
+    values[ops::kFinite] = c.finite;
+    ExpectClose(state, values, 1e-6);
+  }
+}
+
 TEST(Optimizer, NamesWhatDoesNotFit) {
   const Tensor state = StepState(0.01, 1, 1, 0.1, 0.05);
   Range range(4);
@@ -206,6 +281,11 @@ TEST(Optimizer, NamesWhatDoesNotFit) {
                        "adamw: grad=f32[5] on cpu must have the "
                        "shape [4]"));
   const Range other(4);
+  const Tensor step = FromValues({1}, DType::kI64, {7});
+  const ops::StochasticRounding rounding = {step, 5, 0};
+  EXPECT_THAT(other.AdamW(state, &rounding),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "adamw: data=f32[4] on cpu must be bf16"));
   EXPECT_THAT(ops::Sgd({.master = other.master,
                         .grad = other.grad,
                         .m = nullptr,

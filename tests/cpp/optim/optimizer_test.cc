@@ -134,6 +134,43 @@ TEST_F(OptimizerTest, SgdWithMomentumFollowsTheReference) {
   CheckAgainstReference(SgdConfig(0.9), DType::kBF16);
 }
 
+// The copy is one of the two bf16 beside the master, other ones in each step,
+// and comes back from the master and the step.
+TEST_F(OptimizerTest, AdamWRoundsAtRandom) {
+  Bind(DType::kBF16);
+  OptimizerConfig config = AdamWConfig();
+  config.stochastic_rounding = true;
+  config.seed = 5;
+  auto optimizer = Value(MakeOptimizer(config, *buffer_, TheStream()));
+  const auto data = [&] {
+    std::vector<std::vector<uint8_t>> all;
+    for (const FlatBucket& bucket : buffer_->buckets()) {
+      all.push_back(test::ToBytes(bucket.data));
+    }
+    return all;
+  };
+  std::vector<std::vector<std::vector<uint8_t>>> steps;
+  for (int64_t step = 1; step <= 2; ++step) {
+    SetGradients(step);
+    EISBACH_ASSERT_OK(state_->Begin(step, 1e-3, 0.9, 0.95, TheStream()));
+    EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
+    steps.push_back(data());
+    test::ExpectClose(head_.data(), ToDoubles(head_.master()), 0x1p-7, 1e-30);
+  }
+  for (FlatBucket& bucket : buffer_->buckets()) {
+    test::Assign(bucket.data, std::vector<double>(bucket.data.elements(), 0.0));
+  }
+  EISBACH_ASSERT_OK(optimizer->RefreshData(*state_, TheStream()));
+  EXPECT_TRUE(data() == steps[1]);
+  EISBACH_ASSERT_OK(state_->Begin(1, 1e-3, 0.9, 0.95, TheStream()));
+  EISBACH_ASSERT_OK(optimizer->RefreshData(*state_, TheStream()));
+  EXPECT_FALSE(data() == steps[1]);
+  config.stochastic_rounding = false;
+  EISBACH_ASSERT_OK(Value(MakeOptimizer(config, *buffer_, TheStream()))
+                        ->RefreshData(*state_, TheStream()));
+  test::ExpectClose(head_.data(), ToDoubles(head_.master()), 0x1p-8, 1e-30);
+}
+
 TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
   for (const OptimizerConfig& config : {AdamWConfig(), SgdConfig(0.9)}) {
     Bind(DType::kBF16);
@@ -260,6 +297,8 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
          "\"lion\" is not one of adamw, sgd (optimizer.name)");
   expect([](auto& c) { c.beta2 = 1; }, "optimizer.betas");
   expect([](auto& c) { c.eps = 0; }, "optimizer.eps");
+  expect([](auto& c) { c.stochastic_rounding = true; },
+         "bf16, not f32 (optimizer.stochastic_rounding)");
   expect([](auto& c) { c.weight_decay = -1; }, "optimizer.weight_decay");
   expect(
       [](auto& c) {

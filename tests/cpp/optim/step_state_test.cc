@@ -26,6 +26,7 @@ TEST(StepState, ClearsTheFactorAndKeepsWhatIsNotFinite) {
   EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::TheStream()));
   std::vector<double> values = test::ToDoubles(state.values());
   values[ops::kFinite] = 0;
+  values[ops::kVoid] = 1;
   values[ops::kGradientFactor] = 0.5;
   test::Assign(state.values(), values);
   EISBACH_ASSERT_OK(state.Begin(2, 1e-3, 0.9, 0.95, test::TheStream()));
@@ -33,6 +34,23 @@ TEST(StepState, ClearsTheFactorAndKeepsWhatIsNotFinite) {
   EXPECT_EQ(values[ops::kFinite], 0);
   EXPECT_EQ(values[ops::kGradientFactor], 1);
   EISBACH_ASSERT_OK(state.SetFinite(test::TheStream()));
+  values = test::ToDoubles(state.values());
+  EXPECT_EQ(values[ops::kFinite], 1);
+  EXPECT_EQ(values[ops::kVoid], 0);
+}
+
+TEST(StepState, KeepsTheLossScaleFromStepToStep) {
+  StepState state = test::Value(StepState::Make(test::TheStream()));
+  LossScale scale = test::Value(state.ReadLossScale(test::TheStream()));
+  EXPECT_EQ(scale.scale, 1);
+  EXPECT_EQ(scale.good_steps, 0);
+  EISBACH_ASSERT_OK(state.SetLossScale({512, 37}, test::TheStream()));
+  EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::TheStream()));
+  EISBACH_ASSERT_OK(state.SetFinite(test::TheStream()));
+  scale = test::Value(state.ReadLossScale(test::TheStream()));
+  EXPECT_EQ(scale.scale, 512);
+  EXPECT_EQ(scale.good_steps, 37);
+  EXPECT_EQ(test::ToDoubles(state.loss_scale())[0], 512);
   EXPECT_EQ(test::ToDoubles(state.values())[ops::kFinite], 1);
 }
 

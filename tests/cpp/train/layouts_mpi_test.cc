@@ -33,12 +33,11 @@ TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
       }));
   Trained want = test::Value(test::TrainAndGather({}, config, steps));
   if (world.rank() != 0) want.gradients.clear();
-  test::ExpectCloseCurves(got.curve, want.curve, test::kFloat32Tolerance.curve,
-                          "curve");
+  const test::Tolerance& tolerance =
+      test::ToleranceOf(GetParam().recipe.compute);
+  test::ExpectCloseCurves(got.curve, want.curve, tolerance.curve, "curve");
   EXPECT_EQ(got.gradients.empty(), world.rank() != 0);
-  EXPECT_EQ(test::DescribeApart(got.gradients, want.gradients,
-                                test::kFloat32Tolerance),
-            "");
+  EXPECT_EQ(test::DescribeApart(got.gradients, want.gradients, tolerance), "");
 }
 
 std::vector<Training> Trainings() {
@@ -49,6 +48,8 @@ std::vector<Training> Trainings() {
       trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
     }
   }
+  trainings.push_back({{"gpt", "1f1b", "adamw", DType::kF16}, {1, 2, 1}});
+  trainings.push_back({{"gpt", "1f1b", "adamw", DType::kF16}, {2, 1, 2}});
   return trainings;
 }
 

@@ -40,9 +40,7 @@ void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
   const Trained& want = OneRank(key, config);
   test::ExpectTrainsLike(
       test::Value(test::TrainAndGather(layout, config, kSteps)), want,
-      recipe.compute == DType::kF32 ? test::kFloat32Tolerance
-                                    : test::kBfloat16Tolerance,
-      layout.ToString());
+      test::ToleranceOf(recipe.compute), layout.ToString());
 }
 
 std::string NameOf(const testing::TestParamInfo<Training>& info) {
@@ -69,7 +67,9 @@ std::vector<Training> Representative() {
     trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
     trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
   }
-  trainings.push_back({{"gpt", "1f1b", "adamw", DType::kBF16}, {2, 2, 2}});
+  for (DType compute : {DType::kBF16, DType::kF16}) {
+    trainings.push_back({{"gpt", "1f1b", "adamw", compute}, {2, 2, 2}});
+  }
   return trainings;
 }
 
@@ -94,6 +94,7 @@ std::vector<Training> Everything() {
       }
     }
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
+    recipes.push_back({family, "1f1b", "adamw", DType::kF16});
   }
   std::vector<Training> trainings;
   for (int ranks : {2, 3, 4, 6, 8}) {

@@ -26,6 +26,7 @@ def _update(**changes):
         "eps": 1e-8,
         "momentum": 0.0,
         "weight_decay": 0.1,
+        "stochastic_rounding": False,
     }
     schedule = {
         "name": "constant",
@@ -39,6 +40,8 @@ def _update(**changes):
         "compute_dtype": "f32",
         "bucket_bytes": 2**16,
         "seed": 1234,
+        "initial_loss_scale": 65536.0,
+        "loss_scale_window": 1000,
     }
     for name, value in changes.items():
         for group in (optimizer, schedule, values):

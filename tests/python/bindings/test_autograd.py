@@ -238,3 +238,32 @@ def test_shapes_that_do_not_fit_are_errors(device, bound):
         functional.attention(tensor(device, 1, 2, 10), 4)
     with pytest.raises(RuntimeError, match="before an Update"):
         functional.linear(tensor(device, 2, 3), _C.Parameter("w", (4, 3)))
+
+
+def test_cross_entropy_in_f16_takes_the_loss_scale(make):
+    weight = _C.Parameter("weight", [5, 4])
+    config = make.update_config(compute_dtype="f16", initial_loss_scale=256.0)
+    update = _C.Update([weight], config, make.context)
+    x = _C.Tensor.from_numpy(np.ones((3, 4), np.float16), make.world.device)
+    targets = _C.Tensor.from_numpy(
+        np.array([0, 1, 4], np.int32), make.world.device
+    )
+    weight.master.numpy()[...] = 0
+    update.refresh()
+    update.begin_step()
+    assert update.loss_scale == 256
+    context = update.forward_context()
+    graph = _C.Graph()
+    with graph:
+        logits = functional.linear(x, weight)
+        with pytest.raises(ValueError, match="context"):
+            functional.cross_entropy(logits, targets)
+        loss = functional.cross_entropy(logits, targets, context=context)
+    assert float(loss.numpy()[0]) == pytest.approx(3 * np.log(5), rel=1e-3)
+    graph.backward(loss)
+    # Each row's gradient is softmax - onehot, softmax a fifth.
+    rows = np.array([0.6 - 1, 0.6 - 1, 0.6, 0.6, 0.6 - 1])
+    expected = np.repeat(rows[:, None], 4, 1)
+    np.testing.assert_allclose(weight.grad.numpy(), 256 * expected, rtol=2e-3)
+    update.finish()
+    assert update.grad_norm == pytest.approx(np.linalg.norm(expected), rel=2e-3)

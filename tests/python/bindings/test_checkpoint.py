@@ -61,7 +61,7 @@ def test_files_that_cannot_be_read(tmp_path, arrays):
         _C.write_safetensors(str(path), {"x": np.zeros(2, complex)})
 
 
-@pytest.mark.parametrize("compute", ["f32", "bf16"])
+@pytest.mark.parametrize("compute", ["f32", "bf16", "f16"])
 def test_whole_parameters_come_and_go(make, compute):
     engine = make.engine(family="llama", kv_heads=2, compute_dtype=compute)
     parameters = engine.gather()

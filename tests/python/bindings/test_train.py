@@ -227,3 +227,43 @@ def test_what_an_engine_tells(make):
     assert engine.steps_done == 1
     memory = engine.device.memory()
     assert memory.peak_bytes_in_use >= memory.bytes_in_use > 0
+
+
+def test_a_step_that_overflows_in_f16_is_skipped(make):
+    engine = make.engine(compute_dtype="f16", initial_loss_scale=2.0**24)
+    rng = make.rng(1)
+    scale = 2.0**24
+    skipped = 0
+    for _ in range(12):
+        before = make.whole(engine, "master")
+        _, batch = make.batch(engine, rng)
+        result = engine.step(batch)
+        assert result.loss_scale == scale
+        assert np.isfinite(result.loss)
+        assert np.isfinite(result.grad_norm) != result.skipped
+        after = make.whole(engine, "master")
+        same = all((after[name] == before[name]).all() for name in before)
+        assert same == result.skipped
+        skipped += result.skipped
+        scale /= 1 + result.skipped
+    assert 0 < skipped < 12
+    assert "loss_scale=" in repr(result)
+
+
+def test_stochastic_rounding_changes_the_copy_alone(make):
+    engines = [
+        make.engine(compute_dtype="bf16", stochastic_rounding=random)
+        for random in (False, True)
+    ]
+    _, batch = make.batch(engines[0], make.rng(1))
+    masters = [make.whole(engine, "master") for engine in engines]
+    for engine in engines:
+        engine.step(batch)
+        for parameter in engine.parameters:
+            master = parameter.master.numpy()
+            data = parameter.data.numpy().astype(np.float32)
+            np.testing.assert_allclose(data, master, rtol=2**-7, atol=1e-30)
+    for name, value in masters[0].items():
+        np.testing.assert_array_equal(value, masters[1][name])
+    with pytest.raises(ValueError, match=r"optimizer\.stochastic_rounding"):
+        make.engine(compute_dtype="f32", stochastic_rounding=True)

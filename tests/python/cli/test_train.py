@@ -139,7 +139,7 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
 def alone(train):
     """Run folders of one rank, by compute type."""
     folders = {}
-    for compute in ("f32", "bf16"):
+    for compute in ("f32", "bf16", "f16"):
         done, folders[compute] = train(compute, f"precision.compute={compute}")
         assert not done.returncode, done.stderr
     return folders
@@ -155,7 +155,9 @@ def alone(train):
     ],
     ids=lambda layout: layout[0],
 )
-@pytest.mark.parametrize(("compute", "rel"), [("f32", 1e-5), ("bf16", 1e-2)])
+@pytest.mark.parametrize(
+    ("compute", "rel"), [("f32", 1e-5), ("bf16", 1e-2), ("f16", 1e-2)]
+)
 def test_two_ranks_give_the_same_run(alone, train, layout, compute, rel):
     name = f"{compute}-{layout[0].replace('.', '-').replace('=', '-')}"
     done, folder = train(name, f"precision.compute={compute}", *layout, ranks=2)

@@ -120,6 +120,16 @@ def test_empty_section_and_empty_file_are_defaults(write):
         ("model: {momentum: 3}", 1, "model.momentum", ["optimizer.momentum"]),
         ("optimizer: {momentum: 0.9}", 1, "optimizer.momentum",
          ["optimizer.name=sgd", "adamw (default)"]),
+        ("precision: {compute: f16, initial_loss_scale: 0.5}", 1,
+         "precision.initial_loss_scale", [">= 1 and <= 16777216"]),
+        ("precision: {initial_loss_scale: 512.0}", 1,
+         "precision.initial_loss_scale", ["precision.compute=f16", "auto"]),
+        ("precision: {compute: bf16, loss_scale_window: 5}", 1,
+         "precision.loss_scale_window", ["precision.compute=f16", "is bf16"]),
+        ("optimizer: {stochastic_rounding: true}", 1,
+         "optimizer.stochastic_rounding", ["precision.compute=bf16"]),
+        ("precision: {compute: f16}\noptimizer: {stochastic_rounding: true}", 2,
+         "optimizer.stochastic_rounding", ["precision.compute=bf16"]),
     ],
 )  # fmt: skip
 def test_bad_value_is_named(write, text, line, key, parts):

@@ -6,12 +6,14 @@ from eisbach.run.metrics import StepMetrics, ValidationMetrics
 from eisbach.run.progress import Progress, duration
 
 
-def metrics(step):
+def metrics(step, skipped=False):
     return StepMetrics(
         step,
         2.5,
         1.0,
         3e-4,
+        512.0,
+        skipped,
         64 * step,
         1234.5,
         0.1,
@@ -44,6 +46,17 @@ def test_a_pipe_gets_plain_lines():
     assert "1,234 tokens/s" in lines[0]
     assert lines[-1].endswith("loss 2.0000  2.8850 bits per byte")
     assert "\x1b" not in stream.getvalue()
+
+
+def test_a_skipped_step_is_told():
+    stream = io.StringIO()
+    progress = Progress(steps=7, log_every=7, stream=stream)
+    for step in range(1, 5):
+        progress.step(metrics(step, skipped=step == 3))
+    progress.close()
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["1/7", "3/7"]
+    assert "skipped: a gradient overflowed at loss scale 512;" in lines[1]
 
 
 def test_a_terminal_gets_a_bar_too():

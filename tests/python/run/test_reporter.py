@@ -14,6 +14,8 @@ def metrics(step):
         loss,
         1.0,
         3e-4,
+        1.0,
+        False,
         64 * step,
         1e3,
         0.1,
@@ -39,9 +41,10 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         reporter.summary({"final_loss": 2.5})
     assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2]
     assert set(read_lines(folder.metrics)[0]) == {
-        "step", "loss", "grad_norm", "learning_rate", "tokens",
-        "tokens_per_second", "step_seconds", "model_tflops_per_second",
-        "peak_memory_bytes", "matmul_seconds", "attention_seconds",
+        "step", "loss", "grad_norm", "learning_rate", "loss_scale", "skipped",
+        "tokens", "tokens_per_second", "step_seconds",
+        "model_tflops_per_second", "peak_memory_bytes", "matmul_seconds",
+        "attention_seconds",
         "exposed_communication_seconds", "other_seconds",
     }  # fmt: skip
     assert read_lines(folder.validation) == [

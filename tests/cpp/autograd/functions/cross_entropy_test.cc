@@ -19,7 +19,7 @@ constexpr float kScale = 0.25f;
 class CrossEntropyTest : public ::testing::Test {
  protected:
   absl::StatusOr<Tensor> Whole(const Tensor& logits) const {
-    return CrossEntropy(logits, targets_, {0, kValid, nullptr}, kScale,
+    return CrossEntropy(logits, targets_, {0, kValid, nullptr}, {kScale},
                         TheStream());
   }
   Tensor WholeGradient() const {
@@ -91,7 +91,7 @@ TEST_F(CrossEntropyTest, ADividedVocabularyGivesTheSame) {
           return all;
         }};
     const auto f = [&](const Tensor& x) {
-      return CrossEntropy(x, targets_, shard, kScale, TheStream());
+      return CrossEntropy(x, targets_, shard, {kScale}, TheStream());
     };
     EXPECT_NEAR(ToDoubles(Value(f(test::Clone(s.logits))))[0], loss, 1e-6);
     test::ExpectClose(test::Gradient(f, s.logits, seed_),
@@ -128,14 +128,16 @@ class LinearCrossEntropyTest : public CrossEntropyTest {
     if (rows == 0) {
       EISBACH_ASSIGN_OR_RETURN(Tensor logits,
                                Linear(x, weight_, nullptr, false, TheStream()));
-      return CrossEntropy(logits, targets_, shard, kScale, TheStream());
+      return CrossEntropy(logits, targets_, shard, {kScale, factor_},
+                          TheStream());
     }
-    return LinearCrossEntropy(x, weight_, targets_, shard, kScale, TheStream(),
-                              rows * (kColumns * 4 + 1));
+    return LinearCrossEntropy(x, weight_, targets_, shard, {kScale, factor_},
+                              TheStream(), rows * (kColumns * 4 + 1));
   }
 
   test::TestParameters parameters_;
   Parameter& weight_ = parameters_.Add({kColumns, kHidden});
+  Tensor factor_;
   Tensor x_ = test::Normal({2, 3, kHidden}, DType::kF32, 3);
 };
 
@@ -159,14 +161,32 @@ TEST_F(LinearCrossEntropyTest, HasTheGradientOfItsForward) {
   test::ExpectGradient(weight_.data(), weight_.grad(), loss);
 }
 
+// The loss is as before; its gradients have the factor in them.
+TEST_F(LinearCrossEntropyTest, ScalesGradientsAlone) {
+  for (int64_t rows : {0, 4}) {
+    SCOPED_TRACE(rows);
+    const Result plain = Run(rows);
+    factor_ = test::FromValues({1}, DType::kF32, {8});
+    const Result scaled = Run(rows);
+    factor_ = Tensor();
+    EXPECT_EQ(scaled.loss, plain.loss);
+    const auto times8 = [](std::vector<double> values) {
+      for (double& value : values) value *= 8;
+      return values;
+    };
+    EXPECT_EQ(scaled.input, times8(plain.input));
+    EXPECT_EQ(scaled.weight, times8(plain.weight));
+  }
+}
+
 TEST_F(LinearCrossEntropyTest, NeverHoldsAllLogits) {
   const Tensor x = test::Normal({1000, kHidden}, DType::kF32, 3);
   const Tensor targets = test::Indices({1000}, DType::kI32, kValid, 2);
   const auto peak = [&](int64_t bytes) {
     const int64_t before = test::TheDevice().memory().bytes_in_use;
     test::TheDevice().ResetPeakMemory();
-    Value(LinearCrossEntropy(x, weight_, targets, {0, kValid, nullptr}, kScale,
-                             TheStream(), bytes));
+    Value(LinearCrossEntropy(x, weight_, targets, {0, kValid, nullptr},
+                             {kScale}, TheStream(), bytes));
     return test::TheDevice().memory().peak_bytes_in_use - before;
   };
   EXPECT_GE(peak(1 << 20), 1000 * kColumns * 4);
