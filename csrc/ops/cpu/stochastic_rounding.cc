@@ -30,15 +30,15 @@ void RoundRange(const float* from, BFloat16* to, int64_t begin, int64_t end,
 
 namespace {
 
-constexpr int64_t kGrain = 8192;  // elements a thread
+constexpr int64_t kRoundingGrain = 8192;  // elements a thread
 
 absl::Status Round(const RoundStochasticallyArgs& args, Stream&) {
   const float* from = args.from.data<float>();
   BFloat16* to = args.to.data<BFloat16>();
-  cpu::ParallelFor(args.from.elements(), kGrain,
-                   [&](int64_t begin, int64_t end) {
-                     RoundRange(from, to, begin, end, args.rounding);
-                   });
+  eisbach::cpu::ParallelFor(args.from.elements(), kRoundingGrain,
+                            [&](int64_t begin, int64_t end) {
+                              RoundRange(from, to, begin, end, args.rounding);
+                            });
   return absl::OkStatus();
 }
 
