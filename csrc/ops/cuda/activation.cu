@@ -75,8 +75,8 @@ __global__ void __launch_bounds__(kBlock)
   if (i >= pieces) return;
   const unsigned row = i / a_row;
   const T* gate = gate_up + ((long long)row * a_row + i) * N;
-  const Piece<N> g = LoadPiece<N>(gate);
-  Piece<N> u = LoadPiece<N>(gate + (long long)a_row * N);
+  const Values<N> g = LoadPiece<N>(gate);
+  Values<N> u = LoadPiece<N>(gate + (long long)a_row * N);
 #pragma unroll
   for (int j = 0; j < N; ++j) {
     u.v[j] *= g.v[j] * Logistic<T>(g.v[j]).s;
@@ -94,9 +94,9 @@ __global__ void __launch_bounds__(kBlock)
   const unsigned row = i / a_row;
   const long long gate_at = ((long long)row * a_row + i) * N;
   const long long up_at = gate_at + (long long)a_row * N;
-  const Piece<N> d = LoadPiece<N>(dy + (long long)i * N);
-  Piece<N> g = LoadPiece<N>(gate_up + gate_at);
-  Piece<N> u = LoadPiece<N>(gate_up + up_at);
+  const Values<N> d = LoadPiece<N>(dy + (long long)i * N);
+  Values<N> g = LoadPiece<N>(gate_up + gate_at);
+  Values<N> u = LoadPiece<N>(gate_up + up_at);
 #pragma unroll
   for (int j = 0; j < N; ++j) {
     const float gate = g.v[j];

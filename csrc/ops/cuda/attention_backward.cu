@@ -41,11 +41,11 @@ struct QueryRows {
                                        long long batch, int head,
                                        long long first) {
     const long long row = batch * s.length + first;
-    const long long dense = static_cast<long long>(s.heads) * s.head_dim;
-    q = {qkv + row * WidthOf(s) + head * s.head_dim, WidthOf(s),
-         s.length - first, s.head_dim, vectors};
-    dy = {dout + row * dense + head * s.head_dim, dense, s.length - first,
-          s.head_dim, vectors};
+    const int dense = s.heads * s.head_dim, rows = RowsOf(s, first);
+    q = {qkv + row * WidthOf(s) + head * s.head_dim, WidthOf(s), rows,
+         s.head_dim, vectors};
+    dy = {dout + row * dense + head * s.head_dim, dense, rows, s.head_dim,
+          vectors};
     const long long at = (batch * s.heads + head) * s.length + first;
     logs = lse + at;
     deltas = delta + at;
@@ -62,7 +62,7 @@ struct KeyRows {
                                      const T* qkv, long long batch, int kv,
                                      long long first) {
     const T* row = qkv + (batch * s.length + first) * WidthOf(s);
-    k = {row + (s.heads + kv) * s.head_dim, WidthOf(s), s.length - first,
+    k = {row + (s.heads + kv) * s.head_dim, WidthOf(s), RowsOf(s, first),
          s.head_dim, vectors};
     v = k;
     v.data += s.kv_heads * s.head_dim;
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const float factor[4] = {scale, scale, scale, scale};
   const long long row = task.batch * s.length + first;
   StoreRows(sums, factor, dqkv + row * WidthOf(s) + task.head * s.head_dim,
-            WidthOf(s), s.length - first, task.begin, s.head_dim, vectors);
+            WidthOf(s), RowsOf(s, first), task.begin, s.head_dim, vectors);
 }
 
 // A block owns 64 keys and values of a head; the query heads that read them
@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const float one[4] = {1.0f, 1.0f, 1.0f, 1.0f};
   const float factor[4] = {scale, scale, scale, scale};
   const long long row = task.batch * s.length + first;
-  const long long rows = s.length - first;
+  const int rows = RowsOf(s, first);
   T* keys = dqkv + row * WidthOf(s) + (s.heads + kv) * s.head_dim;
   StoreRows(dk, factor, keys, WidthOf(s), rows, task.begin, s.head_dim,
             vectors);

@@ -62,7 +62,8 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const Task task = TaskOf(TilesOf(s), s.batch, s.heads, kChunks * kTile, true);
   const int width = WidthOf(s), dim = s.head_dim;
   const int kv = (task.head + s.query_offset) / s.group;
-  const long long first = task.tile * kTile, rows = s.length - first;
+  const long long first = task.tile * kTile;
+  const int rows = RowsOf(s, first);
   const T* sequence = qkv + task.batch * s.length * width;
   const Matrix<T> q = {sequence + first * width + task.head * dim, width, rows,
                        dim, vectors};
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   for (long long t = 0; t <= task.tile; ++t) {
     const T* keys = sequence + t * kTile * width +
                     static_cast<long long>(s.heads + kv) * dim;
-    const Matrix<T> k = {keys, width, s.length - t * kTile, dim, vectors};
+    const Matrix<T> k = {keys, width, RowsOf(s, t * kTile), dim, vectors};
     Matrix<T> v = k;
     v.data += static_cast<long long>(s.kv_heads) * dim;
     Part weights;
@@ -111,7 +112,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
           i] = softmax.largest[i] * kLn2 + logf(sum);
     }
   }
-  const long long stride = static_cast<long long>(s.heads) * dim;
+  const int stride = s.heads * dim;
   StoreRows(sums, factor,
             out + (task.batch * s.length + first) * stride + task.head * dim,
             stride, rows, task.begin, dim, vectors);

@@ -40,11 +40,12 @@ __device__ __forceinline__ void Clear(Part& part) {
   }
 }
 
-// part += left^T right over `terms` rows of both.
+// part += left^T right over `terms` rows of both. Loops are unrolled as far as
+// registers go: the kernel with two sums has none to spare on Blackwell.
 __device__ __forceinline__ void Multiply(const Tile& left, const Tile& right,
                                          int terms, Part& part) {
   const int row = TileRow(), column = TileColumn();
-#pragma unroll 4
+#pragma unroll 2
   for (int k = 0; k < terms; ++k) {
     const float4 a4 = *reinterpret_cast<const float4*>(&left.at[k][row]);
     const float4 b4 = *reinterpret_cast<const float4*>(&right.at[k][column]);
@@ -63,8 +64,8 @@ __device__ __forceinline__ void Multiply(const Tile& left, const Tile& right,
 template <typename T>
 struct Matrix {
   const T* data;
-  long long stride;
-  long long rows;
+  int stride;
+  int rows;
   int columns;
   bool vectors;  // whole pieces of 16 bytes, aligned
 };
@@ -73,7 +74,7 @@ struct Matrix {
 template <typename T>
 __device__ __forceinline__ Floats<T> LoadPiece(const Matrix<T>& m, int row,
                                                int column) {
-  const T* p = m.data + row * m.stride + column;
+  const T* p = m.data + row * static_cast<long long>(m.stride) + column;
   Floats<T> x;
   if (row >= m.rows || column >= m.columns) {
 #pragma unroll
@@ -96,7 +97,7 @@ __device__ __forceinline__ void LoadTurned(const Matrix<T>& m, int begin,
                                            Tile& tile) {
   constexpr int kWide = kPerVector<T>;
   const int count = min(m.columns - begin, kTile);
-#pragma unroll 2  // more of them in flight cost registers that sums need
+#pragma unroll 2
   for (int i = threadIdx.x; i < kTile * kTile / kWide; i += kTileThreads) {
     const int row = i / 2 % kTile;
     const int column = (i / (2 * kTile) * 2 + i % 2) * kWide;
@@ -113,7 +114,7 @@ __device__ __forceinline__ void LoadRows(const Matrix<T>& m, int begin,
                                          Tile& tile) {
   constexpr int kWide = kPerVector<T>;
   constexpr int kPieces = kTile / kWide;
-#pragma unroll 2
+#pragma unroll 1
   for (int i = threadIdx.x; i < kTile * kPieces; i += kTileThreads) {
     const int row = i / kPieces, column = i % kPieces * kWide;
     const Floats<T> x = LoadPiece(m, row, begin + column);
@@ -193,12 +194,11 @@ __device__ __forceinline__ void StoreFour(T* p, const float (&x)[4],
 template <int kChunks, typename T>
 __device__ __forceinline__ void StoreRows(const Part (&sums)[kChunks],
                                           const float (&factor)[4], T* out,
-                                          long long stride, long long rows,
-                                          int begin, int columns,
-                                          bool vectors) {
+                                          int stride, int rows, int begin,
+                                          int columns, bool vectors) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    T* row = out + (TileRow() + i) * stride;
+    T* row = out + (TileRow() + i) * static_cast<long long>(stride);
 #pragma unroll
     for (int c = 0; c < kChunks; ++c) {
       const int column = begin + c * kTile + TileColumn();
@@ -241,6 +241,11 @@ __device__ __forceinline__ Task TaskOf(long long tiles, long long batch,
 
 __host__ __device__ inline long long TilesOf(const AttentionSizes& s) {
   return (s.length + kTile - 1) / kTile;
+}
+// Rows of the tile at `first` that the sequence has.
+__device__ __forceinline__ int RowsOf(const AttentionSizes& s,
+                                      long long first) {
+  return static_cast<int>(min(s.length - first, (long long)kTile));
 }
 __host__ __device__ inline int WidthOf(const AttentionSizes& s) {
   return (s.heads + 2 * s.kv_heads) * s.head_dim;

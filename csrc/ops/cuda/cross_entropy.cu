@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kStatsBlock)
     float v[kUnroll * N];
 #pragma unroll
     for (int k = 0; k < kUnroll; ++k) {
-      const Piece<N> piece = LoadPiece<N>(x + (i + k * threads) * N);
+      const Values<N> piece = LoadPiece<N>(x + (i + k * threads) * N);
 #pragma unroll
       for (int j = 0; j < N; ++j) v[k * N + j] = piece.v[j];
     }
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kBlock)
   const long long target = targets[row] - shape.first_column;
   const float l = lse[row];
   if (factor != nullptr) scale *= *factor;
-  Piece<N> pieces[kUnroll] = {};
+  Values<N> pieces[kUnroll] = {};
 #pragma unroll
   for (int k = 0; k < kUnroll; ++k) {
     const long long at = (first + k * kBlock) * N;
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kBlock)
   for (int k = 0; k < kUnroll; ++k) {
     const long long at = (first + k * kBlock) * N;
     if (at >= shape.width) break;
-    Piece<N>& piece = pieces[k];
+    Values<N>& piece = pieces[k];
     float old = 0.0f;
     const bool here = target >= at && target < at + N && target < shape.valid;
     const int target_at = here ? static_cast<int>(target - at) : N;

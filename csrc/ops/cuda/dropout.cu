@@ -19,7 +19,7 @@ __device__ __forceinline__ uint32_t Word(const PhiloxCounter& words,
 
 // Multiplies N elements from `feature` on, a multiple of 4 where N > 1.
 template <int N>
-__device__ __forceinline__ void Apply(Piece<N>& piece, uint64_t feature,
+__device__ __forceinline__ void Apply(Values<N>& piece, uint64_t feature,
                                       PhiloxCounter counter, PhiloxKey key,
                                       uint32_t threshold, float scale) {
 #pragma unroll
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kBlock)
       (long long)(blockIdx.x % blocks_a_row) * (columns * kUnroll) + column;
   const T* in = x + (long long)row * shape.width;
   T* out = y + (long long)row * shape.width;
-  Piece<N> pieces[kUnroll];
+  Values<N> pieces[kUnroll];
 #pragma unroll
   for (int k = 0; k < kUnroll; ++k) {
     const long long at = (first + k * columns) * N;

@@ -6,35 +6,23 @@
 // width or address forbids those, 1: one kernel source serves both.
 namespace eisbach::cuda {
 
-template <int N>
-struct Piece {
-  float v[N];
-};
-
 template <int N, typename T>
-__device__ __forceinline__ Piece<N> LoadPiece(const T* p) {
+__device__ __forceinline__ Values<N> LoadPiece(const T* p) {
   static_assert(N == 1 || N == kPerVector<T>);
-  Piece<N> piece;
   if constexpr (N == 1) {
-    piece.v[0] = ToFloat(*p);
+    return {{ToFloat(*p)}};
   } else {
-    const Floats<T> x = Load(p);
-#pragma unroll
-    for (int i = 0; i < N; ++i) piece.v[i] = x.v[i];
+    return Load(p);
   }
-  return piece;
 }
 
 template <int N, typename T>
-__device__ __forceinline__ void StorePiece(T* p, const Piece<N>& piece) {
+__device__ __forceinline__ void StorePiece(T* p, const Values<N>& piece) {
   static_assert(N == 1 || N == kPerVector<T>);
   if constexpr (N == 1) {
     *p = FromFloat<T>(piece.v[0]);
   } else {
-    Floats<T> x;
-#pragma unroll
-    for (int i = 0; i < N; ++i) x.v[i] = piece.v[i];
-    Store(p, x);
+    Store(p, piece);
   }
 }
 

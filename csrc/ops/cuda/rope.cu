@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kBlock)
     const int head = static_cast<int>(group + k * groups);
     if (head >= heads) break;
     T* low = x + (long long)head * 2 * half;
-    Piece<N> a = LoadPiece<N>(low), b = LoadPiece<N>(low + half);
+    Values<N> a = LoadPiece<N>(low), b = LoadPiece<N>(low + half);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       const float rotated = a.v[j] * c[j] - b.v[j] * s[j];

@@ -17,12 +17,6 @@
 // block can hold.
 namespace eisbach::cuda {
 
-// kWide elements in f32.
-template <int kWide>
-struct Values {
-  float v[kWide];
-};
-
 // kWide elements as they lie in memory.
 template <typename T, int kWide>
 struct Piece {

@@ -17,10 +17,12 @@ using F16 = __half;
 template <typename T>
 constexpr int kPerVector = 16 / static_cast<int>(sizeof(T));
 
-template <typename T>
-struct Floats {
-  float v[kPerVector<T>];
+template <int N>
+struct Values {
+  float v[N];
 };
+template <typename T>
+using Floats = Values<kPerVector<T>>;
 
 __device__ __forceinline__ float ToFloat(float x) { return x; }
 __device__ __forceinline__ float ToFloat(BF16 x) { return __bfloat162float(x); }
