@@ -4,7 +4,9 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "comm/world.h"
+#include "core/status_macros.h"
 #include "train/network_check.h"
+#include "train/network_use.h"
 #include "train/rank_location.h"
 
 namespace eisbach::bindings {
@@ -73,6 +75,29 @@ void BindNetwork(py::module_& m) {
       py::arg("mesh"), py::arg("locations"),
       "Says which tensor groups cross domains, over which link and how fast; "
       "empty when none does.");
+
+  m.def(
+      "check_requirements",
+      [](const parallel::ParallelContext& context,
+         const std::vector<RankLocation>& locations, const std::string& nvls,
+         const std::string& mnnvl) -> absl::StatusOr<std::string> {
+        train::NetworkRequirements requirements;
+        EISBACH_ASSIGN_OR_RETURN(requirements.nvls,
+                                 train::RequiredByName(nvls));
+        EISBACH_ASSIGN_OR_RETURN(requirements.mnnvl,
+                                 train::RequiredByName(mnnvl));
+        EISBACH_ASSIGN_OR_RETURN(const std::vector<train::AxisNetwork> axes,
+                                 train::GatherNetwork(context));
+        EISBACH_RETURN_IF_ERROR(train::CheckRequirements(
+            context.mesh(), locations, axes, requirements));
+        return train::NetworkText(context.mesh(), axes);
+      },
+      py::arg("context"), py::arg("locations"), py::kw_only(), py::arg("nvls"),
+      py::arg("mnnvl"), kFree,
+      "What moves bytes between ranks, a line an axis with several. `nvls` and "
+      "`mnnvl` are as in section `network` of a configuration: ValueError "
+      "names "
+      "the first group that lacks what is required of it. Collective.");
 
   py::class_<NetworkReport>(m, "NetworkReport",
                             "How fast ranks and the links between them are.")

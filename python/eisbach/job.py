@@ -27,6 +27,7 @@ class Job:
       config: With no `auto` that a rank or a machine decides.
       world: All ranks.
       locations: Where each of them runs.
+      network: What moves bytes between them, a line an axis.
       engine: This rank's stage of the model.
       tokenizer: Of the run.
       train: Batches of this rank.
@@ -39,6 +40,7 @@ class Job:
     config: Config
     world: _C.World
     locations: list[_C.RankLocation]
+    network: str
     engine: _C.Engine
     tokenizer: Tokenizer
     train: _C.DataLoader
@@ -51,9 +53,9 @@ class Job:
     def lag(self) -> int:
         """Steps that may wait to be collected.
 
-        On a GPU one, so that it need not wait for the host between two.
+        One where the device need then not wait for the host between two.
         """
-        return int(self.engine.device.type == "cuda")
+        return int(not self.engine.device.runs_inline)
 
     @property
     def context(self) -> _C.ParallelContext:
@@ -71,7 +73,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
       resume: Folder of an earlier run to go on with; None makes a new one.
 
     Raises:
-      ValueError: Sizes or ranks do not fit, or data is missing or damaged.
+      ValueError: Sizes or ranks do not fit, the network is not what the
+        configuration requires, or data is missing or damaged.
     """
     from eisbach import _C
 
@@ -85,12 +88,16 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         config = config.derive("parallel.data", mesh.size("data"), reason)
     described = engine_config(config)
     described.validate(mesh)
+    context = _C.ParallelContext(world, mesh)
+    network = _C.check_requirements(
+        context, locations, **config.network.model_dump()
+    )
     train, validation = _mixtures(config, tokenizer, world)
     corpora = [
         _corpus(config, part, shuffled=part is train)
         for part in (train, validation)
     ]
-    engine = _C.Engine(described, _C.ParallelContext(world, mesh))
+    engine = _C.Engine(described, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     first = 0
     if resume:
@@ -101,6 +108,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         config=config,
         world=world,
         locations=locations,
+        network=network,
         engine=engine,
         tokenizer=tokenizer,
         train=loaders[0],

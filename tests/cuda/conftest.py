@@ -18,6 +18,7 @@ _shared = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_shared)
 repo, cache, launch = _shared.repo, _shared.cache, _shared.launch
 run, eisbach, start = _shared.run, _shared.eisbach, _shared.start
+trainer = _shared.trainer
 
 
 def pytest_configure():
@@ -43,23 +44,15 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def train(eisbach, tmp_path_factory):
+def tiny():
+    """Overrides of configs/tiny.yaml that an emulated GPU can carry."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def train(trainer):
     """Trains the tiny model; returns the process and the run folder."""
-    folder = tmp_path_factory.mktemp("runs")
-
-    def train(name, *overrides, **options):
-        done = eisbach(
-            "train",
-            "configs/tiny.yaml",
-            *TINY,
-            f"run.dir={folder}",
-            f"run.name={name}",
-            *overrides,
-            **options,
-        )
-        return done, folder / name
-
-    return train
+    return trainer(*TINY)
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,34 @@ def eisbach(run):
     )
 
 
+@pytest.fixture(scope="session")
+def trainer(eisbach, tmp_path_factory):
+    """Makes what trains configs/tiny.yaml, with overrides of its own.
+
+    That takes a name, more overrides and `ranks`, and returns the process and
+    the run folder.
+    """
+
+    def trainer(*fixed):
+        folder = tmp_path_factory.mktemp("runs")
+
+        def train(name, *overrides, **options):
+            done = eisbach(
+                "train",
+                "configs/tiny.yaml",
+                f"run.dir={folder}",
+                f"run.name={name}",
+                *fixed,
+                *overrides,
+                **options,
+            )
+            return done, folder / name
+
+        return train
+
+    return trainer
+
+
 class Job:
     """A command in the background, and what is left of it at its end.
 

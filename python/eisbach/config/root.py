@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from eisbach.config.data import DataSection
 from eisbach.config.model import ModelSection
+from eisbach.config.network import NetworkSection
 from eisbach.config.optimizer import OptimizerSection
 from eisbach.config.parallel import ParallelSection
 from eisbach.config.precision import PrecisionSection
@@ -29,6 +30,7 @@ class Config(Section):
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     precision: PrecisionSection = Field(default_factory=PrecisionSection)
     parallel: ParallelSection = Field(default_factory=ParallelSection)
+    network: NetworkSection = Field(default_factory=NetworkSection)
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -30,6 +30,8 @@ def opening(job: Job) -> Iterator[str]:
     yield job.context.mesh.rank_map().rstrip()
     if crossing := _C.crossing_text(job.context.mesh, job.locations):
         yield crossing
+    if job.network:
+        yield job.network
     if job.first:
         yield f"goes on after step {job.first}"
     yield f"writes to {job.folder.path}"

@@ -12,6 +12,8 @@ KEYS = {
     "loss",
     "grad_norm",
     "learning_rate",
+    "loss_scale",
+    "skipped",
     "tokens",
     "tokens_per_second",
     "step_seconds",
@@ -26,22 +28,8 @@ PARTS = ("matmul", "attention", "other", "exposed_communication")
 
 
 @pytest.fixture(scope="session")
-def train(eisbach, tmp_path_factory):
-    """Trains configs/tiny.yaml; returns the process and the run folder."""
-    folder = tmp_path_factory.mktemp("runs")
-
-    def train(name, *overrides, **options):
-        done = eisbach(
-            "train",
-            "configs/tiny.yaml",
-            f"run.dir={folder}",
-            f"run.name={name}",
-            *overrides,
-            **options,
-        )
-        return done, folder / name
-
-    return train
+def train(trainer):
+    return trainer()
 
 
 @pytest.fixture(scope="session")
@@ -242,6 +230,11 @@ def test_damaged_data_is_told_once(
         (["parallel.tensor=3"], 2, "parallel"),
         (["parallel.data=4"], 2, "parallel"),
         (["parallel.tensor=2", "parallel.pipeline=2"], 2, "parallel"),
+        (
+            ["network.nvls=required"],
+            2,
+            "network.nvls: nvls is required, and the data group of ranks 0, 1",
+        ),
         (["train.micro_batch=3"], 1, "train.global_batch"),
         (
             ["data.train=nowhere", "data.validation=none"],
@@ -265,6 +258,7 @@ def test_ranks_on_several_hosts_are_listed(train, monkeypatch):
     assert re.search(r"  rank  host +device", done.stdout)
     assert "domain 1: 2 ranks, 2-3; memory" in done.stdout
     assert "crosses domains" not in done.stdout
+    assert "\ntensor groups of 2: shm\n" in done.stdout
     done, _ = train("across", "parallel.tensor=4", "train.steps=2", ranks=4)
     assert not done.returncode, done.stderr
     assert (

@@ -307,7 +307,8 @@ ncclResult_t ncclCommQueryProperties(ncclComm_t comm,
   }
   properties->rank = comm->member->rank;
   properties->nRanks = comm->member->size;
-  properties->multimemSupport = false;
+  const char* text = std::getenv("EISBACH_NCCL_DOUBLE_MULTIMEM");
+  properties->multimemSupport = text != nullptr && *text == '1';
   properties->nLsaTeams = 1;
   return ncclSuccess;
 }

@@ -1,0 +1,195 @@
+#include "train/network_use.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "checkpoint/agree.h"
+#include "core/status_macros.h"
+
+namespace eisbach::train {
+namespace {
+
+using Json = nlohmann::json;
+using parallel::Mesh;
+
+comm::Communicator& GroupOf(const parallel::ParallelContext& context,
+                            Axis axis) {
+  switch (axis) {
+    case Axis::kTensor:
+      return context.tensor();
+    case Axis::kPipeline:
+      return context.pipeline();
+    default:
+      return context.data();
+  }
+}
+
+GroupNetwork NetworkOf(comm::Communicator& group) {
+  GroupNetwork network{.transport = std::string(group.transport())};
+  const absl::StatusOr<comm::Interconnect> found = group.interconnect();
+  if (found.ok()) {
+    network.interconnect = *found;
+  } else {
+    network.unknown = std::string(found.status().message());
+  }
+  return network;
+}
+
+std::string Bytes(const GroupNetwork& network) {
+  Json all = {network.transport, network.unknown};
+  if (network.interconnect) {
+    all.push_back(network.interconnect->multimem);
+    all.push_back(network.interconnect->nvlink_domains);
+  }
+  std::string bytes;
+  Json::to_cbor(all, bytes);
+  return bytes;
+}
+
+absl::StatusOr<GroupNetwork> NetworkOfBytes(const std::string& bytes) {
+  const Json all = Json::from_cbor(bytes, /*strict=*/true,
+                                   /*allow_exceptions=*/false);
+  if (!all.is_array()) {
+    return absl::InternalError("what a rank tells of its network is damaged");
+  }
+  GroupNetwork network{.transport = all[0].get<std::string>(),
+                       .unknown = all[1].get<std::string>()};
+  if (all.size() > 2) {
+    network.interconnect = {.multimem = all[2].get<bool>(),
+                            .nvlink_domains = all[3].get<int>()};
+  }
+  return network;
+}
+
+std::string Describe(const GroupNetwork& network) {
+  if (!network.interconnect) return network.transport;
+  const int domains = network.interconnect->nvlink_domains;
+  return absl::StrCat(network.transport,
+                      network.interconnect->multimem
+                          ? ", NVLink switches add (NVLS)"
+                          : ", no NVLS",
+                      ", ", domains, " NVLink domain", domains == 1 ? "" : "s");
+}
+
+// The groups along an axis, each once.
+std::vector<std::vector<int>> GroupsAlong(const Mesh& mesh, Axis axis) {
+  std::vector<std::vector<int>> groups;
+  for (int rank = 0; rank < mesh.world_size(); ++rank) {
+    std::vector<int> group = mesh.Group(rank, {axis});
+    if (group.front() == rank) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+// Why a group does not have what is required; empty when it does.
+std::string LackOfNvls(const GroupNetwork& network) {
+  if (!network.interconnect) return network.unknown;
+  if (network.interconnect->multimem) return "";
+  return absl::StrCat("no NVLink switch adds for it; it has ",
+                      Describe(network));
+}
+std::string LackOfMnnvl(const GroupNetwork& network, int hosts) {
+  if (hosts == 1) return "";
+  if (!network.interconnect) return network.unknown;
+  if (network.interconnect->nvlink_domains == 1) return "";
+  return absl::StrCat("its ranks are on ", hosts, " hosts and in ",
+                      network.interconnect->nvlink_domains, " NVLink domains");
+}
+
+bool Covers(Required required, Axis axis) {
+  if (axis == Axis::kTensor) return required != Required::kNo;
+  return axis == Axis::kData && required == Required::kOfTensorAndDataGroups;
+}
+
+absl::Status Missing(absl::string_view key, Axis axis,
+                     const std::vector<int>& group, absl::string_view lack) {
+  constexpr size_t kShown = 8;
+  const size_t shown = std::min(group.size(), kShown);
+  return absl::InvalidArgumentError(absl::StrCat(
+      key, " is required, and the ", Name(axis), " group of ranks ",
+      absl::StrJoin(group.begin(), group.begin() + shown, ", "),
+      shown < group.size() ? ", ..." : "", " does not have it: ", lack,
+      ". `eisbach doctor --network` measures the links; `auto` takes what is "
+      "there (network.",
+      key, ")"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
+    const parallel::ParallelContext& context) {
+  std::vector<AxisNetwork> axes;
+  for (Axis axis : {Axis::kTensor, Axis::kData, Axis::kPipeline}) {
+    if (context.size(axis) == 1) continue;
+    EISBACH_ASSIGN_OR_RETURN(
+        const std::vector<std::string> texts,
+        checkpoint::GatherText(Bytes(NetworkOf(GroupOf(context, axis))),
+                               context.world().communicator(),
+                               context.device().compute_stream()));
+    AxisNetwork& all = axes.emplace_back(AxisNetwork{.axis = axis});
+    for (const std::string& text : texts) {
+      EISBACH_ASSIGN_OR_RETURN(GroupNetwork one, NetworkOfBytes(text));
+      all.by_rank.push_back(std::move(one));
+    }
+  }
+  return axes;
+}
+
+std::string NetworkText(const Mesh& mesh, absl::Span<const AxisNetwork> axes) {
+  std::vector<std::string> lines;
+  for (const AxisNetwork& one : axes) {
+    std::map<std::string, int> counts;
+    for (const std::vector<int>& group : GroupsAlong(mesh, one.axis)) {
+      ++counts[Describe(one.by_rank[group.front()])];
+    }
+    const std::string title =
+        absl::StrCat(Name(one.axis), " groups of ", mesh.size(one.axis), ": ");
+    if (counts.size() == 1) {
+      lines.push_back(absl::StrCat(title, counts.begin()->first));
+      continue;
+    }
+    lines.push_back(absl::StrCat(
+        title, absl::StrJoin(counts, "; ", [](std::string* out, auto& entry) {
+          absl::StrAppend(out, entry.second, " have ", entry.first);
+        })));
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
+absl::StatusOr<Required> RequiredByName(absl::string_view name) {
+  if (name == "auto") return Required::kNo;
+  if (name == "tensor") return Required::kOfTensorGroups;
+  if (name == "required") return Required::kOfTensorAndDataGroups;
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", name, "\" is none of: auto, tensor, required"));
+}
+
+absl::Status CheckRequirements(const Mesh& mesh,
+                               absl::Span<const RankLocation> locations,
+                               absl::Span<const AxisNetwork> axes,
+                               const NetworkRequirements& requirements) {
+  for (const AxisNetwork& one : axes) {
+    for (const std::vector<int>& group : GroupsAlong(mesh, one.axis)) {
+      const GroupNetwork& network = one.by_rank[group.front()];
+      if (Covers(requirements.nvls, one.axis)) {
+        const std::string lack = LackOfNvls(network);
+        if (!lack.empty()) return Missing("nvls", one.axis, group, lack);
+      }
+      if (Covers(requirements.mnnvl, one.axis)) {
+        std::set<std::string> hosts;
+        for (int rank : group) hosts.insert(locations[rank].host);
+        const std::string lack =
+            LackOfMnnvl(network, static_cast<int>(hosts.size()));
+        if (!lack.empty()) return Missing("mnnvl", one.axis, group, lack);
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::train

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "comm/communicator.h"
+#include "parallel/context.h"
+#include "train/rank_location.h"
+
+namespace eisbach::train {
+
+// What moves the bytes of the group that a rank has along an axis.
+struct GroupNetwork {
+  std::string transport;  // see Communicator::transport
+  // What connects its ranks; nothing where the transport cannot tell, for the
+  // reason in `unknown`.
+  std::optional<comm::Interconnect> interconnect;
+  std::string unknown;
+};
+
+// Of one axis along which groups have several ranks, by rank of the job.
+struct AxisNetwork {
+  Axis axis;
+  std::vector<GroupNetwork> by_rank;
+};
+
+// The same on every rank: tensor, data and pipeline groups, those with several
+// ranks. Collective, not on meta.
+absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
+    const parallel::ParallelContext& context);
+
+// A line an axis, as in "tensor groups of 8: nccl, NVLink switches add (NVLS),
+// 1 NVLink domain", and how many groups have what where they differ.
+std::string NetworkText(const parallel::Mesh& mesh,
+                        absl::Span<const AxisNetwork> axes);
+
+// Of which groups something is required.
+enum class Required { kNo, kOfTensorGroups, kOfTensorAndDataGroups };
+
+// "auto", "tensor", "required".
+absl::StatusOr<Required> RequiredByName(absl::string_view name);
+
+struct NetworkRequirements {
+  Required nvls = Required::kNo;   // NVLink switches add and multicast
+  Required mnnvl = Required::kNo;  // NVLink joins hosts: one domain a group
+};
+
+// InvalidArgument that names the key and the first group that lacks what is
+// required of it, or that cannot tell. A group of one rank lacks nothing, and
+// one on a single host has no need of NVLink between hosts.
+absl::Status CheckRequirements(const parallel::Mesh& mesh,
+                               absl::Span<const RankLocation> locations,
+                               absl::Span<const AxisNetwork> axes,
+                               const NetworkRequirements& requirements);
+
+}  // namespace eisbach::train
