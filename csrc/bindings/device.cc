@@ -50,6 +50,11 @@ void BindDevice(py::module_& m) {
       .def_property_readonly(
           "type",
           [](const Device& device) { return std::string(Name(device.type())); })
+      .def_property_readonly(
+          "runs_inline",
+          [](Device& device) { return device.compute_stream().runs_inline(); },
+          "Whether an op has finished when its call returns: then the host's "
+          "clock times it, and submitting steps ahead gains nothing.")
       .def("memory", &Device::memory)
       .def("reset_peak_memory", &Device::ResetPeakMemory)
       .def("trim_memory", &Device::TrimMemory,

@@ -77,6 +77,11 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual bool captures_work() const { return false; }
   virtual absl::StatusOr<std::unique_ptr<CapturedWork>> NewCapturedWork();
 
+  // Whether a device may round the operands of f32 products to 10 bits (TF32),
+  // if that is what it is quick at: GPUs are.
+  bool allows_tf32() const { return allows_tf32_; }
+  void set_allows_tf32(bool allows) { allows_tf32_ = allows; }
+
   // Who hears of every op and collective; null for nobody. Not owned.
   Recorder* recorder() const { return recorder_; }
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
@@ -88,6 +93,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   const DeviceType type_;
+  bool allows_tf32_ = false;
   Recorder* recorder_ = nullptr;
   Tracer tracer_;
 };

@@ -12,6 +12,15 @@ namespace eisbach {
 class Device;
 class Storage;
 
+// A point in time of a stream that runs behind the host.
+class Timestamp {
+ public:
+  virtual ~Timestamp() = default;
+  // When the stream passed it, on the clock of Tracer::Now(); waits until it
+  // has.
+  virtual absl::StatusOr<int64_t> Nanoseconds() = 0;
+};
+
 // An ordered queue of work on a device. Every op and collective takes one.
 //
 // On cpu the compute stream runs inline: an op has finished when its call
@@ -41,6 +50,10 @@ class Stream {
       std::vector<std::shared_ptr<Storage>> /*storages*/) {
     return absl::OkStatus();
   }
+
+  // When all work given to the stream so far is done; null where that cannot be
+  // told later. Not while work is captured.
+  virtual absl::StatusOr<std::shared_ptr<Timestamp>> Stamp() { return nullptr; }
 
   // Whether work has finished when the call that gives it returns.
   virtual bool runs_inline() const { return false; }

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/status_macros.h"
 #include "device/device.h"
 
 namespace eisbach {
@@ -12,6 +13,18 @@ namespace {
 
 // A vector that grows moves what it holds, and that takes time in some span.
 constexpr size_t kFirstSpans = 1 << 16;
+
+Span SpanOf(const SpanLabel& label, int64_t begin_ns, int64_t end_ns) {
+  return {.kind = label.kind,
+          .name = std::string(label.name),
+          .detail = std::string(label.detail),
+          .op_class = label.op_class,
+          .flops = label.flops,
+          .bytes = label.bytes,
+          .index = label.index,
+          .begin_ns = begin_ns,
+          .end_ns = end_ns};
+}
 
 }  // namespace
 
@@ -49,15 +62,16 @@ void Tracer::Add(const SpanLabel& label, int64_t begin_ns, int64_t end_ns) {
   if (!recording()) return;
   std::lock_guard<std::mutex> lock(mutex_);
   if (begin_ns < started_ns_) return;
-  spans_.push_back({.kind = label.kind,
-                    .name = std::string(label.name),
-                    .detail = std::string(label.detail),
-                    .op_class = label.op_class,
-                    .flops = label.flops,
-                    .bytes = label.bytes,
-                    .index = label.index,
-                    .begin_ns = begin_ns,
-                    .end_ns = end_ns});
+  spans_.push_back(SpanOf(label, begin_ns, end_ns));
+}
+
+void Tracer::AddBehind(const SpanLabel& label, Stamp begin, Stamp end) {
+  const auto missing = [](const Stamp& stamp) {
+    return stamp.ok() && *stamp == nullptr;
+  };
+  if (!recording() || missing(begin) || missing(end)) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  behind_.push_back({SpanOf(label, 0, 0), std::move(begin), std::move(end)});
 }
 
 TraceTotals Tracer::totals() const {
@@ -81,14 +95,22 @@ void Tracer::StartRecording() {
   std::lock_guard<std::mutex> lock(mutex_);
   spans_.clear();
   spans_.reserve(kFirstSpans);
+  behind_.clear();
   started_ns_ = Now();
   recording_.store(true, std::memory_order_relaxed);
 }
 
-std::vector<Span> Tracer::StopRecording() {
+absl::StatusOr<std::vector<Span>> Tracer::StopRecording() {
   std::lock_guard<std::mutex> lock(mutex_);
   recording_.store(false, std::memory_order_relaxed);
   std::vector<Span> spans = std::exchange(spans_, {});
+  for (Behind& one : std::exchange(behind_, {})) {
+    EISBACH_RETURN_IF_ERROR(one.begin.status());
+    EISBACH_RETURN_IF_ERROR(one.end.status());
+    EISBACH_ASSIGN_OR_RETURN(one.span.begin_ns, (*one.begin)->Nanoseconds());
+    EISBACH_ASSIGN_OR_RETURN(one.span.end_ns, (*one.end)->Nanoseconds());
+    spans.push_back(std::move(one.span));
+  }
   std::stable_sort(spans.begin(), spans.end(),
                    [](const Span& a, const Span& b) {
                      return std::make_tuple(a.begin_ns, -a.end_ns) <
@@ -97,8 +119,20 @@ std::vector<Span> Tracer::StopRecording() {
   return spans;
 }
 
-TraceSpan::TraceSpan(Stream& stream, const SpanLabel& label)
-    : TraceSpan(stream.runs_inline() ? &stream.device().tracer() : nullptr,
-                label) {}
+TraceSpan::TraceSpan(Stream& stream, const SpanLabel& label) : label_(label) {
+  Tracer& tracer = stream.device().tracer();
+  if (stream.runs_inline()) {
+    tracer_ = &tracer;
+    begin_ns_ = Tracer::Now();
+  } else if (tracer.recording()) {
+    tracer_ = &tracer;
+    behind_ = &stream;
+    begin_ = stream.Stamp();
+  }
+}
+
+void TraceSpan::EndBehind() {
+  tracer_->AddBehind(label_, std::move(begin_), behind_->Stamp());
+}
 
 }  // namespace eisbach

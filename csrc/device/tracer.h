@@ -2,15 +2,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace eisbach {
 
 class Stream;
+class Timestamp;
 
 enum class SpanKind : uint8_t {
   kOp,          // a kernel
@@ -63,56 +66,73 @@ struct TraceTotals {
 };
 
 // Where a rank's time goes. Totals are always kept, at the cost of reading the
-// clock twice a span; the spans themselves while recording. Thread-safe.
+// clock twice a span; the spans themselves while recording. Of streams that run
+// behind the host (GPUs) there are spans alone: the totals of their ops are 0.
+// Thread-safe.
 class Tracer {
  public:
+  using Stamp = absl::StatusOr<std::shared_ptr<Timestamp>>;
+
   // Nanoseconds of the host's monotonic clock, which all its processes share.
   static int64_t Now();
 
   void Add(const SpanLabel& label, int64_t begin_ns, int64_t end_ns);
+  // A span of a stream, whose times are read when the recording stops. Lost
+  // where nothing is recorded or a stamp is null.
+  void AddBehind(const SpanLabel& label, Stamp begin, Stamp end);
   TraceTotals totals() const;
 
   bool recording() const { return recording_.load(std::memory_order_relaxed); }
   // Forgets earlier spans and keeps those that begin from now on.
   void StartRecording();
   // Spans that have ended since then, by begin; of those that begin together
-  // the longest first, so that what encloses comes before what is inside.
-  std::vector<Span> StopRecording();
+  // the longest first, so that what encloses comes before what is inside. Waits
+  // for streams whose spans it has; an error is one of theirs.
+  absl::StatusOr<std::vector<Span>> StopRecording();
 
  private:
+  struct Behind {
+    Span span;
+    Stamp begin, end;
+  };
+
   std::atomic<int64_t> kind_ns_[kNumSpanKinds] = {};
   std::atomic<int64_t> op_ns_[kNumOpClasses] = {};
   std::atomic<bool> recording_{false};
   std::mutex mutex_;
   int64_t started_ns_ = 0;
   std::vector<Span> spans_;
+  std::vector<Behind> behind_;
 };
 
 // A span for the life of the object.
 //
-// Ops name their stream: they are traced where the host's clock tells what they
-// take, on streams that run inline. A GPU's ops run behind the host and are not
-// traced yet; its totals stay 0.
+// What is given to a stream names it. On a stream that runs inline the host's
+// clock tells what it takes; on others, while recording, the stream does.
 class TraceSpan {
  public:
   TraceSpan(Tracer& tracer, const SpanLabel& label)
-      : TraceSpan(&tracer, label) {}
+      : tracer_(&tracer), label_(label), begin_ns_(Tracer::Now()) {}
   TraceSpan(Stream& stream, const SpanLabel& label);
   ~TraceSpan() {
-    if (tracer_ != nullptr) tracer_->Add(label_, begin_ns_, Tracer::Now());
+    if (tracer_ == nullptr) return;
+    if (behind_ != nullptr) {
+      EndBehind();
+    } else {
+      tracer_->Add(label_, begin_ns_, Tracer::Now());
+    }
   }
   TraceSpan(const TraceSpan&) = delete;
   TraceSpan& operator=(const TraceSpan&) = delete;
 
  private:
-  TraceSpan(Tracer* tracer, const SpanLabel& label)
-      : tracer_(tracer),
-        label_(label),
-        begin_ns_(tracer == nullptr ? 0 : Tracer::Now()) {}
+  void EndBehind();
 
-  Tracer* const tracer_;
+  Tracer* tracer_ = nullptr;  // null: not traced
+  Stream* behind_ = nullptr;  // null: the host's clock tells
   const SpanLabel label_;
-  const int64_t begin_ns_;
+  int64_t begin_ns_ = 0;
+  Tracer::Stamp begin_ = nullptr;
 };
 
 }  // namespace eisbach

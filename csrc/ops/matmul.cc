@@ -187,7 +187,9 @@ absl::Status LinearBackwardWeight(const Tensor& dy, const Tensor& x,
     return MatmulSlot().Run(product, MatmulCost(product), stream);
   }
   const LinearGradientKernel& fused = LinearGradientSlot();
-  if (!fused.Has(stream.device().type())) {
+  const bool empty = dy_rows.elements() == 0 || x_rows.elements() == 0;
+  if (!fused.Has(stream.device().type()) || dy.dtype() == DType::kF32 ||
+      empty) {
     EISBACH_RETURN_IF_ERROR(
         MatmulSlot().Run(product, MatmulCost(product), stream));
     return ColumnSum(dy, gradient.accumulate_bias, *gradient.dbias, stream);

@@ -53,8 +53,9 @@ absl::Status LinearBackwardWeight(const Tensor& dy, const Tensor& x,
                                   const LinearGradient& gradient,
                                   Stream& stream);
 
-// Both gradients by one kernel, for backends that have one; elsewhere they are
-// a matmul and a column sum. dy [M, N] and x [M, K], contiguous; a dbias.
+// Both gradients by one kernel, for backends that have one and 16-bit operands
+// that are not empty; elsewhere they are a matmul and a column sum. dy [M, N]
+// and x [M, K], contiguous; a dbias.
 struct LinearGradientArgs {
   const Tensor& dy;
   const Tensor& x;

@@ -118,6 +118,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_losses_,
       Tensor::Zeros(Shape{engine->micro_batches_}, DType::kF64, stream));
+  context.device().set_allows_tf32(config.tf32);
   if (config.replays_steps && context.device().captures_work()) {
     engine->replay_ = std::make_unique<StepReplay>(context.device());
   }
@@ -134,16 +135,15 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
 }
 
 absl::Status Engine::Submit(const StepInput& input) {
-  Tracer& tracer = context_.device().tracer();
+  Stream& stream = context_.device().compute_stream();
   const int64_t step = update_->step() + 1;
   const std::string name =
-      tracer.recording() ? absl::StrCat("step ", step) : "";
-  const TraceSpan span(tracer,
+      context_.device().tracer().recording() ? absl::StrCat("step ", step) : "";
+  const TraceSpan span(stream,
                        {.kind = SpanKind::kStep, .name = name, .index = step});
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
-                                         update_->outcome(),
-                                         context_.device().compute_stream()));
+                                         update_->outcome(), stream));
   if (submitted() > 0) inputs_.push_back(input);
   return absl::OkStatus();
 }

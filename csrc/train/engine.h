@@ -29,6 +29,8 @@ struct EngineConfig {
   std::vector<int> layers_per_stage;  // empty: balanced
   // Captures the third step of a shape, where the device can, and replays it.
   bool replays_steps = true;
+  // Whether a GPU may multiply f32 in TF32 (Device::set_allows_tf32).
+  bool tf32 = false;
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.

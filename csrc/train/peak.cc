@@ -13,14 +13,16 @@ namespace {
 
 constexpr int64_t kWindowNs = 300'000'000;
 constexpr int64_t kSmallestMatmul = 512;
-constexpr int64_t kLargestMatmul = 2048;
+// Large enough to be worth a call: the host waits for each.
+constexpr int64_t kLargestMatmul = 2048, kLargestMatmulBehind = 8192;
 constexpr int64_t kSmallestStream = int64_t{32} << 20;
 constexpr int64_t kLargestStream = int64_t{256} << 20;
 
 template <typename F>
-absl::StatusOr<int64_t> TimeOf(F&& call) {
+absl::StatusOr<int64_t> TimeOf(Stream& stream, F&& call) {
   const int64_t begin = Tracer::Now();
   EISBACH_RETURN_IF_ERROR(call());
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   return std::max<int64_t>(Tracer::Now() - begin, 1);
 }
 
@@ -39,8 +41,8 @@ absl::Status ForAWhile(comm::World& world, F&& measure) {
 
 // Raises `rate` to what `call` reaches: `work` a second.
 template <typename F>
-absl::Status Raise(double& rate, double work, F&& call) {
-  EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(call));
+absl::Status Raise(double& rate, double work, Stream& stream, F&& call) {
+  EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(stream, call));
   rate = std::max(rate, work / static_cast<double>(time) * 1e9);
   return absl::OkStatus();
 }
@@ -69,13 +71,16 @@ struct Product {
 // affair.
 absl::StatusOr<std::vector<Product>> Products(DType dtype, Stream& stream) {
   std::vector<Product> products;
-  for (int64_t n = kSmallestMatmul; n <= kLargestMatmul; n *= 2) {
+  const int64_t largest =
+      stream.runs_inline() ? kLargestMatmul : kLargestMatmulBehind;
+  for (int64_t n = kSmallestMatmul; n <= largest; n *= 2) {
     EISBACH_ASSIGN_OR_RETURN(const Product product,
                              Product::Make(n, dtype, stream));
     products.push_back(product);
     const auto run = [&] { return product.Run(stream); };
-    EISBACH_RETURN_IF_ERROR(run());  // makes what later ones reuse
-    EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(run));
+    // Makes what later ones reuse.
+    EISBACH_RETURN_IF_ERROR(TimeOf(stream, run).status());
+    EISBACH_ASSIGN_OR_RETURN(const int64_t time, TimeOf(stream, run));
     if (8 * time > kWindowNs / 2) break;
   }
   return products;
@@ -88,8 +93,8 @@ absl::StatusOr<double> MatmulRate(comm::World& world, DType dtype) {
   double rate = 0;
   EISBACH_RETURN_IF_ERROR(ForAWhile(world, [&]() -> absl::Status {
     for (const Product& product : products) {
-      EISBACH_RETURN_IF_ERROR(
-          Raise(rate, product.flops(), [&] { return product.Run(stream); }));
+      EISBACH_RETURN_IF_ERROR(Raise(rate, product.flops(), stream,
+                                    [&] { return product.Run(stream); }));
     }
     return absl::OkStatus();
   }));
@@ -115,8 +120,9 @@ absl::StatusOr<double> StreamRate(comm::World& world) {
   double rate = 0;
   EISBACH_RETURN_IF_ERROR(ForAWhile(world, [&]() -> absl::Status {
     EISBACH_RETURN_IF_ERROR(
-        Raise(rate, 2 * size, [&] { return ops::Copy(a, b, stream); }));
-    return Raise(rate, 3 * size, [&] { return ops::AddInPlace(a, b, stream); });
+        Raise(rate, 2 * size, stream, [&] { return ops::Copy(a, b, stream); }));
+    return Raise(rate, 3 * size, stream,
+                 [&] { return ops::AddInPlace(a, b, stream); });
   }));
   return rate;
 }

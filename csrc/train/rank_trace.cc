@@ -91,7 +91,8 @@ absl::StatusOr<std::vector<RankTrace>> GatherTraces(const Peak& peak,
   Device& device = group.device();
   EISBACH_RETURN_IF_ERROR(group.Barrier(device.compute_stream()));
   EISBACH_RETURN_IF_ERROR(device.compute_stream().Synchronize());
-  std::vector<Span> spans = device.tracer().StopRecording();
+  EISBACH_ASSIGN_OR_RETURN(std::vector<Span> spans,
+                           device.tracer().StopRecording());
   EISBACH_ASSIGN_OR_RETURN(const ClockOffset offset, MeasureClockOffset(group));
   for (Span& span : spans) {
     span.begin_ns -= offset.ns;

@@ -12,6 +12,8 @@ absl::Status StepReplay::Step(
   EISBACH_RETURN_IF_ERROR(Copy(input.targets, input_.targets));
   EISBACH_RETURN_IF_ERROR(Copy(input.sample_index, input_.sample_index));
   const auto work = [&] { return body(input_); };
+  // A graph's parts cannot be timed.
+  if (device_.tracer().recording()) return work_->Run(work);
   if (runs_ < kRunsBeforeCapture) {
     ++runs_;
     return work_->Run(work);

@@ -87,12 +87,6 @@ def profile(config: Config, plan: ProfilePlan) -> int:
     plan.check()
     with SignalWatch() as watch:
         job = set_up(config)
-        if job.config.run.device == "cuda":
-            raise ValueError(
-                "run.device=cuda: the ops of a GPU are not traced yet; use "
-                "Nsight Systems (nsys profile eisbach train ...), or trace "
-                "with run.device=cpu (run.device)"
-            )
         say = print if job.world.rank == 0 else _nothing
         for line in opening(job):
             say(line, flush=True)

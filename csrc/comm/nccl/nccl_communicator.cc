@@ -1,11 +1,13 @@
 #include "comm/nccl/nccl_communicator.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "device/cuda/cuda_stream.h"
+#include "device/tracer.h"
 
 namespace eisbach::comm {
 namespace {
@@ -92,7 +94,21 @@ absl::Status NcclCommunicator::Launch(
     storages.push_back(tensor->storage());
     EISBACH_RETURN_IF_ERROR(segments_->Reach(*group_, tensor->raw()));
   }
-  EISBACH_RETURN_IF_ERROR(group_->Call(this->call().name, call));
+  {
+    const SpanLabel label{.kind = SpanKind::kCollective,
+                          .name = this->call().name,
+                          .detail = name(),
+                          .bytes = static_cast<double>(this->call().bytes)};
+    const TraceSpan span(stream, label);
+    // Nothing else runs on the compute stream meanwhile.
+    std::optional<TraceSpan> wait;
+    if (&stream == &device().compute_stream()) {
+      wait.emplace(stream, SpanLabel{.kind = SpanKind::kWait,
+                                     .name = label.name,
+                                     .detail = label.detail});
+    }
+    EISBACH_RETURN_IF_ERROR(group_->Call(this->call().name, call));
+  }
   return stream.KeepUntilPassed(std::move(storages));
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/status_macros.h"
+#include "device/cuda/cuda_clock.h"
 #include "device/cuda/cuda_device.h"
 #include "device/cuda/status.h"
 #include "device/tracer.h"
@@ -14,9 +15,11 @@ namespace eisbach::cuda {
 class CudaEvent final : public EventState {
  public:
   // `number`: of what `keeper` was given last before the event.
-  CudaEvent(PooledEvent event, std::shared_ptr<Device> device,
+  CudaEvent(PooledEvent event, cudaStream_t stream,
+            std::shared_ptr<Device> device,
             std::shared_ptr<CudaStream::Keeper> keeper, uint64_t number)
       : event_(std::move(event)),
+        stream_(stream),
         device_(std::move(device)),
         keeper_(std::move(keeper)),
         number_(number) {}
@@ -28,15 +31,19 @@ class CudaEvent final : public EventState {
   absl::Status Wait() override {
     const auto& device = static_cast<const CudaDevice&>(*device_);
     EISBACH_RETURN_IF_ERROR(device.failure());
-    EISBACH_RETURN_IF_CUDA(cudaEventSynchronize(event_.get()));
+    if (cudaEventQuery(event_.get()) != cudaSuccess) {
+      EISBACH_RETURN_IF_CUDA(cudaEventSynchronize(event_.get()));
+    }
     return device.failure();
   }
   cudaEvent_t get() const { return event_.get(); }
+  cudaStream_t stream() const { return stream_; }
   // The compute stream comes after the event.
   void ReleaseKept() const { keeper_->Release(number_); }
 
  private:
   const PooledEvent event_;
+  const cudaStream_t stream_;
   const std::shared_ptr<Device> device_;
   const std::shared_ptr<CudaStream::Keeper> keeper_;
   const uint64_t number_;
@@ -74,7 +81,7 @@ absl::StatusOr<Event> CudaStream::Record() {
     number = keeper_->last;
   }
   return Event(std::make_shared<CudaEvent>(
-      std::move(event), device().shared_from_this(), keeper_, number));
+      std::move(event), handle_, device().shared_from_this(), keeper_, number));
 }
 
 absl::Status CudaStream::Wait(const Event& event) {
@@ -83,9 +90,24 @@ absl::Status CudaStream::Wait(const Event& event) {
   // place in a stream.
   auto* recorded = dynamic_cast<CudaEvent*>(event.state().get());
   if (recorded == nullptr) return event.Wait();
-  EISBACH_RETURN_IF_CUDA(cudaStreamWaitEvent(handle_, recorded->get(), 0));
-  if (this == &device().compute_stream()) recorded->ReleaseKept();
+  const bool computes = this == &device().compute_stream();
+  {
+    std::optional<TraceSpan> span;
+    if (computes && recorded->stream() != handle_) {
+      span.emplace(*this, SpanLabel{.kind = SpanKind::kWait,
+                                    .name = "wait",
+                                    .detail = "other streams"});
+    }
+    EISBACH_RETURN_IF_CUDA(cudaStreamWaitEvent(handle_, recorded->get(), 0));
+  }
+  if (computes) recorded->ReleaseKept();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Timestamp>> CudaStream::Stamp() {
+  EISBACH_ASSIGN_OR_RETURN(CudaClock* const clock,
+                           DeviceOf(*this).Attached<CudaClock>());
+  return clock->Stamp(*this);
 }
 
 absl::Status CudaStream::Synchronize() {

@@ -30,6 +30,7 @@ class CudaStream final : public Stream {
   absl::StatusOr<Event> Record() override;
   absl::Status Wait(const Event& event) override;
   absl::Status Synchronize() override;
+  absl::StatusOr<std::shared_ptr<Timestamp>> Stamp() override;
   std::vector<Event> Dependencies() override;
   absl::Status Append(Event completion) override;
 

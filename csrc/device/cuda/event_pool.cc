@@ -14,34 +14,35 @@ struct Pool {
   std::vector<cudaEvent_t> free;
 };
 
-Pool& ThePool() {
-  static Pool* const pool = new Pool;
-  return *pool;
+Pool& PoolOf(Timing timing) {
+  static Pool* const pools = new Pool[2];
+  return pools[timing == Timing::kOn];
 }
 
 }  // namespace
 
 PooledEvent::~PooledEvent() {
   if (event_ == nullptr) return;
-  Pool& pool = ThePool();
+  Pool& pool = PoolOf(timing_);
   std::lock_guard<std::mutex> lock(pool.mutex);
   pool.free.push_back(event_);
 }
 
-absl::StatusOr<PooledEvent> TakeEvent() {
-  Pool& pool = ThePool();
+absl::StatusOr<PooledEvent> TakeEvent(Timing timing) {
+  Pool& pool = PoolOf(timing);
   {
     std::lock_guard<std::mutex> lock(pool.mutex);
     if (!pool.free.empty()) {
-      PooledEvent event(pool.free.back());
+      PooledEvent event(pool.free.back(), timing);
       pool.free.pop_back();
       return event;
     }
   }
   cudaEvent_t event = nullptr;
-  EISBACH_RETURN_IF_CUDA(
-      cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-  return PooledEvent(event);
+  EISBACH_RETURN_IF_CUDA(cudaEventCreateWithFlags(
+      &event,
+      timing == Timing::kOn ? cudaEventDefault : cudaEventDisableTiming));
+  return PooledEvent(event, timing);
 }
 
 }  // namespace eisbach::cuda

@@ -8,13 +8,17 @@
 
 namespace eisbach::cuda {
 
-// An event without timing, which goes back to the pool with its owner: creating
-// one costs more than recording it.
+// Whether an event tells when it was passed, which costs some time.
+enum class Timing { kOff, kOn };
+
+// An event that goes back to the pool with its owner: creating one costs more
+// than recording it.
 class PooledEvent {
  public:
-  explicit PooledEvent(cudaEvent_t event) : event_(event) {}
+  PooledEvent(cudaEvent_t event, Timing timing)
+      : event_(event), timing_(timing) {}
   PooledEvent(PooledEvent&& other) noexcept
-      : event_(std::exchange(other.event_, nullptr)) {}
+      : event_(std::exchange(other.event_, nullptr)), timing_(other.timing_) {}
   PooledEvent& operator=(PooledEvent&&) = delete;
   ~PooledEvent();
 
@@ -22,8 +26,9 @@ class PooledEvent {
 
  private:
   cudaEvent_t event_;
+  Timing timing_;
 };
 
-absl::StatusOr<PooledEvent> TakeEvent();
+absl::StatusOr<PooledEvent> TakeEvent(Timing timing = Timing::kOff);
 
 }  // namespace eisbach::cuda

@@ -2,9 +2,8 @@
 
 #include "ops/cuda/bridge.h"
 #include "ops/cuda/cublaslt.h"
+#include "ops/cuda/elementwise_kernels.h"
 #include "ops/cuda/matmul_kernels.h"
-#include "ops/elementwise.h"
-#include "ops/reduce.h"
 
 namespace eisbach::ops {
 namespace {
@@ -23,21 +22,23 @@ absl::StatusOr<GemmShape> ShapeOf(const MatmulArgs& args) {
   EISBACH_ASSIGN_OR_RETURN(const MatrixLayout a, LayoutOf(args.a));
   EISBACH_ASSIGN_OR_RETURN(const MatrixLayout b, LayoutOf(args.b));
   EISBACH_ASSIGN_OR_RETURN(const MatrixLayout c, LayoutOf(args.c));
-  return GemmShape{.m = args.a.dim(0),
-                   .n = args.b.dim(1),
-                   .k = args.a.dim(1),
-                   .lda = a.ld,
-                   .ldb = b.ld,
-                   .ldc = c.ld,
-                   .a_transposed = a.transposed,
-                   .b_transposed = b.transposed,
-                   .accumulate = args.accumulate,
-                   .in = cuda::ToType(args.a.dtype()),
-                   .out = cuda::ToType(args.c.dtype()),
-                   .epilogue = Epilogue::kNone,
-                   .alignment_a = AlignmentOf(args.a.raw()),
-                   .alignment_b = AlignmentOf(args.b.raw()),
-                   .alignment_c = AlignmentOf(args.c.raw())};
+  return GemmShape{
+      .m = args.a.dim(0),
+      .n = args.b.dim(1),
+      .k = args.a.dim(1),
+      .lda = a.ld,
+      .ldb = b.ld,
+      .ldc = c.ld,
+      .a_transposed = a.transposed,
+      .b_transposed = b.transposed,
+      .accumulate = args.accumulate,
+      .in = cuda::ToType(args.a.dtype()),
+      .out = cuda::ToType(args.c.dtype()),
+      .tf32 = args.a.dtype() == DType::kF32 && args.a.device().allows_tf32(),
+      .epilogue = Epilogue::kNone,
+      .alignment_a = AlignmentOf(args.a.raw()),
+      .alignment_b = AlignmentOf(args.b.raw()),
+      .alignment_c = AlignmentOf(args.c.raw())};
 }
 
 absl::Status Multiply(const GemmShape& shape, const MatmulArgs& args,
@@ -89,12 +90,6 @@ absl::Status LinearGradientCuda(const LinearGradientArgs& args,
   const MatmulArgs product{dy_t, args.x, nullptr, gradient.accumulate,
                            gradient.dw};
   EISBACH_ASSIGN_OR_RETURN(GemmShape shape, ShapeOf(product));
-  if (shape.m == 0) return absl::OkStatus();
-  if (shape.n == 0 || shape.k == 0 || args.x.dtype() == DType::kF32) {
-    // The epilogue wants a product, and 16-bit operands.
-    EISBACH_RETURN_IF_ERROR(MatmulCuda(product, stream));
-    return ColumnSum(args.dy, gradient.accumulate_bias, dbias, stream);
-  }
   shape.epilogue = Epilogue::kBiasGradient;
   if (!gradient.accumulate_bias) {
     return Multiply(shape, product, dbias.raw(), stream);
@@ -104,7 +99,10 @@ absl::Status LinearGradientCuda(const LinearGradientArgs& args,
       const Tensor sum,
       Tensor::Empty(dbias.shape(), DType::kF32, stream.device()));
   EISBACH_RETURN_IF_ERROR(Multiply(shape, product, sum.raw(), stream));
-  return AddInPlace(dbias, sum, stream);
+  EISBACH_RETURN_IF_CUDA(
+      cuda::LaunchAdd(cuda::Type::kF32, dbias.raw(), sum.raw(), dbias.raw(),
+                      dbias.elements(), cuda::Handle(stream)));
+  return absl::OkStatus();
 }
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCuda, &MatmulCuda);

@@ -24,10 +24,10 @@ absl::Status Executor::Run(const ScheduleShape& shape,
   Tracer& tracer = compute_.device().tracer();
   for (const Action& action : actions) {
     const std::string name = tracer.recording() ? ToString(action) : "";
-    const TraceSpan span(tracer, {.kind = SpanKind::kAction,
-                                  .name = name,
-                                  .detail = Name(action.kind),
-                                  .index = action.microbatch});
+    const TraceSpan span(compute_, {.kind = SpanKind::kAction,
+                                    .name = name,
+                                    .detail = Name(action.kind),
+                                    .index = action.microbatch});
     EISBACH_RETURN_IF_ERROR(Annotate(
         RunAction(shape, action, program),
         absl::StrCat("stage ", pipeline_.rank(), ", ", ToString(action))));

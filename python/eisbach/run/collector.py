@@ -45,7 +45,7 @@ class Collector:
         engine, config = self._job.engine, self._job.config
         model = engine.config.model
         tokens = config.train.global_batch * model.context
-        if engine.device.type == "cpu":
+        if engine.device.runs_inline:
             totals = engine.device.trace_totals()
             times = step_times(self._before, totals, seconds)
         else:

@@ -35,7 +35,7 @@ inline absl::Status TracesCalls(World& world) {
   EISBACH_RETURN_IF_ERROR(all.AllReduce(x, ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(other->AllGather(x, gathered, stream));
   EISBACH_RETURN_IF_ERROR(other->Barrier(stream));
-  const std::vector<Span> spans = device.tracer().StopRecording();
+  const std::vector<Span> spans = test::Value(device.tracer().StopRecording());
   const double waited = device.tracer().totals().waiting - before;
   const std::vector<Span> calls = OfKind(spans, SpanKind::kCollective);
   const std::vector<Span> waits = OfKind(spans, SpanKind::kWait);
@@ -86,7 +86,7 @@ inline absl::Status TracesNoWaitForWhatIsDone(World& world) {
   while (!done.Done()) absl::SleepFor(absl::Microseconds(100));
   EISBACH_RETURN_IF_ERROR(done.Wait());
   EISBACH_RETURN_IF_ERROR(stream->Synchronize());
-  const std::vector<Span> spans = device.tracer().StopRecording();
+  const std::vector<Span> spans = test::Value(device.tracer().StopRecording());
   EISBACH_RETURN_IF_ERROR(
       ExpectTrue(OfKind(spans, SpanKind::kWait).empty(), "no wait"));
   return ExpectTrue(spans.size() == (all.size() == 1 ? 0 : 1),

@@ -162,7 +162,7 @@ TEST_P(ProgressTest, WhatAThreadWaitsForIsTracedOnce) {
   EXPECT_TRUE(event.Wait().ok());
   EXPECT_TRUE(stream_->Synchronize().ok());
   std::vector<Span> waits, collectives;
-  for (const Span& span : tracer.StopRecording()) {
+  for (const Span& span : test::Value(tracer.StopRecording())) {
     (span.kind == SpanKind::kWait ? waits : collectives).push_back(span);
   }
   ASSERT_EQ(waits.size(), 1);
@@ -187,7 +187,7 @@ TEST_P(ProgressTest, ATaskIsTracedFromWhenItsQueueComesToIt) {
   EXPECT_TRUE(stream_->Synchronize().ok());
   int64_t last_end = 0;
   int traced = 0;
-  for (const Span& span : tracer.StopRecording()) {
+  for (const Span& span : test::Value(tracer.StopRecording())) {
     if (span.kind != SpanKind::kCollective) continue;
     EXPECT_GE(span.begin_ns, last_end);
     last_end = span.end_ns;

@@ -17,6 +17,8 @@ endfunction()
 if(EISBACH_CUDA_EMULATION)
   eisbach_add_gpu_test(device_cuda_streams_test streams_test.cc
                        eisbach_cuda_emulated)
+  eisbach_add_gpu_test(device_cuda_trace_test trace_test.cc
+                       eisbach_cuda_emulated)
   eisbach_add_gpu_test(device_cuda_captured_work_test captured_work_test.cc
                        eisbach_cuda_emulated)
   set_property(TEST device_cuda_captured_work_test APPEND PROPERTY

@@ -49,7 +49,7 @@ TEST(TracerTest, SpansAreKeptWhileRecordingAndWithAllThatTheyAreAbout) {
                                   .bytes = 4,
                                   .index = 5});
   }
-  const std::vector<Span> spans = tracer.StopRecording();
+  const std::vector<Span> spans = test::Value(tracer.StopRecording());
   { const TraceSpan after(tracer, {.kind = SpanKind::kStep}); }
   ASSERT_EQ(spans.size(), 1);
   const Span& span = spans[0];
@@ -61,7 +61,7 @@ TEST(TracerTest, SpansAreKeptWhileRecordingAndWithAllThatTheyAreAbout) {
   EXPECT_EQ(span.bytes, 4);
   EXPECT_EQ(span.index, 5);
   EXPECT_LE(span.begin_ns, span.end_ns);
-  EXPECT_TRUE(tracer.StopRecording().empty());
+  EXPECT_TRUE(test::Value(tracer.StopRecording()).empty());
 }
 
 TEST(TracerTest, WhatEnclosesComesBeforeWhatIsInside) {
@@ -72,7 +72,8 @@ TEST(TracerTest, WhatEnclosesComesBeforeWhatIsInside) {
   tracer.Add({.kind = SpanKind::kOp, .name = "last"}, now + 5, now + 6);
   tracer.Add({.kind = SpanKind::kStep, .name = "outer"}, now, now + 9);
   std::vector<std::string> names;
-  for (const Span& span : tracer.StopRecording()) names.push_back(span.name);
+  for (const Span& span : test::Value(tracer.StopRecording()))
+    names.push_back(span.name);
   EXPECT_EQ(names, (std::vector<std::string>{"outer", "inner", "last"}));
 }
 
@@ -86,7 +87,7 @@ TEST(TracerTest, SpansThatBeganBeforeTheRecordingAreNotInIt) {
     tracer.StartRecording();
     const TraceSpan inside(tracer, {.kind = SpanKind::kOp, .name = "inside"});
   }
-  const std::vector<Span> spans = tracer.StopRecording();
+  const std::vector<Span> spans = test::Value(tracer.StopRecording());
   ASSERT_EQ(spans.size(), 1);
   EXPECT_EQ(spans[0].name, "inside");
 }
@@ -106,7 +107,7 @@ TEST(TracerTest, ThreadsMayAddAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_DOUBLE_EQ(tracer.totals().waiting, 4000);
-  EXPECT_EQ(tracer.StopRecording().size(), 4000);
+  EXPECT_EQ(test::Value(tracer.StopRecording()).size(), 4000);
 }
 
 TEST(TracerTest, DevicesHaveTheirOwn) {
@@ -116,7 +117,7 @@ TEST(TracerTest, DevicesHaveTheirOwn) {
   {
     const TraceSpan span(one->compute_stream(), Op("matmul", OpClass::kMatmul));
   }
-  EXPECT_EQ(one->tracer().StopRecording().size(), 1);
+  EXPECT_EQ(test::Value(one->tracer().StopRecording()).size(), 1);
   EXPECT_EQ(other->tracer().totals().matmul, 0);
 }
 

@@ -41,7 +41,7 @@ TEST(KernelSlotTest, ACallIsASpanWithNameAndCost) {
   tracer.StartRecording();
   int x = 4, y = 0;
   EISBACH_ASSERT_OK(slot.Run({x, y}, OpCost{1, 2, 3}, test::TheStream()));
-  const std::vector<Span> spans = tracer.StopRecording();
+  const std::vector<Span> spans = test::Value(tracer.StopRecording());
   ASSERT_EQ(spans.size(), 1);
   EXPECT_EQ(spans[0].kind, SpanKind::kOp);
   EXPECT_EQ(spans[0].name, "double");
@@ -68,7 +68,7 @@ TEST(KernelSlotTest, ProductsAndAttentionAreToldApart) {
   EISBACH_ASSERT_OK(
       AttentionForward(qkv, {.heads = 1, .kv_heads = 1, .head_dim = 8}, stream)
           .status());
-  const std::vector<Span> spans = tracer.StopRecording();
+  const std::vector<Span> spans = test::Value(tracer.StopRecording());
   ASSERT_EQ(spans.size(), 3);
   EXPECT_EQ(spans[0].name, "matmul");
   EXPECT_EQ(spans[0].op_class, OpClass::kMatmul);

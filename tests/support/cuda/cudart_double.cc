@@ -335,8 +335,10 @@ cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t stream,
   }));
 }
 
-cudaError_t CUDARTAPI cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t CUDARTAPI cudaEventCreateWithFlags(cudaEvent_t* event,
+                                               unsigned flags) {
   *event = new CUevent_st;
+  (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   return cudaSuccess;
 }
 cudaError_t CUDARTAPI cudaEventDestroy(cudaEvent_t event) {
@@ -378,8 +380,8 @@ cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t CUDARTAPI cudaEventElapsedTime(float* milliseconds,
                                            cudaEvent_t from, cudaEvent_t to) {
-  if (from->record == nullptr || !from->record->done || to->record == nullptr ||
-      !to->record->done) {
+  if (!from->timed || !to->timed || from->record == nullptr ||
+      !from->record->done || to->record == nullptr || !to->record->done) {
     return Note(cudaErrorInvalidResourceHandle);
   }
   *milliseconds =
