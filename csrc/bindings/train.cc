@@ -88,7 +88,8 @@ void BindConfigs(py::module_& m) {
           py::init([](models::ModelConfig model, UpdateConfig update,
                       int64_t global_batch, int64_t micro_batch, bool recompute,
                       bool deferred_weights, std::string pipeline_schedule,
-                      std::vector<int> layers_per_stage, bool replays_steps) {
+                      std::vector<int> layers_per_stage, bool replays_steps,
+                      bool tf32) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -98,12 +99,14 @@ void BindConfigs(py::module_& m) {
                 .deferred_weights = deferred_weights,
                 .pipeline_schedule = std::move(pipeline_schedule),
                 .layers_per_stage = std::move(layers_per_stage),
-                .replays_steps = replays_steps};
+                .replays_steps = replays_steps,
+                .tf32 = tf32};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
           py::arg("deferred_weights"), py::arg("pipeline_schedule"),
-          py::arg("layers_per_stage"), py::arg("replays_steps") = true)
+          py::arg("layers_per_stage"), py::arg("replays_steps") = true,
+          py::arg("tf32") = false)
       .def_readonly("model", &EngineConfig::model)
       .def_readonly("update", &EngineConfig::update)
       .def_readonly("global_batch", &EngineConfig::global_batch)
@@ -113,6 +116,7 @@ void BindConfigs(py::module_& m) {
       .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule)
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage)
       .def_readonly("replays_steps", &EngineConfig::replays_steps)
+      .def_readonly("tf32", &EngineConfig::tf32)
       .def(
           "validate",
           [](const EngineConfig& config, const parallel::Mesh& mesh) {

@@ -117,4 +117,5 @@ def engine_config(config: Config) -> _C.EngineConfig:
         pipeline_schedule=parallel.schedule,
         layers_per_stage=[] if layers == "auto" else layers,
         replays_steps=config.run.cuda_graphs,
+        tf32=config.precision.tf32,
     )

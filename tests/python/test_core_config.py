@@ -75,6 +75,18 @@ def test_loss_scale_and_rounding_arrive():
     assert update.initial_loss_scale == 65536
 
 
+def test_what_a_gpu_may_do_arrives():
+    engine = engine_config(make_config(precision={"compute": "f32"}))
+    assert (engine.tf32, engine.replays_steps) == (False, True)
+    engine = engine_config(
+        make_config(
+            precision={"compute": "f32", "tf32": True},
+            run={"cuda_graphs": False},
+        )
+    )
+    assert (engine.tf32, engine.replays_steps) == (True, False)
+
+
 def test_sgd_arrives():
     config = make_config(optimizer={"name": "sgd", "momentum": 0.9})
     optimizer = update_config(config).optimizer

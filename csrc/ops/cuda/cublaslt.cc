@@ -100,8 +100,9 @@ absl::StatusOr<const CublasLt::Plan*> CublasLt::Find(const GemmShape& s) {
   if (place != nullptr) return place.get();
   auto plan = std::make_unique<Plan>();
   cublasLtMatmulDesc_t desc = nullptr;
-  EISBACH_RETURN_IF_CUBLAS(
-      cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+  EISBACH_RETURN_IF_CUBLAS(cublasLtMatmulDescCreate(
+      &desc, s.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
+      CUDA_R_32F));
   plan->desc.reset(desc);
   const auto operation = [](bool transposed) {
     return transposed ? CUBLAS_OP_T : CUBLAS_OP_N;

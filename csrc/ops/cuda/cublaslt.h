@@ -30,6 +30,7 @@ struct GemmShape {
   bool a_transposed, b_transposed;
   bool accumulate;
   Type in, out;  // of a and b, of c
+  bool tf32;     // f32 operands may be rounded to it
   Epilogue epilogue;
   int alignment_a, alignment_b, alignment_c;  // bytes, at most 256
 
@@ -44,7 +45,7 @@ struct GemmOperands {
 };
 
 // cuBLASLt on one GPU: its handle, and for each shape the algorithm that its
-// heuristic puts first. Sums are in f32 (no TF32, no reduced precision).
+// heuristic puts first. Sums are in f32 (no reduced precision).
 class CublasLt {
  public:
   static absl::StatusOr<std::unique_ptr<CublasLt>> Make(CudaDevice& device);

@@ -8,9 +8,9 @@ from eisbach import NonFiniteError
 import numpy
 import numpy.typing
 import typing
-from . import functional
 from . import nn
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'count_devices', 'crossing_text', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_safetensors']
+from . import functional
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'crossing_text', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -88,6 +88,11 @@ class Device:
     def trim_memory(self) -> None:
         """
         Gives cached memory that nothing lies in back to the system.
+        """
+    @property
+    def runs_inline(self) -> bool:
+        """
+        Whether an op has finished when its call returns: then the host's clock times it, and submitting steps ahead gains nothing.
         """
     @property
     def type(self) -> str:
@@ -612,7 +617,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -641,6 +646,9 @@ class EngineConfig:
         ...
     @property
     def replays_steps(self) -> bool:
+        ...
+    @property
+    def tf32(self) -> bool:
         ...
     @property
     def update(self) -> UpdateConfig:
@@ -1072,6 +1080,10 @@ def build_info() -> dict[str, str]:
 def check_network(world: World, locations: collections.abc.Sequence[RankLocation], *, slowdown: float = 1.0) -> NetworkReport:
     """
     Measures matmul, copies, all-reduce, all-to-all and point-to-point on all ranks. `slowdown` makes this rank take so many times as long, to see that it is found. Collective.
+    """
+def check_requirements(context: ParallelContext, locations: collections.abc.Sequence[RankLocation], *, nvls: str, mnnvl: str) -> str:
+    """
+    What moves bytes between ranks, a line an axis with several. `nvls` and `mnnvl` are as in section `network` of a configuration: ValueError names the first group that lacks what is required of it. Collective.
     """
 def count_devices(type: str) -> int:
     """

@@ -22,6 +22,12 @@ class PrecisionSection(Section):
         "the CPU multiplies it (AVX512-BF16, AMX), else f32. `f16` multiplies "
         "the loss by a scale that follows the gradients.",
     )
+    tf32: bool = key(
+        False,
+        "Lets GPUs round the operands of f32 matmuls to 10 bits (TF32), for "
+        "which they have hardware. No effect on the CPU.",
+        only={"precision.compute": "f32"},
+    )
     initial_loss_scale: LossScale = key(
         65536.0,
         "What the loss is multiplied by in backward at first, best a power of "

@@ -275,5 +275,19 @@ TEST(MatmulTest, ErrorsSayWhatIsWrong) {
               test::StatusIs(kInvalid, "the stream is on cpu"));
 }
 
+TEST(MatmulTest, AGpuRoundsF32WhereItMay) {
+  const double fine = 1 + std::ldexp(1.0, -12);
+  const Tensor a = test::FromValues({1, 1}, DType::kF32, {fine});
+  const Tensor b = test::FromValues({1, 1}, DType::kF32, {1});
+  const Tensor c = test::Empty({1, 1}, DType::kF32);
+  Device& device = a.device();
+  for (bool allows : {true, false}) {
+    device.set_allows_tf32(allows);
+    EISBACH_EXPECT_OK(Matmul(a, b, nullptr, false, c, device.compute_stream()));
+    const bool rounds = allows && device.type() == DeviceType::kCuda;
+    EXPECT_EQ(test::ToDoubles(c)[0], rounds ? 1.0 : fine);
+  }
+}
+
 }  // namespace
 }  // namespace eisbach::ops

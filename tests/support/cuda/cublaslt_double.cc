@@ -113,12 +113,23 @@ bool Supported(const Desc& d, const Matrix& a, const Matrix& b, const Matrix& c,
          c.columns == n;
 }
 
+// To nearest among numbers with 10 bits of fraction, ties away from zero.
+float ToTf32(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(bits));
+  bits = (bits + (1u << 12)) & ~((1u << 13) - 1);
+  std::memcpy(&value, &bits, sizeof(bits));
+  return value;
+}
+
 // x or its transpose as a dense row-major matrix.
-std::vector<float> Dense(const void* data, const Matrix& x, bool transpose) {
+std::vector<float> Dense(const void* data, const Matrix& x, bool transpose,
+                         bool tf32) {
   std::vector<float> dense(x.rows * x.columns);
   for (uint64_t j = 0; j < x.columns; ++j) {
     for (uint64_t i = 0; i < x.rows; ++i) {
-      const float value = Read(data, x.type, i + j * x.ld);
+      float value = Read(data, x.type, i + j * x.ld);
+      if (tf32) value = ToTf32(value);
       dense[transpose ? j * x.rows + i : i * x.columns + j] = value;
     }
   }
@@ -147,8 +158,9 @@ struct Call {
     const uint64_t k = d.op_a == CUBLAS_OP_N ? a.columns : a.rows;
     // The transpose of op(a) and op(b): [k, m] and [k, n]. The product is kept
     // as [n, m], as it is stored.
-    const std::vector<float> x = Dense(a_data, a, d.op_a == CUBLAS_OP_N);
-    const std::vector<float> y = Dense(b_data, b, d.op_b != CUBLAS_OP_N);
+    const bool tf32 = d.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+    const std::vector<float> x = Dense(a_data, a, d.op_a == CUBLAS_OP_N, tf32);
+    const std::vector<float> y = Dense(b_data, b, d.op_b != CUBLAS_OP_N, tf32);
     std::vector<float> product(m * n, 0.0f);
     for (uint64_t j = 0; j < n; ++j) {
       float* const row = product.data() + j * m;
