@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("program", help="build/benchmarks/collectives")
+    parser.add_argument("program", help="build/release/benchmarks/collectives")
     parser.add_argument("--largest", type=int, default=64 * MIB)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plot", help="a PNG file")
