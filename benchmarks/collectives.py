@@ -6,8 +6,8 @@ lines, how many times faster ours are than the better peer. Run it in an
 environment with the mpirun of the build and torch==2.13.0, on a machine that
 does nothing else:
 
-    ninja -C build benchmarks/collectives
-    python benchmarks/collectives.py build/benchmarks/collectives
+    ninja -C build/release benchmarks/collectives
+    python benchmarks/collectives.py build/release/benchmarks/collectives
     python benchmarks/collectives.py PROGRAM --plot collectives.png
 """
 

@@ -102,6 +102,8 @@ leave_out=(
   'train_layouts_mpi_test_np[0-9]+'
   # 32 cases, half a minute each; below, one of them is run.
   train_same_bits_test
+  # Training in f16, minutes; ops_loss_scale_test stays.
+  train_loss_scale_test
   # More ranks than two cores carry: the emulators take turns. Below, up to
   # four rank threads.
   '[a-z_]+_np[3-8]'

@@ -58,7 +58,7 @@ plans() {
 
 aarch64() {
   say "Building and testing for aarch64"
-  scripts/test_aarch64.sh
+  scripts/test_aarch64.sh --cuda
 }
 
 gpu() {

@@ -107,8 +107,8 @@ set_tests_properties(mpi_launcher_mismatch PROPERTIES TIMEOUT 60
 function(add_ranks_per_host_test name value expression)
   add_test(NAME mpi_ranks_per_host_${name}
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
-                   --bind-to none -np 4 $<TARGET_FILE:mpi_fault_program>
-                   nothing)
+                   --bind-to none -np 4 ${CMAKE_CROSSCOMPILING_EMULATOR}
+                   $<TARGET_FILE:mpi_fault_program> nothing)
   set_tests_properties(mpi_ranks_per_host_${name} PROPERTIES TIMEOUT 60
     LABELS "mpi;comm" ENVIRONMENT "EISBACH_RANKS_PER_HOST=${value}"
     PASS_REGULAR_EXPRESSION "${expression}")
