@@ -3,19 +3,24 @@
 # in QEMU's user mode. Installs what it needs: the cross compiler and QEMU with
 # apt, everything else in build/aarch64.
 #
-#   scripts/test_aarch64.sh [--cuda | --cuda=wheels] [-DNAME=VALUE ...] [...]
+#   scripts/test_aarch64.sh [--cuda | --cuda=wheels | --quick]
+#                           [-DNAME=VALUE ...] [...]
 #
 # --cuda also builds the CUDA plug-in, which it links to stubs of NVIDIA's
 # libraries, and its emulation; it needs what scripts/test_cuda.sh has set up.
 # --cuda=wheels links to the libraries themselves (1.5 GB to download) and loads
-# the plug-in. Arguments that begin with -D are CMake's, others are ctest's.
+# the plug-in. --quick is for CI: the plug-in for GB200 alone, linked to stubs, and
+# those tests of the core that neither train nor communicate. Arguments that begin
+# with -D are CMake's, others are ctest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cuda=
+quick=
 case "${1:-}" in
   --cuda) cuda=stubs ;;
   --cuda=wheels) cuda=wheels ;;
+  --quick) cuda=stubs quick=yes ;;
 esac
 [ -n "$cuda" ] && shift
 options=()
@@ -63,8 +68,10 @@ if [ -n "$cuda" ]; then
     roots="$roots/nvidia/cu13;$roots/nvidia/cudnn;$roots/nvidia/nccl"
   fi
   # GH200; GB200 and GB300. The wheels of .venv have nvcc and the headers.
-  options=(-DEISBACH_CUDA=ON -DEISBACH_CUDA_EMULATION=ON
-           "-DCMAKE_CUDA_ARCHITECTURES=90a-real;100f-real"
+  gpus="90a-real;100f-real" emulation=ON
+  [ -n "$quick" ] && gpus=100f-real emulation=OFF
+  options=(-DEISBACH_CUDA=ON -DEISBACH_CUDA_EMULATION=$emulation
+           "-DCMAKE_CUDA_ARCHITECTURES=$gpus"
            -DEISBACH_DEPS_PREFIX="$PWD/.venv" "-DEISBACH_CUDA_ROOT=$roots"
            "${options[@]}")
 else
@@ -85,6 +92,35 @@ cmake -S . -B "$build/release" -G Ninja -U 'EISBACH_*_LIBRARY' \
   -DPYTHON_MODULE_EXTENSION="$suffix" -DEISBACH_MPIRUN="$tools/bin/mpirun" \
   -DEISBACH_BUILD_TESTS=ON -DEISBACH_BUILD_PYTHON=ON -DEISBACH_UNITY=ON \
   "${options[@]}"
+
+tests() {
+  ctest --test-dir "$build/release" -j"$(nproc)" --output-on-failure "$@"
+}
+
+check_plugin() {
+  say "The CUDA plug-in"
+  plugin=$build/release/csrc/libeisbach_cuda.so
+  dynamic=$(readelf -h -d "$plugin")
+  for part in 'Machine: *AArch64' 'NEEDED.*\[libeisbach.so\]' \
+    'NEEDED.*\[libcudart.so.13\]' 'NEEDED.*\[libcublasLt.so.13\]' \
+    'NEEDED.*\[libcudnn.so.9\]' 'NEEDED.*\[libnvrtc.so.13\]' \
+    'NEEDED.*\[libnccl.so.2\]' \
+    'RUNPATH.*\[\$ORIGIN:\$ORIGIN/\.\./nvidia/cu13/lib:'; do
+    grep "$part" <<<"$dynamic"
+  done
+}
+
+if [ -n "$quick" ]; then
+  labels='^(core|device|tensor|ops|autograd|optim|data|parallel|pipeline)$'
+  # A program has the name of its test.
+  mapfile -t programs < <(tests -N -L "$labels" -LE '^cuda$' |
+    sed -n 's/^ *Test *#[0-9]*: //p')
+  cmake --build "$build/release" --target eisbach eisbach_cuda "${programs[@]}"
+  say "Running ${#programs[@]} programs of tests"
+  tests -L "$labels" -LE '^cuda$' --no-tests=error "$@"
+  check_plugin
+  exit
+fi
 cmake --build "$build/release"
 
 # Ranks as root, and more ranks than cores. PMIx's store in shared memory
@@ -114,9 +150,6 @@ leave_out=(
 )
 say "Running the tests, without ${leave_out[*]}"
 pattern=$(IFS='|'; echo "${leave_out[*]}")
-tests() {
-  ctest --test-dir "$build/release" -j"$(nproc)" --output-on-failure "$@"
-}
 if [ $# -gt 0 ]; then
   tests -E "^($pattern)\$" "$@"
   exit
@@ -136,16 +169,7 @@ if [ -n "$cuda" ]; then
   say "Kernels on the emulated GPU"
   tests -R '^(device_cuda_[a-z_]+|ops_(norm|attention)_test_cuda)$'
 
-  say "The CUDA plug-in"
-  plugin=$build/release/csrc/libeisbach_cuda.so
-  dynamic=$(readelf -h -d "$plugin")
-  for part in 'Machine: *AArch64' 'NEEDED.*\[libeisbach.so\]' \
-    'NEEDED.*\[libcudart.so.13\]' 'NEEDED.*\[libcublasLt.so.13\]' \
-    'NEEDED.*\[libcudnn.so.9\]' 'NEEDED.*\[libnvrtc.so.13\]' \
-    'NEEDED.*\[libnccl.so.2\]' \
-    'RUNPATH.*\[\$ORIGIN:\$ORIGIN/\.\./nvidia/cu13/lib:'; do
-    grep "$part" <<<"$dynamic"
-  done
+  check_plugin
   # The wheels where an installed package finds them.
   rm -f "$build/release/nvidia"
   said='cannot open shared object'
