@@ -102,7 +102,7 @@ std::string LackOfMnnvl(const GroupNetwork& network, int hosts) {
 }
 
 bool Covers(Required required, Axis axis) {
-  if (axis == Axis::kTensor) return required != Required::kNo;
+  if (axis == Axis::kTensor) return required != Required::kOfNone;
   return axis == Axis::kData && required == Required::kOfTensorAndDataGroups;
 }
 
@@ -162,7 +162,7 @@ std::string NetworkText(const Mesh& mesh, absl::Span<const AxisNetwork> axes) {
 }
 
 absl::StatusOr<Required> RequiredByName(absl::string_view name) {
-  if (name == "auto") return Required::kNo;
+  if (name == "auto") return Required::kOfNone;
   if (name == "tensor") return Required::kOfTensorGroups;
   if (name == "required") return Required::kOfTensorAndDataGroups;
   return absl::InvalidArgumentError(

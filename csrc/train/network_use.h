@@ -39,14 +39,14 @@ std::string NetworkText(const parallel::Mesh& mesh,
                         absl::Span<const AxisNetwork> axes);
 
 // Of which groups something is required.
-enum class Required { kNo, kOfTensorGroups, kOfTensorAndDataGroups };
+enum class Required { kOfNone, kOfTensorGroups, kOfTensorAndDataGroups };
 
 // "auto", "tensor", "required".
 absl::StatusOr<Required> RequiredByName(absl::string_view name);
 
 struct NetworkRequirements {
-  Required nvls = Required::kNo;   // NVLink switches add and multicast
-  Required mnnvl = Required::kNo;  // NVLink joins hosts: one domain a group
+  Required nvls = Required::kOfNone;   // NVLink switches add and multicast
+  Required mnnvl = Required::kOfNone;  // NVLink joins hosts: one domain a group
 };
 
 // InvalidArgument that names the key and the first group that lacks what is

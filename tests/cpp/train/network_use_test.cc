@@ -111,7 +111,7 @@ TEST_F(NetworkUseTest, RefusesATransportThatCannotTell) {
 }
 
 TEST_F(NetworkUseTest, KnowsItsNames) {
-  EXPECT_EQ(test::Value(RequiredByName("auto")), Required::kNo);
+  EXPECT_EQ(test::Value(RequiredByName("auto")), Required::kOfNone);
   EXPECT_EQ(test::Value(RequiredByName("tensor")), Required::kOfTensorGroups);
   EXPECT_EQ(test::Value(RequiredByName("required")),
             Required::kOfTensorAndDataGroups);
