@@ -96,8 +96,7 @@ void BindNetwork(py::module_& m) {
       py::arg("mnnvl"), kFree,
       "What moves bytes between ranks, a line an axis with several. `nvls` and "
       "`mnnvl` are as in section `network` of a configuration: ValueError "
-      "names "
-      "the first group that lacks what is required of it. Collective.");
+      "names the first group that lacks what is required of it. Collective.");
 
   py::class_<NetworkReport>(m, "NetworkReport",
                             "How fast ranks and the links between them are.")

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "checkpoint/agree.h"
 #include "core/status_macros.h"
+#include "train/gather_json.h"
 
 namespace eisbach::train {
 namespace {
@@ -40,23 +40,17 @@ GroupNetwork NetworkOf(comm::Communicator& group) {
   return network;
 }
 
-std::string Bytes(const GroupNetwork& network) {
+Json NetworkJson(const GroupNetwork& network) {
   Json all = {network.transport, network.unknown};
   if (network.interconnect) {
     all.push_back(network.interconnect->multimem);
     all.push_back(network.interconnect->nvlink_domains);
   }
-  std::string bytes;
-  Json::to_cbor(all, bytes);
-  return bytes;
+  return all;
 }
 
-absl::StatusOr<GroupNetwork> NetworkOfBytes(const std::string& bytes) {
-  const Json all = Json::from_cbor(bytes, /*strict=*/true,
-                                   /*allow_exceptions=*/false);
-  if (!all.is_array()) {
-    return absl::InternalError("what a rank tells of its network is damaged");
-  }
+// Of what NetworkJson made.
+GroupNetwork NetworkOfJson(const Json& all) {
   GroupNetwork network{.transport = all[0].get<std::string>(),
                        .unknown = all[1].get<std::string>()};
   if (all.size() > 2) {
@@ -124,17 +118,18 @@ absl::Status Missing(absl::string_view key, Axis axis,
 absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context) {
   std::vector<AxisNetwork> axes;
+  Json mine = Json::array();
   for (Axis axis : {Axis::kTensor, Axis::kData, Axis::kPipeline}) {
     if (context.size(axis) == 1) continue;
-    EISBACH_ASSIGN_OR_RETURN(
-        const std::vector<std::string> texts,
-        checkpoint::GatherText(Bytes(NetworkOf(GroupOf(context, axis))),
-                               context.world().communicator(),
-                               context.device().compute_stream()));
-    AxisNetwork& all = axes.emplace_back(AxisNetwork{.axis = axis});
-    for (const std::string& text : texts) {
-      EISBACH_ASSIGN_OR_RETURN(GroupNetwork one, NetworkOfBytes(text));
-      all.by_rank.push_back(std::move(one));
+    axes.push_back({.axis = axis});
+    mine.push_back(NetworkJson(NetworkOf(GroupOf(context, axis))));
+  }
+  if (axes.empty()) return axes;
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<Json> ranks,
+                           GatherJson(mine, context.world()));
+  for (const Json& rank : ranks) {
+    for (size_t i = 0; i < axes.size(); ++i) {
+      axes[i].by_rank.push_back(NetworkOfJson(rank[i]));
     }
   }
   return axes;

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "checkpoint/agree.h"
 #include "core/status_macros.h"
+#include "train/gather_json.h"
 
 namespace eisbach::train {
 namespace {
@@ -20,40 +20,30 @@ Link LinkOf(const Json& json) {
           .gigabytes = json[1].get<double>()};
 }
 
-std::string LocationBytes(const RankLocation& at) {
+Json LocationJson(const RankLocation& at) {
   const DeviceLocation& device = at.device;
   Json adapters = Json::array();
   for (const NetworkAdapter& one : device.adapters) {
     adapters.push_back({one.name, one.gigabytes});
   }
-  const Json all = {at.host,
-                    CoresText(at.cores),
-                    at.threads,
-                    device.name,
-                    device.uuid,
-                    device.pci,
-                    device.domain,
-                    device.domain_source,
-                    LinkJson(device.domain_link),
-                    LinkJson(device.host_link),
-                    std::move(adapters),
-                    device.numa_node,
-                    device.domain_spans_hosts,
-                    at.local_rank};
-  std::string bytes;
-  Json::to_cbor(all, bytes);
-  return bytes;
+  return {at.host,
+          CoresText(at.cores),
+          at.threads,
+          device.name,
+          device.uuid,
+          device.pci,
+          device.domain,
+          device.domain_source,
+          LinkJson(device.domain_link),
+          LinkJson(device.host_link),
+          std::move(adapters),
+          device.numa_node,
+          device.domain_spans_hosts,
+          at.local_rank};
 }
 
-// Of bytes that LocationBytes made.
-absl::StatusOr<RankLocation> LocationOfBytes(int rank,
-                                             const std::string& bytes) {
-  const Json all = Json::from_cbor(bytes, /*strict=*/true,
-                                   /*allow_exceptions=*/false);
-  if (!all.is_array()) {
-    return absl::InternalError(
-        absl::StrCat("the location of rank ", rank, " arrived damaged"));
-  }
+// Of what LocationJson made.
+RankLocation LocationOfJson(int rank, const Json& all) {
   RankLocation at;
   at.rank = rank;
   at.host = all[0].get<std::string>();
@@ -95,15 +85,11 @@ absl::StatusOr<std::vector<RankLocation>> GatherLocations(comm::World& world) {
                           .cores = UsableCores(),
                           .threads = ComputeThreads(),
                           .device = LocationOf(world.device())};
-  EISBACH_ASSIGN_OR_RETURN(
-      const std::vector<std::string> texts,
-      checkpoint::GatherText(LocationBytes(mine), world.communicator(),
-                             world.device().compute_stream()));
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<Json> all,
+                           GatherJson(LocationJson(mine), world));
   std::vector<RankLocation> locations;
   for (int rank = 0; rank < world.size(); ++rank) {
-    EISBACH_ASSIGN_OR_RETURN(RankLocation at,
-                             LocationOfBytes(rank, texts[rank]));
-    locations.push_back(std::move(at));
+    locations.push_back(LocationOfJson(rank, all[rank]));
   }
   TellHostsApart(locations);
   return locations;

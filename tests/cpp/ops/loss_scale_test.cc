@@ -59,6 +59,17 @@ const Case kCases[] = {
     {"no losses", {1, 0, 2, 0}, 1, {}, {1, 0, 2, 1}},
 };
 
+// With a window of 3.
+absl::Status Update(const Tensor& norm_squared, const Tensor& losses,
+                    const Tensor& used, const Tensor& state) {
+  return ops::UpdateLossScale({.norm_squared = norm_squared,
+                               .losses = losses,
+                               .used = used,
+                               .window = 3,
+                               .step_state = state},
+                              TheStream());
+}
+
 TEST(UpdateLossScale, FollowsTheGradients) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.what);
@@ -67,13 +78,7 @@ TEST(UpdateLossScale, FollowsTheGradients) {
                                      DType::kF64, c.losses);
     const Tensor used = Empty({1}, DType::kF64);
     const Tensor state = c.before.ToTensor();
-    EXPECT_THAT(ops::UpdateLossScale({.norm_squared = norm_squared,
-                                      .losses = losses,
-                                      .used = used,
-                                      .window = 3,
-                                      .step_state = state},
-                                     TheStream()),
-                IsOk());
+    EXPECT_THAT(Update(norm_squared, losses, used, state), IsOk());
     EXPECT_EQ(ToDoubles(state), ToDoubles(c.after.ToTensor()));
     EXPECT_EQ(ToDoubles(used)[0], c.before.scale);
     const double norm = ToDoubles(norm_squared)[0];
@@ -92,13 +97,7 @@ TEST(UpdateLossScale, ReadsEveryLoss) {
     const Tensor norm_squared = FromValues({1}, DType::kF64, {1});
     const Tensor used = Empty({1}, DType::kF64);
     const Tensor state = State{.scale = 4}.ToTensor();
-    EXPECT_THAT(ops::UpdateLossScale({.norm_squared = norm_squared,
-                                      .losses = losses,
-                                      .used = used,
-                                      .window = 3,
-                                      .step_state = state},
-                                     TheStream()),
-                IsOk());
+    EXPECT_THAT(Update(norm_squared, losses, used, state), IsOk());
     EXPECT_EQ(ToDoubles(state)[ops::kVoid], 1) << at;
   }
 }

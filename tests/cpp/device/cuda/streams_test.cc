@@ -57,6 +57,16 @@ class StreamsTest : public testing::Test {
     return *host_;
   }
 
+  // Of the capture that stream a began.
+  cudaGraphExec_t EndCapture() {
+    cudaGraph_t graph = nullptr;
+    Check(cudaStreamEndCapture(a_, &graph));
+    cudaGraphExec_t exec = nullptr;
+    Check(cudaGraphInstantiate(&exec, graph, 0));
+    Check(cudaGraphDestroy(graph));
+    return exec;
+  }
+
   // How often stream b read what three kernels of stream a had not yet written.
   int StaleReads(bool wait) {
     int stale = 0;
@@ -153,11 +163,7 @@ TEST_F(StreamsTest, ACapturedGraphReplays) {
   Launch(b_, AddOne, x_);
   Check(cudaEventRecord(event_, b_));
   Check(cudaStreamWaitEvent(a_, event_, 0));
-  cudaGraph_t graph = nullptr;
-  Check(cudaStreamEndCapture(a_, &graph));
-  cudaGraphExec_t exec = nullptr;
-  Check(cudaGraphInstantiate(&exec, graph, 0));
-  Check(cudaGraphDestroy(graph));
+  cudaGraphExec_t exec = EndCapture();
   EXPECT_EQ(Get(x_), 0);  // nothing has run yet
   for (int i = 0; i < 3; ++i) Check(cudaGraphLaunch(exec, a_));
   EXPECT_EQ(Get(x_), 6);
@@ -179,11 +185,7 @@ TEST_F(StreamsTest, AGraphHasNoOrderButItsOwn) {
       Check(cuda::Launch({dim3(1), dim3(1), b_}, CopyOne, x_, y_));
       Check(cudaEventRecord(event_, b_));
       Check(cudaStreamWaitEvent(a_, event_, 0));
-      cudaGraph_t graph = nullptr;
-      Check(cudaStreamEndCapture(a_, &graph));
-      cudaGraphExec_t exec = nullptr;
-      Check(cudaGraphInstantiate(&exec, graph, 0));
-      Check(cudaGraphDestroy(graph));
+      cudaGraphExec_t exec = EndCapture();
       Check(cudaGraphLaunch(exec, a_));
       stale += Get(y_) != 3;
       Check(cudaGraphExecDestroy(exec));
