@@ -140,6 +140,11 @@ void BindEngine(py::module_& m) {
       .def_readonly("skipped", &StepResult::skipped,
                     "A gradient overflowed at this loss scale: the weights "
                     "are as before, and the scale halves.")
+      .def_readonly("asked_to_stop", &StepResult::asked_to_stop,
+                    "Whether a rank had asked before it began this step; the "
+                    "same on all ranks.")
+      .def_readonly("asked_to_save", &StepResult::asked_to_save,
+                    "As asked_to_stop.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
                             ", grad_norm=", r.grad_norm,
@@ -180,6 +185,13 @@ void BindEngine(py::module_& m) {
            "Waits for the oldest step that was submitted. NonFiniteError "
            "leaves the weights as they were before it; steps submitted after "
            "it are void.")
+      .def(
+          "ask_to_stop", [](Engine& e) { e.Ask(train::Request::kStop); },
+          "Asks all ranks to stop: the result of the step that this rank "
+          "begins next says so on each. From any thread.")
+      .def(
+          "ask_to_save", [](Engine& e) { e.Ask(train::Request::kSave); },
+          "Asks all ranks for a checkpoint, as ask_to_stop.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
       .def(

@@ -60,6 +60,9 @@ class Engine {
   // the first tensor that holds one. With a loss scale that can still halve, a
   // norm that is not finite is no error: the step is `skipped`.
   absl::StatusOr<StepResult> Collect();
+  // Asks all ranks for something: the step that this one begins next carries
+  // it, and each finds it in that step's result. From any thread.
+  void Ask(Request request) { update_->requests().Ask(request); }
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 

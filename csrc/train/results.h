@@ -18,6 +18,10 @@ struct StepResult {
   double learning_rate;
   double loss_scale = 1;  // what the loss was multiplied by in backward
   bool skipped = false;   // that was too much: the weights did not change
+  // Whether a rank asked for it before it began this step (Engine::Ask): the
+  // same on all ranks.
+  bool asked_to_stop = false;
+  bool asked_to_save = false;
 };
 
 // What steps leave on the device, on its way to the host: it is copied when the
@@ -32,8 +36,7 @@ class ResultQueue {
   static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int sums,
                                                            Device& device);
 
-  // Takes `outcome`, f64 [2 + sums]: the squared norm of the gradient, the
-  // parts of the loss, the loss scale. Nothing on meta. FailedPrecondition when
+  // Takes an `outcome` (see Update). Nothing on meta. FailedPrecondition when
   // it is full.
   absl::Status Push(int64_t step, double learning_rate, const Tensor& outcome,
                     Stream& stream);

@@ -76,12 +76,15 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
 
 absl::Status Update::MakeOutcome(int sums) {
   Stream& stream = context_.device().compute_stream();
-  EISBACH_ASSIGN_OR_RETURN(outcome_,
-                           Tensor::Zeros(Shape{2 + sums}, DType::kF64, stream));
-  EISBACH_ASSIGN_OR_RETURN(reduced_, outcome_.Narrow(0, 0, 1 + sums));
+  const int reduced = 1 + sums + kRequests;
+  EISBACH_ASSIGN_OR_RETURN(requests_, Requests::Make(stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      outcome_, Tensor::Zeros(Shape{reduced + 1}, DType::kF64, stream));
+  EISBACH_ASSIGN_OR_RETURN(reduced_, outcome_.Narrow(0, 0, reduced));
   EISBACH_ASSIGN_OR_RETURN(norm_squared_, outcome_.Narrow(0, 0, 1));
   EISBACH_ASSIGN_OR_RETURN(sums_, outcome_.Narrow(0, 1, sums));
-  EISBACH_ASSIGN_OR_RETURN(used_loss_scale_, outcome_.Narrow(0, 1 + sums, 1));
+  EISBACH_ASSIGN_OR_RETURN(requested_, outcome_.Narrow(0, 1 + sums, kRequests));
+  EISBACH_ASSIGN_OR_RETURN(used_loss_scale_, outcome_.Narrow(0, reduced, 1));
   const double none = 1;
   EISBACH_RETURN_IF_ERROR(context_.device().CopyToDevice(
       used_loss_scale_.raw(), &none, sizeof(none), stream));
@@ -95,15 +98,19 @@ absl::Status Update::BeginStep(int micro_batches) {
 
 absl::Status Update::NextStep() {
   ++step_;
+  Stream& stream = context_.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(requests_->Begin(stream));
   return state_.Begin(step_, learning_rate(), config_.optimizer.beta1,
-                      config_.optimizer.beta2,
-                      context_.device().compute_stream());
+                      config_.optimizer.beta2, stream);
 }
 
 absl::Status Update::ExpectGradients(int micro_batches) {
   Device& device = context_.device();
-  EISBACH_RETURN_IF_ERROR(device.SetZero(reduced_.raw(), reduced_.bytes(),
-                                         device.compute_stream()));
+  Stream& stream = device.compute_stream();
+  EISBACH_RETURN_IF_ERROR(
+      device.SetZero(reduced_.raw(), reduced_.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
+      requested_.raw(), requests_->values().raw(), requested_.bytes(), stream));
   return reducer_->BeginStep(micro_batches);
 }
 

@@ -12,6 +12,7 @@
 #include "parallel/context.h"
 #include "parallel/data/reducer.h"
 #include "tensor/flat_buffer.h"
+#include "train/requests.h"
 
 namespace eisbach::train {
 
@@ -70,7 +71,11 @@ class Update {
   // f64 [1], after Finish: the square of the norm of the whole gradient.
   const Tensor& norm_squared() const { return norm_squared_; }
 
-  // f64 [2 + sums]: the norm's square, the sums and the loss scale of the step.
+  // What all ranks are asked for; the next step carries it.
+  Requests& requests() { return *requests_; }
+
+  // f64 [2 + kRequests + sums]: the norm's square, the sums, how many ranks
+  // made each request, and the loss scale of the step.
   const Tensor& outcome() const { return outcome_; }
 
   absl::Status ForgetNonFinite();
@@ -120,10 +125,12 @@ class Update {
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<parallel::GradientReducer> reducer_;
   std::unique_ptr<optim::GradientNorm> norm_;
-  Tensor outcome_;  // f64 [2 + sums]: of which the others are parts
-  Tensor reduced_;  // f64 [1 + sums]: norm_squared_ and sums_
+  std::unique_ptr<Requests> requests_;
+  Tensor outcome_;  // f64, of which the others are parts
+  Tensor reduced_;  // norm_squared_, sums_ and requested_
   Tensor norm_squared_;
   Tensor sums_;
+  Tensor requested_;
   Tensor used_loss_scale_;
   int64_t step_ = 0;
 };

@@ -119,8 +119,8 @@ TEST_P(StepReplayTest, SameBits) {
   ExpectSame(test::Value(Train(true, 1, &Nothing)), want);
 }
 
-// From the first replay on a step is one launch, and a few copies: two of what
-// changes from step to step, three of the input, one of the result.
+// From the first replay on a step is one launch, and a few copies: three of
+// what changes from step to step, three of the input, one of the result.
 TEST_P(StepReplayTest, AStepIsOneLaunch) {
   EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
     for (int step = 1; step <= kSteps; ++step) {
@@ -134,16 +134,47 @@ TEST_P(StepReplayTest, AStepIsOneLaunch) {
         EXPECT_EQ(after.launches, before.launches);
         EXPECT_EQ(after.library_calls, before.library_calls);
         EXPECT_EQ(after.collectives, before.collectives);
-        EXPECT_EQ(after.copies - before.copies, 6);
+        EXPECT_EQ(after.copies - before.copies, 7);
         EXPECT_EQ(after.allocations, before.allocations);
-        // From the fifth step on it asks whether the host is far ahead.
+        // From the fifth step on it asks whether the host is far ahead, of
+        // the step's state and of requests.
         EXPECT_LE(after.host_synchronisations - before.host_synchronisations,
-                  step > 4);
+                  step > 4 ? 2 : 0);
       }
       EISBACH_RETURN_IF_ERROR(engine.Collect().status());
     }
     return absl::OkStatus();
   }));
+}
+
+// What is asked before a step is in that step's result, also where it is
+// replayed and read late.
+TEST_P(StepReplayTest, RequestsGoWithTheirStep) {
+  constexpr int kStop = 5, kSave = 4;
+  static_assert(kSave > StepReplay::kRunsBeforeCapture + 1);
+  for (const int lag : {0, 1}) {
+    EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+      const parallel::Mesh& mesh = engine.context().mesh();
+      const bool asks =
+          engine.context().everyone().rank() == mesh.world_size() - 1;
+      std::vector<StepInput> inputs(kSteps);
+      for (int i = 0; i < kSteps; ++i) {
+        EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+      }
+      for (int step = 1; step <= kSteps + lag; ++step) {
+        if (asks && step == kStop) engine.Ask(Request::kStop);
+        if (asks && step == kSave) engine.Ask(Request::kSave);
+        if (step <= kSteps) {
+          EISBACH_RETURN_IF_ERROR(engine.Submit(inputs[step - 1]));
+        }
+        if (step <= lag) continue;
+        EISBACH_ASSIGN_OR_RETURN(const StepResult result, engine.Collect());
+        EXPECT_EQ(result.asked_to_stop, result.step == kStop) << result.step;
+        EXPECT_EQ(result.asked_to_save, result.step == kSave) << result.step;
+      }
+      return absl::OkStatus();
+    }));
+  }
 }
 
 // Evaluation, other tensors, and a step number that is set anew leave replays
