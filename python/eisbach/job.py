@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from eisbach.config import Config
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.data.prepare import prepare_default
-from eisbach.data.sources import Mixture, mixture
-from eisbach.data.tokenizer import Tokenizer, load_tokenizer
+from eisbach.data.sources import Mixture, mixture, run_tokenizer
+from eisbach.data.tokenizer import Tokenizer
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.world import init
 
@@ -78,7 +78,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     """
     from eisbach import _C
 
-    tokenizer = load_tokenizer(config.data.tokenizer)
+    tokenizer = run_tokenizer(config)
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
     locations = _C.gather_locations(world)
@@ -153,8 +153,8 @@ def _mixtures(
             prepare_default(tokenizer)
         world.barrier()
         defaults = prepare_default(tokenizer)
-    train = mixture(config, "train", tokenizer, defaults[0])
-    validation = mixture(config, "validation", tokenizer, defaults[1])
+    train = mixture(config, "train", defaults[0])
+    validation = mixture(config, "validation", defaults[1])
     if train is None:
         raise ValueError("there is nothing to train on (data.train)")
     return train, validation

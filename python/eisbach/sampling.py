@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from eisbach.core_config import engine_config, make_mesh
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 from eisbach.export import import_parameters
@@ -108,7 +106,7 @@ def sample(
     Raises:
       ValueError: The prompt is empty, or an option is out of range.
     """
-    ids = np.asarray(tokenizer.encode(prompt.encode())).tolist()
+    ids = tokenizer.prompt(prompt)
     if not ids:
         raise ValueError("the prompt is empty (--prompt)")
     made = engine.generate(

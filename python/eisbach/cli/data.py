@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,6 +45,20 @@ def prepare(
             "such as `<|endoftext|>` is looked for in the tokenizer.",
         ),
     ] = None,
+    begin_of_document: Annotated[
+        str,
+        typer.Option(
+            help="Token before each document: a name, `none`, or `auto`, "
+            "which takes what the tokenizer's own template puts before a text.",
+        ),
+    ] = "auto",
+    special_tokens: Annotated[
+        Literal["text", "tokens"],
+        typer.Option(
+            help="What becomes of `<|endoftext|>` and the like where they "
+            "stand in a text: they stay text, or become those tokens.",
+        ),
+    ] = "text",
     validation: Annotated[
         float,
         typer.Option(
@@ -78,12 +92,17 @@ def prepare(
     from eisbach.data.documents import documents
     from eisbach.data.prepare import (
         prepare_default,
-        read_info,
         write_token_file,
     )
+    from eisbach.data.rules import read_info
     from eisbach.data.tokenizer import load_tokenizer
 
-    made_by = load_tokenizer(tokenizer, end_of_document=end_of_document)
+    made_by = load_tokenizer(
+        tokenizer,
+        end_of_document=end_of_document,
+        begin_of_document=begin_of_document,
+        special_tokens=special_tokens,
+    )
     if not inputs:
         if output:
             raise ValueError(

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from eisbach.data.corpus import Corpus, standard_library
+from eisbach.data.rules import TokenFileInfo
 from eisbach.data.tokenizer import Tokenizer
 
-_FORMAT = 1
+_FORMAT = 2
 SUFFIXES = (".bin", ".idx", ".json")
-
-
-@dataclass(frozen=True)
-class TokenFileInfo:
-    """What `PREFIX.json` says about a token file.
-
-    Attributes:
-      tokenizer: Digest of the tokenizer that made it.
-      vocab: Size of that tokenizer's vocabulary.
-      documents: How many.
-      tokens: How many, ends of documents included.
-      bytes: Length of the text.
-    """
-
-    tokenizer: str
-    vocab: int
-    documents: int
-    tokens: int
-    bytes: int
-
-
-def read_info(prefix: str | os.PathLike[str]) -> TokenFileInfo | None:
-    """Reads `PREFIX.json`; None where other tools wrote the token file."""
-    path = Path(f"{os.fspath(prefix)}.json")
-    if not path.exists():
-        return None
-    return TokenFileInfo(**json.loads(path.read_text()))
 
 
 def write_token_file(
@@ -70,14 +44,16 @@ def write_token_file(
             if tokenizer.vocab <= 2**8
             else ("u16" if tokenizer.vocab <= 2**16 else "i32")
         )
-        end = tokenizer.end_of_document
+        begin, end = tokenizer.begin_of_document, tokenizer.end_of_document
         writer = _C.TokenFileWriter(
             str(scratch / "tokens"), dtype=dtype, end_of_document=end
         )
         counter = _Counter(texts)
-        for found in tokenizer.encode_all(counter):
+        begin_ = np.asarray(begin, dtype=np.int32)
+        for text in counter:
+            found = tokenizer.encode(text)
             if found.size or end is not None:
-                writer.add_document(found)
+                writer.add_document(np.concatenate([begin_, found]))
         if writer.tokens == 0:
             raise ValueError(f"{prefix}: no text, so no token to write")
         writer.close()
@@ -87,8 +63,9 @@ def write_token_file(
             writer.documents,
             writer.tokens,
             counter.bytes,
+            tokenizer.rules,
         )
-        (scratch / "tokens.json").write_text(json.dumps(asdict(info)) + "\n")
+        (scratch / "tokens.json").write_text(info.as_json())
         # The index goes last: a reader that finds it finds all.
         for suffix in (".json", ".bin", ".idx"):
             os.replace(scratch / f"tokens{suffix}", f"{prefix}{suffix}")
@@ -133,7 +110,7 @@ def prepare_default(
       The prefixes for training and for validation.
     """
     corpus = corpus or standard_library()
-    name = f"stdlib-{_FORMAT}-{corpus.digest[:12]}-{tokenizer.digest[:12]}"
+    name = f"stdlib-{_FORMAT}-{corpus.digest[:12]}-{tokenizer.key[:12]}"
     home = (folder or cache_folder()) / name
     prefixes = home / "train", home / "validation"
     for prefix, files in zip(

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.data.prepare import TokenFileInfo, read_info
+from eisbach.data.rules import TokenFileInfo, common_rules, read_info
+from eisbach.data.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from eisbach.config import Config
+    from eisbach.config.data import SourceSection
     from eisbach.data.tokenizer import Tokenizer
 
 
@@ -29,23 +31,55 @@ class Mixture:
     bytes_per_token: float | None
 
 
-def mixture(
-    config: Config, key: str, tokenizer: Tokenizer, default: Path | None
-) -> Mixture | None:
+def run_tokenizer(config: Config) -> Tokenizer:
+    """Returns the tokenizer of a run, with the rules of its token files.
+
+    What ends and begins a document is what the `.json` of the files says that
+    `data.train` and `data.validation` name; where none says it, what the
+    tokenizer says.
+
+    Raises:
+      ValueError: The tokenizer cannot be read, two files disagree, or a file
+        was made by another tokenizer.
+    """
+    infos = [
+        (f"{prefix} (data.{key})", read_info(prefix))
+        for key in ("train", "validation")
+        for prefix, _ in _named(getattr(config.data, key))
+    ]
+    name = config.data.tokenizer
+    plain = load_tokenizer(name)
+    for file, info in infos:
+        if info and info.tokenizer != plain.digest:
+            raise ValueError(
+                f"{file}: not made by data.tokenizer={name}: give the "
+                "tokenizer that made it, or prepare it again with "
+                f"`eisbach data prepare --tokenizer {name}`"
+            )
+    rules = common_rules(infos)
+    return load_tokenizer(name, rules=rules) if rules else plain
+
+
+def _named(value: str | list[SourceSection]) -> list[tuple[str, float]]:
+    """The prefixes and weights that a key names; `auto` names none."""
+    if isinstance(value, str):
+        return [] if value in ("auto", "none") else [(value, 1.0)]
+    return [(source.path, source.weight) for source in value]
+
+
+def mixture(config: Config, key: str, default: Path | None) -> Mixture | None:
     """Reads `data.train` or `data.validation`.
 
     Args:
       config: The configuration.
       key: `train` or `validation`.
-      tokenizer: The one of the run; the files must be made by it.
       default: What `auto` stands for; None where there is nothing.
 
     Returns:
       The files, or None for `none`.
 
     Raises:
-      ValueError: A file was made by another tokenizer, or `auto` stands for
-        nothing.
+      ValueError: `auto` stands for nothing.
     """
     value = getattr(config.data, key)
     if value == "none":
@@ -57,20 +91,12 @@ def mixture(
                 "text is not: give a prefix, or `none` for no validation "
                 f"(data.{key})"
             )
-        prefixes, weights = [str(default)], [1.0]
-    elif isinstance(value, str):
-        prefixes, weights = [value], [1.0]
+        named = [(str(default), 1.0)]
     else:
-        prefixes = [source.path for source in value]
-        weights = [source.weight for source in value]
+        named = _named(value)
+    prefixes = [prefix for prefix, _ in named]
+    weights = [weight for _, weight in named]
     infos = [read_info(prefix) for prefix in prefixes]
-    for prefix, info in zip(prefixes, infos, strict=True):
-        if info and info.tokenizer != tokenizer.digest:
-            raise ValueError(
-                f"{prefix} was not made by data.tokenizer="
-                f"{config.data.tokenizer}: prepare it again with "
-                f"`eisbach data prepare --tokenizer` (data.{key})"
-            )
     return Mixture(prefixes, weights, _bytes_per_token(infos, weights))
 
 

@@ -6,9 +6,9 @@ from eisbach import _C
 from eisbach.data.corpus import Corpus
 from eisbach.data.prepare import (
     prepare_default,
-    read_info,
     write_token_file,
 )
+from eisbach.data.rules import DocumentRules, read_info
 from eisbach.data.tokenizer import ByteTokenizer
 
 
@@ -16,8 +16,10 @@ class Ending(ByteTokenizer):
     """Bytes with an end of document."""
 
     vocab = 257
-    end_of_document = 256
     digest = "ending"
+
+    def __init__(self):
+        super().__init__(DocumentRules(256, (98, 99)))
 
 
 def test_documents_become_a_token_file(tmp_path):
@@ -32,12 +34,16 @@ def test_documents_become_a_token_file(tmp_path):
     assert names == {"a.bin", "a.idx", "a.json"}
 
 
-def test_each_document_ends(tmp_path):
+def test_each_document_begins_and_ends(tmp_path):
     info = write_token_file(tmp_path / "a", [b"x", b""], Ending())
-    assert (info.documents, info.tokens, info.bytes) == (2, 3, 1)
+    assert (info.documents, info.tokens, info.bytes) == (2, 7, 1)
     file = _C.TokenFile(str(tmp_path / "a"))
-    assert [d.tolist() for d in file] == [[120, 256], [256]]
+    assert [d.tolist() for d in file] == [
+        [98, 99, 120, 256],
+        [98, 99, 256],
+    ]
     assert file.dtype == "u16"
+    assert read_info(tmp_path / "a").rules == Ending().rules
 
 
 def test_nothing_is_left_of_what_failed(tmp_path):

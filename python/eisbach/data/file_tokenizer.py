@@ -1,0 +1,205 @@
+"""Hugging Face `tokenizer.json` files, read by the `tokenizers` library."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eisbach.data.rules import DocumentRules
+from eisbach.data.tokenizer import RuledTokenizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Names under which tokenizers keep the token that ends a document.
+_END_NAMES = (
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<|end▁of▁sentence|>",
+    "[EOS]",
+)
+# Of a file these concern lists of texts that a model reads side by side, or
+# chance: neither belongs to the mapping from a text to its tokens.
+_OFF = ("truncation", "padding", "post_processor")
+
+
+class FileTokenizer(RuledTokenizer):
+    """The mapping of a `tokenizer.json` from text to tokens.
+
+    `truncation` and `padding` of the file are off, and so is BPE's `dropout`:
+    a text has one sequence of tokens, all of it. What the template of the file
+    (its post-processor) puts around a text is in the rules.
+    """
+
+    def __init__(self, path: str):
+        """Reads the file; the rules are those of `choose` without wishes.
+
+        Args:
+          path: The `tokenizer.json`, or a folder that holds one.
+
+        Raises:
+          ValueError: The file is missing or is no tokenizer.
+        """
+        import tokenizers
+
+        file = Path(path)
+        if file.is_dir():
+            file = _inside(file)
+        self.name = str(file)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ValueError(
+                f"{path}: {error.strerror}; give `bytes`, or the path of a "
+                "tokenizer.json or of its folder (data.tokenizer)"
+            ) from None
+        try:
+            self.source_text = content.decode()
+            theirs = tokenizers.Tokenizer.from_str(self.source_text)
+            self._tokenizer = tokenizers.Tokenizer.from_str(
+                json.dumps(_mapping(json.loads(self.source_text)))
+            )
+        except Exception as error:  # the library raises bare Exception
+            raise ValueError(
+                f"{path}: no Hugging Face tokenizer.json: {error} "
+                "(data.tokenizer)"
+            ) from None
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._known = theirs.get_vocab(with_added_tokens=True)
+        self.vocab = max(self._known.values(), default=-1) + 1
+        self._template = _template(theirs)
+        self._eos = _eos_of(file)
+        self.with_rules(self.choose())
+
+    def choose(
+        self,
+        end_of_document: str | None = None,
+        begin_of_document: str = "auto",
+        special_tokens: str = "text",
+    ) -> DocumentRules:
+        """Returns rules by the names of tokens; see `load_tokenizer`.
+
+        Raises:
+          ValueError: There is no token of such a name.
+        """
+        before, after = self._template
+        if end_of_document:
+            end = self._id(end_of_document)
+        elif len(after) == 1:
+            end = after[0]
+        else:
+            names = [self._eos, *_END_NAMES]
+            end = next(
+                (self._known[n] for n in names if n in self._known), None
+            )
+        if begin_of_document == "auto":
+            begin = before
+        elif begin_of_document == "none":
+            begin = ()
+        else:
+            begin = (self._id(begin_of_document),)
+        if special_tokens not in ("text", "tokens"):
+            raise ValueError(
+                f"special_tokens={special_tokens} is neither text nor tokens"
+            )
+        return DocumentRules(end, begin, special_tokens)
+
+    def with_rules(self, rules: DocumentRules) -> FileTokenizer:
+        """Sets the rules and returns itself.
+
+        Raises:
+          ValueError: A rule names an id outside the vocabulary.
+        """
+        for token in (rules.end_of_document, *rules.begin_of_document):
+            if token is not None and not 0 <= token < self.vocab:
+                raise ValueError(
+                    f"{self.name}: token {token}, which begins or ends the "
+                    f"documents, is outside its vocabulary of {self.vocab}"
+                )
+        self.rules = rules
+        self._tokenizer.encode_special_tokens = rules.special_tokens == "text"
+        return self
+
+    @property
+    def dtype(self) -> type[np.integer]:
+        """The smallest type that holds all ids."""
+        return np.uint16 if self.vocab <= 2**16 else np.int32
+
+    def encode(self, text: bytes) -> NDArray[np.integer]:
+        """Returns the tokens of a text, without begin and end."""
+        found = self.encoding(text.decode("utf-8", errors="replace"))
+        return np.asarray(found.ids, dtype=self.dtype)
+
+    def encoding(self, text: str) -> Any:
+        """Returns the library's `Encoding`: tokens and where they lie."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Returns the text, special tokens included."""
+        return self._tokenizer.decode(
+            [int(t) for t in tokens], skip_special_tokens=False
+        )
+
+    def _id(self, name: str) -> int:
+        if name in self._known:
+            return self._known[name]
+        close = difflib.get_close_matches(name, self._known, n=1, cutoff=0.4)
+        raise ValueError(
+            f"{self.name}: has no token {name!r}"
+            + (f"; closest: {close[0]!r}" if close else "")
+        )
+
+
+def _inside(folder: Path) -> Path:
+    file = folder / "tokenizer.json"
+    if file.exists():
+        return file
+    other = [p.name for p in sorted(folder.iterdir()) if "token" in p.name]
+    raise ValueError(
+        f"{folder}: this folder has no tokenizer.json"
+        + (f", only {', '.join(other)}" if other else "")
+        + "; transformers writes one: AutoTokenizer.from_pretrained(...)"
+        ".save_pretrained(...) (data.tokenizer)"
+    )
+
+
+def _mapping(described: dict[str, Any]) -> dict[str, Any]:
+    described = {**described, **dict.fromkeys(_OFF)}
+    if described["model"].get("dropout") is not None:
+        described["model"] = {**described["model"], "dropout": None}
+    return described
+
+
+def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids that a tokenizer puts before and after each text."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    around = tokenizer.encode("", add_special_tokens=True)
+    if not around.ids:
+        return (), ()
+    # A text of its own tells the two sides apart.
+    whole = tokenizer.encode("a", add_special_tokens=True)
+    own = [i for i, n in enumerate(whole.special_tokens_mask) if not n]
+    if not own:
+        return tuple(around.ids), ()
+    return tuple(whole.ids[: own[0]]), tuple(whole.ids[own[-1] + 1 :])
+
+
+def _eos_of(file: Path) -> str | None:
+    """The end of a text by the `tokenizer_config.json` beside a file."""
+    try:
+        described = json.loads(
+            (file.parent / "tokenizer_config.json").read_text()
+        )
+        token = described.get("eos_token")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return token.get("content") if isinstance(token, dict) else token
