@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
-from eisbach.config import schema  # noqa: E402
+from eisbach.config import file_schema, schema  # noqa: E402
 from eisbach.config.rules import alternatives, at, rule, show  # noqa: E402
 
 INTRODUCTION = """\
@@ -27,12 +27,13 @@ INTRODUCTION = """\
 <!-- Made by scripts/generate_docs.py from python/eisbach/config. -->
 
 A run is one YAML file, made of the sections below. Every key has a default,
-so a file says only what it changes. Options after the file change single
-keys, with values in YAML:
+so a file says only what it changes. Keys beside the file change single
+values, written in YAML:
 
 ```
 eisbach train configs/gpt_bytes.yaml model.layers=8 optimizer.betas=[0.9,0.99]
 eisbach config configs/gpt_bytes.yaml model.layers=8   # what that resolves to
+eisbach config configs/gpt_bytes.yaml --check --ranks 8
 ```
 
 - `eisbach config` prints every key with the origin of its value: `default`,
@@ -42,7 +43,23 @@ eisbach config configs/gpt_bytes.yaml model.layers=8   # what that resolves to
 - Reading is strict. A key that is unknown or given twice, a value of the
   wrong type or out of range, and a key that has no meaning beside the others
   stop the program before anything is allocated, with file, line, key, value,
-  rule, and the nearest value that works.
+  rule, and the nearest value that works, which has been tried.
+- `eisbach config --check` does all that `eisbach train` checks before it
+  joins the ranks: sizes, layout, tokenizer and token files. Its exit status
+  is 1 where something does not fit.
+- A file may build on another: `base: common.yaml`, seen from its own folder,
+  and that one on a further one. The keys of the file itself win; the origins
+  show which file a value is from.
+- YAML's anchors, aliases and merge keys (`<<`) work. A section whose name
+  begins with `x-` is a place for anchors and is else ignored:
+
+  ```yaml
+  x-small: &small {layers: 2, hidden: 64}
+  model:
+    <<: *small
+    heads: 4
+  ```
+- Paths may begin with `~`, the home folder.
 - A dotted option reaches into lists: `data.train[0].weight=2`. An option for
   a whole section, `model={layers: 2, hidden: 64}`, changes the keys it names.
 - For completion and checks in an editor, start a file with
@@ -91,7 +108,9 @@ def outputs() -> dict[Path, str]:
     """Returns each file that is made, with its text."""
     return {
         ROOT / "docs" / "configuration.md": configuration_page(),
-        ROOT / "configs" / "schema.json": json.dumps(schema(), indent=2) + "\n",
+        ROOT / "configs" / "schema.json": (
+            json.dumps(file_schema(), indent=2) + "\n"
+        ),
     }
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.config import Config
-from eisbach.core_config import complete, engine_config, make_mesh
+from eisbach.config import Config, load_config
+from eisbach.core_config import complete
 from eisbach.data.prepare import prepare_default
 from eisbach.data.sources import Mixture, mixture, run_tokenizer
 from eisbach.data.tokenizer import Tokenizer
+from eisbach.fitting import fit
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.world import init
 
@@ -82,13 +83,10 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
     locations = _C.gather_locations(world)
-    mesh = make_mesh(config, world.size, locations=locations)
-    if config.parallel.data == "auto":
-        reason = f"ranks: {world.size}"
-        config = config.derive("parallel.data", mesh.size("data"), reason)
-    described = engine_config(config)
-    described.validate(mesh)
-    context = _C.ParallelContext(world, mesh)
+    saved = load_config(resume.config) if resume else None
+    found = fit(config, world.size, locations=locations, saved=saved)
+    config = found.config
+    context = _C.ParallelContext(world, found.mesh)
     network = _C.check_requirements(
         context, locations, **config.network.model_dump()
     )
@@ -97,7 +95,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         _corpus(config, part, shuffled=part is train)
         for part in (train, validation)
     ]
-    engine = _C.Engine(described, context)
+    engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     first = 0
     if resume:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
-from eisbach.config import Config
+from eisbach.config import Config, as_config
 from eisbach.export import export_model
 from eisbach.job import Job, save, set_up
 from eisbach.run.collector import Collector
@@ -18,11 +19,15 @@ from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
 
 
-def train(config: Config, *, resume: RunFolder | None = None) -> int:
+def train(
+    config: Config | str | os.PathLike[str],
+    *,
+    resume: RunFolder | None = None,
+) -> int:
     """Trains on all ranks of the job; collective.
 
     Args:
-      config: Resolved, the vocabulary apart.
+      config: Resolved, the vocabulary apart; or the path of a file.
       resume: Folder of an earlier run to go on with; None makes a new one.
 
     Returns:
@@ -32,6 +37,7 @@ def train(config: Config, *, resume: RunFolder | None = None) -> int:
       ValueError: Sizes do not fit, data is damaged.
       NonFiniteError: A loss or gradient is not finite.
     """
+    config = as_config(config)
     with SignalWatch() as watch, contextlib.ExitStack() as stack:
         job = set_up(config, resume=resume)
         report = None

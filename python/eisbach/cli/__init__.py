@@ -3,8 +3,11 @@
 
 def main() -> None:
     """Runs the command line and exits the process."""
+    import sys
+
     from eisbach.cli.app import app
     from eisbach.cli.failure import told_once
 
     with told_once():
-        app()
+        status = app(standalone_mode=False)
+    sys.exit(status)

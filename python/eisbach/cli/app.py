@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from eisbach.cli import config, data, doctor, profile, sample, train
+from eisbach.cli.arguments import KeyedCommand
 
 app = typer.Typer(
     name="eisbach",
@@ -19,10 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("train")(train.command)
+app.command("train", cls=KeyedCommand)(train.command)
 app.command("sample")(sample.command)
-app.command("profile")(profile.command)
-app.command("config")(config.command)
+app.command("profile", cls=KeyedCommand)(profile.command)
+app.command("config", cls=KeyedCommand)(config.command)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.command)
 

@@ -1,38 +1,33 @@
-"""`eisbach config`: what a configuration resolves to."""
+"""`eisbach config`: what a configuration resolves to, and whether it fits."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ConfigArgument = Annotated[
-    Path | None, typer.Argument(help="A YAML file.", metavar="CONFIG")
-]
-OverridesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Keys that differ from the file: section.key=value.",
-        metavar="[SECTION.KEY=VALUE]...",
-    ),
-]
-
-
-def split(
-    config: Path | None, overrides: list[str] | None
-) -> tuple[Path | None, list[str]]:
-    """Tells a file from a first override: the file may be left out."""
-    overrides = overrides or []
-    if config and "=" in str(config) and not config.exists():
-        return None, [str(config), *overrides]
-    return config, overrides
+from eisbach.cli.arguments import ConfigArguments, split
 
 
 def command(
-    config: ConfigArgument = None,
-    overrides: OverridesArgument = None,
+    arguments: ConfigArguments = None,
     *,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Check all that `eisbach train` checks before it joins the "
+            "ranks; exit with 1 if something does not fit.",
+        ),
+    ] = False,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Ranks to check for; without it as many as the "
+            "configuration needs at least.",
+        ),
+    ] = None,
     as_schema: Annotated[
         bool,
         typer.Option(
@@ -49,18 +44,46 @@ def command(
     * `eisbach config configs/gpt_bytes.yaml`
 
     * `eisbach config configs/gpt_bytes.yaml model.layers=8 "optimizer.betas=[0.9, 0.99]"`
+
+    * `eisbach config configs/gpt_bytes.yaml parallel.tensor=2 --check --ranks 8`
     """  # noqa: D412, E501
     import json
 
-    from eisbach.config import load_config, resolve, schema
-    from eisbach.data.tokenizer import load_tokenizer
+    from eisbach.config import file_schema, load_config, resolve
 
     if as_schema:
-        print(json.dumps(schema(), indent=2))
+        print(json.dumps(file_schema(), indent=2))
         return
-    config, overrides = split(config, overrides)
-    loaded = load_config(config, overrides)
-    vocab = None
-    if loaded.model.vocab == "auto":
-        vocab = load_tokenizer(loaded.data.tokenizer).vocab
-    print(resolve(loaded, file=config, vocab=vocab).as_yaml(), end="")
+    file, keys = split(arguments)
+    config = resolve(load_config(file, keys), file=file)
+    with config.located():
+        if not check and ranks is None:
+            print(_with_vocab(config).as_yaml(), end="")
+            return
+        print(_checked(config, ranks))
+
+
+def _with_vocab(config):
+    from eisbach.config import resolve
+    from eisbach.data.tokenizer import load_tokenizer
+
+    if config.model.vocab != "auto":
+        return config
+    return resolve(config, vocab=load_tokenizer(config.data.tokenizer).vocab)
+
+
+def _checked(config, ranks: int | None) -> str:
+    from eisbach.fitting import check_data, fit, least_ranks
+
+    found = fit(config, ranks or least_ranks(config))
+    check_data(found.config)
+    sizes = {
+        name: found.mesh.size(name) for name in ("pipeline", "data", "tensor")
+    }
+    layout = " x ".join(f"{name} {size}" for name, size in sizes.items())
+    ranks = found.mesh.world_size
+    model = found.engine.model
+    return (
+        f"fits {ranks} rank{'s'[: ranks > 1]}: {layout}; {model.family}, "
+        f"{model.parameters:,} parameters, {found.config.train.steps} steps"
+    )

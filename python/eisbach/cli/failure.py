@@ -21,7 +21,10 @@ def tell(error: BaseException) -> None:
     """Prints the cause: a line for what a user can mend, else the trace."""
     rank = launcher_rank()
     where = f"rank {rank}: " if rank else ""
-    known = isinstance(error, _CAUSES)
+    misused = hasattr(error, "format_message")
+    if misused and not str(error):  # the help has been printed
+        return
+    known = misused or isinstance(error, _CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
         print(f"eisbach: error: {where}{error}", file=sys.stderr, flush=True)
     else:
@@ -44,4 +47,4 @@ def told_once() -> Iterator[None]:
         if launcher_rank():
             time.sleep(_GRACE_SECONDS)
         tell(error)
-        abort(1)
+        abort(getattr(error, "exit_code", 1))

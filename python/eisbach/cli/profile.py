@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli.config import ConfigArgument, OverridesArgument, split
+from eisbach.cli.arguments import ConfigArguments, load
 
 
 def command(
-    config: ConfigArgument = None,
-    overrides: OverridesArgument = None,
+    arguments: ConfigArguments = None,
     *,
     steps: Annotated[int, typer.Option(help="Steps to trace, 1 or more.")] = 5,
     warmup: Annotated[
@@ -40,14 +39,10 @@ def command(
     * `mpirun -n 2 eisbach profile configs/gpt_bytes.yaml parallel.pipeline=2 --steps 3`
     """  # noqa: D412, E501
     from eisbach.cli.train import end_with
-    from eisbach.config import load_config, resolve
     from eisbach.profiling import ProfilePlan, in_folder, profile
 
-    config, overrides = split(config, overrides)
-    loaded = resolve(load_config(config, overrides), file=config)
-    loaded = in_folder(loaded, output)
-    try:
-        status = profile(loaded, ProfilePlan(steps=steps, warmup=warmup))
-    except ValueError as error:
-        raise ValueError(loaded.locate(str(error))) from error
+    _, config = load(arguments, command="profile")
+    config = in_folder(config, output)
+    with config.located():
+        status = profile(config, ProfilePlan(steps=steps, warmup=warmup))
     end_with(status)

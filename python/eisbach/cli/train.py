@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli.config import ConfigArgument, OverridesArgument, split
+from eisbach.cli.arguments import ConfigArguments, MisuseError, load, split
 
 
 def command(
-    config: ConfigArgument = None,
-    overrides: OverridesArgument = None,
+    arguments: ConfigArguments = None,
     *,
     resume: Annotated[
         Path | None,
@@ -37,21 +36,20 @@ def command(
     from eisbach.run.folder import RunFolder
     from eisbach.training import train
 
-    config, overrides = split(config, overrides)
     folder = None
     if resume:
-        if config:
-            raise ValueError(
+        file, overrides = split(arguments)
+        if file:
+            raise MisuseError(
                 f"--resume takes the configuration of {resume}: leave "
-                f"{config} out"
+                f"{file} out"
             )
         folder = RunFolder.open(resume)
-        config = folder.config
-    loaded = resolve(load_config(config, overrides), file=config)
-    try:
-        status = train(loaded, resume=folder)
-    except ValueError as error:
-        raise ValueError(loaded.locate(str(error))) from error
+        config = resolve(load_config(folder.config, overrides))
+    else:
+        _, config = load(arguments, command="train")
+    with config.located():
+        status = train(config, resume=folder)
     end_with(status)
 
 

@@ -5,14 +5,16 @@
 """
 
 from eisbach.config.errors import ConfigError, Problem
-from eisbach.config.load import load_config, make_config
+from eisbach.config.load import as_config, load_config, make_config
 from eisbach.config.resolve import resolve
-from eisbach.config.root import Config, schema
+from eisbach.config.root import Config, file_schema, schema
 
 __all__ = [
     "Config",
     "ConfigError",
     "Problem",
+    "as_config",
+    "file_schema",
     "load_config",
     "make_config",
     "resolve",

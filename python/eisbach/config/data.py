@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eisbach.config.section import Auto, Positive, Section, Text, key
+from eisbach.config.section import Auto, FilePath, Positive, Section, key
 
 
 class SourceSection(Section):
     """One token file of a mixture."""
 
-    path: Text = key(
+    path: FilePath = key(
         ..., "Prefix of a `.bin` / `.idx` pair, seen from the working folder."
     )
     weight: Positive = key(
@@ -24,16 +24,16 @@ Sources = Annotated[list[SourceSection], Field(min_length=1)]
 class DataSection(Section):
     """Token files and the tokenizer that made them."""
 
-    train: Auto | Text | Sources = key(
+    train: Auto | FilePath | Sources = key(
         "auto",
         "Training text: a prefix of `.bin` / `.idx` files or a list of them "
         "with weights. `auto`: Python's own standard library, prepared once.",
     )
-    validation: Literal["auto", "none"] | Text | Sources = key(
+    validation: Literal["auto", "none"] | FilePath | Sources = key(
         "auto",
         "Validation text. `auto`: the part of the standard library that "
         "training leaves out.",
     )
-    tokenizer: Text = key(
+    tokenizer: FilePath = key(
         "bytes", "`bytes`, or the path of a Hugging Face `tokenizer.json`."
     )

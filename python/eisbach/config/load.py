@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from eisbach.config.errors import ConfigError, Problem
+from eisbach.config.file import read_file
+from eisbach.config.problems import default_of, unused, validate
 from eisbach.config.resolve import resolve
-from eisbach.config.root import Config, schema
-from eisbach.config.rules import at, nearest, rule, show
+from eisbach.config.root import Config
 from eisbach.config.tree import (
     COMMAND_LINE,
     PROGRAM,
@@ -30,7 +28,8 @@ def load_config(
     """Reads a configuration.
 
     Args:
-      path: A YAML 1.2 file; None starts from the defaults.
+      path: A YAML 1.2 file, read over its `base` if it names one; None
+        starts from the defaults.
       overrides: `section.key=value`, the value in YAML; the last one of a
         key wins.
 
@@ -42,9 +41,7 @@ def load_config(
       ConfigError: Anything is unknown, given twice, of the wrong type or out
         of range; it names every such place at once.
     """
-    tree = Tree()
-    if path is not None:
-        _read_file(os.fspath(path), tree)
+    tree = Tree() if path is None else read_file(os.fspath(path))
     for override in overrides:
         _read_override(override, tree)
     return _check(tree)
@@ -73,38 +70,34 @@ def make_config(**sections: dict[str, Any]) -> Config:
     return resolve(_check(tree))
 
 
+def as_config(value: Config | str | os.PathLike[str]) -> Config:
+    """Returns a configuration, loaded and resolved where a file is named.
+
+    Raises:
+      TypeError: It is neither.
+      ConfigError: As `load_config` does.
+    """
+    if isinstance(value, Config):
+        return value
+    if isinstance(value, (str, os.PathLike)):
+        return resolve(load_config(value), file=value)
+    raise TypeError(
+        f"{type(value).__name__}: a configuration is the path of a file, or "
+        "what make_config(model={...}) returns"
+    )
+
+
 def _check(tree: Tree) -> Config:
-    values = {k: {} if v is None else v for k, v in tree.values.items()}
-    try:
-        config = Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_problems(error, values, tree)) from None
+    config, problems = validate(tree)
+    if config is None:
+        raise ConfigError(problems)
     origins = {
         dotted(p): origin for p, origin in tree.origins.items() if len(p) == 2
     }
     config = config.with_origins(origins)
-    if unused := list(_unused(config)):
-        raise ConfigError(unused)
+    if problems := list(unused(config)):
+        raise ConfigError(problems)
     return config
-
-
-def _read_file(file: str, tree: Tree) -> None:
-    try:
-        with open(file, encoding="utf-8") as stream:
-            text = stream.read()
-    except OSError as error:
-        problem = Problem(file, "", f"cannot read: {error.strerror}")
-        raise ConfigError([problem]) from None
-    except UnicodeDecodeError as error:
-        problem = Problem(file, "", f"not UTF-8 at byte {error.start}")
-        raise ConfigError([problem]) from None
-    value, origins = read_value(text, file, ())
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        message = f"{show(value)[:40]}: a file holds sections such as `model:`"
-        raise ConfigError([Problem(f"{file}:1", "", message)])
-    tree.values, tree.origins = value, origins
 
 
 def _read_override(override: str, tree: Tree) -> None:
@@ -118,116 +111,13 @@ def _read_override(override: str, tree: Tree) -> None:
         for part in name.replace("[", ".").replace("]", "").split(".")
     )
     value, origins = read_value(text, COMMAND_LINE, path)
+    section = tree.values.get(path[0]) or {}
+    if len(path) > 2 and isinstance(section, dict) and path[1] not in section:
+        # An item of a list is changed in the list that is there by default.
+        default = default_of(path[:2])
+        if isinstance(default, list):
+            tree.set(path[:2], list(default), {})
     # The key of a nested change counts as given on the command line.
     origins[path[:2]] = COMMAND_LINE
     tree.set(path, value, origins)
     tree.origins[path[:2]] = COMMAND_LINE
-
-
-def _problems(
-    error: ValidationError, values: dict[str, Any], tree: Tree
-) -> list[Problem]:
-    """Turns pydantic's list into one problem for each key that is wrong."""
-    found: dict[Path, Problem] = {}
-    for item in error.errors(include_url=False, include_context=False):
-        path = _real_path(item["loc"], values, item["type"])
-        found[path] = _problem(item["type"], path, values, tree)
-    # Of the alternatives of one key, the one that got furthest is meant.
-    deepest = [
-        path
-        for path in found
-        if not any(p != path and p[: len(path)] == path for p in found)
-    ]
-    return [found[path] for path in deepest]
-
-
-def _real_path(loc: Path, values: Any, kind: str) -> Path:
-    """Drops from pydantic's location the names of alternatives of a union."""
-    path: Path = ()
-    for i, part in enumerate(loc):
-        last = i == len(loc) - 1
-        if (
-            part in values
-            if isinstance(values, dict)
-            else (isinstance(values, list) and isinstance(part, int))
-        ):
-            values = values[part]
-        elif not (last and kind == "missing"):
-            continue
-        path = (*path, part)
-    return path
-
-
-def _problem(kind: str, path: Path, values: Any, tree: Tree) -> Problem:
-    root = schema()
-    origin, name = tree.origin(path), dotted(path)
-    if kind == "extra_forbidden":
-        return Problem(origin, name, _unknown(path, root))
-    schemas = at(path, root)
-    if kind == "missing":
-        return Problem(origin, name, "missing; it has no default")
-    for part in path:
-        values = values[part]
-    if len(path) == 1:
-        allowed = ", ".join(at(path, root)[0]["properties"])
-        message = f"{show(values)} is no section; it holds the keys {allowed}"
-        return Problem(origin, name, message)
-    message = f"{show(values)}: must be {rule(schemas, root)}"
-    if near := nearest(values, schemas):
-        message += f"; nearest: {near}"
-    elif default := _default(path, root):
-        message += f"; default: {default}"
-    return Problem(origin, name, message)
-
-
-def _default(path: Path, root: dict[str, Any]) -> str:
-    section = at(path[:1], root)[0]
-    found = section["properties"].get(path[1], {})
-    if len(path) == 2 and "default" in found:
-        return show(found["default"])
-    return ""
-
-
-def _unknown(path: Path, root: dict[str, Any]) -> str:
-    """Says which known key is closest, wherever in the file it lives."""
-    siblings = [
-        name for s in at(path[:-1], root) for name in s.get("properties", {})
-    ]
-    close = difflib.get_close_matches(str(path[-1]), siblings, n=1)
-    if close:
-        return f"unknown key; closest: {dotted((*path[:-1], close[0]))}"
-    everywhere = {
-        f"{section}.{name}": name
-        for section in root["properties"]
-        for name in at((section,), root)[0]["properties"]
-    }
-    for full, name in everywhere.items():
-        if name == path[-1]:
-            return f"unknown key; closest: {full}"
-    close = difflib.get_close_matches(str(path[-1]), everywhere.values(), n=1)
-    if close:
-        full = next(f for f, name in everywhere.items() if name == close[0])
-        return f"unknown key; closest: {full}"
-    return f"unknown key; known: {', '.join(siblings)}"
-
-
-def _unused(config: Config) -> Iterator[Problem]:
-    """Yields the keys that are set but mean nothing beside the others."""
-    for section in schema()["properties"]:
-        for name, prop in at((section,), schema())[0]["properties"].items():
-            value = getattr(getattr(config, section), name)
-            if value == prop.get("default"):
-                continue
-            for key, wanted in prop.get("only", {}).items():
-                other, field = key.split(".")
-                actual = getattr(getattr(config, other), field)
-                if actual != wanted:
-                    full = f"{section}.{name}"
-                    yield Problem(
-                        config.origin(full),
-                        full,
-                        f"{show(value)}: has a meaning only with "
-                        f"{key}={wanted}, and {key} is {actual} "
-                        f"({config.origin(key)}); leave it out, or nearest: "
-                        f"{show(prop['default'])}",
-                    )

@@ -22,7 +22,11 @@ class OptimizerSection(Section):
     """The update rule and the learning rate."""
 
     name: Literal["adamw", "sgd"] = key("adamw", "Update rule.")
-    lr: Positive = key(3e-4, "Highest learning rate, reached after warm-up.")
+    lr: Positive = key(
+        3e-4,
+        "Highest learning rate, reached after warm-up.",
+        known_as="learning_rate max_lr",
+    )
     min_lr: NonNegative = key(
         0.0, "Learning rate at the last step of `cosine` and `linear`."
     )
@@ -30,7 +34,9 @@ class OptimizerSection(Section):
         "cosine", "Shape of the learning rate after warm-up."
     )
     warmup_steps: Natural = key(
-        0, "Steps in which the learning rate rises in a line from 0."
+        0,
+        "Steps in which the learning rate rises in a line from 0.",
+        known_as="warmup warmup_iters",
     )
     betas: Annotated[list[Fraction], Field(min_length=2, max_length=2)] = key(
         [0.9, 0.95],
@@ -54,5 +60,7 @@ class OptimizerSection(Section):
         "gradient for `adamw`, added to it for `sgd`.",
     )
     clip_grad_norm: NonNegative = key(
-        1.0, "Largest norm of the whole gradient; 0 never clips."
+        1.0,
+        "Largest norm of the whole gradient; 0 never clips.",
+        known_as="grad_clip max_grad_norm gradient_clipping",
     )

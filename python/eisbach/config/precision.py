@@ -21,6 +21,16 @@ class PrecisionSection(Section):
         "weights and gradients are always f32. `auto`: bf16 on GPUs and where "
         "the CPU multiplies it (AVX512-BF16, AMX), else f32. `f16` multiplies "
         "the loss by a scale that follows the gradients.",
+        known_as="dtype torch_dtype",
+        words={
+            "float32": "f32",
+            "fp32": "f32",
+            "float": "f32",
+            "bfloat16": "bf16",
+            "float16": "f16",
+            "fp16": "f16",
+            "half": "f16",
+        },
     )
     tf32: bool = key(
         False,

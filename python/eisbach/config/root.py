@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import Field, PrivateAttr
@@ -74,6 +77,17 @@ class Config(Section):
                 return f"{self.origin(key)}: {key}: {message}"
         return message
 
+    @contextlib.contextmanager
+    def located(self) -> Iterator[None]:
+        """Says in an error of the core inside where its key is from."""
+        try:
+            yield
+        except ValueError as error:
+            message = self.locate(str(error))
+            if message == str(error):
+                raise
+            raise ValueError(message) from error
+
     def as_yaml(self) -> str:
         """Spells every key as YAML, with its origin as a comment."""
         lines = []
@@ -89,7 +103,21 @@ class Config(Section):
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """Returns the JSON schema of a configuration file, for editors."""
+    """Returns the JSON schema of all sections."""
     result = Config.model_json_schema()
     result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return result
+
+
+def file_schema() -> dict[str, Any]:
+    """Returns the JSON schema of a configuration file, for editors."""
+    result = copy.deepcopy(schema())
+    result["properties"]["base"] = {
+        "type": "string",
+        "minLength": 1,
+        "description": "File that this one builds on, seen from its folder.",
+    }
+    result["patternProperties"] = {
+        "^x-": {"description": "A place for anchors; else ignored."}
+    }
     return result

@@ -1,4 +1,4 @@
-"""Rules of keys in plain words, and the nearest value that keeps them.
+"""Rules of keys in plain words, and values near one that breaks them.
 
 Both read the JSON schema that pydantic makes of the declarations, so that a
 rule is written once, as the type of its key.
@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from eisbach.config.tree import Path
@@ -115,53 +116,54 @@ def _bounds(schema: Schema) -> str:
     return " " + " and ".join(parts) if parts else ""
 
 
-def nearest(value: Any, schemas: list[Schema]) -> str:
-    """Returns the nearest value that works, as YAML; empty if none is near."""
+def candidates(
+    value: Any, schemas: list[Schema], words: dict[str, str]
+) -> Iterator[Any]:
+    """Yields values near one that does not fit; they may not fit either.
+
+    Args:
+      value: That does not.
+      schemas: The alternatives that it should match.
+      words: What values of other programs mean here.
+    """
+    text = str(value).lower()
+    if text in words:
+        yield words[text]
+        return
     for schema in schemas:
         kind = schema.get("type")
-        words = schema.get("enum") or [schema.get("const")]
+        known = schema.get("enum") or [schema.get("const")]
         if kind in ("integer", "number"):
-            found = _nearest_number(value, schema)
+            yield from _near_number(value, schema)
         elif kind == "boolean":
-            found = _nearest_bool(value)
-        elif kind == "string" and words == [None]:
-            plain = isinstance(value, (int, float)) and str(value)
-            found = f'"{value}"' if plain else None
+            yield from _near_bool(text)
+        elif kind == "string" and known == [None]:
+            if isinstance(value, (int, float)):
+                yield str(value)
         elif isinstance(value, str):
-            known = {str(word).lower(): str(word) for word in words}
-            close = difflib.get_close_matches(value.lower(), known, n=1)
-            found = known[close[0]] if close else None
-        else:
-            found = None
-        if found is not None:
-            return found
-    return ""
+            by_text = {str(word).lower(): word for word in known}
+            close = difflib.get_close_matches(text, by_text, n=1)
+            yield from (by_text[word] for word in close)
 
 
-def _nearest_number(value: Any, schema: Schema) -> str | None:
+def _near_number(value: Any, schema: Schema) -> Iterator[int | float]:
     if isinstance(value, str):
         try:
             value = float(value) if "." in value or "e" in value else int(value)
         except ValueError:
-            return None
+            return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
+        return
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return
     if schema["type"] == "integer":
         value = round(value)
-    if value <= schema.get("exclusiveMinimum", -math.inf):
-        return f"any number > {schema['exclusiveMinimum']}"
-    if value >= schema.get("exclusiveMaximum", math.inf):
-        return f"any number < {schema['exclusiveMaximum']}"
     value = max(value, schema.get("minimum", value))
-    value = min(value, schema.get("maximum", value))
-    return show(value)
+    yield min(value, schema.get("maximum", value))
 
 
-def _nearest_bool(value: Any) -> str | None:
-    if str(value).lower() in ("yes", "on", "y", "1"):
-        return "true"
-    if str(value).lower() in ("no", "off", "n", "0"):
-        return "false"
-    return None
+def _near_bool(text: str) -> Iterator[bool]:
+    if text in ("yes", "on", "y", "1"):
+        yield True
+    if text in ("no", "off", "n", "0"):
+        yield False

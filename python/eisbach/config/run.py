@@ -2,7 +2,15 @@
 
 from typing import Literal
 
-from eisbach.config.section import Auto, Count, Section, Seed, Text, key
+from eisbach.config.section import (
+    Auto,
+    Count,
+    FilePath,
+    Section,
+    Seed,
+    Text,
+    key,
+)
 
 
 class RunSection(Section):
@@ -13,12 +21,15 @@ class RunSection(Section):
         "Name of the run folder; `auto` takes the name of the file. A folder "
         "that exists is left alone and `NAME-2` is made.",
     )
-    dir: Text = key("runs", "Folder that holds the run folders.")
+    dir: FilePath = key(
+        "runs", "Folder that holds the run folders; `~` is the home folder."
+    )
     seed: Seed = key(1234, "Seed of initial weights, data order and dropout.")
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto",
         "Device that computes: `cuda` is one NVIDIA GPU a rank. `auto` takes "
         "GPUs where there are some, else the CPU.",
+        words={"gpu": "cuda", "nvidia": "cuda"},
     )
     cuda_graphs: bool = key(
         True,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+# The kind of an error whose message is for people as it stands.
+SAID = "said"
 
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -16,6 +21,20 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 
+def _expand_home(path: str) -> str:
+    full = os.path.expanduser(path)
+    if full.startswith("~"):
+        user = full.partition("/")[0]
+        raise PydanticCustomError(
+            SAID, f"{user}: there is no such user; `./{full}` is a file"
+        )
+    return full
+
+
+# The path of a file or folder; `~` is the home folder.
+FilePath = Annotated[Text, AfterValidator(_expand_home)]
+
+
 class Section(BaseModel):
     """A section: unknown keys, loose types and changes are errors."""
 
@@ -24,7 +43,14 @@ class Section(BaseModel):
     )
 
 
-def key(default: Any, doc: str, *, only: dict[str, str] | None = None) -> Any:
+def key(
+    default: Any,
+    doc: str,
+    *,
+    only: dict[str, str] | None = None,
+    known_as: str = "",
+    words: dict[str, str] | None = None,
+) -> Any:
     """Declares a key of a section; its type annotation says the range.
 
     Args:
@@ -32,6 +58,16 @@ def key(default: Any, doc: str, *, only: dict[str, str] | None = None) -> Any:
       doc: One line for people, shown in docs/configuration.md and editors.
       only: Keys and the value that each must have for this key to mean
         anything, as in `{"model.family": "llama"}`.
+      known_as: What other programs call it, with blanks between: a message
+        about such a key names this one.
+      words: Values of other programs and which of ours they mean, as in
+        `{"fp32": "f32"}`: a message about such a value names ours.
     """
-    extra = {"only": only} if only else None
-    return Field(default, description=doc, json_schema_extra=extra)
+    extra: dict[str, Any] = {}
+    if only:
+        extra["only"] = only
+    if known_as:
+        extra["knownAs"] = known_as.split()
+    if words:
+        extra["words"] = words
+    return Field(default, description=doc, json_schema_extra=extra or None)

@@ -8,12 +8,21 @@ from eisbach.config.section import Count, Natural, Section, key
 class TrainSection(Section):
     """How long, in what batches, and what is kept."""
 
-    steps: Count = key(400, "Optimizer steps.")
-    global_batch: Count = key(16, "Sequences in a step, over all ranks.")
+    steps: Count = key(
+        400,
+        "Optimizer steps.",
+        known_as="max_steps max_iters iterations num_steps train_iters",
+    )
+    global_batch: Count = key(
+        16,
+        "Sequences in a step, over all ranks.",
+        known_as="batch_size global_batch_size",
+    )
     micro_batch: Count = key(
         4,
         "Sequences that a rank computes at once; `global_batch` must be a "
         "multiple of `micro_batch` x data-parallel ranks.",
+        known_as="micro_batch_size",
     )
     recompute: Literal["none", "block"] = key(
         "none",

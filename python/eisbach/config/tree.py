@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from eisbach.config.errors import ConfigError, Problem
 
@@ -15,6 +16,12 @@ COMMAND_LINE = "command line"
 PROGRAM = "program"
 Path = tuple[str | int, ...]
 _KINDS = {"null", "bool", "int", "float", "str", "timestamp", "map", "seq"}
+_MERGE = "tag:yaml.org,2002:merge"
+# Far above what people write, and read in a second or two: a few bytes of
+# aliases can stand for any number of values.
+MOST_BYTES = 256 << 10
+_MOST_VALUES = 20_000
+_MOST_DEPTH = 40
 
 
 def dotted(path: Path) -> str:
@@ -36,7 +43,10 @@ class Tree:
     origins: dict[Path, str] = field(default_factory=dict)
 
     def origin(self, path: Path) -> str:
-        """Returns where `path`, or else the closest path above it, is from."""
+        """Returns where `path`, or else what is closest to it, is from."""
+        if len(path) == 1 and path not in self.origins:  # one of its keys
+            inner = (known for known in self.origins if known[:1] == path)
+            path = next(inner, path)
         while path and path not in self.origins:
             path = path[:-1]
         return self.origins.get(path, "default")
@@ -86,6 +96,10 @@ def _item(holder: Any, path: Path) -> Any:
     raise ConfigError([Problem(COMMAND_LINE, dotted(path), what)])
 
 
+class _TooLargeError(Exception):
+    """A document holds too many values, its aliases followed."""
+
+
 class _Reader:
     """Turns the nodes of one document into a Tree, collecting problems."""
 
@@ -95,6 +109,7 @@ class _Reader:
         self.origins: dict[Path, str] = {}
         self.problems: list[Problem] = []
         self.open: set[int] = set()
+        self.values = 0
 
     def origin(self, node: Node) -> str:
         if self.file == COMMAND_LINE:
@@ -104,7 +119,22 @@ class _Reader:
     def problem(self, node: Node, path: Path, message: str) -> None:
         self.problems.append(Problem(self.origin(node), dotted(path), message))
 
+    def count(self, node: Node, path: Path) -> None:
+        self.values += 1
+        if self.values > _MOST_VALUES:
+            message = (
+                f"stands for more than {_MOST_VALUES:,} values, its aliases "
+                "followed"
+            )
+        elif len(self.open) > _MOST_DEPTH:
+            message = f"is nested in more than {_MOST_DEPTH} lists and mappings"
+        else:
+            return
+        self.problem(node, path[:2], message)
+        raise _TooLargeError
+
     def read(self, node: Node, path: Path) -> Any:
+        self.count(node, path)
         self.origins[path] = self.origin(node)
         kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
         if kind not in _KINDS:
@@ -131,9 +161,16 @@ class _Reader:
     def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         lines: dict[str, int] = {}
+        merged: list[Node] = []
         for name_node, value_node in node.value:
+            if not isinstance(name_node, ScalarNode):
+                self.problem(name_node, path, "a key is a word")
+                continue
             name = str(name_node.value)
             at = (*path, name)
+            if name_node.tag == _MERGE:
+                merged.append(value_node)
+                continue
             if name in result:
                 self.problem(
                     name_node,
@@ -146,7 +183,26 @@ class _Reader:
             result[name] = self.read(value_node, at)
             # A value may start lines below its key; people look for the key.
             self.origins[at] = self.origin(name_node)
+        for value_node in merged:
+            self.merge(value_node, path, result)
         return result
+
+    def merge(self, node: Node, path: Path, result: dict[str, Any]) -> None:
+        """Adds the keys of `<<: node` that `result` has not; first ones win."""
+        parts = node.value if isinstance(node, SequenceNode) else [node]
+        for part in parts:
+            if not isinstance(part, MappingNode):
+                message = "`<<` takes a mapping or a list of them"
+                self.problem(part, (*path, "<<"), message)
+                continue
+            outer, self.origins = self.origins, {}
+            value = self.read(part, path) or {}
+            inner, self.origins = self.origins, outer
+            added = {k: v for k, v in value.items() if k not in result}
+            result.update(added)
+            for known, origin in inner.items():
+                if known[len(path) :] and known[len(path)] in added:
+                    self.origins[known] = origin
 
 
 def read_value(text: str, file: str, path: Path) -> tuple[Any, dict[Path, str]]:
@@ -161,11 +217,18 @@ def read_value(text: str, file: str, path: Path) -> tuple[Any, dict[Path, str]]:
       The value (None where the document is empty) and the origins.
 
     Raises:
-      ConfigError: No YAML, a duplicate key, a tag, or a recursive alias.
+      ConfigError: No YAML, a duplicate key, a tag, a recursive alias, or more
+        than a configuration can hold.
     """
+    if len(text) > MOST_BYTES:
+        message = f"longer than the {MOST_BYTES:,} bytes of a configuration"
+        raise ConfigError([Problem(file, dotted(path), message)])
     yaml = YAML(typ="safe", pure=True)
     try:
         node = yaml.compose(text)
+    except RecursionError:
+        message = f"is nested in more than {_MOST_DEPTH} lists and mappings"
+        raise ConfigError([Problem(file, dotted(path), message)]) from None
     except YAMLError as error:
         origin, message = file, str(error)
         if isinstance(error, MarkedYAMLError):
@@ -177,7 +240,9 @@ def read_value(text: str, file: str, path: Path) -> tuple[Any, dict[Path, str]]:
     if node is None:
         return None, {}
     reader = _Reader(file, yaml)
-    value = reader.read(node, path)
+    value = None
+    with contextlib.suppress(_TooLargeError):  # told in the problems
+        value = reader.read(node, path)
     if reader.problems:
         raise ConfigError(reader.problems)
     return value, reader.origins

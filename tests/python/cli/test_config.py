@@ -1,3 +1,5 @@
+import pytest
+
 from eisbach.config import load_config
 
 
@@ -41,3 +43,56 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
     done = eisbach("config")
     assert done.returncode == 0, done.stderr
     assert "name: run" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["configs/tiny.yaml"], 0, "fits 1 rank: pipeline 1 x data 1"),
+        (
+            ["parallel.tensor=2", "configs/tiny.yaml", "--ranks", "4"],
+            0,
+            "fits 4 ranks: pipeline 1 x data 2 x tensor 2; gpt, 118,528 param",
+        ),
+        (["configs/tiny.yaml", "parallel.pipeline=2"], 0, "fits 2 ranks: "),
+        (
+            ["configs/tiny.yaml", "--ranks", "3"],
+            1,
+            "configs/tiny.yaml:7: train.global_batch: data=3 x micro_batch=2",
+        ),
+        (
+            ["configs/tiny.yaml", "data.tokenizer=nowhere.json"],
+            1,
+            "command line: data.tokenizer: nowhere.json",
+        ),
+        (
+            ["configs/tiny.yaml", "data.train=nowhere", "data.validation=none"],
+            1,
+            "nowhere",
+        ),
+    ],
+)
+def test_check_says_whether_it_fits(eisbach, arguments, status, told):
+    done = eisbach("config", "--check", *arguments)
+    assert done.returncode == status, done.stderr
+    assert told in (done.stderr if status else done.stdout)
+    assert len((done.stderr + done.stdout).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["config", "--lr", "1e-3"], "--lr: keys have no dashes: "),
+        (["train", "--lr=1e-3"], "optimizer.lr=1e-3\n"),
+        (["train", "configs/tiny.yaml", "--steps", "x"], "train.steps=VALUE\n"),
+        (["train", "--bogus"], "No such option: --bogus"),
+        (["train"], "here are configs/gpt_bytes.yaml, configs/llama_bytes"),
+        (["train", "gpu"], "gpu: neither a file nor section.key=value"),
+    ],
+)
+def test_a_command_line_that_means_nothing_is_a_line(eisbach, arguments, told):
+    done = eisbach(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1

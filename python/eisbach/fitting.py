@@ -1,0 +1,187 @@
+"""Whether a configuration fits a number of ranks, and what near it would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eisbach.config import Config
+from eisbach.config.rules import show
+from eisbach.core_config import complete, engine_config, make_mesh
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+# What the core offers; it knows one rule at a time.
+_OFFER = re.compile(r"[;,]? *nearest[\w ]* that works: .*$", re.DOTALL)
+_KEY = re.compile(r"\b([a-z]+)\.([a-z_0-9]+)\b")
+# Follow from other keys, where the configuration leaves them open.
+_DEPENDENT = ("model.kv_heads", "model.ffn_hidden", "parallel.data")
+# How far from a value one that fits is looked for.
+_FARTHEST = 2048
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A configuration on a number of ranks.
+
+    Attributes:
+      config: With no `auto` but that of the threads.
+      mesh: Its ranks.
+      engine: What the core makes an Engine of.
+    """
+
+    config: Config
+    mesh: _C.Mesh
+    engine: _C.EngineConfig
+
+
+def fit(
+    config: Config,
+    ranks: int,
+    *,
+    locations: list[_C.RankLocation] | None = None,
+    saved: Config | None = None,
+) -> Fit:
+    """Lays a configuration out on ranks; allocates nothing.
+
+    Args:
+      config: Resolved.
+      ranks: How many.
+      locations: Where they run; None takes them in their own order.
+      saved: Configuration of the run that is resumed.
+
+    Raises:
+      ValueError: Sizes, layout and ranks do not fit. What the message says to
+        work does: it was tried.
+    """
+    if saved:
+        _check_ranks(saved, ranks)
+    try:
+        return _fit(config, ranks, locations)
+    except ValueError as error:
+        message = _OFFER.sub("", str(error))
+        raise ValueError(message + _offer(config, ranks, message)) from None
+
+
+def least_ranks(config: Config) -> int:
+    """Returns how many ranks a configuration needs at least."""
+    sizes = config.parallel
+    data = 1 if sizes.data == "auto" else sizes.data
+    return data * sizes.tensor * sizes.pipeline
+
+
+def check_data(config: Config) -> None:
+    """Checks that the token files are there and whole; `auto` is made later.
+
+    Args:
+      config: As `fit` returns it.
+
+    Raises:
+      ValueError: A file is missing, damaged or made by another tokenizer.
+    """
+    from eisbach import _C
+    from eisbach.data.sources import mixture
+    from eisbach.data.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(config.data.tokenizer)
+    for part in ("train", "validation"):
+        if getattr(config.data, part) in ("auto", "none"):
+            continue
+        found = mixture(config, part, tokenizer, None)
+        _C.Corpus(
+            list(zip(found.prefixes, found.weights, strict=True)),
+            context=config.model.context,
+            vocab=config.model.vocab,
+            seed=config.run.seed,
+        )
+
+
+def _fit(
+    config: Config, ranks: int, locations: list[_C.RankLocation] | None = None
+) -> Fit:
+    config = complete(config)
+    mesh = make_mesh(config, ranks, locations=locations)
+    if config.parallel.data == "auto":
+        reason = f"ranks: {ranks}"
+        config = config.derive("parallel.data", mesh.size("data"), reason)
+    described = engine_config(config)
+    described.validate(mesh)
+    return Fit(config, mesh, described)
+
+
+def _check_ranks(saved: Config, ranks: int) -> None:
+    """A checkpoint loads on the layout that it was saved on."""
+    sizes = saved.parallel
+    if sizes.data == "auto":
+        return
+    wanted = least_ranks(saved)
+    if wanted != ranks:
+        raise ValueError(
+            f"the run was trained on {wanted} ranks (pipeline "
+            f"{sizes.pipeline} x data {sizes.data} x tensor {sizes.tensor}), "
+            f"and {ranks} {'was' if ranks == 1 else 'were'} started; its "
+            "checkpoints load on the layout that they were saved on: "
+            f"`mpirun -n {wanted} eisbach train --resume ...`"
+        )
+
+
+def _offer(config: Config, ranks: int, message: str) -> str:
+    """Says what alone would make the configuration fit; empty if nothing."""
+    works = [
+        f"{key}={show(value)}"
+        for key, value in _changes(config, ranks, message)
+    ]
+    if "ranks" in message and (count := _other_ranks(config, ranks)):
+        works.append(f"{count} ranks")
+    return f"; nearest that works: {', or '.join(works)}" if works else ""
+
+
+def _changes(
+    config: Config, ranks: int, message: str
+) -> Iterator[tuple[str, int | str]]:
+    """Yields for each key that the message names a value that fits."""
+    for key in dict.fromkeys(".".join(k) for k in _KEY.findall(message)):
+        section, name = key.split(".")
+        now = getattr(getattr(config, section, None), name, None)
+        if not isinstance(now, int) or isinstance(now, bool):
+            continue
+        most = ranks if section == "parallel" else now + _FARTHEST
+        for value in _around(now, most):
+            if _works(_changed(config, key, value), ranks):
+                yield key, value
+                break
+
+
+def _around(now: int, most: int) -> Iterator[int]:
+    for distance in range(1, max(now, most - now, 1) + 1):
+        if distance > _FARTHEST:
+            return
+        for value in (now - distance, now + distance):
+            if 1 <= value <= most:
+                yield value
+
+
+def _changed(config: Config, key: str, value: int) -> Config:
+    for other in _DEPENDENT:
+        if other != key and config.origin(other).startswith("derived"):
+            config = config.derive(other, "auto", "again")
+    return config.derive(key, value, "tried")
+
+
+def _other_ranks(config: Config, ranks: int) -> int:
+    """Returns the next larger number of ranks that fits; 0 for none."""
+    for count in range(ranks + 1, 8 * ranks + 64):
+        if _works(config, count):
+            return count
+    return 0
+
+
+def _works(config: Config, ranks: int) -> bool:
+    try:
+        _fit(config, ranks)
+    except ValueError:
+        return False
+    return True
