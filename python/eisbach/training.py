@@ -128,11 +128,13 @@ def _close(job: Job, report: Reporter | None) -> None:
     if report:
         export_model(job.folder.model, job.config, parameters, job.tokenizer)
         report.summary(summary(job))
-    del parameters
-    show_sample = Shown("the sample", tells=report is not None)
-    sample = show_sample(continuation, job)
+    sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:
-        if sample:
-            report.say(sample)
-        report.say(spell(shares(read_lines(job.folder.metrics))))
-        report.say(f"run folder: {job.folder.path}")
+        times = Shown("the shares of time")(_times, job)
+        for line in (sample, times, f"run folder: {job.folder.path}"):
+            if line:
+                report.say(line)
+
+
+def _times(job: Job) -> str:
+    return spell(shares(read_lines(job.folder.metrics)))

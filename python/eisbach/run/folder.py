@@ -19,8 +19,9 @@ class RunFolder:
     """Paths inside the folder of a run.
 
     `config.yaml` resolved configuration, `tokenizer/` the run's own copy,
-    `metrics.jsonl` a line a step, `validation.jsonl` a line a validation, `summary.json`, `loss.png`, `tensorboard/` events,
-    `checkpoints/step-N/`, `model/` the export, `lock` who writes here.
+    `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
+    `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
+    `model/` the export, `lock` who writes here.
 
     Attributes:
       path: The folder.

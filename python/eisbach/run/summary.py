@@ -21,15 +21,16 @@ def summary(job: Job) -> dict[str, Any]:
     from eisbach import _C
 
     steps = read_lines(job.folder.metrics)
-    seconds = sum(line["step_seconds"] for line in steps)
+    seconds = sum(line.get("step_seconds", 0.0) for line in steps)
+    last = (steps or [{}])[-1]
     validation = (read_lines(job.folder.validation) or [{}])[-1]
     return {
         "steps": job.config.train.steps,
-        "loss": steps[-1]["loss"] if steps else None,
+        "loss": last.get("loss"),
         "validation_loss": validation.get("loss"),
         "bits_per_byte": validation.get("bits_per_byte"),
         "parameters": job.engine.config.model.parameters,
-        "tokens": steps[-1]["tokens"] if steps else 0,
+        "tokens": last.get("tokens", 0),
         "training_seconds": seconds,
         "time_shares": shares(steps),
         "ranks": job.world.size,
