@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config
+from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
 from eisbach.data.prepare import prepare_default
+from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import Mixture, mixture, run_tokenizer
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder, check_name, write_atomically
+from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ class Job:
       validation: Batches of this rank, always the same; None for none.
       bytes_per_token: Of the validation text; None where it does not tell.
       first: Steps done before this run, from which it resumes.
+      finished: Whether it resumes a run of which nothing is left to do.
       folder: Where the run writes; rank 0 alone does.
     """
 
@@ -48,6 +54,7 @@ class Job:
     validation: _C.DataLoader | None
     bytes_per_token: float | None
     first: int
+    finished: bool
     folder: RunFolder
 
     @property
@@ -71,7 +78,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
 
     Args:
       config: Resolved, the vocabulary apart.
-      resume: Folder of an earlier run to go on with; None makes a new one.
+      resume: Folder of an earlier run to go on with, which rank 0 holds; None
+        makes a new one.
 
     Raises:
       ValueError: Sizes or ranks do not fit, the network is not what the
@@ -79,7 +87,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     """
     from eisbach import _C
 
-    tokenizer = run_tokenizer(config)
+    check_name(config.run.name)
+    tokenizer = _tokenizer(config, resume)
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
     locations = _C.gather_locations(world)
@@ -97,11 +106,13 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     ]
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
-    first = 0
+    from_start = Resumption(step=0, checkpoint="", finished=False, changed=[])
+    resumed = _resumption(config, world, resume) if resume else from_start
     if resume:
-        first, checkpoint = resume.last_checkpoint()
-        engine.load(str(checkpoint), config=_identity(config, tokenizer))
-    loaders[0].seek(first)
+        identity = _identity(config, tokenizer)
+        engine.load(resumed.checkpoint, config=identity)
+    loaders[0].seek(resumed.step)
+    folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
         config=config,
         world=world,
@@ -112,8 +123,9 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         train=loaders[0],
         validation=loaders[1],
         bytes_per_token=validation and validation.bytes_per_token,
-        first=first,
-        folder=_folder(config, world, resume),
+        first=resumed.step,
+        finished=resumed.finished,
+        folder=folder,
     )
 
 
@@ -140,6 +152,14 @@ def _identity(config: Config, tokenizer: Tokenizer) -> str:
             "train.global_batch": config.train.global_batch,
         }
     )
+
+
+def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
+    """A run that goes on has its own copy, unless it is given another."""
+    given = config.origin("data.tokenizer") == COMMAND_LINE
+    if resume is None or given:
+        return run_tokenizer(config)
+    return run_tokenizer(config, stored_tokenizer(resume.tokenizer))
 
 
 def _mixtures(
@@ -189,14 +209,38 @@ def _loader(
     )
 
 
+def _resumption(
+    config: Config, world: _C.World, resume: RunFolder
+) -> Resumption:
+    """Rank 0 decides: a folder may look different from another host."""
+    told = ""
+    if world.rank == 0:
+        told = json.dumps(dataclasses.asdict(choose(resume, config)))
+    return Resumption(**json.loads(world.broadcast(told)))
+
+
 def _folder(
-    config: Config, world: _C.World, resume: RunFolder | None
+    config: Config,
+    world: _C.World,
+    resume: RunFolder | None,
+    resumed: Resumption,
+    tokenizer: Tokenizer,
 ) -> RunFolder:
     if resume:
+        if world.rank == 0 and not resumed.finished:
+            begin(resume, config, resumed)
         return resume
-    path = ""
-    if world.rank == 0:
-        folder = RunFolder.create(config.run.dir, config.run.name)
+    if world.rank != 0:
+        return RunFolder(world.broadcast(""))
+    folder = RunFolder.create(config.run.dir, config.run.name)
+    try:
+        folder.hold()
+        folder.tokenizer.mkdir(mode=0o750)
+        store_tokenizer(folder.tokenizer, tokenizer)
         write_atomically(folder.config, config.as_yaml())
-        path = str(folder.path)
-    return RunFolder(world.broadcast(path))
+    except BaseException:
+        folder.release()
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    world.broadcast(str(folder.path))
+    return folder

@@ -7,12 +7,16 @@ import os
 
 from eisbach.config import Config, as_config
 from eisbach.export import export_model
-from eisbach.job import Job, save, set_up
+from eisbach.job import Job, set_up
 from eisbach.run.collector import Collector
 from eisbach.run.folder import RunFolder, read_lines
 from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
+from eisbach.run.process import launcher_rank
 from eisbach.run.reporter import Reporter
+from eisbach.run.resume import nothing_left
+from eisbach.run.saving import Saver
+from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch
 from eisbach.run.summary import summary
 from eisbach.run.times import shares, spell
@@ -39,17 +43,25 @@ def train(
     """
     config = as_config(config)
     with SignalWatch() as watch, contextlib.ExitStack() as stack:
+        if resume and launcher_rank() == 0:
+            resume.hold()
+            stack.callback(resume.release)
         job = set_up(config, resume=resume)
+        stack.callback(job.folder.release)
         report = None
-        if job.world.rank == 0:
+        if job.world.rank == 0 and not job.finished:
             report = stack.enter_context(_reporter(job))
             for line in opening(job):
                 report.say(line)
-        validation = _loop(job, report, watch)
-        if watch.received:
-            watch.loop_ended()
-            return watch.exit_code
-        _close(job, report, validation)
+        if not job.finished:
+            saver = Saver(job, report)
+            if _loop(job, report, saver, watch):
+                saver.save()
+                watch.loop_ended()
+                return watch.exit_code
+            _close(job, report)
+        elif job.world.rank == 0:
+            print(nothing_left(job.folder, job.first))
         job.world.finalize()
     return 0
 
@@ -64,32 +76,34 @@ def _reporter(job: Job) -> Reporter:
 
 
 def _loop(
-    job: Job, report: Reporter | None, watch: SignalWatch
-) -> ValidationMetrics | None:
-    """Runs the steps that are left; returns the last validation."""
+    job: Job, report: Reporter | None, saver: Saver, watch: SignalWatch
+) -> bool:
+    """Runs the steps that are left; returns whether it was stopped before."""
     plan = job.config.train
     collect = Collector(job, report)
-    validation = None
-    for step in range(job.first + 1, plan.steps + 1):
-        if watch.received:
+    # A run that was stopped after its last step still has its end to come.
+    for step in range(min(job.first + 1, plan.steps), plan.steps + 1):
+        if collect.asked_to_stop:
             break
-        job.engine.submit(job.train.next(job.engine.device))
-        collect.but(job.lag)
+        if step > job.first:
+            if watch.received:
+                job.engine.ask_to_stop()
+            saver.asks()
+            job.engine.submit(job.train.next(job.engine.device))
+            collect.but(job.lag)
         last = step == plan.steps
         validates = last or _due(step, plan.validate_every)
-        saves = _due(step, plan.save_every)
+        saves = last or _due(step, plan.save_every) or collect.asked_to_save
         if validates or saves:
             collect.but(0)
-        if validates:
-            validation = _validate(job, step)
-            if report and validation:
-                report.validation(validation)
-            collect.restart()
+        if validates and (validation := _validate(job, step)) and report:
+            report.validation(validation)
         if saves:
-            save(job)
+            saver.save()
+        if validates or saves:
             collect.restart()
     collect.but(0)
-    return validation
+    return job.train.step < plan.steps
 
 
 def _due(step: int, every: int) -> bool:
@@ -112,18 +126,21 @@ def _validate(job: Job, step: int) -> ValidationMetrics | None:
     )
 
 
-def _close(
-    job: Job, report: Reporter | None, validation: ValidationMetrics | None
-) -> None:
-    """Exports the model and tells the result; collective."""
+def _close(job: Job, report: Reporter | None) -> None:
+    """Exports the model, then shows the result; collective."""
     # Steps have left memory of sizes that nothing below asks for.
     job.engine.device.trim_memory()
-    sample = continuation(job)
     parameters = job.engine.gather(copy=False)
-    if report is None:
-        return
-    export_model(job.folder.model, job.config, parameters, job.tokenizer)
-    report.summary(summary(job, validation))
-    report.say(sample)
-    report.say(spell(shares(read_lines(job.folder.metrics))))
-    report.say(f"run folder: {job.folder.path}")
+    if report:
+        export_model(job.folder.model, job.config, parameters, job.tokenizer)
+        report.summary(summary(job))
+    sample = Shown("the sample", tells=report is not None)(continuation, job)
+    if report:
+        times = Shown("the shares of time")(_times, job)
+        for line in (sample, times, f"run folder: {job.folder.path}"):
+            if line:
+                report.say(line)
+
+
+def _times(job: Job) -> str:
+    return spell(shares(read_lines(job.folder.metrics)))

@@ -71,6 +71,30 @@ def test_a_signal_ends_a_rank_between_steps(train, number):
     assert run.job.process.returncode == 128 + number, errors
     assert errors == f"eisbach: stopped by {number.name}\n"
     assert (run.folder / "loss.png").exists()
+    # All that was done is in a checkpoint.
+    (checkpoint,) = (run.folder / "checkpoints").iterdir()
+    assert checkpoint.name == f"step-{run.steps():08}"
+
+
+def test_a_run_has_one_process_that_writes(train, eisbach):
+    run = train("train.save_every=2")
+    run.wait_for_steps(3)
+    (pid,) = run.job.ranks()
+    for _ in range(2):
+        done = eisbach("train", "--resume", run.folder)
+        assert done.returncode == 1
+        (told,) = done.stderr.splitlines()
+        assert re.match(
+            rf"eisbach: error: {run.folder} is in use by process {pid} on "
+            ".*: wait for its end, or stop it with `kill",
+            told,
+        )
+    run.job.process.send_signal(signal.SIGTERM)
+    run.check_failure()
+    done = eisbach(
+        "train", "--resume", run.folder, f"train.steps={run.steps() + 1}"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.mpi

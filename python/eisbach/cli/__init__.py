@@ -7,7 +7,9 @@ def main() -> None:
 
     from eisbach.cli.app import app
     from eisbach.cli.failure import told_once
+    from eisbach.run.output import open_missing
 
+    open_missing()
     with told_once():
         status = app(standalone_mode=False)
     sys.exit(status)

@@ -17,8 +17,9 @@ def command(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="Go on with the newest checkpoint of this run folder, by its "
-            "own configuration.",
+            help="Go on with the newest checkpoint of this run folder, or "
+            "with the one given as RUN/checkpoints/step-N, by the run's own "
+            "configuration; keys that are changed are kept there.",
         ),
     ] = None,
 ) -> None:
@@ -30,10 +31,11 @@ def command(
 
     * `mpirun -n 8 eisbach train configs/gpt_bytes.yaml parallel.tensor=2 parallel.pipeline=2`
 
-    * `eisbach train --resume runs/gpt_bytes`
+    * `eisbach train --resume runs/gpt_bytes train.steps=2000`
     """  # noqa: D412, E501
     from eisbach.config import load_config, resolve
     from eisbach.run.folder import RunFolder
+    from eisbach.run.process import launcher_rank
     from eisbach.training import train
 
     folder = None
@@ -45,6 +47,8 @@ def command(
                 f"{file} out"
             )
         folder = RunFolder.open(resume)
+        if launcher_rank() == 0:
+            folder.hold()
         config = resolve(load_config(folder.config, overrides))
     else:
         _, config = load(arguments, command="train")

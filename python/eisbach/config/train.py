@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from eisbach.config.section import Count, Natural, Section, key
+from eisbach.config.section import Count, Natural, NonNegative, Section, key
 
 
 class TrainSection(Section):
@@ -36,5 +36,20 @@ class TrainSection(Section):
         8, "Batches of `global_batch` sequences in one validation."
     )
     save_every: Natural = key(
-        0, "Steps between two checkpoints to resume from; 0 keeps none."
+        0,
+        "Steps between two checkpoints; 0 for none by steps. There is one at "
+        "the end, and when the run is told to stop.",
+    )
+    save_minutes: NonNegative = key(
+        15.0, "Minutes between two checkpoints; 0 for none by time."
+    )
+    keep: Natural = key(
+        3,
+        "Newest checkpoints that stay; older ones are deleted when a new one "
+        "is complete. 0 keeps all.",
+    )
+    keep_every: Natural = key(
+        0,
+        "Checkpoints of steps that are a multiple of this stay as well; 0 "
+        "for none.",
     )

@@ -31,12 +31,17 @@ class Mixture:
     bytes_per_token: float | None
 
 
-def run_tokenizer(config: Config) -> Tokenizer:
+def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
     """Returns the tokenizer of a run, with the rules of its token files.
 
     What ends and begins a document is what the `.json` of the files says that
     `data.train` and `data.validation` name; where none says it, what the
     tokenizer says.
+
+    Args:
+      config: The configuration.
+      stored: The tokenizer of a run that goes on, which the files must fit;
+        None reads `data.tokenizer`.
 
     Raises:
       ValueError: The tokenizer cannot be read, two files disagree, or a file
@@ -48,7 +53,7 @@ def run_tokenizer(config: Config) -> Tokenizer:
         for prefix, _ in _named(getattr(config.data, key))
     ]
     name = config.data.tokenizer
-    plain = load_tokenizer(name)
+    plain = stored or load_tokenizer(name)
     for file, info in infos:
         if info and info.tokenizer != plain.digest:
             raise ValueError(
@@ -56,6 +61,10 @@ def run_tokenizer(config: Config) -> Tokenizer:
                 "tokenizer that made it, or prepare it again with "
                 f"`eisbach data prepare --tokenizer {name}`"
             )
+    if stored:
+        own = TokenFileInfo(stored.digest, stored.vocab, 0, 0, 0, stored.rules)
+        common_rules([("the data of the run", own), *infos])
+        return stored
     rules = common_rules(infos)
     return load_tokenizer(name, rules=rules) if rules else plain
 

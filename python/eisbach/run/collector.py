@@ -19,16 +19,26 @@ class Collector:
 
     A step's seconds are those since the one before it was collected: where
     steps are collected late, the device works on the next one meanwhile.
+
+    Attributes:
+      asked_to_stop: Whether a rank has asked all to stop.
+      asked_to_save: Whether one has asked for a checkpoint since the last
+        `restart` from outside.
     """
 
     def __init__(self, job: Job, report: Reporter | None) -> None:
         """Takes the job, and rank 0's reporter."""
         self._job = job
         self._report = report
+        self.asked_to_stop = False
         self.restart()
 
     def restart(self) -> None:
         """Leaves what was done since the last step out of the next one."""
+        self.asked_to_save = False
+        self._start_step()
+
+    def _start_step(self) -> None:
         self._before = self._job.engine.device.trace_totals()
         self._start = time.perf_counter()
 
@@ -36,10 +46,12 @@ class Collector:
         """Collects all steps but the last `lag`."""
         while self._job.engine.submitted > lag:
             result = self._job.engine.collect()
+            self.asked_to_stop |= result.asked_to_stop
+            self.asked_to_save |= result.asked_to_save
             seconds = time.perf_counter() - self._start
             if self._report:
                 self._report.step(self._metrics(result, seconds))
-            self.restart()
+            self._start_step()
 
     def _metrics(self, result: _C.StepResult, seconds: float) -> StepMetrics:
         engine, config = self._job.engine, self._job.config

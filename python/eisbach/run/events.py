@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import struct
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
+
+_FLUSH_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -26,7 +32,11 @@ def _without_torch() -> Iterator[None]:
 
 
 class EventWriter:
-    """Writes the same figures as the `.jsonl` files for TensorBoard."""
+    """Writes the same figures as the `.jsonl` files for TensorBoard.
+
+    In the thread that calls it: tensorboardX's own thread dies of a full disk
+    without a word, and whoever then waits for its queue waits for ever.
+    """
 
     def __init__(self, folder: Path, *, first: int = 0):
         """Opens a file of events.
@@ -35,25 +45,66 @@ class EventWriter:
           folder: Made if it does not exist.
           first: Step after which a resumed run goes on; TensorBoard hides
             what an earlier file says of later steps.
+
+        Raises:
+          OSError: The file cannot be made or written; so do all methods.
         """
         with _without_torch():
-            from tensorboardX import SummaryWriter
+            from tensorboardX.proto import event_pb2, summary_pb2
+            from tensorboardX.record_writer import masked_crc32c
 
-        # The name holds the second alone; two starts in one must not meet.
-        self._writer = SummaryWriter(
-            str(folder),
-            purge_step=first + 1 if first else None,
-            flush_secs=10,
-            filename_suffix=f".{first}.{os.getpid()}",
+        self._checksum = masked_crc32c
+        self._event = event_pb2.Event
+        self._summary = summary_pb2.Summary
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        # The form of the name that TensorBoard looks for.
+        path = folder / (
+            f"events.out.tfevents.{int(time.time())}.{os.uname().nodename}"
+            f".{first}.{secrets.token_hex(4)}"
         )
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        self._file = os.open(path, flags, 0o640)
+        self._waiting = bytearray()
+        self._add(file_version="brain.Event:2")
+        if first:
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._add(step=first + 1, session_log=start)
+        self._flush()
 
     def write(self, now: StepMetrics | ValidationMetrics) -> None:
         """Adds one scalar for each figure."""
         group = "train" if isinstance(now, StepMetrics) else "validation"
-        for name, value in asdict(now).items():
-            if name != "step" and value is not None:
-                self._writer.add_scalar(f"{group}/{name}", value, now.step)
+        values = [
+            self._summary.Value(tag=f"{group}/{name}", simple_value=value)
+            for name, value in asdict(now).items()
+            if name != "step" and value is not None
+        ]
+        self._add(step=now.step, summary=self._summary(value=values))
+        if time.monotonic() >= self._flushed + _FLUSH_SECONDS:
+            self._flush()
 
     def close(self) -> None:
-        """Writes what is left."""
-        self._writer.close()
+        """Writes what is left; a second time does nothing."""
+        self._flush()
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def _add(self, **fields: Any) -> None:
+        event = self._event(wall_time=time.time(), **fields)
+        data = event.SerializeToString()
+        length = struct.pack("<Q", len(data))
+        # https://www.tensorflow.org/tutorials/load_data/tfrecord
+        for part in (length, data):
+            self._waiting += part
+            self._waiting += struct.pack("<I", self._checksum(part))
+
+    def _flush(self) -> None:
+        self._flushed = time.monotonic()
+        try:
+            while self._waiting:
+                del self._waiting[: os.write(self._file, self._waiting)]
+        except OSError:
+            os.close(self._file)
+            self._file = -1
+            raise

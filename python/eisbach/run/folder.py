@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import Any
+
+from eisbach.run import lines
+from eisbach.run.lock import RunLock
 
 _CHECKPOINT = re.compile(r"step-(\d+)")
 
@@ -14,32 +18,47 @@ _CHECKPOINT = re.compile(r"step-(\d+)")
 class RunFolder:
     """Paths inside the folder of a run.
 
-    `config.yaml` resolved configuration, `metrics.jsonl` a line a step,
-    `validation.jsonl` a line a validation, `summary.json`, `loss.png`,
-    `tensorboard/` events, `checkpoints/step-N/`, `model/` the export.
+    `config.yaml` resolved configuration, `tokenizer/` the run's own copy,
+    `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
+    `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
+    `model/` the export, `lock` who writes here.
+
+    Attributes:
+      path: The folder.
+      step: Of the checkpoint that was named to resume from; None for the
+        newest.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(
+        self, path: str | os.PathLike[str], *, step: int | None = None
+    ):
         self.path = Path(path)
+        self.step = step
+        self._lock: RunLock | None = None
 
     @classmethod
     def create(cls, parent: str | os.PathLike[str], name: str) -> RunFolder:
         """Makes `parent/name`, or `name-2`, `name-3`, ... where it exists.
 
         Raises:
-          ValueError: The folder cannot be made.
+          ValueError: The folder cannot be made, or `name` leads out of
+            `parent`.
         """
+        check_name(name)
         count = 1
+        home = Path(parent).expanduser()
         try:
-            Path(parent).mkdir(parents=True, exist_ok=True)
+            home.mkdir(parents=True, exist_ok=True)
             while True:
                 suffix = f"-{count}" if count > 1 else ""
-                path = Path(parent, f"{name}{suffix}")
+                path = home / f"{name}{suffix}"
                 try:
-                    path.mkdir()
-                    return cls(path)
+                    path.mkdir(mode=0o750)
                 except FileExistsError:
                     count += 1
+                    continue
+                _sync(home)
+                return cls(path)
         except OSError as error:
             raise ValueError(
                 f"cannot make a folder in {os.fspath(parent)}: "
@@ -50,18 +69,50 @@ class RunFolder:
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Opens the folder of an earlier run.
 
+        Args:
+          path: The folder, or one of its `checkpoints/step-N`.
+
         Raises:
           ValueError: It is none.
         """
         folder = cls(path)
+        if step := _CHECKPOINT.fullmatch(folder.path.name):
+            whole = Path(os.path.abspath(path))
+            if whole.parent.name == "checkpoints":
+                folder = cls(whole.parent.parent, step=int(step[1]))
         if not folder.config.is_file():
             raise ValueError(f"{path}: no run folder: it has no config.yaml")
+        if not folder.config.stat().st_size:
+            raise ValueError(
+                f"{folder.config}: is empty; put the configuration of the run "
+                "there"
+            )
         return folder
+
+    def hold(self) -> None:
+        """Keeps other processes from writing here; a second time is nothing.
+
+        Raises:
+          ValueError: Another process writes here; it is named.
+        """
+        if self._lock is None:
+            self._lock = RunLock(self.path / "lock")
+
+    def release(self) -> None:
+        """Lets others write here again."""
+        if self._lock:
+            self._lock.release()
+        self._lock = None
 
     @property
     def config(self) -> Path:
         """The resolved configuration, which is a configuration itself."""
         return self.path / "config.yaml"
+
+    @property
+    def tokenizer(self) -> Path:
+        """A folder with the tokenizer as it was when the run started."""
+        return self.path / "tokenizer"
 
     @property
     def metrics(self) -> Path:
@@ -98,35 +149,50 @@ class RunFolder:
         """Checkpoints to resume from, a folder each."""
         return self.path / "checkpoints"
 
-    def last_checkpoint(self) -> tuple[int, Path]:
-        """Returns the newest complete checkpoint: its step and folder.
 
-        Raises:
-          ValueError: There is none.
-        """
-        found = {}
-        for path in self.checkpoints.glob("step-*"):
-            match = _CHECKPOINT.fullmatch(path.name)
-            if match and path.is_dir():
-                found[int(match[1])] = path
-        if not found:
-            raise ValueError(
-                f"{self.path}: no checkpoint to resume from; train with "
-                "train.save_every=100, or any number of steps"
-            )
-        return max(found), found[max(found)]
+def check_name(name: str) -> None:
+    """Raises ValueError where a run's name is no name inside a folder."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        inside = re.sub(r"[/\0]+", "-", name).strip("-.") or "run"
+        raise ValueError(
+            f"{name!r} is no name of a run: it must be one inside run.dir, "
+            f"without `/`; nearest that works: {inside} (run.name)"
+        )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads a `.jsonl` file; a last line that was cut off is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+    """Reads a `.jsonl` file; lines that are damaged are left out."""
+    return [line.record for line in lines.read_all(path) if line.record]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a file; a reader sees the old or the new text, whole."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replaces a file; a reader sees the old or the new content, whole.
+
+    The content and the name are on disk when this returns.
+
+    Raises:
+      OSError: The disk is full, or fails; the old file is there.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        with open(os.open(scratch, flags, 0o640), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(scratch, path)
+        _sync(path.parent)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Some file systems cannot sync a folder.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

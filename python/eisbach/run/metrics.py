@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from eisbach.run.folder import read_lines, write_atomically
+from eisbach.run import lines
+from eisbach.run.folder import write_atomically
+from eisbach.run.output import warn
 
 
 @dataclass(frozen=True)
@@ -73,28 +76,89 @@ class ValidationMetrics:
 
 
 class LineWriter:
-    """Appends JSON objects to a file, each on disk when `write` returns."""
+    """Appends JSON objects to a file, each in it when `write` returns.
+
+    Where the disk is full they wait in memory, and each later `write` tries
+    again; a warning says so once.
+    """
 
     def __init__(self, path: Path, *, keep_until: int = 0):
         """Opens the file.
+
+        Lines that are damaged are told and moved to `NAME.damaged`.
 
         Args:
           path: The file; it is made if it does not exist.
           keep_until: Lines of later steps, left by a run that is now resumed
             from before them, are dropped.
         """
-        kept = [r for r in read_lines(path) if r["step"] <= keep_until]
-        write_atomically(path, "".join(map(to_line, kept)))
-        self._stream = path.open("a", encoding="utf-8")
+        self.path = path
+        kept = lines.keep_until(lines.read_all(path), keep_until)
+        if kept.damaged:
+            self._set_aside(kept.damaged)
+        self.lines = kept.lines
+        self._last = kept.lines[-1].record["step"] if kept.lines else -1
+        raw = b"".join(line.raw + b"\n" for line in kept.lines)
+        write_atomically(path, raw)
+        self._file = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+        self._waiting = b""
+        self._told = False
+
+    def _set_aside(self, damaged: list[lines.Line]) -> None:
+        aside = self.path.with_name(self.path.name + ".damaged")
+        before = aside.read_bytes() if aside.is_file() else b""
+        raw = b"".join(line.raw + b"\n" for line in damaged)
+        write_atomically(aside, before + raw)
+        for line in damaged:
+            warn(f"{self.path}:{line.number}: {line.fault}; moved to {aside}")
 
     def write(self, record: StepMetrics | ValidationMetrics) -> None:
-        """Appends one line."""
-        self._stream.write(to_line(asdict(record)))
-        self._stream.flush()
+        """Appends one line; of a step that has one already, nothing."""
+        if record.step <= self._last:
+            return
+        self._last = record.step
+        self._waiting += to_line(asdict(record)).encode()
+        try:
+            self._write()
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                warn(f"{error}: its lines wait in memory")
+
+    def sync(self) -> None:
+        """Returns when every line is on disk.
+
+        Raises:
+          OSError: The disk is full, or fails.
+        """
+        self._write()
+        os.fsync(self._file)
+
+    def _write(self) -> None:
+        """Writes all that waits, or nothing of it."""
+        end = os.fstat(self._file).st_size
+        written = 0
+        try:
+            while written < len(self._waiting):
+                written += os.write(self._file, self._waiting[written:])
+        except OSError as error:
+            os.ftruncate(self._file, end)
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        self._waiting = b""
 
     def close(self) -> None:
         """Closes the file; a second time does nothing."""
-        self._stream.close()
+        if self._file < 0:
+            return
+        try:
+            self._write()
+        except OSError as error:
+            lost = self._waiting.count(b"\n")
+            warn(f"{error}: the last {lost} lines are lost")
+        os.close(self._file)
+        self._file = -1
 
     def __enter__(self) -> LineWriter:
         return self

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from eisbach.run.saving import what_a_stop_loses
+
 if TYPE_CHECKING:
     from eisbach.job import Job
 
@@ -34,4 +36,5 @@ def opening(job: Job) -> Iterator[str]:
         yield job.network
     if job.first:
         yield f"goes on after step {job.first}"
+    yield what_a_stop_loses(job)
     yield f"writes to {job.folder.path}"

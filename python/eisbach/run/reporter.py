@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import TracebackType
 from typing import Any
 
 from eisbach.run.events import EventWriter
 from eisbach.run.folder import RunFolder, read_lines, write_atomically
+from eisbach.run.lines import missing
 from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
+from eisbach.run.output import Output, warn
 from eisbach.run.plot import plot_loss
 from eisbach.run.progress import Progress
+from eisbach.run.shown import Shown
 
 
 class Reporter:
     """Writes metrics, events, progress, summary and picture; rank 0 only.
 
-    Leaving its context closes every file and draws the loss curve, also when
-    the run ends by an error.
+    Metrics are the record of the run. All else is only shown: where it fails
+    a warning says so, and the run goes on. Leaving the context closes every
+    file and draws the loss curve, also when the run ends by an error.
     """
 
     def __init__(
@@ -34,24 +39,52 @@ class Reporter:
         self.folder = folder
         self._steps = LineWriter(folder.metrics, keep_until=first)
         self._validations = LineWriter(folder.validation, keep_until=first)
-        self._events = EventWriter(folder.events, first=first)
-        self._progress = Progress(steps=steps, first=first, log_every=log_every)
+        if gaps := missing(self._steps.lines, first):
+            warn(f"{folder.metrics}: steps without a line: {gaps}")
+        self._show_events = Shown("tensorboard/")
+        self._show_progress = Shown("progress")
+        self._show_plot = Shown("loss.png")
+        self._events = self._show_events(
+            EventWriter, folder.events, first=first
+        )
+        self._output = Output(sys.stdout, name="standard output")
+        self._progress = self._show_progress(
+            Progress,
+            steps=steps,
+            first=first,
+            log_every=log_every,
+            stream=self._output,
+        )
 
     def say(self, line: str = "") -> None:
         """Prints a line."""
-        self._progress.say(line)
+        if self._progress:
+            self._show_progress(self._progress.say, line)
 
     def step(self, now: StepMetrics) -> None:
         """Reports a step."""
         self._steps.write(now)
-        self._events.write(now)
-        self._progress.step(now)
+        if self._events:
+            self._show_events(self._events.write, now)
+        if self._progress:
+            self._show_progress(self._progress.step, now)
 
     def validation(self, now: ValidationMetrics) -> None:
         """Reports a validation."""
         self._validations.write(now)
-        self._events.write(now)
-        self._progress.validation(now)
+        if self._events:
+            self._show_events(self._events.write, now)
+        if self._progress:
+            self._show_progress(self._progress.validation, now)
+
+    def sync(self) -> None:
+        """Returns when the metrics so far are on disk.
+
+        Raises:
+          OSError: They cannot be written.
+        """
+        self._steps.sync()
+        self._validations.sync()
 
     def summary(self, facts: dict[str, Any]) -> None:
         """Writes `summary.json`."""
@@ -67,11 +100,17 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.close()
-        for sink in (self._steps, self._validations, self._events):
+        if self._progress:
+            self._show_progress(self._progress.close)
+        for sink in (self._steps, self._validations):
             sink.close()
-        steps = read_lines(self.folder.metrics)
-        if steps:
+        if self._events:
+            self._show_events(self._events.close)
+        self._show_plot(self._plot)
+        self._output.close()
+
+    def _plot(self) -> None:
+        if steps := read_lines(self.folder.metrics):
             plot_loss(
                 self.folder.plot,
                 steps,

@@ -10,31 +10,27 @@ from eisbach.run.times import shares
 
 if TYPE_CHECKING:
     from eisbach.job import Job
-    from eisbach.run.metrics import ValidationMetrics
 
 _AXES = ("pipeline", "data", "tensor")
 
 
-def summary(job: Job, validation: ValidationMetrics | None) -> dict[str, Any]:
-    """Returns what `summary.json` says.
-
-    Args:
-      job: At its end.
-      validation: The last one.
-    """
+def summary(job: Job) -> dict[str, Any]:
+    """Returns what `summary.json` says of a job at its end."""
     import numpy
 
     from eisbach import _C
 
     steps = read_lines(job.folder.metrics)
-    seconds = sum(line["step_seconds"] for line in steps)
+    seconds = sum(line.get("step_seconds", 0.0) for line in steps)
+    last = (steps or [{}])[-1]
+    validation = (read_lines(job.folder.validation) or [{}])[-1]
     return {
         "steps": job.config.train.steps,
-        "loss": steps[-1]["loss"] if steps else None,
-        "validation_loss": validation and validation.loss,
-        "bits_per_byte": validation and validation.bits_per_byte,
+        "loss": last.get("loss"),
+        "validation_loss": validation.get("loss"),
+        "bits_per_byte": validation.get("bits_per_byte"),
         "parameters": job.engine.config.model.parameters,
-        "tokens": steps[-1]["tokens"] if steps else 0,
+        "tokens": last.get("tokens", 0),
         "training_seconds": seconds,
         "time_shares": shares(steps),
         "ranks": job.world.size,

@@ -44,7 +44,7 @@ def shares(steps: list[dict[str, Any]]) -> dict[str, float]:
       steps: Lines of `metrics.jsonl`; those of a device that does not tell
         are left out.
     """
-    steps = [s for s in steps if s["matmul_seconds"] is not None]
+    steps = [s for s in steps if s.get("matmul_seconds") is not None]
     seconds = sum(step["step_seconds"] for step in steps)
     if not seconds:
         return dict.fromkeys(PARTS, 0.0)

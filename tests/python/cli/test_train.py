@@ -1,9 +1,12 @@
 import json
 import math
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
+import tokenizers
 
 from eisbach import TokenFileWriter
 
@@ -71,7 +74,8 @@ def test_a_run_fills_its_folder(run_folder):
     assert list((run_folder / "tensorboard").glob("events*"))
     assert (run_folder / "model" / "model.safetensors").exists()
     names = {p.name for p in (run_folder / "checkpoints").iterdir()}
-    assert names == {"step-00000004", "step-00000008"}
+    assert names == {f"step-000000{step:02}" for step in (4, 8, 10)}
+    assert (run_folder / "tokenizer" / "documents.json").exists()
 
 
 def test_a_run_tells_what_it_does(train):
@@ -99,27 +103,207 @@ def test_no_run_folder_is_overwritten(train):
     assert losses(first.with_name("again-2")) == losses(first)
 
 
+def damage_line(path, index):
+    """Leaves zeros of it, as a power cut does."""
+    lines = path.read_bytes().split(b"\n")
+    lines[index] = b"\0" * 99
+    path.write_bytes(b"\n".join(lines))
+
+
 def test_a_resumed_run_equals_the_unbroken_one_bitwise(
     run_folder, train, eisbach
 ):
     # The same steps, broken off after the checkpoint of step 4.
     done, folder = train("broken", "train.save_every=4")
     assert not done.returncode, done.stderr
-    for later in folder.glob("checkpoints/step-00000008"):
-        later.rename(later.with_name("moved"))
+    for step in (8, 10):
+        shutil.rmtree(folder / "checkpoints" / f"step-000000{step:02}")
+    damage_line(folder / "metrics.jsonl", 2)
     done = eisbach("train", "--resume", folder)
     assert not done.returncode, done.stderr
     assert "goes on after step 4" in done.stdout
-    assert losses(folder) == losses(run_folder)
+    told = done.stderr.splitlines()
+    assert len(told) == 2
+    assert f"{folder / 'metrics.jsonl'}:3: 99 zero bytes; moved to" in told[0]
+    assert told[1].endswith("metrics.jsonl: steps without a line: 3")
+    assert losses(folder) == [*losses(run_folder)[:2], *losses(run_folder)[3:]]
     for name in ("model.safetensors", "config.json"):
         ours, unbroken = (f / "model" / name for f in (folder, run_folder))
         assert ours.read_bytes() == unbroken.read_bytes()
 
 
+def summary_of(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_what_a_resume_changes_is_kept(train, eisbach):
+    done, folder = train("longer", "train.steps=2")
+    assert not done.returncode, done.stderr
+    assert "a crash loses what came after the last checkpoint" in done.stdout
+    weights = folder / "model" / "model.safetensors"
+    before = weights.stat().st_ino
+    done = eisbach("train", "--resume", folder)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{folder} is finished: its 2 steps")
+    assert weights.stat().st_ino == before
+    done = eisbach("train", "--resume", folder, "train.steps=1")
+    assert done.returncode == 1
+    assert "train.steps: steps=1 is below the 2 that are done" in done.stderr
+    # Time runs out between any two steps, and old checkpoints go.
+    overrides = ("train.steps=8", "train.save_minutes=1e-9", "train.keep=2")
+    done = eisbach("train", "--resume", folder, *overrides)
+    assert not done.returncode, done.stderr
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == [f"step-0000000{step}" for step in (2, 7, 8)]
+    text = (folder / "config.yaml").read_text()
+    assert re.search(r"steps: 8 +# --resume at step 2\n", text)
+    # What is left is kept as well: the end of the run.
+    (folder / "summary.json").unlink()
+    done = eisbach("train", "--resume", folder)
+    assert not done.returncode, done.stderr
+    assert weights.stat().st_ino != before
+    assert summary_of(folder)["steps"] == 8
+    (*_, last) = (folder / "validation.jsonl").read_text().splitlines()
+    assert summary_of(folder)["validation_loss"] == json.loads(last)["loss"]
+    assert json.loads(last)["step"] == 8
+    assert len(losses(folder)) == 8
+
+
+def test_an_older_checkpoint_can_be_taken(run_folder, train, eisbach):
+    done, folder = train("older", "train.save_every=4", "optimizer.lr=1e-9")
+    assert not done.returncode, done.stderr
+    before = losses(folder)
+    step = folder / "checkpoints" / "step-00000004"
+    done = eisbach("train", "--resume", step, "optimizer.lr=1e-2")
+    assert not done.returncode, done.stderr
+    assert f"what came after step 4 is now in {folder}/aside" in done.stderr
+    assert losses(folder)[:4] == before[:4]
+    assert losses(folder)[9] < before[9] - 0.1
+    assert losses(folder / "aside") == before
+    assert summary_of(folder / "aside")["loss"] == before[9]
+
+
 def test_resuming_another_model_is_an_error(run_folder, eisbach):
-    done = eisbach("train", "--resume", run_folder, "run.seed=7")
+    before = (run_folder / "config.yaml").read_text()
+    done = eisbach(
+        "train", "--resume", run_folder, "run.seed=7", "train.steps=12"
+    )
     assert done.returncode == 1
     assert "run.seed" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (run_folder / "config.yaml").read_text() == before
+
+
+@pytest.mark.mpi
+def test_ranks_save_together_by_the_clock_of_one(train):
+    done, folder = train(
+        "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2
+    )
+    assert not done.returncode, done.stderr
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == [f"step-000000{step:02}" for step in (8, 9, 10)]
+
+
+FAILING = """
+import sys
+from eisbach.cli import main
+
+def fail(*_, **__):
+    raise RuntimeError("it fails")
+
+import eisbach.run.events, eisbach.run.progress, eisbach.run.reporter
+import eisbach.training
+eisbach.run.events.EventWriter.write = fail
+eisbach.run.progress.Progress.step = fail
+eisbach.run.reporter.plot_loss = fail
+eisbach.training.continuation = fail
+eisbach.training.spell = fail
+main()
+"""
+
+
+def test_what_is_only_shown_may_fail(run, tmp_path):
+    done = run(
+        *("-c", FAILING, "train", "configs/tiny.yaml", "train.steps=2"),
+        *(f"run.dir={tmp_path}", "data.validation=none"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        f"eisbach: warning: {what} is left out from here on: RuntimeError: "
+        "it fails"
+        for what in (
+            "tensorboard/",
+            "progress",
+            "the sample",
+            "the shares of time",
+            "loss.png",
+        )
+    ]
+    folder = tmp_path / "tiny"
+    assert (folder / "model" / "config.json").exists()
+    assert summary_of(folder)["steps"] == 2
+    assert len(losses(folder)) == 2
+
+
+@pytest.mark.parametrize(
+    ("shell", "warns"),
+    [
+        ('"$@" > /dev/full', "No space left on device"),
+        ('"$@" >&- <&-', ""),
+        ('PYTHONIOENCODING=ascii "$@" | head -n 1', "Broken pipe"),
+    ],
+    ids=["full", "closed", "gone"],
+)
+def test_nobody_needs_to_read_what_a_run_prints(launch, tmp_path, shell, warns):
+    command, environment, cwd = launch(
+        *("-m", "eisbach", "train", "configs/tiny.yaml", "train.steps=3"),
+        *(f"run.dir={tmp_path}", "data.validation=none"),
+    )
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", shell, "bash", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    warning = "eisbach: warning: standard output is left out from here on: "
+    assert done.stderr == (f"{warning}{warns}\n" if warns else "")
+    assert (tmp_path / "tiny" / "summary.json").exists()
+
+
+def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
+    source = tmp_path / "tokenizer.json"
+    letters = {chr(i): i for i in range(32, 127)}
+    model = tokenizers.models.WordLevel(letters, unk_token=" ")
+    made = tokenizers.Tokenizer(model)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+    made.save(str(source))
+    (tmp_path / "text.txt").write_text("to be or not to be\n" * 99)
+    done = eisbach(
+        *("data", "prepare", tmp_path / "text.txt"),
+        *("--output", tmp_path / "text", "--tokenizer", source),
+    )
+    assert not done.returncode, done.stderr
+    done, folder = train(
+        *("own", "train.steps=2", f"data.train={tmp_path / 'text'}"),
+        *("data.validation=none", f"data.tokenizer={source}"),
+    )
+    assert not done.returncode, done.stderr
+    given = source.read_text()
+    source.unlink()
+    shutil.rmtree(folder / "model")
+    (folder / "summary.json").unlink()
+    done = eisbach("train", "--resume", folder)
+    assert not done.returncode, done.stderr
+    assert (folder / "model" / "tokenizer.json").read_text() == given
+    copy = folder / "tokenizer" / "tokenizer.json"
+    assert copy.read_text() == given
+    copy.write_text(given.replace(" ", "", 1))
+    done = eisbach("train", "--resume", folder, "train.steps=3")
+    assert done.returncode == 1
+    assert f"{copy}: is not the tokenizer" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from eisbach.run.folder import RunFolder, read_lines, write_atomically
@@ -20,16 +22,10 @@ def test_open_wants_a_run(tmp_path):
     with pytest.raises(ValueError, match="no run folder"):
         RunFolder.open(tmp_path)
     (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(ValueError, match=r"config\.yaml: is empty"):
+        RunFolder.open(tmp_path)
+    (tmp_path / "config.yaml").write_text("run: {}")
     assert RunFolder.open(tmp_path).path == tmp_path
-
-
-def test_last_checkpoint_is_by_number(tmp_path):
-    folder = RunFolder(tmp_path)
-    with pytest.raises(ValueError, match=r"train\.save_every"):
-        folder.last_checkpoint()
-    for name in ("step-9", "step-10", ".step-11.tmp", "step-x"):
-        (tmp_path / "checkpoints" / name).mkdir(parents=True)
-    assert folder.last_checkpoint() == (10, folder.checkpoints / "step-10")
 
 
 def test_lines_cut_off_by_a_crash_are_left_out(tmp_path):
@@ -37,6 +33,98 @@ def test_lines_cut_off_by_a_crash_are_left_out(tmp_path):
     assert read_lines(file) == []
     file.write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert read_lines(file) == [{"step": 1}, {"step": 2}]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("/tmp/x", "tmp-x"),
+        ("../x", "x"),
+        ("..", "run"),
+        (".", "run"),
+        ("a/b", "a-b"),
+        ("a\0b", "a-b"),
+    ],
+)
+def test_a_name_stays_inside(tmp_path, name, nearest):
+    with pytest.raises(ValueError, match=rf"works: {nearest} \(run\.name\)"):
+        RunFolder.create(tmp_path / "runs", name)
+    assert not list(tmp_path.iterdir())
+    RunFolder.create(tmp_path / "runs", nearest)
+
+
+def test_the_home_folder_can_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunFolder.create("~/runs", "a").path == tmp_path / "runs" / "a"
+
+
+def test_a_checkpoint_names_its_run(tmp_path, monkeypatch):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.config.write_text("run: {}")
+    step = folder.checkpoints / "step-00000020"
+    step.mkdir(parents=True)
+    assert RunFolder.open(step).path == folder.path
+    assert RunFolder.open(step).step == 20
+    assert RunFolder.open(folder.path).step is None
+    monkeypatch.chdir(folder.checkpoints)
+    assert RunFolder.open("step-00000020").path == folder.path
+    with pytest.raises(ValueError, match="no run folder"):
+        RunFolder.open(folder.checkpoints)
+
+
+def test_no_link_is_followed(tmp_path, monkeypatch):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "guessed")
+    (tmp_path / ".a.guessed").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "a", "1")
+    monkeypatch.undo()
+    (tmp_path / "a").symlink_to(precious)
+    write_atomically(tmp_path / "a", "1")
+    assert not (tmp_path / "a").is_symlink()
+    assert precious.read_text() == "precious"
+
+
+def test_files_are_not_for_everybody(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.hold()
+    write_atomically(folder.config, "1")
+    folder.release()
+    for path in (folder.path, *folder.path.iterdir()):
+        assert path.stat().st_mode & 0o027 == 0, path
+
+
+def test_an_atomic_write_is_on_disk_before_its_name(tmp_path, monkeypatch):
+    order = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(file):
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{file}")))
+        sync(file)
+
+    def replaced(old, new):
+        order.append("named")
+        replace(old, new)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.replace", replaced)
+    write_atomically(tmp_path / "a", "1")
+    scratch, *rest = order
+    assert scratch.startswith(".a.")
+    assert rest == ["named", tmp_path.name]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    write_atomically(tmp_path / "a", "1")
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "a", "2")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "1"
 
 
 def test_atomic_write_leaves_nothing_else(tmp_path):

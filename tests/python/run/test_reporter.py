@@ -79,3 +79,48 @@ def test_a_resumed_run_goes_on_in_the_same_files(tmp_path):
         reporter.step(metrics(3))
     assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2, 3]
     assert len(list(folder.events.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("reporter.EventWriter", "tensorboard/"),
+        ("events.EventWriter.write", "tensorboard/"),
+        ("events.EventWriter.close", "tensorboard/"),
+        ("reporter.Progress", "progress"),
+        ("progress.Progress.say", "progress"),
+        ("progress.Progress.step", "progress"),
+        ("progress.Progress.validation", "progress"),
+        ("progress.Progress.close", "progress"),
+        ("reporter.plot_loss", "loss.png"),
+    ],
+)
+def test_what_is_only_shown_may_fail(tmp_path, capfd, monkeypatch, name, what):
+    def fail(*_, **__):
+        raise ImportError("it fails")
+
+    monkeypatch.setattr(f"eisbach.run.{name}", fail)
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 2) as reporter:
+        reporter.say("hello")
+        for step in (1, 2):
+            reporter.step(metrics(step))
+            reporter.validation(ValidationMetrics(step, 2.0, 2.9))
+        reporter.sync()
+    assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2]
+    assert [line["step"] for line in read_lines(folder.validation)] == [1, 2]
+    assert capfd.readouterr().err == (
+        f"eisbach: warning: {what} is left out from here on: ImportError: "
+        "it fails\n"
+    )
+
+
+def test_steps_that_are_left_out_are_told(tmp_path, capfd):
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 9) as reporter:
+        for step in (1, 2, 5):
+            reporter.step(metrics(step))
+    report(folder, 7, 9).__exit__(None, None, None)
+    assert capfd.readouterr().err == (
+        f"eisbach: warning: {folder.metrics}: steps without a line: 3-4, 6-7\n"
+    )

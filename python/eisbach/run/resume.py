@@ -1,0 +1,127 @@
+"""Going on with a run: from which checkpoint, and what changes by it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from eisbach.config import Config, load_config
+from eisbach.config.tree import COMMAND_LINE
+from eisbach.run.checkpoints import set_aside, to_resume
+from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.output import warn
+
+# They are decided where a run starts.
+_FIXED = ("run.dir", "run.name")
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """How a run goes on.
+
+    Attributes:
+      step: Steps done.
+      checkpoint: Path of the checkpoint.
+      finished: Whether nothing is left: all steps are done, and the result of
+        the last one is in the folder.
+      changed: Keys that have another value than in `config.yaml`.
+    """
+
+    step: int
+    checkpoint: str
+    finished: bool
+    changed: list[str]
+
+
+def choose(folder: RunFolder, config: Config) -> Resumption:
+    """Decides how a run goes on; changes nothing.
+
+    Args:
+      folder: Of the run.
+      config: With which it goes on.
+
+    Raises:
+      ValueError: There is no checkpoint, or it is past the last step, or a
+        key has changed that cannot.
+    """
+    step, checkpoint = to_resume(folder)
+    changed = _changes(folder, config)
+    steps = config.train.steps
+    if steps < step:
+        raise ValueError(
+            f"steps={steps} is below the {step} that are done in "
+            f"{checkpoint}: nothing is left to train; nearest that works: "
+            f"{step + 1}, or an older checkpoint by --resume "
+            f"{folder.checkpoints}/step-N (train.steps)"
+        )
+    finished = step == steps == _exported(folder)
+    return Resumption(step, str(checkpoint), finished, changed)
+
+
+def begin(folder: RunFolder, config: Config, resumption: Resumption) -> None:
+    """Makes the folder that of the run that goes on; rank 0 alone.
+
+    What is newer than the checkpoint is put aside, and `config.yaml` gets the
+    keys that changed.
+    """
+    if aside := set_aside(folder, resumption.step):
+        warn(
+            f"what came after step {resumption.step} is now in {aside}, which "
+            "can be resumed as well"
+        )
+    if resumption.changed:
+        _amend(folder, config, resumption)
+
+
+def nothing_left(folder: RunFolder, steps: int) -> str:
+    """Says that a run is finished, and what more there is to do with it."""
+    return (
+        f"{folder.path} is finished: its {steps} steps are done and model/ is "
+        f"written; to go on, give more, such as train.steps={2 * steps}"
+    )
+
+
+def _exported(folder: RunFolder) -> int | None:
+    """Returns the step of the result; the summary is written after all else."""
+    try:
+        return json.loads(folder.summary.read_bytes())["steps"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _changes(folder: RunFolder, config: Config) -> list[str]:
+    old = load_config(folder.config).model_dump()
+    found = []
+    for section, keys in config.model_dump().items():
+        for name, value in keys.items():
+            key = f"{section}.{name}"
+            origin = config.origin(key)
+            if value == old[section][name] or origin.startswith("derived"):
+                continue
+            if key not in _FIXED:
+                found.append(key)
+            elif origin == COMMAND_LINE:
+                raise ValueError(
+                    f"{value} cannot replace {old[section][name]} on resume: "
+                    f"leave it out ({key})"
+                )
+    return found
+
+
+def _amend(folder: RunFolder, new: Config, resumption: Resumption) -> None:
+    text = folder.config.read_text(encoding="utf-8").split("\n")
+    config = load_config(folder.config)
+    origins = {}
+    for section, keys in config.model_dump().items():
+        for name in keys:
+            key = f"{section}.{name}"
+            line = config.origin(key).rpartition(":")[2]
+            if line.isdigit():  # its comment says where the value is from
+                comment = text[int(line) - 1].partition("  # ")[2].strip()
+                origins[key] = comment or config.origin(key)
+    for key in resumption.changed:
+        section, name = key.split(".")
+        value = getattr(getattr(new, section), name)
+        origins[key] = f"--resume at step {resumption.step}"
+        config = config.derive(key, value, origins[key])
+    write_atomically(folder.config, config.with_origins(origins).as_yaml())

@@ -1,0 +1,113 @@
+"""How a run goes on, and what it keeps of that."""
+
+import json
+import re
+
+import pytest
+
+from eisbach.config import load_config, resolve
+from eisbach.run.checkpoints import find
+from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.resume import begin, choose
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Of a run with checkpoints of steps 20 and 40, which was the last."""
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "train:\n  steps: 40\n"
+        "data: {train: [{path: a, weight: 2}, {path: b}]}\n"
+    )
+    folder = RunFolder.create(tmp_path, "small")
+    config = resolve(load_config(file), file=file)
+    write_atomically(folder.config, config.as_yaml())
+    for step in (20, 40):
+        (folder.checkpoints / f"step-{step:08}").mkdir(parents=True)
+    return folder
+
+
+def choose_with(folder, *overrides):
+    return choose(folder, load_config(folder.config, overrides))
+
+
+def go_on(folder, *overrides):
+    config = load_config(folder.config, overrides)
+    begin(folder, config, choose(folder, config))
+
+
+def origin(folder, key):
+    name = key.partition(".")[2]
+    line = re.search(rf"^  {name}: .*?# (.*)$", folder.config.read_text(), re.M)
+    return line[1]
+
+
+def test_a_change_is_kept_with_its_origin(folder, tmp_path):
+    before = folder.config.read_text()
+    overrides = (
+        "train.steps=60",
+        "optimizer.lr=1e-4",
+        "data.train[1].weight=3",
+    )
+    resumed = choose_with(folder, *overrides)
+    assert (resumed.step, resumed.finished) == (40, False)
+    assert folder.config.read_text() == before  # not yet: it may be refused
+    go_on(folder, *overrides)
+    plain = load_config(folder.config)
+    assert plain.train.steps == 60
+    assert plain.optimizer.lr == 1e-4
+    assert [source.weight for source in plain.data.train] == [2, 3]
+    for key in ("train.steps", "optimizer.lr", "data.train"):
+        assert origin(folder, key) == "--resume at step 40"
+    assert origin(folder, "optimizer.min_lr") == "default"
+    assert origin(folder, "run.name") == "derived: name of the file"
+    # Once more: what was changed first keeps its origin.
+    go_on(folder, "train.steps=80")
+    assert load_config(folder.config).optimizer.lr == 1e-4
+    assert origin(folder, "optimizer.lr") == "--resume at step 40"
+
+
+def test_nothing_is_written_where_nothing_changed(folder):
+    before = folder.config.stat()
+    go_on(folder, "train.steps=40")
+    assert folder.config.stat().st_ino == before.st_ino
+
+
+def test_where_it_writes_cannot_change(folder):
+    for key in ("run.name=other", "run.dir=/tmp/other"):
+        with pytest.raises(ValueError, match=r"on resume.*\(run\."):
+            choose_with(folder, key)
+
+
+def test_a_target_below_the_checkpoint_is_told(folder):
+    with pytest.raises(
+        ValueError,
+        match=r"steps=30 is below the 40 .*works: 41, .*\(train\.steps\)",
+    ):
+        choose_with(folder, "train.steps=30")
+    older = RunFolder.open(folder.checkpoints / "step-00000020")
+    assert choose_with(older, "train.steps=30").step == 20
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"steps": 20}'])
+def test_a_run_without_its_result_is_not_finished(folder, content):
+    assert not choose_with(folder).finished
+    folder.summary.write_text(content)
+    assert not choose_with(folder).finished
+
+
+def test_a_run_with_its_result_is_finished(folder):
+    folder.summary.write_text(json.dumps({"steps": 40}))
+    assert choose_with(folder).finished
+    assert not choose_with(folder, "train.steps=41").finished
+
+
+def test_an_older_checkpoint_puts_the_newer_aside(folder, capfd):
+    older = RunFolder.open(folder.checkpoints / "step-00000020")
+    go_on(older, "train.steps=30")
+    assert list(find(folder)) == [20]
+    aside = RunFolder.open(folder.path / "aside")
+    assert list(find(aside)) == [40]
+    assert load_config(aside.config).train.steps == 40
+    assert load_config(folder.config).train.steps == 30
+    assert f"step 20 is now in {aside.path}" in capfd.readouterr().err
