@@ -13,6 +13,7 @@ from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.reporter import Reporter
 from eisbach.run.signals import SignalWatch
+from eisbach.run.state import tell_state
 from eisbach.run.summary import summary
 from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
@@ -26,7 +27,8 @@ def train(config: Config, *, resume: RunFolder | None = None) -> int:
       resume: Folder of an earlier run to go on with; None makes a new one.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped the run.
+      The exit status, the same on all ranks: 0, or 128 + the signal that
+      stopped the run.
 
     Raises:
       ValueError: Sizes do not fit, data is damaged.
@@ -37,15 +39,21 @@ def train(config: Config, *, resume: RunFolder | None = None) -> int:
         report = None
         if job.world.rank == 0:
             report = stack.enter_context(_reporter(job))
+            tell_state(job.folder, job.first, None)
             for line in opening(job):
                 report.say(line)
-        validation = _loop(job, report, watch)
-        if watch.received:
-            watch.loop_ended()
-            return watch.exit_code
-        _close(job, report, validation)
-        job.world.finalize()
-    return 0
+        watch.on_signal(job.engine.ask_to_stop)
+        validation, stopped = _loop(job, report)
+        watch.loop_ended()
+        status = watch.agree(job.world) if stopped else 0
+        if not stopped:
+            _close(job, report, validation)
+        # Nobody leaves, or starts another run, before rank 0 has written all.
+        stack.close()
+        job.world.barrier()
+        if report:
+            tell_state(job.folder, job.engine.steps_done, status)
+    return status
 
 
 def _reporter(job: Job) -> Reporter:
@@ -58,15 +66,18 @@ def _reporter(job: Job) -> Reporter:
 
 
 def _loop(
-    job: Job, report: Reporter | None, watch: SignalWatch
-) -> ValidationMetrics | None:
-    """Runs the steps that are left; returns the last validation."""
+    job: Job, report: Reporter | None
+) -> tuple[ValidationMetrics | None, bool]:
+    """Runs the steps that are left.
+
+    Returns:
+      The last validation, and whether a rank has asked to stop. Either way all
+      ranks have done the same steps.
+    """
     plan = job.config.train
     collect = Collector(job, report)
     validation = None
     for step in range(job.first + 1, plan.steps + 1):
-        if watch.received:
-            break
         job.engine.submit(job.train.next(job.engine.device))
         collect.but(job.lag)
         last = step == plan.steps
@@ -74,6 +85,8 @@ def _loop(
         saves = _due(step, plan.save_every)
         if validates or saves:
             collect.but(0)
+        if collect.asked_to_stop:
+            break
         if validates:
             validation = _validate(job, step)
             if report and validation:
@@ -83,7 +96,7 @@ def _loop(
             save(job)
             collect.restart()
     collect.but(0)
-    return validation
+    return validation, collect.asked_to_stop
 
 
 def _due(step: int, every: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor, profile, sample, train
+from eisbach.cli import config, data, doctor, launch, profile, sample, train
 
 app = typer.Typer(
     name="eisbach",
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("train")(train.command)
+app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("sample")(sample.command)
 app.command("profile")(profile.command)
 app.command("config")(config.command)

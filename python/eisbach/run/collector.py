@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class Collector:
     """Collects the steps that were submitted and reports them.
 
+    `asked_to_stop` says whether a rank had asked before a step that was
+    collected: all ranks see it after the same step.
+
     A step's seconds are those since the one before it was collected: where
     steps are collected late, the device works on the next one meanwhile.
     """
@@ -25,6 +28,7 @@ class Collector:
         """Takes the job, and rank 0's reporter."""
         self._job = job
         self._report = report
+        self.asked_to_stop = False
         self.restart()
 
     def restart(self) -> None:
@@ -36,6 +40,7 @@ class Collector:
         """Collects all steps but the last `lag`."""
         while self._job.engine.submitted > lag:
             result = self._job.engine.collect()
+            self.asked_to_stop |= result.asked_to_stop
             seconds = time.perf_counter() - self._start
             if self._report:
                 self._report.step(self._metrics(result, seconds))
