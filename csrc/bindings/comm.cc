@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -20,52 +22,69 @@ using comm::Communicator;
 using comm::ReduceOp;
 using comm::World;
 
-// Worlds that Python has made, so that those it forgot end before it does.
-std::vector<std::weak_ptr<World>>& Worlds() {
-  static std::vector<std::weak_ptr<World>> worlds;
-  return worlds;
-}
-
-std::shared_ptr<World> Keep(std::unique_ptr<World> made) {
-  std::shared_ptr<World> world = std::move(made);
-  Worlds().push_back(world);
-  return world;
+// The job that this process is a rank of. A world that a launcher started stays
+// until it is finalized: its end takes all ranks. Without one it goes with its
+// last user.
+struct Joined {
+  DeviceType type;
+  pid_t process;  // a fork of it has no part in the job
+  std::weak_ptr<World> world;
+  std::shared_ptr<World> kept;
+};
+// Never destroyed.
+Joined& TheJob() {
+  static Joined& joined = *new Joined;
+  return joined;
 }
 
 std::shared_ptr<World> Init(const std::string& device) {
   const DeviceType type = Unwrap(ParseDeviceType(device));
-  return Keep(WithoutGil([&] { return Unwrap(comm::InitWorld(type)); }));
-}
-
-// Those that are still there when Python ends, until the process does. Never
-// destroyed.
-std::vector<std::shared_ptr<World>>& LeftWorlds() {
-  static auto& worlds = *new std::vector<std::shared_ptr<World>>;
-  return worlds;
-}
-
-// A program that fails on one rank must not wait for the others: they are in a
-// collective that it will not join.
-void EndLeftWorlds(int status, void*) {
-  for (const std::shared_ptr<World>& world : LeftWorlds()) {
-    if (status != 0 && world->size() > 1) world->Abort(status, "");
-    world->Finalize().IgnoreError();
+  Joined& job = TheJob();
+  if (std::shared_ptr<World> world = job.world.lock()) {
+    if (job.type == type) return world;
+    if (job.kept != nullptr) {
+      throw py::value_error(absl::StrCat(
+          "init(device='", device, "'): the ranks of this process have joined ",
+          "on ", Name(job.type), ", and do so once"));
+    }
   }
+  std::shared_ptr<World> world =
+      WithoutGil([&] { return Unwrap(comm::InitWorld(type)); });
+  job = {type, getpid(), world, world->backend() == "mpi" ? world : nullptr};
+  return world;
+}
+
+absl::Status Finalize(World& world) {
+  EISBACH_RETURN_IF_ERROR(world.Finalize());
+  Joined& job = TheJob();
+  if (job.world.lock().get() == &world) job = Joined();
+  return absl::OkStatus();
+}
+
+// Longer than ranks of one program end apart from one another.
+constexpr absl::Duration kLeaving = absl::Seconds(10);
+
+// A program that ends on one rank must not wait for the others where they are
+// in a collective that it will not join.
+void LeaveJob(int status, void*) {
+  const std::shared_ptr<World> world = TheJob().kept;
+  if (world == nullptr || TheJob().process != getpid()) return;
+  if (status != 0 && world->size() > 1) world->Abort(status, "");
+  const absl::Status left = world->FinalizeWithin(kLeaving);
+  if (left.ok()) return;
+  world->Abort(
+      1, absl::StrCat(left.message(), ": it ended with status 0 and without ",
+                      "world.finalize(), for which they may wait"));
 }
 
 // Python tells nobody with which status it ends (sys.exit), the C library does.
 // Registered last, the handler runs before every static destructor.
-void EndWithProcess() {
-  for (const std::weak_ptr<World>& weak : Worlds()) {
-    if (auto world = weak.lock()) LeftWorlds().push_back(std::move(world));
-  }
-  on_exit(&EndLeftWorlds, nullptr);
-}
+void EndWithProcess() { on_exit(&LeaveJob, nullptr); }
 
-void AbortAll(int code, const std::string& cause) {
-  for (const std::weak_ptr<World>& weak : Worlds()) {
-    if (std::shared_ptr<World> world = weak.lock()) world->Abort(code, cause);
-  }
+void AbortJob(int code, const std::string& cause) {
+  const auto world = TheJob().world.lock();
+  if (world == nullptr || TheJob().process != getpid()) return;
+  world->Abort(code, cause);
 }
 
 absl::StatusOr<std::string> BroadcastText(Communicator& group, std::string text,
@@ -92,6 +111,20 @@ absl::StatusOr<std::string> BroadcastText(Communicator& group, std::string text,
       device.CopyToHost(text.data(), content.raw(), bytes, stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   return text;
+}
+
+absl::StatusOr<int32_t> LargestOf(Communicator& group, int32_t value) {
+  Device& device = group.device();
+  Stream& stream = device.compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(Tensor all,
+                           Tensor::Empty(Shape{1}, DType::kI32, device));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(all.raw(), &value, sizeof(value), stream));
+  EISBACH_RETURN_IF_ERROR(group.AllReduce(all, ReduceOp::kMax, stream));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(&value, all.raw(), sizeof(value), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  return value;
 }
 
 ReduceOp ParseOp(const std::string& name) {
@@ -198,15 +231,22 @@ void BindWorld(py::module_& m) {
           py::arg("text"), py::kw_only(), py::arg("root") = 0,
           py::call_guard<py::gil_scoped_release>(),
           "Returns the text of rank `root` on every rank.")
+      .def(
+          "largest",
+          [](World& world, int32_t value) {
+            return LargestOf(world.communicator(), value);
+          },
+          py::arg("value"), py::call_guard<py::gil_scoped_release>(),
+          "The largest value of a rank, on every rank. Collective.")
       .def("barrier",
            [](World& world) {
              Communicator& group = world.communicator();
              Collective(group, [&](Stream& s) { return group.Barrier(s); });
            })
-      .def("finalize", &World::Finalize,
-           py::call_guard<py::gil_scoped_release>(),
-           "Waits for all ranks and ends the job. A program that ends with "
-           "status 0 calls it, any other takes the ranks down.")
+      .def("finalize", &Finalize, py::call_guard<py::gil_scoped_release>(),
+           "Waits for all ranks, as long as it takes, and ends the job. A "
+           "program that ends with status 0 does so by itself, for 10 seconds; "
+           "one that ends with another takes the ranks down.")
       .def(
           "abort",
           [](World& world, int code, const std::string& cause) {
@@ -225,19 +265,27 @@ void BindWorld(py::module_& m) {
 void BindComm(py::module_& m) {
   BindCommunicator(m);
   BindWorld(m);
-  m.def(
-      "init", &Init, py::arg("device") = "cpu",
-      "All ranks that mpirun started; a world of one without it. Collective.");
+  m.def("init", &Init, py::arg("device") = "cpu",
+        "All ranks that mpirun started; a world of one without it. Collective. "
+        "Asked again it gives the world that is there.");
   m.def(
       "sim_world",
       [](int rank, int size, const std::string& device) {
-        return Keep(Unwrap(
+        return std::shared_ptr<World>(Unwrap(
             comm::SimWorld(rank, size, Unwrap(ParseDeviceType(device)))));
       },
       py::arg("rank"), py::arg("size"), py::arg("device") = "meta",
       "A world of which this rank alone exists; collectives move nothing.");
-  m.def("abort", &AbortAll, py::arg("code"), py::arg("cause") = "",
-        "Takes down every job that this process is a rank of.");
+  m.def(
+      "finalize",
+      [] {
+        const auto world = TheJob().world.lock();
+        return world == nullptr ? absl::OkStatus() : Finalize(*world);
+      },
+      py::call_guard<py::gil_scoped_release>(),
+      "World.finalize of the world that init has given, if it is there.");
+  m.def("abort", &AbortJob, py::arg("code"), py::arg("cause") = "",
+        "Takes down the job that this process is a rank of.");
   py::module_::import("atexit").attr("register")(
       py::cpp_function(&EndWithProcess));
 }

@@ -19,9 +19,11 @@ namespace eisbach::comm {
 // A world of one, which is this process.
 absl::StatusOr<std::unique_ptr<World>> SoloWorld(DeviceType device);
 
-// The ranks that `launcher` has started, connected by MPI.
+// The ranks that `launcher` has started, connected by MPI. `interface`: see
+// InitWorld.
 absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
-                                                const Launcher& launcher);
+                                                const Launcher& launcher,
+                                                absl::string_view interface);
 
 // The control plane that a backend which moves bytes by itself finds its peers
 // by: gives everyone's `mine`, of one length on all ranks, in rank order.

@@ -140,6 +140,7 @@ absl::Status Communicator::ExchangeWithSelf(
 }
 
 absl::Status Communicator::Barrier(Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(process_.CheckProcess());
   if (&stream.device() != device_.get()) {
     return absl::InvalidArgumentError(
         absl::StrCat(Where("barrier"), ": the stream is of another device"));

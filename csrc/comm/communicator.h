@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "comm/progress.h"
+#include "core/one_thread.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::comm {
@@ -178,6 +179,7 @@ class Communicator {
   const int size_;
   const std::string name_;
   const std::shared_ptr<Device> device_;
+  const OneThread process_{"Communicator"};
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
   TaskLabel call_;

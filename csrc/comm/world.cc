@@ -9,13 +9,13 @@
 
 namespace eisbach::comm {
 
-absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device) {
+absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device, absl::string_view interface) {
   EISBACH_ASSIGN_OR_RETURN(
       const std::optional<Launcher> launcher,
       FindLauncher([](const char* name) { return std::getenv(name); }));
   EISBACH_ASSIGN_OR_RETURN(
       std::unique_ptr<World> world,
-      launcher ? MpiWorld(device, *launcher) : SoloWorld(device));
+      launcher ? MpiWorld(device, *launcher, interface) : SoloWorld(device));
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
     SetComputeThreads(world->compute_threads());
   }

@@ -6,14 +6,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "comm/communicator.h"
 #include "device/device.h"
 
 namespace eisbach::comm {
 
 // All ranks of a job as one of them sees it: its device and the communicator
-// over everyone. Made by an Init function, ended by Finalize; the destructor
-// finalises what was forgotten, outside static destruction.
+// over everyone. Made by an Init function, ended by Finalize. The destructor
+// waits for nobody: a world of several processes that was not finalised is left
+// as it is, and the launcher takes the job down when the process ends.
 class World {
  public:
   virtual ~World() = default;
@@ -32,7 +34,11 @@ class World {
   virtual Communicator& communicator() const = 0;
 
   // Ends the job: waits for everyone and lets go of the backend. Collective.
-  virtual absl::Status Finalize() = 0;
+  absl::Status Finalize() { return FinalizeWithin(absl::InfiniteDuration()); }
+  // The same, but DeadlineExceeded when the others do not come to it within
+  // `limit`: they may wait for this rank elsewhere. Nothing but Abort is then
+  // left to call.
+  virtual absl::Status FinalizeWithin(absl::Duration limit) = 0;
   // Takes the whole job down with `code`, without waiting for anybody. Does
   // not return for processes; ends every wait of rank threads with an error.
   virtual void Abort(int code, absl::string_view cause) = 0;
@@ -40,12 +46,18 @@ class World {
 
 // Under mpirun: MPI with MPI_THREAD_MULTIPLE. Otherwise a world of one that
 // does not touch MPI. An error when a launcher announces more ranks than MPI
-// sees (a program started by another MPI's mpirun).
+// sees (a program started by another MPI's mpirun), and when MPI was started in
+// this process before: it starts once.
 //
 // The calling thread's kernels get the rank's share of the host's cores unless
 // OMP_NUM_THREADS says otherwise. A binding of ranks to cores is respected, but
 // for the single core of a lone rank that nobody asked for.
-absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device);
+//
+// `interface` names the network interface that ranks of several hosts meet on;
+// empty: whatever MPI and NCCL choose. InvalidArgument when this host has none
+// of that name.
+absl::StatusOr<std::unique_ptr<World>> InitWorld(
+    DeviceType device, absl::string_view interface = "");
 
 // Runs `body` on `size` ranks that are threads of this process, each with its
 // own device, and returns the first error. A rank that fails releases all

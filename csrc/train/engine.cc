@@ -126,6 +126,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
 }
 
 absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   if (submitted() > 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         submitted(), " submitted steps wait to be collected before a step"));
@@ -135,6 +136,7 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
 }
 
 absl::Status Engine::Submit(const StepInput& input) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   Stream& stream = context_.device().compute_stream();
   const int64_t step = update_->step() + 1;
   const std::string name =
@@ -149,6 +151,7 @@ absl::Status Engine::Submit(const StepInput& input) {
 }
 
 absl::StatusOr<StepResult> Engine::Collect() {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
   const StepInput input = std::move(inputs_.front());
   inputs_.pop_front();
@@ -224,6 +227,7 @@ absl::Status Engine::RunActions(const StepInput& input, bool training,
 }
 
 absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(CheckInput(input));
   const int64_t samples = input.tokens.dim(0);
   if (samples == 0 || samples % config_.micro_batch != 0) {
@@ -266,12 +270,14 @@ absl::StatusOr<double> Engine::SumLosses(const StepInput& input) {
 }
 
 absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
   return model_->head().Logits(hidden, MakeContext(/*training=*/false));
 }
 
 absl::StatusOr<Tensor> Engine::LogitsAt(const Tensor& tokens,
                                         int64_t position) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
   EISBACH_ASSIGN_OR_RETURN(hidden, hidden.Narrow(1, position, 1));
   return model_->head().Logits(hidden, MakeContext(/*training=*/false));

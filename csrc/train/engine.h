@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/one_thread.h"
 #include "models/transformer.h"
 #include "parallel/context.h"
 #include "parallel/pipeline/executor.h"
@@ -35,7 +36,8 @@ struct EngineConfig {
 
 // One rank of a training job: its stage of the model on a layout, and the step.
 //
-// Every rank of the mesh makes the same calls with its own samples.
+// Every rank of the mesh makes the same calls with its own samples. One thread
+// at a time: FailedPrecondition for a second, and in a fork.
 class Engine {
  public:
   // Checks that model, batch and layout fit (before anything is allocated),
@@ -102,6 +104,7 @@ class Engine {
   absl::Status RunActions(const StepInput& input, bool training,
                           const Tensor& losses, float scale);
 
+  OneThread users_{"Engine"};
   EngineConfig config_;
   const parallel::ParallelContext& context_;
   parallel::LayerRange layers_{};

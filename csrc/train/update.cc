@@ -97,6 +97,7 @@ absl::Status Update::BeginStep(int micro_batches) {
 }
 
 absl::Status Update::NextStep() {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   ++step_;
   Stream& stream = context_.device().compute_stream();
   EISBACH_RETURN_IF_ERROR(requests_->Begin(stream));
@@ -105,6 +106,7 @@ absl::Status Update::NextStep() {
 }
 
 absl::Status Update::ExpectGradients(int micro_batches) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   EISBACH_RETURN_IF_ERROR(
@@ -115,6 +117,7 @@ absl::Status Update::ExpectGradients(int micro_batches) {
 }
 
 absl::Status Update::Finish() {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   EISBACH_RETURN_IF_ERROR(reducer_->Finish());

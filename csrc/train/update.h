@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/one_thread.h"
 #include "optim/gradient_norm.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -38,7 +39,8 @@ struct UpdateConfig {
 //   ... forward and backward, which fill the gradients ...
 //   update->Finish();
 //
-// Every rank of the mesh makes the same calls. Serves the Engine and models
+// Every rank of the mesh makes the same calls, one thread at a time:
+// FailedPrecondition for a second, and in a fork. Serves the Engine and models
 // that a user composes.
 class Update {
  public:
@@ -116,6 +118,7 @@ class Update {
   absl::Status MakeOutcome(int sums);
   absl::Status SumTiedGradients();
 
+  OneThread users_{"Update"};
   UpdateConfig config_;
   const parallel::ParallelContext& context_;
   optim::LearningRateSchedule schedule_;

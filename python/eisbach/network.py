@@ -47,7 +47,7 @@ def examine_network(
     outliers = report.outliers(locations)
     if world.rank == 0:
         print("\n".join(_told(locations, report, outliers)), flush=True)
-    world.finalize()
+    world.barrier()
     return len(outliers)
 
 

@@ -77,7 +77,8 @@ def profile(config: Config, plan: ProfilePlan) -> int:
       plan: What is traced.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped it.
+      The exit status, the same on all ranks: 0, or 128 + the signal that
+      stopped it.
 
     Raises:
       ValueError: Sizes do not fit, data is damaged, `plan` makes no sense.
@@ -92,20 +93,20 @@ def profile(config: Config, plan: ProfilePlan) -> int:
             say(line, flush=True)
         peak = _C.measure_peak(job.world)
         device = job.engine.device
+        watch.on_signal(job.engine.ask_to_stop)
         for count in range(plan.warmup + plan.steps):
-            if watch.received:
-                watch.loop_ended()
-                return watch.exit_code
             batch = job.train.next(device)
             if count == plan.warmup:
                 job.world.barrier()
                 device.start_recording()
-            job.engine.step(batch)
+            if job.engine.step(batch).asked_to_stop:
+                watch.loop_ended()
+                return watch.agree(job.world)
         traces = _C.gather_traces(job.world, peak)
         if traces:
             result = _C.summarise(traces, compute=job.config.precision.compute)
             say(_write(job, plan, traces, result), end="", flush=True)
-        job.world.finalize()
+    job.world.barrier()
     return 0
 
 

@@ -18,6 +18,7 @@ from eisbach.run.resume import nothing_left
 from eisbach.run.saving import Saver
 from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch
+from eisbach.run.state import tell_state
 from eisbach.run.summary import summary
 from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
@@ -35,7 +36,8 @@ def train(
       resume: Folder of an earlier run to go on with; None makes a new one.
 
     Returns:
-      The exit status: 0, or 128 + the signal that stopped the run.
+      The exit status, the same on all ranks: 0, or 128 + the signal that
+      stopped the run.
 
     Raises:
       ValueError: Sizes do not fit, data is damaged.
@@ -48,22 +50,33 @@ def train(
             stack.callback(resume.release)
         job = set_up(config, resume=resume)
         stack.callback(job.folder.release)
+        reporting = stack.enter_context(contextlib.ExitStack())
         report = None
         if job.world.rank == 0 and not job.finished:
-            report = stack.enter_context(_reporter(job))
+            report = reporting.enter_context(_reporter(job))
+            tell_state(job.folder, job.first, None)
             for line in opening(job):
                 report.say(line)
-        if not job.finished:
-            saver = Saver(job, report)
-            if _loop(job, report, saver, watch):
-                saver.save()
-                watch.loop_ended()
-                return watch.exit_code
+        if job.finished:
+            if job.world.rank == 0:
+                print(nothing_left(job.folder, job.first))
+            return 0
+        watch.on_signal(job.engine.ask_to_stop)
+        saver = Saver(job, report)
+        status = 0
+        if _loop(job, report, saver):
+            saver.save()
+            status = watch.agree(job.world)
+            watch.loop_ended()
+        else:
+            watch.loop_ended()
             _close(job, report)
-        elif job.world.rank == 0:
-            print(nothing_left(job.folder, job.first))
-        job.world.finalize()
-    return 0
+        # Nobody leaves, or starts another run, before rank 0 has written all.
+        reporting.close()
+        job.world.barrier()
+        if report:
+            tell_state(job.folder, job.engine.steps_done, status)
+    return status
 
 
 def _reporter(job: Job) -> Reporter:
@@ -75,19 +88,17 @@ def _reporter(job: Job) -> Reporter:
     )
 
 
-def _loop(
-    job: Job, report: Reporter | None, saver: Saver, watch: SignalWatch
-) -> bool:
-    """Runs the steps that are left; returns whether it was stopped before."""
+def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
+    """Runs the steps that are left.
+
+    Returns:
+      Whether a rank has asked to stop. All ranks have done the same steps.
+    """
     plan = job.config.train
     collect = Collector(job, report)
     # A run that was stopped after its last step still has its end to come.
     for step in range(min(job.first + 1, plan.steps), plan.steps + 1):
-        if collect.asked_to_stop:
-            break
         if step > job.first:
-            if watch.received:
-                job.engine.ask_to_stop()
             saver.asks()
             job.engine.submit(job.train.next(job.engine.device))
             collect.but(job.lag)
@@ -96,6 +107,8 @@ def _loop(
         saves = last or _due(step, plan.save_every) or collect.asked_to_save
         if validates or saves:
             collect.but(0)
+        if collect.asked_to_stop:
+            break
         if validates and (validation := _validate(job, step)) and report:
             report.validation(validation)
         if saves:
@@ -103,7 +116,7 @@ def _loop(
         if validates or saves:
             collect.restart()
     collect.but(0)
-    return job.train.step < plan.steps
+    return collect.asked_to_stop
 
 
 def _due(step: int, every: int) -> bool:

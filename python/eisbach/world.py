@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
     """Joins the ranks that `mpirun` started; alone, makes a world of one.
 
-    Collective. From then on an exception that nobody catches takes all ranks
-    down, once its trace is printed, and so does an exit status other than 0:
-    no rank is left waiting for this one.
+    Collective; asked again, it gives the same world. From then on an exception
+    that nobody catches takes all ranks down, once its trace is printed, and so
+    does an exit status other than 0: no rank is left waiting for this one.
 
     Args:
       device: `cpu`, `cuda` (this rank's GPU of the host), or `auto`, which
@@ -27,7 +27,9 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
         ranks.
 
     Raises:
-      RuntimeError: The launcher and MPI disagree about the number of ranks.
+      RuntimeError: The launcher and MPI disagree about the number of ranks, or
+        the ranks have ended (`world.finalize`) and cannot join again.
+      ValueError: The ranks have joined on another device.
     """
     from eisbach import _C
 
@@ -37,6 +39,15 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
     if world.size > 1:
         _take_ranks_down()
     return world
+
+
+def leave() -> None:
+    """Ends the job of this process where it has joined one; collective.
+
+    Waits for all ranks, as long as it takes.
+    """
+    if core := sys.modules.get("eisbach._C"):
+        core.finalize()
 
 
 def _take_ranks_down() -> None:

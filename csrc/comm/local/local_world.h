@@ -24,7 +24,7 @@ class LocalWorld final : public World {
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status Finalize() override;
+  absl::Status FinalizeWithin(absl::Duration limit) override;
   void Abort(int code, absl::string_view cause) override;
 
  private:

@@ -30,7 +30,9 @@ class SoloWorldImpl final : public World {
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status Finalize() override { return absl::OkStatus(); }
+  absl::Status FinalizeWithin(absl::Duration) override {
+    return absl::OkStatus();
+  }
   void Abort(int code, absl::string_view cause) override {
     if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);

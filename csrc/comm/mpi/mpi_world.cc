@@ -1,12 +1,15 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "comm/backends.h"
 #include "comm/mpi/core_binding.h"
 #include "comm/mpi/launcher_watch.h"
@@ -14,6 +17,7 @@
 #include "comm/mpi/mpi_device.h"
 #include "comm/mpi/mpi_error.h"
 #include "comm/mpi/mpi_host.h"
+#include "comm/mpi/settings.h"
 #include "comm/mpi/stale_segments.h"
 #include "core/components.h"
 #include "core/log.h"
@@ -32,22 +36,53 @@ std::string LibraryVersion() {
   return parts[0];
 }
 
-// Nobody is left who could be told; what MPI keeps in shared memory would stay.
-void EndWithoutLauncher() {
-  LogLine("the launcher of this job has died");
+// What MPI keeps in shared memory stays where it is not finalised.
+void RemoveOwnSegments() {
   for (const std::string& path : MappedSegments("/proc", "self")) {
     unlink(path.c_str());
   }
+}
+
+// Nobody is left who could be told.
+void EndWithoutLauncher() {
+  LogLine("the launcher of this job has died");
+  RemoveOwnSegments();
   std::_Exit(1);
+}
+
+// For processes that MPI_Abort does not end: its launcher may be the one that
+// has gone.
+void ExitSoon(int code) {
+  std::thread([code] {
+    absl::SleepFor(absl::Seconds(5));
+    std::_Exit(code);
+  }).detach();
+}
+
+// Whether everyone has come to this call within `limit`.
+absl::StatusOr<bool> AllAreHere(MPI_Comm comm, absl::Duration limit) {
+  const absl::Time deadline = absl::Now() + limit;
+  MPI_Request request = MPI_REQUEST_NULL;
+  EISBACH_RETURN_IF_MPI(MPI_Ibarrier, comm, &request);
+  while (true) {
+    int here = 0;
+    EISBACH_RETURN_IF_MPI(MPI_Test, &request, &here, MPI_STATUS_IGNORE);
+    if (here != 0) return true;
+    if (absl::Now() > deadline) return false;
+    absl::SleepFor(absl::Microseconds(200));
+  }
 }
 
 class MpiWorldImpl final : public World {
  public:
-  MpiWorldImpl(std::shared_ptr<Device> device, std::shared_ptr<MpiHost> host,
+  // `ending` has all ranks and is for Finalize alone.
+  MpiWorldImpl(MPI_Comm ending, std::shared_ptr<Device> device,
+               std::shared_ptr<MpiHost> host,
                std::shared_ptr<Progress> progress,
                std::shared_ptr<Fabric> fabric,
                std::unique_ptr<Communicator> communicator)
-      : device_(std::move(device)),
+      : ending_(ending),
+        device_(std::move(device)),
         host_(std::move(host)),
         progress_(std::move(progress)),
         fabric_(std::move(fabric)),
@@ -55,7 +90,10 @@ class MpiWorldImpl final : public World {
         watch_(std::make_unique<LauncherWatch>(EndWithoutLauncher)) {}
 
   ~MpiWorldImpl() override {
-    Finalize().IgnoreError();
+    if (size() == 1) Finalize().IgnoreError();
+    if (!ended_ && fabric_ != nullptr) {
+      fabric_->Abort(absl::AbortedError("the world was not finalised"));
+    }
     progress_->Stop();
   }
 
@@ -66,20 +104,27 @@ class MpiWorldImpl final : public World {
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
 
-  absl::Status Finalize() override {
+  absl::Status FinalizeWithin(absl::Duration limit) override {
     if (ended_) return absl::OkStatus();
+    // Where others are in a collective of a communicator, a barrier of the same
+    // would answer them. When this fails MPI is left as it is: the launcher
+    // takes a rank that ends without MPI_Finalize for a failed one and stops
+    // the job.
+    EISBACH_ASSIGN_OR_RETURN(const bool all, AllAreHere(ending_, limit));
+    if (!all) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "rank ", rank(), " ends, and the others did not come to ",
+          "their end within ", absl::FormatDuration(limit)));
+    }
+    EISBACH_RETURN_IF_ERROR(device_->compute_stream().Synchronize());
     ended_ = true;
-    // When this fails MPI is left as it is: the launcher takes a rank that
-    // ends without MPI_Finalize for a failed one and stops the job.
-    Stream& stream = device_->compute_stream();
-    EISBACH_RETURN_IF_ERROR(communicator_->Barrier(stream));
-    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
     if (fabric_ != nullptr) fabric_->Close();
     if (auto* mpi = dynamic_cast<MpiCommunicator*>(communicator_.get())) {
       mpi->Release();
     }
     progress_->Stop();
     watch_.reset();
+    EISBACH_RETURN_IF_MPI(MPI_Comm_free, &ending_);
     EISBACH_RETURN_IF_MPI(MPI_Finalize);
     return absl::OkStatus();
   }
@@ -88,18 +133,20 @@ class MpiWorldImpl final : public World {
     if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);
     if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
+    ExitSoon(code);
     if (!ended_) MPI_Abort(MPI_COMM_WORLD, code);
     std::_Exit(code);
   }
 
  private:
+  MPI_Comm ending_;
   const std::shared_ptr<Device> device_;
   const std::shared_ptr<MpiHost> host_;
   const std::shared_ptr<Progress> progress_;
   const std::shared_ptr<Fabric> fabric_;  // null: MPI and `host_` move bytes
   const std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<LauncherWatch> watch_;
-  bool ended_ = false;
+  std::atomic<bool> ended_{false};  // Abort may come from another thread
 };
 
 absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
@@ -141,8 +188,9 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
     host->shared()->Share(*device);
     bell = host->shared()->bell();
   }
-  MPI_Comm comm = MPI_COMM_NULL;
+  MPI_Comm comm = MPI_COMM_NULL, ending = MPI_COMM_NULL;
   EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &comm);
+  EISBACH_RETURN_IF_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &ending);
   auto progress = std::make_shared<Progress>(rank, /*peers_ring=*/false, bell);
   std::shared_ptr<Fabric> fabric;
   std::unique_ptr<Communicator> communicator;
@@ -162,9 +210,9 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
     EISBACH_ASSIGN_OR_RETURN(
         communicator, MakeCommunicator(comm, "world", device, progress, host));
   }
-  return std::make_unique<MpiWorldImpl>(std::move(device), std::move(host),
-                                        std::move(progress), std::move(fabric),
-                                        std::move(communicator));
+  return std::make_unique<MpiWorldImpl>(
+      ending, std::move(device), std::move(host), std::move(progress),
+      std::move(fabric), std::move(communicator));
 }
 
 [[maybe_unused]] const bool described =
@@ -173,18 +221,29 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<World>> MpiWorld(DeviceType device,
-                                                const Launcher& launcher) {
+                                                const Launcher& launcher,
+                                                absl::string_view interface) {
+  EISBACH_RETURN_IF_ERROR(CheckInterface(interface));
+  int started = 0;
+  EISBACH_RETURN_IF_MPI(MPI_Initialized, &started);
+  if (started != 0) {
+    return absl::FailedPreconditionError(
+        "MPI was started in this process before, by a world that has ended or "
+        "by another library, and starts once a process: keep the first world");
+  }
+  const auto environment = [](const char* name) { return std::getenv(name); };
+  for (const Setting& one : SettingsBeforeInit(environment, interface)) {
+    setenv(one.name.c_str(), one.value.c_str(), /*overwrite=*/0);
+  }
   int provided = MPI_THREAD_SINGLE;
   EISBACH_RETURN_IF_ERROR(MpiStatus(
       MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided),
       "MPI_Init_thread"));
   absl::StatusOr<std::unique_ptr<World>> world =
       Connect(device, launcher, provided);
-  if (!world.ok()) {
-    const std::vector<std::string> segments = MappedSegments("/proc", "self");
-    MPI_Finalize();
-    for (const std::string& path : segments) unlink(path.c_str());
-  }
+  // MPI_Finalize would wait for ranks that have no error, and crashes where the
+  // launcher cannot be reached.
+  if (!world.ok()) RemoveOwnSegments();
   return world;
 }
 

@@ -75,7 +75,9 @@ class SimWorldImpl final : public World {
   absl::string_view backend() const override { return "sim"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status Finalize() override { return absl::OkStatus(); }
+  absl::Status FinalizeWithin(absl::Duration) override {
+    return absl::OkStatus();
+  }
   void Abort(int, absl::string_view) override {}
 
  private:

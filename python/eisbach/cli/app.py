@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor, profile, sample, train
+from eisbach.cli import config, data, doctor, launch, profile, sample, train
 from eisbach.cli.arguments import KeyedCommand
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("train", cls=KeyedCommand)(train.command)
+app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("sample")(sample.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)

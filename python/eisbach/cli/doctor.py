@@ -74,8 +74,8 @@ def command(
 
 
 def _network(device: str, strict: bool, pretend_slow: int | None) -> None:
+    from eisbach.cli.train import end_with
     from eisbach.network import examine_network
 
     outliers = examine_network(device=device, pretend_slow=pretend_slow)
-    if strict and outliers:
-        raise typer.Exit(1)
+    end_with(int(strict and outliers > 0))

@@ -58,17 +58,15 @@ def command(
 
 
 def end_with(status: int) -> None:
-    """Ends the job when a signal has stopped it; returns when none has.
+    """Ends the job and, where the status is not 0, the process; collective.
 
     Args:
-      status: What the loop returned.
+      status: The same on all ranks.
     """
-    import time
+    from eisbach.run.state import tell_end
+    from eisbach.world import leave
 
-    from eisbach.run.process import abort, launcher_rank
-
+    leave()
+    tell_end(status)
     if status:
-        # The others may wait for this rank; rank 0 has files to close first.
-        if launcher_rank():
-            time.sleep(1)
-        abort(status)
+        raise typer.Exit(status)

@@ -21,7 +21,8 @@ class Collector:
     steps are collected late, the device works on the next one meanwhile.
 
     Attributes:
-      asked_to_stop: Whether a rank has asked all to stop.
+      asked_to_stop: Whether a rank had asked before a step that was collected:
+        all ranks see it after the same step.
       asked_to_save: Whether one has asked for a checkpoint since the last
         `restart` from outside.
     """

@@ -32,19 +32,27 @@ def launched() -> bool:
 _LAUNCHERS = ("mpirun", "mpiexec", "orterun", "prterun")
 
 
+def launchers_pid() -> int:
+    """The mpirun that this process is a child of; 0 for none."""
+    parent = os.getppid()
+    try:
+        with open(f"/proc/{parent}/comm", encoding="utf-8") as comm:
+            return parent if comm.read().strip() in _LAUNCHERS else 0
+    except OSError:
+        return 0
+
+
 def tell_at_end(line: str) -> None:
     """Prints a line on stderr while the launcher may be stopping.
 
     An mpirun that was told to stop forwards nothing any more. So the line goes
     to its stderr itself, where it is this process's parent.
     """
-    parent = f"/proc/{os.getppid()}"
     text = f"{line}\n".encode()
     try:
-        with open(f"{parent}/comm", encoding="utf-8") as comm:
-            if comm.read().strip() not in _LAUNCHERS:
-                raise OSError
-        stderr = os.open(f"{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
+        if not (parent := launchers_pid()):
+            raise OSError
+        stderr = os.open(f"/proc/{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
     except OSError:
         print(line, file=sys.stderr, flush=True)
         return

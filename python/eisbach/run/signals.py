@@ -1,50 +1,74 @@
-"""Ctrl-C and SIGTERM: the step in hand ends, or the process does.
+"""A signal asks all ranks to stop after the same step, or ends them.
 
 While the core works, Python runs no signal handler. So a thread of its own
-is told of a signal through a pipe, says so, and gives the loop a moment to
-end between two steps; a rank that waits for one that is gone is then ended.
-Once the loop has ended, closing files and drawing the curve have their time.
+is told of a signal through a pipe and asks; the request travels with a sum of
+the next step, and all ranks leave the loop together. A rank for which that
+takes too long takes all down: it may wait for one that is gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from eisbach.run.process import abort, launcher_rank, tell_at_end
+from eisbach.run.process import (
+    abort,
+    launcher_rank,
+    launchers_pid,
+    tell_at_end,
+)
 
-# mpirun passes a signal on and kills what is left a little later.
-_GRACE_SECONDS = 3.0
-# Both together stay below the ten seconds in which a job must be gone.
-_CLOSING_SECONDS = 5.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if TYPE_CHECKING:
+    from eisbach import _C
+
+# docs/launch.md tells both. Together they stay below the ten seconds in which
+# a job must be gone.
+GRACE_SECONDS = 3.0
+CLOSING_SECONDS = 5.0
+# These must end a process soon.
+_URGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# This one asks for the same and leaves all the time that it takes: mpirun
+# passes it on and goes on, job systems send it ahead of time.
+_PATIENT = signal.SIGUSR1
+_WAKE = b"\0"  # no signal has this number
 
 
 class SignalWatch:
-    """Watches for signals inside its context; `received` is the first one.
+    """Watches for signals inside its context; `received` is what came.
 
-    Only the main thread can make one.
+    Only the main thread can make one. A signal that is ignored when it is
+    entered (nohup) stays so.
     """
 
     def __init__(
         self,
         *,
-        grace_seconds: float = _GRACE_SECONDS,
-        closing_seconds: float = _CLOSING_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
+        closing_seconds: float = CLOSING_SECONDS,
     ):
         """Makes a watch that does not watch yet.
 
         Args:
           grace_seconds: From a signal to `loop_ended`.
-          closing_seconds: From there to the end of the context.
+          closing_seconds: From there, or a later signal, to the end of the
+            context.
         """
         self.received: signal.Signals | None = None
         self._grace = grace_seconds
         self._closing = closing_seconds
-        self._loop_ended = threading.Event()
-        self._done = threading.Event()
+        self._ask: Callable[[], None] | None = None
+        self._lock = threading.Lock()  # of `received` and `_ask`
+        self._loop_ended = False
+        self._done = False
+        self._told = False
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
 
@@ -53,17 +77,48 @@ class SignalWatch:
         """What a shell shows of a process that the signal ended."""
         return 128 + (self.received or 0)
 
+    def on_signal(self, ask: Callable[[], None]) -> None:
+        """Lets a signal call `ask`, at once where one has come already.
+
+        Args:
+          ask: Asks all ranks to stop. On the thread of the watch.
+        """
+        with self._lock:
+            self._ask = ask
+            received = self.received
+        if received:
+            ask()
+
     def loop_ended(self) -> None:
-        """Says that this rank waits for no other any more."""
-        self._loop_ended.set()
+        """Says that all ranks have left the loop."""
+        self._loop_ended = True
+        self._wake()
+
+    def agree(self, world: _C.World) -> int:
+        """Tells once why all ranks stop; collective.
+
+        Returns:
+          The exit status that all ranks leave with: 128 + the largest signal
+          that one of them got, 0 when none did.
+        """
+        number = world.largest(self.received or 0)
+        if not number:
+            return 0
+        if world.rank == 0:
+            self._tell_of(signal.Signals(number))
+        return 128 + number
 
     def __enter__(self) -> SignalWatch:
-        self._old_fd = signal.set_wakeup_fd(self._writer)
+        self._old_fd = signal.set_wakeup_fd(
+            self._writer, warn_on_full_buffer=False
+        )
         # A handler must be there for the pipe to be written; it does nothing.
         self._old = {
             number: signal.signal(number, lambda *_: None)
-            for number in _SIGNALS
+            for number in (*_URGENT, _PATIENT)
+            if signal.getsignal(number) is not signal.SIG_IGN
         }
+        _watching.append(self)
         self._thread = threading.Thread(
             target=self._watch, name="eisbach-signals", daemon=True
         )
@@ -76,24 +131,87 @@ class SignalWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._done.set()
-        self._loop_ended.set()
+        self._done = True
+        self._wake()
+        self._thread.join()
+        _watching.remove(self)
         for number, handler in self._old.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._old_fd)
         os.close(self._writer)
-        self._thread.join()
         os.close(self._reader)
 
+    def _leave_to_parent(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it wakes up anyway
+            os.write(self._writer, _WAKE)
+
     def _watch(self) -> None:
-        number = os.read(self._reader, 1)
-        if not number:
+        end = None  # when this rank must be there, once it must
+        closing = False
+        while not self._done:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not select.select([self._reader], [], [], left)[0]:
+                self._give_up()
+            for number in os.read(self._reader, 64):
+                if number:
+                    self._take(signal.Signals(number))
+            urgent = self.received in _URGENT
+            if urgent and (end is None or (self._loop_ended and not closing)):
+                closing = self._loop_ended
+                limit = self._closing if closing else self._grace
+                end = time.monotonic() + limit
+
+    def _take(self, number: signal.Signals) -> None:
+        if self.received in _URGENT:
             return
-        self.received = signal.Signals(number[0])
-        if launcher_rank() == 0:
-            tell_at_end(f"eisbach: stopped by {self.received.name}")
-        if not (
-            self._loop_ended.wait(self._grace)
-            and self._done.wait(self._closing)
-        ):
-            abort(self.exit_code)
+        with self._lock:
+            self.received = number
+            ask = self._ask
+        if ask:
+            ask()
+        if launcher_rank():
+            return
+        if number == signal.SIGTERM and launchers_pid():
+            # It may be stopping itself, and then ends its ranks at once.
+            tell_at_end(
+                "eisbach: stopped by SIGTERM (what mpirun makes of Ctrl-C and "
+                "SIGHUP, too)"
+            )
+        else:
+            self._tell_of(number)
+
+    def _tell_of(self, number: signal.Signals) -> None:
+        if not self._told:
+            self._told = True
+            text = f"eisbach: stopped by {number.name}"
+            print(text, file=sys.stderr, flush=True)
+
+    def _give_up(self) -> None:
+        """Takes all ranks down; rank 0 first, which has told why."""
+        if launcher_rank():
+            time.sleep(0.2)
+        name = self.received.name if self.received else ""
+        what = (
+            f"closing takes longer than {self._closing:g} s"
+            if self._loop_ended
+            else f"no step ended within {self._grace:g} s"
+        )
+        tell_at_end(f"eisbach: rank {launcher_rank()}: {name}, and {what}")
+        abort(self.exit_code)
+
+
+_watching: list[SignalWatch] = []
+
+
+def _give_signals_back() -> None:
+    """In a fork of this process, whose signals would look like its own."""
+    for watch in _watching:
+        watch._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_give_signals_back)

@@ -56,6 +56,8 @@ endif()
 eisbach_add_test(NAME requests_test SRC comm/mpi/requests_test.cc NP 2
                  LABELS comm)
 target_link_libraries(requests_test PRIVATE eisbach::mpi)
+eisbach_add_test(NAME mpi_settings_test SRC comm/mpi/settings_test.cc
+                 LABELS comm)
 eisbach_add_test(NAME core_binding_test SRC comm/mpi/core_binding_test.cc
                  LABELS comm)
 eisbach_add_test(NAME stale_segments_test

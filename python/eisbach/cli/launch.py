@@ -1,0 +1,45 @@
+"""`eisbach launch`: mpirun whose end can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": True}
+
+
+def command(
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MPIRUN ...",
+            help="The launcher and its arguments, a command of eisbach last.",
+        ),
+    ],
+    *,
+    end_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What rank 0 writes last and this command reads, for hosts "
+            "that do not share the current folder.",
+        ),
+    ] = None,
+) -> None:
+    """Run `mpirun`, stop its ranks in time, and tell how the job ended.
+
+    Ctrl-C, SIGTERM and SIGHUP let all ranks stop after the same step, within
+    eight seconds; the exit status is 128 + the signal. SIGUSR1 does so without
+    a limit. A job that lost a host never ends with 0.
+
+    Examples:
+
+    * `eisbach launch mpirun -n 8 eisbach train configs/gpt_bytes.yaml`
+
+    * `eisbach launch mpirun --host a:8,b:8 -n 16 eisbach train --resume runs/gpt_bytes`
+    """  # noqa: D412, E501
+    from eisbach.run.launch import launch
+
+    raise typer.Exit(launch(command, end_file=end_file))

@@ -1,0 +1,63 @@
+#include "comm/mpi/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "support/status_testing.h"
+
+namespace eisbach::comm {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+Variables Missing(const Variables& variables, absl::string_view interface) {
+  const auto environment = [&](const char* name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  };
+  Variables missing;
+  for (const Setting& setting : SettingsBeforeInit(environment, interface)) {
+    missing[setting.name] = setting.value;
+  }
+  return missing;
+}
+
+TEST(SettingsBeforeInit, RanksOfOneHostDoWithoutTcp) {
+  const Variables want = {{"UCX_DEBUG_SIGNO", "0"}, {"OMPI_MCA_btl", "^tcp"}};
+  EXPECT_EQ(Missing({{"OMPI_COMM_WORLD_SIZE", "4"},
+                     {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}},
+                    "eth0"),
+            want);
+  EXPECT_EQ(Missing({{"SLURM_STEP_NUM_NODES", "1"}}, ""), want);
+}
+
+TEST(SettingsBeforeInit, RanksOfSeveralHostsMeetOnTheInterface) {
+  const Variables several = {{"OMPI_COMM_WORLD_SIZE", "4"},
+                             {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
+  EXPECT_EQ(Missing(several, ""), (Variables{{"UCX_DEBUG_SIGNO", "0"}}));
+  EXPECT_EQ(Missing(several, "bond0"),
+            (Variables{{"UCX_DEBUG_SIGNO", "0"},
+                       {"OMPI_MCA_btl_tcp_if_include", "bond0"},
+                       {"NCCL_SOCKET_IFNAME", "=bond0"}}));
+}
+
+TEST(SettingsBeforeInit, LeavesWhatIsSet) {
+  EXPECT_EQ(Missing({{"OMPI_COMM_WORLD_SIZE", "2"},
+                     {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                     {"OMPI_MCA_btl", "self,tcp"},
+                     {"UCX_DEBUG_SIGNO", "SIGUSR2"}},
+                    ""),
+            Variables());
+}
+
+TEST(CheckInterface, NamesThoseThatThereAre) {
+  EISBACH_EXPECT_OK(CheckInterface(""));
+  EISBACH_EXPECT_OK(CheckInterface("lo"));
+  EXPECT_THAT(CheckInterface("bond9"),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "network.interface=bond9: this host has lo"));
+}
+
+}  // namespace
+}  // namespace eisbach::comm
