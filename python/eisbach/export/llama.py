@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.config.model import ModelSection
+    from eisbach.export.described import Described
+    from eisbach.export.tensors import Tensors
 
     Parameters = dict[str, NDArray[Any]]
 
+MODEL_TYPE = "llama"
+# Rotary frequencies, which old files hold as tensors.
+WITHOUT_EFFECT = re.compile(
+    r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
+)
 _BLOCK = (
     ("norm1", "input_layernorm"),
     ("attention.query", "self_attn.q_proj"),
@@ -37,6 +45,7 @@ def config(model: ModelSection) -> dict[str, Any]:
         "num_hidden_layers": model.layers,
         "num_attention_heads": model.heads,
         "num_key_value_heads": model.kv_heads,
+        "head_dim": model.hidden // model.heads,
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
@@ -68,9 +77,58 @@ def to_theirs(ours: Parameters, model: ModelSection) -> Parameters:
     return {name: ours[own] for own, name in _names(model)}
 
 
+def sizes(described: Described) -> dict[str, Any]:
+    """Reads `config.json`: the values of the section `model`."""
+    hidden, heads = (
+        described.get("hidden_size"),
+        described.get("num_attention_heads"),
+    )
+    described.only("hidden_act", "silu", "swish")
+    described.only("attention_bias", False)
+    described.only("mlp_bias", False)
+    described.only("partial_rotary_factor", 1.0)
+    if hidden and heads:
+        described.only("head_dim", hidden // heads)
+    # Products in parts are the same products.
+    described.without_effect("attention_dropout pretraining_tp")
+    return {
+        "family": "llama",
+        "layers": described.get("num_hidden_layers"),
+        "hidden": hidden,
+        "heads": heads,
+        "kv_heads": described.get("num_key_value_heads", heads),
+        "ffn_hidden": described.get("intermediate_size"),
+        "context": described.get("max_position_embeddings"),
+        "vocab": described.get("vocab_size"),
+        "tie_embeddings": described.get("tie_word_embeddings", False),
+        "norm_eps": described.get("rms_norm_eps", 1e-6),
+        "rope_theta": _rope_theta(described),
+    }
+
+
+def _rope_theta(described: Described) -> float:
+    """Reads both spellings; a value inside the section goes first."""
+    theta = described.get("rope_theta", 10000.0)
+    for name in ("rope_scaling", "rope_parameters"):
+        section = dict(described.get(name, {}))
+        theta = section.pop("rope_theta", theta)
+        kind = section.pop("rope_type", None) or section.pop("type", "default")
+        section.pop("type", None)
+        if section.get("partial_rotary_factor") == 1:
+            del section["partial_rotary_factor"]
+        if kind != "default":
+            described.problem(
+                f"{name}.rope_type={kind!r} is not there yet; it may be "
+                "'default'"
+            )
+        elif section:
+            described.problem(f"{name}.{', '.join(section)} is unknown")
+    return theta
+
+
 def to_ours(
-    theirs: Parameters, model: ModelSection
+    theirs: Tensors, model: ModelSection
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields logical parameters of what `to_theirs` made."""
+    """Yields logical parameters."""
     for own, name in _names(model):
         yield own, theirs[name]
