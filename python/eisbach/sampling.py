@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.core_config import engine_config, make_mesh
-from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
+from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 from eisbach.export import read_model
+from eisbach.export.source import folder_tokenizer, model_folder
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -100,12 +101,19 @@ def load_model(
     from eisbach import _C
     from eisbach.config import load_config
 
-    folder = _model_folder(path)
+    folder = model_folder(path)
+    if folder is None:
+        raise ValueError(_no_model(path))
     run = path / "config.yaml"
     config = load_config(run if run.is_file() else None, overrides)
     found = read_model(folder)
     config = config.model_copy(update={"model": found.model})
-    tokenizer = tokenizer or _own_tokenizer(folder, found.model.vocab)
+    tokenizer = tokenizer or folder_tokenizer(folder, found.model.vocab)
+    if tokenizer is None:
+        raise ValueError(
+            f"{folder}: has no tokenizer.json; give `bytes` or one "
+            "(--tokenizer)"
+        )
     loaded = load_tokenizer(tokenizer)
     world = init(device=config.run.device, threads=config.run.threads)
     config = _whole_on_each_rank(config, world.size)
@@ -115,29 +123,15 @@ def load_model(
     return Model(world, engine, loaded, found.ends)
 
 
-def _model_folder(path: Path) -> Path:
-    for folder in (path / "model", path):
-        if (folder / "config.json").is_file():
-            return folder
+def _no_model(path: Path) -> str:
     if (path / "config.yaml").is_file():
-        raise ValueError(
+        return (
             f"{path}: no model: the run has not come to its end; "
-            f"`eisbach export {path}` makes one of its last checkpoint"
+            f"`eisbach export {path}` makes one of its newest checkpoint"
         )
-    raise ValueError(
+    return (
         f"{path}: no run folder and no model: it has neither config.yaml nor "
         "config.json"
-    )
-
-
-def _own_tokenizer(folder: Path, vocab: int) -> str:
-    file = folder / "tokenizer.json"
-    if file.is_file():
-        return str(file)
-    if vocab == 256:
-        return BYTES
-    raise ValueError(
-        f"{file}: no such file; give `bytes` or a tokenizer.json (--tokenizer)"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor, profile, sample, train
+from eisbach.cli import config, data, doctor, export, profile, sample, train
 from eisbach.cli.arguments import KeyedCommand
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("train", cls=KeyedCommand)(train.command)
 app.command("sample")(sample.command)
+app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.add_typer(data.app, name="data")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.export.dtypes import DTYPES, cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.tokenizer_files import tokenizer_files
 from eisbach.run.folder import write_atomically
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
     from eisbach.data.tokenizer import Tokenizer
 
+_OTHERS = {
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
 
 def export_model(
     folder: Path,
     model: ModelSection,
     parameters: dict[str, NDArray[Any]],
     tokenizer: Tokenizer | None,
+    *,
+    dtype: str = "f32",
 ) -> None:
     """Writes weights, `config.json` and what a tokenizer needs.
 
@@ -31,6 +40,10 @@ def export_model(
       parameters: Logical name to whole, unpadded array.
       tokenizer: Of the run; None where tokens have no known text. Its end of
         document begins and ends texts.
+      dtype: `f32`, `bf16` or `f16`.
+
+    Raises:
+      ValueError: A weight is too large for `dtype`.
     """
     from eisbach import _C
 
@@ -47,17 +60,22 @@ def export_model(
             **family.config(model),
             **ends,
             # Before and since version 5 of transformers.
-            "torch_dtype": "float32",
-            "dtype": "float32",
+            "torch_dtype": DTYPES[dtype],
+            "dtype": DTYPES[dtype],
         }
     )
     _C.write_safetensors(
         str(folder / "model.safetensors"),
-        family.to_theirs(parameters, model),
+        {
+            name: cast(name, value, dtype)
+            for name, value in family.to_theirs(parameters, model).items()
+        },
         {"format": "pt"},  # transformers asks for it
     )
     for name, text in texts.items():
         write_atomically(folder / name, text)
+    for name in _OTHERS - texts.keys():  # of what was there before
+        (folder / name).unlink(missing_ok=True)
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -150,3 +150,17 @@ def to_ours(
                 if transposed and part == "weight":
                     value = value.T
                 yield f"{own}.{inner}.{part}", value
+
+
+def describe_gguf(writer: Any, model: ModelSection) -> None:
+    """Adds the family's own keys to a `gguf.GGUFWriter`."""
+    writer.add_layer_norm_eps(model.norm_eps)
+
+
+def for_gguf(
+    name: str, value: NDArray[Any], model: ModelSection
+) -> NDArray[Any]:
+    """Returns one of `to_theirs`, as GGUF keeps it: [out, in] again."""
+    del model
+    is_conv1d = ".c_" in name and name.endswith(".weight")
+    return value.T if is_conv1d else value

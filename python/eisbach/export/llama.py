@@ -132,3 +132,27 @@ def to_ours(
     """Yields logical parameters."""
     for own, name in _names(model):
         yield own, theirs[name]
+
+
+def describe_gguf(writer: Any, model: ModelSection) -> None:
+    """Adds the family's own keys to a `gguf.GGUFWriter`."""
+    writer.add_head_count_kv(model.kv_heads)
+    writer.add_layer_norm_rms_eps(model.norm_eps)
+    writer.add_rope_freq_base(model.rope_theta)
+    writer.add_rope_dimension_count(model.hidden // model.heads)
+
+
+def for_gguf(
+    name: str, value: NDArray[Any], model: ModelSection
+) -> NDArray[Any]:
+    """Returns one of `to_theirs`, as GGUF keeps it.
+
+    There the two numbers that rotate together are neighbours in a head of
+    query and key; here they are half a head apart.
+    """
+    heads = {"q_proj": model.heads, "k_proj": model.kv_heads}
+    found = next((n for n in heads if f".{n}." in name), None)
+    if found is None:
+        return value
+    halves = value.reshape(heads[found], 2, -1, value.shape[-1])
+    return halves.swapaxes(1, 2).reshape(value.shape)

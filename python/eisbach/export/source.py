@@ -1,0 +1,92 @@
+"""What there is to export: the model of a run, of a checkpoint, of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
+from eisbach.export.reading import read_model
+from eisbach.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eisbach.config.model import ModelSection
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, and where it is from.
+
+    Attributes:
+      model: Sizes, with no `auto`.
+      parameters: Logical name to whole array.
+      tokenizer: None where tokens have no known text.
+      path: Of the folder that was read.
+      step: Of the checkpoint; None for a model that is exported already.
+    """
+
+    model: ModelSection
+    parameters: dict[str, NDArray[Any]]
+    tokenizer: Tokenizer | None
+    path: Path
+    step: int | None
+
+
+def model_folder(path: Path) -> Path | None:
+    """Returns `path/model`, or `path` where that is a model's folder itself."""
+    for folder in (path / "model", path):
+        if (folder / "config.json").is_file():
+            return folder
+    return None
+
+
+def folder_tokenizer(folder: Path, vocab: int) -> str | None:
+    """Returns the tokenizer of a model's folder; None if it has none."""
+    file = folder / "tokenizer.json"
+    if file.is_file():
+        return str(file)
+    return BYTES if vocab == 256 else None
+
+
+def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
+    """Reads the model of a run, or of any folder that `read_model` reads.
+
+    Args:
+      path: A run's folder, or a model's.
+      checkpoint: Step of the checkpoint to take; None takes `model/`, and the
+        newest checkpoint where there is no such folder.
+
+    Raises:
+      ValueError: There is no such model, or it is damaged.
+    """
+    folder = model_folder(path)
+    if folder and checkpoint is None:
+        found = read_model(folder)
+        name = folder_tokenizer(folder, found.model.vocab)
+        tokenizer = load_tokenizer(name) if name else None
+        return Source(found.model, found.parameters, tokenizer, folder, None)
+    return _checkpoint(RunFolder.open(path), checkpoint)
+
+
+def _checkpoint(run: RunFolder, step: int | None) -> Source:
+    from eisbach import _C
+    from eisbach.config import load_config, resolve
+
+    newest, folder = run.last_checkpoint()
+    if step not in (None, newest):
+        folder = folder.with_name(f"step-{step:08}")
+    if not folder.is_dir():
+        known = sorted(
+            int(p.name[5:]) for p in folder.parent.glob("step-*[0-9]")
+        )
+        raise ValueError(
+            f"{folder}: no such checkpoint; there are those of the steps "
+            f"{', '.join(map(str, known))} (--checkpoint)"
+        )
+    config = resolve(load_config(run.config), file=run.config)
+    step, _, parameters = _C.read_checkpoint(str(folder))
+    tokenizer = load_tokenizer(config.data.tokenizer)
+    return Source(config.model, parameters, tokenizer, folder, step)
