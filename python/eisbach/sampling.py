@@ -108,13 +108,16 @@ def load_model(
     config = load_config(run if run.is_file() else None, overrides)
     found = read_model(folder)
     config = config.model_copy(update={"model": found.model})
-    tokenizer = tokenizer or folder_tokenizer(folder, found.model.vocab)
-    if tokenizer is None:
+    loaded = (
+        load_tokenizer(tokenizer)
+        if tokenizer
+        else folder_tokenizer(folder, found.model.vocab)
+    )
+    if loaded is None:
         raise ValueError(
             f"{folder}: has no tokenizer.json; give `bytes` or one "
             "(--tokenizer)"
         )
-    loaded = load_tokenizer(tokenizer)
     world = init(device=config.run.device, threads=config.run.threads)
     config = _whole_on_each_rank(config, world.size)
     mesh = make_mesh(config, world.size)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _OTHERS = {
     "model.safetensors.index.json",
+    "documents.json",
     "tokenizer.json",
     "tokenizer_config.json",
 }

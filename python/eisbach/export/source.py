@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.data.rules import stored_tokenizer
+from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
 from eisbach.export.reading import read_model
 from eisbach.run.folder import RunFolder
@@ -43,12 +45,19 @@ def model_folder(path: Path) -> Path | None:
     return None
 
 
-def folder_tokenizer(folder: Path, vocab: int) -> str | None:
-    """Returns the tokenizer of a model's folder; None if it has none."""
+def folder_tokenizer(folder: Path, vocab: int) -> Tokenizer | None:
+    """Returns the tokenizer of a model's folder; None if it has none.
+
+    Raises:
+      ValueError: A file of it is damaged.
+    """
+    stored = stored_tokenizer(folder)
+    if stored:
+        return stored
     file = folder / "tokenizer.json"
     if file.is_file():
-        return str(file)
-    return BYTES if vocab == 256 else None
+        return load_tokenizer(str(file))
+    return load_tokenizer(BYTES) if vocab == 256 else None
 
 
 def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
@@ -65,8 +74,7 @@ def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
     folder = model_folder(path)
     if folder and checkpoint is None:
         found = read_model(folder)
-        name = folder_tokenizer(folder, found.model.vocab)
-        tokenizer = load_tokenizer(name) if name else None
+        tokenizer = folder_tokenizer(folder, found.model.vocab)
         return Source(found.model, found.parameters, tokenizer, folder, None)
     return _checkpoint(RunFolder.open(path), checkpoint)
 
@@ -88,5 +96,5 @@ def _checkpoint(run: RunFolder, step: int | None) -> Source:
         )
     config = resolve(load_config(run.config), file=run.config)
     step, _, parameters = _C.read_checkpoint(str(folder))
-    tokenizer = load_tokenizer(config.data.tokenizer)
+    tokenizer = run_tokenizer(config)
     return Source(config.model, parameters, tokenizer, folder, step)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 def tokenizer_files(
     tokenizer: RunTokenizer, model: ModelSection
 ) -> dict[str, str]:
-    """Returns `tokenizer.json` and `tokenizer_config.json`, by name.
+    """Returns the files of a tokenizer by name.
+
+    `tokenizer.json` and `tokenizer_config.json` are those of Hugging Face;
+    `documents.json` is what `stored_tokenizer` reads besides.
 
     A text becomes the tokens that the model was trained on: nothing is cut
     off or filled up, and before it stands what began a document. A model of
@@ -31,8 +35,8 @@ def tokenizer_files(
             return {}
         text = _bytes_tokenizer()
     else:
-        text = Path(tokenizer.name).read_text(encoding="utf-8")
-    text, begin = _as_trained(text, tokenizer.begin_of_document)
+        text = tokenizer.source_text
+    text, begin = _as_trained(text or "", tokenizer.begin_of_document)
     described: dict[str, Any] = {
         # The class that takes tokenizer.json as it is, in transformers 4 and 5.
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -42,8 +46,12 @@ def tokenizer_files(
     if tokenizer.end_of_document is not None:
         end = Tokenizer.from_str(text).id_to_token(tokenizer.end_of_document)
         described |= {"bos_token": (begin or [end])[0], "eos_token": end}
+    is_file = tokenizer.name != BYTES
+    digest = hashlib.sha256(text.encode()).hexdigest() if is_file else BYTES
+    rules = {"tokenizer": digest, **asdict(tokenizer.rules)}
     return {
         "tokenizer.json": text,
+        "documents.json": json.dumps(rules, indent=1) + "\n",
         "tokenizer_config.json": json.dumps(described, indent=2) + "\n",
     }
 

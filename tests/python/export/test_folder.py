@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eisbach import _C
+from eisbach.data.rules import DocumentRules, stored_tokenizer
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export import export_model, read_model
 
@@ -110,17 +111,34 @@ def test_a_tokenizer_is_exported_as_the_text_was_prepared(
 
     text = "the quick brown fox " * 5
     plain = load_tokenizer(tokenizers["bpe"]).prompt(text)
-    for name in ("cuts", "fills", "begins"):
-        tokenizer = load_tokenizer(tokenizers[name])
+    for name, begin in (
+        ("cuts", "auto"),
+        ("fills", "auto"),
+        ("begins", "auto"),
+        ("begins", "none"),
+        ("bpe", "<|endoftext|>"),
+    ):
+        tokenizer = load_tokenizer(tokenizers[name], begin_of_document=begin)
         config, engine = make(
             f"model.vocab={tokenizer.vocab}", "model.context=64"
         )
         export_model(tmp_path, config.model, engine.gather(), tokenizer)
         theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
-        expected = [*tokenizer.begin_of_document, *plain]
+        begins = name in ("begins", "bpe") and begin != "none"
+        expected = [0] * begins + plain
         assert theirs(text)["input_ids"] == expected
         again = load_tokenizer(str(tmp_path / "tokenizer.json"))
         assert again.prompt(text) == expected
+        assert stored_tokenizer(tmp_path).prompt(text) == expected
+
+
+def test_rules_of_the_data_come_back(make, tokenizers, tmp_path):
+    rules = DocumentRules(3, (), "tokens")
+    tokenizer = load_tokenizer(tokenizers["bpe"], rules=rules)
+    config, engine = make(f"model.vocab={tokenizer.vocab}")
+    export_model(tmp_path, config.model, engine.gather(), tokenizer)
+    assert stored_tokenizer(tmp_path).rules == rules
+    assert read_model(tmp_path).ends == (3,)
 
 
 def test_tokens_that_nobody_knows_have_no_tokenizer(make, tmp_path):
