@@ -58,7 +58,10 @@ EXEMPT = {
     "sbatch": "needs a cluster",
     "srun": "needs a cluster",
 }
-EXEMPT_FILES = {"my_script.py": "stands for a script of the reader"}
+EXEMPT_FILES = {
+    "hello.py": "is the block above it",
+    "my_script.py": "stands for a script of the reader",
+}
 PROGRAMS = {"eisbach", "mpirun", "python", *EXEMPT}
 SCRIPT = re.compile(r"(\./)?scripts/\S+")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*")

@@ -10,6 +10,7 @@ from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
 from eisbach.export.reading import read_model
+from eisbach.run.checkpoints import to_resume
 from eisbach.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
     """Reads the model of a run, or of any folder that `read_model` reads.
 
     Args:
-      path: A run's folder, or a model's.
+      path: A run's folder, one of its `checkpoints/step-N`, or a model's.
       checkpoint: Step of the checkpoint to take; None takes `model/`, and the
         newest checkpoint where there is no such folder.
 
@@ -76,25 +77,18 @@ def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
         found = read_model(folder)
         tokenizer = folder_tokenizer(folder, found.model.vocab)
         return Source(found.model, found.parameters, tokenizer, folder, None)
-    return _checkpoint(RunFolder.open(path), checkpoint)
+    run = RunFolder.open(path)
+    if checkpoint is not None:
+        run.step = checkpoint
+    return _checkpoint(run)
 
 
-def _checkpoint(run: RunFolder, step: int | None) -> Source:
+def _checkpoint(run: RunFolder) -> Source:
     from eisbach import _C
     from eisbach.config import load_config, resolve
 
-    newest, folder = run.last_checkpoint()
-    if step not in (None, newest):
-        folder = folder.with_name(f"step-{step:08}")
-    if not folder.is_dir():
-        known = sorted(
-            int(p.name[5:]) for p in folder.parent.glob("step-*[0-9]")
-        )
-        raise ValueError(
-            f"{folder}: no such checkpoint; there are those of the steps "
-            f"{', '.join(map(str, known))} (--checkpoint)"
-        )
+    step, folder = to_resume(run)
     config = resolve(load_config(run.config), file=run.config)
-    step, _, parameters = _C.read_checkpoint(str(folder))
-    tokenizer = run_tokenizer(config)
+    _, _, parameters = _C.read_checkpoint(str(folder))
+    tokenizer = stored_tokenizer(run.tokenizer) or run_tokenizer(config)
     return Source(config.model, parameters, tokenizer, folder, step)
