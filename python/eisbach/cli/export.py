@@ -77,5 +77,6 @@ def command(
         source.parameters,
         source.tokenizer,
         dtype=dtype,
+        ends=source.ends,
     )
     print(f"{output}: {source.path} in {dtype}")

@@ -96,4 +96,8 @@ class Described:
     def ids(self, name: str) -> tuple[int, ...]:
         """Returns token ids that are given as a number or as a list."""
         value = self._values.get(name, ())
-        return tuple(value) if isinstance(value, list | tuple) else (value,)
+        ids = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if all(type(i) is int and i >= 0 for i in ids):
+            return ids
+        self.problem(f"{name}={json.dumps(value)} is no token id")
+        return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def export_model(
     tokenizer: Tokenizer | None,
     *,
     dtype: str = "f32",
+    ends: Sequence[int] | None = None,
 ) -> None:
     """Writes weights, `config.json` and what a tokenizer needs.
 
@@ -42,6 +44,7 @@ def export_model(
       tokenizer: Of the run; None where tokens have no known text. Its end of
         document begins and ends texts.
       dtype: `f32`, `bf16` or `f16`.
+      ends: Token ids that end a text; None takes the tokenizer's.
 
     Raises:
       ValueError: A weight is too large for `dtype`.
@@ -50,16 +53,15 @@ def export_model(
 
     family = FAMILIES[model.family]
     folder.mkdir(parents=True, exist_ok=True)
-    end = tokenizer.end_of_document if tokenizer else None
-    ends = {"bos_token_id": end, "eos_token_id": end}
-    texts = {"generation_config.json": _json({**ends, "pad_token_id": end})}
+    special = _special_ids(tokenizer, ends)
+    texts = {"generation_config.json": _json(special)}
     if tokenizer:
         texts.update(tokenizer_files(tokenizer, model))
     # Last: who finds it finds all.
     texts["config.json"] = _json(
         {
             **family.config(model),
-            **ends,
+            **special,
             # Before and since version 5 of transformers.
             "torch_dtype": DTYPES[dtype],
             "dtype": DTYPES[dtype],
@@ -77,6 +79,21 @@ def export_model(
         write_atomically(folder / name, text)
     for name in _OTHERS - texts.keys():  # of what was there before
         (folder / name).unlink(missing_ok=True)
+
+
+def _special_ids(
+    tokenizer: Tokenizer | None, ends: Sequence[int] | None
+) -> dict[str, Any]:
+    begin = tokenizer.begin_of_document if tokenizer else ()
+    end = tokenizer.end_of_document if tokenizer else None
+    if ends is None:
+        ends = [] if end is None else [end]
+    first = ends[0] if ends else None
+    return {
+        "bos_token_id": begin[0] if begin else first,
+        "eos_token_id": first if len(ends) < 2 else list(ends),
+        "pad_token_id": first,
+    }
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def write_gguf(
     tokenizer: Tokenizer | None,
     *,
     dtype: str = "f32",
+    ends: Sequence[int] | None = None,
 ) -> None:
     """Writes a model as one GGUF file, which appears complete or not at all.
 
@@ -37,6 +39,8 @@ def write_gguf(
       parameters: Logical name to whole array.
       tokenizer: Of the run; None where tokens have no known text.
       dtype: `f32`, `bf16` or `f16`, of the matrices; vectors are f32.
+      ends: Token ids that end a text, of which GGUF knows the first; None
+        takes the tokenizer's.
 
     Raises:
       ValueError: `gguf` is not installed, llama.cpp cannot make the tokens of
@@ -66,10 +70,11 @@ def write_gguf(
     writer.add_feed_forward_length(model.ffn_hidden)
     writer.add_head_count(model.heads)
     family.describe_gguf(writer, model)
-    if files:
+    if tokenizer and files:
         found = vocabulary(files["tokenizer.json"], model.vocab)
         _add_vocabulary(writer, found)
-        _add_special(writer, found.never, tokenizer)
+        end = ends[0] if ends else tokenizer.end_of_document
+        _add_special(writer, tokenizer, found.never if end is None else end)
     else:
         writer.add_tokenizer_model("no_vocab")
     kind = gguf.GGMLQuantizationType[dtype.upper()]
@@ -97,17 +102,13 @@ def _add_vocabulary(writer: Any, found: Any) -> None:
     writer.add_token_merges(found.merges)
 
 
-def _add_special(
-    writer: Any, never: int | None, tokenizer: Tokenizer | None
-) -> None:
-    """Names the ends of texts.
+def _add_special(writer: Any, tokenizer: Tokenizer, end: int | None) -> None:
+    """Names what begins and ends texts.
 
-    Where there are none llama.cpp takes token 11; a byte that is in no UTF-8
-    is none that a text ends at.
+    Where nothing does llama.cpp takes token 11, so `end` is then a byte that
+    is in no UTF-8, which no text ends at.
     """
-    end = tokenizer.end_of_document if tokenizer else None
-    begin = tokenizer.begin_of_document if tokenizer else ()
-    end = never if end is None else end
+    begin = tokenizer.begin_of_document
     if end is not None:
         writer.add_bos_token_id(begin[0] if begin else end)
         writer.add_eos_token_id(end)

@@ -47,7 +47,11 @@ def read_model(folder: Path) -> ModelFolder:
       OSError: A file is missing.
     """
     described = Described(folder / "config.json")
+    ends = described.ids("eos_token_id")
     family, model = _describe(described)
+    said = folder / "generation_config.json"
+    if said.is_file():  # may name more of them
+        ends = Described(said).ids("eos_token_id") or ends
     tensors = Tensors(folder)
     parameters = dict(family.to_ours(tensors, model))
     if model.tie_embeddings and _HEAD in tensors:
@@ -58,7 +62,7 @@ def read_model(folder: Path) -> ModelFolder:
                 "config.json has tie_word_embeddings=true"
             )
     tensors.finish(family.WITHOUT_EFFECT)
-    return ModelFolder(model, parameters, described.ids("eos_token_id"))
+    return ModelFolder(model, parameters, ends)
 
 
 def _describe(described: Described) -> tuple[Any, ModelSection]:

@@ -27,6 +27,7 @@ class Source:
       model: Sizes, with no `auto`.
       parameters: Logical name to whole array.
       tokenizer: None where tokens have no known text.
+      ends: Token ids that end a text; None for those of the tokenizer.
       path: Of the folder that was read.
       step: Of the checkpoint; None for a model that is exported already.
     """
@@ -34,6 +35,7 @@ class Source:
     model: ModelSection
     parameters: dict[str, NDArray[Any]]
     tokenizer: Tokenizer | None
+    ends: tuple[int, ...] | None
     path: Path
     step: int | None
 
@@ -76,7 +78,9 @@ def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
     if folder and checkpoint is None:
         found = read_model(folder)
         tokenizer = folder_tokenizer(folder, found.model.vocab)
-        return Source(found.model, found.parameters, tokenizer, folder, None)
+        return Source(
+            found.model, found.parameters, tokenizer, found.ends, folder, None
+        )
     run = RunFolder.open(path)
     if checkpoint is not None:
         run.step = checkpoint
@@ -91,4 +95,4 @@ def _checkpoint(run: RunFolder) -> Source:
     config = resolve(load_config(run.config), file=run.config)
     _, _, parameters = _C.read_checkpoint(str(folder))
     tokenizer = stored_tokenizer(run.tokenizer) or run_tokenizer(config)
-    return Source(config.model, parameters, tokenizer, folder, step)
+    return Source(config.model, parameters, tokenizer, None, folder, step)

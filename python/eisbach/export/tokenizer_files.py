@@ -30,24 +30,25 @@ def tokenizer_files(
     more than 256 tokens that are called bytes has no tokenizer, since nobody
     knows what the others are.
     """
-    if tokenizer.name == BYTES:
-        if model.vocab != tokenizer.vocab:
-            return {}
-        text = _bytes_tokenizer()
-    else:
-        text = tokenizer.source_text
-    text, begin = _as_trained(text or "", tokenizer.begin_of_document)
+    is_bytes = tokenizer.name == BYTES
+    if is_bytes and model.vocab != tokenizer.vocab:
+        return {}
+    text, begin = _as_trained(
+        tokenizer.source_text or _bytes_tokenizer(),
+        tokenizer.begin_of_document,
+    )
     described: dict[str, Any] = {
         # The class that takes tokenizer.json as it is, in transformers 4 and 5.
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": model.context,
         "clean_up_tokenization_spaces": False,
     }
-    if tokenizer.end_of_document is not None:
-        end = Tokenizer.from_str(text).id_to_token(tokenizer.end_of_document)
-        described |= {"bos_token": (begin or [end])[0], "eos_token": end}
-    is_file = tokenizer.name != BYTES
-    digest = hashlib.sha256(text.encode()).hexdigest() if is_file else BYTES
+    end = tokenizer.end_of_document
+    if end is not None:
+        described["eos_token"] = Tokenizer.from_str(text).id_to_token(end)
+    if begin or end is not None:
+        described["bos_token"] = begin[0] if begin else described["eos_token"]
+    digest = BYTES if is_bytes else hashlib.sha256(text.encode()).hexdigest()
     rules = {"tokenizer": digest, **asdict(tokenizer.rules)}
     return {
         "tokenizer.json": text,

@@ -141,6 +141,21 @@ def test_rules_of_the_data_come_back(make, tokenizers, tmp_path):
     assert read_model(tmp_path).ends == (3,)
 
 
+def test_several_ends_stay_several(make, tokenizers, tmp_path):
+    tokenizer = load_tokenizer(tokenizers["begins"])
+    config, engine = make(f"model.vocab={tokenizer.vocab}")
+    export_model(
+        tmp_path, config.model, engine.gather(), tokenizer, ends=(4, 0)
+    )
+    read = json.loads((tmp_path / "generation_config.json").read_text())
+    assert read == {
+        "bos_token_id": 0,
+        "eos_token_id": [4, 0],
+        "pad_token_id": 4,
+    }
+    assert read_model(tmp_path).ends == (4, 0)
+
+
 def test_tokens_that_nobody_knows_have_no_tokenizer(make, tmp_path):
     config, engine = make("model.vocab=300")
     bytes_ = load_tokenizer("bytes")

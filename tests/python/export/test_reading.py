@@ -194,6 +194,18 @@ def test_biases_under_another_name_of_the_family_are_refused(save, tmp_path):
         read_model(tmp_path)
 
 
+def test_ends_of_a_text(save, tmp_path):
+    """The file for generation may name more than the configuration."""
+    save("llama", eos_token_id=7)
+    assert read_model(tmp_path).ends == (7,)
+    _change(tmp_path / "generation_config.json", eos_token_id=[7, 9])
+    assert read_model(tmp_path).ends == (7, 9)
+    (tmp_path / "generation_config.json").unlink()
+    _change(tmp_path / "config.json", eos_token_id="</s>")
+    with pytest.raises(ValueError, match="eos_token_id"):
+        read_model(tmp_path)
+
+
 def test_a_head_beside_a_tied_embedding_must_be_it(save, tmp_path):
     save("llama")
     _change(tmp_path / "config.json", tie_word_embeddings=True)
