@@ -70,6 +70,19 @@ def test_a_model_folder_alone(eisbach, folder, tmp_path):
     assert len(texts.pop()) > len("def ")
 
 
+def test_tokens_that_nobody_knows(trainer, eisbach):
+    """More tokens than bytes: the run ends well, and a prompt must be asked."""
+    done, folder = trainer("model.vocab=300", "train.steps=1")("more")
+    assert not done.returncode, done.stderr
+    done = eisbach("sample", folder, "--prompt", "a")
+    assert done.returncode == 1
+    assert "--tokenizer" in done.stderr
+    arguments = ["--prompt", "def ", "--tokenizer", "bytes", "--tokens", "20"]
+    done = eisbach("sample", folder, *arguments, "--top-k", "0")
+    assert not done.returncode, done.stderr
+    assert done.stdout.startswith("def ")
+
+
 def test_the_folder_has_its_own_tokenizer(trainer, eisbach, run, tmp_path):
     """From another working folder, when the file of the run is gone."""
     file = _train_tokenizer(tmp_path)

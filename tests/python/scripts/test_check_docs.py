@@ -75,7 +75,7 @@ def test_yaml_is_read(check):
     ("command", "reason"),
     [
         ("eisbach trains a.yaml", "no command 'trains'"),
-        ("eisbach sample runs/a --promt x", "promt"),
+        ("eisbach sample runs/a --question x", "question"),
         ("mpirun -n 8 eisbach doctor --networks", "networks"),
         ("mpirun -n 4 eisbach train missing.yaml", "missing.yaml"),
         ("mpirun -n 4 python missing.py", "missing.py"),
