@@ -227,7 +227,8 @@ void BindAutograd(py::module_& m) {
       [](const Variable& x, const ParameterPtr& weight, float eps) {
         return Norm(ops::NormKind::kRms, x, weight, nullptr, eps);
       },
-      py::arg("x"), py::arg("weight"), py::arg("eps") = 1e-5, kReleased);
+      py::arg("x"), py::arg("weight"), py::arg("eps") = 1e-5, kReleased,
+      "Over the last dimension: x / sqrt(mean(x^2) + eps) * weight.");
   f.def("attention", &Attention, py::arg("qkv"), py::arg("heads"),
         py::arg("kv_heads") = py::none(), kReleased,
         "Causal attention of a packed qkv [B, T, (heads + 2 kv_heads) D]: "
@@ -245,7 +246,7 @@ void BindAutograd(py::module_& m) {
         EISBACH_ASSIGN_OR_RETURN(Tensor right, Input(b));
         return Recorded(autograd::Add(left, right, StreamOf(a)));
       },
-      py::arg("a"), py::arg("b"), kReleased);
+      py::arg("a"), py::arg("b"), kReleased, "a + b, of one shape.");
   f.def(
       "view",
       [](const Variable& x, const Shape& shape) -> absl::StatusOr<Variable> {

@@ -10,6 +10,7 @@
 #include "bindings/numpy.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/gather.h"
+#include "checkpoint/read_weights.h"
 #include "checkpoint/safetensors_file.h"
 #include "checkpoint/safetensors_writer.h"
 
@@ -86,6 +87,17 @@ void WriteSafetensors(const std::string& path,
   WithoutGil([&] { Unwrap(writer->Commit()); });
 }
 
+py::tuple ReadCheckpoint(const std::string& path) {
+  const checkpoint::SavedWeights saved =
+      WithoutGil([&] { return Unwrap(checkpoint::ReadWeights(path)); });
+  py::dict arrays;
+  for (const LogicalTensor& tensor : saved.tensors) {
+    arrays[py::str(tensor.name)] =
+        CopyOf({tensor.name, tensor.shape, tensor.values, nullptr});
+  }
+  return py::make_tuple(saved.step, saved.config, std::move(arrays));
+}
+
 }  // namespace
 
 py::dict GatherArrays(absl::Span<Parameter* const> parameters,
@@ -147,6 +159,9 @@ void BindCheckpoint(py::module_& m) {
         return checkpoint::LatestCheckpoint(root);
       },
       py::arg("root"), "The complete checkpoint of the highest step, or None.");
+  m.def("read_checkpoint", &ReadCheckpoint, py::arg("path"),
+        "Steps done, the config that was saved and the whole weights by "
+        "logical name, whatever layout they were saved on. Not collective.");
 }
 
 }  // namespace eisbach::bindings

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eisbach import nn
+    from eisbach import export, nn
     from eisbach._C import (
         Batch,
         Communicator,
@@ -64,6 +64,7 @@ _NAMES = {
     "eisbach.training": "train",
     "eisbach.world": "init",
 }
+_MODULES = ("export", "nn")
 _HOME = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "World",
     "build_info",
     "engine_config",
+    "export",
     "functional",
     "init",
     "load_config",
@@ -113,8 +115,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("eisbach")
-    if name == "nn":
-        return importlib.import_module("eisbach.nn")
+    if name in _MODULES:
+        return importlib.import_module(f"eisbach.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'eisbach' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)
@@ -123,4 +125,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME, "nn", "__version__"])
+    return [*__all__, "__version__"]

@@ -145,7 +145,9 @@ def _close(job: Job, report: Reporter | None) -> None:
     job.engine.device.trim_memory()
     parameters = job.engine.gather(copy=False)
     if report:
-        export_model(job.folder.model, job.config, parameters, job.tokenizer)
+        export_model(
+            job.folder.model, job.config.model, parameters, job.tokenizer
+        )
         report.summary(summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:

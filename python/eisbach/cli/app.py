@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli import config, data, doctor, launch, profile, sample, train
+from eisbach.cli import (
+    config,
+    data,
+    doctor,
+    export,
+    launch,
+    profile,
+    sample,
+    train,
+)
 from eisbach.cli.arguments import KeyedCommand
 
 app = typer.Typer(
@@ -23,6 +32,7 @@ app = typer.Typer(
 app.command("train", cls=KeyedCommand)(train.command)
 app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("sample")(sample.command)
+app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.add_typer(data.app, name="data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,21 @@ import typer
 
 
 def command(
-    run: Annotated[
-        Path, typer.Argument(help="The folder of a run.", metavar="RUN")
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of a run, or of a model with `config.json` and "
+            "`model.safetensors`.",
+            metavar="FOLDER",
+        ),
     ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="`run.` and `precision.` keys to change.",
+            metavar="[SECTION.KEY=VALUE]...",
+        ),
+    ] = None,
     *,
     prompt: Annotated[str, typer.Option(help="What the text starts with.")],
     tokens: Annotated[
@@ -26,26 +39,27 @@ def command(
         typer.Option(min=0, help="Only so many likeliest tokens; 0: all."),
     ] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="`bytes` or a `tokenizer.json`, where the folder has none."
+        ),
+    ] = None,
 ) -> None:
-    """Continue a prompt with the model of a run.
+    """Continue a prompt with the model of a run, or of another folder.
 
     Example: `eisbach sample runs/gpt_bytes --prompt "def main("`
     """
-    from eisbach.config import load_config
-    from eisbach.run.folder import RunFolder
-    from eisbach.sampling import load_model, sample
+    from eisbach.sampling import load_model, printable, sample
 
-    folder = RunFolder.open(run)
-    config = load_config(folder.config)
-    world, engine, tokenizer = load_model(folder, config)
+    model = load_model(folder, overrides or (), tokenizer=tokenizer)
     text = sample(
-        engine,
-        tokenizer,
+        model,
         prompt,
         tokens=tokens,
         temperature=temperature,
         top_k=top_k,
         seed=seed,
     )
-    if world.rank == 0:
-        print(prompt + text)
+    if model.world.rank == 0:
+        print(printable(text) if sys.stdout.isatty() else text)

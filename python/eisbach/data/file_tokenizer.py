@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.data.decoding import decode_known
 from eisbach.data.rules import DocumentRules
 from eisbach.data.tokenizer import RuledTokenizer
 
@@ -74,7 +75,8 @@ class FileTokenizer(RuledTokenizer):
             ) from None
         self.digest = hashlib.sha256(content).hexdigest()
         self._known = theirs.get_vocab(with_added_tokens=True)
-        self.vocab = max(self._known.values(), default=-1) + 1
+        self._ids = frozenset(self._known.values())
+        self.vocab = max(self._ids, default=-1) + 1
         self._template = _template(theirs)
         self._eos = _eos_of(file)
         self.with_rules(self.choose())
@@ -144,8 +146,10 @@ class FileTokenizer(RuledTokenizer):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the text, special tokens included."""
-        return self._tokenizer.decode(
-            [int(t) for t in tokens], skip_special_tokens=False
+        return decode_known(
+            tokens,
+            self._ids,
+            lambda ids: self._tokenizer.decode(ids, skip_special_tokens=False),
         )
 
     def _id(self, name: str) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from eisbach.data.decoding import decode_known
 from eisbach.data.rules import DocumentRules
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Returns the text of tokens; what is no text becomes U+FFFD."""
+        """Returns the text of tokens.
+
+        What is no text becomes U+FFFD; an id without a token, such as 300 of
+        bytes, becomes `<300>`.
+        """
         ...
 
 
@@ -105,7 +110,11 @@ class ByteTokenizer(RuledTokenizer):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Reads the tokens as UTF-8."""
-        return bytes(tokens).decode("utf-8", errors="replace")
+        return decode_known(
+            tokens,
+            range(self.vocab),
+            lambda ids: bytes(ids).decode("utf-8", errors="replace"),
+        )
 
 
 def load_tokenizer(

@@ -3,75 +3,98 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eisbach.data.tokenizer import BYTES, Tokenizer
-from eisbach.export import gpt2, llama
+from eisbach.export.dtypes import DTYPES, cast
+from eisbach.export.families import FAMILIES
+from eisbach.export.tokenizer_files import tokenizer_files
 from eisbach.run.folder import write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eisbach.config import Config
+    from eisbach.config.model import ModelSection
+    from eisbach.data.tokenizer import Tokenizer
 
-_FAMILIES = {"gpt": gpt2, "llama": llama}
+_OTHERS = {
+    "model.safetensors.index.json",
+    "documents.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
 
 
 def export_model(
     folder: Path,
-    config: Config,
+    model: ModelSection,
     parameters: dict[str, NDArray[Any]],
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None,
+    *,
+    dtype: str = "f32",
+    ends: Sequence[int] | None = None,
 ) -> None:
-    """Writes `model.safetensors`, `config.json` and `tokenizer.json`.
+    """Writes weights, `config.json` and what a tokenizer needs.
 
     Args:
       folder: Made if it does not exist; files in it are replaced.
-      config: With no `auto` in its model section.
+      model: With no `auto`.
       parameters: Logical name to whole, unpadded array.
-      tokenizer: Of the run; bytes have no file.
-    """
-    from eisbach import _C
-
-    family = _FAMILIES[config.model.family]
-    folder.mkdir(parents=True, exist_ok=True)
-    end = tokenizer.end_of_document
-    described = {
-        **family.config(config.model),
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "dtype": "float32",
-    }
-    _C.write_safetensors(
-        str(folder / "model.safetensors"),
-        family.to_theirs(parameters, config.model),
-        {"format": "pt"},  # transformers asks for it
-    )
-    if tokenizer.name != BYTES:
-        shutil.copyfile(tokenizer.name, folder / "tokenizer.json")
-    write_atomically(
-        folder / "config.json", json.dumps(described, indent=2) + "\n"
-    )
-
-
-def import_parameters(folder: Path, config: Config) -> dict[str, NDArray[Any]]:
-    """Reads an export back as logical parameters.
+      tokenizer: Of the run; None where tokens have no known text. Its end of
+        document begins and ends texts.
+      dtype: `f32`, `bf16` or `f16`.
+      ends: Token ids that end a text; None takes the tokenizer's.
 
     Raises:
-      ValueError: `model.safetensors` is missing or damaged, or is of another
-        model than `config` describes.
+      ValueError: A weight is too large for `dtype`.
     """
     from eisbach import _C
 
-    path = folder / "model.safetensors"
-    theirs = _C.read_safetensors(str(path))
-    family = _FAMILIES[config.model.family]
-    try:
-        return dict(family.to_ours(theirs, config.model))
-    except KeyError as error:
-        raise ValueError(
-            f"{path}: has no {error}, which a {config.model.family} of "
-            f"{config.model.layers} layers has"
-        ) from None
+    family = FAMILIES[model.family]
+    folder.mkdir(parents=True, exist_ok=True)
+    special = _special_ids(tokenizer, ends)
+    texts = {"generation_config.json": _json(special)}
+    if tokenizer:
+        texts.update(tokenizer_files(tokenizer, model))
+    # Last: who finds it finds all.
+    texts["config.json"] = _json(
+        {
+            **family.config(model),
+            **special,
+            # Before and since version 5 of transformers.
+            "torch_dtype": DTYPES[dtype],
+            "dtype": DTYPES[dtype],
+        }
+    )
+    _C.write_safetensors(
+        str(folder / "model.safetensors"),
+        {
+            name: cast(name, value, dtype)
+            for name, value in family.to_theirs(parameters, model).items()
+        },
+        {"format": "pt"},  # transformers asks for it
+    )
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    for name in _OTHERS - texts.keys():  # of what was there before
+        (folder / name).unlink(missing_ok=True)
+
+
+def _special_ids(
+    tokenizer: Tokenizer | None, ends: Sequence[int] | None
+) -> dict[str, Any]:
+    begin = tokenizer.begin_of_document if tokenizer else ()
+    end = tokenizer.end_of_document if tokenizer else None
+    if ends is None:
+        ends = [] if end is None else [end]
+    first = ends[0] if ends else None
+    return {
+        "bos_token_id": begin[0] if begin else first,
+        "eos_token_id": first if len(ends) < 2 else list(ends),
+        "pad_token_id": first,
+    }
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"

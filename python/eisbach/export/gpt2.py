@@ -6,6 +6,7 @@ of ours, and query, key and value are one layer, `c_attn`, in this order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.config.model import ModelSection
+    from eisbach.export.described import Described
+    from eisbach.export.tensors import Tensors
 
     Parameters = dict[str, NDArray[Any]]
 
+MODEL_TYPE = "gpt2"
+# Causal masks, which old files hold as tensors.
+WITHOUT_EFFECT = re.compile(r"transformer\.h\.\d+\.attn\.(masked_)?bias")
 _QKV = ("query", "key", "value")
 # Our name inside a block, theirs, and whether the weight is transposed.
 _BLOCK = (
@@ -42,6 +48,7 @@ def config(model: ModelSection) -> dict[str, Any]:
         "model_type": "gpt2",
         "vocab_size": model.vocab,
         "n_positions": model.context,
+        "n_ctx": model.context,
         "n_embd": model.hidden,
         "n_layer": model.layers,
         "n_head": model.heads,
@@ -94,30 +101,66 @@ def _repeat(
     return np.repeat(heads, shared, axis=0).reshape(-1, *value.shape[1:])
 
 
+def sizes(described: Described) -> dict[str, Any]:
+    """Reads `config.json`: the values of the section `model`."""
+    hidden = described.get("n_embd")
+    described.only("activation_function", "gelu_new", "gelu_pytorch_tanh")
+    described.only("scale_attn_weights", True)
+    described.only("scale_attn_by_inverse_layer_idx", False)
+    described.only("add_cross_attention", False)
+    # Says in which order and type the same product is computed.
+    described.without_effect(
+        "reorder_and_upcast_attn n_ctx resid_pdrop embd_pdrop attn_pdrop "
+        "summary_type summary_use_proj summary_activation "
+        "summary_proj_to_labels summary_first_dropout"
+    )
+    return {
+        "family": "gpt",
+        "layers": described.get("n_layer"),
+        "hidden": hidden,
+        "heads": described.get("n_head"),
+        "ffn_hidden": described.get("n_inner", 4 * (hidden or 0)),
+        "context": described.get("n_positions"),
+        "vocab": described.get("vocab_size"),
+        "tie_embeddings": described.get("tie_word_embeddings", True),
+        "norm_eps": described.get("layer_norm_epsilon", 1e-5),
+    }
+
+
 def to_ours(
-    theirs: Parameters, model: ModelSection
+    theirs: Tensors, model: ModelSection
 ) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields logical parameters of what `to_theirs` made."""
+    """Yields logical parameters."""
+    if "wte.weight" in theirs:  # saved without the head's module
+        theirs.rename(
+            lambda n: n if n.startswith("lm_head.") else f"transformer.{n}"
+        )
     for own, name in _WHOLE:
         yield own, theirs[name]
     if not model.tie_embeddings:
         yield "head.weight", theirs["lm_head.weight"]
-    shared = model.heads // model.kv_heads
-    width = model.hidden // model.heads
     for i in range(model.layers):
         own, name = f"blocks.{i}", f"transformer.h.{i}"
         for part in ("weight", "bias"):
             fused = theirs[f"{name}.attn.c_attn.{part}"].T
             for p, value in zip(_QKV, np.split(fused, 3), strict=True):
-                if p != "query":
-                    heads = value.reshape(model.heads, width, *value.shape[1:])
-                    value = heads[::shared].reshape(-1, *value.shape[1:])
-                yield (
-                    f"{own}.attention.{p}.{part}",
-                    np.ascontiguousarray(value),
-                )
+                yield f"{own}.attention.{p}.{part}", value
             for inner, their_inner, transposed in _BLOCK:
                 value = theirs[f"{name}.{their_inner}.{part}"]
                 if transposed and part == "weight":
-                    value = np.ascontiguousarray(value.T)
+                    value = value.T
                 yield f"{own}.{inner}.{part}", value
+
+
+def describe_gguf(writer: Any, model: ModelSection) -> None:
+    """Adds the family's own keys to a `gguf.GGUFWriter`."""
+    writer.add_layer_norm_eps(model.norm_eps)
+
+
+def for_gguf(
+    name: str, value: NDArray[Any], model: ModelSection
+) -> NDArray[Any]:
+    """Returns one of `to_theirs`, as GGUF keeps it: [out, in] again."""
+    del model
+    is_conv1d = ".c_" in name and name.endswith(".weight")
+    return value.T if is_conv1d else value

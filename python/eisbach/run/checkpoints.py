@@ -31,7 +31,7 @@ def to_resume(folder: RunFolder) -> tuple[int, Path]:
     found = find(folder)
     if not found:
         raise ValueError(
-            f"{folder.path}: no checkpoint to resume from: the run was ended "
+            f"{folder.path}: no checkpoint to go on with: the run was ended "
             "before its first one (train.save_minutes, train.save_every)"
         )
     step = max(found) if folder.step is None else folder.step

@@ -1,3 +1,8 @@
+import os
+import pty
+import shutil
+import subprocess
+
 import pytest
 
 
@@ -43,4 +48,113 @@ def test_bad_options(eisbach, folder, arguments, reason):
 def test_no_run(eisbach, tmp_path):
     done = eisbach("sample", tmp_path, "--prompt", "a")
     assert done.returncode == 1
-    assert "no run folder" in done.stderr
+    assert "no run folder and no model" in done.stderr
+
+
+def test_a_run_that_has_not_ended(eisbach, folder, tmp_path):
+    shutil.copy(folder / "config.yaml", tmp_path)
+    done = eisbach("sample", tmp_path, "--prompt", "a")
+    assert done.returncode == 1
+    assert f"eisbach export {tmp_path}" in done.stderr
+
+
+def test_a_model_folder_alone(eisbach, folder, tmp_path):
+    """The same text as of the run, from a copy without anything else."""
+    shutil.copytree(folder / "model", tmp_path / "copy")
+    arguments = ["--prompt", "def ", "--temperature", "0", "--tokens", "9"]
+    texts = {
+        eisbach("sample", path, "precision.compute=f32", *arguments).stdout
+        for path in (folder, tmp_path / "copy")
+    }
+    assert len(texts) == 1
+    assert len(texts.pop()) > len("def ")
+
+
+def test_tokens_that_nobody_knows(trainer, eisbach):
+    """More tokens than bytes: the run ends well, and a prompt must be asked."""
+    done, folder = trainer("model.vocab=300", "train.steps=1")("more")
+    assert not done.returncode, done.stderr
+    done = eisbach("sample", folder, "--prompt", "a")
+    assert done.returncode == 1
+    assert "--tokenizer" in done.stderr
+    arguments = ["--prompt", "def ", "--tokenizer", "bytes", "--tokens", "20"]
+    done = eisbach("sample", folder, *arguments, "--top-k", "0")
+    assert not done.returncode, done.stderr
+    assert done.stdout.startswith("def ")
+
+
+def test_the_folder_has_its_own_tokenizer(trainer, eisbach, run, tmp_path):
+    """From another working folder, when the file of the run is gone."""
+    file = _train_tokenizer(tmp_path)
+    prefix = tmp_path / "words"
+    text = tmp_path / "words.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 99)
+    done = eisbach(
+        "data", "prepare", text, "--output", prefix, "--tokenizer", file
+    )
+    assert not done.returncode, done.stderr
+    done, folder = trainer()(
+        "words",
+        f"data.tokenizer={file}",
+        f"data.train={prefix}",
+        "data.validation=none",
+        "model.vocab=auto",
+    )
+    assert not done.returncode, done.stderr
+    file.unlink()
+    arguments = ["--prompt", "the quick", "--temperature", "0"]
+    here = eisbach("sample", folder, *arguments)
+    assert not here.returncode, here.stderr
+    assert here.stdout.startswith("the quick ")
+
+    moved = folder.rename(tmp_path / "moved")
+    code = (
+        "import os, sys; os.chdir(sys.argv.pop(1)); "
+        "from eisbach.cli import main; main()"
+    )
+    there = run("-c", code, tmp_path, "sample", moved.name, *arguments)
+    assert there.stdout == here.stdout, there.stderr
+
+
+def test_a_terminal_gets_no_control_characters(launch, folder):
+    """A terminal would obey what a pipe carries as it is."""
+    prompt = "a\x1b[31mb\x9b\x07"
+    command, environment, cwd = launch(
+        "-m", "eisbach", "sample", folder, "--prompt", prompt, "--tokens", "1",
+        "run.threads=1",
+    )  # fmt: skip
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        command, env=environment, cwd=cwd, stdout=theirs, check=True,
+        timeout=300,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert shown.startswith(r"a\x1b[31mb\x9b\x07")
+    piped = subprocess.run(
+        command, env=environment, cwd=cwd, stdout=subprocess.PIPE, check=True,
+        timeout=300,
+    )  # fmt: skip
+    assert piped.stdout.decode().startswith(prompt)
+
+
+def _train_tokenizer(folder):
+    """As converted from SentencePiece: a space before each text."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+
+    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("_"), normalizers.Replace(" ", "_")]
+    )
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("_", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    made.train_from_iterator(
+        ["the quick brown fox jumps over the lazy dog"] * 9,
+        trainers.BpeTrainer(
+            vocab_size=40, special_tokens=["<unk>", "</s>"], show_progress=False
+        ),
+    )
+    made.save(str(folder / "tokenizer.json"))
+    return folder / "tokenizer.json"

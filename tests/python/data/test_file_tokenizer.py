@@ -20,6 +20,14 @@ def test_reads_back_what_it_wrote(byte_level):
     assert len(tokenizer.encode(TEXTS[0])) < len(TEXTS[0])
 
 
+def test_ids_without_a_token_are_shown(byte_level):
+    tokenizer = load_tokenizer(byte_level)
+    known = tokenizer.encode(b"the cat").tolist()
+    beyond = tokenizer.vocab
+    text = tokenizer.decode([*known, beyond, 2**40, *known])
+    assert text == f"the cat<{beyond}><{2**40}>the cat"
+
+
 def test_end_of_document_is_found_or_chosen(byte_level):
     assert load_tokenizer(byte_level).end_of_document == 0
     chosen = load_tokenizer(byte_level, end_of_document="<|stop|>")

@@ -45,3 +45,7 @@ def test_rules_are_part_of_the_key(byte_level):
         for end in (None, "<|stop|>")
     }
     assert len(digests) == 1
+
+
+def test_ids_that_are_no_bytes_are_shown():
+    assert load_tokenizer("bytes").decode([300, 104, 105, -1]) == "<300>hi<-1>"

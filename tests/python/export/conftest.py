@@ -1,14 +1,29 @@
 """A tiny model of each family, and its counterpart in transformers."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from tokenizers import models as bpe
 
+from eisbach import _C
 from eisbach.config import load_config, resolve
-from eisbach.export import gpt2, llama
+from eisbach.core_config import engine_config
+from eisbach.export.families import FAMILIES
 
-FAMILIES = {"gpt": gpt2, "llama": llama}
+SIZES = (
+    "model={layers: 2, hidden: 48, heads: 6, context: 16, vocab: 61, "
+    "norm_eps: 1.0e-5}"
+)
 
 
 def _tiny(family, *options):
@@ -92,8 +107,99 @@ def check_names(models):
         models.hugging_face(model, theirs)
         again = dict(module.to_ours(theirs, model))
         assert again.keys() == ours.keys()
+        if family == "gpt" and model.kv_heads != model.heads:
+            return  # GPT-2 knows no shared heads: those have become several
         for name, value in ours.items():
             np.testing.assert_array_equal(again[name], value, err_msg=name)
-            assert again[name].flags.c_contiguous
 
     return check
+
+
+class _Engines:
+    """Makes an engine of one rank, with random weights."""
+
+    def __init__(self):
+        self._context = _C.ParallelContext(_C.init(), _C.Mesh(1))
+
+    def engine(self, config):
+        return _C.Engine(engine_config(config), self._context)
+
+    def __call__(self, *options):
+        options = [SIZES, "precision.compute=f32", *options]
+        config = resolve(load_config(None, options))
+        engine = self.engine(config)
+        rng = np.random.default_rng(5)
+        engine.scatter(
+            {
+                name: rng.standard_normal(value.shape) * 0.2
+                for name, value in engine.gather().items()
+            }
+        )
+        return config, engine
+
+
+@pytest.fixture(scope="session")
+def make():
+    """Makes configurations and engines."""
+    return _Engines()
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tmp_path_factory):
+    """Names and files of tokenizers of several kinds."""
+    folder = tmp_path_factory.mktemp("tokenizers")
+    made = {"bpe": _byte_level(), "sentencepiece": _sentencepiece()}
+    made["cuts"] = _byte_level()
+    made["cuts"].enable_truncation(max_length=3)
+    made["fills"] = _byte_level()
+    made["fills"].enable_padding(length=300)
+    made["begins"] = _byte_level()
+    made["begins"].post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+    )
+    for name, tokenizer in made.items():
+        tokenizer.save(str(folder / f"{name}.json"))
+    files = {name: str(folder / f"{name}.json") for name in made}
+    return {"bytes": "bytes", **files}
+
+
+def _train(tokenizer, special, **options):
+    tokenizer.train_from_iterator(
+        ["the quick brown fox jumps over the lazy dog"] * 5,
+        trainers.BpeTrainer(
+            special_tokens=special, show_progress=False, **options
+        ),
+    )
+    return tokenizer
+
+
+def _byte_level():
+    made = Tokenizer(bpe.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return _train(
+        made, ["<|endoftext|>"], vocab_size=290, initial_alphabet=alphabet
+    )
+
+
+def _sentencepiece():
+    """As those that were converted: spaces as letters, one before a text."""
+    made = Tokenizer(
+        bpe.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+    )
+    made.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    made.decoder = decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
+    values = json.loads(_train(made, special, vocab_size=330).to_str())
+    values["added_tokens"] = values["added_tokens"][:3]
+    return Tokenizer.from_str(json.dumps(values))

@@ -1,0 +1,83 @@
+"""Reads a model's folder: an export, or one that others have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eisbach.export.described import Described
+from eisbach.export.families import BY_MODEL_TYPE
+from eisbach.export.tensors import Tensors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eisbach.config.model import ModelSection
+
+_HEAD = "lm_head.weight"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a folder holds.
+
+    Attributes:
+      model: Sizes, with no `auto`.
+      parameters: Logical name to whole array, of any float type.
+      ends: Token ids that end a document.
+    """
+
+    model: ModelSection
+    parameters: dict[str, NDArray[Any]]
+    ends: tuple[int, ...]
+
+
+def read_model(folder: Path) -> ModelFolder:
+    """Reads `config.json` and the weights.
+
+    Nothing is left out: a key that may change what the model computes and is
+    not understood is an error, and so is a tensor that the model has not.
+
+    Raises:
+      ValueError: A file is damaged, or describes a model that cannot be
+        computed here; it names file and key or tensor.
+      OSError: A file is missing.
+    """
+    described = Described(folder / "config.json")
+    ends = described.ids("eos_token_id")
+    family, model = _describe(described)
+    said = folder / "generation_config.json"
+    if said.is_file():  # may name more of them
+        ends = Described(said).ids("eos_token_id") or ends
+    tensors = Tensors(folder)
+    parameters = dict(family.to_ours(tensors, model))
+    if model.tie_embeddings and _HEAD in tensors:
+        table = parameters["embedding.token.weight"]
+        if not np.array_equal(tensors[_HEAD], table):
+            raise ValueError(
+                f"{tensors.path}: {_HEAD} is not the token embedding, and "
+                "config.json has tie_word_embeddings=true"
+            )
+    tensors.finish(family.WITHOUT_EFFECT)
+    return ModelFolder(model, parameters, ends)
+
+
+def _describe(described: Described) -> tuple[Any, ModelSection]:
+    from eisbach.config import ConfigError, make_config
+
+    kind = described.get("model_type")
+    if kind not in BY_MODEL_TYPE:
+        raise ValueError(
+            f"{described.path}: model_type={kind!r} is none of "
+            f"{', '.join(sorted(BY_MODEL_TYPE))}"
+        )
+    family = BY_MODEL_TYPE[kind]
+    sizes = family.sizes(described)
+    described.finish()
+    try:
+        return family, make_config(model=sizes).model
+    except ConfigError as error:
+        raise ValueError(f"{described.path}: {error}") from None

@@ -1,0 +1,88 @@
+#include "checkpoint/read_weights.h"
+
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/str_replace.h"
+#include "checkpoint/folder.h"
+#include "cpp/checkpoint/checkpoint_testing.h"
+#include "support/status_testing.h"
+#include "support/temp_folder.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+using test::Layout;
+using test::StatusIs;
+
+// Saves a checkpoint on `layout` after one step; returns the weights.
+std::vector<LogicalTensor> SaveOn(const Layout& layout,
+                                  const std::string& family,
+                                  const std::string& root) {
+  std::vector<LogicalTensor> whole;
+  EISBACH_EXPECT_OK(test::OnEngines(
+      layout, test::SmallConfig(family),
+      [&](train::Engine& engine, int rank) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        EISBACH_RETURN_IF_ERROR(test::SaveEngine(root, engine).status());
+        EISBACH_ASSIGN_OR_RETURN(
+            std::vector<LogicalTensor> tensors,
+            GatherParameters(engine.update().parameters(),
+                             ParameterValue::kMaster, engine.context()));
+        if (rank == 0) whole = std::move(tensors);
+        return absl::OkStatus();
+      }));
+  return whole;
+}
+
+TEST(ReadWeightsTest, IsTheModelWhateverTheLayout) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (const Layout& layout :
+         {Layout{1, 1, 1}, Layout{2, 1, 2}, Layout{1, 2, 2}, Layout{1, 3, 1}}) {
+      const test::TempFolder temp;
+      const std::vector<LogicalTensor> want =
+          SaveOn(layout, family, temp.path());
+      EISBACH_ASSERT_OK_AND_ASSIGN(const SavedWeights got,
+                                   ReadWeights(StepFolder(temp.path(), 1)));
+      EXPECT_EQ(got.step, 1);
+      EXPECT_EQ(got.config, test::kConfig);
+      std::map<std::string, const LogicalTensor*> by_name;
+      for (const LogicalTensor& tensor : got.tensors) {
+        by_name[tensor.name] = &tensor;
+      }
+      ASSERT_EQ(by_name.size(), want.size());
+      for (const LogicalTensor& tensor : want) {
+        SCOPED_TRACE(tensor.name);
+        ASSERT_EQ(by_name.count(tensor.name), 1);
+        EXPECT_EQ(by_name[tensor.name]->shape, tensor.shape);
+        EXPECT_EQ(by_name[tensor.name]->values, tensor.values);
+      }
+    }
+  }
+}
+
+TEST(ReadWeightsTest, ErrorsNameTheFile) {
+  const test::TempFolder temp;
+  SaveOn({1, 2, 1}, "llama", temp.path());
+  const std::string folder = StepFolder(temp.path(), 1);
+  const std::string second = folder + "/pipeline-0-tensor-1.safetensors";
+  const std::string bytes = test::ReadFile(second);
+  std::string damaged = bytes;
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  test::WriteFile(second, damaged);
+  EXPECT_THAT(ReadWeights(folder).status(),
+              StatusIs(absl::StatusCode::kDataLoss, second));
+  std::filesystem::remove(second);
+  EXPECT_THAT(ReadWeights(folder).status(),
+              StatusIs(absl::StatusCode::kNotFound, second));
+  test::WriteFile(second, bytes);
+  EISBACH_EXPECT_OK(ReadWeights(folder).status());
+  test::WriteFile(folder + "/manifest.json", "{");
+  EXPECT_THAT(ReadWeights(folder).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "manifest.json"));
+  EXPECT_THAT(ReadWeights(temp.File("none")).status(),
+              StatusIs(absl::StatusCode::kNotFound, "none"));
+}
+
+}  // namespace
+}  // namespace eisbach::checkpoint

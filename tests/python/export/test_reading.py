@@ -1,0 +1,244 @@
+"""What others have made is read whole, or refused by name."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from eisbach import _C
+from eisbach.export import read_model
+
+TINY = {
+    "vocab_size": 61,
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 16,
+}
+TINY_GPT = {
+    "vocab_size": 61,
+    "n_embd": 48,
+    "n_layer": 2,
+    "n_head": 6,
+    "n_positions": 16,
+}
+TYPES = {"llama": TINY, "gpt2": TINY_GPT, "qwen2": TINY, "mistral": TINY}
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes a random model of transformers and returns it."""
+    import torch
+    import transformers
+
+    def save(kind, dtype=None, **keys):
+        torch.manual_seed(0)
+        described = transformers.AutoConfig.for_model(
+            kind, **{**TYPES[kind], "initializer_range": 0.2, **keys}
+        )
+        net = transformers.AutoModelForCausalLM.from_config(described)
+        for parameter in net.parameters():  # biases are 0 otherwise
+            torch.nn.init.normal_(parameter, std=0.2)
+        net.to(dtype or torch.float32).save_pretrained(tmp_path)
+        return net.eval()
+
+    return save
+
+
+def _change(path, **keys):
+    values = json.loads(path.read_text()) | keys
+    path.write_text(json.dumps(values))
+
+
+def _logits(make, folder):
+    found = read_model(folder)
+    config, _ = make()
+    engine = make.engine(config.model_copy(update={"model": found.model}))
+    engine.scatter(found.parameters)
+    tokens = np.arange(32, dtype=np.int32).reshape(2, 16)
+    ours = engine.logits(_C.Tensor.from_numpy(tokens, engine.device))
+    return tokens, ours.numpy()
+
+
+def _check(make, net, folder, tolerance=1e-4):
+    import torch
+
+    tokens, ours = _logits(make, folder)
+    with torch.no_grad():
+        theirs = net.float()(torch.from_numpy(tokens).long()).logits.numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("llama", {}),
+        ("llama", {"tie_word_embeddings": True, "rms_norm_eps": 1e-3}),
+        ("llama", {"rope_parameters": {
+            "rope_type": "default", "rope_theta": 500.0}}),
+        ("llama", {"num_key_value_heads": None, "head_dim": 8}),
+        ("gpt2", {}),
+        ("gpt2", {"n_inner": 40, "layer_norm_epsilon": 1e-2}),
+        ("gpt2", {"activation_function": "gelu_pytorch_tanh"}),
+        ("gpt2", {"tie_word_embeddings": False}),
+        ("gpt2", {"reorder_and_upcast_attn": True, "attn_pdrop": 0.5}),
+    ],
+)  # fmt: skip
+def test_folders_of_transformers_compute_the_same(
+    make, save, tmp_path, kind, keys
+):
+    _check(make, save(kind, **keys), tmp_path)
+
+
+def test_weights_in_bf16_and_in_parts(make, save, tmp_path):
+    import torch
+
+    net = save("llama", torch.bfloat16)
+    net.save_pretrained(tmp_path, max_shard_size="20KB")
+    (tmp_path / "model.safetensors").unlink()
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
+    _check(make, net, tmp_path)
+
+
+def test_old_spellings(make, save, tmp_path):
+    """As folders of transformers 4 have them."""
+    net = save("llama", rope_parameters={"rope_theta": 500.0})
+    path = tmp_path / "config.json"
+    _change(path, rope_theta=500.0, rope_scaling=None, torch_dtype="float32")
+    values = json.loads(path.read_text())
+    del values["rope_parameters"], values["dtype"]
+    path.write_text(json.dumps(values))
+    _check(make, net, tmp_path)
+
+
+def test_names_without_the_head(make, save, tmp_path):
+    """As the folders of OpenAI's GPT-2 have them, with their masks."""
+    net = save("gpt2")
+    path = str(tmp_path / "model.safetensors")
+    arrays = {
+        name.removeprefix("transformer."): value
+        for name, value in _C.read_safetensors(path).items()
+    }
+    arrays["h.0.attn.bias"] = np.tril(np.ones((16, 16), np.float32))
+    arrays["lm_head.weight"] = arrays["wte.weight"]
+    _C.write_safetensors(path, arrays)
+    _check(make, net, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "names"),
+    [
+        ("llama", {"attention_bias": True}, ["attention_bias=true"]),
+        ("llama", {"mlp_bias": True}, ["mlp_bias=true"]),
+        ("llama", {"hidden_act": "gelu"}, ['hidden_act="gelu"', '"silu"']),
+        ("llama", {"head_dim": 16}, ["head_dim=16", "8"]),
+        ("llama", {"rope_parameters": {
+            "rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
+         ["rope_parameters.rope_type='linear'"]),
+        ("gpt2", {"scale_attn_by_inverse_layer_idx": True},
+         ["scale_attn_by_inverse_layer_idx=true"]),
+        ("gpt2", {"scale_attn_weights": False}, ["scale_attn_weights=false"]),
+        ("gpt2", {"activation_function": "relu"}, ["relu", "gelu_new"]),
+        ("qwen2", {}, ["model_type='qwen2'", "llama"]),
+        ("mistral", {"sliding_window": 4}, ["model_type='mistral'"]),
+    ],
+)  # fmt: skip
+def test_what_changes_the_mathematics_is_refused(
+    save, tmp_path, kind, keys, names
+):
+    save(kind, **keys)
+    with pytest.raises(ValueError, match=r"config\.json") as caught:
+        read_model(tmp_path)
+    for name in names:
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sliding_window", 4),
+        ("rope_scaling", {"type": "linear", "factor": 2.0}),
+        ("partial_rotary_factor", 0.5),
+        ("quantization_config", {"quant_method": "gptq"}),
+        ("logit_scale", 0.5),
+    ],
+)
+def test_a_key_that_is_not_understood_is_refused(save, tmp_path, key, value):
+    save("llama")
+    path = tmp_path / "config.json"
+    _change(path, **{key: None})
+    read_model(tmp_path)
+    _change(path, **{key: value})
+    with pytest.raises(ValueError, match=key):
+        read_model(tmp_path)
+
+
+def test_all_that_does_not_fit_is_told_at_once(save, tmp_path):
+    save("llama", mlp_bias=True, attention_bias=True)
+    with pytest.raises(ValueError, match=r"attention_bias.*mlp_bias"):
+        read_model(tmp_path)
+
+
+def test_biases_under_another_name_of_the_family_are_refused(save, tmp_path):
+    save("qwen2")
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    for name in ("use_sliding_window", "sliding_window", "max_window_layers",
+                 "layer_types"):  # fmt: skip
+        values.pop(name, None)
+    path.write_text(json.dumps(values | {"model_type": "llama"}))
+    with pytest.raises(ValueError, match=re.escape("q_proj.bias")):
+        read_model(tmp_path)
+
+
+def test_ends_of_a_text(save, tmp_path):
+    """The file for generation may name more than the configuration."""
+    save("llama", eos_token_id=7)
+    assert read_model(tmp_path).ends == (7,)
+    _change(tmp_path / "generation_config.json", eos_token_id=[7, 9])
+    assert read_model(tmp_path).ends == (7, 9)
+    (tmp_path / "generation_config.json").unlink()
+    _change(tmp_path / "config.json", eos_token_id="</s>")
+    with pytest.raises(ValueError, match="eos_token_id"):
+        read_model(tmp_path)
+
+
+def test_a_head_beside_a_tied_embedding_must_be_it(save, tmp_path):
+    save("llama")
+    _change(tmp_path / "config.json", tie_word_embeddings=True)
+    with pytest.raises(ValueError, match=r"lm_head\.weight"):
+        read_model(tmp_path)
+
+
+def test_missing_layers_files_and_keys_are_named(save, tmp_path):
+    save("llama")
+    path = tmp_path / "config.json"
+    _change(path, num_hidden_layers=3)
+    with pytest.raises(ValueError, match=r"model\.layers\.2\.input_layernorm"):
+        read_model(tmp_path)
+    _change(path, num_hidden_layers=0)
+    with pytest.raises(ValueError, match=r"model\.layers"):
+        read_model(tmp_path)
+    _change(path, num_hidden_layers=None)
+    with pytest.raises(ValueError, match="has no num_hidden_layers"):
+        read_model(tmp_path)
+    _change(path, num_hidden_layers=2)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(OSError, match=r"model\.safetensors"):
+        read_model(tmp_path)
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        read_model(tmp_path)
+
+
+def test_parts_lie_in_the_folder(save, tmp_path):
+    save("llama")
+    (tmp_path / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "../model.safetensors"}}
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="no file of this folder"):
+        read_model(tmp_path)
