@@ -58,6 +58,7 @@ class RunFolder:
                     count += 1
                     continue
                 _sync(home)
+                _sync(home.parent)
                 return cls(path)
         except OSError as error:
             raise ValueError(
