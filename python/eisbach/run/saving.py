@@ -23,7 +23,7 @@ class Saver:
         self._report = report
         self._step = job.first
         self._time = time.monotonic()
-        self._prune = Shown("the deletion of old checkpoints")
+        self._prune = Shown("the deletion of old checkpoints", again=True)
 
     def asks(self) -> None:
         """Asks all ranks for a checkpoint when the time has come.
