@@ -120,10 +120,15 @@ class Output(io.TextIOBase):
             warn(f"{self._name} is left out from here on: {why}")
 
 
-def warn(text: str) -> None:
+def tell(line: str) -> None:
     """Prints a line on stderr, if there is anybody to see it."""
     with Output(sys.stderr) as stream:
-        stream.write(f"eisbach: warning: {text}\n")
+        stream.write(f"{line}\n")
+
+
+def warn(text: str) -> None:
+    """Tells what a run goes on without."""
+    tell(f"eisbach: warning: {text}")
 
 
 def _own_descriptor(stream: TextIO | None) -> int | None:

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import NoReturn
 
+from eisbach.run.output import tell
+
 # Set by Open MPI, PMIx launchers, MPICH and Slurm for each process.
 _RANK_VARIABLES = (
     "OMPI_COMM_WORLD_RANK",
@@ -45,11 +47,10 @@ def tell_at_end(line: str) -> None:
             if comm.read().strip() not in _LAUNCHERS:
                 raise OSError
         stderr = os.open(f"{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(stderr, "wb", buffering=0) as stream:
+            stream.write(text)
     except OSError:
-        print(line, file=sys.stderr, flush=True)
-        return
-    with os.fdopen(stderr, "wb", buffering=0) as stream:
-        stream.write(text)
+        tell(line)
 
 
 def abort(code: int) -> NoReturn:

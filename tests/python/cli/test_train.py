@@ -422,6 +422,7 @@ def test_damaged_data_is_told_once(
             "network.nvls: nvls is required, and the data group of ranks 0, 1",
         ),
         (["train.micro_batch=3"], 1, "train.global_batch"),
+        (["run.name=../x"], 1, "run.name: '../x' is no name of a run"),
         (
             ["data.train=nowhere", "data.validation=none"],
             1,
