@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -55,8 +56,9 @@ def tell_at_end(line: str) -> None:
 
 def abort(code: int) -> NoReturn:
     """Ends this process, and every rank where MPI runs."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     if core := sys.modules.get("eisbach._C"):
         core.abort(code)
     os._exit(code)
