@@ -57,9 +57,11 @@ def train(
             saver = Saver(job, report)
             if _loop(job, report, saver, watch):
                 saver.save()
+                saver.check()
                 watch.loop_ended()
                 return watch.exit_code
             _close(job, report)
+            saver.check()
         elif job.world.rank == 0:
             print(nothing_left(job.folder, job.first))
         job.world.finalize()

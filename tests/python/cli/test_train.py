@@ -197,6 +197,37 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
+    run, tmp_path, ranks
+):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "import eisbach.run.saving as saving\n"
+        "save = saving.save\n"
+        "def patched(job):\n"
+        "    in_the_way = job.folder.checkpoints\n"
+        "    if job.world.rank == 0: in_the_way.write_text('a file')\n"
+        "    job.world.barrier()\n"
+        "    save(job)\n"
+        "saving.save = patched\n"
+        "from eisbach.cli import main; main()\n"
+    )
+    done = run(
+        *("-c", code, "train", "configs/tiny.yaml", f"run.dir={tmp_path}"),
+        *("train.steps=3", "train.save_every=2", "data.validation=none"),
+        ranks=ranks,
+    )
+    assert done.returncode != 0
+    for step in (2, 3):
+        warning = f"eisbach: warning: no checkpoint of step {step}: "
+        assert done.stderr.count(warning) == 1, done.stderr
+    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
+    assert (tmp_path / "tiny" / "model" / "config.json").exists()
+    assert len(losses(tmp_path / "tiny")) == 3
+
+
+@pytest.mark.mpi
 def test_ranks_save_together_by_the_clock_of_one(train):
     done, folder = train(
         "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2

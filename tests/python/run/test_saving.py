@@ -58,16 +58,29 @@ def test_other_ranks_only_save(order):
     assert order == ["save"]
 
 
-def test_a_failed_sync_is_no_checkpoint(order):
-    def fail():
-        raise OSError(28, "No space left on device")
-
+def test_a_disk_that_is_full_is_told_and_tried_again(order, monkeypatch, capfd):
     job = job_of(order)
-    saver = saving.Saver(job, SimpleNamespace(sync=fail))
-    job.train.step = 1
-    with pytest.raises(OSError, match="No space"):
+    saver = saving.Saver(job, report_of(order))
+    saver.check()
+    error = OSError(28, "No space left on device")
+    with monkeypatch.context() as patch:
+
+        def fail(job):
+            raise error
+
+        patch.setattr(saving, "save", fail)
+        job.train.step = 1
         saver.save()
-    assert order == []
+    assert capfd.readouterr().err == (
+        "eisbach: warning: no checkpoint of step 1: "
+        "[Errno 28] No space left on device\n"
+    )
+    assert order == ["sync"]
+    with pytest.raises(OSError, match="No space"):
+        saver.check()
+    saver.save()
+    saver.check()
+    assert order[:3] == ["sync", "sync", "save"]
 
 
 def test_time_is_what_rank_0_says(order, clock):
