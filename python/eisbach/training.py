@@ -8,8 +8,9 @@ import os
 from eisbach.config import Config, as_config
 from eisbach.export import export_model
 from eisbach.job import Job, set_up
+from eisbach.run.closing import closing
 from eisbach.run.collector import Collector
-from eisbach.run.folder import RunFolder, read_lines
+from eisbach.run.folder import RunFolder
 from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.process import launcher_rank
@@ -19,7 +20,6 @@ from eisbach.run.saving import Saver
 from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch
 from eisbach.run.summary import summary
-from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
 
 
@@ -138,11 +138,5 @@ def _close(job: Job, report: Reporter | None) -> None:
         report.summary(summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:
-        times = Shown("the shares of time")(_times, job)
-        for line in (sample, times, f"run folder: {job.folder.path}"):
-            if line:
-                report.say(line)
-
-
-def _times(job: Job) -> str:
-    return spell(shares(read_lines(job.folder.metrics)))
+        for line in closing(job, sample):
+            report.say(line)

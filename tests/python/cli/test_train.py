@@ -250,7 +250,7 @@ eisbach.run.events.EventWriter.write = fail
 eisbach.run.progress.Progress.step = fail
 eisbach.run.reporter.plot_loss = fail
 eisbach.training.continuation = fail
-eisbach.training.spell = fail
+eisbach.run.closing.spell = fail
 main()
 """
 
