@@ -228,13 +228,21 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
 
 
 @pytest.mark.mpi
-def test_ranks_save_together_by_the_clock_of_one(train):
+def test_ranks_save_together_by_the_clock_of_one(train, eisbach):
     done, folder = train(
         "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2
     )
     assert not done.returncode, done.stderr
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert names == [f"step-000000{step:02}" for step in (8, 9, 10)]
+    # Together they also go on, and find that nothing is left.
+    more = ("train", "--resume", folder, "train.steps=11")
+    done = eisbach(*more, ranks=2)
+    assert not done.returncode, done.stderr
+    assert len(losses(folder)) == 11
+    done = eisbach(*more, ranks=2)
+    assert not done.returncode, done.stderr
+    assert done.stdout.count("is finished: its 11 steps are done") == 1
 
 
 FAILING = """
