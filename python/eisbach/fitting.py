@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eisbach.config import Config
 from eisbach.config.rules import show
 from eisbach.core_config import complete, engine_config, make_mesh
+from eisbach.run.folder import check_name
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -54,9 +55,10 @@ def fit(
       saved: Configuration of the run that is resumed.
 
     Raises:
-      ValueError: Sizes, layout and ranks do not fit. What the message says to
-        work does: it was tried.
+      ValueError: Sizes, layout and ranks do not fit, or the run's name is
+        none. What the message says to work does: it was tried.
     """
+    check_name(config.run.name)
     if saved:
         _check_ranks(saved, ranks)
     try:

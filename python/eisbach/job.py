@@ -17,7 +17,7 @@ from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import Mixture, mixture, run_tokenizer
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
-from eisbach.run.folder import RunFolder, check_name, write_atomically
+from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
 
@@ -87,7 +87,6 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     """
     from eisbach import _C
 
-    check_name(config.run.name)
     tokenizer = _tokenizer(config, resume)
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)

@@ -8,8 +8,9 @@ import os
 from eisbach.config import Config, as_config
 from eisbach.export import export_model
 from eisbach.job import Job, set_up
+from eisbach.run.closing import closing
 from eisbach.run.collector import Collector
-from eisbach.run.folder import RunFolder, read_lines
+from eisbach.run.folder import RunFolder
 from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.process import launcher_rank
@@ -20,7 +21,6 @@ from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch
 from eisbach.run.state import tell_state
 from eisbach.run.summary import summary
-from eisbach.run.times import shares, spell
 from eisbach.sampling import continuation
 
 
@@ -66,11 +66,13 @@ def train(
         status = 0
         if _loop(job, report, saver):
             saver.save()
+            saver.check()
             status = watch.agree(job.world)
             watch.loop_ended()
         else:
             watch.loop_ended()
             _close(job, report)
+            saver.check()
         # Nobody leaves, or starts another run, before rank 0 has written all.
         reporting.close()
         job.world.barrier()
@@ -151,11 +153,5 @@ def _close(job: Job, report: Reporter | None) -> None:
         report.summary(summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:
-        times = Shown("the shares of time")(_times, job)
-        for line in (sample, times, f"run folder: {job.folder.path}"):
-            if line:
-                report.say(line)
-
-
-def _times(job: Job) -> str:
-    return spell(shares(read_lines(job.folder.metrics)))
+        for line in closing(job, sample):
+            report.say(line)

@@ -91,3 +91,8 @@ def test_a_resumed_run_asks_for_its_ranks():
         fit(saved, 1, saved=saved)
     assert "mpirun -n 4 eisbach train --resume" in str(caught.value)
     fit(saved, 4, saved=saved)
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused():
+    with pytest.raises(ValueError, match=r"works: x \(run\.name\)"):
+        fit(config_of(["run.name=../x"]), 1)

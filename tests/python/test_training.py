@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -74,6 +75,37 @@ def test_a_signal_ends_a_rank_between_steps(train, number):
     # All that was done is in a checkpoint.
     (checkpoint,) = (run.folder / "checkpoints").iterdir()
     assert checkpoint.name == f"step-{run.steps():08}"
+
+
+IN_A_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_a_terminal_that_is_lost_stops_a_run(launch, tmp_path):
+    ours, theirs = os.openpty()
+    command, environment, cwd = launch(
+        *("-c", IN_A_TERMINAL, "-m", "eisbach", "train", "configs/tiny.yaml"),
+        *(f"run.dir={tmp_path}", *LONG),
+    )
+    process = subprocess.Popen(
+        command,
+        **dict.fromkeys(("stdin", "stdout", "stderr"), theirs),
+        env={**environment, "TERM": "xterm"},
+        cwd=cwd,
+    )
+    os.close(theirs)
+    folder = tmp_path / "tiny"
+    while b"3/100000" not in os.read(ours, 1 << 16):
+        assert process.poll() is None
+    os.close(ours)
+    assert process.wait(60) == 128 + signal.SIGHUP
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    steps = (folder / "metrics.jsonl").read_text().count("\n")
+    assert checkpoint.name == f"step-{steps:08}"
 
 
 def test_a_run_has_one_process_that_writes(train, eisbach):

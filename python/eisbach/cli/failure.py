@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from eisbach.run import output
 from eisbach.run.process import abort, launcher_rank
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
@@ -26,10 +26,10 @@ def tell(error: BaseException) -> None:
         return
     known = misused or isinstance(error, _CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
-        print(f"eisbach: error: {where}{error}", file=sys.stderr, flush=True)
+        output.tell(f"eisbach: error: {where}{error}")
     else:
-        print(f"eisbach: {where}failed", file=sys.stderr)
-        traceback.print_exception(error)
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        output.tell(f"eisbach: {where}failed\n{trace}")
 
 
 @contextmanager

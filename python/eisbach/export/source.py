@@ -10,7 +10,6 @@ from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
 from eisbach.export.reading import read_model
-from eisbach.run.checkpoints import to_resume
 from eisbach.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def _checkpoint(run: RunFolder) -> Source:
     from eisbach import _C
     from eisbach.config import load_config, resolve
 
-    step, folder = to_resume(run)
+    step, folder = run.last_checkpoint()
     config = resolve(load_config(run.config), file=run.config)
     _, _, parameters = _C.read_checkpoint(str(folder))
     tokenizer = stored_tokenizer(run.tokenizer) or run_tokenizer(config)

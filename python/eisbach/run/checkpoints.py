@@ -1,46 +1,12 @@
-"""The checkpoints of a run: which to take, which to put aside or delete."""
+"""The checkpoints of a run: which to put aside, and which to delete."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 from eisbach.run.folder import RunFolder, write_atomically
-
-STEP = re.compile(r"step-(\d+)")
-
-
-def find(folder: RunFolder) -> dict[int, Path]:
-    """Returns the complete checkpoints by step, the oldest first."""
-    found = {}
-    for path in folder.checkpoints.glob("step-*"):
-        match = STEP.fullmatch(path.name)
-        if match and path.is_dir():
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
-
-
-def to_resume(folder: RunFolder) -> tuple[int, Path]:
-    """Returns the newest checkpoint, or the one that was named.
-
-    Raises:
-      ValueError: There is none.
-    """
-    found = find(folder)
-    if not found:
-        raise ValueError(
-            f"{folder.path}: no checkpoint to go on with: the run was ended "
-            "before its first one (train.save_minutes, train.save_every)"
-        )
-    step = max(found) if folder.step is None else folder.step
-    if step not in found:
-        there = ", ".join(map(str, found))
-        raise ValueError(
-            f"{folder.path}: no checkpoint of step {step}; there are {there}"
-        )
-    return step, found[step]
 
 
 def set_aside(folder: RunFolder, step: int) -> Path | None:
@@ -52,7 +18,7 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     Returns:
       The folder, inside the run's; None where nothing is newer.
     """
-    newer = [path for at, path in find(folder).items() if at > step]
+    newer = [path for at, path in folder.saved().items() if at > step]
     if not newer:
         return None
     aside = RunFolder.create(folder.path, "aside")
@@ -84,7 +50,7 @@ def prune(folder: RunFolder, *, keep: int, every: int, spare: int) -> None:
       every: Those of steps that are a multiple of this stay; 0 for none.
       spare: The step that the run was resumed from; its checkpoint stays.
     """
-    found = find(folder)
+    found = folder.saved()
     for step in list(found)[:-keep] if keep else ():
         if step != spare and not (every and step % every == 0):
             # Under another name first: half of a checkpoint must not look

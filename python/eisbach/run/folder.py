@@ -58,6 +58,7 @@ class RunFolder:
                     count += 1
                     continue
                 _sync(home)
+                _sync(home.parent)
                 return cls(path)
         except OSError as error:
             raise ValueError(
@@ -148,6 +149,35 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Checkpoints to resume from, a folder each."""
         return self.path / "checkpoints"
+
+    def saved(self) -> dict[int, Path]:
+        """Returns the complete checkpoints by step, the oldest first."""
+        found = {}
+        for path in self.checkpoints.glob("step-*"):
+            match = _CHECKPOINT.fullmatch(path.name)
+            if match and path.is_dir():
+                found[int(match[1])] = path
+        return dict(sorted(found.items()))
+
+    def last_checkpoint(self) -> tuple[int, Path]:
+        """Returns the newest checkpoint, or the one that was named.
+
+        Raises:
+          ValueError: There is none.
+        """
+        found = self.saved()
+        if not found:
+            raise ValueError(
+                f"{self.path}: no checkpoint to resume from: the run was ended "
+                "before its first one (train.save_minutes, train.save_every)"
+            )
+        step = max(found) if self.step is None else self.step
+        if step not in found:
+            there = ", ".join(map(str, found))
+            raise ValueError(
+                f"{self.path}: no checkpoint of step {step}; there are {there}"
+            )
+        return step, found[step]
 
 
 def check_name(name: str) -> None:

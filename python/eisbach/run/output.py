@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -33,6 +34,7 @@ class Output(io.TextIOBase):
         self._stream = stream
         self._name = name
         self._waiting = bytearray()
+        self._lock = threading.RLock()  # a bar is drawn on its own thread
         self._lost = False
         self._descriptor = _own_descriptor(stream)
 
@@ -52,27 +54,32 @@ class Output(io.TextIOBase):
     def write(self, text: str) -> int:
         """Writes what can be written, and keeps the rest for later."""
         data = text.encode(self.encoding, "backslashreplace")
-        if self._stream is None:
-            return len(text)
-        if self._descriptor is None:
-            with self._told():
-                self._stream.write(data.decode(self.encoding))
-            return len(text)
+        with self._lock:
+            if self._descriptor is not None:
+                self._put(data)
+            elif self._stream is not None:
+                with self._told():
+                    self._stream.write(data.decode(self.encoding))
+        return len(text)
+
+    def _put(self, data: bytes) -> None:
+        if self._stream is None:  # it has failed
+            return
         self._drain()
         if len(self._waiting) + len(data) > _MOST_BYTES:
             self._tell("nobody reads it")
-        else:
-            self._waiting += data
-            self._drain()
-        return len(text)
+            return
+        self._waiting += data
+        self._drain()
 
     def flush(self) -> None:
         """Hands on what can be written now."""
-        if self._descriptor is not None:
-            self._drain()
-        elif self._stream is not None:
-            with self._told():
-                self._stream.flush()
+        with self._lock:
+            if self._descriptor is not None:
+                self._drain()
+            elif self._stream is not None:
+                with self._told():
+                    self._stream.flush()
 
     def close(self) -> None:
         """Waits a moment for a slow reader; a second time does nothing."""
@@ -80,7 +87,7 @@ class Output(io.TextIOBase):
         self.flush()
         while self._waiting and time.monotonic() < deadline:
             time.sleep(0.01)
-            self._drain()
+            self.flush()
         if self._waiting:
             self._tell("nobody reads it")
         if self._descriptor is not None:
@@ -113,10 +120,15 @@ class Output(io.TextIOBase):
             warn(f"{self._name} is left out from here on: {why}")
 
 
-def warn(text: str) -> None:
+def tell(line: str) -> None:
     """Prints a line on stderr, if there is anybody to see it."""
     with Output(sys.stderr) as stream:
-        stream.write(f"eisbach: warning: {text}\n")
+        stream.write(f"{line}\n")
+
+
+def warn(text: str) -> None:
+    """Tells what a run goes on without."""
+    tell(f"eisbach: warning: {text}")
 
 
 def _own_descriptor(stream: TextIO | None) -> int | None:

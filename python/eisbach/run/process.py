@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
+
+from eisbach.run.output import tell
 
 # Set by Open MPI, PMIx launchers, MPICH and Slurm for each process.
 _RANK_VARIABLES = (
@@ -53,17 +56,17 @@ def tell_at_end(line: str) -> None:
         if not (parent := launchers_pid()):
             raise OSError
         stderr = os.open(f"/proc/{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(stderr, "wb", buffering=0) as stream:
+            stream.write(text)
     except OSError:
-        print(line, file=sys.stderr, flush=True)
-        return
-    with os.fdopen(stderr, "wb", buffering=0) as stream:
-        stream.write(text)
+        tell(line)
 
 
 def abort(code: int) -> NoReturn:
     """Ends this process, and every rank where MPI runs."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     if core := sys.modules.get("eisbach._C"):
         core.abort(code)
     os._exit(code)

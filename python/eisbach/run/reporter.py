@@ -41,6 +41,7 @@ class Reporter:
         self._validations = LineWriter(folder.validation, keep_until=first)
         if gaps := missing(self._steps.lines, first):
             warn(f"{folder.metrics}: steps without a line: {gaps}")
+        self._sync = Shown("the sync of metrics", again=True)
         self._show_events = Shown("tensorboard/")
         self._show_progress = Shown("progress")
         self._show_plot = Shown("loss.png")
@@ -78,13 +79,13 @@ class Reporter:
             self._show_progress(self._progress.validation, now)
 
     def sync(self) -> None:
-        """Returns when the metrics so far are on disk.
+        """Returns when the metrics so far are on disk, or a warning says why.
 
-        Raises:
-          OSError: They cannot be written.
+        Weights are worth more than their metrics: what needs the disk next
+        finds out for itself.
         """
-        self._steps.sync()
-        self._validations.sync()
+        for sink in (self._steps, self._validations):
+            self._sync(sink.sync)
 
     def summary(self, facts: dict[str, Any]) -> None:
         """Writes `summary.json`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
-from eisbach.run.checkpoints import set_aside, to_resume
+from eisbach.run.checkpoints import set_aside
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.output import warn
 
@@ -44,7 +44,7 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
       ValueError: There is no checkpoint, or it is past the last step, or a
         key has changed that cannot.
     """
-    step, checkpoint = to_resume(folder)
+    step, checkpoint = folder.last_checkpoint()
     changed = _changes(folder, config)
     steps = config.train.steps
     if steps < step:

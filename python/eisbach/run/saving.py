@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eisbach.job import save
 from eisbach.run.checkpoints import prune
+from eisbach.run.output import warn
 from eisbach.run.shown import Shown
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class Saver:
-    """Writes the checkpoints of a run; every rank has one."""
+    """Writes the checkpoints of a run; every rank has one.
+
+    A checkpoint that cannot be written is a warning, and the next one is tried
+    when it is due: to end the run would lose what it was to keep.
+    """
 
     def __init__(self, job: Job, report: Reporter | None):
         """Takes the job, and rank 0's reporter."""
@@ -23,7 +28,8 @@ class Saver:
         self._report = report
         self._step = job.first
         self._time = time.monotonic()
-        self._prune = Shown("the deletion of old checkpoints")
+        self._error: Exception | None = None
+        self._prune = Shown("the deletion of old checkpoints", again=True)
 
     def asks(self) -> None:
         """Asks all ranks for a checkpoint when the time has come.
@@ -50,7 +56,15 @@ class Saver:
             return
         if self._report:
             self._report.sync()
-        save(job)
+        self._time = time.monotonic()
+        try:
+            save(job)
+        except Exception as error:  # the same on all ranks
+            self._error = error
+            if self._report:
+                warn(f"no checkpoint of step {job.train.step}: {error}")
+            return
+        self._error = None
         self._step = job.train.step
         self._time = time.monotonic()
         if self._report:
@@ -61,6 +75,11 @@ class Saver:
                 every=train.keep_every,
                 spare=job.first,
             )
+
+    def check(self) -> None:
+        """Raises the error of the last checkpoint, if it had one."""
+        if self._error:
+            raise self._error
 
 
 def what_a_stop_loses(job: Job) -> str:

@@ -157,14 +157,16 @@ def test_what_a_resume_changes_is_kept(train, eisbach):
     assert names == [f"step-0000000{step}" for step in (2, 7, 8)]
     text = (folder / "config.yaml").read_text()
     assert re.search(r"steps: 8 +# --resume at step 2\n", text)
-    # What is left is kept as well: the end of the run.
+    # A run that was stopped after its last step has its end still to come.
+    expected = summary_of(folder)["validation_loss"]
     (folder / "summary.json").unlink()
+    (folder / "validation.jsonl").write_text("")
     done = eisbach("train", "--resume", folder)
     assert not done.returncode, done.stderr
     assert weights.stat().st_ino != before
     assert summary_of(folder)["steps"] == 8
-    (*_, last) = (folder / "validation.jsonl").read_text().splitlines()
-    assert summary_of(folder)["validation_loss"] == json.loads(last)["loss"]
+    assert summary_of(folder)["validation_loss"] == expected
+    (last,) = (folder / "validation.jsonl").read_text().splitlines()
     assert json.loads(last)["step"] == 8
     assert len(losses(folder)) == 8
 
@@ -195,13 +197,52 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
 
 
 @pytest.mark.mpi
-def test_ranks_save_together_by_the_clock_of_one(train):
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
+    run, tmp_path, ranks
+):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "import eisbach.run.saving as saving\n"
+        "save = saving.save\n"
+        "def patched(job):\n"
+        "    in_the_way = job.folder.checkpoints\n"
+        "    if job.world.rank == 0: in_the_way.write_text('a file')\n"
+        "    job.world.barrier()\n"
+        "    save(job)\n"
+        "saving.save = patched\n"
+        "from eisbach.cli import main; main()\n"
+    )
+    done = run(
+        *("-c", code, "train", "configs/tiny.yaml", f"run.dir={tmp_path}"),
+        *("train.steps=3", "train.save_every=2", "data.validation=none"),
+        ranks=ranks,
+    )
+    assert done.returncode != 0
+    for step in (2, 3):
+        warning = f"eisbach: warning: no checkpoint of step {step}: "
+        assert done.stderr.count(warning) == 1, done.stderr
+    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
+    assert (tmp_path / "tiny" / "model" / "config.json").exists()
+    assert len(losses(tmp_path / "tiny")) == 3
+
+
+@pytest.mark.mpi
+def test_ranks_save_together_by_the_clock_of_one(train, eisbach):
     done, folder = train(
         "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2
     )
     assert not done.returncode, done.stderr
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert names == [f"step-000000{step:02}" for step in (8, 9, 10)]
+    # Together they also go on, and find that nothing is left.
+    more = ("train", "--resume", folder, "train.steps=11")
+    done = eisbach(*more, ranks=2)
+    assert not done.returncode, done.stderr
+    assert len(losses(folder)) == 11
+    done = eisbach(*more, ranks=2)
+    assert not done.returncode, done.stderr
+    assert done.stdout.count("is finished: its 11 steps are done") == 1
 
 
 FAILING = """
@@ -217,7 +258,7 @@ eisbach.run.events.EventWriter.write = fail
 eisbach.run.progress.Progress.step = fail
 eisbach.run.reporter.plot_loss = fail
 eisbach.training.continuation = fail
-eisbach.training.spell = fail
+eisbach.run.closing.spell = fail
 main()
 """
 
@@ -420,6 +461,7 @@ def test_damaged_data_is_told_once(
             "network.nvls: nvls is required, and the data group of ranks 0, 1",
         ),
         (["train.micro_batch=3"], 1, "train.global_batch"),
+        (["run.name=../x"], 1, "run.name: '../x' is no name of a run"),
         (
             ["data.train=nowhere", "data.validation=none"],
             1,

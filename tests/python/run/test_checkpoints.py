@@ -1,8 +1,8 @@
-"""Which checkpoint is resumed from, and which are put aside or deleted."""
+"""Which checkpoints are put aside, and which are deleted."""
 
 import pytest
 
-from eisbach.run.checkpoints import find, prune, set_aside, to_resume
+from eisbach.run.checkpoints import prune, set_aside
 from eisbach.run.folder import RunFolder
 
 
@@ -20,23 +20,6 @@ def save(folder, *names):
         (path / "manifest.json").write_text("{}")
 
 
-def test_the_newest_is_by_number(folder):
-    with pytest.raises(ValueError, match=r"train\.save_minutes"):
-        to_resume(folder)
-    save(folder, "9", "10", "11.unfinished", "12.deleted", "x")
-    (folder.checkpoints / "step-13").write_text("a file")
-    assert to_resume(folder) == (10, folder.checkpoints / "step-10")
-
-
-def test_the_one_that_is_named_is_taken(folder):
-    save(folder, "00000009", "00000010")
-    named = RunFolder.open(folder.checkpoints / "step-00000009")
-    assert to_resume(named) == (9, folder.checkpoints / "step-00000009")
-    absent = RunFolder.open(folder.checkpoints / "step-00000008")
-    with pytest.raises(ValueError, match="of step 8; there are 9, 10"):
-        to_resume(absent)
-
-
 def test_what_is_newer_becomes_a_run_of_its_own(folder):
     save(folder, "10", "20", "30")
     folder.metrics.write_text("metrics")
@@ -46,8 +29,8 @@ def test_what_is_newer_becomes_a_run_of_its_own(folder):
     (folder.tokenizer / "tokenizer.json").write_text("{}")
     assert set_aside(folder, 30) is None
     aside = RunFolder.open(set_aside(folder, 10))
-    assert list(find(folder)) == [10]
-    assert list(find(aside)) == [20, 30]
+    assert list(folder.saved()) == [10]
+    assert list(aside.saved()) == [20, 30]
     # The run goes on in its own files, and shows no result that is not its.
     assert aside.metrics.read_text() == folder.metrics.read_text()
     assert aside.config.read_text() == folder.config.read_text()
@@ -90,7 +73,7 @@ def test_half_of_one_never_looks_like_one(folder, monkeypatch):
     save(folder, "1", "2")
     seen = []
     monkeypatch.setattr(
-        "shutil.rmtree", lambda path: seen.append((path.name, find(folder)))
+        "shutil.rmtree", lambda path: seen.append((path.name, folder.saved()))
     )
     prune(folder, keep=1, every=0, spare=0)
     left = {2: folder.checkpoints / "step-2"}

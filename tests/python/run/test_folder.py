@@ -72,6 +72,36 @@ def test_a_checkpoint_names_its_run(tmp_path, monkeypatch):
         RunFolder.open(folder.checkpoints)
 
 
+def run_of(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.config.write_text("run: {}")
+    return folder
+
+
+def save(checkpoints, *steps):
+    for step in steps:
+        (checkpoints / f"step-{step}").mkdir(parents=True)
+
+
+def test_the_newest_is_by_number(tmp_path):
+    folder = run_of(tmp_path)
+    with pytest.raises(ValueError, match=r"train\.save_minutes"):
+        folder.last_checkpoint()
+    save(folder.checkpoints, "9", "10", "11.unfinished", "12.deleted", "x")
+    (folder.checkpoints / "step-13").write_text("a file")
+    assert folder.last_checkpoint() == (10, folder.checkpoints / "step-10")
+
+
+def test_the_one_that_is_named_is_taken(tmp_path):
+    folder = run_of(tmp_path)
+    save(folder.checkpoints, "00000009", "00000010")
+    named = RunFolder.open(folder.checkpoints / "step-00000009")
+    assert named.last_checkpoint() == (9, folder.checkpoints / "step-00000009")
+    absent = RunFolder.open(folder.checkpoints / "step-00000008")
+    with pytest.raises(ValueError, match="of step 8; there are 9, 10"):
+        absent.last_checkpoint()
+
+
 def test_no_link_is_followed(tmp_path, monkeypatch):
     precious = tmp_path / "precious"
     precious.write_text("precious")

@@ -82,6 +82,28 @@ def test_nobody_waits_for_a_reader_that_stands_still(capfd, monkeypatch):
     )
 
 
+def test_a_terminal_that_stands_still_or_goes_is_not_waited_for(
+    capfd, monkeypatch
+):
+    monkeypatch.setattr("eisbach.run.output._CLOSING_SECONDS", 0.1)
+    for goes, why in ((False, "nobody reads it"), (True, "Input/output error")):
+        ours, theirs = os.openpty()
+        with text_of(theirs) as stream:
+            output = Output(stream, name="standard output")
+            assert output.isatty()
+            if goes:
+                os.close(ours)
+            for _ in range(99):
+                output.write("x" * 999 + "\n")
+            output.close()
+        assert capfd.readouterr().err == (
+            "eisbach: warning: standard output is left out from here on: "
+            f"{why}\n"
+        )
+        if not goes:
+            os.close(ours)
+
+
 def test_a_closed_stream_takes_everything():
     output = Output(None, name="standard output")
     assert not output.isatty()

@@ -124,3 +124,23 @@ def test_steps_that_are_left_out_are_told(tmp_path, capfd):
     assert capfd.readouterr().err == (
         f"eisbach: warning: {folder.metrics}: steps without a line: 3-4, 6-7\n"
     )
+
+
+def test_metrics_that_cannot_be_synced_are_a_warning(
+    tmp_path, capfd, monkeypatch
+):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 2) as reporter:
+        reporter.step(metrics(1))
+        monkeypatch.setattr("os.fsync", fail)
+        reporter.sync()
+        reporter.sync()
+        monkeypatch.undo()
+    assert capfd.readouterr().err == (
+        "eisbach: warning: the sync of metrics failed: OSError: [Errno 28] "
+        "No space left on device\n"
+    )
+    assert len(read_lines(folder.metrics)) == 1

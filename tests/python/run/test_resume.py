@@ -6,7 +6,6 @@ import re
 import pytest
 
 from eisbach.config import load_config, resolve
-from eisbach.run.checkpoints import find
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.resume import begin, choose
 
@@ -105,9 +104,9 @@ def test_a_run_with_its_result_is_finished(folder):
 def test_an_older_checkpoint_puts_the_newer_aside(folder, capfd):
     older = RunFolder.open(folder.checkpoints / "step-00000020")
     go_on(older, "train.steps=30")
-    assert list(find(folder)) == [20]
+    assert list(folder.saved()) == [20]
     aside = RunFolder.open(folder.path / "aside")
-    assert list(find(aside)) == [40]
+    assert list(aside.saved()) == [40]
     assert load_config(aside.config).train.steps == 40
     assert load_config(folder.config).train.steps == 30
     assert f"step 20 is now in {aside.path}" in capfd.readouterr().err

@@ -22,6 +22,16 @@ def test_it_is_called_until_it_fails_once(capfd):
     )
 
 
+def test_what_matters_later_is_tried_again(capfd):
+    show = Shown("the deletion", again=True)
+    assert show(int, "no number") is None
+    assert show(int, "no number") is None
+    assert show(int, "7") == 7
+    told = capfd.readouterr().err
+    assert told.startswith("eisbach: warning: the deletion failed: ValueError:")
+    assert told.count("warning") == 1
+
+
 def test_another_rank_fails_without_a_word(capfd):
     assert Shown("a", tells=False)(int, "no number") is None
     assert capfd.readouterr().err == ""

@@ -1,0 +1,31 @@
+"""What a run tells after its last step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from eisbach.run.folder import read_lines
+from eisbach.run.shown import Shown
+from eisbach.run.times import shares, spell
+
+if TYPE_CHECKING:
+    from eisbach.job import Job
+
+
+def closing(job: Job, sample: str | None) -> Iterator[str]:
+    """Yields lines: what the model says, where the time went, the folder.
+
+    Args:
+      job: At its end.
+      sample: Text of the model; None where there is none.
+    """
+    if sample:
+        yield sample
+    if times := Shown("the shares of time")(_times, job):
+        yield times
+    yield f"run folder: {job.folder.path}"
+
+
+def _times(job: Job) -> str:
+    return spell(shares(read_lines(job.folder.metrics)))
