@@ -1,23 +1,35 @@
-# Seconds; a sanitizer or an emulator makes a test an order of magnitude slower.
-set(EISBACH_TEST_TIMEOUT 300)
+# Seconds. The limit ends a test that hangs; it judges none. On a machine five
+# times slower than a desktop, with four other jobs on it, a test takes some 25
+# times as long as alone and shall not reach a quarter of it: what takes more
+# than 15 seconds alone is cut into PARTS. A sanitizer or an emulator makes a
+# test an order of magnitude slower.
+set(EISBACH_TEST_TIMEOUT 1800)
 if(EISBACH_SANITIZE OR CMAKE_CROSSCOMPILING)
-  set(EISBACH_TEST_TIMEOUT 1800)
+  set(EISBACH_TEST_TIMEOUT 7200)
 endif()
 
-# eisbach_add_test(NAME name SRC file [NP n ...] [LABELS l ...] [ARGS a ...])
+# eisbach_add_test(NAME name SRC file [NP n ...] [PARTS p]
+#                  [LABELS l ...] [ARGS a ...])
 #
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
 # plain process; with NP it is registered once for each n as `mpirun -np n`
 # (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
+# With PARTS a plain process is registered as so many tests that can run side by
+# side (name_part1, ...), each with its share of the cases.
 # ARGS go to the program; `@NP@` in one is the number of ranks. In a cross build
 # the emulator runs the program, and this machine's mpirun starts the emulators.
+#
+# eisbach_test_with_few_threads(test)
+#
+# The same program again, once for each way to make OpenMP give a smaller team
+# than it is asked for.
 #
 # eisbach_add_sweep(NAME name TARGET target TIMEOUT s [NP n ...] [ARGS a ...])
 #
 # The same program again, with other arguments, as a test too slow for every
 # day: only `ctest -C sweep` runs it.
 function(eisbach_add_test)
-  cmake_parse_arguments(T "" "NAME;SRC" "NP;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(T "" "NAME;SRC;PARTS" "NP;LABELS;ARGS" ${ARGN})
   add_executable(${T_NAME} ${T_SRC})
   target_link_libraries(${T_NAME} PRIVATE eisbach eisbach_test_support
                         GTest::gtest GTest::gmock)
@@ -42,7 +54,7 @@ function(eisbach_add_test)
   else()
     target_link_libraries(${T_NAME} PRIVATE GTest::gtest_main)
   endif()
-  eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP}
+  eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP} PARTS ${T_PARTS}
                    LABELS ${T_LABELS} ARGS ${T_ARGS}
                    TIMEOUT ${EISBACH_TEST_TIMEOUT})
 endfunction()
@@ -83,7 +95,7 @@ function(eisbach_test_on_cuda name)
     add_test(NAME ${name}_cuda_${sanitizer}
              COMMAND ${name} --gtest_filter=${T_FILTER})
     set_tests_properties(${name}_cuda_${sanitizer} PROPERTIES
-      TIMEOUT 1800 LABELS cuda_${sanitizer}
+      TIMEOUT 7200 LABELS cuda_${sanitizer}
       ENVIRONMENT "${EISBACH_EMULATED_GPU};${EISBACH_GPU_${sanitizer}}")
   endforeach()
 endfunction()
@@ -102,15 +114,36 @@ foreach(sanitizer IN ITEMS asan tsan)
       EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_${sanitizer}>)
 endforeach()
 
+function(eisbach_test_with_few_threads name)
+  foreach(setting IN ITEMS OMP_THREAD_LIMIT=1 OMP_THREAD_LIMIT=2
+          OMP_DYNAMIC=true OMP_MAX_ACTIVE_LEVELS=0)
+    add_test(NAME ${name}_${setting} COMMAND ${name})
+    set_tests_properties(${name}_${setting} PROPERTIES LABELS unit
+      TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT ${setting})
+  endforeach()
+endfunction()
+
 function(eisbach_add_sweep)
   eisbach_register(${ARGN} LABELS sweep CONFIGURATIONS sweep)
 endfunction()
 
 function(eisbach_register)
-  cmake_parse_arguments(T "" "NAME;TARGET;TIMEOUT"
+  cmake_parse_arguments(T "" "NAME;TARGET;TIMEOUT;PARTS"
                         "NP;LABELS;ARGS;CONFIGURATIONS" ${ARGN})
   if(T_CONFIGURATIONS)
     set(configurations CONFIGURATIONS ${T_CONFIGURATIONS})
+  endif()
+  if(T_PARTS)
+    math(EXPR last "${T_PARTS} - 1")
+    foreach(index RANGE ${last})
+      math(EXPR part "${index} + 1")
+      set(name ${T_NAME}_part${part})
+      add_test(NAME ${name} ${configurations} COMMAND ${T_TARGET} ${T_ARGS})
+      set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT}
+        LABELS "unit;${T_LABELS}" ENVIRONMENT
+        "GTEST_TOTAL_SHARDS=${T_PARTS};GTEST_SHARD_INDEX=${index}")
+    endforeach()
+    return()
   endif()
   if(NOT T_NP)
     add_test(NAME ${T_NAME} ${configurations} COMMAND ${T_TARGET} ${T_ARGS})

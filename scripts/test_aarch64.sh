@@ -151,10 +151,10 @@ leave_out=(
 say "Running the tests, without ${leave_out[*]}"
 pattern=$(IFS='|'; echo "${leave_out[*]}")
 if [ $# -gt 0 ]; then
-  tests -E "^($pattern)\$" "$@"
+  tests -E "^($pattern)(_part[0-9]+)?\$" "$@"
   exit
 fi
-tests -E "^($pattern)\$" -LE '^cuda$'
+tests -E "^($pattern)(_part[0-9]+)?\$" -LE '^cuda$'
 
 run() { qemu-aarch64-static -L "$build/sysroot" "$@"; }
 say "Importing the Python module"

@@ -148,7 +148,7 @@ absl::StatusOr<Variable> AddPosition(const Variable& x,
 
 absl::StatusOr<Variable> Norm(ops::NormKind kind, const Variable& x,
                               const ParameterPtr& weight,
-                              const ParameterPtr& bias, float eps) {
+                              const ParameterPtr& bias, double eps) {
   EISBACH_ASSIGN_OR_RETURN(Tensor input, Input(x));
   EISBACH_RETURN_IF_ERROR(Use(weight));
   if (bias != nullptr) EISBACH_RETURN_IF_ERROR(Use(bias));
@@ -217,14 +217,14 @@ void BindAutograd(py::module_& m) {
   f.def(
       "layer_norm",
       [](const Variable& x, const ParameterPtr& weight,
-         const ParameterPtr& bias, float eps) {
+         const ParameterPtr& bias, double eps) {
         return Norm(ops::NormKind::kLayer, x, weight, bias, eps);
       },
       py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps") = 1e-5,
       kReleased, "Over the last dimension; weight and bias [H].");
   f.def(
       "rms_norm",
-      [](const Variable& x, const ParameterPtr& weight, float eps) {
+      [](const Variable& x, const ParameterPtr& weight, double eps) {
         return Norm(ops::NormKind::kRms, x, weight, nullptr, eps);
       },
       py::arg("x"), py::arg("weight"), py::arg("eps") = 1e-5, kReleased,

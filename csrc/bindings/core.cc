@@ -1,6 +1,7 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "core/components.h"
+#include "core/cpu_quota.h"
 
 namespace eisbach::bindings {
 
@@ -10,6 +11,10 @@ void BindCore(py::module_& m) {
   m.def("build_info", &Components,
         "What the core was built with and what this CPU has: version, "
         "compiler, matmul, mpi, cpu.");
+  m.def(
+      "cpu_quota", [] { return LeastCpuQuota(CpuQuotas()); },
+      "How many cores' time the process's container allows it; None without "
+      "a limit.");
 }
 
 }  // namespace eisbach::bindings

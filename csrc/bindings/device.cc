@@ -92,10 +92,11 @@ void BindDevice(py::module_& m) {
           throw py::value_error(
               absl::StrCat("threads=", threads, " is below 1 (run.threads)"));
         }
-        SetComputeThreads(threads);
+        return SetComputeThreads(threads);
       },
       py::arg("threads"),
-      "Sets how many threads the calling thread computes with.");
+      "Asks for threads that the calling thread computes with. Gives how many "
+      "there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT).");
   m.def("threads", &ComputeThreads,
         "How many threads the calling thread computes with.");
 }

@@ -20,30 +20,31 @@ absl::Status Checked(const absl::Status& status) {
 void BindModels(py::module_& m) {
   py::class_<ModelConfig>(m, "ModelConfig",
                           "The sizes of a decoder-only transformer.")
-      .def(py::init([](std::string family, int64_t layers, int64_t hidden,
-                       int64_t heads, int64_t kv_heads, int64_t ffn_hidden,
-                       int64_t context, int64_t vocab, float dropout,
-                       bool tie_embeddings, float norm_eps, double rope_theta) {
-             ModelConfig config{.family = std::move(family),
-                                .layers = layers,
-                                .hidden = hidden,
-                                .heads = heads,
-                                .kv_heads = kv_heads,
-                                .ffn_hidden = ffn_hidden,
-                                .context = context,
-                                .vocab = vocab,
-                                .dropout = dropout,
-                                .tie_embeddings = tie_embeddings,
-                                .norm_eps = norm_eps,
-                                .rope_theta = rope_theta};
-             Unwrap(Checked(models::Validate(config)));
-             return config;
-           }),
-           py::kw_only(), py::arg("family"), py::arg("layers"),
-           py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
-           py::arg("ffn_hidden"), py::arg("context"), py::arg("vocab"),
-           py::arg("dropout"), py::arg("tie_embeddings"), py::arg("norm_eps"),
-           py::arg("rope_theta"))
+      .def(
+          py::init([](std::string family, int64_t layers, int64_t hidden,
+                      int64_t heads, int64_t kv_heads, int64_t ffn_hidden,
+                      int64_t context, int64_t vocab, double dropout,
+                      bool tie_embeddings, double norm_eps, double rope_theta) {
+            ModelConfig config{.family = std::move(family),
+                               .layers = layers,
+                               .hidden = hidden,
+                               .heads = heads,
+                               .kv_heads = kv_heads,
+                               .ffn_hidden = ffn_hidden,
+                               .context = context,
+                               .vocab = vocab,
+                               .dropout = dropout,
+                               .tie_embeddings = tie_embeddings,
+                               .norm_eps = norm_eps,
+                               .rope_theta = rope_theta};
+            Unwrap(Checked(models::Validate(config)));
+            return config;
+          }),
+          py::kw_only(), py::arg("family"), py::arg("layers"),
+          py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
+          py::arg("ffn_hidden"), py::arg("context"), py::arg("vocab"),
+          py::arg("dropout"), py::arg("tie_embeddings"), py::arg("norm_eps"),
+          py::arg("rope_theta"))
       .def_readonly("family", &ModelConfig::family)
       .def_readonly("layers", &ModelConfig::layers)
       .def_readonly("hidden", &ModelConfig::hidden)

@@ -136,7 +136,7 @@ void BindSimple(py::module_& m) {
 
   Layer<nn::Norm>(m, "Norm", "Layer norm, or RMS norm, of the last dimension.")
       .def(py::init([](std::string name, int64_t hidden,
-                       const std::string& kind, float eps) {
+                       const std::string& kind, double eps) {
              CheckSizes(name, {hidden});
              return std::make_shared<nn::Norm>(std::move(name), ParseNorm(kind),
                                                hidden, eps,
@@ -149,7 +149,7 @@ void BindSimple(py::module_& m) {
 
   Layer<nn::Dropout>(m, "Dropout",
                      "Of activations [B, T, F]; off outside training.")
-      .def(py::init([](const std::string& name, float p) {
+      .def(py::init([](const std::string& name, double p) {
              if (!(p >= 0 && p < 1)) {
                throw py::value_error(
                    absl::StrCat(name, ": p=", p, " is outside [0, 1)"));

@@ -110,9 +110,9 @@ std::shared_ptr<nn::Mlp> MakeMlp(const std::string& name, int64_t hidden,
 std::shared_ptr<nn::Block> MakeBlock(
     const std::string& name, int64_t hidden, int64_t heads,
     std::optional<int64_t> kv_heads, std::optional<int64_t> ffn_hidden,
-    const std::string& norm, float eps, const std::string& activation,
+    const std::string& norm, double eps, const std::string& activation,
     bool bias, float stddev, float output_stddev, const Variable* rope,
-    float dropout, bool recompute) {
+    double dropout, bool recompute) {
   if (!(dropout >= 0 && dropout < 1)) {
     throw py::value_error(
         absl::StrCat(name, ": dropout=", dropout, " is outside [0, 1)"));

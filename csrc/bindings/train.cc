@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<int32_t>> Generate(
 void BindConfigs(py::module_& m) {
   py::class_<UpdateConfig>(m, "UpdateConfig", "How weights change.")
       .def(py::init([](optim::OptimizerConfig optimizer,
-                       optim::ScheduleConfig schedule, float clip_grad_norm,
+                       optim::ScheduleConfig schedule, double clip_grad_norm,
                        DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
                        float initial_loss_scale, int loss_scale_window) {
              return UpdateConfig{.optimizer = std::move(optimizer),

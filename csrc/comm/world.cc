@@ -16,9 +16,9 @@ absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device, absl::string
   EISBACH_ASSIGN_OR_RETURN(
       std::unique_ptr<World> world,
       launcher ? MpiWorld(device, *launcher, interface) : SoloWorld(device));
-  if (std::getenv("OMP_NUM_THREADS") == nullptr) {
-    SetComputeThreads(world->compute_threads());
-  }
+  SetComputeThreads(std::getenv("OMP_NUM_THREADS") == nullptr
+                        ? world->compute_threads()
+                        : ComputeThreads());
   return world;
 }
 

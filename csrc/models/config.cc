@@ -1,8 +1,10 @@
 #include "models/config.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "models/family.h"
+#include "ops/dropout_bits.h"
 
 namespace eisbach::models {
 namespace {
@@ -62,14 +64,13 @@ absl::Status Validate(const ModelConfig& c) {
                      "pairs (model.heads); nearest hidden that works: ",
                      c.heads * (c.head_dim() + 1)));
   }
-  if (c.dropout < 0 || c.dropout >= 1) {
+  if (!(c.dropout >= 0 && c.dropout <= ops::kMostDropout)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("dropout=", c.dropout,
-                     " is outside [0, 1) "
+        absl::StrCat("dropout=", c.dropout, " is outside [0, 1 - 2^-24] ",
                      "(model.dropout); nearest that works: ",
-                     c.dropout < 0 ? "0" : "0.99"));
+                     c.dropout > 0 ? "0.9999999" : "0"));
   }
-  return absl::OkStatus();
+  return CheckFitsF32("norm_eps", c.norm_eps, "model.norm_eps");
 }
 
 int64_t ParameterCount(const ModelConfig& c) {

@@ -18,9 +18,9 @@ struct ModelConfig {
   int64_t ffn_hidden;
   int64_t context;
   int64_t vocab;
-  float dropout;
+  double dropout;
   bool tie_embeddings;
-  float norm_eps;
+  double norm_eps;
   double rope_theta;
 
   int64_t head_dim() const { return hidden / heads; }

@@ -5,7 +5,7 @@
 
 namespace eisbach::nn {
 
-Dropout::Dropout(const std::string& name, float p)
+Dropout::Dropout(const std::string& name, double p)
     : layer_(StableHash(name)), p_(p) {}
 
 absl::StatusOr<Tensor> Dropout::Forward(const Tensor& x,

@@ -12,7 +12,7 @@ namespace eisbach::nn {
 // the unsharded tensor of the global batch alone.
 class Dropout final : public Module {
  public:
-  Dropout(const std::string& name, float p);
+  Dropout(const std::string& name, double p);
 
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context) const;
@@ -20,7 +20,7 @@ class Dropout final : public Module {
 
  private:
   uint64_t layer_;
-  float p_;
+  double p_;
 };
 
 }  // namespace eisbach::nn

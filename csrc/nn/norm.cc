@@ -15,7 +15,7 @@ ParamSpec Spec(std::string name, int64_t hidden, Init::Kind kind,
 
 }  // namespace
 
-Norm::Norm(std::string name, ops::NormKind kind, int64_t hidden, float eps,
+Norm::Norm(std::string name, ops::NormKind kind, int64_t hidden, double eps,
            bool primary)
     : kind_(kind),
       eps_(eps),

@@ -13,7 +13,7 @@ class Norm final : public Module {
  public:
   // `primary`: this rank counts the parameters; all tensor ranks hold them and
   // see the same gradient.
-  Norm(std::string name, ops::NormKind kind, int64_t hidden, float eps,
+  Norm(std::string name, ops::NormKind kind, int64_t hidden, double eps,
        bool primary);
 
   // `residual` may be undefined: then sum is x.
@@ -24,7 +24,7 @@ class Norm final : public Module {
 
  private:
   ops::NormKind kind_;
-  float eps_;
+  double eps_;
   Parameter weight_;
   std::unique_ptr<Parameter> bias_;  // of layer norm
 };

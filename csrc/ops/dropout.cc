@@ -8,7 +8,7 @@ namespace eisbach::ops {
 
 EISBACH_DEFINE_KERNEL(DropoutSlot, DropoutKernel, "dropout")
 
-absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const DropoutSource& source, Stream& stream) {
   const OpCheck check("dropout", stream);
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("x", x));
@@ -17,9 +17,9 @@ absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
         absl::StrCat("dropout: x=", x.ToString(),
                      " must be [samples, positions, features]"));
   }
-  if (!(p >= 0.0f && p < 1.0f)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dropout: p=", p, " is outside [0, 1) (model.dropout)"));
+  if (!(p >= 0 && p <= kMostDropout)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "dropout: p=", p, " is outside [0, 1 - 2^-24] (model.dropout)"));
   }
   if (source.first_feature < 0) {
     return absl::InvalidArgumentError(absl::StrCat(

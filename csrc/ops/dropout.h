@@ -22,16 +22,17 @@ struct DropoutSource {
 };
 
 // y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept
-// with probability 1 - p, 0 <= p < 1. The same call on dy is the gradient.
+// with probability 1 - p, a multiple of 2^-24 (ops/dropout_bits.h), 0 <= p <=
+// kMostDropout. The same call on dy is the gradient.
 struct DropoutArgs {
   const Tensor& x;
-  float p;
+  double p;
   const DropoutSource& source;
   const Tensor& y;
 };
 using DropoutKernel = KernelSlot<DropoutArgs>;
 DropoutKernel& DropoutSlot();
-absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const DropoutSource& source, Stream& stream);
 
 }  // namespace eisbach::ops

@@ -1,6 +1,7 @@
 #include "ops/norm.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/op_check.h"
 
@@ -41,12 +42,13 @@ double BytesOf(const Tensor* t) {
 
 }  // namespace
 
-absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
+absl::StatusOr<NormOutput> NormForward(NormKind kind, double eps,
                                        const Tensor& x, const Tensor* residual,
                                        const Tensor& weight, const Tensor* bias,
                                        Stream& stream) {
   constexpr absl::string_view kOp = "norm_forward";
   const OpCheck check(kOp, stream);
+  EISBACH_RETURN_IF_ERROR(CheckFitsF32("norm_eps", eps, "model.norm_eps"));
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("x", x));
   EISBACH_RETURN_IF_ERROR(check.MinRank("x", x, 1));
   const Shape width{x.dim(-1)};
@@ -77,7 +79,7 @@ absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
   }
   const NormForwardArgs args = {
       .kind = kind,
-      .eps = eps,
+      .eps = static_cast<float>(eps),
       .x = x,
       .residual = residual,
       .weight = weight,

@@ -40,7 +40,8 @@ struct NormOutput {
   Tensor mean;  // undefined for RMS norm
   Tensor rstd;
 };
-absl::StatusOr<NormOutput> NormForward(NormKind kind, float eps,
+// `eps` is 0 or what f32 holds.
+absl::StatusOr<NormOutput> NormForward(NormKind kind, double eps,
                                        const Tensor& x, const Tensor* residual,
                                        const Tensor& weight, const Tensor* bias,
                                        Stream& stream);

@@ -36,8 +36,8 @@ struct AdamWArgs {
   const Tensor& v;
   const Tensor& data;
   const Tensor& step_state;
-  float beta1;
-  float beta2;
+  double beta1;  // in [0, 1); 1 - beta is taken in double (ops/decay.h)
+  double beta2;
   float eps;
   float weight_decay;
   const StochasticRounding* rounding = nullptr;
@@ -54,7 +54,7 @@ struct SgdArgs {
   const Tensor* m;  // null without momentum
   const Tensor& data;
   const Tensor& step_state;
-  float momentum;
+  double momentum;  // in [0, 1)
   float weight_decay;
 };
 using SgdKernel = KernelSlot<SgdArgs>;

@@ -1,20 +1,21 @@
 #include "optim/adamw.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/fits_f32.h"
 #include "core/hash.h"
 #include "core/status_macros.h"
 
 namespace eisbach::optim {
 
 AdamW::AdamW(const OptimizerConfig& config)
-    : beta1_(static_cast<float>(config.beta1)),
-      beta2_(static_cast<float>(config.beta2)),
+    : beta1_(config.beta1),
+      beta2_(config.beta2),
       eps_(static_cast<float>(config.eps)),
       stochastic_rounding_(config.stochastic_rounding),
       seed_(MixBits(config.seed ^ StableHash("stochastic_rounding"))) {}
 
-absl::StatusOr<std::unique_ptr<Optimizer>> AdamW::Make(
-    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+absl::Status AdamW::Validate(const OptimizerConfig& config,
+                             DType compute_dtype) {
   for (double beta : {config.beta1, config.beta2}) {
     if (!(beta >= 0 && beta < 1)) {
       return absl::InvalidArgumentError(
@@ -25,11 +26,16 @@ absl::StatusOr<std::unique_ptr<Optimizer>> AdamW::Make(
     return absl::InvalidArgumentError(
         absl::StrCat("eps=", config.eps, " is not above 0 (optimizer.eps)"));
   }
-  if (config.stochastic_rounding && buffer.compute_dtype() != DType::kBF16) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "stochastic rounding is of weights in bf16, not ",
-        Name(buffer.compute_dtype()), " (optimizer.stochastic_rounding)"));
+  if (config.stochastic_rounding && compute_dtype != DType::kBF16) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stochastic rounding is of weights in bf16, not ",
+                     Name(compute_dtype), " (optimizer.stochastic_rounding)"));
   }
+  return CheckFitsF32("eps", config.eps, "optimizer.eps");
+}
+
+absl::StatusOr<std::unique_ptr<Optimizer>> AdamW::Make(
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
   std::unique_ptr<AdamW> optimizer(new AdamW(config));
   EISBACH_RETURN_IF_ERROR(
       optimizer->Init(buffer, {"m", "v"}, config.weight_decay, stream));

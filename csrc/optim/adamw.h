@@ -9,6 +9,9 @@ namespace eisbach::optim {
 // AdamW; see ops/optimizer.h. State: "m" and "v", the two moments.
 class AdamW final : public Optimizer {
  public:
+  static absl::Status Validate(const OptimizerConfig& config,
+                               DType compute_dtype);
+  // `config` is valid.
   static absl::StatusOr<std::unique_ptr<Optimizer>> Make(
       const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
 
@@ -21,7 +24,8 @@ class AdamW final : public Optimizer {
   ops::StochasticRounding RoundingOf(const Range& range,
                                      const StepState& state) const;
 
-  const float beta1_, beta2_, eps_;
+  const double beta1_, beta2_;
+  const float eps_;
   const bool stochastic_rounding_;
   const uint64_t seed_;
 };

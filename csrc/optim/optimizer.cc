@@ -1,9 +1,8 @@
 #include "optim/optimizer.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
 #include "optim/adamw.h"
@@ -14,14 +13,26 @@ namespace {
 
 struct Entry {
   absl::string_view name;
+  absl::Status (*validate)(const OptimizerConfig&, DType);
   absl::StatusOr<std::unique_ptr<Optimizer>> (*make)(const OptimizerConfig&,
                                                      FlatBuffer&, Stream&);
 };
 
 constexpr Entry kOptimizers[] = {
-    {"adamw", &AdamW::Make},
-    {"sgd", &Sgd::Make},
+    {"adamw", &AdamW::Validate, &AdamW::Make},
+    {"sgd", &Sgd::Validate, &Sgd::Make},
 };
+
+absl::StatusOr<const Entry*> Find(absl::string_view name) {
+  std::vector<absl::string_view> names;
+  for (const Entry& entry : kOptimizers) {
+    if (entry.name == name) return &entry;
+    names.push_back(entry.name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("optimizer \"", name, "\" is not one of ",
+                   absl::StrJoin(names, ", "), " (optimizer.name)"));
+}
 
 }  // namespace
 
@@ -67,21 +78,23 @@ absl::Status Optimizer::RefreshData(const StepState&, Stream& stream) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
-    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
-  if (!(config.weight_decay >= 0) || !std::isfinite(config.weight_decay)) {
+absl::Status Validate(const OptimizerConfig& config, DType compute_dtype) {
+  EISBACH_ASSIGN_OR_RETURN(const Entry* entry, Find(config.name));
+  if (config.weight_decay < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("weight_decay=", config.weight_decay,
-                     " is not 0 or above (optimizer.weight_decay)"));
+                     " is below 0 (optimizer.weight_decay)"));
   }
-  std::vector<absl::string_view> names;
-  for (const Entry& entry : kOptimizers) {
-    if (entry.name == config.name) return entry.make(config, buffer, stream);
-    names.push_back(entry.name);
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("optimizer \"", config.name, "\" is not one of ",
-                   absl::StrJoin(names, ", "), " (optimizer.name)"));
+  EISBACH_RETURN_IF_ERROR(CheckFitsF32("weight_decay", config.weight_decay,
+                                       "optimizer.weight_decay"));
+  return entry->validate(config, compute_dtype);
+}
+
+absl::StatusOr<std::unique_ptr<Optimizer>> MakeOptimizer(
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(Validate(config, buffer.compute_dtype()));
+  EISBACH_ASSIGN_OR_RETURN(const Entry* entry, Find(config.name));
+  return entry->make(config, buffer, stream);
 }
 
 }  // namespace eisbach::optim

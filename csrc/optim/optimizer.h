@@ -76,6 +76,10 @@ class Optimizer {
   std::vector<Range> ranges_;
 };
 
+// Whether MakeOptimizer takes `config` for weights in `compute_dtype`: a known
+// name, and numbers that f32 holds. Messages name the key.
+absl::Status Validate(const OptimizerConfig& config, DType compute_dtype);
+
 // Makes the optimizer that `config` names. It shares the buckets' storage and
 // keeps no reference to `buffer` itself. An unknown name is an error that lists
 // the known ones.

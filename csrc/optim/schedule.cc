@@ -5,6 +5,8 @@
 #include <numbers>
 
 #include "absl/strings/str_cat.h"
+#include "core/fits_f32.h"
+#include "core/status_macros.h"
 
 namespace eisbach::optim {
 namespace {
@@ -34,6 +36,10 @@ absl::StatusOr<LearningRateSchedule> LearningRateSchedule::Make(
         "min_lr=", config.min_learning_rate,
         " is outside [0, lr=", config.learning_rate, "] (optimizer.min_lr)"));
   }
+  EISBACH_RETURN_IF_ERROR(
+      CheckFitsF32("lr", config.learning_rate, "optimizer.lr"));
+  EISBACH_RETURN_IF_ERROR(
+      CheckFitsF32("min_lr", config.min_learning_rate, "optimizer.min_lr"));
   if (config.warmup_steps < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("warmup_steps=", config.warmup_steps,

@@ -5,13 +5,17 @@
 
 namespace eisbach::optim {
 
-absl::StatusOr<std::unique_ptr<Optimizer>> Sgd::Make(
-    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+absl::Status Sgd::Validate(const OptimizerConfig& config, DType) {
   if (!(config.momentum >= 0 && config.momentum < 1)) {
     return absl::InvalidArgumentError(
         absl::StrCat("momentum=", config.momentum,
                      " is outside [0, 1) (optimizer.momentum)"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Optimizer>> Sgd::Make(
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
   std::unique_ptr<Sgd> optimizer(new Sgd(config));
   std::vector<const char*> names;
   if (config.momentum > 0) names.push_back("m");

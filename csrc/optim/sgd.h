@@ -10,16 +10,18 @@ namespace eisbach::optim {
 // only with momentum. Weight decay is added to the gradient.
 class Sgd final : public Optimizer {
  public:
+  static absl::Status Validate(const OptimizerConfig& config,
+                               DType compute_dtype);
+  // `config` is valid.
   static absl::StatusOr<std::unique_ptr<Optimizer>> Make(
       const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
 
   absl::Status Step(const StepState& state, Stream& stream) override;
 
  private:
-  explicit Sgd(const OptimizerConfig& config)
-      : momentum_(static_cast<float>(config.momentum)) {}
+  explicit Sgd(const OptimizerConfig& config) : momentum_(config.momentum) {}
 
-  const float momentum_;
+  const double momentum_;
 };
 
 }  // namespace eisbach::optim

@@ -6,6 +6,15 @@
 #include "core/status_macros.h"
 
 namespace eisbach::optim {
+namespace {
+
+// 1 - beta^step, of which nothing cancels where beta is near 1.
+float BiasCorrection(double beta, int64_t step) {
+  return static_cast<float>(
+      -std::expm1(static_cast<double>(step) * std::log1p(-(1 - beta))));
+}
+
+}  // namespace
 
 absl::StatusOr<StepState> StepState::Make(Stream& stream) {
   StepState state;
@@ -35,14 +44,11 @@ absl::Status StepState::Begin(int64_t step, double learning_rate, double beta1,
   Event& copied = copied_[next_];
   next_ = (next_ + 1) % kSlots;
   EISBACH_RETURN_IF_ERROR(copied.Wait());
-  const double n = static_cast<double>(step);
   slot.step = step;
   slot.values[ops::kLearningRate] = static_cast<float>(learning_rate);
   slot.values[ops::kGradientFactor] = 1;
-  slot.values[ops::kBiasCorrection1] =
-      static_cast<float>(1 - std::pow(beta1, n));
-  slot.values[ops::kBiasCorrection2] =
-      static_cast<float>(1 - std::pow(beta2, n));
+  slot.values[ops::kBiasCorrection1] = BiasCorrection(beta1, step);
+  slot.values[ops::kBiasCorrection2] = BiasCorrection(beta2, step);
   Device& device = stream.device();
   EISBACH_RETURN_IF_ERROR(device.CopyToDevice(values_.raw(), slot.values,
                                               sizeof(slot.values), stream));

@@ -53,6 +53,7 @@ parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
 absl::Status Engine::Validate(const EngineConfig& config,
                               const parallel::Mesh& mesh) {
   EISBACH_RETURN_IF_ERROR(models::Validate(config.model));
+  EISBACH_RETURN_IF_ERROR(Update::Validate(config.update));
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
 #include "parallel/tensor/shared_gradients.h"
@@ -12,6 +13,16 @@
 
 namespace eisbach::train {
 namespace {
+
+absl::Status CheckClipping(double norm) {
+  if (norm < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("clip_grad_norm=", norm,
+                     " is below 0 (optimizer.clip_grad_norm); nearest that "
+                     "works: 0, which never clips"));
+  }
+  return CheckFitsF32("clip_grad_norm", norm, "optimizer.clip_grad_norm");
+}
 
 absl::Status CheckLossScale(const UpdateConfig& config) {
   const float scale = config.initial_loss_scale;
@@ -32,11 +43,19 @@ absl::Status CheckLossScale(const UpdateConfig& config) {
 
 }  // namespace
 
+absl::Status Update::Validate(const UpdateConfig& config) {
+  EISBACH_RETURN_IF_ERROR(CheckClipping(config.clip_grad_norm));
+  EISBACH_RETURN_IF_ERROR(CheckLossScale(config));
+  EISBACH_RETURN_IF_ERROR(
+      optim::LearningRateSchedule::Make(config.schedule).status());
+  return optim::Validate(config.optimizer, config.compute_dtype);
+}
+
 absl::StatusOr<std::unique_ptr<Update>> Update::Make(
     absl::Span<Parameter* const> parameters, const UpdateConfig& config,
     int sums, const parallel::ParallelContext& context) {
   Stream& stream = context.device().compute_stream();
-  EISBACH_RETURN_IF_ERROR(CheckLossScale(config));
+  EISBACH_RETURN_IF_ERROR(Validate(config));
   EISBACH_ASSIGN_OR_RETURN(optim::LearningRateSchedule schedule,
                            optim::LearningRateSchedule::Make(config.schedule));
   EISBACH_ASSIGN_OR_RETURN(optim::StepState state,
@@ -132,8 +151,9 @@ absl::Status Update::Finish() {
   }
   EISBACH_RETURN_IF_ERROR(
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
-  EISBACH_RETURN_IF_ERROR(ops::ClipFactor(norm_squared_, config_.clip_grad_norm,
-                                          state_.values(), stream));
+  EISBACH_RETURN_IF_ERROR(
+      ops::ClipFactor(norm_squared_, static_cast<float>(config_.clip_grad_norm),
+                      state_.values(), stream));
   EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
   if (!config_.scales_loss()) return absl::OkStatus();
   return ops::UpdateLossScale({.norm_squared = norm_squared_,

@@ -20,7 +20,7 @@ namespace eisbach::train {
 struct UpdateConfig {
   optim::OptimizerConfig optimizer;
   optim::ScheduleConfig schedule;
-  float clip_grad_norm;  // 0: no clipping
+  double clip_grad_norm;  // 0: no clipping
   DType compute_dtype;
   int64_t bucket_bytes;  // of f32 gradient, about
   uint64_t seed;         // of the initial values and of random rounding
@@ -44,6 +44,10 @@ struct UpdateConfig {
 // that a user composes.
 class Update {
  public:
+  // What Make refuses of `config` whatever the parameters are. Messages name
+  // the key and the bound.
+  static absl::Status Validate(const UpdateConfig& config);
+
   // `parameters` in the order of forward; a parameter that a micro-batch uses
   // twice is listed twice. Binds them, gives them their initial values, and
   // becomes their gradient sink. They and `context` outlive the update.

@@ -117,12 +117,17 @@ def _libraries() -> Finding:
 
 
 def _cpu() -> Finding:
-    cores = len(os.sched_getaffinity(0))
+    from eisbach import _C
+
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    quota = _C.cpu_quota()
+    if quota is not None:
+        cores += f", time of {quota:g} by the container's quota"
     described = _describe_cpu(Path("/proc/cpuinfo").read_text(), cores)
     return Finding("cpu", described)
 
 
-def _describe_cpu(cpuinfo: str, cores: int) -> str:
+def _describe_cpu(cpuinfo: str, cores: str) -> str:
     facts: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
@@ -131,7 +136,7 @@ def _describe_cpu(cpuinfo: str, cores: int) -> str:
     features = [name for name in _FEATURES if name in flags]
     part = (facts.get("cpu implementer", ""), facts.get("cpu part", ""))
     model = facts.get("model name") or _ARM_CORES.get(part, platform.machine())
-    return f"{model}, {cores} cores: {' '.join(features)}"
+    return f"{model}, {cores}: {' '.join(features)}"
 
 
 def _memory() -> Finding:

@@ -13,13 +13,27 @@ def test_finds_this_machine():
     assert not found["libraries"].remedy
 
 
+def test_a_quota_of_the_container_is_told(monkeypatch):
+    monkeypatch.setattr("eisbach._C.cpu_quota", lambda: 1.5)
+    assert "cores, time of 1.5 by the container" in by_name()["cpu"].value
+    monkeypatch.setattr("eisbach._C.cpu_quota", lambda: None)
+    assert "quota" not in by_name()["cpu"].value
+
+
+def test_the_matmul_in_use_is_told_for_each_dtype():
+    value = by_name()["core"].value
+    if "oneDNN" in value:
+        for dtype in ("f32 ", "bf16 ", "f16 "):
+            assert f"; {dtype}" in value
+
+
 def test_an_arm_core_has_a_name_and_its_instruction_sets():
     cpuinfo = (
         "processor\t: 0\n"
         "Features\t: fp asimd atomics asimdhp asimddp sve sve2 i8mm bf16\n"
         "CPU implementer\t: 0x41\nCPU part\t: 0xd4f\n"
     )
-    assert doctor._describe_cpu(cpuinfo, 72) == (
+    assert doctor._describe_cpu(cpuinfo, "72 cores") == (
         "Neoverse V2, 72 cores: asimd asimdhp asimddp sve sve2 i8mm bf16"
     )
 

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,33 @@ def test_a_lone_rank_is_bound_to_one_core_only_if_asked(launch, flags, alone):
     assert not done.returncode, done.stderr
     cores = len(os.sched_getaffinity(0))
     assert int(done.stdout) == (1 if alone else cores)
+
+
+# More threads than a busy or limited machine gives: the products must not
+# depend on it.
+@pytest.mark.parametrize(
+    "limit",
+    ["OMP_THREAD_LIMIT=1", "OMP_DYNAMIC=true", "OMP_MAX_ACTIVE_LEVELS=0"],
+)
+def test_threads_that_are_not_given_are_not_missed(trainer, monkeypatch, limit):
+    threads = len(os.sched_getaffinity(0)) + 2
+    train = trainer("train.steps=1", "train.validate_every=0")
+
+    def norm(name, threads):
+        done, folder = train(name, f"run.threads={threads}")
+        assert done.returncode == 0, done.stderr
+        line = (folder / "metrics.jsonl").read_text()
+        return json.loads(line)["grad_norm"], done.stderr
+
+    expected, quiet = norm("one", 1)
+    assert "threads" not in quiet
+    name, _, value = limit.partition("=")
+    monkeypatch.setenv(name, value)
+    got, told = norm("many", threads)
+    assert got == pytest.approx(expected, rel=1e-4)
+    said = f"computing with 1 of the {threads} threads asked for"
+    assert (said in told) == (name != "OMP_DYNAMIC")
+    assert name == "OMP_DYNAMIC" or limit in told
 
 
 # The others are in a collective that rank 1 never joins.

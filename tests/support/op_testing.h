@@ -1,7 +1,5 @@
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -14,6 +12,7 @@
 
 #include "core/dtype.h"
 #include "core/philox.h"
+#include "core/threads.h"
 #include "device/device.h"
 #include "support/device_testing.h"
 #include "support/status_testing.h"
@@ -282,10 +281,10 @@ inline double Dot(const Tensor& a, const Tensor& b) {
 // The calling thread's OpenMP thread count, for the life of the object.
 class ScopedThreads {
  public:
-  explicit ScopedThreads(int threads) : saved_(omp_get_max_threads()) {
-    omp_set_num_threads(threads);
+  explicit ScopedThreads(int threads) : saved_(ComputeThreads()) {
+    SetComputeThreads(threads);
   }
-  ~ScopedThreads() { omp_set_num_threads(saved_); }
+  ~ScopedThreads() { SetComputeThreads(saved_); }
 
  private:
   int saved_;

@@ -20,7 +20,7 @@ class AddNode final : public Node {
 
 class DropoutNode final : public Node {
  public:
-  DropoutNode(float p, ops::DropoutSource source)
+  DropoutNode(double p, ops::DropoutSource source)
       : p_(p), source_(std::move(source)) {}
   absl::string_view name() const override { return "dropout"; }
   absl::Status Backward(absl::Span<Tensor> grads,
@@ -31,7 +31,7 @@ class DropoutNode final : public Node {
   }
 
  private:
-  float p_;
+  double p_;
   ops::DropoutSource source_;
 };
 
@@ -72,7 +72,7 @@ absl::StatusOr<Tensor> Add(const Tensor& a, const Tensor& b, Stream& stream) {
   return c;
 }
 
-absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const ops::DropoutSource& source,
                                Stream& stream) {
   if (p == 0) return x;

@@ -10,7 +10,7 @@ namespace eisbach::autograd {
 absl::StatusOr<Tensor> Add(const Tensor& a, const Tensor& b, Stream& stream);
 
 // See ops/dropout.h; p = 0 returns x.
-absl::StatusOr<Tensor> Dropout(const Tensor& x, float p,
+absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const ops::DropoutSource& source,
                                Stream& stream);
 

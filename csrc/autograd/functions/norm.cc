@@ -54,7 +54,7 @@ class NormNode final : public Node {
 
 }  // namespace
 
-absl::StatusOr<NormResult> Norm(ops::NormKind kind, float eps, const Tensor& x,
+absl::StatusOr<NormResult> Norm(ops::NormKind kind, double eps, const Tensor& x,
                                 const Tensor& residual, Parameter& weight,
                                 Parameter* bias, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(

@@ -13,7 +13,7 @@ struct NormResult {
 };
 
 // See ops/norm.h. `residual` may be undefined; `bias` is null for RMS norm.
-absl::StatusOr<NormResult> Norm(ops::NormKind kind, float eps, const Tensor& x,
+absl::StatusOr<NormResult> Norm(ops::NormKind kind, double eps, const Tensor& x,
                                 const Tensor& residual, Parameter& weight,
                                 Parameter* bias, Stream& stream);
 

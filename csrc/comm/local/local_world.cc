@@ -5,10 +5,6 @@
 #include <utility>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
 #include "core/status_macros.h"
@@ -59,9 +55,7 @@ absl::Status RunLocalRanks(int size, DeviceType device, int threads,
 
   const auto run = [&](int rank) {
     SetLogRank(rank);
-#ifdef _OPENMP
-    omp_set_num_threads(threads);
-#endif
+    SetComputeThreads(threads);
     {
       LocalWorld world(job, everyone, rank, devices[rank]);
       const absl::Status status = body(world);

@@ -25,7 +25,7 @@ class SoloWorldImpl final : public World {
   int local_rank() const override { return 0; }
   int local_size() const override { return 1; }
   int compute_threads() const override {
-    return ShareOfCores({UsableCores()}, 0);
+    return ShareOfCores({FindCoreLimits()}, 0);
   }
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }

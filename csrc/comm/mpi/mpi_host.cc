@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -53,14 +54,15 @@ absl::StatusOr<std::vector<int>> Translate(MPI_Comm from, MPI_Comm to) {
 
 // This rank's share of the cores of its host.
 absl::StatusOr<int> FindThreads(MPI_Comm host, int rank) {
-  const CoreSet mine = UsableCores();
-  std::string bytes(sizeof(CoreSet), '\0');
-  std::memcpy(bytes.data(), &mine, sizeof(CoreSet));
+  static_assert(std::is_trivially_copyable_v<CoreLimits>);
+  const CoreLimits mine = FindCoreLimits();
+  std::string bytes(sizeof(mine), '\0');
+  std::memcpy(bytes.data(), &mine, sizeof(mine));
   EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> all,
                            GatherOver(host, bytes));
-  std::vector<CoreSet> ranks(all.size());
+  std::vector<CoreLimits> ranks(all.size());
   for (size_t i = 0; i < all.size(); ++i) {
-    std::memcpy(&ranks[i], all[i].data(), sizeof(CoreSet));
+    std::memcpy(&ranks[i], all[i].data(), sizeof(mine));
   }
   return ShareOfCores(ranks, rank);
 }

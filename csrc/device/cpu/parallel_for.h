@@ -1,10 +1,10 @@
 #pragma once
 
+#include <omp.h>
+
 #include <cstdint>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "core/threads.h"
 
 namespace eisbach::cpu {
 
@@ -14,8 +14,7 @@ namespace eisbach::cpu {
 template <typename F>
 void ParallelFor(int64_t n, int64_t grain, F&& f) {
   if (n <= 0) return;
-#ifdef _OPENMP
-  int64_t threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+  int64_t threads = ComputeThreads();
   if (grain > 0 && n / grain < threads) threads = n / grain;
   if (threads > 1) {
 #pragma omp parallel num_threads(static_cast <int>(threads))
@@ -28,7 +27,6 @@ void ParallelFor(int64_t n, int64_t grain, F&& f) {
     }
     return;
   }
-#endif
   f(int64_t{0}, n);
 }
 

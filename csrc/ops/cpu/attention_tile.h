@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 #include "device/cpu/parallel_for.h"
 #include "device/device.h"
 #include "ops/attention.h"
@@ -71,7 +72,7 @@ class ThreadBuffers {
   static absl::StatusOr<ThreadBuffers> Make(Device& device, int64_t tasks,
                                             int64_t floats) {
     ThreadBuffers buffers;
-    buffers.threads_ = omp_in_parallel() ? 1 : omp_get_max_threads();
+    buffers.threads_ = ComputeThreads();
     buffers.size_ = RoundUp(floats, kPadding);
     const int64_t count = std::min<int64_t>(tasks, buffers.threads_);
     EISBACH_ASSIGN_OR_RETURN(

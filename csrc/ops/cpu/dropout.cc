@@ -1,7 +1,6 @@
 #include "ops/dropout.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/philox.h"
 #include "device/cpu/parallel_for.h"
@@ -123,10 +122,8 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
   const uint64_t step =
       static_cast<uint64_t>(*args.source.step.data<int64_t>());
   const int64_t* samples = args.source.sample_index.data<int64_t>();
-  // Dropped are the uniforms below p, of 24 bits.
-  const int32_t threshold =
-      static_cast<int32_t>(std::ceil(static_cast<double>(args.p) * 0x1p24));
-  const float scale = 1.0f / (1.0f - args.p);
+  const int32_t threshold = static_cast<int32_t>(DropoutThreshold(args.p));
+  const float scale = DropoutScale(DropoutThreshold(args.p));
   return DispatchFloat(args.x.dtype(), "dropout", [&](auto type) {
     using T = decltype(type);
     const T* x = args.x.data<T>();

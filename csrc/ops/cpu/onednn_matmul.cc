@@ -1,11 +1,13 @@
 // Matmul on oneDNN 3 by its C API.
 
-#include <omp.h>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/components.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 #include "oneapi/dnnl/dnnl_debug.h"
 #include "ops/cpu/onednn_primitives.h"
 
@@ -24,18 +26,6 @@ absl::StatusOr<dnnl_stream_t> ThreadStream() {
         "dnnl_stream_create"));
   }
   return stream.get();
-}
-
-// Whether this CPU multiplies pairs of `dtype` and adds in f32 by instructions.
-// oneDNN 3.2 has no 16-bit matmul on AVX2 and a slow one on plain AVX-512.
-bool MultipliesNatively(DType dtype) {
-  static const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  const auto has = [](dnnl_cpu_isa_t needed) {
-    return (isa & needed) == needed;
-  };
-  if (dtype == DType::kBF16) return has(dnnl_cpu_isa_avx512_core_bf16);
-  if (dtype == DType::kF16) return has(dnnl_cpu_isa_avx512_core_fp16);
-  return true;
 }
 
 class Arguments {
@@ -59,32 +49,38 @@ class Arguments {
   int count_ = 0;
 };
 
-absl::Status OneDnnGemm(const Gemm& gemm, Device& device) {
-  const int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-  EISBACH_ASSIGN_OR_RETURN(const auto primitive,
-                           FindMatmulPrimitive(MatmulKey(gemm, threads)));
+absl::StatusOr<std::shared_ptr<const MatmulPrimitive>> PrimitiveOf(
+    const Gemm& gemm) {
+  return FindMatmulPrimitive(MatmulKey(gemm, ComputeThreads()));
+}
+
+absl::Status Execute(const MatmulPrimitive& primitive, const Gemm& gemm,
+                     Device& device) {
   EISBACH_ASSIGN_OR_RETURN(dnnl_stream_t stream, ThreadStream());
   Arguments args;
-  EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_SRC, primitive->a, gemm.a.data));
-  EISBACH_RETURN_IF_ERROR(
-      args.Add(DNNL_ARG_WEIGHTS, primitive->b, gemm.b.data));
-  EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_DST, primitive->c, gemm.c));
+  EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_SRC, primitive.a, gemm.a.data));
+  EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_WEIGHTS, primitive.b, gemm.b.data));
+  EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_DST, primitive.c, gemm.c));
   if (gemm.bias != nullptr) {
-    EISBACH_RETURN_IF_ERROR(
-        args.Add(DNNL_ARG_BIAS, primitive->bias, gemm.bias));
+    EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_BIAS, primitive.bias, gemm.bias));
   }
   std::shared_ptr<Storage> scratchpad;
-  if (primitive->scratchpad_bytes > 0) {
+  if (primitive.scratchpad_bytes > 0) {
     EISBACH_ASSIGN_OR_RETURN(scratchpad,
-                             device.Allocate(primitive->scratchpad_bytes));
-    EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_SCRATCHPAD, primitive->scratchpad,
+                             device.Allocate(primitive.scratchpad_bytes));
+    EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_SCRATCHPAD, primitive.scratchpad,
                                      scratchpad->data()));
   }
   EISBACH_RETURN_IF_ERROR(
-      FromDnnl(dnnl_primitive_execute(primitive->primitive.get(), stream,
+      FromDnnl(dnnl_primitive_execute(primitive.primitive.get(), stream,
                                       args.count(), args.data()),
                "dnnl_primitive_execute"));
   return FromDnnl(dnnl_stream_wait(stream), "dnnl_stream_wait");
+}
+
+absl::Status GemmF32(const Gemm& gemm, Device& device) {
+  EISBACH_ASSIGN_OR_RETURN(const auto primitive, PrimitiveOf(gemm));
+  return Execute(*primitive, gemm, device);
 }
 
 absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
@@ -94,10 +90,53 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
     FinishEmptyProduct(gemm);
     return absl::OkStatus();
   }
-  if (MultipliesNatively(gemm.in_dtype)) {
-    return OneDnnGemm(gemm, stream.device());
+  EISBACH_ASSIGN_OR_RETURN(const auto primitive, PrimitiveOf(gemm));
+  if (primitive->primitive.get() == nullptr) {
+    return GemmInF32(gemm, stream.device(), &GemmF32);
   }
-  return GemmInF32(gemm, stream.device(), &OneDnnGemm);
+  return Execute(*primitive, gemm, stream.device());
+}
+
+// The products of a linear layer, and that of one new token.
+std::vector<MatmulKey> TypicalProducts(DType dtype) {
+  constexpr int64_t kRows = 256, kIn = 512, kOut = 1024;
+  const auto key = [&](int64_t m, int64_t n, int64_t k, MatrixLayout a,
+                       MatrixLayout b, bool gradient) {
+    const Gemm gemm{.m = m,
+                    .n = n,
+                    .k = k,
+                    .in_dtype = dtype,
+                    .a = {nullptr, a},
+                    .b = {nullptr, b},
+                    .bias = nullptr,
+                    .bias_dtype = dtype,
+                    .accumulate = gradient,
+                    .c = nullptr,
+                    .c_dtype = gradient ? DType::kF32 : dtype,
+                    .c_ld = n};
+    return MatmulKey(gemm, ComputeThreads());
+  };
+  return {key(kRows, kOut, kIn, {false, kIn}, {true, kIn}, false),
+          key(kRows, kIn, kOut, {false, kOut}, {false, kIn}, false),
+          key(kOut, kIn, kRows, {true, kOut}, {false, kIn}, true),
+          key(1, kOut, kIn, {false, kIn}, {true, kIn}, false)};
+}
+
+std::string DescribeProducts(DType dtype) {
+  std::set<std::string> ways;
+  for (const MatmulKey& key : TypicalProducts(dtype)) {
+    const auto made = FindMatmulPrimitive(key);
+    if (!made.ok()) {
+      ways.insert(std::string(made.status().message()));
+    } else if ((*made)->primitive.get() != nullptr) {
+      ways.insert((*made)->implementation);
+    } else {
+      const std::string& other = (*made)->implementation;
+      ways.insert(other.empty() ? "by way of f32"
+                                : absl::StrCat("by way of f32, not ", other));
+    }
+  }
+  return absl::StrCat(Name(dtype), " ", absl::StrJoin(ways, " or "));
 }
 
 [[maybe_unused]] const bool described = RegisterComponent("matmul", [] {
@@ -106,7 +145,8 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
       "oneDNN ", version->major, ".", version->minor, ".", version->patch, " (",
       absl::StripPrefix(dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa()),
                         "cpu_isa_"),
-      MultipliesNatively(DType::kBF16) ? ")" : "; bf16 multiplied in f32)");
+      "; ", DescribeProducts(DType::kF32), "; ", DescribeProducts(DType::kBF16),
+      "; ", DescribeProducts(DType::kF16), ")");
 });
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);

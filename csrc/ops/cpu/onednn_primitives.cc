@@ -1,11 +1,15 @@
 #include "ops/cpu/onednn_primitives.h"
 
+#include <atomic>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "core/log.h"
 #include "core/status_macros.h"
+#include "ops/cpu/matmul_choice.h"
 
 namespace eisbach::ops::cpu {
 namespace {
@@ -60,6 +64,26 @@ absl::Status MakeAttributes(bool accumulate, DnnlAttributes& attributes) {
       "dnnl_primitive_attr_set_post_ops");
 }
 
+// Whether the library may use instructions for dot products of bf16 pairs.
+bool DotsBf16() {
+  static const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+std::string Describe(const MatmulKey& key) {
+  return absl::StrCat("[", key.m, ", ", key.k, "] x [", key.k, ", ", key.n,
+                      "] ", Name(key.in_dtype), " to ", Name(key.c_dtype));
+}
+
+void TellOfReference(const MatmulKey& key, absl::string_view implementation) {
+  static std::atomic<bool> told = false;
+  if (LogRank() > 0 || told.exchange(true)) return;
+  LogLine(absl::StrCat("oneDNN has nothing but ", implementation, " for ",
+                       Describe(key), " on this CPU",
+                       key.in_dtype == DType::kF32 ? ", which is very slow"
+                                                   : ": multiplied in f32"));
+}
+
 absl::StatusOr<std::shared_ptr<const MatmulPrimitive>> MakeMatmulPrimitive(
     const MatmulKey& key) {
   auto made = std::make_shared<MatmulPrimitive>();
@@ -77,13 +101,22 @@ absl::StatusOr<std::shared_ptr<const MatmulPrimitive>> MakeMatmulPrimitive(
   EISBACH_RETURN_IF_ERROR(MakeAttributes(key.accumulate, attributes));
   EISBACH_ASSIGN_OR_RETURN(dnnl_engine_t engine, DnnlEngine());
   DnnlPrimitiveDesc desc;
-  EISBACH_RETURN_IF_ERROR(FromDnnl(
-      dnnl_matmul_primitive_desc_create(desc.out(), engine, made->a.get(),
-                                        made->b.get(), made->bias.get(),
-                                        made->c.get(), attributes.get()),
-      absl::StrCat("dnnl_matmul_primitive_desc_create for [", key.m, ", ",
-                   key.k, "] x [", key.k, ", ", key.n, "] ", Name(key.in_dtype),
-                   " to ", Name(key.c_dtype))));
+  const dnnl_status_t status = dnnl_matmul_primitive_desc_create(
+      desc.out(), engine, made->a.get(), made->b.get(), made->bias.get(),
+      made->c.get(), attributes.get());
+  const char* name = "";
+  if (status != dnnl_unimplemented || key.in_dtype == DType::kF32) {
+    EISBACH_RETURN_IF_ERROR(FromDnnl(
+        status,
+        absl::StrCat("dnnl_matmul_primitive_desc_create for ", Describe(key))));
+    EISBACH_RETURN_IF_ERROR(
+        FromDnnl(dnnl_primitive_desc_query(desc.get(), dnnl_query_impl_info_str,
+                                           0, &name),
+                 "dnnl_primitive_desc_query"));
+  }
+  made->implementation = name;
+  if (IsReference(made->implementation)) TellOfReference(key, name);
+  if (!TakesAsItIs(key.in_dtype, made->implementation, DotsBf16())) return made;
   const_dnnl_memory_desc_t scratchpad =
       dnnl_primitive_desc_query_md(desc.get(), dnnl_query_scratchpad_md, 0);
   if (scratchpad != nullptr) {
@@ -172,6 +205,18 @@ absl::StatusOr<std::shared_ptr<const MatmulPrimitive>> FindMatmulPrimitive(
   std::unique_lock<std::shared_mutex> lock(cache.mutex);
   if (cache.map.size() >= kMaxCachedPrimitives) cache.map.clear();
   return cache.map.try_emplace(key, std::move(made)).first->second;
+}
+
+std::vector<std::string> MatmulImplementations(DType in_dtype) {
+  Cache& cache = TheCache();
+  std::set<std::string> names;
+  std::shared_lock<std::shared_mutex> lock(cache.mutex);
+  for (const auto& [key, made] : cache.map) {
+    if (key.in_dtype == in_dtype && made->primitive.get() != nullptr) {
+      names.insert(made->implementation);
+    }
+  }
+  return {names.begin(), names.end()};
 }
 
 }  // namespace eisbach::ops::cpu

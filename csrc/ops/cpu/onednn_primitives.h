@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -66,16 +68,24 @@ struct MatmulKey {
 // A matmul primitive and the descriptions of its operands. Immutable: several
 // threads may execute it at once, each with its own scratchpad.
 struct MatmulPrimitive {
-  DnnlPrimitive primitive;
+  // What oneDNN calls its kernel; empty where it has none.
+  std::string implementation;
+  DnnlPrimitive primitive;  // null where the product goes through f32
   DnnlDesc a, b, bias, c, scratchpad;
   size_t scratchpad_bytes = 0;
 };
 
 // The primitive for `key`, from the cache of the process or made now
 // (0.25 to 1.6 ms). Thread-safe. The cache starts anew when it holds
-// kMaxCachedPrimitives.
+// kMaxCachedPrimitives. Not made, and null, where matmul_choice.h does not take
+// what oneDNN offers; the first time that this is a reference one, a line of
+// the first rank says so.
 inline constexpr size_t kMaxCachedPrimitives = 4096;
 absl::StatusOr<std::shared_ptr<const MatmulPrimitive>> FindMatmulPrimitive(
     const MatmulKey& key);
+
+// The names of the implementations in the cache, those of primitives that were
+// made alone, each once and in order.
+std::vector<std::string> MatmulImplementations(DType in_dtype);
 
 }  // namespace eisbach::ops::cpu

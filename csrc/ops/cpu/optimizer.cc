@@ -5,6 +5,7 @@
 
 #include "device/cpu/parallel_for.h"
 #include "ops/cpu/stochastic_rounding.h"
+#include "ops/decay.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/optimizer.cc"
@@ -25,6 +26,16 @@ T* SeparateData(const Tensor& master, const Tensor& data) {
   return data.raw() == master.raw() ? nullptr : data.data<T>();
 }
 
+// ops/decay.h in every lane.
+struct DecayLanes : Decay {
+  explicit DecayLanes(double beta) : Decay(MakeDecay(beta)) {}
+
+  // beta x + added
+  HWY_INLINE VF Apply(VF x, VF added) const {
+    return hn::MulAdd(Splat(high), x, hn::MulAdd(Splat(low), x, added));
+  }
+};
+
 template <typename T>
 void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
   float* master = args.master.data<float>();
@@ -34,19 +45,17 @@ void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
   const float* state = args.step_state.data<float>();
   const float lr = state[kLearningRate];
   const VF factor = Splat(state[kGradientFactor]);
-  const VF beta1 = Splat(args.beta1);
-  const VF beta2 = Splat(args.beta2);
-  const VF rest1 = Splat(1.0f - args.beta1);
-  const VF rest2 = Splat(1.0f - args.beta2);
+  const DecayLanes beta1(args.beta1), beta2(args.beta2);
   const VF step = Splat(lr / state[kBiasCorrection1]);
   const VF unbias2 = Splat(1.0f / state[kBiasCorrection2]);
   const VF eps = Splat(args.eps);
   const VF decay = Splat(lr * args.weight_decay);
   ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
     const VF g = hn::Mul(Load(grad + i, lanes), factor);
-    const VF m1 = hn::MulAdd(rest1, g, hn::Mul(beta1, Load(m + i, lanes)));
-    const VF v1 =
-        hn::MulAdd(rest2, hn::Mul(g, g), hn::Mul(beta2, Load(v + i, lanes)));
+    const VF m1 =
+        beta1.Apply(Load(m + i, lanes), hn::Mul(Splat(beta1.rest), g));
+    const VF v1 = beta2.Apply(Load(v + i, lanes),
+                              hn::Mul(Splat(beta2.rest), hn::Mul(g, g)));
     const VF root = hn::Add(hn::Sqrt(hn::Mul(v1, unbias2)), eps);
     const VF old = Load(master + i, lanes);
     const VF kept = hn::NegMulAdd(decay, old, old);
@@ -79,13 +88,13 @@ void SgdRange(const SgdArgs& args, T* data, int64_t begin, int64_t end) {
   const float* state = args.step_state.data<float>();
   const VF lr = Splat(state[kLearningRate]);
   const VF factor = Splat(state[kGradientFactor]);
-  const VF momentum = Splat(args.momentum);
+  const DecayLanes momentum(args.momentum);
   const VF decay = Splat(args.weight_decay);
   ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
     const VF old = Load(master + i, lanes);
     VF g = hn::MulAdd(decay, old, hn::Mul(Load(grad + i, lanes), factor));
     if (m != nullptr) {
-      g = hn::MulAdd(momentum, Load(m + i, lanes), g);
+      g = momentum.Apply(Load(m + i, lanes), g);
       Store(g, m + i, lanes);
     }
     const VF updated = hn::NegMulAdd(lr, g, old);

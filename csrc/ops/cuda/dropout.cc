@@ -1,7 +1,5 @@
 #include "ops/dropout.h"
 
-#include <cmath>
-
 #include "ops/cuda/bridge.h"
 #include "ops/cuda/dropout_kernels.h"
 
@@ -11,9 +9,7 @@ namespace {
 absl::Status Dropout(const DropoutArgs& args, Stream& stream) {
   if (args.x.elements() == 0) return absl::OkStatus();
   const DropoutSource& source = args.source;
-  // Dropped are the uniforms below p, of 24 bits.
-  const uint32_t threshold =
-      static_cast<uint32_t>(std::ceil(static_cast<double>(args.p) * 0x1p24));
+  const uint32_t threshold = DropoutThreshold(args.p);
   EISBACH_RETURN_IF_CUDA(cuda::LaunchDropout(
       cuda::ToType(args.x.dtype()), args.x.raw(), args.y.raw(),
       {.samples = args.x.dim(0),
@@ -21,7 +17,7 @@ absl::Status Dropout(const DropoutArgs& args, Stream& stream) {
        .width = args.x.dim(2),
        .first_feature = source.first_feature},
       source.seed, source.layer, source.sample_index.data<int64_t>(),
-      source.step.data<int64_t>(), threshold, 1.0f / (1.0f - args.p),
+      source.step.data<int64_t>(), threshold, DropoutScale(threshold),
       cuda::Handle(stream)));
   return absl::OkStatus();
 }

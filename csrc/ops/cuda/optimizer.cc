@@ -42,8 +42,8 @@ absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
       cuda::ToType(args.data.dtype()), args.master.data<float>(),
       args.grad.data<float>(), args.m.data<float>(), args.v.data<float>(),
       SeparateData(args.master, args.data), StateOf(args.step_state),
-      {.beta1 = args.beta1,
-       .beta2 = args.beta2,
+      {.beta1 = MakeDecay(args.beta1),
+       .beta2 = MakeDecay(args.beta2),
        .eps = args.eps,
        .weight_decay = args.weight_decay},
       args.rounding == nullptr ? nullptr : &rounding, args.master.elements(),
@@ -57,7 +57,7 @@ absl::Status Sgd(const SgdArgs& args, Stream& stream) {
       args.grad.data<float>(),
       args.m == nullptr ? nullptr : args.m->data<float>(),
       SeparateData(args.master, args.data), StateOf(args.step_state),
-      args.momentum, args.weight_decay, args.master.elements(),
+      MakeDecay(args.momentum), args.weight_decay, args.master.elements(),
       cuda::Handle(stream)));
   return absl::OkStatus();
 }

@@ -64,7 +64,9 @@ __device__ __forceinline__ void StoreFour(T* p, const Floats<float>& x) {
 }
 
 struct AdamWStep {
-  float factor, beta1, beta2, rest1, rest2, step, unbias2, eps, decay;
+  float factor;
+  ops::Decay beta1, beta2;
+  float step, unbias2, eps, decay;
 };
 
 __device__ __forceinline__ AdamWStep MakeStep(const StepState& state,
@@ -72,12 +74,16 @@ __device__ __forceinline__ AdamWStep MakeStep(const StepState& state,
   return {state.gradient_factor,
           f.beta1,
           f.beta2,
-          1.0f - f.beta1,
-          1.0f - f.beta2,
           state.learning_rate / state.bias_correction1,
           1.0f / state.bias_correction2,
           f.eps,
           state.learning_rate * f.weight_decay};
+}
+
+// beta x + added
+__device__ __forceinline__ float Decayed(const ops::Decay& beta, float x,
+                                         float added) {
+  return __fmaf_rn(beta.high, x, __fmaf_rn(beta.low, x, added));
 }
 
 // Written so that nothing is left to fuse: single elements and those in groups
@@ -86,8 +92,8 @@ __device__ __forceinline__ void AdamWElement(const AdamWStep& s, float grad,
                                              float& master, float& m,
                                              float& v) {
   const float g = grad * s.factor;
-  m = __fmaf_rn(s.rest1, g, s.beta1 * m);
-  v = __fmaf_rn(s.rest2, g * g, s.beta2 * v);
+  m = Decayed(s.beta1, m, s.beta1.rest * g);
+  v = Decayed(s.beta2, v, s.beta2.rest * (g * g));
   const float root = sqrtf(v * s.unbias2) + s.eps;
   const float kept = __fmaf_rn(-s.decay, master, master);
   master = kept - s.step * m / root;
@@ -136,13 +142,15 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 struct SgdStep {
-  float rate, factor, momentum, decay;
+  float rate, factor;
+  ops::Decay momentum;
+  float decay;
 };
 
 __device__ __forceinline__ void SgdElement(const SgdStep& s, float grad,
                                            float& master, float& m) {
   const float g = __fmaf_rn(s.decay, master, grad * s.factor);
-  m = __fmaf_rn(s.momentum, m, g);
+  m = Decayed(s.momentum, m, g);
   master = __fmaf_rn(-s.rate, m, master);
 }
 
@@ -150,7 +158,7 @@ template <typename T>
 __global__ void __launch_bounds__(kBlock)
     SgdKernel(float* __restrict__ master, const float* __restrict__ grad,
               float* __restrict__ m, T* __restrict__ data,
-              const StepState* __restrict__ state, float momentum,
+              const StepState* __restrict__ state, ops::Decay momentum,
               float weight_decay, Cut cut) {
   const long long i = blockIdx.x * (long long)kBlock + threadIdx.x;
   const long long at = Place(cut, i);
@@ -215,8 +223,9 @@ cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
 }
 
 cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
-                      void* data, const StepState* state, float momentum,
-                      float weight_decay, long long n, cudaStream_t stream) {
+                      void* data, const StepState* state,
+                      const ops::Decay& momentum, float weight_decay,
+                      long long n, cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     T* copy = static_cast<T*>(data);

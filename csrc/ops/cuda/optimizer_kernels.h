@@ -5,12 +5,13 @@
 #include "ops/cuda/step_state.h"
 #include "ops/cuda/stochastic_rounding_kernels.h"
 #include "ops/cuda/type.h"
+#include "ops/decay.h"
 
 namespace eisbach::cuda {
 
 struct AdamWFactors {
-  float beta1;
-  float beta2;
+  ops::Decay beta1;
+  ops::Decay beta2;
   float eps;
   float weight_decay;
 };
@@ -26,8 +27,9 @@ cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
                         long long n, cudaStream_t stream);
 // `m` is null without momentum.
 cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
-                      void* data, const StepState* state, float momentum,
-                      float weight_decay, long long n, cudaStream_t stream);
+                      void* data, const StepState* state,
+                      const ops::Decay& momentum, float weight_decay,
+                      long long n, cudaStream_t stream);
 
 cudaError_t LaunchClipFactor(const double* norm_squared, float max_norm,
                              StepState* state, cudaStream_t stream);

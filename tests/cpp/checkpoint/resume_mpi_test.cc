@@ -1,9 +1,8 @@
 // Save and load among processes: each has only its own memory.
 
-#include <omp.h>
-
 #include "checkpoint/agree.h"
 #include "checkpoint/folder.h"
+#include "core/threads.h"
 #include "cpp/checkpoint/checkpoint_testing.h"
 #include "support/mpi_world.h"
 #include "support/status_testing.h"
@@ -50,7 +49,7 @@ void ExpectResumesBitwise(const test::Layout& layout, const std::string& root) {
 }
 
 TEST(ResumeMpi, IsBitwiseTheUnbrokenRun) {
-  omp_set_num_threads(1);
+  SetComputeThreads(1);
   comm::World& world = TestWorld();
   Stream& stream = world.device().compute_stream();
   const test::TempFolder temp;  // rank 0's is used
@@ -64,7 +63,7 @@ TEST(ResumeMpi, IsBitwiseTheUnbrokenRun) {
 }
 
 TEST(GatherMpi, GivesTheValuesOfOneRank) {
-  omp_set_num_threads(1);
+  SetComputeThreads(1);
   comm::World& world = TestWorld();
   const train::EngineConfig config = test::SmallConfig("gpt");
   std::vector<LogicalTensor> want;

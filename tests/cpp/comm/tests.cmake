@@ -4,7 +4,7 @@ eisbach_add_test(NAME progress_test SRC comm/progress_test.cc LABELS comm)
 eisbach_add_test(NAME sim_world_test SRC comm/sim/sim_world_test.cc
                  LABELS comm)
 eisbach_add_test(NAME local_communicator_test
-                 SRC comm/local/local_communicator_test.cc LABELS comm)
+                 SRC comm/local/local_communicator_test.cc PARTS 4 LABELS comm)
 eisbach_add_test(NAME local_world_test SRC comm/local/local_world_test.cc
                  LABELS comm)
 eisbach_add_test(NAME mpi_communicator_test
@@ -71,7 +71,8 @@ foreach(fault nothing kill terminate exit abort terminate_mpirun kill_mpirun)
            COMMAND ${Python_EXECUTABLE}
                    ${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/fault_test.py
                    ${EISBACH_MPIRUN} $<TARGET_FILE:mpi_fault_program> ${fault})
-  set_tests_properties(mpi_fault_${fault} PROPERTIES TIMEOUT 120
+  set_tests_properties(mpi_fault_${fault} PROPERTIES
+    TIMEOUT ${EISBACH_TEST_TIMEOUT}
                        LABELS "mpi;comm")
 endforeach()
 if(EISBACH_CUDA_EMULATION)
@@ -81,7 +82,8 @@ if(EISBACH_CUDA_EMULATION)
                      ${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/fault_test.py
                      ${EISBACH_MPIRUN} $<TARGET_FILE:mpi_fault_program>
                      ${fault})
-    set_tests_properties(nccl_fault_${fault} PROPERTIES TIMEOUT 120
+    set_tests_properties(nccl_fault_${fault} PROPERTIES
+      TIMEOUT ${EISBACH_TEST_TIMEOUT}
       LABELS "mpi;comm;cuda" ENVIRONMENT
       "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=3")
   endforeach()
@@ -89,20 +91,23 @@ if(EISBACH_CUDA_EMULATION)
   add_test(NAME nccl_too_many_ranks
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
                    --bind-to none -np 3 $<TARGET_FILE:mpi_fault_program>)
-  set_tests_properties(nccl_too_many_ranks PROPERTIES TIMEOUT 60
+  set_tests_properties(nccl_too_many_ranks PROPERTIES
+    TIMEOUT ${EISBACH_TEST_TIMEOUT}
     LABELS "mpi;comm;cuda"
     ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=2"
     PASS_REGULAR_EXPRESSION "this host has 3 ranks and 2 GPUs")
   add_test(NAME nccl_shared_gpu
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
                    --bind-to none -np 3 $<TARGET_FILE:mpi_fault_program>)
-  set_tests_properties(nccl_shared_gpu PROPERTIES TIMEOUT 60
+  set_tests_properties(nccl_shared_gpu PROPERTIES
+    TIMEOUT ${EISBACH_TEST_TIMEOUT}
     LABELS "mpi;comm;cuda"
     ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_GPU_SHARING=1")
 endif()
 # A process that only looks as if mpirun had started it.
 add_test(NAME mpi_launcher_mismatch COMMAND mpi_fault_program nothing)
-set_tests_properties(mpi_launcher_mismatch PROPERTIES TIMEOUT 60
+set_tests_properties(mpi_launcher_mismatch PROPERTIES
+  TIMEOUT ${EISBACH_TEST_TIMEOUT}
   LABELS "mpi;comm" ENVIRONMENT "OMPI_COMM_WORLD_SIZE=4"
   PASS_REGULAR_EXPRESSION "announces 4 ranks .OMPI_COMM_WORLD_SIZE=4.*sees 1")
 # Hosts that are made up are announced, and a number that is none is an error.
@@ -111,7 +116,8 @@ function(add_ranks_per_host_test name value expression)
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
                    --bind-to none -np 4 ${CMAKE_CROSSCOMPILING_EMULATOR}
                    $<TARGET_FILE:mpi_fault_program> nothing)
-  set_tests_properties(mpi_ranks_per_host_${name} PROPERTIES TIMEOUT 60
+  set_tests_properties(mpi_ranks_per_host_${name} PROPERTIES
+    TIMEOUT ${EISBACH_TEST_TIMEOUT}
     LABELS "mpi;comm" ENVIRONMENT "EISBACH_RANKS_PER_HOST=${value}"
     PASS_REGULAR_EXPRESSION "${expression}")
 endfunction()
@@ -130,7 +136,8 @@ function(add_mpi_main_test name expression)
            COMMAND ${EISBACH_MPIRUN} --allow-run-as-root --oversubscribe
                    --bind-to none -np 2 ${CMAKE_CROSSCOMPILING_EMULATOR}
                    $<TARGET_FILE:mpi_main_program> ${ARGN})
-  set_tests_properties(mpi_main_${name} PROPERTIES TIMEOUT 120
+  set_tests_properties(mpi_main_${name} PROPERTIES
+    TIMEOUT ${EISBACH_TEST_TIMEOUT}
                        LABELS "mpi;comm"
                        PASS_REGULAR_EXPRESSION "${expression}")
 endfunction()

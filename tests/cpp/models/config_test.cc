@@ -35,6 +35,12 @@ TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
   config = test::ToyModel("gpt");
   config.dropout = 1;
   EXPECT_THAT(Validate(config), StatusIs(bad, "model.dropout"));
+  config.dropout = 0.99999999;  // what is kept is less than one of 2^24
+  EXPECT_THAT(Validate(config), StatusIs(bad, "nearest that works: 0.9999999"));
+  config.dropout = 0.9999999;
+  EISBACH_EXPECT_OK(Validate(config));
+  config.norm_eps = 1e-300;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "f32 holds (model.norm_eps)"));
 }
 
 // GPT-2's smallest and Llama 2's published sizes.

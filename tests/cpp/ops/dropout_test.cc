@@ -89,6 +89,18 @@ TEST(Dropout, KeepsTheGivenShare) {
   }
 }
 
+// 1 - p is that of the double: a float is off by 2 % here.
+TEST(Dropout, KeepsTheMeanWhereLittleIsKept) {
+  for (double p : {0.999999, ops::kMostDropout}) {
+    const double kept = 1 - std::ceil(p * 0x1p24) * 0x1p-24;
+    const Tensor x = Ones({1, 1, int64_t{1} << 22});
+    for (double v :
+         ToDoubles(Value(ops::Dropout(x, p, Source({5}), TheStream())))) {
+      if (v != 0) EXPECT_NEAR(v * kept, 1, 1e-6) << p;
+    }
+  }
+}
+
 TEST(Dropout, DoesNotDependOnTheLayout) {
   const DropoutSource all = Source({4, 5, 6, 7});
   const Tensor x = Normal({4, 3, 50}, DType::kF32, 1);
@@ -171,7 +183,10 @@ TEST(Dropout, NamesWhatDoesNotFit) {
   const Tensor x = Ones({2, 1, 4});
   EXPECT_THAT(ops::Dropout(x, 1.0f, Source({0, 1}), TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       "p=1 is outside [0, 1) (model.dropout)"));
+                       "p=1 is outside [0, 1 - 2^-24] (model.dropout)"));
+  // A double below 1, and no float.
+  EXPECT_THAT(ops::Dropout(x, 0.99999999, Source({0, 1}), TheStream()).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "is outside"));
   EXPECT_THAT(ops::Dropout(x, 0.5f, Source({0}), TheStream()).status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "sample_index=i64[1] on cpu must have the "

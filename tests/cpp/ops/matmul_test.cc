@@ -1,5 +1,7 @@
 #include "ops/matmul.h"
 
+#include <omp.h>
+
 #include <thread>
 
 #include "support/op_testing.h"
@@ -149,7 +151,7 @@ TEST(MatmulTest, SameCallGivesTheSameBitsFromAnyThread) {
     std::vector<std::thread> threads;
     for (auto& result : results) {
       threads.emplace_back([&] {
-        omp_set_num_threads(1);
+        SetComputeThreads(1);
         const Tensor c = test::Empty({300, 200}, dtype);
         EISBACH_EXPECT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
         result = test::ToBytes(c);
@@ -164,12 +166,27 @@ TEST(MatmulTest, ThreadCountsAgreeToRounding) {
   const Tensor a = test::Normal({150, 700}, DType::kF32, 1);
   const Tensor b = test::Normal({700, 90}, DType::kF32, 2);
   const std::vector<double> expected = Reference(a, b, nullptr);
-  for (int count : {1, 2, 3}) {
+  const int cores = static_cast<int>(UsableCores().count());
+  for (int count : {1, 2, 3, cores + 2}) {
     const test::ScopedThreads threads(count);
     const Tensor c = test::Empty({150, 90}, DType::kF32);
     EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
     test::ExpectClose(c, expected, 0, ErrorScale(700));
   }
+}
+
+// As in a program's own thread, or beside another library that sets them.
+TEST(MatmulTest, ThreadsThatOpenMpDoesNotGiveAreNotMissed) {
+  const Tensor a = test::Normal({150, 700}, DType::kF32, 1);
+  const Tensor b = test::Normal({700, 90}, DType::kF32, 2);
+  const std::vector<double> expected = Reference(a, b, nullptr);
+  std::thread([&] {
+    omp_set_num_threads(static_cast<int>(UsableCores().count()) + 2);
+    omp_set_dynamic(1);
+    const Tensor c = test::Empty({150, 90}, DType::kF32);
+    EISBACH_ASSERT_OK(Matmul(a, b, nullptr, false, c, test::TheStream()));
+    test::ExpectClose(c, expected, 0, ErrorScale(700));
+  }).join();
 }
 
 TEST(MatmulTest, WorkBuffersAreReusedAfterTheFirstCall) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -46,6 +47,7 @@ struct Range {
     test::Assign(v, squares);
   }
   Tensor master, grad, m, v, data;
+  double beta1 = 0.9, beta2 = 0.95;
 
   absl::Status AdamW(const Tensor& state,
                      const ops::StochasticRounding* rounding = nullptr) const {
@@ -55,14 +57,14 @@ struct Range {
                        .v = v,
                        .data = data,
                        .step_state = state,
-                       .beta1 = 0.9f,
-                       .beta2 = 0.95f,
+                       .beta1 = beta1,
+                       .beta2 = beta2,
                        .eps = 1e-8f,
                        .weight_decay = 0.1f,
                        .rounding = rounding},
                       TheStream());
   }
-  absl::Status Sgd(const Tensor& state, float momentum) const {
+  absl::Status Sgd(const Tensor& state, double momentum) const {
     return ops::Sgd({.master = master,
                      .grad = grad,
                      .m = momentum > 0 ? &m : nullptr,
@@ -97,6 +99,57 @@ TEST(AdamW, MatchesTheFormula) {
       ExpectClose(range.data, ToDoubles(range.master), test::Tolerance(dtype));
       EXPECT_EQ(ToDoubles(range.grad), grad);
     }
+  }
+}
+
+// Decays next to 1, of which a float keeps little or nothing, from moments of
+// zero through steps enough to see them forget.
+TEST(AdamW, FollowsTheFormulaForDecaysNearOne) {
+  constexpr int64_t kElements = 67;
+  constexpr double kLr = 0.01;
+  for (double beta : {0.0, 0.5, 0.999, 0.9999, 0.99999999}) {
+    SCOPED_TRACE(beta);
+    Range range(kElements);
+    range.beta1 = range.beta2 = beta;
+    std::vector<double> w = ToDoubles(range.master), m(kElements), v(kElements);
+    test::Assign(range.m, m);
+    test::Assign(range.v, v);
+    for (int step = 1; step <= 300; ++step) {
+      // 1 - beta^step without cancellation
+      const double c = -std::expm1(step * std::log1p(-(1 - beta)));
+      const std::vector<double> grad = test::NormalValues(kElements, step);
+      test::Assign(range.grad, grad);
+      for (int64_t i = 0; i < kElements; ++i) {
+        const double g = static_cast<float>(grad[i]);
+        m[i] = beta * m[i] + (1 - beta) * g;
+        v[i] = beta * v[i] + (1 - beta) * g * g;
+        w[i] -= kLr * (m[i] / c / (std::sqrt(v[i] / c) + 1e-8) + 0.1 * w[i]);
+      }
+      ASSERT_THAT(range.AdamW(StepState(kLr, 1, 1, c, c)), IsOk());
+    }
+    ExpectClose(range.v, v, 1e-6, 0);
+    ExpectClose(range.m, m, 1e-6, *std::max_element(m.begin(), m.end()));
+    ExpectClose(range.master, w, 3e-6);
+  }
+}
+
+// What a decay forgets is what it takes in, so that a constant gradient is the
+// moment's fixed point: to one rounding, for any decay.
+TEST(AdamW, MomentsOfAConstantGradientStay) {
+  for (double beta : {0.9, 0.999, 0.9999, 0.99999999}) {
+    SCOPED_TRACE(beta);
+    Range range(64);
+    range.beta1 = range.beta2 = beta;
+    const std::vector<double> grad = ToDoubles(range.grad);
+    std::vector<double> squares = grad;
+    for (double& g : squares) g *= g;
+    test::Assign(range.m, grad);
+    test::Assign(range.v, squares);
+    for (int step = 0; step < 2000; ++step) {
+      ASSERT_THAT(range.AdamW(StepState(0.01, 1, 1, 1, 1)), IsOk());
+    }
+    ExpectClose(range.m, grad, 2e-6);
+    ExpectClose(range.v, squares, 2e-6);
   }
 }
 
@@ -204,12 +257,27 @@ TEST(Sgd, MatchesTheFormula) {
         if (momentum > 0) g = m[i] = momentum * m[i] + g;
         w[i] -= kLr * g;
       }
-      EXPECT_THAT(range.Sgd(state, static_cast<float>(momentum)), IsOk());
+      EXPECT_THAT(range.Sgd(state, momentum), IsOk());
       ExpectClose(range.master, w, 5e-7);
       ExpectClose(range.m, m, 5e-7);
       ExpectClose(range.data, ToDoubles(range.master), 4e-3, 1e-6);
     }
   }
+}
+
+// As for AdamW: a float of 0.9999 would have another fixed point.
+TEST(Sgd, TheVelocityOfAConstantGradientStays) {
+  constexpr double kMomentum = 0.9999;
+  const Range range(33);
+  test::Assign(range.master, std::vector<double>(33));
+  std::vector<double> velocity = ToDoubles(range.grad);
+  for (double& g : velocity) g /= 1 - kMomentum;
+  test::Assign(range.m, velocity);
+  const Tensor state = StepState(0, 1, 1, 1, 1);
+  for (int step = 0; step < 2000; ++step) {
+    ASSERT_THAT(range.Sgd(state, kMomentum), IsOk());
+  }
+  ExpectClose(range.m, velocity, 2e-6, 0);
 }
 
 TEST(Optimizer, DoesNotDependOnThreads) {

@@ -5,11 +5,26 @@ foreach(source IN LISTS op_tests)
   get_filename_component(stem ${source} NAME_WE)
   eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops)
 endforeach()
+eisbach_test_with_few_threads(ops_matmul_test)
 # These tell Highway which instruction set to choose.
 foreach(test IN ITEMS targets_test attention_targets_test)
   eisbach_add_test(NAME ops_cpu_${test} SRC ops/cpu/${test}.cc LABELS ops)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
+eisbach_add_test(NAME ops_cpu_matmul_choice_test
+                 SRC ops/cpu/matmul_choice_test.cc LABELS ops)
+if(EISBACH_WITH_ONEDNN AND NOT EISBACH_WITH_OPENBLAS)
+  eisbach_add_test(NAME ops_cpu_onednn_primitives_test
+                   SRC ops/cpu/onednn_primitives_test.cc LABELS ops)
+  target_link_libraries(ops_cpu_onednn_primitives_test PRIVATE eisbach::onednn)
+  foreach(isa IN ITEMS SSE41 AVX2 AVX512_CORE AVX512_CORE_BF16 AVX512_CORE_FP16)
+    foreach(test IN ITEMS ops_matmul_test ops_cpu_onednn_primitives_test)
+      add_test(NAME ${test}_${isa} COMMAND ${test})
+      set_tests_properties(${test}_${isa} PROPERTIES LABELS unit
+        TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT ONEDNN_MAX_CPU_ISA=${isa})
+    endforeach()
+  endforeach()
+endif()
 # The kernels of the GPU against the same references.
 foreach(test IN ITEMS activation_test attention_test copy_test
         cross_entropy_test dropout_test elementwise_test embedding_test

@@ -122,6 +122,14 @@ TEST_F(OptimizerTest, AdamWFollowsTheReference) {
   CheckAgainstReference(AdamWConfig(), DType::kF32);
 }
 
+TEST_F(OptimizerTest, AdamWFollowsTheReferenceForDecaysNearOne) {
+  for (double beta : {0.999, 0.9999, 0.99999999}) {
+    OptimizerConfig config = AdamWConfig();
+    config.beta1 = config.beta2 = beta;
+    CheckAgainstReference(config, DType::kF32);
+  }
+}
+
 TEST_F(OptimizerTest, AdamWKeepsAMasterOfBF16) {
   CheckAgainstReference(AdamWConfig(), DType::kBF16);
 }
@@ -297,6 +305,9 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
          "\"lion\" is not one of adamw, sgd (optimizer.name)");
   expect([](auto& c) { c.beta2 = 1; }, "optimizer.betas");
   expect([](auto& c) { c.eps = 0; }, "optimizer.eps");
+  expect([](auto& c) { c.eps = 1e-300; }, "f32 holds (optimizer.eps)");
+  expect([](auto& c) { c.weight_decay = 1e39; },
+         "f32 holds (optimizer.weight_decay)");
   expect([](auto& c) { c.stochastic_rounding = true; },
          "bf16, not f32 (optimizer.stochastic_rounding)");
   expect([](auto& c) { c.weight_decay = -1; }, "optimizer.weight_decay");

@@ -78,6 +78,14 @@ TEST(LearningRateSchedule, RejectsWhatMakesNoSense) {
   expect(config, "optimizer.lr");
   config.learning_rate = std::nan("");
   expect(config, "optimizer.lr");
+  config.learning_rate = 1e39;
+  expect(config, "lr=1e+39 is above 3.4e+38, the most that f32 holds");
+  config.learning_rate = 1e-50;
+  config.min_learning_rate = 0;
+  expect(config, "f32 holds (optimizer.lr)");
+  config = Config("cosine");
+  config.min_learning_rate = 1e-50;
+  expect(config, "f32 holds (optimizer.min_lr)");
   config = Config("cosine");
   config.min_learning_rate = 2;
   expect(config, "optimizer.min_lr");

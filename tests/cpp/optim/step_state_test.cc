@@ -21,6 +21,22 @@ TEST(StepState, HoldsWhatTheStepNeeds) {
   }
 }
 
+// By the power series where 1 - beta^n would cancel.
+TEST(StepState, BiasCorrectionsAreExactForADecayNearOne) {
+  StepState state = test::Value(StepState::Make(test::TheStream()));
+  for (double rest : {1e-8, 1e-12, 0x1p-53}) {
+    for (int64_t step : {1, 3, 1000}) {
+      EISBACH_ASSERT_OK(
+          state.Begin(step, 1e-3, 0, 1 - rest, test::TheStream()));
+      const std::vector<float> values = test::ToFloats(state.values());
+      const double n = static_cast<double>(step), given = 1 - (1 - rest);
+      EXPECT_EQ(values[ops::kBiasCorrection1], 1);
+      EXPECT_FLOAT_EQ(values[ops::kBiasCorrection2],
+                      n * given * (1 - (n - 1) / 2 * given));
+    }
+  }
+}
+
 TEST(StepState, ClearsTheFactorAndKeepsWhatIsNotFinite) {
   StepState state = test::Value(StepState::Make(test::TheStream()));
   EISBACH_ASSERT_OK(state.Begin(1, 1e-3, 0.9, 0.95, test::TheStream()));

@@ -39,6 +39,27 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
               StatusIs(absl::StatusCode::kNotFound, "gpt, llama"));
 }
 
+TEST(EngineTest, NumbersThatF32DoesNotHoldNameKeyAndBound) {
+  const auto expect = [](auto change, const char* part) {
+    EngineConfig config = test::ToyConfig("gpt");
+    change(config);
+    EXPECT_THAT(ValidateOn({}, config),
+                StatusIs(absl::StatusCode::kInvalidArgument, part));
+  };
+  expect([](auto& c) { c.update.clip_grad_norm = 1e39; },
+         "the most that f32 holds (optimizer.clip_grad_norm)");
+  expect([](auto& c) { c.update.clip_grad_norm = 1e-300; },
+         "nearest that works: 1.2e-38");
+  expect([](auto& c) { c.update.clip_grad_norm = -1; },
+         "optimizer.clip_grad_norm");
+  expect([](auto& c) { c.update.schedule.learning_rate = 1e39; },
+         "optimizer.lr");
+  expect([](auto& c) { c.update.optimizer.eps = 1e-300; }, "optimizer.eps");
+  expect([](auto& c) { c.update.optimizer.weight_decay = 1e39; },
+         "optimizer.weight_decay");
+  expect([](auto& c) { c.model.norm_eps = 1e-300; }, "model.norm_eps");
+}
+
 // The mean loss of a batch, which every layout must agree on.
 absl::StatusOr<double> EvaluateOn(const Layout& layout) {
   double loss = 0;

@@ -1,4 +1,4 @@
-eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc
+eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc PARTS 6
                  ARGS --gtest_filter=-*Sweep*)
 eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
                   TIMEOUT 3600 ARGS --gtest_filter=*Sweep*)
@@ -9,13 +9,14 @@ eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
 eisbach_add_sweep(NAME train_layouts_mpi_sweep TARGET train_layouts_mpi_test
                   NP 2 3 4 6 8 TIMEOUT 3600
                   ARGS --gtest_filter=*/ranks@NP@_*)
-eisbach_add_test(NAME train_same_bits_test SRC train/same_bits_test.cc)
+eisbach_add_test(NAME train_same_bits_test SRC train/same_bits_test.cc PARTS 4)
+eisbach_add_test(NAME train_loss_scale_test SRC train/loss_scale_test.cc PARTS 4)
 eisbach_add_test(NAME train_meta_test SRC train/meta_test.cc)
 eisbach_add_test(NAME train_engine_test SRC train/engine_test.cc)
 # Where it takes a minute (an emulated processor), the others run beside it.
 set_tests_properties(train_engine_test PROPERTIES COST 100)
-foreach(name clock_offset loss_scale network_check network_report network_use peak profile requests
-        rank_location rank_trace tournament)
+foreach(name clock_offset network_check network_report network_use peak profile
+        rank_location rank_trace requests tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
 # Ranks are threads there, which the sanitizers' fibers do not take.

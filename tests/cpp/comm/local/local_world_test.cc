@@ -3,12 +3,9 @@
 #include <atomic>
 #include <vector>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
+#include "core/threads.h"
 #include "cpp/comm/contract_data.h"
 #include "cpp/comm/contract_exchange.h"
 
@@ -39,9 +36,7 @@ TEST(RunLocalRanks, GivesEachRankItsPlace) {
         EXPECT_EQ(world.local_rank(), world.rank());
         EXPECT_EQ(world.local_size(), 5);
         EXPECT_EQ(world.backend(), "local");
-#ifdef _OPENMP
-        EXPECT_EQ(omp_get_max_threads(), 3);
-#endif
+        EXPECT_EQ(ComputeThreads(), 3);
         return world.Finalize();
       });
   EXPECT_TRUE(status.ok()) << status;

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 RANKS = 3
-LIMIT_S = 30.0  # from the fault on; seconds on an idle machine
+LIMIT_S = 300.0  # from the fault on; takes seconds on an idle machine
 
 # The exit code of mpirun, and what its output says exactly once.
 EXPECTED = {
@@ -63,7 +63,7 @@ def pids_in(output: str) -> list[int]:
 
 def wait_for_ranks(log: Path) -> None:
     """Returns when every rank has printed its line."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while len(pids_in(log.read_text())) < RANKS:
         if time.monotonic() > deadline:
             sys.exit(f"the job did not start:\n{log.read_text()}")
