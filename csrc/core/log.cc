@@ -14,6 +14,7 @@ thread_local int log_rank = -1;
 }  // namespace
 
 void SetLogRank(int rank) { log_rank = rank; }
+int LogRank() { return log_rank; }
 
 void LogLine(absl::string_view message) {
   std::string line = log_rank < 0 ? absl::StrCat("[eisbach] ", message, "\n")

@@ -8,5 +8,6 @@ namespace eisbach {
 // write so that lines of several ranks do not mix. A rank of -1 leaves it out.
 void LogLine(absl::string_view message);
 void SetLogRank(int rank);  // of this thread
+int LogRank();              // -1 where none was set
 
 }  // namespace eisbach
