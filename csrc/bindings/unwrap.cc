@@ -3,6 +3,7 @@
 #include <pybind11/gil_safe_call_once.h>
 
 #include "bindings/bindings.h"
+#include "core/errno_status.h"
 
 namespace eisbach::bindings {
 namespace {
@@ -33,6 +34,17 @@ PyObject* ExceptionFor(absl::StatusCode code) {
   }
 }
 
+// An OSError of the class and number of `error`, which says `message` alone.
+void SetOsError(int error, const char* message) {
+  PyObject* plain = PyObject_CallFunction(PyExc_OSError, "is", error, message);
+  if (plain == nullptr) return;
+  const py::object type =
+      py::type::of(py::reinterpret_steal<py::object>(plain));
+  py::object told = type(message);
+  told.attr("errno") = error;
+  PyErr_SetObject(type.ptr(), told.ptr());
+}
+
 }  // namespace
 
 void BindErrors(py::module_& m) {
@@ -51,6 +63,9 @@ void BindErrors(py::module_& m) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const StatusError& error) {
+      if (const auto number = ErrnoOf(error.status())) {
+        return SetOsError(*number, error.what());
+      }
       PyErr_SetString(ExceptionFor(error.status().code()), error.what());
     }
   });

@@ -22,6 +22,8 @@ namespace eisbach::bindings {
 //   ResourceExhausted                            MemoryError
 //   Unimplemented                                NotImplementedError
 //   DataLoss                                     eisbach.NonFiniteError
+//
+// What the system refused (ErrnoError) is the OSError of its number.
 class StatusError final : public std::exception {
  public:
   explicit StatusError(absl::Status status)

@@ -1,9 +1,5 @@
 #include "checkpoint/folder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
@@ -12,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "core/atomic_file.h"
+#include "core/errno_status.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
@@ -23,7 +21,7 @@ constexpr absl::string_view kPrefix = "step-";
 constexpr size_t kDigits = 8;
 
 absl::Status Error(const std::error_code& error, absl::string_view what) {
-  return absl::ErrnoToStatus(error.value(), what);
+  return ErrnoError(error.value(), what);
 }
 
 // The step in a folder's name; none for other names.
@@ -39,19 +37,6 @@ std::optional<int64_t> StepOf(absl::string_view name) {
   return step;
 }
 
-absl::Status SyncFolder(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  // Some file systems cannot sync a folder.
-  if (result != 0 && error != EINVAL && error != EROFS) {
-    return absl::ErrnoToStatus(error, absl::StrCat("sync ", path));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::string StepFolder(absl::string_view root, int64_t step) {
@@ -61,6 +46,17 @@ std::string StepFolder(absl::string_view root, int64_t step) {
 
 std::string UnfinishedFolder(absl::string_view root, int64_t step) {
   return absl::StrCat(StepFolder(root, step), ".unfinished");
+}
+
+absl::Status CheckFolderName(const std::string& path, int64_t step) {
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  if (error) return Error(error, absl::StrCat("open ", path));
+  const std::string name = fs::path(StepFolder(".", step)).filename().string();
+  if (real.filename() == name) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(real.string(), " holds step ", step,
+                   ": a folder of that step is called ", name));
 }
 
 absl::StatusOr<std::optional<std::string>> LatestCheckpoint(

@@ -19,6 +19,11 @@ std::string StepFolder(absl::string_view root, int64_t step);
 // Where that folder is written: the same name with ".unfinished".
 std::string UnfinishedFolder(absl::string_view root, int64_t step);
 
+// InvalidArgument when `path` does not bear the name of `step`: somebody has
+// renamed it, or put its content elsewhere. Links to the folder may have any
+// name.
+absl::Status CheckFolderName(const std::string& path, int64_t step);
+
 // The checkpoint of the highest step in `root`; none where there is none or no
 // such folder. Unfinished ones do not count.
 absl::StatusOr<std::optional<std::string>> LatestCheckpoint(

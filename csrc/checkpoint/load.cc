@@ -6,12 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "checkpoint/agree.h"
-#include "checkpoint/content_hash.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
-#include "core/mapped_file.h"
+#include "core/content_hash.h"
+#include "core/regular_file.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
@@ -24,11 +24,11 @@ struct ManifestText {
 
 absl::StatusOr<ManifestText> ReadManifest(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/", kManifestName);
-  EISBACH_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  const absl::string_view text(reinterpret_cast<const char*>(file.data()),
-                               file.size());
+  EISBACH_ASSIGN_OR_RETURN(const std::string text,
+                           ReadWholeFile(path, kMaxManifestBytes));
   absl::StatusOr<Manifest> manifest = ParseManifest(text);
   if (!manifest.ok()) return Annotate(manifest.status(), path);
+  EISBACH_RETURN_IF_ERROR(CheckFolderName(folder, manifest->step));
   return ManifestText{*std::move(manifest), ContentHash(text)};
 }
 

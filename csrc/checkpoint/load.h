@@ -22,10 +22,11 @@ struct LoadResult {
 // optimizer state, replicas and the zeros of padding included. The caller then
 // hands the rest to train::Update::Resume.
 //
-// Checked before anything is written: the manifest, the layout, `config` (JSON
-// object, against the saved one), the optimizer, size and hash of every file
-// (each by the ranks that own it), and that each of this rank's slices is there
-// exactly once with its shape. Errors name the file, the key or the axis.
+// Checked before anything is written: the manifest, the folder's name (that of
+// the step), the layout, `config` (JSON object, against the saved one), the
+// optimizer, size and hash of every file (each by the ranks that own it), that
+// every value is finite, and that each of this rank's slices is there exactly
+// once with its shape. Errors name the file, the key, the tensor or the axis.
 //
 // Collective over the world; blocks; all ranks get the same status. After an
 // error the weights are as before, unless a copy to the device failed.

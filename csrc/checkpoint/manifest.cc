@@ -1,66 +1,84 @@
 #include "checkpoint/manifest.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include <algorithm>
+#include <cfloat>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "checkpoint/content_hash.h"
+#include "absl/strings/str_split.h"
 #include "core/axis.h"
+#include "core/content_hash.h"
+#include "core/json.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
 
 namespace eisbach::checkpoint {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using nlohmann::json;
 
 constexpr char kFormat[] = "eisbach.checkpoint";
+constexpr char kHashKey[] = "xxh64";
+constexpr size_t kMostShown = 80;
 constexpr Axis kAxes[] = {Axis::kPipeline, Axis::kData, Axis::kContext,
                           Axis::kTensor};
 
-absl::StatusOr<Json> ParseObject(absl::string_view text,
+absl::StatusOr<json> ParseObject(absl::string_view text,
                                  absl::string_view what) {
-  Json value = Json::parse(text.begin(), text.end(), nullptr,
-                           /*allow_exceptions=*/false);
-  if (!value.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(what, " is not a JSON object"));
+  EISBACH_ASSIGN_OR_RETURN(json value, ReadJson(text, what));
+  if (value.is_object()) return value;
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, " is not a JSON object"));
+}
+
+// Of all members but the hash itself, spelled in one way.
+uint64_t HashOfMembers(json root) {
+  root.erase(kHashKey);
+  return ContentHash(root.dump());
+}
+
+// A value as an error shows it.
+std::string Shown(const json& value) {
+  std::string text = value.dump();
+  if (text.size() > kMostShown) {
+    text.resize(kMostShown);
+    text += "...";
   }
-  return value;
+  return text;
 }
 
 // Reads the fields of one object; the first error stays.
 class Fields {
  public:
-  Fields(const Json& object, std::string where)
+  Fields(const json& object, std::string where)
       : object_(object), where_(std::move(where)) {
     if (!object.is_object()) Fail(absl::StrCat(where_, " is not an object"));
   }
 
   int64_t Integer(const char* key, int64_t least, int64_t most = INT64_MAX) {
-    const Json* value = Find(key);
+    const json* value = Find(key);
     if (value == nullptr) return least;
     // A number past INT64_MAX comes out negative.
     const int64_t number =
         value->is_number_integer() ? value->get<int64_t>() : least - 1;
     if (number >= least && number <= most) return number;
-    Fail(absl::StrCat(where_, ".", key, "=", value->dump(),
+    Fail(absl::StrCat(where_, ".", key, "=", Shown(*value),
                       " is not a whole number of ", least, " or more"));
     return least;
   }
 
   float Float(const char* key, float least) {
-    const Json* value = Find(key);
+    const json* value = Find(key);
     if (value == nullptr) return least;
-    const float number = value->is_number() ? value->get<float>() : least - 1;
-    if (number >= least && std::isfinite(number)) return number;
-    Fail(absl::StrCat(where_, ".", key, "=", value->dump(),
+    const double number = value->is_number() ? value->get<double>() : least - 1;
+    if (number >= least && number <= FLT_MAX) return static_cast<float>(number);
+    Fail(absl::StrCat(where_, ".", key, "=", Shown(*value),
                       " is not a number of ", least, " or more"));
     return least;
   }
@@ -70,7 +88,7 @@ class Fields {
   }
 
   std::string String(const char* key) {
-    const Json* value = Find(key);
+    const json* value = Find(key);
     if (value == nullptr) return "";
     if (!value->is_string()) {
       Fail(absl::StrCat(where_, ".", key, " is not a string"));
@@ -79,18 +97,18 @@ class Fields {
     return value->get<std::string>();
   }
 
-  const Json& Object(const char* key) {
-    static const Json* const kEmpty = new Json(Json::object());
-    const Json* value = Find(key);
+  const json& Object(const char* key) {
+    static const json* const kEmpty = new json(json::object());
+    const json* value = Find(key);
     if (value == nullptr) return *kEmpty;
     if (value->is_object()) return *value;
     Fail(absl::StrCat(where_, ".", key, " is not an object"));
     return *kEmpty;
   }
 
-  const Json& List(const char* key) {
-    static const Json* const kEmpty = new Json(Json::array());
-    const Json* value = Find(key);
+  const json& List(const char* key) {
+    static const json* const kEmpty = new json(json::array());
+    const json* value = Find(key);
     if (value == nullptr) return *kEmpty;
     if (value->is_array()) return *value;
     Fail(absl::StrCat(where_, ".", key, " is not a list"));
@@ -103,7 +121,7 @@ class Fields {
   const absl::Status& status() const { return status_; }
 
  private:
-  const Json* Find(const char* key) {
+  const json* Find(const char* key) {
     if (!object_.is_object()) return nullptr;
     const auto found = object_.find(key);
     if (found != object_.end()) return &*found;
@@ -111,12 +129,12 @@ class Fields {
     return nullptr;
   }
 
-  const Json& object_;
+  const json& object_;
   const std::string where_;
   absl::Status status_;
 };
 
-absl::StatusOr<ManifestFile> ParseFile(const Json& value) {
+absl::StatusOr<ManifestFile> ParseFile(const json& value) {
   Fields fields(value, "files[]");
   ManifestFile file;
   file.name = fields.String("name");
@@ -140,7 +158,7 @@ absl::StatusOr<ManifestFile> ParseFile(const Json& value) {
   return file;
 }
 
-absl::StatusOr<optim::LossScale> ParseLossScale(const Json& value) {
+absl::StatusOr<optim::LossScale> ParseLossScale(const json& value) {
   Fields fields(value, "loss_scale");
   optim::LossScale scale;
   scale.scale = fields.Float("scale", ops::kLeastLossScale);
@@ -174,10 +192,19 @@ absl::Status CheckFiles(const Manifest& manifest) {
       "lists ", manifest.files.size(), " files, the layout has ", expected));
 }
 
-// "/model/heads" as "model.heads".
+// "/model/heads" as "model.heads", "/data/0" as "data[0]".
 std::string DottedPath(const std::string& pointer) {
-  return absl::StrReplaceAll(pointer.substr(pointer.empty() ? 0 : 1),
-                             {{"/", "."}, {"~1", "/"}, {"~0", "~"}});
+  std::string path;
+  for (absl::string_view part :
+       absl::StrSplit(pointer, '/', absl::SkipEmpty())) {
+    if (std::all_of(part.begin(), part.end(), absl::ascii_isdigit)) {
+      absl::StrAppend(&path, "[", part, "]");
+    } else {
+      absl::StrAppend(&path, path.empty() ? "" : ".",
+                      absl::StrReplaceAll(part, {{"~1", "/"}, {"~0", "~"}}));
+    }
+  }
+  return path;
 }
 
 }  // namespace
@@ -189,9 +216,9 @@ parallel::Coordinates LayoutOf(const parallel::Mesh& mesh) {
 }
 
 absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
-  EISBACH_ASSIGN_OR_RETURN(Json config, ParseObject(manifest.config, "config"));
-  EISBACH_ASSIGN_OR_RETURN(Json state, ParseObject(manifest.state, "state"));
-  Json root;
+  EISBACH_ASSIGN_OR_RETURN(json config, ParseObject(manifest.config, "config"));
+  EISBACH_ASSIGN_OR_RETURN(json state, ParseObject(manifest.state, "state"));
+  json root;
   root["format"] = kFormat;
   root["version"] = kManifestVersion;
   root["step"] = manifest.step;
@@ -205,9 +232,9 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
     root["loss_scale"]["scale"] = manifest.loss_scale->scale;
     root["loss_scale"]["good_steps"] = manifest.loss_scale->good_steps;
   }
-  root["files"] = Json::array();
+  root["files"] = json::array();
   for (const ManifestFile& file : manifest.files) {
-    Json item;
+    json item;
     item["name"] = file.name;
     item["pipeline"] = file.pipeline;
     item["tensor"] = file.tensor;
@@ -215,16 +242,29 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
     item["xxh64"] = HashText(file.hash);
     root["files"].push_back(std::move(item));
   }
-  return absl::StrCat(root.dump(2, ' ', false, Json::error_handler_t::replace),
-                      "\n");
+  return SealManifest(
+      root.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+absl::StatusOr<std::string> SealManifest(absl::string_view members) {
+  EISBACH_ASSIGN_OR_RETURN(json root, ParseObject(members, "the manifest"));
+  root[kHashKey] = HashText(HashOfMembers(root));
+  return absl::StrCat(root.dump(2), "\n");
 }
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
-  EISBACH_ASSIGN_OR_RETURN(const Json root, ParseObject(text, "the file"));
+  EISBACH_ASSIGN_OR_RETURN(const json root, ParseObject(text, "the file"));
   Fields fields(root, "manifest");
   const std::string format = fields.String("format");
   const int64_t version = fields.Integer("version", 0);
   EISBACH_RETURN_IF_ERROR(fields.status());
+  if (format == kFormat && version > 0 && version < kManifestVersion) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("version ", version,
+                     " is of an earlier Eisbach, which alone can go on "
+                     "with it; this one reads version ",
+                     kManifestVersion));
+  }
   if (format != kFormat || version != kManifestVersion) {
     return absl::InvalidArgumentError(
         absl::StrCat("format \"", format, "\" version ", version, " is not \"",
@@ -239,7 +279,7 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
     const std::string name(Name(axis));
     manifest.layout[axis] = layout.Size(name.c_str(), 1);
   }
-  for (const Json& name : fields.List("optimizer_state")) {
+  for (const json& name : fields.List("optimizer_state")) {
     if (!name.is_string()) {
       return absl::InvalidArgumentError(
           "optimizer_state holds something that is not a string");
@@ -249,14 +289,23 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   if (const auto scale = root.find("loss_scale"); scale != root.end()) {
     EISBACH_ASSIGN_OR_RETURN(manifest.loss_scale, ParseLossScale(*scale));
   }
-  const Json& files = fields.List("files");
+  const json& files = fields.List("files");
   EISBACH_RETURN_IF_ERROR(fields.status());
   EISBACH_RETURN_IF_ERROR(layout.status());
-  for (const Json& item : files) {
+  for (const json& item : files) {
     EISBACH_ASSIGN_OR_RETURN(ManifestFile file, ParseFile(item));
     manifest.files.push_back(std::move(file));
   }
   EISBACH_RETURN_IF_ERROR(CheckFiles(manifest));
+  const std::string hash = HashText(HashOfMembers(root));
+  const std::string expected = fields.String(kHashKey);
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  if (hash != expected) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("was changed after it was written: the xxh64 of its "
+                     "content is ",
+                     hash, ", not \"", expected, "\""));
+  }
   return manifest;
 }
 
@@ -273,24 +322,24 @@ absl::Status CheckLayout(const parallel::Coordinates& saved,
 }
 
 absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
-  EISBACH_ASSIGN_OR_RETURN(const Json saved_json,
+  EISBACH_ASSIGN_OR_RETURN(const json saved_json,
                            ParseObject(saved, "the saved config"));
-  EISBACH_ASSIGN_OR_RETURN(const Json asked_json, ParseObject(asked, "config"));
-  const Json before = saved_json.flatten(), now = asked_json.flatten();
+  EISBACH_ASSIGN_OR_RETURN(const json asked_json, ParseObject(asked, "config"));
+  const json before = saved_json.flatten(), now = asked_json.flatten();
   std::vector<std::string> changes;
   for (const auto& [key, value] : before.items()) {
     if (key.empty()) continue;  // an object without keys
     const auto found = now.find(key);
     if (found != now.end() && *found == value) continue;
     changes.push_back(
-        absl::StrCat(DottedPath(key), "=", value.dump(), " in the checkpoint, ",
-                     found == now.end() ? std::string("absent") : found->dump(),
+        absl::StrCat(DottedPath(key), "=", Shown(value), " in the checkpoint, ",
+                     found == now.end() ? std::string("absent") : Shown(*found),
                      " in this run"));
   }
   for (const auto& [key, value] : now.items()) {
     if (key.empty() || before.contains(key)) continue;
     changes.push_back(absl::StrCat(DottedPath(key),
-                                   " absent in the checkpoint, ", value.dump(),
+                                   " absent in the checkpoint, ", Shown(value),
                                    " in this run"));
   }
   if (changes.empty()) return absl::OkStatus();

@@ -13,7 +13,9 @@
 
 namespace eisbach::checkpoint {
 
-inline constexpr int kManifestVersion = 1;
+inline constexpr int kManifestVersion = 2;
+// Of the text: thousands of files and any configuration fit.
+inline constexpr size_t kMaxManifestBytes = 64 << 20;
 
 // A file of a checkpoint: what one rank of the model (pipeline x tensor) holds.
 struct ManifestFile {
@@ -40,8 +42,13 @@ parallel::Coordinates LayoutOf(const parallel::Mesh& mesh);
 // InvalidArgument when `config` or `state` is no JSON object.
 absl::StatusOr<std::string> FormatManifest(const Manifest& manifest);
 
+// The text of a manifest with these members (a JSON object) and, in the last,
+// the hash of all others, in place of one that is there.
+absl::StatusOr<std::string> SealManifest(absl::string_view members);
+
 // Reads and checks all of it: version, types, one file for each stage and
-// tensor rank, plain file names. InvalidArgument says what is wrong.
+// tensor rank, plain file names, and that nothing was changed since it was
+// written. InvalidArgument says what is wrong.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text);
 
 // InvalidArgument names the first axis that differs, with both sizes.

@@ -38,7 +38,8 @@ struct SafetensorsEntry {
 absl::string_view SafetensorsName(DType dtype);  // "F32", "BF16", ...
 std::optional<DType> DTypeFromSafetensors(absl::string_view name);
 
-// Bytes of an element of any type that the format knows; none for others.
+// Bytes of an element of any type of whole bytes that the format knows; none
+// for others.
 std::optional<size_t> SafetensorsElementBytes(absl::string_view name);
 
 }  // namespace eisbach::checkpoint

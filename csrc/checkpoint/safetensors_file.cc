@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/safetensors_header.h"
+#include "core/finite.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
@@ -60,6 +61,18 @@ absl::StatusOr<std::span<const std::byte>> SafetensorsFile::Bytes(
                      shape.ToString()));
   }
   return Bytes(*entry);
+}
+
+absl::Status SafetensorsFile::CheckFinite() const {
+  for (const SafetensorsEntry& entry : entries_) {
+    if (!entry.dtype) continue;
+    const auto at = FirstNonFinite(*entry.dtype, Bytes(entry));
+    if (!at) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        path(), ": tensor \"", entry.name, "\" is not finite: element ", *at,
+        " of ", entry.shape.elements(), " is NaN or infinite"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace eisbach::checkpoint

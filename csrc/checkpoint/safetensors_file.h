@@ -43,6 +43,10 @@ class SafetensorsFile {
                                                    DType dtype,
                                                    const Shape& shape) const;
 
+  // Reads all of the data. InvalidArgument names the first tensor that holds a
+  // NaN or an infinity, and where.
+  absl::Status CheckFinite() const;
+
  private:
   explicit SafetensorsFile(MappedFile file) : file_(std::move(file)) {}
 

@@ -9,12 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "checkpoint/agree.h"
-#include "checkpoint/content_hash.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/safetensors_writer.h"
 #include "checkpoint/stored_tensor.h"
 #include "core/atomic_file.h"
+#include "core/content_hash.h"
 #include "core/mapped_file.h"
 #include "core/status_macros.h"
 
@@ -114,10 +114,7 @@ absl::Status WriteManifest(const std::string& folder, Manifest manifest,
     manifest.files.push_back(std::move(file));
   }
   EISBACH_ASSIGN_OR_RETURN(const std::string text, FormatManifest(manifest));
-  EISBACH_ASSIGN_OR_RETURN(
-      auto file, AtomicFile::Create(absl::StrCat(folder, "/", kManifestName)));
-  EISBACH_RETURN_IF_ERROR(file->Write(text));
-  return file->Commit();
+  return WriteFileAtomically(absl::StrCat(folder, "/", kManifestName), text);
 }
 
 absl::Status Prepare(const SaveRequest& request, const Manifest& manifest) {

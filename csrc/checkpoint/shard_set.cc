@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "checkpoint/content_hash.h"
+#include "core/content_hash.h"
 #include "core/mapped_file.h"
 #include "core/status_macros.h"
 
@@ -19,13 +19,13 @@ std::string IndexKey(const SavedSlice& slice) {
 absl::Status CheckContent(const std::string& path, const ManifestFile& file) {
   EISBACH_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
   if (mapped.size() != file.bytes) {
-    return absl::DataLossError(absl::StrCat(path, " has ", mapped.size(),
-                                            " bytes, the manifest says ",
-                                            file.bytes));
+    return absl::InvalidArgumentError(absl::StrCat(path, " has ", mapped.size(),
+                                                   " bytes, the manifest says ",
+                                                   file.bytes));
   }
   const uint64_t hash = ContentHash(std::span(mapped.data(), mapped.size()));
   if (hash == file.hash) return absl::OkStatus();
-  return absl::DataLossError(
+  return absl::InvalidArgumentError(
       absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),
                    ", the manifest says ", HashText(file.hash)));
 }
@@ -58,6 +58,7 @@ absl::Status ShardSet::OpenNext() {
   EISBACH_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
   absl::StatusOr<std::vector<SavedSlice>> slices = ReadSlices(file);
   if (!slices.ok()) return Annotate(slices.status(), path);
+  EISBACH_RETURN_IF_ERROR(file.CheckFinite());
   auto shard =
       std::make_unique<Shard>(Shard{std::move(file), *std::move(slices), {}});
   for (size_t i = 0; i < shard->slices.size(); ++i) {

@@ -1,26 +1,27 @@
 #include "checkpoint/stored_tensor.h"
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/json.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using nlohmann::json;
+using nlohmann::ordered_json;
 
 std::vector<int64_t> Sizes(const Shape& shape) {
   return {shape.dims().begin(), shape.dims().end()};
 }
 
-std::optional<Shape> ParseSizes(const Json& value) {
+std::optional<Shape> ParseSizes(const json& value) {
   if (!value.is_array()) return std::nullopt;
   std::vector<int64_t> sizes;
-  for (const Json& item : value) {
+  for (const json& item : value) {
     if (!item.is_number_integer() || item.get<int64_t>() < 0) {
       return std::nullopt;
     }
@@ -29,7 +30,7 @@ std::optional<Shape> ParseSizes(const Json& value) {
   return Shape(absl::MakeConstSpan(sizes));
 }
 
-absl::StatusOr<SavedSlice> ParseSlice(const Json& value) {
+absl::StatusOr<SavedSlice> ParseSlice(const json& value) {
   const auto text = [&](const char* key) -> std::optional<std::string> {
     if (!value.is_object()) return std::nullopt;
     const auto found = value.find(key);
@@ -51,7 +52,7 @@ absl::StatusOr<SavedSlice> ParseSlice(const Json& value) {
         absl::StrCat("metadata \"", kSlicesKey,
                      "\" has an entry without part, name, shape, "
                      "start and extent: ",
-                     value.dump()));
+                     value.dump().substr(0, 200)));
   }
   for (int d = 0; d < shape->rank(); ++d) {
     if ((*extent)[d] > (*shape)[d] ||
@@ -106,9 +107,9 @@ std::string SavedSlice::Key() const {
 }
 
 std::string FormatSlices(absl::Span<const SavedSlice> slices) {
-  Json list = Json::array();
+  ordered_json list = ordered_json::array();
   for (const SavedSlice& slice : slices) {
-    Json item;
+    ordered_json item;
     item["part"] = slice.part;
     item["name"] = slice.name;
     item["shape"] = Sizes(slice.shape);
@@ -116,7 +117,7 @@ std::string FormatSlices(absl::Span<const SavedSlice> slices) {
     item["extent"] = Sizes(slice.box.extent);
     list.push_back(std::move(item));
   }
-  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return list.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 absl::StatusOr<std::vector<SavedSlice>> ReadSlices(
@@ -126,8 +127,9 @@ absl::StatusOr<std::vector<SavedSlice>> ReadSlices(
     return absl::InvalidArgumentError(
         absl::StrCat("has no metadata \"", kSlicesKey, "\""));
   }
-  const Json list = Json::parse(found->second, nullptr,
-                                /*allow_exceptions=*/false);
+  EISBACH_ASSIGN_OR_RETURN(
+      const json list,
+      ReadJson(found->second, absl::StrCat("metadata \"", kSlicesKey, "\"")));
   if (!list.is_array()) {
     return absl::InvalidArgumentError(
         absl::StrCat("metadata \"", kSlicesKey, "\" is not a list"));
@@ -138,7 +140,7 @@ absl::StatusOr<std::vector<SavedSlice>> ReadSlices(
                                                    file.entries().size()));
   }
   std::vector<SavedSlice> slices;
-  for (const Json& item : list) {
+  for (const json& item : list) {
     EISBACH_ASSIGN_OR_RETURN(SavedSlice slice, ParseSlice(item));
     EISBACH_RETURN_IF_ERROR(
         file.Bytes(slice.Key(), DType::kF32, slice.box.extent).status());

@@ -1,14 +1,18 @@
 #include "core/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/check.h"
+#include "core/errno_status.h"
 #include "core/status_macros.h"
 
 namespace eisbach {
@@ -16,42 +20,52 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{1} << 20;
 
-absl::Status SyncFolderOf(const std::string& path) {
+constexpr mode_t kMode = 0640;
+
+// Of the file's name in `path`; "." or "/" where there is none before it.
+std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : path.substr(0, slash);
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", folder));
-  // Some file systems cannot sync a folder; the file itself is safe.
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  if (result != 0 && error != EINVAL && error != EROFS) {
-    return absl::ErrnoToStatus(error, absl::StrCat("sync ", folder));
-  }
-  return absl::OkStatus();
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 }  // namespace
 
-AtomicFile::AtomicFile(absl::string_view path, std::string temporary, int fd)
-    : path_(path), temporary_(std::move(temporary)), fd_(fd) {}
+absl::Status SyncFolder(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoError(errno, absl::StrCat("open ", folder));
+  // Some file systems cannot sync a folder; the files in it are safe.
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  if (result != 0 && error != EINVAL && error != EROFS) {
+    return ErrnoError(error, absl::StrCat("sync ", folder));
+  }
+  return absl::OkStatus();
+}
+
+AtomicFile::AtomicFile(absl::string_view path, std::string scratch, int fd)
+    : path_(path), scratch_(std::move(scratch)), fd_(fd) {}
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(
     absl::string_view path) {
-  // Unique on this host (process) and between hosts (O_EXCL and the counter).
-  for (int attempt = 0;; ++attempt) {
-    std::string temporary =
-        absl::StrCat(path, ".", getpid(), "-", attempt, ".tmp");
+  const std::string folder = FolderOf(std::string(path));
+  while (true) {
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random)) {
+      return ErrnoError(errno, absl::StrCat("random name beside ", path));
+    }
+    std::string scratch =
+        absl::StrFormat("%s/.eisbach-%016x.tmp", folder, random);
+    // O_EXCL follows no link.
     const int fd =
-        open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        open(scratch.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
     if (fd >= 0) {
       return std::unique_ptr<AtomicFile>(
-          new AtomicFile(path, std::move(temporary), fd));
+          new AtomicFile(path, std::move(scratch), fd));
     }
-    if (errno != EEXIST || attempt == 1000) {
-      return absl::ErrnoToStatus(errno, absl::StrCat("create ", temporary));
+    if (errno != EEXIST) {
+      return ErrnoError(errno, absl::StrCat("create ", path));
     }
   }
 }
@@ -59,7 +73,7 @@ absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
   close(fd_);
-  unlink(temporary_.c_str());
+  unlink(scratch_.c_str());
 }
 
 absl::Status AtomicFile::WriteThrough(const char* data, size_t bytes) {
@@ -67,8 +81,8 @@ absl::Status AtomicFile::WriteThrough(const char* data, size_t bytes) {
     const ssize_t written = write(fd_, data, bytes);
     if (written < 0) {
       if (errno == EINTR) continue;
-      return absl::ErrnoToStatus(
-          errno, absl::StrCat("write ", bytes, " bytes to ", temporary_));
+      return ErrnoError(errno,
+                        absl::StrCat("write ", bytes, " bytes to ", path_));
     }
     data += written;
     bytes -= static_cast<size_t>(written);
@@ -96,14 +110,21 @@ absl::Status AtomicFile::Commit() {
   EISBACH_CHECK(fd_ >= 0);
   EISBACH_RETURN_IF_ERROR(Flush());
   if (fsync(fd_) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("sync ", temporary_));
+    return ErrnoError(errno, absl::StrCat("sync ", path_));
   }
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
-    return absl::ErrnoToStatus(
-        errno, absl::StrCat("rename ", temporary_, " to ", path_));
+  if (rename(scratch_.c_str(), path_.c_str()) != 0) {
+    return ErrnoError(errno, absl::StrCat("replace ", path_));
   }
   close(std::exchange(fd_, -1));
-  return SyncFolderOf(path_);
+  return SyncFolder(FolderOf(path_));
+}
+
+absl::Status WriteFileAtomically(absl::string_view path,
+                                 absl::string_view bytes) {
+  EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file,
+                           AtomicFile::Create(path));
+  EISBACH_RETURN_IF_ERROR(file->Write(bytes));
+  return file->Commit();
 }
 
 }  // namespace eisbach

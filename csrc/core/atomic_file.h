@@ -10,9 +10,18 @@
 
 namespace eisbach {
 
+// Makes the names in a folder durable: what was created, renamed or removed
+// there. Errors name the folder.
+absl::Status SyncFolder(const std::string& folder);
+
 // A file that appears under its name complete or not at all: written to a
-// temporary file beside it, then flushed to the disk and renamed. What is not
+// scratch file beside it, then flushed to the disk and renamed. What is not
 // committed is removed.
+//
+// The scratch file has a random name and is made anew, so nobody who can write
+// to the folder can place a file or a link where it will be. A link of the
+// final name is replaced, never followed. Readable by user and group at most
+// (0640, less the umask). Errors name `path`.
 class AtomicFile {
  public:
   // Truncates nothing; an existing file stays until Commit replaces it.
@@ -35,16 +44,21 @@ class AtomicFile {
   absl::Status Commit();
 
  private:
-  AtomicFile(absl::string_view path, std::string temporary, int fd);
+  AtomicFile(absl::string_view path, std::string scratch, int fd);
 
   absl::Status Flush();
   absl::Status WriteThrough(const char* data, size_t bytes);
 
   const std::string path_;
-  const std::string temporary_;
+  const std::string scratch_;
   int fd_;
   std::string buffer_;
   size_t bytes_written_ = 0;
 };
+
+// The whole of it: `bytes` under the name `path`, durable. After an error the
+// old content is there, or all of the new without a promise to last.
+absl::Status WriteFileAtomically(absl::string_view path,
+                                 absl::string_view bytes);
 
 }  // namespace eisbach

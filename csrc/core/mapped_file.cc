@@ -1,50 +1,47 @@
 #include "core/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/errno_status.h"
+#include "core/regular_file.h"
+#include "core/status_macros.h"
 
 namespace eisbach {
 
 absl::StatusOr<MappedFile> MappedFile::Open(absl::string_view path) {
-  std::string name(path);
-  const int fd = open(name.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("open ", path));
-  struct stat info;
-  if (fstat(fd, &info) != 0) {
-    const int error = errno;
-    close(fd);
-    return absl::ErrnoToStatus(error, absl::StrCat("stat ", path));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    close(fd);
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " is not a regular file"));
-  }
-  const size_t size = static_cast<size_t>(info.st_size);
+  EISBACH_ASSIGN_OR_RETURN(const RegularFile file, RegularFile::Open(path));
+  const size_t size = file.size();
   if (size == 0) {
-    close(fd);
-    return MappedFile(std::move(name), 0, Mapping(nullptr, Unmap{0}));
+    return MappedFile(file.path(), file.info(), Mapping(nullptr, Unmap{0, {}}));
   }
-  void* data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-  const int error = errno;
-  close(fd);
+  void* data = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd(), 0);
   if (data == MAP_FAILED) {
-    return absl::ErrnoToStatus(error,
-                               absl::StrCat("map ", size, " bytes of ", path));
+    return ErrnoError(errno, absl::StrCat("map ", size, " bytes of ", path));
   }
-  return MappedFile(std::move(name), size,
-                    Mapping(static_cast<const std::byte*>(data), Unmap{size}));
+  return MappedFile(
+      file.path(), file.info(),
+      Mapping(static_cast<const std::byte*>(data),
+              Unmap{size, BusErrorWatch(data, size, file.path())}));
 }
 
-void MappedFile::Unmap::operator()(const std::byte* data) const {
+absl::Status MappedFile::CheckWhole() const {
+  struct stat now;
+  const bool same = stat(path_.c_str(), &now) == 0 &&
+                    now.st_dev == info_.st_dev && now.st_ino == info_.st_ino;
+  // Another file of that name leaves this one as it is.
+  if (!same || now.st_size == info_.st_size) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      absl::StrCat(path_, " ends at byte ", now.st_size, ", it had ", size(),
+                   " bytes when it was opened: it was changed while it was in "
+                   "use"));
+}
+
+void MappedFile::Unmap::operator()(const std::byte* data) {
+  watch = BusErrorWatch();
   munmap(const_cast<std::byte*>(data), size);
 }
 

@@ -1,20 +1,27 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/bus_errors.h"
 
 namespace eisbach {
 
 // A whole file, read-only in memory. Moves, never copies.
 //
-// Pages come from the system's cache when they are first touched. A file that
-// is cut short while it is mapped ends the process with SIGBUS; files that we
-// write appear by rename, which leaves mappings of the old one alone.
+// Pages come from the system's cache when they are first touched. Files that we
+// write appear by rename, which leaves mappings of the old one alone. One that
+// somebody else cuts short while it is mapped reads as zeros up to the end of a
+// page, which CheckWhole finds, and ends the process beyond, with its name
+// (BusErrorWatch).
 class MappedFile {
  public:
   // NotFound, PermissionDenied, ... with the path and the system's reason;
@@ -22,8 +29,12 @@ class MappedFile {
   static absl::StatusOr<MappedFile> Open(absl::string_view path);
 
   const std::string& path() const { return path_; }
-  size_t size() const { return size_; }
+  size_t size() const { return static_cast<size_t>(info_.st_size); }
   const std::byte* data() const { return data_.get(); }
+
+  // OutOfRange when the file has another size than when it was opened. To be
+  // asked after bytes were read from it, and before they are used.
+  absl::Status CheckWhole() const;
 
   // The T at `offset`, which needs no alignment and lies within the file.
   template <typename T>
@@ -36,16 +47,17 @@ class MappedFile {
  private:
   struct Unmap {
     size_t size;
-    void operator()(const std::byte* data) const;
+    BusErrorWatch watch;
+    void operator()(const std::byte* data);
   };
   using Mapping = std::unique_ptr<const std::byte, Unmap>;
 
-  MappedFile(std::string path, size_t size, Mapping data)
-      : path_(std::move(path)), size_(size), data_(std::move(data)) {}
+  MappedFile(std::string path, const struct stat& info, Mapping data)
+      : path_(std::move(path)), info_(info), data_(std::move(data)) {}
 
   std::string path_;
-  size_t size_;
-  Mapping data_;  // null for an empty file
+  struct stat info_;  // when it was opened
+  Mapping data_;      // null for an empty file
 };
 
 }  // namespace eisbach

@@ -34,7 +34,7 @@
 
 namespace eisbach {
 
-// `status` with "`context`: " before its message; OK stays OK.
+// `status` with "`context`: " before its message and its payloads; OK stays OK.
 absl::Status Annotate(absl::Status status, absl::string_view context);
 
 }  // namespace eisbach

@@ -69,8 +69,9 @@ absl::Status Corpus::Read(int64_t sample, absl::Span<int32_t> tokens) const {
   EISBACH_CHECK(sample >= 0);
   EISBACH_CHECK(static_cast<int64_t>(tokens.size()) == options_.context + 1);
   const SamplePlace place = sampler_(sample);
-  return Order(place.source, place.epoch)
-      ->Read(place.begin, options_.vocab, tokens);
+  EISBACH_RETURN_IF_ERROR(Order(place.source, place.epoch)
+                              ->Read(place.begin, options_.vocab, tokens));
+  return files_[place.source].CheckWhole();
 }
 
 absl::Status Corpus::CheckVocab() const {

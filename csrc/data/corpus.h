@@ -41,7 +41,7 @@ class Corpus {
   int64_t EpochSamples() const;  // of all sources, each taken once through
 
   // Copies a sample's context + 1 tokens. Thread-safe. OutOfRange when one is
-  // outside the vocabulary.
+  // outside the vocabulary, or when a file was cut short since Open.
   absl::Status Read(int64_t sample, absl::Span<int32_t> tokens) const;
 
   // Checks every token of every source against the vocabulary.

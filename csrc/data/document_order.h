@@ -24,7 +24,8 @@ class DocumentOrder {
  private:
   const TokenFile& file_;
   std::vector<int64_t> documents_;
-  std::vector<int64_t> starts_;  // of documents_[i] in the stream
+  // Of documents_[i] in the stream; then the end of the stream.
+  std::vector<int64_t> starts_;
 };
 
 }  // namespace eisbach::data

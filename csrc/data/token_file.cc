@@ -134,6 +134,7 @@ int64_t TokenFile::Bound(int64_t i) const {
 
 int64_t TokenFile::DocumentOffset(int64_t document) const {
   const int64_t sequence = Bound(document);
+  if (sequence < 0 || sequence > sequences_) return -1;  // changed since Open
   return sequence == sequences_ ? static_cast<int64_t>(data_.size())
                                 : SequenceOffset(sequence);
 }
@@ -143,13 +144,24 @@ int64_t TokenFile::DocumentLength(int64_t document) const {
          static_cast<int64_t>(SizeOf(type_));
 }
 
+absl::Status TokenFile::ChangedError(int64_t document) const {
+  return IndexError(absl::StrCat("document ", document,
+                                 " is elsewhere than it was: the file was "
+                                 "changed while it was in use"));
+}
+
 absl::Status TokenFile::Read(int64_t document, int64_t begin, int64_t vocab,
                              absl::Span<int32_t> out) const {
   if (out.empty()) return absl::OkStatus();
+  const uint64_t width = SizeOf(type_);
+  const uint64_t offset = static_cast<uint64_t>(DocumentOffset(document)) +
+                          static_cast<uint64_t>(begin) * width;
+  if (offset > data_.size() || out.size() * width > data_.size() - offset) {
+    return ChangedError(document);
+  }
   return DispatchTokenType(type_, [&](auto zero) -> absl::Status {
     using Token = decltype(zero);
-    const std::byte* from =
-        data_.data() + DocumentOffset(document) + begin * sizeof(Token);
+    const std::byte* from = data_.data() + offset;
     const uint64_t limit = static_cast<uint64_t>(vocab);
     bool inside = true;
     for (size_t i = 0; i < out.size(); ++i) {
@@ -173,6 +185,11 @@ absl::Status TokenFile::Read(int64_t document, int64_t begin, int64_t vocab,
   });
 }
 
+absl::Status TokenFile::CheckWhole() const {
+  EISBACH_RETURN_IF_ERROR(index_.CheckWhole());
+  return data_.CheckWhole();
+}
+
 absl::Status TokenFile::CheckVocab(int64_t vocab) const {
   constexpr int64_t kPiece = 1 << 16;
   std::vector<int32_t> piece(std::min(tokens_, kPiece));
@@ -185,7 +202,7 @@ absl::Status TokenFile::CheckVocab(int64_t vocab) const {
                absl::MakeSpan(piece).subspan(0, static_cast<size_t>(count))));
     }
   }
-  return absl::OkStatus();
+  return CheckWhole();
 }
 
 }  // namespace eisbach::data

@@ -49,6 +49,13 @@ class TokenFile {
   absl::Status Read(int64_t document, int64_t begin, int64_t vocab,
                     absl::Span<int32_t> out) const;
 
+  // OutOfRange when a file of the pair has another size than when it was
+  // opened: what was read from it may be zeros.
+  absl::Status CheckWhole() const;
+
+  // What a read gives when `document` does not lie where it did at Open.
+  absl::Status ChangedError(int64_t document) const;
+
   // Reads every token once and checks it against `vocab`.
   absl::Status CheckVocab(int64_t vocab) const;
 

@@ -53,5 +53,21 @@ TEST(FinishFolder, NeverReplaces) {
   EXPECT_FALSE(FinishFolder(temp.File("none"), temp.File("x")).ok());
 }
 
+TEST(Folder, ANameBelongsToAStep) {
+  test::TempFolder temp;
+  const std::string path = StepFolder(temp.path(), 123);
+  std::filesystem::create_directory(path);
+  EISBACH_EXPECT_OK(CheckFolderName(path, 123));
+  EISBACH_EXPECT_OK(CheckFolderName(path + "/", 123));
+  EISBACH_EXPECT_OK(CheckFolderName(path + "/.", 123));
+  EXPECT_THAT(CheckFolderName(path, 124),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "step-00000123 holds step 124: a folder of that "
+                             "step is called step-00000124"));
+  std::filesystem::create_directory_symlink(path, temp.File("best"));
+  EISBACH_EXPECT_OK(CheckFolderName(temp.File("best"), 123));
+  EXPECT_FALSE(CheckFolderName(temp.File("none"), 1).ok());
+}
+
 }  // namespace
 }  // namespace eisbach::checkpoint

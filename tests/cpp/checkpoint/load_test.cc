@@ -1,13 +1,15 @@
 #include "checkpoint/load.h"
 
+#include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include "absl/strings/str_replace.h"
 #include "checkpoint/agree.h"
-#include "checkpoint/content_hash.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/manifest.h"
+#include "core/content_hash.h"
 #include "cpp/checkpoint/checkpoint_testing.h"
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
@@ -81,7 +83,6 @@ constexpr char kShard1[] = "pipeline-0-tensor-1.safetensors";
 constexpr char kManifest[] = "manifest.json";
 
 TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
-  constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   constexpr auto kNotFound = absl::StatusCode::kNotFound;
   std::map<std::string, uintmax_t> sizes;
@@ -96,7 +97,7 @@ TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
             ExpectError(
                 engine,
                 [&] { std::filesystem::resize_file(File(shard), length); },
-                kDataLoss, absl::StrCat(shard, " has ", length, " bytes"));
+                kInvalid, absl::StrCat(shard, " has ", length, " bytes"));
           }
           for (const auto at :
                {uintmax_t{0}, uintmax_t{40}, size / 2, size - 1}) {
@@ -107,7 +108,7 @@ TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
                   bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
                   test::WriteFile(File(shard), bytes);
                 },
-                kDataLoss, absl::StrCat(shard, " is damaged: its xxh64"));
+                kInvalid, absl::StrCat(shard, " is damaged: its xxh64"));
           }
           ExpectError(
               engine, [&] { std::filesystem::remove(File(shard)); }, kNotFound,
@@ -120,13 +121,13 @@ TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
               std::filesystem::rename(File(kShard1), File(kShard0));
               std::filesystem::rename(File("x"), File(kShard1));
             },
-            kDataLoss, kShard0);
+            kInvalid, kShard0);
         ExpectError(
             engine, [&] { std::filesystem::remove(File(kManifest)); },
             kNotFound, kManifest);
         ExpectError(
             engine, [&] { std::filesystem::resize_file(File(kManifest), 100); },
-            kInvalid, "manifest.json: the file is not a JSON object");
+            kInvalid, "manifest.json: the manifest is not valid JSON");
         ExpectError(
             engine, [&] { Edit(kManifest, "\"step\"", "\"stop\""); }, kInvalid,
             "manifest has no step");
@@ -140,11 +141,17 @@ TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
 
 // A file may be intact and still hold something else than the model needs.
 TEST_F(LoadTest, ForeignContentIsAnErrorOnAllRanks) {
+  const auto change = [&](const std::string& shard,
+                          const std::function<void()>& edit) {
+    const std::string old = HashText(ContentHash(test::ReadFile(File(shard))));
+    edit();
+    Edit(kManifest, old, HashText(ContentHash(test::ReadFile(File(shard)))));
+    test::WriteFile(File(kManifest),
+                    test::Value(SealManifest(test::ReadFile(File(kManifest)))));
+  };
   const auto rewrite = [&](const std::string& shard, const std::string& from,
                            const std::string& to) {
-    const std::string old = HashText(ContentHash(test::ReadFile(File(shard))));
-    Edit(shard, from, to);
-    Edit(kManifest, old, HashText(ContentHash(test::ReadFile(File(shard)))));
+    change(shard, [&] { Edit(shard, from, to); });
   };
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EISBACH_EXPECT_OK(test::OnEngines(
@@ -187,6 +194,21 @@ TEST_F(LoadTest, ForeignContentIsAnErrorOnAllRanks) {
         ExpectError(
             engine, [&] { rewrite(kShard0, "\"slices\"", "\"slizes\""); },
             kInvalid, "has no metadata \"slices\"");
+        // Weights that no training can have left there.
+        for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
+                                -std::numeric_limits<float>::infinity()}) {
+          ExpectError(
+              engine,
+              [&] {
+                change(kShard1, [&] {
+                  std::string bytes = test::ReadFile(File(kShard1));
+                  std::memcpy(&bytes[bytes.size() - sizeof(bad)], &bad,
+                              sizeof(bad));
+                  test::WriteFile(File(kShard1), bytes);
+                });
+              },
+              kInvalid, "is NaN or infinite");
+        }
         return test::LoadEngine(folder_, engine);
       }));
 }
@@ -234,8 +256,9 @@ TEST_F(LoadTest, OneRankThatDisagreesStopsAll) {
         EXPECT_THAT(
             test::LoadEngine(folder_, engine, rank == 3 ? "{}" : test::kConfig),
             StatusIs(absl::StatusCode::kInvalidArgument, "rank 3: "));
-        const std::string other = temp_.File("other");
+        const std::string other = StepFolder(temp_.File("other"), 1);
         if (rank == 0) {
+          std::filesystem::create_directory(temp_.File("other"));
           std::filesystem::copy(folder_, other);
           const std::string text = test::ReadFile(File(kManifest));
           test::WriteFile(other + "/manifest.json", text + "\n");
@@ -246,6 +269,22 @@ TEST_F(LoadTest, OneRankThatDisagreesStopsAll) {
                     StatusIs(absl::StatusCode::kInvalidArgument,
                              "the manifest is not the same on all ranks"));
         return test::LoadEngine(folder_, engine);
+      }));
+}
+
+TEST_F(LoadTest, ARenamedFolderIsAnErrorOnAllRanks) {
+  EISBACH_EXPECT_OK(test::OnEngines(
+      kLayout, config_, [&](train::Engine& engine, int rank) -> absl::Status {
+        comm::Communicator& world = engine.context().world().communicator();
+        Stream& stream = engine.context().device().compute_stream();
+        const std::string renamed = StepFolder(temp_.path(), 7);
+        if (rank == 0) std::filesystem::rename(folder_, renamed);
+        EISBACH_RETURN_IF_ERROR(world.Barrier(stream));
+        EXPECT_THAT(test::LoadEngine(renamed, engine),
+                    StatusIs(absl::StatusCode::kInvalidArgument,
+                             "step-00000007 holds step 1: a folder of that "
+                             "step is called step-00000001"));
+        return absl::OkStatus();
       }));
 }
 

@@ -1,5 +1,9 @@
 #include "checkpoint/manifest.h"
 
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/philox.h"
 #include "support/status_testing.h"
@@ -70,7 +74,9 @@ TEST(Manifest, SaysWhatIsWrong) {
       {"\"step\": 123", "\"step\": -1", "manifest.step=-1"},
       {"\"step\": 123", "\"step\": 1.5", "manifest.step=1.5"},
       {"\"step\": 123", "\"steps\": 123", "manifest has no step"},
-      {"\"version\": 1", "\"version\": 2", "version 2"},
+      {"\"version\": 2", "\"version\": 3", "version 3 is not"},
+      {"\"version\": 2", "\"version\": 1", "version 1 is of an earlier"},
+      {"\"version\": 2", "\"version\": 0", "version 0 is not"},
       {"eisbach.checkpoint", "other", "format \"other\""},
       {"\"tensor\": 1", "\"tensor\": 0", "layout.tensor=0"},
       {"\"tensor\": 1", "\"tensor\": 4294967297", "layout.tensor=4294967297"},
@@ -82,6 +88,9 @@ TEST(Manifest, SaysWhatIsWrong) {
       {"0000000000000007", "7", "16 hexadecimal digits"},
       {"0000000000000007", "000000000000000g", "16 hexadecimal digits"},
       {"\"m\"", "5", "optimizer_state"},
+      {"\"step\": 123,", "\"step\": 123, \"step\": 124,",
+       "names \"step\" twice"},
+      {"\"scale\": 1024.0", "\"scale\": 1e39", "loss_scale.scale=1e+39"},
       {"\"scale\": 1024.0", "\"scale\": 0.5", "loss_scale.scale=0.5"},
       {"\"scale\": 1024.0", "\"scale\": \"x\"", "loss_scale.scale"},
       {"\"good_steps\": 17", "\"good_steps\": -1", "good_steps=-1"},
@@ -91,6 +100,39 @@ TEST(Manifest, SaysWhatIsWrong) {
                 StatusIs(kInvalid, c.error))
         << c.from << " -> " << c.to;
   }
+}
+
+// What is plausible by itself is found by the hash of the whole.
+TEST(Manifest, NothingCanBeChanged) {
+  const std::string text = Value(FormatManifest(Example()));
+  for (const auto& [from, to] :
+       std::vector<std::pair<const char*, const char*>>{
+           {"\"step\": 123", "\"step\": 124"},
+           {"\"tokens\": 4096", "\"tokens\": 4097"},
+           {"\"heads\": 8", "\"heads\": 16"},
+           {"\"good_steps\": 17", "\"good_steps\": 18"},
+           {"\"good_steps\": 17", "\"good_steps\": 17, \"more\": 1"},
+           {"0000000000000007", "0000000000000008"},
+           {"\"bytes\": 20", "\"bytes\": 21"}}) {
+    const std::string edited = absl::StrReplaceAll(text, {{from, to}});
+    ASSERT_NE(edited, text) << from;
+    EXPECT_THAT(ParseManifest(edited),
+                StatusIs(kInvalid, "was changed after it was written"));
+    // Written anew it is another manifest.
+    EISBACH_EXPECT_OK(ParseManifest(Value(SealManifest(edited))));
+  }
+  // Spelling is no content.
+  EISBACH_EXPECT_OK(ParseManifest(absl::StrReplaceAll(text, {{"\n", " "}})));
+}
+
+TEST(Manifest, DepthIsBounded) {
+  const std::string deep =
+      absl::StrCat(std::string(200000, '['), std::string(200000, ']'));
+  EXPECT_THAT(ParseManifest(deep), StatusIs(kInvalid, "deep at byte"));
+  const std::string text = Value(FormatManifest(Example()));
+  EXPECT_THAT(ParseManifest(absl::StrReplaceAll(
+                  text, {{"\"heads\": 8", absl::StrCat("\"heads\": ", deep)}})),
+              StatusIs(kInvalid, "deep at byte"));
 }
 
 TEST(Manifest, DamageNeverBreaksTheReader) {
@@ -128,9 +170,13 @@ TEST(CheckConfig, NamesEveryKeyThatDiffers) {
   EXPECT_THAT(
       CheckConfig(kSaved, R"({"model":{"heads":6,"bias":true},"seed":1})"),
       StatusIs(kInvalid,
-               "model.heads=8 in the checkpoint, 6 in this run; "
                "model.eps=1e-05 in the checkpoint, absent in this run; "
+               "model.heads=8 in the checkpoint, 6 in this run; "
                "model.bias absent in the checkpoint, true in this run"));
+  EXPECT_THAT(
+      CheckConfig(R"({"data":{"train":[{"a":1},{"a":2}]}})",
+                  R"({"data":{"train":[{"a":1},{"a":3}]}})"),
+      StatusIs(kInvalid, "data.train[1].a=2 in the checkpoint, 3 in this run"));
   EISBACH_EXPECT_OK(CheckConfig("{}", "{}"));
   EXPECT_THAT(CheckConfig("{}", R"({"a":1})"), StatusIs(kInvalid, "a absent"));
   EXPECT_THAT(CheckConfig(R"({"a":1})", "{}"), StatusIs(kInvalid, "a=1"));

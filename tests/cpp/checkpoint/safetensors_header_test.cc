@@ -64,6 +64,24 @@ TEST(SafetensorsHeaderTest, TypesWeLackAreListedAllTheSame) {
   EXPECT_EQ(header.entries[0].dtype_name, "BOOL");
 }
 
+// Types of less than a byte, and those of tomorrow: what their tensors take is
+// not known, the places of all are.
+TEST(SafetensorsHeaderTest, UnknownTypesLeaveTheOthersReadable) {
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      SafetensorsHeader header,
+      ParseSafetensorsHeader(
+          R"({"q":{"dtype":"F4","shape":[7],"data_offsets":[0,4]},)"
+          R"("w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+          8));
+  EXPECT_EQ(header.entries[0].dtype, std::nullopt);
+  EXPECT_EQ(header.entries[0].dtype_name, "F4");
+  EXPECT_EQ(header.entries[0].bytes(), 4u);
+  EXPECT_EQ(header.entries[1].dtype, DType::kF32);
+  ExpectError(R"({"q":{"dtype":"F4","shape":[7],"data_offsets":[0,4]},)"
+              R"("w":{"dtype":"F32","shape":[1],"data_offsets":[3,7]}})",
+              7, "begins at byte 3, inside the one before");
+}
+
 TEST(SafetensorsHeaderTest, FormatAndParseAreInverse) {
   SafetensorsHeader header;
   header.metadata = {{"k", "v \"quoted\" \n"}, {"ü", "ß"}};
@@ -101,10 +119,7 @@ TEST(SafetensorsHeaderTest, BadJson) {
   ExpectError("{\"a\":1e999999}", 0, "not valid JSON");
   ExpectError("{\"\xff\":1}", 0, "not valid JSON");
   ExpectError(absl::StrCat("{\"a\":", std::string(100000, '[')), 0,
-              "not valid JSON");
-  ExpectError(absl::StrCat("{\"a\":", std::string(100000, '['),
-                           std::string(100000, ']'), "}"),
-              0, "tensor \"a\": is not an object");
+              "deep at byte");
 }
 
 TEST(SafetensorsHeaderTest, DuplicateNames) {
@@ -121,8 +136,6 @@ TEST(SafetensorsHeaderTest, BadFields) {
   ExpectFieldError(R"("shape":[6],"data_offsets":[0,24])", "has no dtype");
   ExpectFieldError(R"("dtype":1,"shape":[6],"data_offsets":[0,24])",
                    "has no dtype");
-  ExpectFieldError(R"("dtype":"f32","shape":[6],"data_offsets":[0,24])",
-                   "dtype \"f32\" is unknown");
   for (const char* shape :
        {"6", "[6.0]", "[-6]", "[\"6\"]", "[9223372036854775808]", "null"}) {
     ExpectFieldError(

@@ -53,5 +53,36 @@ TEST(MappedFileTest, SaysWhatIsWrong) {
       StatusIs(absl::StatusCode::kInvalidArgument, "not a regular file"));
 }
 
+TEST(MappedFileTest, SaysThatTheFileWasChanged) {
+  test::TempFolder folder;
+  const std::string path = folder.File("x");
+  test::WriteFile(path, "0123456789");
+  EISBACH_ASSERT_OK_AND_ASSIGN(MappedFile file, MappedFile::Open(path));
+  EISBACH_EXPECT_OK(file.CheckWhole());
+  // In place: the rest of the page reads as zeros.
+  std::filesystem::resize_file(path, 4);
+  EXPECT_EQ(file.Load<char>(5), '\0');
+  EXPECT_THAT(file.CheckWhole(),
+              StatusIs(absl::StatusCode::kOutOfRange,
+                       absl::StrCat(path,
+                                    " ends at byte 4, it had 10 bytes "
+                                    "when it was opened")));
+  std::filesystem::resize_file(path, 11);
+  EXPECT_FALSE(file.CheckWhole().ok());
+}
+
+TEST(MappedFileTest, AnotherFileOfThatNameLeavesItAsItIs) {
+  test::TempFolder folder;
+  const std::string path = folder.File("x");
+  test::WriteFile(path, "0123456789");
+  EISBACH_ASSERT_OK_AND_ASSIGN(MappedFile file, MappedFile::Open(path));
+  test::WriteFile(folder.File("y"), "short");
+  std::filesystem::rename(folder.File("y"), path);
+  EISBACH_EXPECT_OK(file.CheckWhole());
+  EXPECT_EQ(file.Load<char>(5), '5');
+  std::filesystem::remove(path);
+  EISBACH_EXPECT_OK(file.CheckWhole());
+}
+
 }  // namespace
 }  // namespace eisbach

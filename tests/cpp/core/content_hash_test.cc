@@ -1,11 +1,11 @@
-#include "checkpoint/content_hash.h"
+#include "core/content_hash.h"
 
 #include <set>
 #include <string>
 
 #include "gtest/gtest.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach {
 namespace {
 
 // What xxh64sum prints for these bytes.
@@ -33,4 +33,4 @@ TEST(ContentHash, SeesEveryByteOfEveryLength) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach

@@ -1,4 +1,4 @@
-#include "checkpoint/content_hash.h"
+#include "core/content_hash.h"
 
 #include <bit>
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -76,4 +76,4 @@ uint64_t ContentHash(absl::string_view bytes) {
 
 std::string HashText(uint64_t hash) { return absl::StrFormat("%016x", hash); }
 
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach

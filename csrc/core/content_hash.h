@@ -6,7 +6,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach {
 
 // XXH64 with seed 0 (https://github.com/Cyan4973/xxHash, "xxHash fast digest
 // algorithm", version 0.1.1): what `xxh64sum` prints for the same bytes. Finds
@@ -16,4 +16,4 @@ uint64_t ContentHash(absl::string_view bytes);
 
 std::string HashText(uint64_t hash);  // 16 hexadecimal digits
 
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach
