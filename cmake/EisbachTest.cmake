@@ -115,8 +115,8 @@ foreach(sanitizer IN ITEMS asan tsan)
 endforeach()
 
 function(eisbach_test_with_few_threads name)
-  foreach(setting IN ITEMS OMP_THREAD_LIMIT=1 OMP_THREAD_LIMIT=2
-          OMP_DYNAMIC=true OMP_MAX_ACTIVE_LEVELS=0)
+  foreach(setting IN ITEMS OMP_THREAD_LIMIT=1 OMP_DYNAMIC=true
+          OMP_MAX_ACTIVE_LEVELS=0)
     add_test(NAME ${name}_${setting} COMMAND ${name})
     set_tests_properties(${name}_${setting} PROPERTIES LABELS unit
       TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT ${setting})
