@@ -15,8 +15,8 @@ from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.process import launcher_rank
 from eisbach.run.reporter import Reporter
-from eisbach.run.resume import nothing_left
-from eisbach.run.saving import Saver
+from eisbach.run.resume import tell_nothing_left
+from eisbach.run.saving import Saver, due
 from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch
 from eisbach.run.state import tell_state
@@ -49,30 +49,26 @@ def train(
             resume.hold()
             stack.callback(resume.release)
         job = set_up(config, resume=resume)
+        if job.finished:
+            return tell_nothing_left(job)
         stack.callback(job.folder.release)
         reporting = stack.enter_context(contextlib.ExitStack())
         report = None
-        if job.world.rank == 0 and not job.finished:
+        if job.world.rank == 0:
             report = reporting.enter_context(_reporter(job))
             tell_state(job.folder, job.first, None)
             for line in opening(job):
                 report.say(line)
-        if job.finished:
-            if job.world.rank == 0:
-                print(nothing_left(job.folder, job.first))
-            return 0
         watch.on_signal(job.engine.ask_to_stop)
         saver = Saver(job, report)
-        status = 0
-        if _loop(job, report, saver):
+        stopped = _loop(job, report, saver)
+        watch.loop_ended()
+        if stopped:
             saver.save()
-            saver.check()
-            status = watch.agree(job.world)
-            watch.loop_ended()
         else:
-            watch.loop_ended()
             _close(job, report)
-            saver.check()
+        saver.check()
+        status = watch.agree(job.world) if stopped else 0
         # Nobody leaves, or starts another run, before rank 0 has written all.
         reporting.close()
         job.world.barrier()
@@ -91,11 +87,7 @@ def _reporter(job: Job) -> Reporter:
 
 
 def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
-    """Runs the steps that are left.
-
-    Returns:
-      Whether a rank has asked to stop. All ranks have done the same steps.
-    """
+    """Runs the steps that are left, and returns whether all are to stop."""
     plan = job.config.train
     collect = Collector(job, report)
     # A run that was stopped after its last step still has its end to come.
@@ -105,8 +97,8 @@ def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
             job.engine.submit(job.train.next(job.engine.device))
             collect.but(job.lag)
         last = step == plan.steps
-        validates = last or _due(step, plan.validate_every)
-        saves = last or _due(step, plan.save_every) or collect.asked_to_save
+        validates = last or due(step, plan.validate_every)
+        saves = last or due(step, plan.save_every) or collect.asked_to_save
         if validates or saves:
             collect.but(0)
         if collect.asked_to_stop:
@@ -119,10 +111,6 @@ def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
             collect.restart()
     collect.but(0)
     return collect.asked_to_stop
-
-
-def _due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0
 
 
 def _validate(job: Job, step: int) -> ValidationMetrics | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -198,24 +197,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replaces a file; a reader sees the old or the new content, whole.
 
-    The content and the name are on disk when this returns.
+    The content and the name are on disk when this returns. Of mode 0640 less
+    the umask; a link of that name is replaced, not followed.
 
     Raises:
       OSError: The disk is full, or fails; the old file is there.
     """
+    from eisbach import _C
+
     data = content.encode() if isinstance(content, str) else content
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        with open(os.open(scratch, flags, 0o640), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch, path)
-        _sync(path.parent)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    _C.write_file_atomically(path, data)
 
 
 def _sync(folder: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.run.checkpoints import set_aside
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.output import warn
+
+if TYPE_CHECKING:
+    from eisbach.job import Job
 
 # They are decided where a run starts.
 _FIXED = ("run.dir", "run.name")
@@ -73,12 +77,16 @@ def begin(folder: RunFolder, config: Config, resumption: Resumption) -> None:
         _amend(folder, config, resumption)
 
 
-def nothing_left(folder: RunFolder, steps: int) -> str:
-    """Says that a run is finished, and what more there is to do with it."""
-    return (
-        f"{folder.path} is finished: its {steps} steps are done and model/ is "
-        f"written; to go on, give more, such as train.steps={2 * steps}"
-    )
+def tell_nothing_left(job: Job) -> int:
+    """Says that a run is finished; returns the exit status."""
+    if job.world.rank == 0:
+        print(
+            f"{job.folder.path} is finished: its {job.first} steps are done "
+            "and model/ is written; to go on, give more, such as "
+            f"train.steps={2 * job.first}",
+            flush=True,
+        )
+    return 0
 
 
 def _exported(folder: RunFolder) -> int | None:

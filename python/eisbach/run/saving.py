@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from eisbach.run.reporter import Reporter
 
 
+def due(step: int, every: int) -> bool:
+    """Whether it is time after a step; `every` 0 is never."""
+    return every > 0 and step % every == 0
+
+
 class Saver:
     """Writes the checkpoints of a run; every rank has one.
 
