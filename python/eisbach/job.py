@@ -80,7 +80,11 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
 
     tokenizer = load_tokenizer(config.data.tokenizer)
     config = complete(config)
-    world = init(device=config.run.device, threads=config.run.threads)
+    world = init(
+        device=config.run.device,
+        threads=config.run.threads,
+        interface=config.network.interface,
+    )
     locations = _C.gather_locations(world)
     mesh = make_mesh(config, world.size, locations=locations)
     if config.parallel.data == "auto":
@@ -90,7 +94,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     described.validate(mesh)
     context = _C.ParallelContext(world, mesh)
     network = _C.check_requirements(
-        context, locations, **config.network.model_dump()
+        context, locations, **config.network.model_dump(exclude={"interface"})
     )
     train, validation = _mixtures(config, tokenizer, world)
     corpora = [
