@@ -54,18 +54,28 @@ system_packages() {
     --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# mpirun shall simply work: more ranks than cores, no binding (ranks place
-# their threads themselves), and as root where one is root.
+# mpirun shall simply work: ranks fill the slots of one host after the other,
+# may be more than there are cores, and are not bound (they place their threads
+# themselves); it notices a host that it does not reach any more within 20 s;
+# and as root where one is root.
 mpi_settings() {
   local settings=.venv/etc/prte-mca-params.conf
   mkdir -p .venv/etc
-  if ! grep -qs eisbach "$settings"; then
-    cat >>"$settings" <<'END'
+  touch "$settings"
+  # What this script has written before, in this version or another.
+  sed -i -e '/^# Written by eisbach/d' -e '/^# The end of eisbach/d' \
+    -e '/^rmaps_default_mapping_policy = \(slot\)\?:oversubscribe$/d' \
+    -e '/^hwloc_default_binding_policy = none$/d' \
+    -e '/^oob_tcp_keepalive_/d' "$settings"
+  cat >>"$settings" <<'END'
 # Written by eisbach's scripts/setup.sh
-rmaps_default_mapping_policy = :oversubscribe
+rmaps_default_mapping_policy = slot:oversubscribe
 hwloc_default_binding_policy = none
+oob_tcp_keepalive_time = 5
+oob_tcp_keepalive_intvl = 5
+oob_tcp_keepalive_probes = 3
+# The end of eisbach's settings
 END
-  fi
   if [ "$(id -u)" -eq 0 ] && ! grep -q OMPI_ALLOW .venv/bin/activate; then
     cat >>.venv/bin/activate <<'END'
 # Written by eisbach's scripts/setup.sh, run as root

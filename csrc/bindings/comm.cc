@@ -265,7 +265,7 @@ void BindWorld(py::module_& m) {
 void BindComm(py::module_& m) {
   BindCommunicator(m);
   BindWorld(m);
-  m.def("init", &Init, py::arg("device") = "cpu",
+  m.def("init", &Init, py::arg("device") = "cpu", py::arg("interface") = "",
         "All ranks that mpirun started; a world of one without it. Collective. "
         "Asked again it gives the world that is there.");
   m.def(

@@ -9,7 +9,8 @@
 
 namespace eisbach::comm {
 
-absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device, absl::string_view interface) {
+absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device,
+                                                 absl::string_view interface) {
   EISBACH_ASSIGN_OR_RETURN(
       const std::optional<Launcher> launcher,
       FindLauncher([](const char* name) { return std::getenv(name); }));

@@ -7,7 +7,12 @@ quick and a command that only prints help loads nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# UCX, which MPI loads, would take SIGHUP for a wish to debug. It reads this
+# when it is loaded.
+os.environ.setdefault("UCX_DEBUG_SIGNO", "0")
 
 if TYPE_CHECKING:
     from eisbach import export, nn

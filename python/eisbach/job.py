@@ -89,14 +89,18 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
 
     tokenizer = _tokenizer(config, resume)
     config = complete(config)
-    world = init(device=config.run.device, threads=config.run.threads)
+    world = init(
+        device=config.run.device,
+        threads=config.run.threads,
+        interface=config.network.interface,
+    )
     locations = _C.gather_locations(world)
     saved = load_config(resume.config) if resume else None
     found = fit(config, world.size, locations=locations, saved=saved)
     config = found.config
     context = _C.ParallelContext(world, found.mesh)
     network = _C.check_requirements(
-        context, locations, **config.network.model_dump()
+        context, locations, **config.network.model_dump(exclude={"interface"})
     )
     train, validation = _mixtures(config, tokenizer, world)
     corpora = [

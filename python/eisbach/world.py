@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from eisbach import _C
 
 
-def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
+def init(
+    *,
+    device: str = "auto",
+    threads: int | str = "auto",
+    interface: str = "auto",
+) -> _C.World:
     """Joins the ranks that `mpirun` started; alone, makes a world of one.
 
     Collective; asked again, it gives the same world. From then on an exception
@@ -25,15 +30,21 @@ def init(*, device: str = "auto", threads: int | str = "auto") -> _C.World:
         takes GPUs where there are some.
       threads: Of this rank; `auto` divides the cores of the host among its
         ranks.
+      interface: Of the network that ranks of several hosts meet on; `auto`
+        leaves it to MPI and NCCL.
 
     Raises:
       RuntimeError: The launcher and MPI disagree about the number of ranks, or
         the ranks have ended (`world.finalize`) and cannot join again.
-      ValueError: The ranks have joined on another device.
+      ValueError: The ranks have joined on another device, or this host has no
+        such interface.
     """
     from eisbach import _C
 
-    world = _C.init(best_device()[0] if device == "auto" else device)
+    world = _C.init(
+        best_device()[0] if device == "auto" else device,
+        "" if interface == "auto" else interface,
+    )
     if threads != "auto":
         _C.set_threads(threads)
     if world.size > 1:

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -113,6 +114,226 @@ def test_a_rank_that_fails_takes_the_others_down(start, tmp_path, wrong, told):
     job.wait_for(lambda: len(list(rounds.iterdir())) == 3)
     errors = job.check_failure()
     assert errors.count(told) == 1, errors
+
+
+LEAVES = """
+import sys, eisbach
+world = eisbach.init()
+if world.rank == 1:
+    sys.exit(0)
+world.barrier()
+"""
+
+
+@pytest.mark.mpi
+def test_a_rank_that_leaves_with_0_is_named_and_takes_the_others_down(
+    start, tmp_path
+):
+    script = tmp_path / "leaves.py"
+    script.write_text(LEAVES)
+    job = start(script, ranks=3)
+    _, errors = job.process.communicate(timeout=100)
+    assert job.process.returncode not in (0, -9), errors
+    told = "[eisbach rank 1] rank 1 ends, and the others did not come to their"
+    assert errors.count(told) == 1, errors
+    assert not job.processes()
+
+
+def ranks_run(run, tmp_path, text, ranks=2):
+    """Runs a program on some ranks; returns what they print."""
+    script = tmp_path / "program.py"
+    script.write_text(textwrap.dedent(text))
+    done = run(script, ranks=ranks)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+@pytest.mark.mpi
+def test_a_program_may_train_twice_and_go_on(run, tmp_path):
+    output = ranks_run(
+        run,
+        tmp_path,
+        f"""
+        import eisbach
+        config = eisbach.resolve(eisbach.make_config(
+            run={{"name": "twice", "dir": {str(tmp_path / "runs")!r}}},
+            model={{"layers": 1, "hidden": 32, "heads": 2, "context": 16}},
+            train={{"steps": 2, "global_batch": 4, "micro_batch": 2,
+                   "validate_every": 0}}))
+        world = eisbach.init()
+        statuses = [eisbach.train(config), eisbach.train(config)]
+        world.barrier()
+        assert eisbach.init() is world
+        if world.rank == 0:
+            print("ended with", statuses)
+        """,
+    )
+    assert "ended with [0, 0]" in output
+    names = sorted(p.name for p in (tmp_path / "runs").iterdir())
+    assert names == ["twice", "twice-2"]
+
+
+@pytest.mark.mpi
+def test_a_world_that_has_ended_says_so(run, tmp_path):
+    output = ranks_run(
+        run,
+        tmp_path,
+        """
+        import eisbach
+        world = eisbach.init(device="cpu")
+        for again in ({"device": "meta"}, {}):
+            if not again:
+                world.finalize()
+            try:
+                eisbach.init(**again)
+            except Exception as error:
+                if world.rank == 0:
+                    print(type(error).__name__, error)
+        """,
+    ).splitlines()
+    assert output == [
+        "ValueError init(device='meta'): the ranks of this process have joined "
+        "on cpu, and do so once",
+        "RuntimeError MPI was started in this process before, by a world that "
+        "has ended or by another library, and starts once a process: keep the "
+        "first world",
+    ]
+
+
+ENGINE = """
+import os, sys, threading
+import numpy as np
+import eisbach
+config = eisbach.make_config(
+    model={"layers": 2, "hidden": 64, "heads": 2, "context": 32},
+    train={"steps": 9, "global_batch": 8, "micro_batch": 2})
+world = eisbach.init()
+engine = eisbach.Engine(
+    eisbach.engine_config(config),
+    eisbach.ParallelContext(world, eisbach.make_mesh(config, world.size)))
+tokens = np.zeros((8 // world.size, 33), np.int32)
+def step():
+    batch = eisbach.Batch(tokens[:, :-1], tokens[:, 1:], world.device)
+    return engine.step(batch)
+"""
+
+
+def test_a_step_from_two_threads_is_an_error_in_words(run, tmp_path):
+    output = ranks_run(
+        run,
+        tmp_path,
+        ENGINE
+        + """
+errors = []
+def many():
+    while not errors:
+        try:
+            step()
+        except RuntimeError as error:
+            errors.append(error)
+threads = [threading.Thread(target=many) for _ in range(2)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(errors[0])
+print(step().step > 0)
+""",
+        ranks=1,
+    ).splitlines()
+    assert output[0].startswith("Engine: another thread is in a call of it")
+    assert output[1] == "True"
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.mpi)])
+def test_a_fork_after_init_is_told_that_it_has_no_part(run, tmp_path, ranks):
+    output = ranks_run(
+        run,
+        tmp_path,
+        ENGINE
+        + """
+step()
+child = os.fork()
+if not child:
+    try:
+        step()
+    except RuntimeError as error:
+        if world.rank == 0:
+            print(error)
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+print(step().step)
+""",
+        ranks=ranks,
+    ).splitlines()
+    told = [line for line in output if "is a fork of" in line]
+    assert len(told) == 1, output
+    assert told[0].startswith("Engine: process")
+    assert output.count("2") == ranks
+
+
+@pytest.mark.mpi
+def test_the_ranks_of_a_host_listen_on_no_interface(run, tmp_path):
+    output = ranks_run(
+        run,
+        tmp_path,
+        """
+        import os, eisbach
+        from pathlib import Path
+        world = eisbach.init()
+        world.barrier()
+        mine = set()
+        for link in Path("/proc/self/fd").iterdir():
+            try:
+                mine.add(os.readlink(link))
+            except OSError:
+                pass
+        for table in ("tcp", "tcp6"):
+            path = Path("/proc/self/net", table)
+            lines = path.read_text().splitlines() if path.exists() else []
+            for line in lines[1:]:
+                fields = line.split()
+                # 0A: listens; 0100007F: 127.0.0.1
+                if (fields[3] == "0A" and f"socket:[{fields[9]}]" in mine
+                        and not fields[1].startswith("0100007F:")):
+                    print("listens on", fields[1])
+        print("looked")
+        """,
+    )
+    assert output.splitlines() == ["looked"] * 2
+
+
+@pytest.mark.mpi
+def test_ranks_in_namespaces_of_their_own_say_so_and_go_on(
+    launch, repo, tmp_path
+):
+    script = tmp_path / "apart.py"
+    script.write_text(
+        "import numpy as np, eisbach\n"
+        "world = eisbach.init(device='cpu')\n"
+        "ones = np.ones(1 << 20, np.float32)\n"
+        "tensor = eisbach.Tensor.from_numpy(ones, world.device)\n"
+        "world.communicator.all_reduce(tensor)\n"
+        "print(world.communicator.transport, tensor.numpy().max())\n"
+    )
+    command, environment, cwd = launch(script, ranks=2)
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    allowed = subprocess.run([*apart, "true"], capture_output=True, text=True)
+    assert not allowed.returncode, (
+        f"no process namespaces of its own (they need root): {allowed.stderr}"
+    )
+    at = command.index(sys.executable)
+    command[at:at] = apart
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=cwd,
+        env=environment,
+    )
+    assert not done.returncode, done.stderr
+    assert done.stdout.splitlines() == ["mpi 2.0"] * 2
+    assert done.stderr.count("different process namespaces") == 1
 
 
 def test_every_public_name_is_there():

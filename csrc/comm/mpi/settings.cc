@@ -22,8 +22,7 @@ bool OneHost(const Environment& environment) {
 
 std::vector<Setting> SettingsBeforeInit(const Environment& environment,
                                         absl::string_view interface) {
-  // UCX takes SIGHUP for a request to stop in a debugger.
-  std::vector<Setting> wanted = {{"UCX_DEBUG_SIGNO", "0"}};
+  std::vector<Setting> wanted;
   if (OneHost(environment)) {
     wanted.push_back({"OMPI_MCA_btl", "^tcp"});
   } else if (!interface.empty()) {
@@ -50,9 +49,9 @@ absl::Status CheckInterface(absl::string_view interface) {
     }
     if_freenameindex(all);
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "network.interface=", interface, ": this host has ",
-      absl::StrJoin(names, ", "), " (network.interface)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("network.interface=", interface, ": this host has ",
+                   absl::StrJoin(names, ", "), " (network.interface)"));
 }
 
 }  // namespace eisbach::comm

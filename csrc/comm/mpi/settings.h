@@ -14,7 +14,7 @@ struct Setting {
   std::string value;
 };
 
-// What MPI, UCX and NCCL must find in the environment before they start; what
+// What MPI and NCCL must find in the environment before they start; what
 // is there already stays. Every rank of MPI's TCP transport listens on all
 // interfaces of its host, so ranks that have one host to themselves do without
 // it; those of several publish their addresses on `interface` alone, empty for

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,8 +55,18 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Make(size_t bytes) {
 absl::StatusOr<std::unique_ptr<Arena>> Arena::Open(pid_t pid, int fd,
                                                    size_t bytes) {
   const std::string path = absl::StrCat("/proc/", pid, "/fd/", fd);
-  const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (opened < 0) return SystemError(path);
+  // The same numbers may name another file in another process namespace, and
+  // memory past the end of a file is a bus error.
+  struct stat status;
+  if (fstat(opened, &status) != 0 || !S_ISREG(status.st_mode) ||
+      static_cast<size_t>(status.st_size) != bytes) {
+    close(opened);
+    return absl::UnavailableError(absl::StrCat(
+        path, " is not the memory that its process has announced: the ranks ",
+        "are in different process namespaces"));
+  }
   return Map(opened, bytes);
 }
 

@@ -23,7 +23,8 @@ class Arena {
  public:
   // A new one, mapped here.
   static absl::StatusOr<std::unique_ptr<Arena>> Make(size_t bytes);
-  // That of process `pid`, mapped here.
+  // That of process `pid`, mapped here. Unavailable when it cannot be reached,
+  // or is not of `bytes`.
   static absl::StatusOr<std::unique_ptr<Arena>> Open(pid_t pid, int fd,
                                                      size_t bytes);
   ~Arena();

@@ -1,4 +1,4 @@
-"""Section `network`: what must join the ranks."""
+"""Section `network`: what joins the ranks, and what must."""
 
 from typing import Literal
 
@@ -11,6 +11,12 @@ Requirement = Literal["auto", "tensor", "required"]
 class NetworkSection(Section):
     """What must join the ranks; a run that does not have it stops at once."""
 
+    interface: str = key(
+        "auto",
+        "Network interface that ranks of several hosts meet on, such as "
+        "`bond0`; `auto` leaves it to MPI and NCCL. Ranks of one host listen "
+        "on none.",
+    )
     nvls: Requirement = key(
         "auto",
         "NVLink switches that add for the ranks (NVLS): `required` of all "

@@ -122,6 +122,11 @@ def _wait(job: subprocess.Popen[bytes], received: list[signal.Signals]) -> None:
             if asked is None:
                 job.send_signal(signal.SIGUSR1)
             asked = received[0]
+            print(
+                f"eisbach launch: stopped by {asked.name}",
+                file=sys.stderr,
+                flush=True,
+            )
             ends = time.monotonic() + _PATIENCE_SECONDS
         if asked in (None, signal.SIGUSR1) or time.monotonic() < ends:
             continue

@@ -38,6 +38,7 @@ _URGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # This one asks for the same and leaves all the time that it takes: mpirun
 # passes it on and goes on, job systems send it ahead of time.
 _PATIENT = signal.SIGUSR1
+_OURS = (*_URGENT, _PATIENT)
 _WAKE = b"\0"  # no signal has this number
 
 
@@ -115,7 +116,7 @@ class SignalWatch:
         # A handler must be there for the pipe to be written; it does nothing.
         self._old = {
             number: signal.signal(number, lambda *_: None)
-            for number in (*_URGENT, _PATIENT)
+            for number in _OURS
             if signal.getsignal(number) is not signal.SIG_IGN
         }
         _watching.append(self)
@@ -205,13 +206,27 @@ class SignalWatch:
         abort(self.exit_code)
 
 
+# A signal of a fork must not look like one of this process, with which it
+# shares the pipe.
 _watching: list[SignalWatch] = []
 
 
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+
+
 def _give_signals_back() -> None:
-    """In a fork of this process, whose signals would look like its own."""
     for watch in _watching:
         watch._leave_to_parent()
+    _release_signals()
 
 
-os.register_at_fork(after_in_child=_give_signals_back)
+os.register_at_fork(
+    before=_hold_signals,
+    after_in_parent=_release_signals,
+    after_in_child=_give_signals_back,
+)

@@ -37,12 +37,14 @@ def stop(work: str, number: int, closing: str = "pass", **environment):
     return process.returncode, errors, time.monotonic() - start
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+)
 def test_the_loop_ends_between_steps(number):
     code, errors, seconds = stop("time.sleep(0.05)", number)
     assert code == 128 + number
     assert errors == f"eisbach: stopped by {signal.Signals(number).name}\n"
-    assert seconds < 0.9
+    assert seconds < 10
 
 
 def test_a_step_that_never_ends_is_ended():
@@ -54,8 +56,11 @@ def test_a_step_that_never_ends_is_ended():
     )
     code, errors, seconds = stop(work, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
-    assert errors == "eisbach: stopped by SIGTERM\n"
-    assert 0.9 < seconds < 5
+    assert errors.splitlines() == [
+        "eisbach: stopped by SIGTERM",
+        "eisbach: rank 0: SIGTERM, and no step ended within 1 s",
+    ]
+    assert seconds > 0.9
 
 
 def test_closing_has_its_own_time():
@@ -66,7 +71,7 @@ def test_closing_has_its_own_time():
         closing="watch.loop_ended(); time.sleep(2)",
     )
     assert code == 128 + signal.SIGTERM
-    assert 1.9 < seconds < 5
+    assert seconds > 1.9
 
 
 def test_closing_that_never_ends_is_ended():
@@ -76,7 +81,7 @@ def test_closing_that_never_ends_is_ended():
         closing="watch.loop_ended(); time.sleep(60)",
     )
     assert code == 128 + signal.SIGTERM
-    assert 2.9 < seconds < 10
+    assert seconds > 2.9
 
 
 def test_only_rank_0_says_so():
@@ -92,3 +97,76 @@ def test_handlers_are_put_back():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
     assert watch.received is None
+
+
+def test_sigusr1_leaves_all_the_time_that_a_step_takes():
+    code, errors, seconds = stop("time.sleep(2.5)", signal.SIGUSR1)
+    assert code == 128 + signal.SIGUSR1
+    assert errors == "eisbach: stopped by SIGUSR1\n"
+    assert seconds > 2
+
+
+ONE = """
+import os, signal, time
+from eisbach.run.signals import SignalWatch
+asked = []
+{before}
+with SignalWatch(grace_seconds=60, closing_seconds=60) as watch:
+    {inside}
+"""
+
+
+def run(inside: str, before: str = "pass") -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ONE.format(inside=inside, before=before)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("first", ["watch", "signal"])
+def test_a_signal_asks_whenever_it_comes(first):
+    watch = "watch.on_signal(lambda: asked.append(1))"
+    raised = "os.kill(os.getpid(), signal.SIGTERM)"
+    lines = [watch, raised] if first == "watch" else [raised, watch]
+    until = {raised: "not watch.received", watch: "False"}
+    body = "; ".join(lines[:1])
+    body += f"\n    while {until[lines[0]]}: time.sleep(0.01)"
+    body += f"\n    {lines[1]}"
+    body += "\n    while not asked: time.sleep(0.01)"
+    assert run(body + "\n    print(asked)") == "[1]\n"
+
+
+def test_one_that_must_end_the_process_outdoes_one_that_asks():
+    body = (
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    while not watch.received: time.sleep(0.01)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    while watch.received != signal.SIGTERM: time.sleep(0.01)\n"
+        "    print(watch.exit_code)"
+    )
+    assert run(body) == "143\n"
+
+
+def test_what_nohup_ignores_stays_ignored():
+    body = (
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    while not watch.received: time.sleep(0.01)\n"
+        "    print(watch.received.name)"
+    )
+    before = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    assert run(body, before) == "SIGTERM\n"
+
+
+def test_a_fork_has_its_own_signals():
+    body = (
+        "child = os.fork()\n"
+        "    if not child: time.sleep(60); os._exit(0)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    print(os.waitpid(child, 0)[1], watch.received)"
+    )
+    assert run(body) == f"{int(signal.SIGTERM)} None\n"

@@ -24,7 +24,7 @@ Variables Missing(const Variables& variables, absl::string_view interface) {
 }
 
 TEST(SettingsBeforeInit, RanksOfOneHostDoWithoutTcp) {
-  const Variables want = {{"UCX_DEBUG_SIGNO", "0"}, {"OMPI_MCA_btl", "^tcp"}};
+  const Variables want = {{"OMPI_MCA_btl", "^tcp"}};
   EXPECT_EQ(Missing({{"OMPI_COMM_WORLD_SIZE", "4"},
                      {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}},
                     "eth0"),
@@ -35,18 +35,16 @@ TEST(SettingsBeforeInit, RanksOfOneHostDoWithoutTcp) {
 TEST(SettingsBeforeInit, RanksOfSeveralHostsMeetOnTheInterface) {
   const Variables several = {{"OMPI_COMM_WORLD_SIZE", "4"},
                              {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
-  EXPECT_EQ(Missing(several, ""), (Variables{{"UCX_DEBUG_SIGNO", "0"}}));
+  EXPECT_EQ(Missing(several, ""), Variables());
   EXPECT_EQ(Missing(several, "bond0"),
-            (Variables{{"UCX_DEBUG_SIGNO", "0"},
-                       {"OMPI_MCA_btl_tcp_if_include", "bond0"},
+            (Variables{{"OMPI_MCA_btl_tcp_if_include", "bond0"},
                        {"NCCL_SOCKET_IFNAME", "=bond0"}}));
 }
 
 TEST(SettingsBeforeInit, LeavesWhatIsSet) {
   EXPECT_EQ(Missing({{"OMPI_COMM_WORLD_SIZE", "2"},
                      {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
-                     {"OMPI_MCA_btl", "self,tcp"},
-                     {"UCX_DEBUG_SIGNO", "SIGUSR2"}},
+                     {"OMPI_MCA_btl", "self,tcp"}},
                     ""),
             Variables());
 }

@@ -1,0 +1,291 @@
+"""`eisbach launch`, on one host and on several that are made up.
+
+A host is a network namespace of the test's own, and what would log in there a
+script: `ip netns exec`. Nothing outside of them is touched.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eisbach.run.launch import launch
+
+LAUNCH = (sys.executable, "-m", "eisbach", "launch")
+TRAIN = (sys.executable, "-m", "eisbach", "train", "configs/tiny.yaml")
+ENDLESS = "train.steps=1000000"
+
+
+def wait_for(what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "told"),
+    [
+        ('echo 0 > "$EISBACH_END_FILE"', 0, ""),
+        ("true", 1, "did not come to its end"),
+        ("exit 7", 7, ""),
+        ("kill -9 $$", 137, ""),
+    ],
+)
+def test_zero_is_believed_with_the_last_words_alone(
+    tmp_path, capfd, script, status, told
+):
+    end_file = tmp_path / "end"
+    end_file.write_text("of another job")
+    command = ["bash", "-c", script]
+    assert launch(command, end_file=end_file) == status
+    errors = capfd.readouterr().err
+    assert told in errors if told else not errors
+    assert not end_file.exists()
+
+
+# A launcher that passes on what mpirun passes on, and ends late.
+FOREVER = "while true; do sleep 0.1; done"
+SLOW = (
+    "trap 'echo asked' USR1; trap 'echo told; exit 1' TERM; "
+    f"echo ready; {FOREVER}"
+)
+QUICK = f"trap 'echo asked; exit 138' USR1; echo ready; {FOREVER}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("script", "said"), [(QUICK, "asked\n"), (SLOW, "asked\ntold\n")]
+)
+def test_a_signal_asks_before_it_ends(tmp_path, number, script, said):
+    job = subprocess.Popen(
+        [*LAUNCH, "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert job.stdout.readline() == "ready\n"
+    job.send_signal(number)
+    output, errors = job.communicate(timeout=60)
+    assert (job.returncode, output) == (128 + number, said)
+    name = signal.Signals(number).name
+    assert errors == f"eisbach launch: stopped by {name}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_mpirun_ends_with_a_launch_that_is_killed(tmp_path):
+    script = f"echo $$; trap 'touch ended; exit' TERM; {FOREVER}"
+    job = subprocess.Popen(
+        [*LAUNCH, "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    )
+    assert int(job.stdout.readline())
+    job.kill()
+    job.communicate(timeout=60)
+    wait_for((tmp_path / "ended").exists)
+
+
+@pytest.mark.mpi
+def test_all_ranks_stop_after_the_same_step(launch_job, tmp_path):
+    job = launch_job("-n", "3", *TRAIN, ENDLESS, "train.global_batch=6")
+    metrics = tmp_path / "runs" / "tiny" / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size)
+    job.send_signal(signal.SIGINT)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGINT, errors
+    assert errors.count("eisbach launch: stopped by SIGINT") == 1
+    state = json.loads((metrics.parent / "state.json").read_text())
+    assert state["state"] == "stopped"
+    steps = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert state["step"] == steps[-1]["step"] == len(steps)
+    assert (metrics.parent / "loss.png").exists()
+
+
+@pytest.fixture
+def environment(launch):
+    """Of a job of `mpirun`."""
+    return launch(ranks=2)[1]
+
+
+@pytest.fixture
+def launch_job(environment, repo, tmp_path):
+    """Starts `eisbach launch mpirun ...`; what is left is killed."""
+    jobs = []
+
+    def start(*arguments, prefix=(), **options):
+        beside = Path(sys.prefix, "bin", "mpirun")
+        mpirun = str(beside) if beside.exists() else "mpirun"
+        job = subprocess.Popen(
+            [
+                *prefix,
+                *LAUNCH,
+                f"--end-file={tmp_path / 'end'}",
+                mpirun,
+                *arguments,
+                f"run.dir={tmp_path / 'runs'}",
+            ],
+            cwd=repo,
+            env={**environment, **options},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        jobs.append(job)
+        return job
+
+    yield start
+    for job in jobs:
+        job.kill()
+        job.communicate()
+
+
+def ip(*arguments):
+    return subprocess.run(
+        ["ip", *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+class Hosts:
+    """Namespaces that a switch joins, which is a namespace, too."""
+
+    def __init__(self, folder, count=2):
+        self.switch = f"eisbach{os.getpid()}"
+        self.names = [f"h{i}" for i in range(1, count + 1)]
+        self.spaces = {name: f"{self.switch}{name}" for name in self.names}
+        self.agent = folder / "agent"
+        self.agent.write_text(
+            "#!/bin/sh\n"
+            "# As ssh does it: what is set here is not set there.\n"
+            'host="$1"; shift\n'
+            f'exec env -i PATH=/usr/bin:/bin ip netns exec {self.switch}"$host"'
+            ' unshare --uts sh -c "hostname $host; $*"\n'
+        )
+        self.agent.chmod(0o755)
+
+    def __enter__(self):
+        for space in (self.switch, *self.spaces.values()):
+            ip("netns", "add", space)
+            ip("-n", space, "link", "set", "lo", "up")
+        ip("-n", self.switch, "link", "add", "br0", "type", "bridge")
+        ip("-n", self.switch, "link", "set", "br0", "up")
+        for number, (name, space) in enumerate(self.spaces.items(), 1):
+            ip("link", "add", "net0", "netns", space, "type", "veth", "peer",
+               "name", name, "netns", self.switch)  # fmt: skip
+            ip("-n", self.switch, "link", "set", name, "master", "br0", "up")
+            ip(
+                "-n",
+                space,
+                "addr",
+                "add",
+                f"198.18.0.{number}/24",
+                "dev",
+                "net0",
+            )
+            ip("-n", space, "link", "set", "net0", "up")
+            resolved = Path("/etc/netns", space)
+            resolved.mkdir(parents=True)
+            lines = [f"198.18.0.{i} {n}" for i, n in enumerate(self.names, 1)]
+            (resolved / "hosts").write_text("\n".join(lines) + "\n")
+        return self
+
+    def __exit__(self, *_):
+        for space in (*self.spaces.values(), self.switch):
+            for pid in ip("netns", "pids", space).split():
+                os.kill(int(pid), signal.SIGKILL)
+            ip("netns", "del", space)
+            shutil.rmtree(f"/etc/netns/{space}", ignore_errors=True)
+
+    def on(self, name):
+        """What a command on a host begins with."""
+        inside = f'hostname {name}; exec "$@"'
+        return ("ip", "netns", "exec", self.spaces[name], "unshare", "--uts",
+                "sh", "-c", inside, "sh")  # fmt: skip
+
+    def pids(self, name, command=""):
+        """Processes of a host whose command line has a word."""
+        found = []
+        for pid in ip("netns", "pids", self.spaces[name]).split():
+            try:
+                line = Path("/proc", pid, "cmdline").read_text()
+            except OSError:
+                continue
+            if command in line:
+                found.append(int(pid))
+        return found
+
+    def cut(self, name):
+        """Pulls the cable of a host out of the switch."""
+        ip("-n", self.switch, "link", "set", name, "down")
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    """Two hosts; the test fails where there can be none."""
+    if not shutil.which("ip"):
+        pytest.fail("no command `ip`: apt-get install iproute2")
+    try:
+        ip("netns", "list")
+        with Hosts(tmp_path) as made:
+            yield made
+    except subprocess.CalledProcessError as error:
+        pytest.fail(
+            "no network namespaces of its own (they need root or "
+            f"CAP_SYS_ADMIN): {error.stderr}"
+        )
+
+
+@pytest.fixture
+def start_on(hosts, launch_job):
+    """Starts a job of four ranks on both hosts, two on each."""
+
+    def start(*overrides, command=TRAIN, options=()):
+        return launch_job(
+            "--prtemca", "plm_ssh_agent", str(hosts.agent),
+            *options,
+            "--host", "h1:2,h2:2", "-n", "4", *command, *overrides,
+            prefix=hosts.on("h1"),
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.mark.mpi
+def test_ranks_fill_host_after_host(start_on, tmp_path):
+    job = start_on(
+        "train.steps=2",
+        "network.interface=net0",
+        command=("eisbach", *TRAIN[3:]),
+    )
+    output, errors = job.communicate(timeout=120)
+    assert job.returncode == 0, errors
+    assert "4 ranks on 2 hosts" in output or "h2" in output, output
+    state = json.loads((tmp_path / "runs/tiny/state.json").read_text())
+    assert state == {"state": "finished", "step": 2, "exit_status": 0}
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("loss", ["daemon", "cable", "host"])
+def test_a_lost_host_never_ends_with_0(hosts, start_on, tmp_path, loss):
+    job = start_on(ENDLESS)
+    metrics = tmp_path / "runs" / "tiny" / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 120)
+    if loss == "cable":
+        hosts.cut("h2")
+    else:
+        lost = hosts.pids("h2", "prted" if loss == "daemon" else "")
+        assert lost
+        for pid in lost:
+            os.kill(pid, signal.SIGKILL)
+    start = time.monotonic()
+    _, errors = job.communicate(timeout=150)
+    print(f"{loss}: noticed after {time.monotonic() - start:.1f} s")
+    assert job.returncode not in (0, -signal.SIGKILL), errors
+    wait_for(lambda: not hosts.pids("h1"))
