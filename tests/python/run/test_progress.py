@@ -1,14 +1,24 @@
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import replace
 
 import pytest
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
-from eisbach.run.progress import Progress, compact, duration, find_terminal
+from eisbach.run.output import Output
+from eisbach.run.progress import (
+    Progress,
+    Terminal,
+    compact,
+    duration,
+    find_terminal,
+)
 
 
 def metrics(step, skipped=False):
@@ -157,6 +167,14 @@ def test_under_mpirun_its_own_output_decides(launch, terminal, pipe_between):
         command, stdout=subprocess.PIPE, check=True, text=True, **options
     )
     assert done.stdout.count("found None") == 2
+
+
+def test_a_terminal_of_its_own_says_how_wide_it_is(terminal):
+    stream, _ = terminal
+    size = struct.pack("HHHH", 24, 100, 0, 0)
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, size)
+    with Output(stream) as output:
+        assert find_terminal(output) == Terminal(columns=100)
 
 
 def test_a_file_is_no_terminal(tmp_path):
