@@ -30,6 +30,7 @@ class Picture:
           first_seconds: From here to the first picture, at least.
         """
         self._folder = folder
+        self._log = folder.path / ".loss.log"
         self._first_seconds = first_seconds
         self._start = time.monotonic()
         self._next = self._start + first_seconds
@@ -57,7 +58,7 @@ class Picture:
         self._painter = Aside(
             "eisbach.run.plot",
             [str(self._folder.path)],
-            log=self._folder.path / ".loss.log",
+            log=self._log,
         )
         pause = min(_SHARE * (now - self._start), _MOST_SECONDS)
         self._next = now + max(pause, self._first_seconds)
@@ -67,3 +68,7 @@ class Picture:
         if self._painter:
             self._painter.close(seconds=0)
             self._painter = None
+            # What it has not finished.
+            for left in self._folder.path.glob(f".{self._folder.plot.name}.*"):
+                left.unlink(missing_ok=True)
+            self._log.unlink(missing_ok=True)

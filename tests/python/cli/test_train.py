@@ -348,6 +348,16 @@ def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.mpi
+def test_resuming_on_other_ranks_says_on_how_many(run_folder, eisbach):
+    done = eisbach("train", "--resume", run_folder, ranks=2)
+    told = told_once(done)
+    assert "the run was trained on 1 rank (pipeline 1 x data 1" in told
+    assert "2 ranks were started" in told
+    assert "nearest" not in told
+    assert "`eisbach train --resume ...`" in told
+
+
 @pytest.fixture(scope="session")
 def alone(train):
     """Run folders of one rank, by compute type."""

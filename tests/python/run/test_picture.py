@@ -32,9 +32,13 @@ def test_it_is_drawn_while_the_run_goes(folder):
         assert folder.plot.read_bytes().startswith(b"\x89PNG")
         folder.plot.unlink()
         wait_for(picture, folder.plot.exists)
+        while not picture._painter:  # one that is at work
+            picture.step()
     finally:
         picture.close()
         picture.close()
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {"loss.png", "metrics.jsonl"}
 
 
 def test_nothing_is_drawn_before_its_time(folder):

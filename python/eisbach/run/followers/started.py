@@ -11,7 +11,7 @@ from eisbach.run.output import warn
 
 # Between two looks at whether one has died.
 _LOOK_SECONDS = 5.0
-_CLOSING_SECONDS = 5.0
+_CLOSING_SECONDS = 3.0
 
 
 class Followers:
