@@ -84,6 +84,15 @@ END
   fi
 }
 
+# Who fails tells the cause in a line. mpirun's paragraphs about a rank that
+# ended with an error or asked for the end hide it: without their text it says
+# nothing. What it says of a rank that a signal killed stays.
+quiet_mpirun() {
+  local texts=.venv/share/prte/help-prun.txt
+  [ -f "$texts" ] || return 0
+  sed -i -E 's/^\[prun:(proc-ordered-abort|non-zero-exit)\]/[off:\1]/' "$texts"
+}
+
 # What the package is made from, as one number.
 sources_digest() {
   find CMakeLists.txt cmake csrc python pyproject.toml README.md LICENSE \
@@ -155,3 +164,4 @@ with open("pyproject.toml", "rb") as file:
 system_packages
 python_packages
 mpi_settings  # last, as the wheel brings a file of settings of its own
+quiet_mpirun

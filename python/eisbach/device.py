@@ -11,8 +11,8 @@ def best_device() -> tuple[str, str]:
 
     try:
         count = _C.count_devices("cuda")
-    except RuntimeError as error:
-        return "cpu", str(error).removeprefix("device cuda: ").split(";")[0]
+    except RuntimeError:
+        return "cpu", "no GPU to use; `eisbach doctor` says more"
     return "cuda", f"GPUs seen: {count}"
 
 

@@ -85,14 +85,13 @@ def check_data(config: Config) -> None:
       ValueError: A file is missing, damaged or made by another tokenizer.
     """
     from eisbach import _C
-    from eisbach.data.sources import mixture
-    from eisbach.data.tokenizer import load_tokenizer
+    from eisbach.data.sources import mixture, run_tokenizer
 
-    tokenizer = load_tokenizer(config.data.tokenizer)
+    run_tokenizer(config)
     for part in ("train", "validation"):
         if getattr(config.data, part) in ("auto", "none"):
             continue
-        found = mixture(config, part, tokenizer, None)
+        found = mixture(config, part, None)
         _C.Corpus(
             list(zip(found.prefixes, found.weights, strict=True)),
             context=config.model.context,
@@ -121,13 +120,19 @@ def _check_ranks(saved: Config, ranks: int) -> None:
         return
     wanted = least_ranks(saved)
     if wanted != ranks:
+        launcher = f"mpirun -n {wanted} " if wanted > 1 else ""
         raise ValueError(
-            f"the run was trained on {wanted} ranks (pipeline "
+            f"the run was trained on {count(wanted, 'rank')} (pipeline "
             f"{sizes.pipeline} x data {sizes.data} x tensor {sizes.tensor}), "
-            f"and {ranks} {'was' if ranks == 1 else 'were'} started; its "
-            "checkpoints load on the layout that they were saved on: "
-            f"`mpirun -n {wanted} eisbach train --resume ...`"
+            f"and {count(ranks, 'rank')} {'was' if ranks == 1 else 'were'} "
+            "started; its checkpoints load on the layout that they were saved "
+            f"on: `{launcher}eisbach train --resume ...`"
         )
+
+
+def count(number: int, thing: str) -> str:
+    """Spells a count, as in `1 rank` and `2 ranks`."""
+    return f"{number:,} {thing}{'s'[: number != 1]}"
 
 
 def _offer(config: Config, ranks: int, message: str) -> str:
@@ -136,8 +141,8 @@ def _offer(config: Config, ranks: int, message: str) -> str:
         f"{key}={show(value)}"
         for key, value in _changes(config, ranks, message)
     ]
-    if "ranks" in message and (count := _other_ranks(config, ranks)):
-        works.append(f"{count} ranks")
+    if "ranks" in message and (more := _other_ranks(config, ranks)):
+        works.append(f"{more} ranks")
     return f"; nearest that works: {', or '.join(works)}" if works else ""
 
 

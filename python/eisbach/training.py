@@ -83,6 +83,8 @@ def _reporter(job: Job) -> Reporter:
         steps=job.config.train.steps,
         first=job.first,
         log_every=job.config.run.log_every,
+        followers=job.config.run.followers,
+        metrics_port=job.config.run.metrics_port,
     )
 
 

@@ -11,9 +11,12 @@ from eisbach.cli import (
     data,
     doctor,
     export,
+    follow,
     launch,
     profile,
+    runs,
     sample,
+    sweep,
     train,
 )
 from eisbach.cli.arguments import KeyedCommand
@@ -36,6 +39,9 @@ app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.add_typer(data.app, name="data")
+app.command("sweep", cls=KeyedCommand)(sweep.command)
+app.command("runs")(runs.command)
+app.command("follow")(follow.command)
 app.command("doctor")(doctor.command)
 
 

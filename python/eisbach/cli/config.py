@@ -73,8 +73,10 @@ def _with_vocab(config):
 
 
 def _checked(config, ranks: int | None) -> str:
-    from eisbach.fitting import check_data, fit, least_ranks
+    from eisbach.fitting import check_data, count, fit, least_ranks
+    from eisbach.run.folder import check_name
 
+    check_name(config.run.name)
     found = fit(config, ranks or least_ranks(config))
     check_data(found.config)
     sizes = {
@@ -84,6 +86,6 @@ def _checked(config, ranks: int | None) -> str:
     ranks = found.mesh.world_size
     model = found.engine.model
     return (
-        f"fits {ranks} rank{'s'[: ranks > 1]}: {layout}; {model.family}, "
+        f"fits {count(ranks, 'rank')}: {layout}; {model.family}, "
         f"{model.parameters:,} parameters, {found.config.train.steps} steps"
     )

@@ -69,9 +69,18 @@ class Config(Section):
         """Puts the origin before a message of the core that names its key.
 
         The core ends its messages with the key, as in `tensor=3 does not
-        divide heads=8 (parallel.tensor)`; others are returned unchanged.
+        divide heads=8 (parallel.tensor)`, or begins them with keys that are
+        given, as in `parallel.tensor=3 does not divide 2 ranks`; others are
+        returned unchanged.
         """
-        for key in re.findall(r"\(([a-z]+\.[a-z0-9_]+)\)", message):
+        cause = message.partition("; nearest")[0]
+        named = re.findall(r"\(([a-z]+\.[a-z0-9_]+)\)", message)
+        given = [
+            key
+            for key in re.findall(r"\b([a-z]+\.[a-z0-9_]+)=", cause)
+            if self.origin(key) != "default"
+        ]
+        for key in (*named, *given):
             section, name = key.split(".")
             if name in type(getattr(self, section, self)).model_fields:
                 return f"{self.origin(key)}: {key}: {message}"

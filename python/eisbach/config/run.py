@@ -1,6 +1,8 @@
 """Section `run`: where a run writes, and on what it runs."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from eisbach.config.section import (
     Auto,
@@ -11,6 +13,8 @@ from eisbach.config.section import (
     Text,
     key,
 )
+
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class RunSection(Section):
@@ -43,3 +47,13 @@ class RunSection(Section):
         "its ranks.",
     )
     log_every: Count = key(10, "Steps between two lines of progress.")
+    followers: list[Literal["mlflow", "wandb"]] = key(
+        [],
+        "Trackers that are told what the run writes, each by a process beside "
+        "it that may fail; `eisbach follow` starts one for a run that exists.",
+    )
+    metrics_port: Port = key(
+        0,
+        "Port of 127.0.0.1 where Prometheus reads the newest figures, at "
+        "`/metrics`; 0 for none.",
+    )

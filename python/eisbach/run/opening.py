@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,34 @@ if TYPE_CHECKING:
     from eisbach.job import Job
 
 
+_COLUMNS = 80
+
+
 def opening(job: Job) -> Iterator[str]:
-    """Yields lines: what was derived and why, the model, the ranks."""
+    """Yields lines of at most 80 columns, but for paths and the hosts' table.
+
+    They say what was derived and why, the model, the ranks.
+    """
+    for text in _told(job):
+        for line in text.splitlines():
+            if line.startswith(" "):  # of a table
+                yield line
+            else:
+                yield from fold(line)
+
+
+def fold(line: str) -> list[str]:
+    """Breaks a line between words, so that no part is too wide."""
+    return textwrap.wrap(
+        line,
+        _COLUMNS,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _told(job: Job) -> Iterator[str]:
     from eisbach import _C
 
     config = job.config

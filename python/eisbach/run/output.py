@@ -47,6 +47,12 @@ class Output(io.TextIOBase):
         """Whether it is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
+    def fileno(self) -> int:
+        """That of the stream; OSError where it has none."""
+        if self._stream is None:
+            raise OSError("standard output is closed")
+        return self._stream.fileno()
+
     def writable(self) -> bool:
         """It always is."""
         return True

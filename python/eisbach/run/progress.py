@@ -3,29 +3,90 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
+from dataclasses import dataclass
 from typing import TextIO
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
 from eisbach.run.process import launched
 
+# Those of Open MPI, on the host of its mpirun and on others.
+_LAUNCHERS = ("mpirun", "mpiexec", "orterun", "prterun", "orted", "prted")
+# Of a terminal that does not say how wide it is; no line of progress is wider.
+_COLUMNS = 80
+# From here on a line does not repeat the number of steps.
+_MANY_STEPS = 10_000
 
-def on_terminal(stream: TextIO) -> bool:
-    """Whether a person sees what is written.
 
-    mpirun gives each rank a terminal of its own, whatever it does with the
-    output; then its own output decides.
+@dataclass(frozen=True)
+class Terminal:
+    """Where a person reads what is written.
+
+    Attributes:
+      columns: How wide it is.
     """
-    if not stream.isatty():
-        return False
-    if not launched():
-        return True
+
+    columns: int
+
+
+def find_terminal(stream: TextIO) -> Terminal | None:
+    """Returns the terminal on which a stream ends up; None for a file.
+
+    An mpirun passes on what its ranks write, by a pipe or a terminal of its
+    own making: then its own output decides.
+    """
+    launcher = _find_launcher() if launched() else 0
+    if not launcher:
+        if not stream.isatty():
+            return None
+        return Terminal(_columns_of(stream.fileno()))
+    if not (stream.isatty() or _is_pipe(stream)):
+        return None
     try:
-        target = os.readlink(f"/proc/{os.getppid()}/fd/1")
-    except OSError:
+        output = os.open(
+            f"/proc/{launcher}/fd/1", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK
+        )
+    except OSError:  # another user's, or of a kind that cannot be opened
+        return None
+    try:
+        return Terminal(_columns_of(output)) if os.isatty(output) else None
+    finally:
+        os.close(output)
+
+
+def _find_launcher() -> int:
+    """Returns the process above this one that is an mpirun; 0 for none."""
+    process = os.getppid()
+    while process > 1:
+        try:
+            with open(f"/proc/{process}/stat", encoding="utf-8") as stream:
+                text = stream.read()
+        except OSError:
+            return 0
+        # The name stands in parentheses and may hold some itself.
+        name, _, rest = text.partition("(")[2].rpartition(")")
+        if name in _LAUNCHERS:
+            return process
+        process = int(rest.split()[1])
+    return 0
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
         return False
-    return target.startswith(("/dev/pts/", "/dev/tty"))
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _columns_of(descriptor: int) -> int:
+    # A terminal that a program made for itself has no width.
+    try:
+        return os.get_terminal_size(descriptor).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS
 
 
 class Progress:
@@ -57,21 +118,27 @@ class Progress:
         self._log_every = log_every
         self._start = time.monotonic()
         self._bar = None
-        if on_terminal(self._stream):
-            self._bar, self._task = self._make_bar()
+        if terminal := find_terminal(self._stream):
+            self._bar, self._task = self._make_bar(terminal)
             self._bar.start()
 
-    def _make_bar(self):
+    def _make_bar(self, terminal: Terminal):
         from rich import progress
         from rich.console import Console
 
         bar = progress.Progress(
             progress.TextColumn("step"),
             progress.MofNCompleteColumn(),
-            progress.BarColumn(),
+            progress.BarColumn(bar_width=None),
             progress.TextColumn("{task.description}"),
             progress.TimeRemainingColumn(compact=True),
-            console=Console(file=self._stream, highlight=False),
+            console=Console(
+                file=self._stream,
+                highlight=False,
+                force_terminal=True,
+                width=terminal.columns,
+            ),
+            expand=True,
         )
         task = bar.add_task("", total=self._steps, completed=self._first)
         return bar, task
@@ -85,28 +152,31 @@ class Progress:
 
     def step(self, now: StepMetrics) -> None:
         """Shows a step."""
+        speed = f"{compact(now.tokens_per_second)} tok/s"
         if self._bar:
             self._bar.update(
                 self._task,
                 completed=now.step,
-                description=f"loss {now.loss:.4f}  "
-                f"{now.tokens_per_second:,.0f} tokens/s",
+                description=f"loss {now.loss:.4f}  {speed}",
             )
         if now.skipped:
             self.say(
-                f"step {now.step:>{len(str(self._steps))}}/{self._steps}"
-                f"  skipped: a gradient overflowed at loss scale"
-                f" {now.loss_scale:g}; the scale halves"
+                f"{self._head(now.step)}  skipped: gradient overflow at loss "
+                f"scale {now.loss_scale:.0f}, halved"
             )
         regular = now.step % self._log_every == 0
         if regular or now.step in (self._first + 1, self._steps):
             self.say(
-                f"step {now.step:>{len(str(self._steps))}}/{self._steps}"
-                f"  loss {now.loss:.4f}  grad_norm {now.grad_norm:.3f}"
-                f"  lr {now.learning_rate:.2e}"
-                f"  {now.tokens_per_second:,.0f} tokens/s"
-                f"  left {self._left(now.step)}"
+                f"{self._head(now.step)}  loss {now.loss:.4f}"
+                f"  norm {_norm(now.grad_norm)}  lr {now.learning_rate:.1e}"
+                f"  {speed}  left {self._left(now.step)}"
             )
+
+    def _head(self, step: int) -> str:
+        number = f"step {step:>{len(str(self._steps))}}"
+        return (
+            f"{number}/{self._steps}" if self._steps < _MANY_STEPS else number
+        )
 
     def validation(self, now: ValidationMetrics) -> None:
         """Shows a validation."""
@@ -133,3 +203,19 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{whole % 60:02}s" if minutes else f"{whole}s"
+
+
+def compact(count: float) -> str:
+    """Spells a count in at most five letters, as in `2,129` and `57.8k`."""
+    if count < 9_999.5:
+        return f"{count:,.0f}"
+    for letter, unit in (("k", 1e3), ("M", 1e6), ("G", 1e9)):
+        for decimals in (1, 0):
+            text = f"{count / unit:.{decimals}f}"
+            if len(text) <= 4 and float(text) < 1000:
+                return text + letter
+    return f"{count:.0e}"
+
+
+def _norm(value: float) -> str:
+    return f"{value:.3f}" if value < 100 else f"{value:.1e}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 from eisbach.run.events import EventWriter
-from eisbach.run.folder import RunFolder, read_lines, write_atomically
+from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.followers.started import Followers
 from eisbach.run.lines import missing
 from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
 from eisbach.run.output import Output, warn
-from eisbach.run.plot import plot_loss
+from eisbach.run.picture import Picture
+from eisbach.run.plot import plot_folder
 from eisbach.run.progress import Progress
 from eisbach.run.shown import Shown
 
@@ -26,7 +29,14 @@ class Reporter:
     """
 
     def __init__(
-        self, folder: RunFolder, *, steps: int, first: int, log_every: int
+        self,
+        folder: RunFolder,
+        *,
+        steps: int,
+        first: int,
+        log_every: int,
+        followers: Sequence[str] = (),
+        metrics_port: int = 0,
     ):
         """Opens the files of the run.
 
@@ -35,6 +45,8 @@ class Reporter:
           steps: Of the whole run.
           first: Steps that an earlier run did, from which this one resumes.
           log_every: Steps between two lines on the screen.
+          followers: Trackers to start.
+          metrics_port: Where Prometheus finds the figures; 0 for nowhere.
         """
         self.folder = folder
         self._steps = LineWriter(folder.metrics, keep_until=first)
@@ -47,6 +59,11 @@ class Reporter:
         self._show_plot = Shown("loss.png")
         self._events = self._show_events(
             EventWriter, folder.events, first=first
+        )
+        self._show_followers = Shown("followers")
+        self._picture = Picture(folder)
+        self._followers = self._show_followers(
+            Followers, folder, followers, metrics_port
         )
         self._output = Output(sys.stdout, name="standard output")
         self._progress = self._show_progress(
@@ -69,6 +86,9 @@ class Reporter:
             self._show_events(self._events.write, now)
         if self._progress:
             self._show_progress(self._progress.step, now)
+        self._show_plot(self._picture.step)
+        if self._followers:
+            self._show_followers(self._followers.step)
 
     def validation(self, now: ValidationMetrics) -> None:
         """Reports a validation."""
@@ -107,14 +127,8 @@ class Reporter:
             sink.close()
         if self._events:
             self._show_events(self._events.close)
-        self._show_plot(self._plot)
+        self._picture.close()
+        self._show_plot(plot_folder, self.folder)
+        if self._followers:
+            self._show_followers(self._followers.close)
         self._output.close()
-
-    def _plot(self) -> None:
-        if steps := read_lines(self.folder.metrics):
-            plot_loss(
-                self.folder.plot,
-                steps,
-                read_lines(self.folder.validation),
-                title=self.folder.path.name,
-            )

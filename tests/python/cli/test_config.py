@@ -61,6 +61,11 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
             "configs/tiny.yaml:7: train.global_batch: data=3 x micro_batch=2",
         ),
         (
+            ["configs/tiny.yaml", "run.name=a/b"],
+            1,
+            "command line: run.name: 'a/b' is no name of a run",
+        ),
+        (
             ["configs/tiny.yaml", "data.tokenizer=nowhere.json"],
             1,
             "command line: data.tokenizer: nowhere.json",

@@ -256,7 +256,7 @@ import eisbach.run.events, eisbach.run.progress, eisbach.run.reporter
 import eisbach.training
 eisbach.run.events.EventWriter.write = fail
 eisbach.run.progress.Progress.step = fail
-eisbach.run.reporter.plot_loss = fail
+eisbach.run.reporter.plot_folder = fail
 eisbach.training.continuation = fail
 eisbach.run.closing.spell = fail
 main()
@@ -348,6 +348,16 @@ def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.mpi
+def test_resuming_on_other_ranks_says_on_how_many(run_folder, eisbach):
+    done = eisbach("train", "--resume", run_folder, ranks=2)
+    told = told_once(done)
+    assert "the run was trained on 1 rank (pipeline 1 x data 1" in told
+    assert "2 ranks were started" in told
+    assert "nearest" not in told
+    assert "`eisbach train --resume ...`" in told
+
+
 @pytest.fixture(scope="session")
 def alone(train):
     """Run folders of one rank, by compute type."""
@@ -383,11 +393,11 @@ def test_two_ranks_give_the_same_run(alone, train, layout, compute, rel):
 
 
 def told_once(done):
-    """The line of a failure, which is there exactly once."""
+    """The line of a failure: all that is told, by mpirun as well."""
     assert done.returncode != 0
-    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
-    (told,) = (s for s in done.stderr.splitlines() if "eisbach: error" in s)
-    return told
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "eisbach: error: " in done.stderr
+    return done.stderr.strip()
 
 
 @pytest.fixture

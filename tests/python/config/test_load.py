@@ -1,6 +1,6 @@
 import pytest
 
-from eisbach.config import ConfigError, load_config, make_config
+from eisbach.config import ConfigError, as_config, load_config, make_config
 
 
 @pytest.fixture
@@ -219,3 +219,17 @@ def test_values_of_a_program_keep_the_same_rules():
     first, second = map(str, caught.value.problems)
     assert first.startswith("program: model.layer: unknown key; closest: ")
     assert second.startswith("program: train.steps: 0: must be ")
+
+
+def test_a_path_stands_for_what_it_holds(write):
+    path = write("model: {layers: 2}")
+    config = as_config(path)
+    assert config.model.layers == 2
+    assert config.run.name == "c"  # resolved, as the command does
+    assert as_config(config) is config
+
+
+@pytest.mark.parametrize("value", [{"model": {}}, None, 3])
+def test_what_is_no_configuration_is_told(value):
+    with pytest.raises(TypeError, match="a configuration is the path of a"):
+        as_config(value)

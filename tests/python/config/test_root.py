@@ -55,6 +55,13 @@ def test_message_of_the_core_is_located():
     assert config.locate(message) == f"command line: parallel.tensor: {message}"
     assert config.locate("no key (here)") == "no key (here)"
     assert config.locate("odd (model.nothing)") == "odd (model.nothing)"
+    message = (
+        "parallel.pipeline=1 x parallel.tensor=3 = 3 does not divide 2 ranks"
+        "; nearest that works: parallel.tensor=2"
+    )
+    assert config.locate(message) == f"command line: parallel.tensor: {message}"
+    message = "no key; nearest that works: parallel.tensor=2"
+    assert config.locate(message) == message
 
 
 def test_import_is_quick_and_loads_nothing():

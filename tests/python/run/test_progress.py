@@ -1,9 +1,24 @@
+import fcntl
 import io
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from dataclasses import replace
 
 import pytest
 
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
-from eisbach.run.progress import Progress, duration
+from eisbach.run.output import Output
+from eisbach.run.progress import (
+    Progress,
+    Terminal,
+    compact,
+    duration,
+    find_terminal,
+)
 
 
 def metrics(step, skipped=False):
@@ -26,9 +41,14 @@ def metrics(step, skipped=False):
     )
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+@pytest.fixture
+def terminal():
+    """A terminal of its own, and how to read what it shows."""
+    master, slave = pty.openpty()
+    os.set_blocking(master, False)
+    with open(slave, "w") as stream:
+        yield stream, lambda: os.read(master, 1 << 20).decode()
+    os.close(master)
 
 
 def test_a_pipe_gets_plain_lines():
@@ -43,7 +63,7 @@ def test_a_pipe_gets_plain_lines():
         "1/7", "3/7", "6/7", "7/7",
     ]  # fmt: skip
     assert "loss 2.5000" in lines[0]
-    assert "1,234 tokens/s" in lines[0]
+    assert "1,234 tok/s" in lines[0]
     assert lines[-1].endswith("loss 2.0000  2.8850 bits per byte")
     assert "\x1b" not in stream.getvalue()
 
@@ -56,21 +76,59 @@ def test_a_skipped_step_is_told():
     progress.close()
     lines = stream.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == ["1/7", "3/7"]
-    assert "skipped: a gradient overflowed at loss scale 512;" in lines[1]
+    assert lines[1].endswith(
+        "skipped: gradient overflow at loss scale 512, halved"
+    )
 
 
-def test_a_terminal_gets_a_bar_too():
-    stream = Terminal()
+def test_a_terminal_gets_a_bar_too(terminal):
+    stream, shown = terminal
     progress = Progress(steps=4, first=2, log_every=1, stream=stream)
     progress.step(metrics(3))
     progress.say("a [line]")
     progress.step(metrics(4))
     progress.close()
     progress.close()
-    text = stream.getvalue()
+    text = shown()
     assert "4/4" in text
     assert "a [line]" in text
-    assert "tokens/s" in text
+    assert "tok/s" in text
+
+
+@pytest.mark.parametrize("steps", [9, 9_999, 10_000_000])
+def test_the_longest_line_fits_80_columns(steps):
+    stream = io.StringIO()
+    progress = Progress(steps=steps, log_every=1, stream=stream)
+    progress._start -= 37.5 * 3600  # hours are left
+    worst = replace(
+        metrics(steps // 2, skipped=True),
+        loss=10.3751,
+        grad_norm=123456.0,
+        loss_scale=2.0**24,
+        tokens_per_second=123_456_789.0,
+    )
+    progress.step(worst)
+    progress.validation(ValidationMetrics(steps, 10.3751, 12.3456))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 80, lines
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (12.3, "12"),
+        (2129, "2,129"),
+        (57_768, "57.8k"),
+        (999_499, "999k"),
+        (999_999, "1.0M"),
+        (1_234_567, "1.2M"),
+        (123_456_789, "123M"),
+        (2.5e12, "2e+12"),
+    ],
+)
+def test_counts_are_short(count, text):
+    assert compact(count) == text
 
 
 @pytest.mark.parametrize(
@@ -85,3 +143,40 @@ def test_a_terminal_gets_a_bar_too():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+RANK = """
+import os, sys
+from eisbach.run.progress import find_terminal
+print("found", find_terminal(sys.stdout), flush=True)
+"""
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("pipe_between", [False, True])
+def test_under_mpirun_its_own_output_decides(launch, terminal, pipe_between):
+    command, environment, cwd = launch("-c", RANK, ranks=2)
+    if pipe_between:  # ranks whose output is no terminal of mpirun's making
+        at = command.index(sys.executable)
+        command[at:] = ["sh", "-c", 'exec "$@" | cat', "sh", *command[at:]]
+    stream, shown = terminal
+    options = {"env": environment, "cwd": cwd, "stderr": subprocess.PIPE}
+    done = subprocess.run(command, stdout=stream, check=True, **options)
+    assert shown().count("found Terminal(columns=80)") == 2, done.stderr
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, text=True, **options
+    )
+    assert done.stdout.count("found None") == 2
+
+
+def test_a_terminal_of_its_own_says_how_wide_it_is(terminal):
+    stream, _ = terminal
+    size = struct.pack("HHHH", 24, 100, 0, 0)
+    fcntl.ioctl(stream, termios.TIOCSWINSZ, size)
+    with Output(stream) as output:
+        assert find_terminal(output) == Terminal(columns=100)
+
+
+def test_a_file_is_no_terminal(tmp_path):
+    with open(tmp_path / "out", "w") as stream:
+        assert find_terminal(stream) is None

@@ -92,7 +92,7 @@ def test_a_resumed_run_goes_on_in_the_same_files(tmp_path):
         ("progress.Progress.step", "progress"),
         ("progress.Progress.validation", "progress"),
         ("progress.Progress.close", "progress"),
-        ("reporter.plot_loss", "loss.png"),
+        ("reporter.plot_folder", "loss.png"),
     ],
 )
 def test_what_is_only_shown_may_fail(tmp_path, capfd, monkeypatch, name, what):

@@ -1,0 +1,50 @@
+"""`eisbach runs`: a table of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of run folders, or a run folder.")
+    ] = Path("runs"),
+    others: Annotated[
+        list[Path] | None, typer.Argument(help="More of them.")
+    ] = None,
+    *,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw the loss curves over one another."
+        ),
+    ] = None,
+) -> None:
+    """Print runs as a table: how far, how good, how quick, what differs.
+
+    `loss` is of the last step, `valid.` and `bits/B` (bits per byte of text)
+    of the last validation, `tokens/s` the median of the last steps. Below each
+    run are its values of the keys in which the runs differ.
+
+    Examples:
+
+    * `eisbach runs`
+
+    * `eisbach runs runs/a runs/b --plot a-and-b.png`
+    """  # noqa: D412
+    from eisbach.run.comparison import find_runs, read_run, table
+
+    paths: list[Path] = []
+    for path in (folder, *(others or ())):
+        one = (path / "config.yaml").exists()
+        paths += [path] if one else find_runs(path)
+    runs = [read_run(path) for path in paths]
+    print("\n".join(table(runs)))
+    if plot and runs:
+        from eisbach.run.curves import plot_runs
+
+        plot_runs(plot, runs)
+        print(f"curves: {plot}")
