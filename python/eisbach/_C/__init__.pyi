@@ -489,9 +489,17 @@ class TokenFileWriter:
         ...
     def add_document(self, tokens: numpy.ndarray) -> None:
         ...
+    def append(self, tokens: numpy.ndarray) -> None:
+        """
+        Adds to the document at hand.
+        """
     def close(self) -> None:
         """
         Makes both files durable. At most once.
+        """
+    def end_document(self) -> None:
+        """
+        Ends the document at hand.
         """
     @property
     def documents(self) -> int:
@@ -514,6 +522,14 @@ class TokenFile:
     def check_vocab(self, vocab: int) -> None:
         """
         Reads every token once; ValueError names the first outside.
+        """
+    def document_length(self, document: int) -> int:
+        """
+        Tokens of a document in [0, len(self)).
+        """
+    def read(self, document: int, begin: int, tokens: int) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        So many tokens of a document from `begin` on, i32.
         """
     @property
     def dtype(self) -> str:
@@ -713,6 +729,16 @@ class StepResult:
     def __repr__(self) -> str:
         ...
     @property
+    def asked_to_save(self) -> bool:
+        """
+        As asked_to_stop.
+        """
+    @property
+    def asked_to_stop(self) -> bool:
+        """
+        Whether a rank had asked before it began this step; the same on all ranks.
+        """
+    @property
     def grad_norm(self) -> float:
         """
         Before clipping.
@@ -747,6 +773,14 @@ class Engine:
     def __init__(self, config: EngineConfig, context: ParallelContext) -> None:
         """
         Checks that all fits, then builds this rank's stage and gives the weights their initial values.
+        """
+    def ask_to_save(self) -> None:
+        """
+        Asks all ranks for a checkpoint, as ask_to_stop.
+        """
+    def ask_to_stop(self) -> None:
+        """
+        Asks all ranks to stop: the result of the step that this rank begins next says so on each. From any thread.
         """
     def collect(self) -> StepResult:
         """
