@@ -97,6 +97,17 @@ void BindTokenFiles(py::module_& m) {
             WithoutGil([&] { Unwrap(writer.AddDocument(span)); });
           },
           py::arg("tokens"))
+      .def(
+          "append",
+          [](TokenFileWriter& writer, const py::array& tokens) {
+            const Int32Array ids = AsTokens(tokens);
+            const absl::Span<const int32_t> span(ids.data(), ids.size());
+            WithoutGil([&] { Unwrap(writer.Append(span)); });
+          },
+          py::arg("tokens"), "Adds to the document at hand.")
+      .def("end_document", &TokenFileWriter::EndDocument,
+           py::call_guard<py::gil_scoped_release>(),
+           "Ends the document at hand.")
       .def("close", &TokenFileWriter::Finish,
            py::call_guard<py::gil_scoped_release>(),
            "Makes both files durable. At most once.")
@@ -130,6 +141,28 @@ void BindTokenFiles(py::module_& m) {
             return tokens;
           },
           py::arg("document"), "The tokens of a document, i32.")
+      .def("document_length", &TokenFile::DocumentLength, py::arg("document"),
+           "Tokens of a document in [0, len(self)).")
+      .def(
+          "read",
+          [](const TokenFile& file, int64_t document, int64_t begin,
+             int64_t tokens) {
+            const int64_t documents = file.documents();
+            const int64_t length = document >= 0 && document < documents
+                                       ? file.DocumentLength(document)
+                                       : -1;
+            if (begin < 0 || tokens < 0 || begin > length ||
+                tokens > length - begin) {
+              throw py::index_error("the document has no such tokens");
+            }
+            py::array_t<int32_t> out(tokens);
+            Unwrap(file.Read(document, begin,
+                             std::numeric_limits<int32_t>::max(),
+                             absl::MakeSpan(out.mutable_data(), out.size())));
+            return out;
+          },
+          py::arg("document"), py::arg("begin"), py::arg("tokens"),
+          "So many tokens of a document from `begin` on, i32.")
       .def("check_vocab", &TokenFile::CheckVocab, py::arg("vocab"),
            py::call_guard<py::gil_scoped_release>(),
            "Reads every token once; ValueError names the first outside.");

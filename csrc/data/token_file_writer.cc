@@ -1,7 +1,7 @@
 #include "data/token_file_writer.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -20,9 +20,9 @@ absl::Status Put(AtomicFile& file, T value) {
 
 absl::StatusOr<std::unique_ptr<TokenFileWriter>> TokenFileWriter::Create(
     absl::string_view prefix, TokenType type,
-    std::optional<int32_t> end_of_document) {
-  std::unique_ptr<TokenFileWriter> writer(
-      new TokenFileWriter(std::string(prefix), type, end_of_document));
+    std::optional<int32_t> end_of_document, int64_t longest_sequence) {
+  std::unique_ptr<TokenFileWriter> writer(new TokenFileWriter(
+      std::string(prefix), type, end_of_document, longest_sequence));
   if (end_of_document) {
     EISBACH_RETURN_IF_ERROR(Annotate(writer->CheckFits(*end_of_document, 0),
                                      "end-of-document token"));
@@ -46,33 +46,61 @@ absl::Status TokenFileWriter::CheckFits(int32_t token, int64_t position) const {
   });
 }
 
-absl::Status TokenFileWriter::AddDocument(absl::Span<const int32_t> tokens) {
-  const size_t length = tokens.size() + (end_of_document_ ? 1 : 0);
-  if (length > std::numeric_limits<int32_t>::max()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(prefix_, ": document ", documents(), " has ", length,
-                     " tokens; the format holds at most 2147483647"));
-  }
+absl::Status TokenFileWriter::Write(absl::Span<const int32_t> tokens) {
   encoded_.clear();
-  encoded_.reserve(length * SizeOf(type_));
-  const auto append = [this](int32_t token) {
-    DispatchTokenType(type_, [&](auto zero) {
+  encoded_.reserve(tokens.size() * SizeOf(type_));
+  DispatchTokenType(type_, [&](auto zero) {
+    for (int32_t token : tokens) {
       const auto stored = static_cast<decltype(zero)>(token);
       encoded_.append(reinterpret_cast<const char*>(&stored), sizeof(stored));
-    });
-  };
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    EISBACH_RETURN_IF_ERROR(CheckFits(tokens[i], static_cast<int64_t>(i)));
-    append(tokens[i]);
-  }
-  if (end_of_document_) append(*end_of_document_);
+    }
+  });
   EISBACH_RETURN_IF_ERROR(data_->Write(encoded_));
-  lengths_.push_back(static_cast<int32_t>(length));
-  tokens_ += static_cast<int64_t>(length);
+  document_tokens_ += static_cast<int64_t>(tokens.size());
+  while (!tokens.empty()) {
+    if (sequence_tokens_ == longest_sequence_) {
+      lengths_.push_back(static_cast<int32_t>(sequence_tokens_));
+      sequence_tokens_ = 0;
+    }
+    const int64_t taken =
+        std::min<int64_t>(static_cast<int64_t>(tokens.size()),
+                          longest_sequence_ - sequence_tokens_);
+    sequence_tokens_ += taken;
+    tokens.remove_prefix(static_cast<size_t>(taken));
+  }
   return absl::OkStatus();
 }
 
+absl::Status TokenFileWriter::Append(absl::Span<const int32_t> tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    EISBACH_RETURN_IF_ERROR(
+        CheckFits(tokens[i], document_tokens_ + static_cast<int64_t>(i)));
+  }
+  return Write(tokens);
+}
+
+absl::Status TokenFileWriter::EndDocument() {
+  if (end_of_document_) {
+    EISBACH_RETURN_IF_ERROR(Write(absl::MakeConstSpan(&*end_of_document_, 1)));
+  }
+  lengths_.push_back(static_cast<int32_t>(sequence_tokens_));
+  bounds_.push_back(static_cast<int64_t>(lengths_.size()));
+  tokens_ += document_tokens_;
+  document_tokens_ = 0;
+  sequence_tokens_ = 0;
+  return absl::OkStatus();
+}
+
+absl::Status TokenFileWriter::AddDocument(absl::Span<const int32_t> tokens) {
+  EISBACH_RETURN_IF_ERROR(Append(tokens));
+  return EndDocument();
+}
+
 absl::Status TokenFileWriter::Finish() {
+  if (document_tokens_ > 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(prefix_, ": document ", documents(), " has not ended"));
+  }
   const std::string index_path = absl::StrCat(prefix_, ".idx");
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFile> index,
                            AtomicFile::Create(index_path));
@@ -81,7 +109,7 @@ absl::Status TokenFileWriter::Finish() {
   EISBACH_RETURN_IF_ERROR(Put<uint64_t>(*index, kVersion));
   EISBACH_RETURN_IF_ERROR(Put<uint8_t>(*index, static_cast<uint8_t>(type_)));
   EISBACH_RETURN_IF_ERROR(Put<uint64_t>(*index, lengths_.size()));
-  EISBACH_RETURN_IF_ERROR(Put<uint64_t>(*index, lengths_.size() + 1));
+  EISBACH_RETURN_IF_ERROR(Put<uint64_t>(*index, bounds_.size()));
   EISBACH_RETURN_IF_ERROR(
       index->Write(lengths_.data(), lengths_.size() * sizeof(int32_t)));
   int64_t offset = 0;
@@ -89,9 +117,8 @@ absl::Status TokenFileWriter::Finish() {
     EISBACH_RETURN_IF_ERROR(Put<int64_t>(*index, offset));
     offset += int64_t{length} * static_cast<int64_t>(SizeOf(type_));
   }
-  for (size_t i = 0; i <= lengths_.size(); ++i) {
-    EISBACH_RETURN_IF_ERROR(Put<int64_t>(*index, static_cast<int64_t>(i)));
-  }
+  EISBACH_RETURN_IF_ERROR(
+      index->Write(bounds_.data(), bounds_.size() * sizeof(int64_t)));
   // An index that stood here described other tokens.
   std::remove(index_path.c_str());
   EISBACH_RETURN_IF_ERROR(data_->Commit());

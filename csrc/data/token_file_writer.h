@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,44 +16,61 @@
 
 namespace eisbach::data {
 
-// Writes a pair of files that TokenFile (and Megatron's tools) read: one
-// sequence a document. Nothing appears under the final names before Finish;
-// the index comes last, so a pair with an index is complete.
+// Writes a pair of files that TokenFile (and Megatron's tools) read. A document
+// is one sequence, or several where it is longer than a sequence may be.
+// Nothing appears under the final names before Finish; the index comes last, so
+// a pair with an index is complete.
 class TokenFileWriter {
  public:
   // `end_of_document`, where given, is appended to each document.
-  // InvalidArgument when it does not fit `type`.
+  // InvalidArgument when it does not fit `type`. The format holds sequences of
+  // less than 2^31 tokens.
   static absl::StatusOr<std::unique_ptr<TokenFileWriter>> Create(
       absl::string_view prefix, TokenType type,
-      std::optional<int32_t> end_of_document);
+      std::optional<int32_t> end_of_document,
+      int64_t longest_sequence = std::numeric_limits<int32_t>::max());
 
-  int64_t documents() const { return static_cast<int64_t>(lengths_.size()); }
+  // Of documents that have ended.
+  int64_t documents() const { return static_cast<int64_t>(bounds_.size()) - 1; }
   int64_t tokens() const { return tokens_; }
 
-  // OutOfRange when an id is negative or does not fit the token type;
-  // InvalidArgument when the document has 2^31 tokens or more. The document is
-  // then left out.
+  // Adds tokens to the document at hand. OutOfRange when an id is negative or
+  // does not fit the token type: all of them are then left out.
+  absl::Status Append(absl::Span<const int32_t> tokens);
+
+  // Ends the document at hand; it may be empty.
+  absl::Status EndDocument();
+
+  // Append and EndDocument; what Append refuses leaves the document out.
   absl::Status AddDocument(absl::Span<const int32_t> tokens);
 
   // Writes the index and makes both files durable. At most once.
+  // FailedPrecondition when a document has not ended.
   absl::Status Finish();
 
  private:
   TokenFileWriter(std::string prefix, TokenType type,
-                  std::optional<int32_t> end_of_document)
+                  std::optional<int32_t> end_of_document,
+                  int64_t longest_sequence)
       : prefix_(std::move(prefix)),
         type_(type),
-        end_of_document_(end_of_document) {}
+        end_of_document_(end_of_document),
+        longest_sequence_(longest_sequence) {}
 
   absl::Status CheckFits(int32_t token, int64_t position) const;
+  absl::Status Write(absl::Span<const int32_t> tokens);
 
   const std::string prefix_;
   const TokenType type_;
   const std::optional<int32_t> end_of_document_;
+  const int64_t longest_sequence_;
   std::unique_ptr<AtomicFile> data_;
-  std::vector<int32_t> lengths_;
-  int64_t tokens_ = 0;
-  std::string encoded_;  // the document at hand
+  std::vector<int32_t> lengths_;    // of sequences
+  std::vector<int64_t> bounds_{0};  // document d is sequences [d, d + 1) of it
+  int64_t tokens_ = 0;              // of documents that have ended
+  int64_t document_tokens_ = 0;     // of the one at hand
+  int64_t sequence_tokens_ = 0;     // of its last sequence
+  std::string encoded_;
 };
 
 }  // namespace eisbach::data

@@ -76,7 +76,9 @@ def least_ranks(config: Config) -> int:
 
 
 def check_data(config: Config) -> None:
-    """Checks that the token files are there and whole; `auto` is made later.
+    """Checks that the token files are there and whole.
+
+    What a run prepares itself, `auto` and texts, is not made here.
 
     Args:
       config: As `fit` returns it.
@@ -85,13 +87,19 @@ def check_data(config: Config) -> None:
       ValueError: A file is missing, damaged or made by another tokenizer.
     """
     from eisbach import _C
-    from eisbach.data.sources import mixture, run_tokenizer
+    from eisbach.data.sources import (
+        check_vocab,
+        mixture,
+        run_tokenizer,
+        token_files,
+    )
 
-    run_tokenizer(config)
+    check_vocab(config, run_tokenizer(config))
     for part in ("train", "validation"):
-        if getattr(config.data, part) in ("auto", "none"):
+        files = token_files(config, part)
+        if not files:
             continue
-        found = mixture(config, part, None)
+        found = mixture(config, part, files)
         _C.Corpus(
             list(zip(found.prefixes, found.weights, strict=True)),
             context=config.model.context,

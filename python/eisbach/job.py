@@ -6,17 +6,21 @@ import dataclasses
 import json
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
-from eisbach.data.prepare import prepare_default
 from eisbach.data.rules import store_tokenizer, stored_tokenizer
-from eisbach.data.sources import Mixture, mixture, run_tokenizer
+from eisbach.data.sources import (
+    Mixture,
+    check_vocab,
+    mixture,
+    run_tokenizer,
+)
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
+from eisbach.preparing import prepare_on_hosts
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
@@ -102,7 +106,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     network = _C.check_requirements(
         context, locations, **config.network.model_dump(exclude={"interface"})
     )
-    train, validation = _mixtures(config, tokenizer, world)
+    train, validation = _mixtures(config, tokenizer, world, locations)
     corpora = [
         _corpus(config, part, shuffled=part is train)
         for part in (train, validation)
@@ -166,19 +170,17 @@ def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
 
 
 def _mixtures(
-    config: Config, tokenizer: Tokenizer, world: _C.World
+    config: Config,
+    tokenizer: Tokenizer,
+    world: _C.World,
+    locations: list[_C.RankLocation],
 ) -> tuple[Mixture, Mixture | None]:
-    defaults: tuple[Path | None, Path | None] = (None, None)
-    if config.data.train == "auto":
-        if world.rank == 0:
-            prepare_default(tokenizer)
-        world.barrier()
-        defaults = prepare_default(tokenizer)
-    train = mixture(config, "train", defaults[0])
-    validation = mixture(config, "validation", defaults[1])
-    if train is None:
-        raise ValueError("there is nothing to train on (data.train)")
-    return train, validation
+    check_vocab(config, tokenizer)
+    files = prepare_on_hosts(config, tokenizer, world, locations)
+    train = mixture(config, "train", files.train)
+    if files.validation is None:
+        return train, None
+    return train, mixture(config, "validation", files.validation)
 
 
 def _corpus(

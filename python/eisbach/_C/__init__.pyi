@@ -493,9 +493,17 @@ class TokenFileWriter:
         ...
     def add_document(self, tokens: numpy.ndarray) -> None:
         ...
+    def append(self, tokens: numpy.ndarray) -> None:
+        """
+        Adds to the document at hand.
+        """
     def close(self) -> None:
         """
         Makes both files durable. At most once.
+        """
+    def end_document(self) -> None:
+        """
+        Ends the document at hand.
         """
     @property
     def documents(self) -> int:
@@ -518,6 +526,14 @@ class TokenFile:
     def check_vocab(self, vocab: int) -> None:
         """
         Reads every token once; ValueError names the first outside.
+        """
+    def document_length(self, document: int) -> int:
+        """
+        Tokens of a document in [0, len(self)).
+        """
+    def read(self, document: int, begin: int, tokens: int) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        So many tokens of a document from `begin` on, i32.
         """
     @property
     def dtype(self) -> str:

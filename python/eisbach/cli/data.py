@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,9 +26,10 @@ def prepare(
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Text files (a document each), folders of them, `.jsonl` "
-            "files (a document a line). None prepares the sources of "
-            "Python's standard library.",
+            help="Text files (a document each), folders of them, files of "
+            "records (`.jsonl`, `.json`, `.csv`, `.parquet`: a document a "
+            "record), all of them packed or not, and `-` for the standard "
+            "input. None prepares the sources of Python's standard library.",
         ),
     ] = None,
     *,
@@ -36,13 +39,15 @@ def prepare(
     ] = None,
     tokenizer: Annotated[
         str,
-        typer.Option(help="`bytes`, or a Hugging Face `tokenizer.json`."),
+        typer.Option(
+            help="`bytes`, or a Hugging Face `tokenizer.json` or its folder."
+        ),
     ] = "bytes",
     end_of_document: Annotated[
         str | None,
         typer.Option(
-            help="Token that ends each document; without it a usual name "
-            "such as `<|endoftext|>` is looked for in the tokenizer.",
+            help="Token that ends each document; without it the tokenizer's "
+            "own, or a usual name such as `<|endoftext|>`.",
         ),
     ] = None,
     begin_of_document: Annotated[
@@ -64,16 +69,49 @@ def prepare(
         typer.Option(
             min=0.0,
             max=0.5,
-            help="Share of the documents to hold out, by their names, in "
-            "OUTPUT-validation.",
+            help="Share of the text to hold out, in OUTPUT-validation: whole "
+            "documents, by their names; where they are too few for that, the "
+            "last part of each.",
         ),
     ] = 0.0,
     pattern: Annotated[
-        str, typer.Option(help="Names of files taken from folders.")
-    ] = "*.txt",
+        list[str] | None,
+        typer.Option(
+            help="Which files are taken from folders, as in `*.tex`; may be "
+            "given several times. Without it: .txt .md .rst .py .html and "
+            "files of records."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["auto", "text", "jsonl", "json", "csv", "parquet"],
+        typer.Option(
+            "--format",
+            help="Of all inputs; `auto` goes by their names, and takes the "
+            "standard input as one text.",
+        ),
+    ] = "auto",
     field: Annotated[
-        str, typer.Option(help="Field of a JSON line that holds the text.")
+        str, typer.Option(help="Field or column of a record with the text.")
     ] = "text",
+    encoding: Annotated[
+        str,
+        typer.Option(
+            help="Of files without a byte order mark, such as `latin-1`; "
+            "`auto` is UTF-8."
+        ),
+    ] = "auto",
+    bad_lines: Annotated[
+        Literal["stop", "skip"],
+        typer.Option(help="What to do about records that have no text."),
+    ] = "stop",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many make tokens, about 150 MB of memory each; without "
+            "it one a core.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that exist.")
     ] = False,
@@ -86,16 +124,25 @@ def prepare(
 
     * `eisbach data prepare books/ --output data/books --validation 0.01`
 
-    * `eisbach data prepare web.jsonl --output data/web --tokenizer tokenizer.json`
+    * `eisbach data prepare web.jsonl.gz --output data/web --tokenizer tokenizer.json`
+
+    * `eisbach data prepare src/ --pattern "*.c" --pattern "*.h" --output data/c`
+
+    * `eisbach data prepare old.txt --encoding latin-1 --output data/old`
+
+    * `zcat news.csv.gz | eisbach data prepare - --format csv --field body --output data/news`
     """  # noqa: D412, E501
-    from eisbach.data.corpus import is_validation
-    from eisbach.data.documents import documents
+    from eisbach.data.documents import Documents
+    from eisbach.data.meter import Meter
     from eisbach.data.prepare import (
+        output_prefix,
+        prepare,
         prepare_default,
-        write_token_file,
+        report,
     )
     from eisbach.data.rules import read_info
     from eisbach.data.tokenizer import load_tokenizer
+    from eisbach.data.workers import default_processes
 
     made_by = load_tokenizer(
         tokenizer,
@@ -110,31 +157,38 @@ def prepare(
                 "library is prepared where `data.train: auto` looks for it"
             )
         for prefix in prepare_default(made_by):
-            print(_line(prefix, read_info(prefix)))
+            print(report(prefix, read_info(prefix)))
         return
     if not output:
         raise ValueError("give the prefix to write: --output data/NAME")
-    parts = {output: False}
-    if validation:
-        parts[output.with_name(f"{output.name}-validation")] = True
-    for prefix in parts:
-        if Path(f"{prefix}.idx").exists() and not force:
-            raise ValueError(
-                f"{prefix}.idx exists; --force replaces it, another --output "
-                "keeps it"
-            )
-    for prefix, held_out in parts.items():
-        found = documents(inputs, pattern=pattern, field=field)
-        texts = (
-            text
-            for name, text in found
-            if is_validation(name, validation) == held_out
-        )
-        print(_line(prefix, write_token_file(prefix, texts, made_by)))
-
-
-def _line(prefix, info) -> str:
-    return (
-        f"{prefix}: {info.documents:,} documents, {info.tokens:,} tokens, "
-        f"{info.bytes:,} bytes"
+    documents = Documents(
+        inputs,
+        patterns=pattern or (),
+        kind=format,
+        field=field,
+        encoding=encoding,
+        skips_bad=bad_lines == "skip",
     )
+    prefix = output_prefix(
+        output, inputs=documents.inputs, share=validation, replaces=force
+    )
+    for line in documents.inputs.notes:
+        print(line)
+    # A signal must not leave files that are half written.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with Meter(documents.inputs.bytes) as meter:
+        done = prepare(
+            prefix,
+            documents,
+            made_by,
+            share=validation,
+            source=[path.name or str(path) for path in inputs],
+            encodings=documents.reading.encodings,
+            processes=processes or default_processes(),
+            progress=lambda: meter.show(documents.reading.bytes),
+            note=meter.say,
+        )
+    for line in documents.records.notes():
+        print(line)
+    for line in done.lines():
+        print(line)

@@ -11,7 +11,9 @@ class SourceSection(Section):
     """One token file of a mixture."""
 
     path: FilePath = key(
-        ..., "Prefix of a `.bin` / `.idx` pair, seen from the working folder."
+        ...,
+        "Prefix of a `.bin` / `.idx` pair, or a text or folder of texts, seen "
+        "from the working folder.",
     )
     weight: Positive = key(
         1.0, "Share of the samples, relative to the other sources."
@@ -26,14 +28,18 @@ class DataSection(Section):
 
     train: Auto | FilePath | Sources = key(
         "auto",
-        "Training text: a prefix of `.bin` / `.idx` files or a list of them "
-        "with weights. `auto`: Python's own standard library, prepared once.",
+        "Training text: a prefix of `.bin` / `.idx` files, a text file, a "
+        "folder of texts, or a list of them with weights. Texts are prepared "
+        "once and kept in the cache folder; `eisbach data prepare` has more "
+        "options. `auto`: Python's own standard library.",
     )
     validation: Literal["auto", "none"] | FilePath | Sources = key(
         "auto",
-        "Validation text. `auto`: the part of the standard library that "
-        "training leaves out.",
+        "Validation text. `auto`: a twentieth of the training text, held out "
+        "from it where the run prepares it itself.",
     )
     tokenizer: FilePath = key(
-        "bytes", "`bytes`, or the path of a Hugging Face `tokenizer.json`."
+        "bytes",
+        "`bytes`, or the path of a Hugging Face `tokenizer.json` or its "
+        "folder.",
     )

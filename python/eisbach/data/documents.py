@@ -1,54 +1,112 @@
-"""Documents on disk: text files, folders of them, and JSON lines."""
+"""Documents: a text file each, or a record each of a file of records."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from eisbach.data.charsets import AUTO, Reading, opened, text_of
+from eisbach.data.formats import Format, format_of, records
+from eisbach.data.inputs import STANDARD_INPUT, InputFile, find
+from eisbach.data.records import Records
+from eisbach.data.tables import parquet
 
-def documents(
-    inputs: Sequence[Path], *, pattern: str = "*.txt", field: str = "text"
-) -> Iterator[tuple[str, bytes]]:
-    """Yields the name and the text of each document.
+_BLOCK = 1 << 20
 
-    Args:
-      inputs: Text files (a document each), folders (every file below that
-        matches `pattern`, sorted), `.jsonl` files (a document a line).
-      pattern: Names of files taken from folders.
-      field: Field of a JSON line that holds the text.
 
-    Raises:
-      ValueError: A path does not exist, a folder holds no such file, a line
-        is no JSON object with that field.
+@dataclass(frozen=True)
+class Document:
+    """A text of its own.
+
+    Attributes:
+      key: Names it, wherever its folder lies.
+      pieces: Its text; to be read before the next document is.
     """
-    for path in inputs:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob(pattern) if p.is_file())
-            if not found:
-                raise ValueError(f"{path}: no file matches {pattern!r}")
-            for file in found:
-                yield str(file.relative_to(path)), file.read_bytes()
-        elif path.suffix == ".jsonl":
-            yield from _lines(path, field)
-        elif path.is_file():
-            yield str(path), path.read_bytes()
-        else:
-            raise ValueError(f"{path}: no such file or folder")
+
+    key: str
+    pieces: Iterable[str]
 
 
-def _lines(path: Path, field: str) -> Iterator[tuple[str, bytes]]:
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}:{number}: no JSON: {error}") from None
-            text = record.get(field) if isinstance(record, dict) else None
-            if not isinstance(text, str):
-                raise ValueError(
-                    f"{path}:{number}: no text in the field {field!r}"
-                )
-            yield f"{path}:{number}", text.encode()
+class Documents:
+    """The documents of files, to be gone through once.
+
+    Attributes:
+      inputs: The files.
+      records: Counts bad records.
+      reading: Counts files and bytes.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        *,
+        patterns: Sequence[str] = (),
+        kind: Format = "auto",
+        field: str = "text",
+        encoding: str = AUTO,
+        skips_bad: bool = False,
+    ):
+        """Finds the files.
+
+        Args:
+          paths: Files, folders, and `-` for the standard input.
+          patterns: Which files are taken from folders; see `inputs.find`.
+          kind: Format of all files; `auto` goes by their names.
+          field: Field or column of a record that holds the text.
+          encoding: Of files without a byte order mark; `auto` is UTF-8.
+          skips_bad: Leaves bad records out.
+
+        Raises:
+          ValueError: As `inputs.find`; an unknown encoding.
+        """
+        self.reading = Reading(encoding)
+        self.records = Records(field, skips_bad)
+        self.inputs = find(paths, patterns)
+        self._kind = kind
+
+    def digest(self) -> str:
+        """Identifies the files by their names and all that is in them."""
+        digest = hashlib.sha256()
+        for file in self.inputs.files:
+            size = file.path.stat().st_size
+            digest.update(f"{file.key}\0{size}\0".encode())
+            with file.path.open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+        return digest.hexdigest()[:16]
+
+    def __iter__(self) -> Iterator[Document]:
+        for file in self.inputs.files:
+            yield from self._of(file)
+
+    def _of(self, file: InputFile) -> Iterator[Document]:
+        path, stream = file.path, None
+        kind = format_of(path) if self._kind == "auto" else self._kind
+        if path == STANDARD_INPUT:
+            stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+            path = Path("standard input")
+        if kind == "parquet":
+            found = parquet(path, self.records, self._advance)
+            self.reading.count("parquet")
+            yield from _numbered(file, found)
+            return
+        with opened(path, self.reading, stream) as unpacked:
+            pieces = text_of(path, unpacked, self.reading)
+            if kind == "text":
+                yield Document(file.key, pieces)
+            else:
+                found = records(path, kind, pieces, self.records)
+                yield from _numbered(file, found)
+
+    def _advance(self, count: int) -> None:
+        self.reading.bytes += count
+
+
+def _numbered(
+    file: InputFile, found: Iterable[tuple[int, str]]
+) -> Iterator[Document]:
+    for number, text in found:
+        yield Document(f"{file.key}:{number}", (text,))

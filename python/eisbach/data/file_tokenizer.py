@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,11 @@ _END_NAMES = (
 # Of a file these concern lists of texts that a model reads side by side, or
 # chance: neither belongs to the mapping from a text to its tokens.
 _OFF = ("truncation", "padding", "post_processor")
+
+_LOOK = re.compile(r"\(\?<?[=!]")
+# What is escaped or in a class stands for itself.
+_SIGN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,\}|[()*+]", re.DOTALL)
+_BYTE = re.compile("<0x[0-9A-F]{2}>")
 
 
 class FileTokenizer(RuledTokenizer):
@@ -137,12 +145,67 @@ class FileTokenizer(RuledTokenizer):
 
     def encode(self, text: bytes) -> NDArray[np.integer]:
         """Returns the tokens of a text, without begin and end."""
-        found = self.encoding(text.decode("utf-8", errors="replace"))
-        return np.asarray(found.ids, dtype=self.dtype)
+        (found,) = self.encodings([text.decode("utf-8", errors="replace")])
+        return self.ids(found)
 
-    def encoding(self, text: str) -> Any:
-        """Returns the library's `Encoding`: tokens and where they lie."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
+    def encodings(self, texts: list[str]) -> list[Any]:
+        """Returns the library's `Encoding`s: tokens and where they lie."""
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+
+    def ids(self, encoding: Any) -> NDArray[np.integer]:
+        """Returns the tokens of an `Encoding`."""
+        return np.asarray(encoding.ids, dtype=self.dtype)
+
+    def apart(self, left: int, right: int) -> bool:
+        """Whether nothing can join two tokens that follow one another.
+
+        That is so when no token of the vocabulary holds the last character of
+        one and the first of the other side by side, for BPE. It is not for
+        the others: Unigram's choice between equally likely tokens changes with
+        what was before. False where it is not known.
+        """
+        pairs, known = self._inside_tokens
+        if left not in known or right not in known:
+            return False
+        return known[left][-1] + known[right][0] not in pairs
+
+    @cached_property
+    def looks_far(self) -> bool:
+        """Whether a word may depend on text any distance away from it."""
+        described = json.loads(self.source_text)
+        steps = [described[key] for key in ("normalizer", "pre_tokenizer")]
+        return any(map(_looks_far, _patterns(steps)))
+
+    @cached_property
+    def _inside_tokens(self) -> tuple[set[str], dict[int, str]]:
+        """Characters side by side in some token; the tokens of plain text."""
+        described = json.loads(self.source_text)
+        model = described["model"]
+        affixes = ("continuing_subword_prefix", "end_of_word_suffix")
+        if model["type"] != "BPE" or any(map(model.get, affixes)):
+            return set(), {}
+        special = {token["id"] for token in described["added_tokens"]}
+        special.add(self._known.get(model.get("unk_token")))
+        known = {
+            token: name
+            for name, token in self._known.items()
+            if name and token not in special and not _BYTE.fullmatch(name)
+        }
+        pairs = {
+            left + right
+            for name in self._known
+            for left, right in pairwise(name)
+        }
+        return pairs, known
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state.pop("_inside_tokens", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.with_rules(self.rules)  # the library forgets a part of them
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the text, special tokens included."""
@@ -180,6 +243,29 @@ def _mapping(described: dict[str, Any]) -> dict[str, Any]:
     if described["model"].get("dropout") is not None:
         described["model"] = {**described["model"], "dropout": None}
     return described
+
+
+def _patterns(steps: Any) -> Iterator[str]:
+    if isinstance(steps, dict):
+        if isinstance(steps.get("Regex"), str):
+            yield steps["Regex"]
+        steps = list(steps.values())
+    if isinstance(steps, list):
+        for step in steps:
+            yield from _patterns(step)
+
+
+def _looks_far(pattern: str) -> bool:
+    """Whether something in `(?=...)` and the like has no longest match."""
+    for look in _LOOK.finditer(pattern):
+        depth = 1
+        for sign in _SIGN.finditer(pattern, look.end()):
+            depth += {"(": 1, ")": -1}.get(sign[0], 0)
+            if depth == 0:
+                break
+            if sign[0] in ("*", "+") or sign[0].endswith(",}"):
+                return True
+    return False
 
 
 def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eisbach.data.corpus import VALIDATION_SHARE
 from eisbach.data.rules import TokenFileInfo, common_rules, read_info
-from eisbach.data.tokenizer import load_tokenizer
+from eisbach.data.tokenizer import BYTES, load_tokenizer
 
 if TYPE_CHECKING:
     from eisbach.config import Config
     from eisbach.config.data import SourceSection
     from eisbach.data.tokenizer import Tokenizer
+
+# Prefix of a token file, or path of a text, and weight.
+Named = tuple[str, float]
+_KEYS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class Located:
+    """Token files of a run, all of which are there.
+
+    Attributes:
+      train: Prefixes and weights.
+      validation: The same; None for none.
+    """
+
+    train: list[Named]
+    validation: list[Named] | None
 
 
 @dataclass(frozen=True)
@@ -49,8 +69,8 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
     """
     infos = [
         (f"{prefix} (data.{key})", read_info(prefix))
-        for key in ("train", "validation")
-        for prefix, _ in _named(getattr(config.data, key))
+        for key in _KEYS
+        for prefix, _ in token_files(config, key)
     ]
     name = config.data.tokenizer
     plain = stored or load_tokenizer(name)
@@ -69,44 +89,147 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
     return load_tokenizer(name, rules=rules) if rules else plain
 
 
-def _named(value: str | list[SourceSection]) -> list[tuple[str, float]]:
-    """The prefixes and weights that a key names; `auto` names none."""
+def token_files(config: Config, key: str) -> list[Named]:
+    """Returns what `data.train` or `data.validation` names but texts.
+
+    Raises:
+      ValueError: One is named twice.
+    """
+    return [named for named in _named(config, key) if not is_text(named[0])]
+
+
+def is_text(path: str) -> bool:
+    """Whether a path is a text or a folder of texts, not a prefix."""
+    return os.path.exists(path) and not os.path.exists(f"{path}.idx")
+
+
+def _named(config: Config, key: str) -> list[Named]:
+    value: str | list[SourceSection] = getattr(config.data, key)
     if isinstance(value, str):
         return [] if value in ("auto", "none") else [(value, 1.0)]
+    places: dict[str, str] = {}
+    for source in value:
+        place = os.path.realpath(source.path)
+        if place in places:
+            raise ValueError(
+                f"{source.path} comes twice, also as {places[place]}; give it "
+                f"once, with the sum of the weights (data.{key})"
+            )
+        places[place] = source.path
     return [(source.path, source.weight) for source in value]
 
 
-def mixture(config: Config, key: str, default: Path | None) -> Mixture | None:
-    """Reads `data.train` or `data.validation`.
+def locate(
+    config: Config, tokenizer: Tokenizer, *, say: Callable[[str], None]
+) -> Located:
+    """Finds the token files of a run; prepares what is text.
 
     Args:
       config: The configuration.
-      key: `train` or `validation`.
-      default: What `auto` stands for; None where there is nothing.
-
-    Returns:
-      The files, or None for `none`.
+      tokenizer: Of the run.
+      say: Is told of what is prepared.
 
     Raises:
-      ValueError: `auto` stands for nothing.
+      ValueError: There is nothing to train on or, for `auto`, to validate on,
+        or a text cannot be prepared.
     """
-    value = getattr(config.data, key)
-    if value == "none":
-        return None
-    if value == "auto":
-        if default is None:
-            raise ValueError(
-                f"auto is the standard library, but the other "
-                "text is not: give a prefix, or `none` for no validation "
-                f"(data.{key})"
+    from eisbach.data.prepare import prepare_default, prepare_text
+
+    wants_held = config.data.validation == "auto"
+    found: list[tuple[str, str | None, float]] = []
+    if config.data.train == "auto":
+        train, held = map(str, prepare_default(tokenizer))
+        found.append((train, held, 1.0))
+    for path, weight in _named(config, "train"):
+        if is_text(path):
+            share = VALIDATION_SHARE if wants_held else 0.0
+            train, held = prepare_text(
+                Path(path), tokenizer, share=share, key="train", say=say
             )
-        named = [(str(default), 1.0)]
-    else:
-        named = _named(value)
-    prefixes = [prefix for prefix, _ in named]
-    weights = [weight for _, weight in named]
+            found.append((str(train), held and str(held), weight))
+        else:
+            found.append((path, None, weight))
+    if not found:
+        raise ValueError("there is nothing to train on (data.train)")
+    return Located(
+        [(train, weight) for train, _, weight in found],
+        _validation(config, tokenizer, found, say),
+    )
+
+
+def _validation(
+    config: Config,
+    tokenizer: Tokenizer,
+    found: list[tuple[str, str | None, float]],
+    say: Callable[[str], None],
+) -> list[Named] | None:
+    from eisbach.data.prepare import prepare_text
+
+    if config.data.validation == "none":
+        return None
+    if config.data.validation != "auto":
+        return [
+            (
+                str(
+                    prepare_text(Path(path), tokenizer, key=_KEYS[1], say=say)[
+                        0
+                    ]
+                )
+                if is_text(path)
+                else path,
+                weight,
+            )
+            for path, weight in _named(config, "validation")
+        ]
+    for path, held, _ in found:
+        if held is None:
+            raise ValueError(
+                f"auto is what was held out from data.train, but {path} was "
+                "prepared by itself: give a prefix, as in "
+                f"{path}-validation, or `none` for no validation "
+                "(data.validation)"
+            )
+    return [(str(held), weight) for _, held, weight in found]
+
+
+def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
+    """Describes the token files of `data.train` or `data.validation`.
+
+    Args:
+      config: With no `auto` for the vocabulary.
+      key: `train` or `validation`.
+      files: Prefixes and weights.
+
+    Raises:
+      ValueError: A file has tokens that the model does not know.
+    """
+    prefixes = [prefix for prefix, _ in files]
+    weights = [weight for _, weight in files]
     infos = [read_info(prefix) for prefix in prefixes]
+    for prefix, info in zip(prefixes, infos, strict=True):
+        if info and info.vocab > config.model.vocab:
+            raise ValueError(
+                f"model.vocab={config.model.vocab} is less than the "
+                f"vocabulary of {info.vocab} that {prefix} was prepared with "
+                f"(data.{key}): take model.vocab=auto, or at least {info.vocab}"
+            )
     return Mixture(prefixes, weights, _bytes_per_token(infos, weights))
+
+
+def check_vocab(config: Config, tokenizer: Tokenizer) -> None:
+    """Checks that a model knows all tokens of a tokenizer from a file.
+
+    Bytes may stand for token files whose tokenizer nobody knows.
+
+    Raises:
+      ValueError: It does not.
+    """
+    if tokenizer.name != BYTES and tokenizer.vocab > config.model.vocab:
+        raise ValueError(
+            f"model.vocab={config.model.vocab} is less than the vocabulary of "
+            f"{tokenizer.vocab} of data.tokenizer={config.data.tokenizer}: "
+            f"take model.vocab=auto, or at least {tokenizer.vocab}"
+        )
 
 
 def _bytes_per_token(

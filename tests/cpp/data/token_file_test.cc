@@ -196,6 +196,57 @@ TEST(TokenFileWriterTest, EndsDocuments) {
   EXPECT_THAT(ReadDocument(file, 1), ElementsAre(255));
 }
 
+TEST(TokenFileWriterTest, TakesDocumentsInPieces) {
+  test::TempFolder folder;
+  WriteTokens(folder.File("whole"), TokenType::kU16,
+              {{1, 2, 300, 4}, {}, {5, 6}}, 9);
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<TokenFileWriter> writer,
+      TokenFileWriter::Create(folder.File("pieces"), TokenType::kU16, 9));
+  EISBACH_ASSERT_OK(writer->Append({1, 2}));
+  EXPECT_THAT(writer->Append({3, 70000}),
+              StatusIs(absl::StatusCode::kOutOfRange,
+                       "token 70000 at position 3 of document 0"));
+  EISBACH_ASSERT_OK(writer->Append({300}));
+  EISBACH_ASSERT_OK(writer->Append({4}));
+  EXPECT_EQ(writer->documents(), 0);
+  EISBACH_ASSERT_OK(writer->EndDocument());
+  EISBACH_ASSERT_OK(writer->EndDocument());
+  EISBACH_ASSERT_OK(writer->Append({5, 6}));
+  EXPECT_THAT(writer->Finish(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, "document 2"));
+  EISBACH_ASSERT_OK(writer->EndDocument());
+  EXPECT_EQ(writer->documents(), 3);
+  EXPECT_EQ(writer->tokens(), 9);
+  EISBACH_ASSERT_OK(writer->Finish());
+  for (const char* suffix : {".bin", ".idx"}) {
+    EXPECT_EQ(test::ReadFile(folder.File(absl::StrCat("pieces", suffix))),
+              test::ReadFile(folder.File(absl::StrCat("whole", suffix))));
+  }
+}
+
+TEST(TokenFileWriterTest, LongDocumentsAreSeveralSequences) {
+  test::TempFolder folder;
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<TokenFileWriter> writer,
+      TokenFileWriter::Create(folder.File("x"), TokenType::kU8, 9,
+                              /*longest_sequence=*/3));
+  EISBACH_ASSERT_OK(writer->Append({1, 2}));
+  EISBACH_ASSERT_OK(writer->Append({3, 4, 5, 6}));
+  EISBACH_ASSERT_OK(writer->EndDocument());  // with 9: 3 + 3 + 1 tokens
+  EISBACH_ASSERT_OK(writer->AddDocument({7}));
+  EISBACH_ASSERT_OK(writer->Finish());
+  EISBACH_ASSERT_OK_AND_ASSIGN(TokenFile file,
+                               TokenFile::Open(folder.File("x")));
+  EXPECT_EQ(file.documents(), 2);
+  EXPECT_THAT(ReadDocument(file, 0), ElementsAre(1, 2, 3, 4, 5, 6, 9));
+  EXPECT_THAT(ReadDocument(file, 1), ElementsAre(7, 9));
+  const std::string index = test::ReadFile(folder.File("x.idx"));
+  EXPECT_EQ(index.substr(18, 8), std::string("\4\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(index.substr(34, 16),
+            std::string("\3\0\0\0\3\0\0\0\1\0\0\0\2\0\0\0", 16));
+}
+
 TEST(TokenFileWriterTest, RefusesWhatDoesNotFit) {
   test::TempFolder folder;
   EXPECT_THAT(TokenFileWriter::Create(folder.File("x"), TokenType::kU8, 256),

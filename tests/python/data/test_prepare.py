@@ -4,12 +4,17 @@ import pytest
 
 from eisbach import _C
 from eisbach.data.corpus import Corpus
+from eisbach.data.documents import Documents
+from eisbach.data.inputs import find
 from eisbach.data.prepare import (
+    output_prefix,
+    prepare,
     prepare_default,
+    prepare_text,
     write_token_file,
 )
 from eisbach.data.rules import DocumentRules, read_info
-from eisbach.data.tokenizer import ByteTokenizer
+from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
 
 
 class Ending(ByteTokenizer):
@@ -77,3 +82,101 @@ def test_the_default_is_prepared_once(tmp_path):
     assert after == before
     other = prepare_default(Ending(), folder=folder, corpus=corpus)
     assert other != prefixes
+
+
+def test_the_same_text_gives_the_same_bytes(tmp_path, byte_level, texts):
+    written = []
+    for name in ("one", "two"):
+        folder = tmp_path / name / "books"
+        folder.mkdir(parents=True)
+        # Files may be made in any order, and lie anywhere.
+        for i in range(30) if name == "one" else reversed(range(30)):
+            (folder / f"{i}.txt").write_text(texts[i])
+        documents = Documents([folder])
+        prepare(
+            tmp_path / name / "out",
+            documents,
+            load_tokenizer(byte_level),
+            share=0.1,
+            source=["books"],
+            encodings=documents.reading.encodings,
+        )
+        written.append(
+            {
+                path.name: path.read_bytes()
+                for path in (tmp_path / name).glob("out*")
+            }
+        )
+    assert len(written[0]) == 6
+    assert written[0] == written[1]
+    info = read_info(tmp_path / "one" / "out")
+    assert info.encodings == {"utf-8": 30}
+    assert info.source == ("books",)
+
+
+def test_a_document_that_cannot_be_read_leaves_no_half(tmp_path):
+    (tmp_path / "in").mkdir()
+    for i in range(40):
+        (tmp_path / "in" / f"{i:02d}.txt").write_text("text " * 99)
+    (tmp_path / "in" / "99.txt").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"99\.txt: is no text in utf-8"):
+        prepare(
+            tmp_path / "out" / "a",
+            Documents([tmp_path / "in"]),
+            ByteTokenizer(),
+            share=0.2,
+        )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_output_is_a_prefix_that_is_free(tmp_path):
+    (tmp_path / "in.json").write_text("[]")
+    inputs = find([tmp_path / "in.json"])
+
+    def prefix(name, share=0.0, replaces=False):
+        return output_prefix(
+            tmp_path / name, inputs=inputs, share=share, replaces=replaces
+        )
+
+    for name in ("x", "x.bin", "x.idx"):
+        assert prefix(name) == tmp_path / "x"
+    assert prefix("v1.5") == tmp_path / "v1.5"
+    for replaces in (True, False):
+        with pytest.raises(ValueError, match=r"in\.json is an input"):
+            prefix("in", replaces=replaces)
+    (tmp_path / "x-validation.bin").write_text("")
+    assert prefix("x") == prefix("x", 0.1, replaces=True) == tmp_path / "x"
+    with pytest.raises(ValueError, match=r"x-validation\.bin exists; --force"):
+        prefix("x", 0.1)
+
+
+def test_a_text_is_prepared_once(tmp_path, byte_level):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("the sea " * 99)
+    said = []
+
+    def prepared(tokenizer="bytes", share=0.1):
+        said.clear()
+        return prepare_text(
+            tmp_path / "in",
+            load_tokenizer(tokenizer),
+            key="train",
+            share=share,
+            folder=tmp_path / "cache",
+            say=said.append,
+        )
+
+    first = prepared()
+    assert read_info(first[0]).bytes + read_info(first[1]).bytes == 8 * 99
+    assert "took 1 .txt" in said[0]
+    assert prepared() == first
+    assert not said
+    different = {first, prepared(byte_level), prepared(share=0.0)}
+    (tmp_path / "in" / "a.txt").write_text("the SEA " * 99)
+    different.add(prepared())
+    assert len(different) == 4
+    (tmp_path / "in" / "a.txt").write_bytes(b"\xfc")
+    with pytest.raises(
+        ValueError, match=r"a\.txt: .*eisbach data prepare.*\(data\.train\)"
+    ):
+        prepared()

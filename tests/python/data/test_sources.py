@@ -2,7 +2,14 @@ import pytest
 
 from eisbach.config import load_config
 from eisbach.data.prepare import write_token_file
-from eisbach.data.sources import mixture, run_tokenizer
+from eisbach.data.rules import read_info
+from eisbach.data.sources import (
+    Located,
+    check_vocab,
+    locate,
+    mixture,
+    run_tokenizer,
+)
 from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
 
 
@@ -12,28 +19,118 @@ def prefix(tmp_path):
     return tmp_path / "a"
 
 
-def read(*overrides, key="train", default=None):
+def located(*overrides, tokenizer="bytes"):
+    said = []
     config = load_config(None, overrides)
-    return mixture(config, key, default)
+    found = locate(config, load_tokenizer(tokenizer), say=said.append)
+    return found, said
 
 
-def test_auto_is_the_default(prefix):
-    found = read(default=prefix)
-    assert (found.prefixes, found.weights) == ([str(prefix)], [1.0])
-    assert found.bytes_per_token == 1.0
-    with pytest.raises(ValueError, match=r"data\.validation"):
-        read(key="validation")
+def described(files, *overrides, key="train"):
+    config = load_config(None, ["model.vocab=256", *overrides])
+    return mixture(config, key, files)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text("the sea " * 50)
+    return tmp_path / "books"
+
+
+def test_auto_is_the_standard_library(monkeypatch):
+    asked = []
+
+    def prepare_default(tokenizer):
+        asked.append(tokenizer)
+        return "train", "held"
+
+    monkeypatch.setattr("eisbach.data.prepare.prepare_default", prepare_default)
+    found, _ = located()
+    assert found == Located([("train", 1.0)], [("held", 1.0)])
+    found, _ = located("data.validation=none")
+    assert found == Located([("train", 1.0)], None)
+    assert len(asked) == 2
 
 
 def test_sources_have_weights(prefix):
-    found = read(f"data.train=[{{path: {prefix}, weight: 3}}, {{path: b}}]")
-    assert found.prefixes == [str(prefix), "b"]
-    assert found.weights == [3.0, 1.0]
-    assert found.bytes_per_token is None
+    found, _ = located(
+        f"data.train=[{{path: {prefix}, weight: 3}}, {{path: b}}]",
+        f"data.validation={prefix}",
+    )
+    assert found.train == [(str(prefix), 3.0), ("b", 1.0)]
+    assert found.validation == [(str(prefix), 1.0)]
+    assert described(found.train).bytes_per_token is None
+    one = described(found.validation)
+    assert (one.prefixes, one.weights) == ([str(prefix)], [1.0])
+    assert one.bytes_per_token == 1.0
 
 
-def test_no_validation():
-    assert read("data.validation=none", key="validation") is None
+def test_what_is_prepared_has_nothing_held_out(prefix):
+    with pytest.raises(ValueError, match=r"or `none`.*\(data\.validation\)"):
+        located(f"data.train={prefix}")
+    with pytest.raises(ValueError, match=r"nothing to train on"):
+        located("data.train=none", "data.validation=none")
+
+
+def test_a_source_comes_once(prefix):
+    twice = f"[{{path: {prefix}}}, {{path: {prefix.parent}/./a}}]"
+    for key in ("train", "validation"):
+        config = load_config(None, [f"data.{key}={twice}"])
+        with pytest.raises(ValueError, match=rf"comes twice.*data\.{key}"):
+            run_tokenizer(config)
+
+
+def test_texts_are_prepared_on_the_way(folder, prefix, own_cache):
+    found, said = located(f"data.train={folder}")
+    (train, _), (held, _) = found.train[0], found.validation[0]
+    assert train.startswith(str(own_cache))
+    assert read_info(train).bytes + read_info(held).bytes == 400
+    assert 10 <= read_info(held).bytes <= 40
+    assert any("took 1 .txt" in line for line in said)
+    assert located(f"data.train={folder}") == (found, [])
+
+    whole, _ = located(
+        f"data.train={folder}/a.txt", f"data.validation={prefix}"
+    )
+    assert read_info(whole.train[0][0]).bytes == 400
+    assert whole.validation == [(str(prefix), 1.0)]
+    held, _ = located(f"data.train={prefix}", f"data.validation={folder}")
+    assert read_info(held.validation[0][0]).bytes == 400
+    mixed, _ = located(
+        f"data.train=[{{path: {folder}, weight: 2}}, {{path: {prefix}}}]",
+        "data.validation=none",
+    )
+    assert [weight for _, weight in mixed.train] == [2.0, 1.0]
+    assert mixed.train[1][0] == str(prefix)
+
+
+def test_texts_follow_the_rules_of_the_files(folder, tmp_path, byte_level):
+    stop = load_tokenizer(byte_level, end_of_document="<|stop|>")
+    write_token_file(tmp_path / "b", [b"the sea"], stop)
+    sources = f"data.train=[{{path: {folder}}}, {{path: {tmp_path}/b}}]"
+    config = load_config(
+        None, [sources, f"data.tokenizer={byte_level}", "data.validation=none"]
+    )
+    found = locate(config, run_tokenizer(config), say=lambda line: None)
+    assert read_info(found.train[0][0]).rules.end_of_document == 2
+
+
+def test_a_small_vocabulary_is_found_at_the_start(prefix, byte_level):
+    with pytest.raises(
+        ValueError, match=r"model\.vocab=255 is less than .* 256 .*data\.train"
+    ):
+        described([(str(prefix), 1.0)], "model.vocab=255")
+    config = load_config(None, ["model.vocab=100"])
+    check_vocab(config, load_tokenizer("bytes"))
+    with pytest.raises(ValueError, match=r"model\.vocab=100 .*data\.tokenizer"):
+        check_vocab(config, load_tokenizer(byte_level))
 
 
 def test_another_tokenizer_is_an_error(prefix):

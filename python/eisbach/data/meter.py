@@ -1,0 +1,62 @@
+"""A bar on the terminal: how much of the text has been read."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+_EVERY_SECONDS = 0.1
+
+
+class Meter:
+    """Shows progress on standard error, where that is a terminal."""
+
+    def __init__(self, total: int | None):
+        """Opens the bar.
+
+        Args:
+          total: Bytes to read; None where nobody knows.
+        """
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._bar = Progress(
+            BarColumn(20),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total)
+        self._next = 0.0
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, done: int) -> None:
+        """Shows how many bytes have been read."""
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + _EVERY_SECONDS
+            self._bar.update(self._task, completed=done)
+
+    def say(self, line: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(f"note: {line}", markup=False)

@@ -1,0 +1,219 @@
+"""Writes token files (`.bin` / `.idx`, and `.json` about them)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eisbach.data.rules import TokenFileInfo
+
+if TYPE_CHECKING:
+    from eisbach import _C
+    from eisbach.data.tokenizer import Tokenizer
+
+SUFFIXES = (".json", ".bin", ".idx")
+_SCRATCH = ".prepare-"
+_NEW_SECONDS = 60.0
+
+
+def file_of(prefix: Path, suffix: str) -> Path:
+    """Returns PREFIX.suffix; a prefix may hold dots of its own."""
+    return prefix.with_name(prefix.name + suffix)
+
+
+def complete(prefix: Path) -> bool:
+    """Whether all files of a prefix are there."""
+    return all(file_of(prefix, suffix).exists() for suffix in SUFFIXES)
+
+
+class TokenFile:
+    """A token file that is being written.
+
+    Attributes:
+      prefix: Where.
+      bytes: Length of the text so far.
+    """
+
+    def __init__(self, prefix: Path, tokenizer: Tokenizer):
+        """Makes the files; nothing is seen under their names before `close`."""
+        from eisbach import _C
+
+        self.prefix = prefix
+        self.bytes = 0
+        self._tokenizer = tokenizer
+        self._begin = np.asarray(tokenizer.begin_of_document, dtype=np.int32)
+        self._inside = False
+        self._writer = _C.TokenFileWriter(
+            str(prefix),
+            dtype=_dtype(tokenizer.vocab),
+            end_of_document=tokenizer.end_of_document,
+        )
+
+    @property
+    def documents(self) -> int:
+        """Documents that have ended."""
+        return self._writer.documents
+
+    @property
+    def tokens(self) -> int:
+        """Their tokens, begins and ends included."""
+        return self._writer.tokens
+
+    def append(self, tokens: Any) -> None:
+        """Adds tokens to the document at hand."""
+        if not self._inside and len(tokens):
+            self._start()
+        if len(tokens):
+            self._writer.append(tokens)
+
+    def end(self, text_bytes: int) -> bool:
+        """Ends the document at hand.
+
+        One without text is written where documents have an end, and left out
+        where they have none.
+
+        Returns:
+          Whether it was written.
+        """
+        self.bytes += text_bytes
+        if not self._inside:
+            if self._tokenizer.end_of_document is None:
+                return False
+            self._start()
+        self._writer.end_document()
+        self._inside = False
+        return True
+
+    def _start(self) -> None:
+        self._inside = True
+        if self._begin.size:
+            self._writer.append(self._begin)
+
+    def close(
+        self,
+        source: Sequence[str] = (),
+        encodings: dict[str, int] | None = None,
+    ) -> TokenFileInfo:
+        """Makes the files durable, `PREFIX.json` included."""
+        self._writer.close()
+        info = TokenFileInfo(
+            self._tokenizer.digest,
+            self._tokenizer.vocab,
+            self.documents,
+            self.tokens,
+            self.bytes,
+            self._tokenizer.rules,
+            tuple(source),
+            encodings,
+        )
+        with file_of(self.prefix, ".json").open("w", encoding="utf-8") as out:
+            out.write(info.as_json())
+            out.flush()
+            os.fsync(out.fileno())
+        return info
+
+
+def _dtype(vocab: int) -> str:
+    if vocab <= 2**8:
+        return "u8"
+    return "u16" if vocab <= 2**16 else "i32"
+
+
+def read_pieces(
+    file: _C.TokenFile, document: int, begin: int, end: int
+) -> Iterator[Any]:
+    """Yields tokens [begin, end) of a document, some at a time."""
+    step = 1 << 20
+    for at in range(begin, end, step):
+        yield file.read(document, at, min(step, end - at))
+
+
+@dataclass
+class Placing:
+    """A folder to write in, whose files then go to their places together.
+
+    Attributes:
+      folder: Beside those places; gone at the end.
+      targets: Name inside `folder` to the prefix outside.
+    """
+
+    folder: Path
+    targets: dict[str, Path] = field(default_factory=dict)
+
+    def place(self) -> None:
+        """Moves all files of all targets, or none.
+
+        The indices go last: a reader that finds one finds all of its pair.
+        """
+        moves = [
+            (self.folder / f"{name}{suffix}", file_of(prefix, suffix))
+            for suffix in SUFFIXES
+            for name, prefix in self.targets.items()
+        ]
+        done: list[tuple[Path, Path | None]] = []
+        try:
+            for number, (_, target) in enumerate(reversed(moves)):
+                if target.exists():
+                    kept = self.folder / f"before-{number}"
+                    os.replace(target, kept)
+                    done.append((target, kept))
+            for source, target in moves:
+                os.replace(source, target)
+                done.append((target, None))
+        except BaseException:
+            for target, kept in reversed(done):
+                if kept is None:
+                    target.unlink()
+                else:
+                    os.replace(kept, target)
+            raise
+
+
+@contextlib.contextmanager
+def placing(**targets: Path) -> Iterator[Placing]:
+    """Makes a folder in which to write token files of these names."""
+    parent = next(iter(targets.values())).parent
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{_SCRATCH}*"):
+        _remove_left(left)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        _locks(held)
+        yield Placing(folder, targets)
+    finally:
+        os.close(held)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locks(held: int) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another's, or the file system has no locks
+        return False
+    return True
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes the folder of a process that was killed: its lock is gone."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        # A new folder may not be locked yet.
+        old = os.fstat(held).st_mtime < time.time() - _NEW_SECONDS
+        if old and _locks(held):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(held)

@@ -1,0 +1,143 @@
+import gzip
+import json
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from eisbach import _C
+from eisbach.cli.app import app
+
+
+@pytest.fixture
+def prepare(tmp_path, monkeypatch):
+    """Runs `eisbach data prepare` in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def prepare(*arguments, **options):
+        done = CliRunner().invoke(
+            app, ["data", "prepare", *arguments], **options
+        )
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return prepare
+
+
+def text_of(prefix):
+    return [bytes(d.tolist()).decode() for d in _C.TokenFile(prefix)]
+
+
+def test_a_folder(prepare, tmp_path):
+    (tmp_path / "books").mkdir()
+    for name in ("a.txt", "b.md", "c.tex", "d.h", "e.png"):
+        (tmp_path / "books" / name).write_text(name * 40)
+    said = prepare("books", "--output", "data/books", "--validation", "0.1")
+    assert "books: took 1 .md, 1 .txt; left out 1 .h, 1 .png, 1 .tex" in said
+    assert "data/books: 2 documents, 324 tokens, 324 bytes" in said
+    assert "data/books-validation: 2 documents, 36 tokens" in said
+    assert "the last part of each document" in said
+
+    prepare(
+        "books", "--output", "x.bin", "--pattern", "*.tex", "--pattern", "*.h"
+    )
+    assert text_of("x") == ["c.tex" * 40, "d.h" * 40]
+    assert sorted(p.name for p in tmp_path.glob("x*")) == [
+        "x.bin",
+        "x.idx",
+        "x.json",
+    ]
+    with pytest.raises(ValueError, match=r"x\.json exists; --force"):
+        prepare("books", "--output", "x")
+    prepare("books", "--output", "x", "--force")
+    assert len(text_of("x")) == 2
+
+
+def test_options_of_records(prepare, tmp_path):
+    rows = ['{"body": "one"}', "{", '{"body": "two"}']
+    (tmp_path / "a.jsonl.gz").write_bytes(
+        gzip.compress("\n".join(rows).encode())
+    )
+    fixed = ("a.jsonl.gz", "--output", "a", "--field", "body")
+    with pytest.raises(ValueError, match=r"a\.jsonl\.gz:2: no JSON"):
+        prepare(*fixed)
+    said = prepare(*fixed, "--bad-lines", "skip")
+    assert "left out 1 bad records; the first: a.jsonl.gz:2: no JSON" in said
+    assert text_of("a") == ["one", "two"]
+
+
+def test_the_standard_input(prepare, tmp_path):
+    prepare("-", "--output", "a", "--format", "csv", input="text;n\nü;1\n")
+    assert text_of("a") == ["ü"]
+    info = json.loads((tmp_path / "a.json").read_text())
+    assert (info["source"], info["encodings"]) == (["-"], {"utf-8": 1})
+
+
+def test_encodings(prepare, tmp_path):
+    (tmp_path / "a.txt").write_bytes("Grüße".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.txt: .*--encoding"):
+        prepare("a.txt", "--output", "a")
+    prepare("a.txt", "--output", "a", "--encoding", "latin-1")
+    assert text_of("a") == ["Grüße"]
+
+
+def test_rules_of_documents(prepare, tmp_path, special):
+    (tmp_path / "a.txt").write_text("a<stop>b")
+    fixed = ("a.txt", "--force", "--output", "a", "--tokenizer", special)
+
+    def ids(*options):
+        prepare(*fixed, *options)
+        return _C.TokenFile("a")[0].tolist()
+
+    assert ids()[0] == ids()[-1] == 0  # the template's, and the usual name
+    assert ids("--begin-of-document", "none")[0] != 0
+    assert ids("--begin-of-document", "<stop>")[0] == 1
+    assert ids("--end-of-document", "<stop>")[-1] == 1
+    assert 1 not in ids()
+    assert ids("--special-tokens", "tokens").count(1) == 1
+
+
+@pytest.fixture
+def special(tmp_path):
+    """A tokenizer of bytes with a template."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    names = ["<|endoftext|>", "<stop>", *alphabet]
+    vocab = {name: i for i, name in enumerate(names)}
+    tokenizer = Tokenizer(models.BPE(vocab, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens(names[:2])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return str(tmp_path / "tokenizer.json")
+
+
+def test_what_cannot_be_done_is_told(prepare):
+    with pytest.raises(ValueError, match="--output data/NAME"):
+        prepare("x.txt")
+    with pytest.raises(ValueError, match="--output needs input files"):
+        prepare("--output", "x")
+    with pytest.raises(ValueError, match=r"x\.txt: no such file or folder"):
+        prepare("x.txt", "--output", "x")
+
+
+def test_a_signal_leaves_nothing(start, tmp_path):
+    (tmp_path / "in").mkdir()
+    fifo = tmp_path / "in" / "a.txt"
+    os.mkfifo(fifo)
+    out = tmp_path / "out"
+    job = start("-m", "eisbach", "data", "prepare", fifo, "--output", out / "a")
+    with fifo.open("w") as stream:
+        stream.write("the sea " * 1000)
+        stream.flush()
+        job.wait_for(lambda: list(out.glob(".prepare-*/train*")))
+        job.process.terminate()
+        job.process.communicate(timeout=60)
+    assert job.process.returncode == 143
+    assert list(out.iterdir()) == []
