@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
+from eisbach.data.content import shared_contents
 from eisbach.data.prepare import prepare_default
 from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import Mixture, mixture, run_tokenizer
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
+from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
@@ -42,6 +44,8 @@ class Job:
       first: Steps done before this run, from which it resumes.
       finished: Whether it resumes a run of which nothing is left to do.
       folder: Where the run writes; rank 0 alone does.
+      identity: What must be the same for a run to go on with a checkpoint of
+        this one: a JSON object.
     """
 
     config: Config
@@ -56,6 +60,7 @@ class Job:
     first: int
     finished: bool
     folder: RunFolder
+    identity: str
 
     @property
     def lag(self) -> int:
@@ -91,25 +96,29 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     config = complete(config)
     world = init(device=config.run.device, threads=config.run.threads)
     locations = _C.gather_locations(world)
-    saved = load_config(resume.config) if resume else None
-    found = fit(config, world.size, locations=locations, saved=saved)
+    with agreed(world):
+        saved = load_config(resume.config) if resume else None
+        found = fit(config, world.size, locations=locations, saved=saved)
     config = found.config
     context = _C.ParallelContext(world, found.mesh)
     network = _C.check_requirements(
         context, locations, **config.network.model_dump()
     )
-    train, validation = _mixtures(config, tokenizer, world)
-    corpora = [
-        _corpus(config, part, shuffled=part is train)
-        for part in (train, validation)
-    ]
+    defaults = _defaults(config, tokenizer, world)
+    with agreed(world):
+        train, validation = _mixtures(config, defaults)
+        corpora = [
+            _corpus(config, part, shuffled=part is train)
+            for part in (train, validation)
+        ]
+    contents = shared_contents(world, train.prefixes)
+    identity = _identity(config, tokenizer, train, contents)
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     from_start = Resumption(step=0, checkpoint="", finished=False, changed=[])
     resumed = _resumption(config, world, resume) if resume else from_start
     if resume:
-        identity = _identity(config, tokenizer)
-        engine.load(resumed.checkpoint, config=identity)
+        _load(engine, resumed.checkpoint, identity, train)
     loaders[0].seek(resumed.step)
     folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
@@ -125,6 +134,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         first=resumed.step,
         finished=resumed.finished,
         folder=folder,
+        identity=identity,
     )
 
 
@@ -133,17 +143,25 @@ def save(job: Job) -> None:
     state = {"samples": job.train.step * job.config.train.global_batch}
     job.engine.save(
         str(job.folder.checkpoints),
-        config=_identity(job.config, job.tokenizer),
+        config=job.identity,
         state=json.dumps(state),
     )
 
 
-def _identity(config: Config, tokenizer: Tokenizer) -> str:
-    """What must be the same for a run to go on with a checkpoint."""
+def _identity(
+    config: Config,
+    tokenizer: Tokenizer,
+    train: Mixture,
+    contents: list[dict[str, str]],
+) -> str:
+    """What the losses of a run depend on; of data its content, not its name."""
     return json.dumps(
         {
             "model": config.model.model_dump(),
-            "data.train": config.model_dump()["data"]["train"],
+            "data.train": [
+                {"weight": weight, **content}
+                for weight, content in zip(train.weights, contents, strict=True)
+            ],
             "data.tokenizer": tokenizer.digest,
             "optimizer.name": config.optimizer.name,
             "precision.compute": config.precision.compute,
@@ -151,6 +169,22 @@ def _identity(config: Config, tokenizer: Tokenizer) -> str:
             "train.global_batch": config.train.global_batch,
         }
     )
+
+
+def _load(
+    engine: _C.Engine, checkpoint: str, identity: str, train: Mixture
+) -> None:
+    try:
+        engine.load(checkpoint, config=identity)
+    except ValueError as error:
+        if "data.train[" not in str(error):
+            raise
+        names = ", ".join(
+            f"data.train[{i}] is {name}"
+            for i, name in enumerate(train.prefixes)
+            if f"data.train[{i}]" in str(error)
+        )
+        raise ValueError(f"{error}; {names}") from None
 
 
 def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
@@ -161,15 +195,20 @@ def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
     return run_tokenizer(config, stored_tokenizer(resume.tokenizer))
 
 
-def _mixtures(
+def _defaults(
     config: Config, tokenizer: Tokenizer, world: _C.World
+) -> tuple[Path | None, Path | None]:
+    if config.data.train != "auto":
+        return None, None
+    if world.rank == 0:
+        prepare_default(tokenizer)
+    world.barrier()
+    return prepare_default(tokenizer)
+
+
+def _mixtures(
+    config: Config, defaults: tuple[Path | None, Path | None]
 ) -> tuple[Mixture, Mixture | None]:
-    defaults: tuple[Path | None, Path | None] = (None, None)
-    if config.data.train == "auto":
-        if world.rank == 0:
-            prepare_default(tokenizer)
-        world.barrier()
-        defaults = prepare_default(tokenizer)
     train = mixture(config, "train", defaults[0])
     validation = mixture(config, "validation", defaults[1])
     if train is None:
