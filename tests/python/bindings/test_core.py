@@ -4,6 +4,7 @@ import errno
 import os
 
 import pytest
+
 from eisbach import _C
 
 
