@@ -1,5 +1,9 @@
+#include <pybind11/stl/filesystem.h>
+
 #include <cstring>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,11 +12,13 @@
 #include "bindings/casters.h"
 #include "bindings/logical.h"
 #include "bindings/numpy.h"
+#include "checkpoint/agree.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/gather.h"
 #include "checkpoint/read_weights.h"
 #include "checkpoint/safetensors_file.h"
 #include "checkpoint/safetensors_writer.h"
+#include "comm/world.h"
 
 namespace eisbach::bindings {
 namespace {
@@ -48,22 +54,87 @@ py::array ReadOnly(const checkpoint::LogicalView& tensor) {
   return array;
 }
 
-py::dict ReadSafetensors(const std::string& path) {
-  const SafetensorsFile file = Unwrap(SafetensorsFile::Open(path));
-  py::dict arrays;
-  for (const SafetensorsEntry& entry : file.entries()) {
-    if (!entry.dtype) {
-      Unwrap(absl::InvalidArgumentError(
-          absl::StrCat(path, ": ", entry.name, " is of type ", entry.dtype_name,
-                       ", of which there are no tensors")));
-    }
-    py::array array = EmptyArray(entry.shape, *entry.dtype);
-    const auto bytes = file.Bytes(entry);
-    void* to = array.mutable_data();
-    WithoutGil([&] { std::memcpy(to, bytes.data(), bytes.size()); });
-    arrays[py::str(entry.name)] = std::move(array);
+// A copy of one tensor. KeyError when there is none of that name, ValueError
+// when there are no arrays of its type.
+py::array ReadTensor(const SafetensorsFile& file, const std::string& name) {
+  const SafetensorsEntry* entry = file.Find(name);
+  if (entry == nullptr) throw py::key_error(name);
+  if (!entry->dtype) {
+    Unwrap(absl::InvalidArgumentError(absl::StrCat(
+        file.path(), ": tensor \"", name, "\" is of type ", entry->dtype_name,
+        ", which cannot be read; the others can")));
   }
-  return arrays;
+  py::array array = EmptyArray(entry->shape, *entry->dtype);
+  const auto bytes = file.Bytes(*entry);
+  void* to = array.mutable_data();
+  WithoutGil([&] { std::memcpy(to, bytes.data(), bytes.size()); });
+  return array;
+}
+
+std::vector<std::string> NamesOf(const SafetensorsFile& file) {
+  std::vector<std::string> names;
+  for (const SafetensorsEntry& entry : file.entries()) {
+    names.push_back(entry.name);
+  }
+  return names;
+}
+
+std::shared_ptr<SafetensorsFile> OpenSafetensors(
+    const std::filesystem::path& path) {
+  return std::make_shared<SafetensorsFile>(
+      Unwrap(SafetensorsFile::Open(path.string())));
+}
+
+void BindSafetensors(py::module_& m) {
+  using Pairs = std::vector<std::pair<std::string, py::array>>;
+  py::class_<SafetensorsFile, std::shared_ptr<SafetensorsFile>>(
+      m, "SafetensorsFile",
+      "The arrays of a file by name, a mapping. Each is read when it is asked "
+      "for; one of a type that cannot be read is a ValueError then.")
+      .def("__len__",
+           [](const SafetensorsFile& f) { return f.entries().size(); })
+      .def("__contains__",
+           [](const SafetensorsFile& f, const std::string& name) {
+             return f.Find(name) != nullptr;
+           })
+      .def("__iter__",
+           [](const SafetensorsFile& f) {
+             return py::iter(py::cast(NamesOf(f)));
+           })
+      .def("__getitem__", &ReadTensor, py::arg("name"))
+      .def("keys", &NamesOf, "The names, in the order of their data.")
+      .def("items",
+           [](const SafetensorsFile& f) {
+             Pairs items;
+             for (const std::string& name : NamesOf(f)) {
+               items.emplace_back(name, ReadTensor(f, name));
+             }
+             return items;
+           })
+      .def("values",
+           [](const SafetensorsFile& f) {
+             std::vector<py::array> values;
+             for (const std::string& name : NamesOf(f)) {
+               values.push_back(ReadTensor(f, name));
+             }
+             return values;
+           })
+      .def_property_readonly(
+          "types",
+          [](const SafetensorsFile& f) {
+            std::map<std::string, std::string> types;
+            for (const SafetensorsEntry& entry : f.entries()) {
+              types[entry.name] = entry.dtype_name;
+            }
+            return types;
+          },
+          "What the file calls the type of each tensor: F32, BOOL, ...")
+      .def_property_readonly("metadata", &SafetensorsFile::metadata)
+      .def("check_finite", &SafetensorsFile::CheckFinite,
+           py::call_guard<py::gil_scoped_release>(),
+           "ValueError names the first tensor that holds a NaN or infinity.");
+  m.def("read_safetensors", &OpenSafetensors, py::arg("path"),
+        "The arrays of a file by name; every byte of its header is checked.");
 }
 
 void WriteSafetensors(const std::string& path,
@@ -148,8 +219,7 @@ void ScatterArrays(absl::Span<Parameter* const> parameters,
 }
 
 void BindCheckpoint(py::module_& m) {
-  m.def("read_safetensors", &ReadSafetensors, py::arg("path"),
-        "The arrays of a file by name; every byte of its header is checked.");
+  BindSafetensors(m);
   m.def("write_safetensors", &WriteSafetensors, py::arg("path"),
         py::arg("arrays"), py::arg("metadata") = py::dict(),
         "The file appears complete or not at all.");
@@ -162,6 +232,20 @@ void BindCheckpoint(py::module_& m) {
   m.def("read_checkpoint", &ReadCheckpoint, py::arg("path"),
         "Steps done, the config that was saved and the whole weights by "
         "logical name, whatever layout they were saved on. Not collective.");
+  m.def(
+      "first_error",
+      [](comm::World& world, const std::string& error) {
+        const absl::Status mine =
+            error.empty() ? absl::OkStatus() : absl::InternalError(error);
+        return std::string(
+            checkpoint::AgreeOnStatus(mine, world.communicator(),
+                                      world.device().compute_stream())
+                .message());
+      },
+      py::arg("world"), py::arg("error"),
+      py::call_guard<py::gil_scoped_release>(),
+      "On every rank the error of the lowest rank that gives one, with that "
+      "rank's number; empty when all give none. Collective.");
 }
 
 }  // namespace eisbach::bindings

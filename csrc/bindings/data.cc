@@ -1,4 +1,7 @@
+#include <pybind11/stl/filesystem.h>
+
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -9,6 +12,8 @@
 #include "bindings/casters.h"
 #include "bindings/numpy.h"
 #include "bindings/variable.h"
+#include "core/content_hash.h"
+#include "data/content.h"
 #include "data/corpus.h"
 #include "data/data_loader.h"
 #include "data/token_file.h"
@@ -245,6 +250,19 @@ void BindLoader(py::module_& m) {
 void BindData(py::module_& m) {
   BindTokenFiles(m);
   BindLoader(m);
+  m.def(
+      "file_content",
+      [](const std::filesystem::path& path,
+         const std::filesystem::path& cache) {
+        const data::FileContent content = WithoutGil([&] {
+          return Unwrap(data::ReadContent(path.string(), cache.string()));
+        });
+        return absl::StrCat(content.bytes, " bytes, xxh64 ",
+                            HashText(content.hash));
+      },
+      py::arg("path"), py::arg("cache"),
+      "What is in a file, in words that are equal for equal bytes alone. The "
+      "folder `cache` remembers it until the file changes.");
 }
 
 }  // namespace eisbach::bindings

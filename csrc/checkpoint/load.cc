@@ -6,31 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "checkpoint/agree.h"
-#include "checkpoint/folder.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/read_manifest.h"
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
-#include "core/content_hash.h"
-#include "core/regular_file.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
 namespace {
-
-struct ManifestText {
-  Manifest manifest;
-  uint64_t hash;
-};
-
-absl::StatusOr<ManifestText> ReadManifest(const std::string& folder) {
-  const std::string path = absl::StrCat(folder, "/", kManifestName);
-  EISBACH_ASSIGN_OR_RETURN(const std::string text,
-                           ReadWholeFile(path, kMaxManifestBytes));
-  absl::StatusOr<Manifest> manifest = ParseManifest(text);
-  if (!manifest.ok()) return Annotate(manifest.status(), path);
-  EISBACH_RETURN_IF_ERROR(CheckFolderName(folder, manifest->step));
-  return ManifestText{*std::move(manifest), ContentHash(text)};
-}
 
 absl::Status CheckOptimizer(const Manifest& manifest,
                             const optim::Optimizer& optimizer) {

@@ -1,18 +1,17 @@
 #include "checkpoint/read_weights.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/box.h"
-#include "checkpoint/folder.h"
-#include "checkpoint/manifest.h"
+#include "checkpoint/read_manifest.h"
 #include "checkpoint/safetensors_file.h"
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
-#include "core/mapped_file.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
@@ -21,9 +20,14 @@ namespace {
 // Logical tensors that slices come to, from any file.
 class WholeTensors {
  public:
+  // All of them together have at most `most` elements: as many as the files
+  // hold.
+  explicit WholeTensors(uint64_t most) : left_(most) {}
+
   absl::Status Add(const SavedSlice& slice, const std::byte* bytes) {
     const auto [found, is_new] = index_.emplace(slice.name, tensors_.size());
     if (is_new) {
+      EISBACH_RETURN_IF_ERROR(Take(slice));
       tensors_.push_back({slice.name, slice.shape,
                           std::vector<float>(slice.shape.elements())});
       coverage_.emplace_back(WholeBox(slice.shape));
@@ -55,6 +59,25 @@ class WholeTensors {
   }
 
  private:
+  // Before memory is taken for it.
+  absl::Status Take(const SavedSlice& slice) {
+    uint64_t elements = 1;
+    for (int64_t size : slice.shape.dims()) {
+      if (__builtin_mul_overflow(elements, static_cast<uint64_t>(size),
+                                 &elements)) {
+        elements = UINT64_MAX;
+      }
+    }
+    if (elements <= left_) {
+      left_ -= elements;
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", slice.name, "\" is ", slice.shape.ToString(),
+                     ", more than all files hold"));
+  }
+
+  uint64_t left_;
   std::vector<LogicalTensor> tensors_;
   std::vector<Coverage> coverage_;
   absl::flat_hash_map<std::string, size_t> index_;
@@ -74,28 +97,27 @@ absl::Status AddFile(const std::string& path, WholeTensors& tensors) {
 }
 
 absl::StatusOr<SavedWeights> ReadFrom(const std::string& folder) {
-  const std::string path = absl::StrCat(folder, "/", kManifestName);
-  EISBACH_ASSIGN_OR_RETURN(const MappedFile text, MappedFile::Open(path));
-  absl::StatusOr<Manifest> manifest =
-      ParseManifest({reinterpret_cast<const char*>(text.data()), text.size()});
-  if (!manifest.ok()) return Annotate(manifest.status(), path);
-  std::sort(manifest->files.begin(), manifest->files.end(),
+  EISBACH_ASSIGN_OR_RETURN(ManifestText text, ReadManifest(folder));
+  Manifest& manifest = text.manifest;
+  uint64_t bytes = 0;
+  for (const ManifestFile& file : manifest.files) bytes += file.bytes;
+  std::sort(manifest.files.begin(), manifest.files.end(),
             [](const ManifestFile& a, const ManifestFile& b) {
               return std::tie(a.pipeline, a.tensor) <
                      std::tie(b.pipeline, b.tensor);
             });
-  WholeTensors tensors;
-  for (const ManifestFile& file : manifest->files) {
+  WholeTensors tensors(bytes / sizeof(float));
+  for (const ManifestFile& file : manifest.files) {
     // Size and hash.
     EISBACH_RETURN_IF_ERROR(
-        ShardSet::Open(folder, *manifest, file.pipeline, file.tensor).status());
+        ShardSet::Open(folder, manifest, file.pipeline, file.tensor).status());
     const std::string shard = absl::StrCat(folder, "/", file.name);
     absl::Status added = AddFile(shard, tensors);
     if (!added.ok()) return Annotate(std::move(added), shard);
   }
   EISBACH_ASSIGN_OR_RETURN(std::vector<LogicalTensor> whole,
                            std::move(tensors).Finish());
-  return SavedWeights{manifest->step, std::move(manifest->config),
+  return SavedWeights{manifest.step, std::move(manifest.config),
                       std::move(whole)};
 }
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
+from eisbach.data.content import shared_contents
 from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import (
+    Located,
     Mixture,
     check_vocab,
     mixture,
@@ -21,6 +23,7 @@ from eisbach.data.sources import (
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
 from eisbach.preparing import prepare_on_hosts
+from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
@@ -46,6 +49,8 @@ class Job:
       first: Steps done before this run, from which it resumes.
       finished: Whether it resumes a run of which nothing is left to do.
       folder: Where the run writes; rank 0 alone does.
+      identity: What must be the same for a run to go on with a checkpoint of
+        this one: a JSON object.
     """
 
     config: Config
@@ -60,6 +65,7 @@ class Job:
     first: int
     finished: bool
     folder: RunFolder
+    identity: str
 
     @property
     def lag(self) -> int:
@@ -99,25 +105,31 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         interface=config.network.interface,
     )
     locations = _C.gather_locations(world)
-    saved = load_config(resume.config) if resume else None
-    found = fit(config, world.size, locations=locations, saved=saved)
+    with agreed(world):
+        saved = load_config(resume.config) if resume else None
+        found = fit(config, world.size, locations=locations, saved=saved)
     config = found.config
     context = _C.ParallelContext(world, found.mesh)
     network = _C.check_requirements(
         context, locations, **config.network.model_dump(exclude={"interface"})
     )
-    train, validation = _mixtures(config, tokenizer, world, locations)
-    corpora = [
-        _corpus(config, part, shuffled=part is train)
-        for part in (train, validation)
-    ]
+    with agreed(world):
+        check_vocab(config, tokenizer)
+    files = prepare_on_hosts(config, tokenizer, world, locations)
+    with agreed(world):
+        train, validation = _mixtures(config, files)
+        corpora = [
+            _corpus(config, part, shuffled=part is train)
+            for part in (train, validation)
+        ]
+    contents = shared_contents(world, train.prefixes)
+    identity = _identity(config, tokenizer, train, contents)
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     from_start = Resumption(step=0, checkpoint="", finished=False, changed=[])
     resumed = _resumption(config, world, resume) if resume else from_start
     if resume:
-        identity = _identity(config, tokenizer)
-        engine.load(resumed.checkpoint, config=identity)
+        _load(engine, resumed.checkpoint, identity, train)
     loaders[0].seek(resumed.step)
     folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
@@ -133,6 +145,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         first=resumed.step,
         finished=resumed.finished,
         folder=folder,
+        identity=identity,
     )
 
 
@@ -141,17 +154,25 @@ def save(job: Job) -> None:
     state = {"samples": job.train.step * job.config.train.global_batch}
     job.engine.save(
         str(job.folder.checkpoints),
-        config=_identity(job.config, job.tokenizer),
+        config=job.identity,
         state=json.dumps(state),
     )
 
 
-def _identity(config: Config, tokenizer: Tokenizer) -> str:
-    """What must be the same for a run to go on with a checkpoint."""
+def _identity(
+    config: Config,
+    tokenizer: Tokenizer,
+    train: Mixture,
+    contents: list[dict[str, str]],
+) -> str:
+    """What the losses of a run depend on; of data its content, not its name."""
     return json.dumps(
         {
             "model": config.model.model_dump(),
-            "data.train": config.model_dump()["data"]["train"],
+            "data.train": [
+                {"weight": weight, **content}
+                for weight, content in zip(train.weights, contents, strict=True)
+            ],
             "data.tokenizer": tokenizer.digest,
             "optimizer.name": config.optimizer.name,
             "precision.compute": config.precision.compute,
@@ -159,6 +180,22 @@ def _identity(config: Config, tokenizer: Tokenizer) -> str:
             "train.global_batch": config.train.global_batch,
         }
     )
+
+
+def _load(
+    engine: _C.Engine, checkpoint: str, identity: str, train: Mixture
+) -> None:
+    try:
+        engine.load(checkpoint, config=identity)
+    except ValueError as error:
+        if "data.train[" not in str(error):
+            raise
+        names = ", ".join(
+            f"data.train[{i}] is {name}"
+            for i, name in enumerate(train.prefixes)
+            if f"data.train[{i}]" in str(error)
+        )
+        raise ValueError(f"{error}; {names}") from None
 
 
 def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
@@ -169,14 +206,7 @@ def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
     return run_tokenizer(config, stored_tokenizer(resume.tokenizer))
 
 
-def _mixtures(
-    config: Config,
-    tokenizer: Tokenizer,
-    world: _C.World,
-    locations: list[_C.RankLocation],
-) -> tuple[Mixture, Mixture | None]:
-    check_vocab(config, tokenizer)
-    files = prepare_on_hosts(config, tokenizer, world, locations)
+def _mixtures(config: Config, files: Located) -> tuple[Mixture, Mixture | None]:
     train = mixture(config, "train", files.train)
     if files.validation is None:
         return train, None

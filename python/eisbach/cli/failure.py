@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eisbach.run import output
+from eisbach.run.agreement import CAUSES
 from eisbach.run.process import abort, launcher_rank
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
-# What a user, a file or a peer can cause.
-_CAUSES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
 
 
 def tell(error: BaseException) -> None:
@@ -24,7 +23,7 @@ def tell(error: BaseException) -> None:
     misused = hasattr(error, "format_message")
     if misused and not str(error):  # the help has been printed
         return
-    known = misused or isinstance(error, _CAUSES)
+    known = misused or isinstance(error, CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
         output.tell(f"eisbach: error: {where}{error}")
     else:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any
 
 from eisbach.config.errors import ConfigError, Problem
 from eisbach.config.rules import show
 from eisbach.config.tree import MOST_BYTES, Path, Tree, read_value
+from eisbach.files import read_regular
 
 # A section of this name holds anchors for the others and is else ignored.
 EXTRA = "x-"
@@ -85,21 +85,12 @@ def _read_one(file: str) -> tuple[dict[str, Any], dict[Path, str]]:
 
 
 def _text(file: str) -> str:
-    content = b""
     try:
-        with open(file, "rb", opener=_open_at_once) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise ConfigError([Problem(file, "", "is no plain file")])
-            content = stream.read(MOST_BYTES + 1)
-        return content.decode("utf-8-sig")
+        return read_regular(file, most=MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
-        problem = Problem(file, "", f"cannot read: {error.strerror}")
-        raise ConfigError([problem]) from None
+        message = f"cannot read: {error.strerror}"
     except UnicodeDecodeError as error:
-        problem = Problem(file, "", f"not UTF-8 at byte {error.start}")
-        raise ConfigError([problem]) from None
-
-
-def _open_at_once(file: str, flags: int) -> int:
-    """Opens a file; a named pipe is not waited for."""
-    return os.open(file, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+        message = f"not UTF-8 at byte {error.start}"
+    except ValueError as error:
+        message = str(error).removeprefix(f"{file}: ")
+    raise ConfigError([Problem(file, "", message)])

@@ -17,6 +17,7 @@ import numpy as np
 from eisbach.data.decoding import decode_known
 from eisbach.data.rules import DocumentRules
 from eisbach.data.tokenizer import RuledTokenizer
+from eisbach.files import read_json, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class FileTokenizer(RuledTokenizer):
             file = _inside(file)
         self.name = str(file)
         try:
-            content = file.read_bytes()
+            content = read_regular(file)
         except OSError as error:
             raise ValueError(
                 f"{path}: {error.strerror}; give `bytes`, or the path of a "
@@ -286,9 +287,7 @@ def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _eos_of(file: Path) -> str | None:
     """The end of a text by the `tokenizer_config.json` beside a file."""
     try:
-        described = json.loads(
-            (file.parent / "tokenizer_config.json").read_text()
-        )
+        described = read_json(file.parent / "tokenizer_config.json")
         token = described.get("eos_token")
     except (OSError, ValueError, AttributeError):
         return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from eisbach.files import read_regular
 
 if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
@@ -71,12 +72,8 @@ def read_info(prefix: str | os.PathLike[str]) -> TokenFileInfo | None:
       ValueError: The file is damaged.
     """
     path = Path(f"{os.fspath(prefix)}.json")
-    try:
-        about = path.stat()
-    except OSError:
+    if not os.path.lexists(path):
         return None
-    if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
-        raise ValueError(f"{path}: does not describe a token file")
     return _parse(path, TokenFileInfo)
 
 
@@ -161,7 +158,9 @@ def _parse(path: Path, kind: type):
     import pydantic
 
     try:
-        return pydantic.TypeAdapter(kind).validate_json(path.read_bytes())
+        return pydantic.TypeAdapter(kind).validate_json(
+            read_regular(path, most=_MOST_BYTES)
+        )
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

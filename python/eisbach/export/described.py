@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eisbach.files import read_json
+
 # Of these no key changes what the model computes.
 _HARMLESS_NAMES = (
     "model_type architectures dtype torch_dtype transformers_version "
@@ -39,12 +41,7 @@ class Described:
           OSError: It is missing.
         """
         self.path = path
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"{path}: cannot read: {error}") from None
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: no JSON: {error}") from None
+        values = read_json(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path}: no JSON object")
         # A key that is null counts as one that is left out.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.files import read_json
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from eisbach import _C
 
 _FILE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -20,11 +23,10 @@ class Tensors:
     """Hands out tensors by name and knows which nobody has asked for."""
 
     def __init__(self, folder: Path):
-        """Reads `model.safetensors`, or the parts that its index lists.
+        """Opens `model.safetensors`, or the parts that its index lists.
 
         Raises:
-          ValueError: A file is damaged or holds a type of which there are
-            no tensors.
+          ValueError: A file is damaged, or a weight is not finite.
           OSError: A file is missing.
         """
         from eisbach import _C
@@ -34,32 +36,36 @@ class Tensors:
         if not self.path.is_file() and (folder / _INDEX).is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
-        self._values: dict[str, NDArray[Any]] = {}
+        # Where each is: the file, and its name there.
+        self._places: dict[str, tuple[_C.SafetensorsFile, str]] = {}
         for name in files:
-            self._values.update(_C.read_safetensors(str(folder / name)))
+            file = _C.read_safetensors(folder / name)
+            file.check_finite()
+            self._places.update({key: (file, key) for key in file})
         self._used: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._values
+        return name in self._places
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Returns a tensor.
 
         Raises:
-          ValueError: The files have none of this name.
+          ValueError: The files have none of this name, or it is of a type
+            of which there are no arrays.
         """
         self._used.add(name)
-        try:
-            return self._values[name]
-        except KeyError:
+        if name not in self._places:
             raise ValueError(
                 f"{self.path}: has no tensor {name}, which the model of "
                 "config.json has"
-            ) from None
+            )
+        file, key = self._places[name]
+        return file[key]
 
     def rename(self, change: Callable[[str], str]) -> None:
         """Changes all names."""
-        self._values = {change(k): v for k, v in self._values.items()}
+        self._places = {change(k): v for k, v in self._places.items()}
 
     def finish(self, without_effect: re.Pattern[str]) -> None:
         """Refuses what nobody has asked for.
@@ -72,7 +78,7 @@ class Tensors:
         """
         left = [
             name
-            for name in self._values
+            for name in self._places
             if name not in self._used and not without_effect.fullmatch(name)
         ]
         if left:
@@ -85,7 +91,7 @@ class Tensors:
 
 def _parts(index: Path) -> list[str]:
     try:
-        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        listed = read_json(index)["weight_map"]
         names = sorted(set(listed.values()))
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from eisbach.files import read_regular
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,7 @@ def read_all(path: Path) -> list[Line]:
       ValueError: It is no regular file, or cannot be read.
     """
     try:
-        # A pipe in its place would be waited for.
-        with open(
-            os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
-        ) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise ValueError(f"{path}: is no regular file")
-            content = stream.read()
+        content = read_regular(path)
     except FileNotFoundError:
         return []
     except OSError as error:

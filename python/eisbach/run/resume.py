@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
+from eisbach.files import read_json
 from eisbach.run.checkpoints import set_aside
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.output import warn
@@ -92,7 +92,7 @@ def tell_nothing_left(job: Job) -> int:
 def _exported(folder: RunFolder) -> int | None:
     """Returns the step of the result; the summary is written after all else."""
     try:
-        return json.loads(folder.summary.read_bytes())["steps"]
+        return read_json(folder.summary)["steps"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

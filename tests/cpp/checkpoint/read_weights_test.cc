@@ -71,7 +71,7 @@ TEST(ReadWeightsTest, ErrorsNameTheFile) {
   damaged.back() = static_cast<char>(damaged.back() ^ 1);
   test::WriteFile(second, damaged);
   EXPECT_THAT(ReadWeights(folder).status(),
-              StatusIs(absl::StatusCode::kDataLoss, second));
+              StatusIs(absl::StatusCode::kInvalidArgument, second));
   std::filesystem::remove(second);
   EXPECT_THAT(ReadWeights(folder).status(),
               StatusIs(absl::StatusCode::kNotFound, second));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "data/token_file_writer.h"
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
@@ -188,6 +191,47 @@ TEST(CorpusTest, ErrorsNameTheFile) {
                        "token 20 at position 20 of document 0"));
   EXPECT_THAT(corpus->CheckVocab(),
               StatusIs(absl::StatusCode::kOutOfRange, "token 20"));
+}
+
+// What lies before the end of a page reads as zeros, which are ids like others.
+TEST(CorpusTest, AFileThatIsCutUnderTheRunIsAnError) {
+  for (const char* suffix : {".bin", ".idx"}) {
+    test::TempFolder folder;
+    const std::string prefix = folder.File("x");
+    WriteCounting(prefix, {101}, 1);
+    const auto corpus = Open({{prefix, 1.0}}, 10, 3);
+    Sample(*corpus, 0);
+    const auto bytes = std::filesystem::file_size(prefix + suffix);
+    std::filesystem::resize_file(prefix + suffix, bytes - 8);
+    std::vector<int32_t> tokens(11);
+    EXPECT_THAT(corpus->Read(1, absl::MakeSpan(tokens)),
+                StatusIs(absl::StatusCode::kOutOfRange,
+                         absl::StrCat(prefix, suffix, " ends at byte ",
+                                      bytes - 8, ", it had ", bytes)));
+    EXPECT_FALSE(corpus->CheckVocab().ok());
+  }
+}
+
+// An index that somebody overwrites leads to an error, never out of the data.
+TEST(CorpusTest, AnIndexThatChangesUnderTheRunIsAnError) {
+  for (const char byte : {'\0', '\1', '\x7f', '\xff'}) {
+    test::TempFolder folder;
+    const std::string prefix = folder.File("x");
+    WriteCounting(prefix, {101, 0, 57, 33}, 1);
+    const auto corpus = Open({{prefix, 1.0}}, 10, 3);
+    Sample(*corpus, 0);  // has ordered the documents of the first epoch
+    const std::string index = test::ReadFile(prefix + ".idx");
+    std::fstream file(prefix + ".idx",
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file << index.substr(0, 34) << std::string(index.size() - 34, byte);
+    file.close();
+    std::vector<int32_t> tokens(11);
+    int errors = 0;
+    for (int64_t g = 0; g < 100; ++g) {
+      errors += !corpus->Read(g, absl::MakeSpan(tokens)).ok();
+    }
+    EXPECT_GT(errors, 0);
+  }
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ def arrays():
 
 
 def equal(found, expected):
-    assert found.keys() == expected.keys()
+    assert set(found.keys()) == expected.keys()
     for name, value in expected.items():
         assert found[name].dtype == value.dtype
         np.testing.assert_array_equal(found[name], value)
@@ -47,6 +47,69 @@ def test_bf16_comes_back(tmp_path):
     found = _C.read_safetensors(str(tmp_path / "a"))["x"]
     assert found.dtype == ml_dtypes.bfloat16
     assert found.tolist() == [1.5, -2]
+
+
+@pytest.mark.parametrize(
+    "theirs", ["BOOL", "I8", "I16", "U32", "U64", "F8_E4M3", "F8_E5M2", "F4"]
+)
+def test_types_of_others_leave_the_rest_readable(tmp_path, theirs):
+    path = tmp_path / "a"
+    header = (
+        json.dumps(
+            {
+                "mask": {
+                    "dtype": theirs,
+                    "shape": [8],
+                    "data_offsets": [0, 64],
+                },
+                "w": {"dtype": "F32", "shape": [1], "data_offsets": [64, 68]},
+            }
+        )
+        .replace("64", str(WIDTHS[theirs]))
+        .replace("68", str(WIDTHS[theirs] + 4))
+    )
+    path.write_bytes(
+        len(header).to_bytes(8, "little")
+        + header.encode()
+        + bytes(WIDTHS[theirs])
+        + np.float32(1.5).tobytes()
+    )
+    found = _C.read_safetensors(path)
+    assert len(found) == 2
+    assert list(found) == found.keys() == ["mask", "w"]
+    assert "mask" in found
+    assert "other" not in found
+    assert found.types == {"mask": theirs, "w": "F32"}
+    assert found["w"].tolist() == [1.5]
+    with pytest.raises(ValueError, match=rf'a: tensor "mask" is .* {theirs}'):
+        found["mask"]
+    with pytest.raises(KeyError, match="other"):
+        found["other"]
+
+
+# Bytes of eight elements.
+WIDTHS = {
+    "BOOL": 8,
+    "I8": 8,
+    "I16": 16,
+    "U32": 32,
+    "U64": 64,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "F4": 4,
+}
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    path = tmp_path / "a"
+    arrays = {"b.weight": np.ones(9, np.float32), "n": np.arange(3)}
+    _C.write_safetensors(str(path), arrays)
+    _C.read_safetensors(path).check_finite()
+    for bad in (np.nan, -np.inf):
+        arrays["b.weight"][4] = bad
+        _C.write_safetensors(str(path), arrays)
+        with pytest.raises(ValueError, match=r'a: tensor "b.weight" .* 4 of 9'):
+            _C.read_safetensors(path).check_finite()
 
 
 def test_files_that_cannot_be_read(tmp_path, arrays):

@@ -128,7 +128,7 @@ def test_what_no_configuration_can_be_is_refused(write, text, part):
 def test_a_pipe_is_not_waited_for(tmp_path):
     path = tmp_path / "pipe.yaml"
     os.mkfifo(path)
-    assert "is no plain file" in problem(path).message
+    assert "is no regular file" in problem(path).message
 
 
 def test_a_byte_order_mark_is_no_error(write):

@@ -34,7 +34,7 @@ def test_a_file_of_before_says_nothing_of_rules(tmp_path):
         ("", "damaged"),
         ("[" * 200_000, "damaged"),
         ('{"tokenizer": "x", "vocab": "many"}', r"damaged: vocab"),
-        (" " * (2 << 20), "does not describe a token file"),
+        (" " * (2 << 20), "is longer than the 1,048,576 bytes"),
     ],
 )
 def test_damage_is_named(tmp_path, text, reason):

@@ -1,0 +1,54 @@
+"""Reads small files that others may have written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+# Of what is read whole: tokenizers have some tens of MB.
+MOST_BYTES = 1 << 30
+
+
+def read_regular(
+    path: str | os.PathLike[str], *, most: int = MOST_BYTES
+) -> bytes:
+    """Reads a regular file; waits for nothing, and for no more than `most`.
+
+    Raises:
+      ValueError: It is a FIFO, a socket, a device or a folder, or longer than
+        `most` bytes.
+      OSError: The system refuses.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as stream:
+        about = os.fstat(stream.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError(f"{os.fspath(path)}: is no regular file")
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(
+            f"{os.fspath(path)}: is longer than the {most:,} bytes that it "
+            "may have"
+        )
+    return content
+
+
+def read_json(path: Path, *, most: int = MOST_BYTES) -> Any:
+    """Reads a regular file of JSON.
+
+    Raises:
+      ValueError: As `read_regular`, or it is no JSON, or nested too deep.
+      OSError: The system refuses.
+    """
+    import json
+
+    try:
+        return json.loads(read_regular(path, most=most))
+    except RecursionError:
+        raise ValueError(f"{path}: is nested too deep") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: no JSON: {error}") from None

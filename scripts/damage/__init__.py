@@ -1,0 +1,1 @@
+"""What becomes of a run whose files are damaged; see damage.sh."""

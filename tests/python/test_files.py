@@ -1,0 +1,52 @@
+import os
+import socket
+
+import pytest
+
+from eisbach.files import read_json, read_regular
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"\0text")
+    assert read_regular(path) == b"\0text"
+    assert read_regular(str(path), most=5) == b"\0text"
+    (tmp_path / "link").symlink_to("a")
+    assert read_regular(tmp_path / "link") == b"\0text"
+    with pytest.raises(ValueError, match=r"a: is longer than the 4 bytes"):
+        read_regular(path, most=4)
+
+
+# None of these may be waited for, or read without an end.
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", "/dev/zero"):
+        with pytest.raises(ValueError, match=f"{path}: is no regular file"):
+            read_regular(path)
+    with pytest.raises((OSError, ValueError), match=str(tmp_path)):
+        read_regular(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(OSError, match="socket"):
+            read_regular(tmp_path / "socket")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop"):
+        read_regular(tmp_path / "loop")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no JSON"),
+        (b'{"a": 1', "no JSON"),
+        (b"[" * 200_000 + b"]" * 200_000, "nested too deep"),
+        (b'"\xff"', "not UTF-8 at byte 1"),
+    ],
+)
+def test_other_than_json_is_an_error_of_the_file(tmp_path, content, reason):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.json: (is )?{reason}"):
+        read_json(path)
+    path.write_bytes(b'{"a": [1]}')
+    assert read_json(path) == {"a": [1]}
