@@ -37,7 +37,8 @@ Joined& TheJob() {
   return joined;
 }
 
-std::shared_ptr<World> Init(const std::string& device) {
+std::shared_ptr<World> Init(const std::string& device,
+                            const std::string& interface) {
   const DeviceType type = Unwrap(ParseDeviceType(device));
   Joined& job = TheJob();
   if (std::shared_ptr<World> world = job.world.lock()) {
@@ -49,7 +50,7 @@ std::shared_ptr<World> Init(const std::string& device) {
     }
   }
   std::shared_ptr<World> world =
-      WithoutGil([&] { return Unwrap(comm::InitWorld(type)); });
+      WithoutGil([&] { return Unwrap(comm::InitWorld(type, interface)); });
   job = {type, getpid(), world, world->backend() == "mpi" ? world : nullptr};
   return world;
 }
