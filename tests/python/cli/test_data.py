@@ -136,7 +136,7 @@ def test_a_signal_leaves_nothing(start, tmp_path):
     with fifo.open("w") as stream:
         stream.write("the sea " * 1000)
         stream.flush()
-        job.wait_for(lambda: list(out.glob(".prepare-*/train*")))
+        job.wait_for(lambda: list(out.glob(".prepare-*/*")))
         job.process.terminate()
         job.process.communicate(timeout=60)
     assert job.process.returncode == 143
