@@ -150,9 +150,11 @@ void BindCommunicator(py::module_& m) {
       m, "Communicator",
       "Ranks that call collectives together: all of them, in the same order, "
       "with equal shapes and dtypes.")
-      .def_property_readonly("rank", &Communicator::rank)
-      .def_property_readonly("size", &Communicator::size)
-      .def_property_readonly("name", &Communicator::name)
+      .def_property_readonly("rank", &Communicator::rank,
+                             "Of this rank in the group.")
+      .def_property_readonly("size", &Communicator::size, "Ranks in the group.")
+      .def_property_readonly("name", &Communicator::name,
+                             "What messages call the group.")
       .def_property_readonly(
           "transport",
           [](const Communicator& c) { return std::string(c.transport()); },
@@ -176,7 +178,8 @@ void BindCommunicator(py::module_& m) {
               return group.AllGather(in.value, out.value, stream);
             });
           },
-          py::arg("input"), py::arg("output"))
+          py::arg("input"), py::arg("output"),
+          "`output` is the `input` of each rank, in rank order.")
       .def(
           "reduce_scatter",
           [](Communicator& group, const Variable& in, const Variable& out,
@@ -186,7 +189,8 @@ void BindCommunicator(py::module_& m) {
               return group.ReduceScatter(in.value, out.value, reduce, stream);
             });
           },
-          py::arg("input"), py::arg("output"), py::arg("op") = "sum")
+          py::arg("input"), py::arg("output"), py::arg("op") = "sum",
+          "`output` is this rank's part of the reduced `input`.")
       .def(
           "all_to_all",
           [](Communicator& group, const Variable& in, const Variable& out) {
@@ -194,7 +198,9 @@ void BindCommunicator(py::module_& m) {
               return group.AllToAll(in.value, out.value, stream);
             });
           },
-          py::arg("input"), py::arg("output"))
+          py::arg("input"), py::arg("output"),
+          "Part r of `input` goes to rank r, and part r of `output` is from "
+          "it.")
       .def(
           "broadcast",
           [](Communicator& group, const Variable& inout, int root) {
@@ -202,28 +208,36 @@ void BindCommunicator(py::module_& m) {
               return group.Broadcast(inout.value, root, stream);
             });
           },
-          py::arg("inout"), py::arg("root") = 0)
-      .def("barrier", [](Communicator& group) {
-        Collective(group,
-                   [&](Stream& stream) { return group.Barrier(stream); });
-      });
+          py::arg("inout"), py::arg("root") = 0,
+          "`inout` becomes that of rank `root`.")
+      .def(
+          "barrier",
+          [](Communicator& group) {
+            Collective(group,
+                       [&](Stream& stream) { return group.Barrier(stream); });
+          },
+          "Waits until all ranks are here.");
 }
 
 void BindWorld(py::module_& m) {
   py::class_<World, std::shared_ptr<World>>(
       m, "World", "All ranks of a job as one of them sees it.")
-      .def_property_readonly("rank", &World::rank)
-      .def_property_readonly("size", &World::size)
+      .def_property_readonly("rank", &World::rank, "Of this process.")
+      .def_property_readonly("size", &World::size, "Ranks of the job.")
       .def_property_readonly("local_rank", &World::local_rank,
                              "Among the ranks of this host.")
-      .def_property_readonly("local_size", &World::local_size)
+      .def_property_readonly("local_size", &World::local_size,
+                             "Ranks on this host.")
       .def_property_readonly(
-          "backend", [](const World& w) { return std::string(w.backend()); })
+          "backend", [](const World& w) { return std::string(w.backend()); },
+          "`mpi`, `local` or `sim`.")
       .def_property_readonly(
           "device",
-          [](const World& w) { return w.device().shared_from_this(); })
+          [](const World& w) { return w.device().shared_from_this(); },
+          "Of this rank.")
       .def_property_readonly("communicator", &World::communicator,
-                             py::return_value_policy::reference_internal)
+                             py::return_value_policy::reference_internal,
+                             "Over all ranks.")
       .def(
           "broadcast",
           [](World& world, std::string text, int root) {
@@ -239,11 +253,13 @@ void BindWorld(py::module_& m) {
           },
           py::arg("value"), py::call_guard<py::gil_scoped_release>(),
           "The largest value of a rank, on every rank. Collective.")
-      .def("barrier",
-           [](World& world) {
-             Communicator& group = world.communicator();
-             Collective(group, [&](Stream& s) { return group.Barrier(s); });
-           })
+      .def(
+          "barrier",
+          [](World& world) {
+            Communicator& group = world.communicator();
+            Collective(group, [&](Stream& s) { return group.Barrier(s); });
+          },
+          "Waits until all ranks are here.")
       .def("finalize", &Finalize, py::call_guard<py::gil_scoped_release>(),
            "Waits for all ranks, as long as it takes, and ends the job. A "
            "program that ends with status 0 does so by itself, for 10 seconds; "

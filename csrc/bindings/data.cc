@@ -101,7 +101,8 @@ void BindTokenFiles(py::module_& m) {
             const absl::Span<const int32_t> span(ids.data(), ids.size());
             WithoutGil([&] { Unwrap(writer.AddDocument(span)); });
           },
-          py::arg("tokens"))
+          py::arg("tokens"),
+          "Appends integers, and the end of document where there is one.")
       .def(
           "append",
           [](TokenFileWriter& writer, const py::array& tokens) {
@@ -116,8 +117,10 @@ void BindTokenFiles(py::module_& m) {
       .def("close", &TokenFileWriter::Finish,
            py::call_guard<py::gil_scoped_release>(),
            "Makes both files durable. At most once.")
-      .def_property_readonly("documents", &TokenFileWriter::documents)
-      .def_property_readonly("tokens", &TokenFileWriter::tokens);
+      .def_property_readonly("documents", &TokenFileWriter::documents,
+                             "That were added.")
+      .def_property_readonly("tokens", &TokenFileWriter::tokens,
+                             "That were added, ends included.");
 
   py::class_<TokenFile>(m, "TokenFile",
                         "Documents of token ids in a pair of mapped files.")
@@ -126,10 +129,12 @@ void BindTokenFiles(py::module_& m) {
             return std::make_unique<TokenFile>(Unwrap(TokenFile::Open(prefix)));
           }),
           py::arg("prefix"))
-      .def_property_readonly("prefix", &TokenFile::prefix)
+      .def_property_readonly("prefix", &TokenFile::prefix,
+                             "Path without suffix.")
       .def_property_readonly(
           "dtype",
-          [](const TokenFile& f) { return std::string(data::Name(f.type())); })
+          [](const TokenFile& f) { return std::string(data::Name(f.type())); },
+          "Of the tokens in the file.")
       .def_property_readonly("tokens", &TokenFile::tokens, "Of all documents.")
       .def("__len__", &TokenFile::documents)
       .def(
@@ -180,13 +185,17 @@ void BindLoader(py::module_& m) {
            py::arg("step") = 0,
            "From integers [samples, context]; `samples` are their indices in "
            "the run, of which dropout depends.")
-      .def_readonly("step", &Batch::step)
-      .def_property_readonly("tokens",
-                             [](const Batch& b) { return Variable(b.tokens); })
-      .def_property_readonly("targets",
-                             [](const Batch& b) { return Variable(b.targets); })
+      .def_readonly("step", &Batch::step,
+                    "The step that it is for, counted from 0.")
       .def_property_readonly(
-          "samples", [](const Batch& b) { return Variable(b.samples); });
+          "tokens", [](const Batch& b) { return Variable(b.tokens); },
+          "i32 [samples, context].")
+      .def_property_readonly(
+          "targets", [](const Batch& b) { return Variable(b.targets); },
+          "i32 [samples, context]: the token after each.")
+      .def_property_readonly(
+          "samples", [](const Batch& b) { return Variable(b.samples); },
+          "i64 [samples]: their indices in the run.");
 
   py::class_<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
                                               "Token files, blended by weight.")
@@ -212,10 +221,12 @@ void BindLoader(py::module_& m) {
           py::arg("vocab"), py::arg("seed"), py::arg("shuffled") = true,
           "`sources` are pairs of prefix and weight; without `shuffled` the "
           "samples are the same whatever the seed (validation).")
-      .def_property_readonly("tokens", &Corpus::tokens)
-      .def_property_readonly("epoch_samples", &Corpus::EpochSamples)
+      .def_property_readonly("tokens", &Corpus::tokens, "In all files.")
+      .def_property_readonly("epoch_samples", &Corpus::EpochSamples,
+                             "Samples until every file has been read once.")
       .def("check_vocab", &Corpus::CheckVocab,
-           py::call_guard<py::gil_scoped_release>());
+           py::call_guard<py::gil_scoped_release>(),
+           "Reads every token once; ValueError names the first outside.");
 
   py::class_<DataLoader>(m, "DataLoader",
                          "Batches in the order of steps, read ahead by a "
@@ -241,8 +252,11 @@ void BindLoader(py::module_& m) {
       .def("seek", &DataLoader::Seek, py::arg("step"),
            py::call_guard<py::gil_scoped_release>(),
            "Goes on with the batch of a step, counted from 0.")
-      .def_property_readonly("step", &DataLoader::step)
-      .def_property_readonly("samples_per_rank", &DataLoader::samples_per_rank);
+      .def_property_readonly(
+          "step", &DataLoader::step,
+          "Of the batch that `next` returns, counted from 0.")
+      .def_property_readonly("samples_per_rank", &DataLoader::samples_per_rank,
+                             "Of a batch.");
 }
 
 }  // namespace

@@ -49,14 +49,17 @@ void BindDevice(py::module_& m) {
            "A device of its own, outside any job: `cpu`, `cuda` or `meta`.")
       .def_property_readonly(
           "type",
-          [](const Device& device) { return std::string(Name(device.type())); })
+          [](const Device& device) { return std::string(Name(device.type())); },
+          "`cpu`, `cuda` or `meta`.")
       .def_property_readonly(
           "runs_inline",
           [](Device& device) { return device.compute_stream().runs_inline(); },
           "Whether an op has finished when its call returns: then the host's "
           "clock times it, and submitting steps ahead gains nothing.")
-      .def("memory", &Device::memory)
-      .def("reset_peak_memory", &Device::ResetPeakMemory)
+      .def("memory", &Device::memory,
+           "What the allocator has given out, in bytes.")
+      .def("reset_peak_memory", &Device::ResetPeakMemory,
+           "The peak is what is in use now.")
       .def("trim_memory", &Device::TrimMemory,
            "Gives cached memory that nothing lies in back to the system.")
       .def(

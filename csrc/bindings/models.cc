@@ -45,18 +45,25 @@ void BindModels(py::module_& m) {
           py::arg("ffn_hidden"), py::arg("context"), py::arg("vocab"),
           py::arg("dropout"), py::arg("tie_embeddings"), py::arg("norm_eps"),
           py::arg("rope_theta"))
-      .def_readonly("family", &ModelConfig::family)
-      .def_readonly("layers", &ModelConfig::layers)
-      .def_readonly("hidden", &ModelConfig::hidden)
-      .def_readonly("heads", &ModelConfig::heads)
-      .def_readonly("kv_heads", &ModelConfig::kv_heads)
-      .def_readonly("ffn_hidden", &ModelConfig::ffn_hidden)
-      .def_readonly("context", &ModelConfig::context)
-      .def_readonly("vocab", &ModelConfig::vocab)
-      .def_readonly("dropout", &ModelConfig::dropout)
-      .def_readonly("tie_embeddings", &ModelConfig::tie_embeddings)
-      .def_readonly("norm_eps", &ModelConfig::norm_eps)
-      .def_readonly("rope_theta", &ModelConfig::rope_theta)
+      .def_readonly("family", &ModelConfig::family, "`gpt` or `llama`.")
+      .def_readonly("layers", &ModelConfig::layers, "Blocks.")
+      .def_readonly("hidden", &ModelConfig::hidden,
+                    "Width of the residual stream.")
+      .def_readonly("heads", &ModelConfig::heads, "Of queries.")
+      .def_readonly("kv_heads", &ModelConfig::kv_heads, "Of keys and values.")
+      .def_readonly("ffn_hidden", &ModelConfig::ffn_hidden,
+                    "Width inside the MLP.")
+      .def_readonly("context", &ModelConfig::context, "Tokens in a sequence.")
+      .def_readonly("vocab", &ModelConfig::vocab,
+                    "Rows of the token embedding, without padding.")
+      .def_readonly("dropout", &ModelConfig::dropout,
+                    "Share of the residual branches' outputs that is dropped.")
+      .def_readonly("tie_embeddings", &ModelConfig::tie_embeddings,
+                    "Whether the head is the token embedding.")
+      .def_readonly("norm_eps", &ModelConfig::norm_eps,
+                    "Added to the variance in each norm.")
+      .def_readonly("rope_theta", &ModelConfig::rope_theta,
+                    "Base of the rotary frequencies.")
       .def_property_readonly("parameters", &models::ParameterCount,
                              "Trained numbers, tied tables once.")
       .def_property_readonly(

@@ -108,7 +108,8 @@ void BindContext(py::module_& m) {
            py::arg("samples") = py::none(), py::keep_alive<1, 2>(),
            "`step` is i64 [1], `samples` i64 [B]: each sample's index in the "
            "run. Update.forward_context() fills them in.")
-      .def_readonly("training", &ForwardContext::training);
+      .def_readonly("training", &ForwardContext::training,
+                    "Whether dropout drops.");
 }
 
 // The parameters of a layer, each kept alive with the layer.

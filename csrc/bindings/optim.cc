@@ -26,14 +26,18 @@ void BindOptim(py::module_& m) {
            py::kw_only(), py::arg("name"), py::arg("beta1"), py::arg("beta2"),
            py::arg("eps"), py::arg("momentum"), py::arg("weight_decay"),
            py::arg("stochastic_rounding") = false)
-      .def_readonly("name", &OptimizerConfig::name)
-      .def_readonly("beta1", &OptimizerConfig::beta1)
-      .def_readonly("beta2", &OptimizerConfig::beta2)
-      .def_readonly("eps", &OptimizerConfig::eps)
-      .def_readonly("momentum", &OptimizerConfig::momentum)
-      .def_readonly("weight_decay", &OptimizerConfig::weight_decay)
+      .def_readonly("name", &OptimizerConfig::name, "`adamw` or `sgd`.")
+      .def_readonly("beta1", &OptimizerConfig::beta1,
+                    "Decay of the gradient's mean.")
+      .def_readonly("beta2", &OptimizerConfig::beta2,
+                    "Decay of its square's mean.")
+      .def_readonly("eps", &OptimizerConfig::eps, "Added to the root of that.")
+      .def_readonly("momentum", &OptimizerConfig::momentum, "Of sgd.")
+      .def_readonly("weight_decay", &OptimizerConfig::weight_decay,
+                    "Times the learning rate, of matrices.")
       .def_readonly("stochastic_rounding",
-                    &OptimizerConfig::stochastic_rounding);
+                    &OptimizerConfig::stochastic_rounding,
+                    "Whether compute copies are rounded at random.");
 
   py::class_<ScheduleConfig>(m, "ScheduleConfig",
                              "A learning rate: constant, linear or cosine.")
@@ -49,11 +53,16 @@ void BindOptim(py::module_& m) {
            py::kw_only(), py::arg("name"), py::arg("learning_rate"),
            py::arg("min_learning_rate"), py::arg("warmup_steps"),
            py::arg("total_steps"))
-      .def_readonly("name", &ScheduleConfig::name)
-      .def_readonly("learning_rate", &ScheduleConfig::learning_rate)
-      .def_readonly("min_learning_rate", &ScheduleConfig::min_learning_rate)
-      .def_readonly("warmup_steps", &ScheduleConfig::warmup_steps)
-      .def_readonly("total_steps", &ScheduleConfig::total_steps)
+      .def_readonly("name", &ScheduleConfig::name,
+                    "`constant`, `linear` or `cosine`.")
+      .def_readonly("learning_rate", &ScheduleConfig::learning_rate,
+                    "The highest, after warm-up.")
+      .def_readonly("min_learning_rate", &ScheduleConfig::min_learning_rate,
+                    "The last.")
+      .def_readonly("warmup_steps", &ScheduleConfig::warmup_steps,
+                    "In which it rises from 0.")
+      .def_readonly("total_steps", &ScheduleConfig::total_steps,
+                    "After which it is the last.")
       .def(
           "at",
           [](const ScheduleConfig& config, int64_t step) {

@@ -41,13 +41,13 @@ void BindParallel(py::module_& m) {
            "`data=0` takes the ranks that the other axes leave; `placement` is "
            "the rank at each position (`place_ranks`), empty for their own "
            "order.")
-      .def_property_readonly("world_size", &Mesh::world_size)
+      .def_property_readonly("world_size", &Mesh::world_size, "Ranks.")
       .def(
           "size",
           [](const Mesh& mesh, const std::string& axis) {
             return mesh.size(ParseAxis(axis));
           },
-          py::arg("axis"))
+          py::arg("axis"), "Ranks along an axis.")
       .def(
           "coordinate",
           [](const Mesh& mesh, int rank, const std::string& axis) {
@@ -56,7 +56,8 @@ void BindParallel(py::module_& m) {
             }
             return mesh.CoordinateOf(rank, ParseAxis(axis));
           },
-          py::arg("rank"), py::arg("axis"))
+          py::arg("rank"), py::arg("axis"),
+          "Where a rank stands along an axis.")
       .def("rank_map", &Mesh::RankMapText,
            "A table: a row a stage, a column a copy of the model, the ranks of "
            "a tensor group in a cell.")
@@ -70,29 +71,36 @@ void BindParallel(py::module_& m) {
            }),
            py::arg("world"), py::arg("mesh"), py::keep_alive<1, 2>(),
            "Collective over the world.")
-      .def_property_readonly("mesh", &ParallelContext::mesh)
-      .def_property_readonly("device",
-                             [](const ParallelContext& c) {
-                               return c.device().shared_from_this();
-                             })
+      .def_property_readonly("mesh", &ParallelContext::mesh,
+                             "How ranks are laid out.")
+      .def_property_readonly(
+          "device",
+          [](const ParallelContext& c) {
+            return c.device().shared_from_this();
+          },
+          "Of this rank.")
       .def(
           "size",
           [](const ParallelContext& c, const std::string& axis) {
             return c.size(ParseAxis(axis));
           },
-          py::arg("axis"))
+          py::arg("axis"), "Ranks along an axis.")
       .def(
           "index",
           [](const ParallelContext& c, const std::string& axis) {
             return c.index(ParseAxis(axis));
           },
           py::arg("axis"), "Where this rank stands along an axis.")
-      .def_property_readonly("tensor", &ParallelContext::tensor,
-                             py::return_value_policy::reference_internal)
+      .def_property_readonly(
+          "tensor", &ParallelContext::tensor,
+          py::return_value_policy::reference_internal,
+          "The group that divides each layer with this rank.")
       .def_property_readonly("data", &ParallelContext::data,
-                             py::return_value_policy::reference_internal)
+                             py::return_value_policy::reference_internal,
+                             "The group that has the same part of the model.")
       .def_property_readonly("pipeline", &ParallelContext::pipeline,
-                             py::return_value_policy::reference_internal);
+                             py::return_value_policy::reference_internal,
+                             "The group of the stages.");
 }
 
 }  // namespace eisbach::bindings

@@ -71,30 +71,38 @@ void BindTensorClass(py::module_& m) {
             return Variable(
                 Unwrap(Tensor::Zeros(shape, dtype, device.compute_stream())));
           },
-          py::arg("shape"), py::arg("dtype"), py::arg("device"))
-      .def_property_readonly("shape",
-                             [](const Variable& v) { return v.value.shape(); })
+          py::arg("shape"), py::arg("dtype"), py::arg("device"),
+          "All elements are 0.")
+      .def_property_readonly(
+          "shape", [](const Variable& v) { return v.value.shape(); },
+          "A tuple.")
       .def_property_readonly(
           "strides",
           [](const Variable& v) {
             return Shape(absl::MakeConstSpan(v.value.strides()));
           },
           "In elements.")
-      .def_property_readonly("dtype",
-                             [](const Variable& v) { return v.value.dtype(); })
+      .def_property_readonly(
+          "dtype", [](const Variable& v) { return v.value.dtype(); },
+          "`f32`, `bf16`, `i32` and so on.")
       .def_property_readonly(
           "device",
-          [](const Variable& v) { return v.value.device().shared_from_this(); })
-      .def_property_readonly("nbytes",
-                             [](const Variable& v) { return v.value.bytes(); })
+          [](const Variable& v) { return v.value.device().shared_from_this(); },
+          "That it lies on.")
       .def_property_readonly(
-          "contiguous", [](const Variable& v) { return v.value.contiguous(); })
+          "nbytes", [](const Variable& v) { return v.value.bytes(); },
+          "Of its elements.")
+      .def_property_readonly(
+          "contiguous", [](const Variable& v) { return v.value.contiguous(); },
+          "Whether it is row-major without gaps.")
       .def("numpy", &NumpyOf,
            "An array over the tensor's own memory; bf16 by ml_dtypes.")
       .def("__array__", &AsArray, py::arg("dtype") = py::none(),
            py::arg("copy") = py::none())
-      .def("item",
-           [](const py::object& self) { return NumpyOf(self).attr("item")(); })
+      .def(
+          "item",
+          [](const py::object& self) { return NumpyOf(self).attr("item")(); },
+          "The value of a tensor of one element.")
       .def(
           "astype",
           [](const Variable& v, DType dtype) {
@@ -153,14 +161,18 @@ void BindParameter(py::module_& m) {
            py::arg("decay") = py::none(),
            "`init` is normal, zeros or ones; `decay` is weight decay, by "
            "default of two-dimensional tensors.")
-      .def_property_readonly("name",
-                             [](const Parameter& p) { return p.spec().name; })
-      .def_property_readonly("shape",
-                             [](const Parameter& p) { return p.spec().shape; })
-      .def_property_readonly("slices",
-                             [](const Parameter& p) { return p.spec().slices; })
-      .def_property_readonly("decay",
-                             [](const Parameter& p) { return p.spec().decay; })
+      .def_property_readonly(
+          "name", [](const Parameter& p) { return p.spec().name; },
+          "Of this rank's tensor; its slices have logical names.")
+      .def_property_readonly(
+          "shape", [](const Parameter& p) { return p.spec().shape; },
+          "Of this rank's part, padding included.")
+      .def_property_readonly(
+          "slices", [](const Parameter& p) { return p.spec().slices; },
+          "The logical tensors that it holds parts of.")
+      .def_property_readonly(
+          "decay", [](const Parameter& p) { return p.spec().decay; },
+          "Whether weight decay shrinks it.")
       .def_property_readonly(
           "data", [](const Parameter& p) { return Bound(p, p.data()); },
           "In the compute dtype.")

@@ -74,14 +74,21 @@ void BindConfigs(py::module_& m) {
            py::arg("initial_loss_scale") = 65536.0,
            py::arg("loss_scale_window") = 1000,
            "The last two have a meaning in f16 alone.")
-      .def_readonly("optimizer", &UpdateConfig::optimizer)
-      .def_readonly("schedule", &UpdateConfig::schedule)
-      .def_readonly("clip_grad_norm", &UpdateConfig::clip_grad_norm)
-      .def_readonly("compute_dtype", &UpdateConfig::compute_dtype)
-      .def_readonly("bucket_bytes", &UpdateConfig::bucket_bytes)
-      .def_readonly("seed", &UpdateConfig::seed)
-      .def_readonly("initial_loss_scale", &UpdateConfig::initial_loss_scale)
-      .def_readonly("loss_scale_window", &UpdateConfig::loss_scale_window);
+      .def_readonly("optimizer", &UpdateConfig::optimizer, "The update rule.")
+      .def_readonly("schedule", &UpdateConfig::schedule,
+                    "The learning rate of each step.")
+      .def_readonly("clip_grad_norm", &UpdateConfig::clip_grad_norm,
+                    "Longest gradient; 0 for any.")
+      .def_readonly("compute_dtype", &UpdateConfig::compute_dtype,
+                    "Of weights and activations in forward and backward.")
+      .def_readonly("bucket_bytes", &UpdateConfig::bucket_bytes,
+                    "About how much of the gradient is reduced at once.")
+      .def_readonly("seed", &UpdateConfig::seed,
+                    "Of initial values and dropout.")
+      .def_readonly("initial_loss_scale", &UpdateConfig::initial_loss_scale,
+                    "In f16, of the first step.")
+      .def_readonly("loss_scale_window", &UpdateConfig::loss_scale_window,
+                    "In f16, steps without overflow until the scale doubles.");
 
   py::class_<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(
@@ -107,16 +114,24 @@ void BindConfigs(py::module_& m) {
           py::arg("deferred_weights"), py::arg("pipeline_schedule"),
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
           py::arg("tf32") = false)
-      .def_readonly("model", &EngineConfig::model)
-      .def_readonly("update", &EngineConfig::update)
-      .def_readonly("global_batch", &EngineConfig::global_batch)
-      .def_readonly("micro_batch", &EngineConfig::micro_batch)
-      .def_readonly("recompute", &EngineConfig::recompute)
-      .def_readonly("deferred_weights", &EngineConfig::deferred_weights)
-      .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule)
-      .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage)
-      .def_readonly("replays_steps", &EngineConfig::replays_steps)
-      .def_readonly("tf32", &EngineConfig::tf32)
+      .def_readonly("model", &EngineConfig::model, "Its sizes.")
+      .def_readonly("update", &EngineConfig::update, "How its weights change.")
+      .def_readonly("global_batch", &EngineConfig::global_batch,
+                    "Samples of a step, over all ranks.")
+      .def_readonly("micro_batch", &EngineConfig::micro_batch,
+                    "Samples that go through the model at once.")
+      .def_readonly("recompute", &EngineConfig::recompute,
+                    "Whether a block's activations are made again in backward.")
+      .def_readonly("deferred_weights", &EngineConfig::deferred_weights,
+                    "Whether weight gradients are left for later.")
+      .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule,
+                    "`1f1b` or `gpipe`.")
+      .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
+                    "Of each stage; empty where the core divides them.")
+      .def_readonly("replays_steps", &EngineConfig::replays_steps,
+                    "Whether a GPU replays a step as a CUDA graph.")
+      .def_readonly("tf32", &EngineConfig::tf32,
+                    "Whether GPUs multiply f32 in TF32.")
       .def(
           "validate",
           [](const EngineConfig& config, const parallel::Mesh& mesh) {
@@ -133,7 +148,8 @@ void BindEngine(py::module_& m) {
       .def_readonly("loss", &StepResult::loss,
                     "Mean over the tokens of the global batch.")
       .def_readonly("grad_norm", &StepResult::grad_norm, "Before clipping.")
-      .def_readonly("learning_rate", &StepResult::learning_rate)
+      .def_readonly("learning_rate", &StepResult::learning_rate,
+                    "Of this step.")
       .def_readonly("loss_scale", &StepResult::loss_scale,
                     "What the loss was multiplied by in backward; 1 but in "
                     "f16.")
@@ -208,15 +224,20 @@ void BindEngine(py::module_& m) {
           },
           py::arg("tokens"), kReleased,
           "Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.")
-      .def_property_readonly("config", &Engine::config)
-      .def_property_readonly("context", &Engine::context)
-      .def_property_readonly("device",
-                             [](const Engine& e) {
-                               return e.context().device().shared_from_this();
-                             })
+      .def_property_readonly("config", &Engine::config,
+                             "What it was made from.")
+      .def_property_readonly("context", &Engine::context,
+                             "The mesh and this rank's place in it.")
+      .def_property_readonly(
+          "device",
+          [](const Engine& e) {
+            return e.context().device().shared_from_this();
+          },
+          "That the model lies on.")
       .def_property_readonly("samples", &Engine::samples,
                              "Of this rank in a step.")
-      .def_property_readonly("micro_batches", &Engine::micro_batches)
+      .def_property_readonly("micro_batches", &Engine::micro_batches,
+                             "Of a step.")
       .def_property_readonly(
           "layers",
           [](const Engine& e) {
@@ -225,7 +246,8 @@ void BindEngine(py::module_& m) {
           "First and past-the-last layer of this stage.")
       .def_property(
           "steps_done", [](Engine& e) { return e.update().step(); },
-          [](Engine& e, int64_t step) { e.update().set_step(step); })
+          [](Engine& e, int64_t step) { e.update().set_step(step); },
+          "Steps done.")
       .def_property_readonly(
           "parameters", [](Engine& e) { return e.update().parameters(); },
           py::return_value_policy::reference_internal,

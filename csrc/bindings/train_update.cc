@@ -120,7 +120,8 @@ void BindUpdate(py::module_& m) {
             EISBACH_RETURN_IF_ERROR(u.update->ForgetNonFinite());
             return u.update->BeginStep(micro_batches);
           },
-          py::arg("micro_batches") = 1, kReleased)
+          py::arg("micro_batches") = 1, kReleased,
+          "Begins a step of so many micro-batches.")
       .def("set_sum", &SetSum, py::arg("index"), py::arg("value"), kReleased,
            "This rank's part of a sum, a loss f64 [1]; after begin_step.")
       .def(
@@ -139,7 +140,8 @@ void BindUpdate(py::module_& m) {
           "Steps begun.")
       .def_property_readonly(
           "learning_rate",
-          [](OwnedUpdate& u) { return u.update->learning_rate(); })
+          [](OwnedUpdate& u) { return u.update->learning_rate(); },
+          "Of this step.")
       .def_property_readonly("loss_scale", &ReadLossScale,
                              "What a loss's gradient must be multiplied by in "
                              "this step: 1 but in f16. A head does so by "

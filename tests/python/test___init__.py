@@ -16,6 +16,17 @@ def _described(thing):
     return any(" -> " not in line for line in lines)
 
 
+def _without_docstring(kind):
+    """The public methods and properties of a class that say nothing."""
+    return [
+        name
+        for name, member in vars(kind).items()
+        if not name.startswith("_")
+        and (callable(member) or isinstance(member, property))
+        and not _described(member)
+    ]
+
+
 def test_dir_shows_what_is_public():
     """In a process that has imported nothing yet, and nothing else."""
     code = (
@@ -43,12 +54,17 @@ def test_import_loads_nothing():
 
 @pytest.mark.parametrize("name", eisbach.__all__)
 def test_each_public_name_has_a_docstring(name):
-    assert _described(getattr(eisbach, name))
+    thing = getattr(eisbach, name)
+    assert _described(thing)
+    if inspect.isclass(thing) and thing.__module__.startswith("eisbach._C"):
+        assert _without_docstring(thing) == []
 
 
 @pytest.mark.parametrize("module", [eisbach.nn, eisbach.functional])
 def test_so_has_each_name_in_a_module(module):
     names = [n for n in dir(module) if not n.startswith("_")]
-    names = getattr(module, "__all__", names)
-    assert len(names) > 9
-    assert [n for n in names if not _described(getattr(module, n))] == []
+    members = [getattr(module, n) for n in getattr(module, "__all__", names)]
+    assert len(members) > 9
+    assert [m for m in members if not _described(m)] == []
+    classes = [m for m in members if inspect.isclass(m)]
+    assert [c for c in classes if _without_docstring(c)] == []
