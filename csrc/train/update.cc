@@ -135,7 +135,7 @@ absl::Status Update::ExpectGradients(int micro_batches) {
   return reducer_->BeginStep(micro_batches);
 }
 
-absl::Status Update::Finish() {
+absl::Status Update::Finish(const ops::CountedTokens& tokens) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
@@ -153,7 +153,7 @@ absl::Status Update::Finish() {
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(
       ops::ClipFactor(norm_squared_, static_cast<float>(config_.clip_grad_norm),
-                      state_.values(), stream));
+                      tokens, state_.values(), stream));
   EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
   if (!config_.scales_loss()) return absl::OkStatus();
   return ops::UpdateLossScale({.norm_squared = norm_squared_,

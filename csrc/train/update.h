@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/one_thread.h"
+#include "ops/optimizer.h"
 #include "optim/gradient_norm.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -68,8 +69,10 @@ class Update {
   // Reduces what is left, then updates the weights. With a loss scale a step
   // whose norm is not finite changes no weight, and the scale halves. Without
   // one, or where no scale helps, nothing changes any more until
-  // ForgetNonFinite.
-  absl::Status Finish();
+  // ForgetNonFinite. `tokens` are those that count, one of the sums: norm and
+  // update are those of the mean over them; if there is none, nothing changes
+  // either.
+  absl::Status Finish(const ops::CountedTokens& tokens = {});
 
   // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
   // BeginStep sets it to 0.
