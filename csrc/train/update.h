@@ -60,7 +60,8 @@ class Update {
 
   // NextStep, then ExpectGradients.
   absl::Status BeginStep(int micro_batches);
-  // Counts a step and writes what it changes where kernels read it.
+  // Counts a step and writes what it changes where kernels read it. OutOfRange
+  // past the end of the schedule, where no learning rate is set.
   absl::Status NextStep();
   // Forgets the gradients and sets the sums to 0. This and Finish, with what
   // is between them, are the same in every step.
@@ -102,11 +103,16 @@ class Update {
   // other way round.
   absl::Status Resume(int64_t step,
                       const std::optional<optim::LossScale>& loss_scale);
-  double learning_rate() const;  // of the step begun last
+  // Of the step begun last, or what was set since.
+  double learning_rate() const;
+  // From the next step on this one instead of the schedule's, until it is given
+  // nothing. InvalidArgument when it is below 0 or more than f32 holds.
+  absl::Status SetLearningRate(std::optional<double> learning_rate);
 
   // Rounds the masters to the compute dtype, after writing to them.
   absl::Status RefreshData();
 
+  const parallel::ParallelContext& context() const { return context_; }
   const optim::StepState& state() const { return state_; }
   FlatBuffer& buffer() { return *buffer_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
@@ -129,6 +135,7 @@ class Update {
   UpdateConfig config_;
   const parallel::ParallelContext& context_;
   optim::LearningRateSchedule schedule_;
+  std::optional<double> set_learning_rate_;
   optim::StepState state_;
   std::vector<Parameter*> parameters_;
   std::unique_ptr<FlatBuffer> buffer_;

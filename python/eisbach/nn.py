@@ -52,7 +52,26 @@ class Module:
           def __init__(self):
               self.up = Linear("up", 8, 32)
               self.down = Linear("down", 32, 8)
+
+          def forward(self, x, context):
+              return self.down(functional.gelu(self.up(x, context)), context)
+
+      y = Net()(x, context)
     """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns `forward` of the same arguments."""
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call computes; each model defines its own.
+
+        Raises:
+          NotImplementedError: This one does not.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} is called and defines no forward()"
+        )
 
     def parameters(self) -> list[_C.Parameter]:
         """Returns all parameters in the order of the attributes.

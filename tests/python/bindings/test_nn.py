@@ -224,3 +224,13 @@ def test_a_parameter_is_in_one_update_at_a_time(make):
     del update
     gc.collect()
     _C.Update(layer.parameters(), config, make.context)
+
+
+def test_a_module_is_called_by_its_forward(make):
+    class Double(nn.Module):
+        def forward(self, x, *, times=1):
+            return [x] * 2 * times
+
+    assert Double()(3, times=2) == [3, 3, 3, 3]
+    with pytest.raises(NotImplementedError, match="Module is called and"):
+        nn.Module()(1)
