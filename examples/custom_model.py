@@ -33,7 +33,7 @@ class ParallelBlock(nn.Module):
         self.up = nn.Linear(f"{name}.up", HIDDEN, 4 * HIDDEN)
         self.down = nn.Linear(f"{name}.down", 4 * HIDDEN, HIDDEN)
 
-    def __call__(
+    def forward(
         self, x: eisbach.Tensor, context: nn.ForwardContext
     ) -> eisbach.Tensor:
         """Returns a tensor of the shape of x, [B, T, HIDDEN]."""

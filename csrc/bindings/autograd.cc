@@ -135,8 +135,8 @@ absl::StatusOr<Variable> Linear(const Variable& x, const ParameterPtr& weight,
 absl::StatusOr<Variable> Embedding(const Variable& ids,
                                    const ParameterPtr& weight) {
   EISBACH_RETURN_IF_ERROR(Use(weight));
-  return Recorded(
-      autograd::Embedding(ids.value, *weight, /*first_row=*/0, StreamOf(ids)));
+  return Recorded(autograd::Embedding(ids.value, *weight, /*first_row=*/0,
+                                      weight->data().dim(0), StreamOf(ids)));
 }
 
 absl::StatusOr<Variable> AddPosition(const Variable& x,
@@ -175,10 +175,13 @@ absl::StatusOr<Variable> CrossEntropy(const Variable& logits,
         "cross_entropy of f16 logits takes the ForwardContext whose loss scale "
         "the update expects (context)");
   }
-  const autograd::VocabularyShard whole{.valid_columns = input.dim(-1)};
+  autograd::LossScale share{scale};
+  if (context != nullptr) {
+    share.gradient_factor = context->loss_scale;
+    share.counted = context->counted;
+  }
   return Recorded(autograd::CrossEntropy(
-      input, targets.value, whole,
-      {scale, context == nullptr ? Tensor() : context->loss_scale},
+      input, targets.value, autograd::WholeVocabulary(input.dim(-1)), share,
       StreamOf(logits)));
 }
 
@@ -211,7 +214,9 @@ void BindAutograd(py::module_& m) {
         py::arg("bias") = py::none(), kReleased,
         "y [..., N] = x [..., K] weight^T + bias; weight [N, K].");
   f.def("embedding", &Embedding, py::arg("ids"), py::arg("weight"), kReleased,
-        "Rows of weight [vocab, H] by ids, i32 [B, T]: [B, T, H].");
+        "Rows of weight [vocab, H] by ids, i32 [B, T]: [B, T, H]. ValueError "
+        "names an id outside [0, vocab); on a GPU, which nobody waits for, its "
+        "row is NaN.");
   f.def("add_position", &AddPosition, py::arg("x"), py::arg("weight"),
         kReleased, "x [B, T, H] + weight[t], in place.");
   f.def(
@@ -258,8 +263,11 @@ void BindAutograd(py::module_& m) {
   f.def("cross_entropy", &CrossEntropy, py::arg("logits"), py::arg("targets"),
         py::arg("scale") = 1.0, py::kw_only(), py::arg("context") = py::none(),
         kReleased,
-        "scale x the sum over rows, f64 [1]. Backward overwrites the logits. "
-        "`context` has the loss scale: f16 logits that record need it.");
+        "scale x the sum over rows, f64 [1]; a row whose target is below 0 is "
+        "masked, without loss and gradient. ValueError names a target of vocab "
+        "or above; on a GPU, which nobody waits for, the loss is NaN. Backward "
+        "overwrites the logits. `context` has the loss scale: f16 logits that "
+        "record need it.");
 }
 
 }  // namespace eisbach::bindings

@@ -38,14 +38,18 @@ Int32Array AsTokens(const py::array& array) {
     throw py::type_error("tokens are integers");
   }
   if (array.itemsize() > 4 || (array.itemsize() == 4 && kind == 'u')) {
-    const auto beyond = [&](const char* which, const char* comparison,
-                            int64_t limit) {
-      return array.attr(which)().attr(comparison)(limit).cast<bool>();
-    };
     using Limits = std::numeric_limits<int32_t>;
-    if (array.size() > 0 && (beyond("max", "__gt__", Limits::max()) ||
-                             beyond("min", "__lt__", Limits::min()))) {
-      throw py::value_error("a token does not fit 32 bits");
+    const py::object beyond =
+        array.attr("__gt__")(int64_t{Limits::max()})
+            .attr("__or__")(array.attr("__lt__")(int64_t{Limits::min()}));
+    if (beyond.attr("any")().cast<bool>()) {
+      const int64_t at = beyond.attr("argmax")().cast<int64_t>();
+      const int64_t length = array.shape(array.ndim() - 1);
+      throw py::value_error(absl::StrCat(
+          "token ",
+          py::str(array.attr("flat")[py::int_(at)]).cast<std::string>(),
+          " at position ", at % length, " of row ", at / length,
+          " does not fit 32 bits"));
     }
   }
   return py::array_t<int32_t, py::array::c_style | py::array::forcecast>(array);
@@ -63,8 +67,12 @@ Batch MakeBatch(const py::array& tokens, const py::array& targets,
   }
   Batch batch;
   batch.step = step;
-  batch.tokens = ToDevice(AsTokens(tokens), device);
-  batch.targets = ToDevice(AsTokens(targets), device);
+  const Int32Array ids = AsTokens(tokens), wanted = AsTokens(targets);
+  batch.ids_below =
+      data::IdsBelow({ids.data(), static_cast<size_t>(ids.size())},
+                     {wanted.data(), static_cast<size_t>(wanted.size())});
+  batch.tokens = ToDevice(ids, device);
+  batch.targets = ToDevice(wanted, device);
   using Indices =
       py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
   if (!samples) {

@@ -243,7 +243,16 @@ void BindNn(py::module_& parent) {
   py::class_<Module, std::shared_ptr<Module>>(
       m, "Layer", "Owns parameters; is called with a ForwardContext.")
       .def("parameters", &ParametersOf,
-           "In the order in which forward uses them.");
+           "In the order in which forward uses them.")
+      .def(
+          "random_names",
+          [](Module& layer) {
+            std::vector<std::string> names;
+            layer.VisitRandom(
+                [&](const std::string& name) { names.push_back(name); });
+            return names;
+          },
+          "Of the layers inside that draw random numbers: dropout.");
   BindSimple(m);
   BindComposed(m);
 }

@@ -92,9 +92,21 @@ void BindTensorClass(py::module_& m) {
       .def_property_readonly(
           "nbytes", [](const Variable& v) { return v.value.bytes(); },
           "Of its elements.")
-      .def_property_readonly(
-          "contiguous", [](const Variable& v) { return v.value.contiguous(); },
-          "Whether it is row-major without gaps.")
+      .def(
+          "is_contiguous",
+          [](const Variable& v) { return v.value.contiguous(); },
+          "Whether the elements lie one after another, as functions need it.")
+      .def(
+          "contiguous",
+          [](const Variable& v) {
+            if (v.value.contiguous()) return v;
+            return Variable(WithoutGil([&] {
+              return Unwrap(
+                  ops::Contiguous(v.value, v.value.device().compute_stream()));
+            }));
+          },
+          "The tensor itself where it is contiguous, else a copy that is, "
+          "apart from any graph.")
       .def("numpy", &NumpyOf,
            "An array over the tensor's own memory; bf16 by ml_dtypes.")
       .def("__array__", &AsArray, py::arg("dtype") = py::none(),
@@ -108,7 +120,8 @@ void BindTensorClass(py::module_& m) {
           [](const Variable& v, DType dtype) {
             return Variable(AsType(v, dtype));
           },
-          py::arg("dtype"), "A copy with elements of another type.")
+          py::arg("dtype"),
+          "A copy with elements of another type, apart from any graph.")
       .def(
           "detach",
           [](const Variable& v) { return Variable(v.value.Detach()); },

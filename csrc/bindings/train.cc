@@ -1,3 +1,5 @@
+#include <pybind11/typing.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,8 +13,10 @@
 #include "bindings/variable.h"
 #include "checkpoint/load.h"
 #include "checkpoint/save.h"
+#include "core/status_macros.h"
 #include "data/batch.h"
 #include "models/generate.h"
+#include "ops/ids.h"
 #include "train/engine.h"
 #include "train/update.h"
 
@@ -28,7 +32,7 @@ using train::Update;
 using train::UpdateConfig;
 
 train::StepInput InputOf(const Batch& batch) {
-  return {batch.tokens, batch.targets, batch.samples};
+  return {batch.tokens, batch.targets, batch.samples, batch.ids_below};
 }
 
 absl::StatusOr<std::vector<int32_t>> Generate(
@@ -36,11 +40,10 @@ absl::StatusOr<std::vector<int32_t>> Generate(
     double temperature, int64_t top_k, uint64_t seed,
     std::optional<int32_t> stop) {
   const models::ModelConfig& model = engine.config().model;
-  for (int32_t token : prompt) {
-    if (token >= 0 && token < model.vocab) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "token ", token, " of the prompt is outside vocab=", model.vocab));
-  }
+  EISBACH_RETURN_IF_ERROR(Annotate(
+      ops::CheckIds(ops::IdKind::kToken, prompt,
+                    Shape{static_cast<int64_t>(prompt.size())}, model.vocab),
+      "prompt"));
   return models::Generate(
       [&](const Tensor& window, int64_t last) {
         return engine.LogitsAt(window, last);
@@ -146,7 +149,7 @@ void BindEngine(py::module_& m) {
   py::class_<StepResult>(m, "StepResult", "What came out of a step.")
       .def_readonly("step", &StepResult::step, "Counted from 1.")
       .def_readonly("loss", &StepResult::loss,
-                    "Mean over the tokens of the global batch.")
+                    "Mean over the tokens of the global batch that count.")
       .def_readonly("grad_norm", &StepResult::grad_norm, "Before clipping.")
       .def_readonly("learning_rate", &StepResult::learning_rate,
                     "Of this step.")
@@ -161,12 +164,16 @@ void BindEngine(py::module_& m) {
                     "same on all ranks.")
       .def_readonly("asked_to_save", &StepResult::asked_to_save,
                     "As asked_to_stop.")
+      .def_readonly("counted", &StepResult::counted,
+                    "Tokens of the global batch that count: those whose target "
+                    "is not below 0.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
                             ", grad_norm=", r.grad_norm,
                             ", learning_rate=", r.learning_rate,
                             ", loss_scale=", r.loss_scale,
-                            ", skipped=", r.skipped ? "True" : "False", ")");
+                            ", skipped=", r.skipped ? "True" : "False",
+                            ", counted=", r.counted, ")");
       });
 
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
@@ -216,7 +223,19 @@ void BindEngine(py::module_& m) {
             return engine.Evaluate(InputOf(batch));
           },
           py::arg("batch"), kReleased,
-          "The mean loss over the tokens of all ranks, without training.")
+          "The mean loss over the tokens of all ranks that count, without "
+          "training. ValueError where none does.")
+      .def(
+          "evaluate",
+          [](Engine& engine, const py::typing::Iterable<Batch>& batches) {
+            train::LossSum sum;
+            for (const py::handle batch : batches) {
+              const train::StepInput input = InputOf(batch.cast<Batch>());
+              WithoutGil([&] { Unwrap(engine.Evaluate(input, sum)); });
+            }
+            return sum.Mean();
+          },
+          py::arg("batches"), "The same over all tokens of several batches.")
       .def(
           "logits",
           [](Engine& engine, const Variable& tokens) {

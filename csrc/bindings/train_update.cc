@@ -8,6 +8,8 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "bindings/variable.h"
+#include "checkpoint/load.h"
+#include "checkpoint/save.h"
 #include "core/status_macros.h"
 #include "nn/module.h"
 #include "train/update.h"
@@ -138,10 +140,44 @@ void BindUpdate(py::module_& m) {
           "step", [](OwnedUpdate& u) { return u.update->step(); },
           [](OwnedUpdate& u, int64_t step) { u.update->set_step(step); },
           "Steps begun.")
-      .def_property_readonly(
+      .def_property(
           "learning_rate",
           [](OwnedUpdate& u) { return u.update->learning_rate(); },
-          "Of this step.")
+          [](OwnedUpdate& u, std::optional<double> value) {
+            return u.update->SetLearningRate(value);
+          },
+          "Of the step begun last. One that is set counts from the next step "
+          "on instead of the schedule's, until None is set.")
+      .def(
+          "save",
+          [](OwnedUpdate& u, const std::string& root, const std::string& config,
+             const std::string& state) {
+            return checkpoint::Save(
+                {.root = root,
+                 .step = u.update->step(),
+                 .config = config,
+                 .state = state,
+                 .loss_scale = Unwrap(u.update->ReadLossScale())},
+                u.update->buffer(), u.update->optimizer(), u.update->context());
+          },
+          py::arg("root"), py::kw_only(), py::arg("config") = "{}",
+          py::arg("state") = "{}", kReleased,
+          "Saves weights and optimizer as ROOT/step-N/ and returns that path. "
+          "`config` is a JSON object that must be the same to load it, `state` "
+          "one that load gives back. Collective.")
+      .def(
+          "load",
+          [](OwnedUpdate& u, const std::string& path,
+             const std::string& config) {
+            checkpoint::LoadResult loaded = Unwrap(
+                checkpoint::Load(path, config, u.update->buffer(),
+                                 u.update->optimizer(), u.update->context()));
+            Unwrap(u.update->Resume(loaded.step, loaded.loss_scale));
+            return std::move(loaded.state);
+          },
+          py::arg("path"), py::kw_only(), py::arg("config") = "{}", kReleased,
+          "Goes on from a checkpoint of the same parameters and layout; "
+          "returns the state that it was saved with. Collective.")
       .def_property_readonly("loss_scale", &ReadLossScale,
                              "What a loss's gradient must be multiplied by in "
                              "this step: 1 but in f16. A head does so by "

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::data {
@@ -10,9 +11,16 @@ namespace eisbach::data {
 // sample indices; micro-batch m is rows [m x size, (m + 1) x size).
 struct Batch {
   int64_t step;
-  Tensor tokens;   // i32 [samples, context], the model's input
-  Tensor targets;  // i32 [samples, context], the token after each
-  Tensor samples;  // i64 [samples], global sample indices
+  Tensor tokens;  // i32 [samples, context], the model's input
+  Tensor
+      targets;  // i32 [samples, context], the token after each; below 0: masked
+  Tensor samples;         // i64 [samples], global sample indices
+  int64_t ids_below = 0;  // IdsBelow of tokens and targets; 0: not known
 };
+
+// The least bound above all ids, and above every vocabulary where one of
+// `tokens` is negative; at least 1.
+int64_t IdsBelow(absl::Span<const int32_t> tokens,
+                 absl::Span<const int32_t> targets);
 
 }  // namespace eisbach::data

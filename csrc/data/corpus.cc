@@ -1,7 +1,10 @@
 #include "data/corpus.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
+#include "absl/strings/str_cat.h"
 #include "core/check.h"
 #include "core/status_macros.h"
 
@@ -9,6 +12,25 @@ namespace eisbach::data {
 namespace {
 
 constexpr size_t kCachedOrders = 2;
+
+// A file under two names (./, links) would have the weight of both.
+absl::Status CheckApart(absl::Span<const SourceOptions> sources) {
+  for (size_t b = 1; b < sources.size(); ++b) {
+    for (size_t a = 0; a < b; ++a) {
+      std::error_code error;  // a file that is gone is another's to tell
+      if (!std::filesystem::equivalent(absl::StrCat(sources[a].prefix, ".bin"),
+                                       absl::StrCat(sources[b].prefix, ".bin"),
+                                       error)) {
+        continue;
+      }
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the sources ", sources[a].prefix, " and ", sources[b].prefix,
+          " are one file; name it once, with the weight ",
+          sources[a].weight + sources[b].weight, " (data.train)"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -22,6 +44,7 @@ absl::StatusOr<std::unique_ptr<Corpus>> Corpus::Open(CorpusOptions options) {
     names.push_back(source.prefix);
     files.push_back(std::move(file));
   }
+  EISBACH_RETURN_IF_ERROR(CheckApart(options.sources));
   EISBACH_ASSIGN_OR_RETURN(Sampler sampler,
                            Sampler::Make(sizes, names, options.context,
                                          options.seed, options.order));

@@ -34,6 +34,7 @@ struct CorpusOptions {
 // depends on the files, their weights, context, seed and index alone.
 class Corpus {
  public:
+  // InvalidArgument when two sources are one file, by whatever names.
   static absl::StatusOr<std::unique_ptr<Corpus>> Open(CorpusOptions options);
 
   int64_t context() const { return options_.context; }

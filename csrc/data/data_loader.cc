@@ -107,6 +107,7 @@ void DataLoader::Fill(HostBatch& batch, int64_t step) const {
     std::copy_n(sample.begin() + 1, context,
                 batch.targets.begin() + row * context);
   }
+  batch.ids_below = IdsBelow(batch.tokens, batch.targets);
 }
 
 absl::StatusOr<Batch> DataLoader::Next(Stream& stream) {
@@ -139,7 +140,7 @@ absl::StatusOr<Batch> DataLoader::CopyToDevice(const HostBatch& host,
                                                Stream& stream) const {
   Device& device = stream.device();
   const Shape shape({rows_, corpus_->context()});
-  Batch batch{host.step, {}, {}, {}};
+  Batch batch{host.step, {}, {}, {}, host.ids_below};
   EISBACH_ASSIGN_OR_RETURN(batch.tokens,
                            Tensor::Empty(shape, DType::kI32, device));
   EISBACH_ASSIGN_OR_RETURN(batch.targets,

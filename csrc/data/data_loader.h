@@ -56,6 +56,7 @@ class DataLoader {
     std::vector<int32_t> tokens;
     std::vector<int32_t> targets;
     std::vector<int64_t> samples;
+    int64_t ids_below;
   };
   using HostBatchPtr = std::unique_ptr<HostBatch>;
 

@@ -52,4 +52,9 @@ void Block::VisitParameters(const Visitor& visit) {
   parts_.mlp->VisitParameters(visit);
 }
 
+void Block::VisitRandom(const NameVisitor& visit) {
+  parts_.dropout1->VisitRandom(visit);
+  parts_.dropout2->VisitRandom(visit);
+}
+
 }  // namespace eisbach::nn

@@ -38,6 +38,7 @@ class Block final : public Module {
   absl::StatusOr<Residual> Forward(const Residual& input,
                                    const ForwardContext& context);
   void VisitParameters(const Visitor& visit) override;
+  void VisitRandom(const NameVisitor& visit) override;
 
  private:
   absl::StatusOr<Residual> Run(const Residual& input,

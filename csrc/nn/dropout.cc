@@ -6,7 +6,11 @@
 namespace eisbach::nn {
 
 Dropout::Dropout(const std::string& name, double p)
-    : layer_(StableHash(name)), p_(p) {}
+    : name_(name), layer_(StableHash(name)), p_(p) {}
+
+void Dropout::VisitRandom(const NameVisitor& visit) {
+  if (p_ > 0) visit(name_);
+}
 
 absl::StatusOr<Tensor> Dropout::Forward(const Tensor& x,
                                         const ForwardContext& context) const {

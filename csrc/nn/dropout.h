@@ -17,9 +17,11 @@ class Dropout final : public Module {
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context) const;
   void VisitParameters(const Visitor&) override {}
+  void VisitRandom(const NameVisitor& visit) override;
 
  private:
-  uint64_t layer_;
+  std::string name_;
+  uint64_t layer_;  // the name's hash
   double p_;
 };
 

@@ -26,7 +26,8 @@ ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
 
 absl::StatusOr<Tensor> Embedding::Forward(const Tensor& ids,
                                           const ForwardContext& context) {
-  return autograd::Embedding(ids, weight_, /*first_row=*/0, context.stream);
+  return autograd::Embedding(ids, weight_, /*first_row=*/0,
+                             weight_.data().dim(0), context.stream);
 }
 
 PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,

@@ -9,8 +9,8 @@ absl::StatusOr<Tensor> PlainHead::Loss(const Tensor& x, const Tensor& targets,
                                        float scale,
                                        const ForwardContext& context) {
   return autograd::LinearCrossEntropy(
-      x, weight_, targets, {0, weight_.data().dim(0), nullptr},
-      {scale, context.loss_scale}, context.stream);
+      x, weight_, targets, autograd::WholeVocabulary(weight_.data().dim(0)),
+      {scale, context.loss_scale, context.counted}, context.stream);
 }
 
 absl::StatusOr<Tensor> PlainHead::Logits(const Tensor& x,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "device/stream.h"
 #include "tensor/parameter.h"
@@ -19,6 +20,9 @@ struct ForwardContext {
   // f32 [1] in device memory: what the loss's gradient is multiplied by, so
   // that f16 can hold it; the update divides by it. Undefined: 1.
   Tensor loss_scale{};
+  // f64 [1] in device memory: a loss adds how many of its tokens count, which
+  // are those whose target is not below 0. Undefined: nobody asks.
+  Tensor counted{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from
@@ -36,6 +40,11 @@ class Module {
   // Calls `visit` for every parameter in the order in which forward uses them.
   // A parameter that is used twice is visited twice.
   virtual void VisitParameters(const Visitor& visit) = 0;
+
+  // Calls `visit` for the name of every layer inside that draws random numbers,
+  // which depend on it: two of one name would draw the same.
+  using NameVisitor = std::function<void(const std::string&)>;
+  virtual void VisitRandom(const NameVisitor&) {}
 };
 
 // y [..., N] from x [..., K]. Attention and MLP take their projections through

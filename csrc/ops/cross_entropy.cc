@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/ids.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -64,7 +65,10 @@ absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
 }
 
 absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
-                                                       Stream& stream) {
+                                                       const Tensor& targets,
+                                                       int64_t vocab,
+                                                       Stream& stream,
+                                                       const Tensor* counted) {
   const OpCheck check("cross_entropy_combine", stream);
   EISBACH_RETURN_IF_ERROR(check.Dense("stats", stats, DType::kF32));
   if (stats.rank() != 3 || stats.dim(2) != 3 || stats.dim(0) < 1) {
@@ -73,15 +77,26 @@ absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
                      " must be [ranks >= 1, tokens, 3]"));
   }
   const Shape tokens{stats.dim(1)};
+  EISBACH_RETURN_IF_ERROR(check.Dense("targets", targets, DType::kI32, tokens));
+  if (counted != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("counted", *counted, DType::kF64, Shape{1}));
+  }
+  EISBACH_RETURN_IF_ERROR(CheckIds(IdKind::kTarget, targets, vocab));
   CrossEntropyOutput out;
   EISBACH_ASSIGN_OR_RETURN(out.lse,
                            Tensor::Empty(tokens, DType::kF32, stream.device()));
   EISBACH_ASSIGN_OR_RETURN(out.loss,
                            Tensor::Empty(tokens, DType::kF32, stream.device()));
   EISBACH_RETURN_IF_ERROR(CrossEntropyCombineSlot().Run(
-      {.stats = stats, .lse = out.lse, .loss = out.loss},
+      {.stats = stats,
+       .targets = targets,
+       .vocab = vocab,
+       .counted = counted,
+       .lse = out.lse,
+       .loss = out.loss},
       {.flops = 2.0 * stats.elements(),
-       .bytes_read = static_cast<double>(stats.bytes()),
+       .bytes_read = static_cast<double>(stats.bytes() + targets.bytes()),
        .bytes_written =
            static_cast<double>(out.lse.bytes() + out.loss.bytes())},
       stream));

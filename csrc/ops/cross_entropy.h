@@ -8,9 +8,10 @@ namespace eisbach::ops {
 
 // Softmax cross-entropy over a vocabulary that may be divided among ranks.
 // Logits are [N, columns]; column c stands for token first_column + c, and
-// columns from `valid_columns` on are padding. targets: i32 [N]. All sums are
-// in f32. Works in three parts, so that ranks can combine between them and the
-// gradient overwrites the logits: they are never held twice.
+// columns from `valid_columns` on are padding. targets: i32 [N]; one below 0 is
+// masked: its row has no loss and no gradient. All sums are in f32. Works in
+// three parts, so that ranks can combine between them and the gradient
+// overwrites the logits: they are never held twice.
 
 // stats: f32 [N, 3] = (max m, sum of exp(x - m), logit of the target or 0 where
 // another rank holds it). With no valid column, (-inf, 0, 0).
@@ -29,9 +30,16 @@ absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
                                          int64_t valid_columns, Stream& stream);
 
 // From the stats of all ranks [R, N, 3], combined in rank order: the log of
-// the sum of exponentials and the loss (lse - target logit), each f32 [N].
+// the sum of exponentials and the loss (lse - target logit), each f32 [N]. A
+// masked row has a loss of 0 and an lse of infinity, of which backward makes a
+// gradient of 0. For a target of `vocab` or above see ids.h; lse and loss are
+// NaN there. The number of rows that are not masked is added to `counted`, f64
+// [1], where it is not null.
 struct CrossEntropyCombineArgs {
   const Tensor& stats;
+  const Tensor& targets;
+  int64_t vocab;
+  const Tensor* counted;
   const Tensor& lse;
   const Tensor& loss;
 };
@@ -42,13 +50,15 @@ struct CrossEntropyOutput {
   Tensor lse;
   Tensor loss;
 };
-absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
-                                                       Stream& stream);
+absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(
+    const Tensor& stats, const Tensor& targets, int64_t vocab, Stream& stream,
+    const Tensor* counted = nullptr);
 
-// logits <- scale * factor * (softmax(logits) - onehot(target)), in place;
-// padding columns become 0. `scale` is what the loss of one token counts,
-// `factor` (f32 [1], 1 where there is none) what its gradient is multiplied by
-// besides: a loss scale, which changes from step to step.
+// logits <- scale * factor * (softmax(logits) - onehot(target)), in place, by
+// the lse of CrossEntropyCombine; padding columns become 0. `scale` is what the
+// loss of one token counts, `factor` (f32 [1], 1 where there is none) what its
+// gradient is multiplied by besides: a loss scale, which changes from step to
+// step.
 struct CrossEntropyBackwardArgs {
   const Tensor& logits;
   const Tensor& targets;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/ids.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -34,11 +35,13 @@ absl::Status CheckContext(absl::string_view op, int64_t positions,
 }  // namespace
 
 absl::StatusOr<Tensor> EmbeddingForward(const Tensor& ids, const Tensor& weight,
-                                        int64_t first_row, Stream& stream) {
+                                        int64_t first_row, int64_t vocab,
+                                        Stream& stream) {
   const OpCheck check("embedding_forward", stream);
   EISBACH_RETURN_IF_ERROR(check.Dense("ids", ids, DType::kI32));
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("weight", weight));
   EISBACH_RETURN_IF_ERROR(CheckTable("embedding_forward", "weight", weight));
+  EISBACH_RETURN_IF_ERROR(CheckIds(IdKind::kToken, ids, vocab));
   absl::InlinedVector<int64_t, 4> dims(ids.shape().dims().begin(),
                                        ids.shape().dims().end());
   dims.push_back(weight.dim(1));
@@ -47,14 +50,19 @@ absl::StatusOr<Tensor> EmbeddingForward(const Tensor& ids, const Tensor& weight,
                               stream.device()));
   const double bytes = static_cast<double>(y.bytes());
   EISBACH_RETURN_IF_ERROR(EmbeddingForwardSlot().Run(
-      {.ids = ids, .weight = weight, .first_row = first_row, .y = y},
+      {.ids = ids,
+       .weight = weight,
+       .first_row = first_row,
+       .vocab = vocab,
+       .y = y},
       {.bytes_read = bytes + ids.bytes(), .bytes_written = bytes}, stream));
   return y;
 }
 
 absl::Status EmbeddingBackward(const Tensor& dy, const Tensor& ids,
-                               int64_t first_row, bool accumulate,
-                               const Tensor& dweight, Stream& stream) {
+                               int64_t first_row, int64_t vocab,
+                               bool accumulate, const Tensor& dweight,
+                               Stream& stream) {
   constexpr absl::string_view kOp = "embedding_backward";
   const OpCheck check(kOp, stream);
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("dy", dy));
@@ -66,6 +74,7 @@ absl::Status EmbeddingBackward(const Tensor& dy, const Tensor& ids,
       "ids", ids, Shape(dy.shape().dims().subspan(0, dy.rank() - 1))));
   EISBACH_RETURN_IF_ERROR(
       check.SameShape("dweight", dweight, Shape{dweight.dim(0), dy.dim(-1)}));
+  EISBACH_RETURN_IF_ERROR(CheckIds(IdKind::kToken, ids, vocab));
   // Each contribution reads and writes a row of dweight.
   const double sums = 4.0 * dy.elements();
   const double zeros = accumulate ? 0.0 : static_cast<double>(dweight.bytes());

@@ -8,20 +8,24 @@ namespace eisbach::ops {
 
 // y[..., H] = weight[id - first_row], and zeros for an id outside
 // [first_row, first_row + rows): a vocabulary-parallel rank holds `rows` rows
-// of the table. ids: i32 [...]; weight: [rows, H].
+// of the table. ids: i32 [...] in [0, vocab); weight: [rows, H]. For an id that
+// is not in [0, vocab) see ids.h; y is NaN there.
 struct EmbeddingForwardArgs {
   const Tensor& ids;
   const Tensor& weight;
   int64_t first_row;
+  int64_t vocab;
   const Tensor& y;
 };
 using EmbeddingForwardKernel = KernelSlot<EmbeddingForwardArgs>;
 EmbeddingForwardKernel& EmbeddingForwardSlot();
 absl::StatusOr<Tensor> EmbeddingForward(const Tensor& ids, const Tensor& weight,
-                                        int64_t first_row, Stream& stream);
+                                        int64_t first_row, int64_t vocab,
+                                        Stream& stream);
 
 // dweight (f32 [rows, H]) is overwritten, or added to when `accumulate`. The
-// contributions to a row are added in the order of the ids.
+// contributions to a row are added in the order of the ids. Ids that are not in
+// [0, vocab) contribute to none.
 struct EmbeddingBackwardArgs {
   const Tensor& dy;
   const Tensor& ids;
@@ -32,8 +36,9 @@ struct EmbeddingBackwardArgs {
 using EmbeddingBackwardKernel = KernelSlot<EmbeddingBackwardArgs>;
 EmbeddingBackwardKernel& EmbeddingBackwardSlot();
 absl::Status EmbeddingBackward(const Tensor& dy, const Tensor& ids,
-                               int64_t first_row, bool accumulate,
-                               const Tensor& dweight, Stream& stream);
+                               int64_t first_row, int64_t vocab,
+                               bool accumulate, const Tensor& dweight,
+                               Stream& stream);
 
 // x[B, T, H] += weight[t] in place; weight: [context >= T, H].
 struct AddPositionArgs {

@@ -23,7 +23,7 @@ absl::Status OpCheck::Dense(absl::string_view name, const Tensor& t) const {
   if (!t.contiguous()) {
     return absl::InvalidArgumentError(
         absl::StrCat(op_, ": ", name, "=", t.ToString(),
-                     " is not contiguous; copy it first"));
+                     " is not contiguous; contiguous() makes a copy that is"));
   }
   return absl::OkStatus();
 }
@@ -32,8 +32,9 @@ absl::Status OpCheck::Dense(absl::string_view name, const Tensor& t,
                             DType dtype) const {
   EISBACH_RETURN_IF_ERROR(Dense(name, t));
   if (t.dtype() != dtype) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        op_, ": ", name, "=", t.ToString(), " must be ", Name(dtype)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(op_, ": ", name, "=", t.ToString(), " must be ",
+                     Name(dtype), "; astype() converts"));
   }
   return absl::OkStatus();
 }

@@ -87,17 +87,23 @@ absl::Status Sgd(const SgdArgs& args, Stream& stream) {
 }
 
 absl::Status ClipFactor(const Tensor& norm_squared, float max_norm,
-                        const Tensor& step_state, Stream& stream) {
+                        const CountedTokens& tokens, const Tensor& step_state,
+                        Stream& stream) {
   const OpCheck check("clip_factor", stream);
   EISBACH_RETURN_IF_ERROR(
       check.Dense("norm_squared", norm_squared, DType::kF64, Shape{1}));
+  if (tokens.counted != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("counted", *tokens.counted, DType::kF64, Shape{1}));
+  }
   EISBACH_RETURN_IF_ERROR(check.Dense("step_state", step_state, DType::kF32,
                                       Shape{kStepStateSize}));
   return ClipFactorSlot().Run(
       {.norm_squared = norm_squared,
        .max_norm = max_norm,
+       .tokens = tokens,
        .step_state = step_state},
-      {.flops = 5, .bytes_read = 12, .bytes_written = 8}, stream);
+      {.flops = 8, .bytes_read = 20, .bytes_written = 16}, stream);
 }
 
 }  // namespace eisbach::ops

@@ -61,18 +61,32 @@ using SgdKernel = KernelSlot<SgdArgs>;
 SgdKernel& SgdSlot();
 absl::Status Sgd(const SgdArgs& args, Stream& stream);
 
+// Of `all` tokens of a step those that count (f64 [1], summed over ranks), so
+// that the mean over all becomes the mean over these. Null: all count.
+struct CountedTokens {
+  const Tensor* counted = nullptr;
+  double all = 1;
+};
+
 // Sets kGradientFactor and kFinite from the squared global norm (f64 [1]) of
-// gradients that have kLossScale in them: with norm = root / kLossScale,
-// factor = min(1, max_norm / (norm + 1e-6)) / kLossScale, 1 / kLossScale when
-// max_norm is 0; both are 0 when the norm is not finite. A kFinite of 0 stays.
+// gradients that have kLossScale in them and are means over all tokens:
+//   mean = all / counted, exactly 1 where all count;
+//   norm_squared *= mean^2          the true one, but for the loss scale
+//   norm = root of it / kLossScale
+//   factor = mean * min(1, max_norm / (norm + 1e-6)) / kLossScale, without the
+//     minimum when max_norm is 0
+// Factor and kFinite are 0 when the norm is not finite; a kFinite of 0 stays.
+// Where no token counts both are 0 and kVoid 1, as no step makes sense of that.
 struct ClipFactorArgs {
   const Tensor& norm_squared;
   float max_norm;
+  CountedTokens tokens;
   const Tensor& step_state;
 };
 using ClipFactorKernel = KernelSlot<ClipFactorArgs>;
 ClipFactorKernel& ClipFactorSlot();
 absl::Status ClipFactor(const Tensor& norm_squared, float max_norm,
-                        const Tensor& step_state, Stream& stream);
+                        const CountedTokens& tokens, const Tensor& step_state,
+                        Stream& stream);
 
 }  // namespace eisbach::ops

@@ -54,6 +54,17 @@ absl::StatusOr<LearningRateSchedule> LearningRateSchedule::Make(
                    "(optimizer.schedule)"));
 }
 
+absl::Status LearningRateSchedule::CheckStep(int64_t step) const {
+  if (curve_ == Constant || step <= config_.total_steps) {
+    return absl::OkStatus();
+  }
+  return absl::OutOfRangeError(absl::StrCat(
+      "step ", step, " is past the end of the ", config_.name,
+      " schedule, which has ", config_.total_steps,
+      " (train.steps); give it more steps, set the learning rate, or take "
+      "\"constant\", which has no end (optimizer.schedule)"));
+}
+
 double LearningRateSchedule::At(int64_t step) const {
   const int64_t warmup = config_.warmup_steps;
   if (step < warmup) {

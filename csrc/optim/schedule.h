@@ -31,6 +31,9 @@ class LearningRateSchedule {
 
   double At(int64_t step) const;
 
+  // OutOfRange for a step after total_steps, unless the schedule is constant.
+  absl::Status CheckStep(int64_t step) const;
+
  private:
   using Curve = double (*)(double high, double low, double t);
 

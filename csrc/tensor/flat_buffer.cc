@@ -1,8 +1,11 @@
 #include "tensor/flat_buffer.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 
 namespace eisbach {
@@ -12,6 +15,35 @@ constexpr int64_t kAlignElements = 64;  // 256 bytes of f32
 
 int64_t Align(int64_t n) {
   return (n + kAlignElements - 1) / kAlignElements * kAlignElements;
+}
+
+// Initial values, checkpoints and exports go by name.
+absl::Status CheckNames(absl::Span<Parameter* const> parameters) {
+  absl::flat_hash_map<std::string, size_t> owners;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const ParamSpec& spec = parameters[i]->spec();
+    if (parameters[i]->in_use()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the parameter ", spec.name,
+                       " is in use by another update; end that one first"));
+    }
+    const auto taken = [&](const std::string& name) -> absl::Status {
+      const size_t owner = owners.emplace(name, i).first->second;
+      if (owner == i) return absl::OkStatus();
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the parameters ", owner, " (", parameters[owner]->spec().name, " ",
+          parameters[owner]->spec().shape.ToString(), ") and ", i, " (",
+          spec.name, " ", spec.shape.ToString(), "), counted from 0 in the ",
+          "order of forward, both have the name ", name,
+          ", by which initial values and checkpoints go; give one of their ",
+          "layers another, or list one parameter twice to share it"));
+    };
+    EISBACH_RETURN_IF_ERROR(taken(spec.name));
+    for (const LogicalSlice& slice : spec.slices) {
+      EISBACH_RETURN_IF_ERROR(taken(slice.name));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void AddSegment(FlatBucket& bucket, int64_t offset, int64_t elements,
@@ -74,6 +106,7 @@ absl::Status Allocate(FlatBucket& bucket, DType dtype, Stream& stream) {
 absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
     absl::Span<Parameter* const> parameters, DType compute_dtype,
     int64_t bucket_bytes, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(CheckNames(parameters));
   std::unique_ptr<FlatBuffer> buffer(new FlatBuffer());
   buffer->compute_dtype_ = compute_dtype;
   FlatBucket bucket;

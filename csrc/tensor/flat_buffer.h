@@ -34,7 +34,8 @@ class FlatBuffer {
  public:
   // Divides `parameters` (given in the order of forward; each once) backwards
   // into buckets of about `bucket_bytes` of f32 gradient and binds them. Values
-  // are zero until initialised.
+  // are zero until initialised. InvalidArgument when two have a name in common,
+  // their own or that of a logical tensor, or when one is in use elsewhere.
   static absl::StatusOr<std::unique_ptr<FlatBuffer>> Make(
       absl::Span<Parameter* const> parameters, DType compute_dtype,
       int64_t bucket_bytes, Stream& stream);

@@ -50,6 +50,8 @@ class Parameter {
     grad_ = std::move(grad);
   }
   void set_sink(GradientSink* sink) { sink_ = sink; }  // not owned
+  // Whether somebody's buckets hear of its gradient.
+  bool in_use() const { return sink_ != nullptr; }
 
  private:
   ParamSpec spec_;

@@ -106,8 +106,9 @@ absl::StatusOr<Tensor> Tensor::View(const Shape& shape) const {
                      " elements, ", shape.ToString(), " ", shape.elements()));
   }
   if (!contiguous()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "view: ", ToString(), " is not contiguous; copy it first"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("view: ", ToString(),
+                     " is not contiguous; contiguous() makes a copy that is"));
   }
   Tensor t = Detach();
   t.shape_ = shape;

@@ -35,6 +35,17 @@ class Observations final : public autograd::Observer {
   std::string last_layer_;  // the latest node that bears a parameter's name
 };
 
+// InvalidArgument when tokens or targets, each i32 [samples, T], are outside
+// the vocabulary (ops/ids.h). Waits for the stream.
+absl::Status CheckInputIds(const Tensor& tokens, const Tensor& targets,
+                           int64_t vocab, Stream& stream);
+
+// The same of all ranks: names the first such rank and its first id. Collective
+// over the world.
+absl::Status ExplainIds(const Tensor& tokens, const Tensor& targets,
+                        int64_t vocab,
+                        const parallel::ParallelContext& context);
+
 // A DataLoss error: `symptom`, the rank on which it began and the tensor, by
 // comparing the observations of all ranks. Collective over the world.
 absl::Status ExplainNonFinite(absl::string_view symptom,

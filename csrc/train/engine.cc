@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/ids.h"
 #include "parallel/pipeline/forward_only.h"
 #include "parallel/tensor/heads.h"
 #include "train/diagnose.h"
@@ -95,9 +96,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });
-  EISBACH_ASSIGN_OR_RETURN(
-      engine->update_,
-      Update::Make(parameters, config.update, engine->micro_batches_, context));
+  EISBACH_ASSIGN_OR_RETURN(engine->update_,
+                           Update::Make(parameters, config.update,
+                                        engine->micro_batches_ + 1, context));
   Stream& stream = context.device().compute_stream();
   EISBACH_ASSIGN_OR_RETURN(
       engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
@@ -117,8 +118,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
     }
   }
   EISBACH_ASSIGN_OR_RETURN(
-      engine->unused_losses_,
-      Tensor::Zeros(Shape{engine->micro_batches_}, DType::kF64, stream));
+      engine->unused_sums_,
+      Tensor::Zeros(Shape{engine->micro_batches_ + 1}, DType::kF64, stream));
   context.device().set_allows_tf32(config.tf32);
   if (config.replays_steps && context.device().captures_work()) {
     engine->replay_ = std::make_unique<StepReplay>(context.device());
@@ -146,7 +147,8 @@ absl::Status Engine::Submit(const StepInput& input) {
                        {.kind = SpanKind::kStep, .name = name, .index = step});
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
-                                         update_->outcome(), stream));
+                                         Tokens(input), update_->outcome(),
+                                         stream));
   if (submitted() > 0) inputs_.push_back(input);
   return absl::OkStatus();
 }
@@ -158,10 +160,26 @@ absl::StatusOr<StepResult> Engine::Collect() {
   inputs_.pop_front();
   const bool finite =
       std::isfinite(result.loss) && std::isfinite(result.grad_norm);
-  if (finite || result.skipped) return result;
+  if (result.counted > 0 && (finite || result.skipped)) return result;
   // Steps that were submitted after it have changed nothing.
   while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
   inputs_.clear();
+  const absl::Status why = Explain(input, result);
+  update_->set_step(result.step);
+  EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
+  return why;
+}
+
+absl::Status Engine::Explain(const StepInput& input, const StepResult& result) {
+  EISBACH_RETURN_IF_ERROR(Annotate(
+      ExplainIds(input.tokens, input.targets, config_.model.vocab, context_),
+      absl::StrCat("step ", result.step, ", which is void")));
+  if (result.counted == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("step ", result.step,
+                     ", which is void: no token of the global batch "
+                     "counts, as every target is below 0"));
+  }
   return Diagnose(input, result);
 }
 
@@ -179,7 +197,6 @@ absl::Status Engine::Diagnose(const StepInput& input,
       replay_ == nullptr ? compute() : replay_->Run(compute);
   program_->set_observer(nullptr);
   EISBACH_RETURN_IF_ERROR(rerun);
-  EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
   return ExplainNonFinite(
       absl::StrCat("loss=", result.loss, " and grad_norm=", result.grad_norm,
                    " at step ", result.step),
@@ -201,26 +218,36 @@ absl::Status Engine::Run(const StepInput& input) {
 
 absl::Status Engine::Compute(const StepInput& input) {
   EISBACH_RETURN_IF_ERROR(update_->ExpectGradients(micro_batches_));
-  const double tokens = static_cast<double>(config_.global_batch) *
-                        static_cast<double>(input.tokens.dim(1));
   // Tensor ranks compute the same loss: one of them counts.
   const bool counts = context_.index(Axis::kTensor) == 0;
+  const double tokens = Tokens(input);
+  // Of all tokens: how many of them count is known when all have been seen.
   EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/true,
-                                     counts ? update_->sums() : unused_losses_,
+                                     counts ? update_->sums() : unused_sums_,
                                      static_cast<float>(1.0 / tokens)));
-  return update_->Finish();
+  EISBACH_ASSIGN_OR_RETURN(const Tensor counted,
+                           update_->sums().Narrow(0, micro_batches_, 1));
+  return update_->Finish({.counted = &counted, .all = tokens});
+}
+
+double Engine::Tokens(const StepInput& input) const {
+  return static_cast<double>(input.tokens.elements()) *
+         context_.size(Axis::kData);
 }
 
 absl::Status Engine::RunActions(const StepInput& input, bool training,
-                                const Tensor& losses, float scale) {
+                                const Tensor& sums, float scale) {
   const int stage = context_.index(Axis::kPipeline);
-  program_->Begin(input, config_.micro_batch, scale, losses,
+  const int micro_batches =
+      static_cast<int>(input.tokens.dim(0) / config_.micro_batch);
+  LossSums places;
+  EISBACH_ASSIGN_OR_RETURN(places.losses, sums.Narrow(0, 0, micro_batches));
+  EISBACH_ASSIGN_OR_RETURN(places.counted, sums.Narrow(0, micro_batches, 1));
+  program_->Begin(input, config_.micro_batch, scale, places,
                   MakeContext(training));
   if (training) {
     return executor_->Run(schedule_.shape, schedule_.stages[stage], *program_);
   }
-  const int micro_batches =
-      static_cast<int>(input.tokens.dim(0) / config_.micro_batch);
   EISBACH_ASSIGN_OR_RETURN(
       parallel::Schedule forward,
       parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
@@ -228,6 +255,12 @@ absl::Status Engine::RunActions(const StepInput& input, bool training,
 }
 
 absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
+  LossSum sum;
+  EISBACH_RETURN_IF_ERROR(Evaluate(input, sum));
+  return sum.Mean();
+}
+
+absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(CheckInput(input));
   const int64_t samples = input.tokens.dim(0);
@@ -236,42 +269,51 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
         "evaluation takes a multiple of micro_batch=", config_.micro_batch,
         " samples, not ", samples, " (train.micro_batch)"));
   }
-  if (replay_ == nullptr) return SumLosses(input);
-  double loss = 0;
-  EISBACH_RETURN_IF_ERROR(replay_->Run([&]() -> absl::Status {
-    EISBACH_ASSIGN_OR_RETURN(loss, SumLosses(input));
+  LossSum more;
+  const auto compute = [&]() -> absl::Status {
+    EISBACH_ASSIGN_OR_RETURN(more, SumLosses(input));
     return absl::OkStatus();
-  }));
-  return loss;
+  };
+  EISBACH_RETURN_IF_ERROR(replay_ == nullptr ? compute()
+                                             : replay_->Run(compute));
+  if (!std::isfinite(more.loss)) {
+    EISBACH_RETURN_IF_ERROR(
+        ExplainIds(input.tokens, input.targets, config_.model.vocab, context_));
+  }
+  sum.loss += more.loss;
+  sum.counted += more.counted;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<double> Engine::SumLosses(const StepInput& input) {
+absl::StatusOr<LossSum> Engine::SumLosses(const StepInput& input) {
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   const int64_t micro_batches = input.tokens.dim(0) / config_.micro_batch;
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor losses, Tensor::Zeros(Shape{micro_batches}, DType::kF64, stream));
-  const double tokens =
-      static_cast<double>(input.tokens.elements()) * context_.size(Axis::kData);
-  EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/false, losses,
-                                     static_cast<float>(1.0 / tokens)));
+  EISBACH_ASSIGN_OR_RETURN(Tensor sums, Tensor::Zeros(Shape{micro_batches + 1},
+                                                      DType::kF64, stream));
+  EISBACH_RETURN_IF_ERROR(
+      RunActions(input, /*training=*/false, sums, /*scale=*/1));
   if (context_.index(Axis::kTensor) != 0) {
-    EISBACH_RETURN_IF_ERROR(
-        device.SetZero(losses.raw(), losses.bytes(), stream));
+    EISBACH_RETURN_IF_ERROR(device.SetZero(sums.raw(), sums.bytes(), stream));
   }
   EISBACH_RETURN_IF_ERROR(
-      context_.everyone().AllReduce(losses, comm::ReduceOp::kSum, stream));
-  std::vector<double> host(micro_batches);
+      context_.everyone().AllReduce(sums, comm::ReduceOp::kSum, stream));
+  std::vector<double> host(micro_batches + 1);
   EISBACH_RETURN_IF_ERROR(
-      device.CopyToHost(host.data(), losses.raw(), losses.bytes(), stream));
+      device.CopyToHost(host.data(), sums.raw(), sums.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
-  double sum = 0;
-  for (double loss : host) sum += loss;
+  LossSum sum;
+  sum.counted = static_cast<int64_t>(host.back());
+  host.pop_back();
+  for (double loss : host) sum.loss += loss;
   return sum;
 }
 
 absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(
+      ops::ReadAndCheckIds(ops::IdKind::kToken, tokens, config_.model.vocab,
+                           context_.device().compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
   return model_->head().Logits(hidden, MakeContext(/*training=*/false));
 }
@@ -318,7 +360,21 @@ absl::Status Engine::CheckInput(const StepInput& input) const {
         input.tokens.ToString(), ", ", input.targets.ToString(), " and ",
         input.sample_index.ToString()));
   }
-  return absl::OkStatus();
+  return CheckIds(input);
+}
+
+absl::Status Engine::CheckIds(const StepInput& input) const {
+  const int64_t vocab = config_.model.vocab;
+  Device& device = context_.device();
+  const bool known = input.ids_below != 0;
+  if (known ? input.ids_below <= vocab : device.type() != DeviceType::kCpu) {
+    return absl::OkStatus();
+  }
+  const absl::Status ids = CheckInputIds(input.tokens, input.targets, vocab,
+                                         device.compute_stream());
+  const comm::Communicator& world = context_.world().communicator();
+  return world.size() == 1 ? ids
+                           : Annotate(ids, absl::StrCat("rank ", world.rank()));
 }
 
 }  // namespace eisbach::train

@@ -59,7 +59,9 @@ class Engine {
   // Waits for the oldest step whose result was not collected. A loss or norm
   // that is not finite leaves the weights as they were before that step, also
   // where later ones were submitted: those are void. It is an error that names
-  // the first tensor that holds one. With a loss scale that can still halve, a
+  // the first tensor that holds one, or the first id outside the vocabulary
+  // where nobody looked before; so is a step in which no token counts. With a
+  // loss scale that can still halve, a
   // norm that is not finite is no error: the step is `skipped`.
   absl::StatusOr<StepResult> Collect();
   // Asks all ranks for something: the step that this one begins next carries
@@ -68,11 +70,15 @@ class Engine {
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 
-  // The mean loss over the tokens of all ranks' samples, without training.
-  // Samples of a rank must be a multiple of the micro-batch, equal on all.
+  // The mean loss over the tokens of all ranks' samples that count, without
+  // training. Samples of a rank must be a multiple of the micro-batch, equal on
+  // all.
   absl::StatusOr<double> Evaluate(const StepInput& input);
+  // Adds to `sum`: for a mean over several inputs.
+  absl::Status Evaluate(const StepInput& input, LossSum& sum);
 
-  // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.
+  // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage. Looks at
+  // the tokens on the host.
   absl::StatusOr<Tensor> Logits(const Tensor& tokens);
   // Those after one position of one sample: [1, 1, vocab] of tokens i32 [1, T].
   absl::StatusOr<Tensor> LogitsAt(const Tensor& tokens, int64_t position);
@@ -97,12 +103,17 @@ class Engine {
   absl::Status Run(const StepInput& input);
   absl::Status Compute(const StepInput& input);
   // What Evaluate reads back: the sum of the losses, over all ranks.
-  absl::StatusOr<double> SumLosses(const StepInput& input);
+  absl::StatusOr<LossSum> SumLosses(const StepInput& input);
+  // Why a step is void.
+  absl::Status Explain(const StepInput& input, const StepResult& result);
   // Runs a step that was not finite again and says where it began.
   absl::Status Diagnose(const StepInput& input, const StepResult& result);
   absl::Status CheckInput(const StepInput& input) const;
+  absl::Status CheckIds(const StepInput& input) const;
+  // `sums`: f64 [micro-batches + 1], the losses and how many tokens count.
   absl::Status RunActions(const StepInput& input, bool training,
-                          const Tensor& losses, float scale);
+                          const Tensor& sums, float scale);
+  double Tokens(const StepInput& input) const;  // of all ranks
 
   OneThread users_{"Engine"};
   EngineConfig config_;
@@ -118,8 +129,8 @@ class Engine {
   std::unique_ptr<StepReplay> replay_;  // null: call by call
   std::unique_ptr<ResultQueue> results_;
   std::deque<StepInput> inputs_;  // of the steps whose results wait
-  // Losses of ranks that do not count theirs: tensor ranks past the first.
-  Tensor unused_losses_;
+  // Of ranks that do not count theirs: tensor ranks past the first.
+  Tensor unused_sums_;
 };
 
 }  // namespace eisbach::train

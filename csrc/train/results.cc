@@ -11,28 +11,36 @@
 namespace eisbach::train {
 namespace {
 
-// Of an outcome.
-constexpr int Values(int sums) { return 2 + kRequests + sums; }
+// Of an outcome: norm, losses, tokens that count, requests, loss scale.
+constexpr int Values(int losses) { return 3 + kRequests + losses; }
 
 }  // namespace
 
-ResultQueue::ResultQueue(int sums, std::shared_ptr<void> memory)
-    : sums_(sums), memory_(std::move(memory)) {
+absl::StatusOr<double> LossSum::Mean() const {
+  if (counted > 0) return loss / static_cast<double>(counted);
+  return absl::InvalidArgumentError(
+      "there is no mean loss, as no token counts: every target is below 0");
+}
+
+ResultQueue::ResultQueue(int losses, std::shared_ptr<void> memory)
+    : losses_(losses), memory_(std::move(memory)) {
   for (int i = 0; i < kCapacity; ++i) {
-    free_.push_back(static_cast<double*>(memory_.get()) + i * Values(sums));
+    free_.push_back(static_cast<double*>(memory_.get()) + i * Values(losses));
   }
 }
 
-absl::StatusOr<std::unique_ptr<ResultQueue>> ResultQueue::Make(int sums,
+absl::StatusOr<std::unique_ptr<ResultQueue>> ResultQueue::Make(int losses,
                                                                Device& device) {
   EISBACH_ASSIGN_OR_RETURN(
       std::shared_ptr<void> memory,
-      device.AllocateHost(kCapacity * Values(sums) * sizeof(double)));
-  return std::unique_ptr<ResultQueue>(new ResultQueue(sums, std::move(memory)));
+      device.AllocateHost(kCapacity * Values(losses) * sizeof(double)));
+  return std::unique_ptr<ResultQueue>(
+      new ResultQueue(losses, std::move(memory)));
 }
 
 absl::Status ResultQueue::Push(int64_t step, double learning_rate,
-                               const Tensor& outcome, Stream& stream) {
+                               double tokens, const Tensor& outcome,
+                               Stream& stream) {
   if (outcome.raw() == nullptr) return absl::OkStatus();
   if (free_.empty()) {
     return absl::FailedPreconditionError(
@@ -45,7 +53,7 @@ absl::Status ResultQueue::Push(int64_t step, double learning_rate,
                                                      outcome.bytes(), stream));
   EISBACH_ASSIGN_OR_RETURN(Event copied, stream.Record());
   free_.pop_back();
-  waiting_.push_back({step, learning_rate, values, std::move(copied)});
+  waiting_.push_back({step, learning_rate, tokens, values, std::move(copied)});
   return absl::OkStatus();
 }
 
@@ -57,7 +65,8 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
   waiting_.pop_front();
   free_.push_back(entry.values);
   EISBACH_RETURN_IF_ERROR(entry.copied.Wait());
-  const double* requested = entry.values + 1 + sums_;
+  const double counted = entry.values[1 + losses_];
+  const double* requested = entry.values + 2 + losses_;
   const auto asked = [&](Request request) {
     return requested[static_cast<int>(request)] != 0;
   };
@@ -66,9 +75,11 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
                     .grad_norm = std::sqrt(entry.values[0]),
                     .learning_rate = entry.learning_rate,
                     .loss_scale = requested[kRequests],
+                    .counted = static_cast<int64_t>(counted),
                     .asked_to_stop = asked(Request::kStop),
                     .asked_to_save = asked(Request::kSave)};
-  for (int i = 1; i <= sums_; ++i) result.loss += entry.values[i];
+  for (int i = 1; i <= losses_; ++i) result.loss += entry.values[i];
+  if (counted > 0) result.loss *= entry.tokens / counted;
   // As ops::UpdateLossScale has decided.
   result.skipped = std::isfinite(result.loss) &&
                    !std::isfinite(result.grad_norm) &&

@@ -13,15 +13,25 @@ namespace eisbach::train {
 
 struct StepResult {
   int64_t step;  // counted from 1
-  double loss;   // mean over the tokens of the global batch
+  double loss;   // mean over the tokens of the global batch that count
   double grad_norm;
   double learning_rate;
   double loss_scale = 1;  // what the loss was multiplied by in backward
   bool skipped = false;   // that was too much: the weights did not change
+  int64_t counted = 0;    // tokens of the global batch whose target counts
   // Whether a rank asked for it before it began this step (Engine::Ask): the
   // same on all ranks.
   bool asked_to_stop = false;
   bool asked_to_save = false;
+};
+
+// What evaluations add up, over all ranks.
+struct LossSum {
+  double loss = 0;  // of the tokens that count
+  int64_t counted = 0;
+
+  // InvalidArgument when no token counts.
+  absl::StatusOr<double> Mean() const;
 };
 
 // What steps leave on the device, on its way to the host: it is copied when the
@@ -32,14 +42,15 @@ class ResultQueue {
   // Steps whose results may lie unread.
   static constexpr int kCapacity = 4;
 
-  // `sums`: parts of the loss.
-  static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int sums,
+  // `losses`: parts of the loss.
+  static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int losses,
                                                            Device& device);
 
-  // Takes an `outcome` (see Update). Nothing on meta. FailedPrecondition when
-  // it is full.
-  absl::Status Push(int64_t step, double learning_rate, const Tensor& outcome,
-                    Stream& stream);
+  // Takes an `outcome` (see Update) whose sums are the parts of the loss, as a
+  // mean over `tokens` tokens, and how many of these count. Nothing on meta.
+  // FailedPrecondition when it is full.
+  absl::Status Push(int64_t step, double learning_rate, double tokens,
+                    const Tensor& outcome, Stream& stream);
 
   int size() const { return static_cast<int>(waiting_.size()); }
   // The oldest; waits for it. FailedPrecondition when there is none.
@@ -49,13 +60,14 @@ class ResultQueue {
   struct Entry {
     int64_t step;
     double learning_rate;
+    double tokens;
     double* values;
     Event copied;
   };
 
-  ResultQueue(int sums, std::shared_ptr<void> memory);
+  ResultQueue(int losses, std::shared_ptr<void> memory);
 
-  const int sums_;
+  const int losses_;
   const std::shared_ptr<void> memory_;
   std::deque<Entry> waiting_;
   std::vector<double*> free_;

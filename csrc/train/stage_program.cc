@@ -17,12 +17,13 @@ Tensor EdgeOf(const Tensor& tensor) {
 }  // namespace
 
 void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
-                               float loss_scale, Tensor losses,
+                               float loss_scale, const LossSums& sums,
                                nn::ForwardContext context) {
   input_ = std::move(input);
   micro_batch_ = micro_batch;
   loss_scale_ = loss_scale;
-  losses_ = std::move(losses);
+  losses_ = sums.losses;
+  context.counted = sums.counted;
   context_ = std::make_unique<nn::ForwardContext>(std::move(context));
   // A step that failed may have left some behind.
   for (Flight& flight : flights_) {

@@ -12,9 +12,18 @@ namespace eisbach::train {
 // One rank's share of a step's samples, on the rank's device. Ranks of one data
 // index hold the same.
 struct StepInput {
-  Tensor tokens;        // i32 [samples, T]
-  Tensor targets;       // i32 [samples, T]
+  Tensor tokens;        // i32 [samples, T], in [0, vocab)
+  Tensor targets;       // i32 [samples, T], below vocab; below 0: masked
   Tensor sample_index;  // i64 [samples], see nn::ForwardContext
+  // Above every id, as whoever had them in host memory has seen, and above
+  // every vocabulary where a token is negative. 0: nobody has looked.
+  int64_t ids_below = 0;
+};
+
+// Where a rank's losses go, in device memory.
+struct LossSums {
+  Tensor losses;   // f64 [micro-batches]
+  Tensor counted;  // f64 [1], to which the tokens that count are added
 };
 
 // Runs the micro-batches of a step through one stage of a transformer: a graph
@@ -30,9 +39,9 @@ class TransformerProgram final : public parallel::StageProgram {
 
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
   // On the last stage its loss, `loss_scale` x the sum over its tokens, goes to
-  // losses[m] (f64). Without `context.training` no graph is recorded.
+  // sums.losses[m]. Without `context.training` no graph is recorded.
   void Begin(StepInput input, int64_t micro_batch, float loss_scale,
-             Tensor losses, nn::ForwardContext context);
+             const LossSums& sums, nn::ForwardContext context);
 
   Shape ActivationShape(int microbatch) const override;
   DType ActivationDType() const override { return compute_dtype_; }

@@ -1,6 +1,7 @@
 #include "train/update.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -117,6 +118,9 @@ absl::Status Update::BeginStep(int micro_batches) {
 
 absl::Status Update::NextStep() {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  if (!set_learning_rate_) {
+    EISBACH_RETURN_IF_ERROR(schedule_.CheckStep(step_ + 1));
+  }
   ++step_;
   Stream& stream = context_.device().compute_stream();
   EISBACH_RETURN_IF_ERROR(requests_->Begin(stream));
@@ -135,7 +139,7 @@ absl::Status Update::ExpectGradients(int micro_batches) {
   return reducer_->BeginStep(micro_batches);
 }
 
-absl::Status Update::Finish() {
+absl::Status Update::Finish(const ops::CountedTokens& tokens) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
@@ -153,7 +157,7 @@ absl::Status Update::Finish() {
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(
       ops::ClipFactor(norm_squared_, static_cast<float>(config_.clip_grad_norm),
-                      state_.values(), stream));
+                      tokens, state_.values(), stream));
   EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
   if (!config_.scales_loss()) return absl::OkStatus();
   return ops::UpdateLossScale({.norm_squared = norm_squared_,
@@ -186,7 +190,19 @@ absl::Status Update::ForgetNonFinite() {
   return state_.SetFinite(context_.device().compute_stream());
 }
 
-double Update::learning_rate() const { return schedule_.At(step_); }
+double Update::learning_rate() const {
+  return set_learning_rate_.value_or(schedule_.At(step_));
+}
+
+absl::Status Update::SetLearningRate(std::optional<double> learning_rate) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  if (learning_rate && !(*learning_rate >= 0 && *learning_rate <= kMost)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "learning_rate=", *learning_rate, " is outside [0, ", kMost, "]"));
+  }
+  set_learning_rate_ = learning_rate;
+  return absl::OkStatus();
+}
 
 Tensor Update::loss_scale() const {
   return config_.scales_loss() ? state_.loss_scale() : Tensor();

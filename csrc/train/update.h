@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/one_thread.h"
+#include "ops/optimizer.h"
 #include "optim/gradient_norm.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -59,7 +60,8 @@ class Update {
 
   // NextStep, then ExpectGradients.
   absl::Status BeginStep(int micro_batches);
-  // Counts a step and writes what it changes where kernels read it.
+  // Counts a step and writes what it changes where kernels read it. OutOfRange
+  // past the end of the schedule, where no learning rate is set.
   absl::Status NextStep();
   // Forgets the gradients and sets the sums to 0. This and Finish, with what
   // is between them, are the same in every step.
@@ -68,8 +70,10 @@ class Update {
   // Reduces what is left, then updates the weights. With a loss scale a step
   // whose norm is not finite changes no weight, and the scale halves. Without
   // one, or where no scale helps, nothing changes any more until
-  // ForgetNonFinite.
-  absl::Status Finish();
+  // ForgetNonFinite. `tokens` are those that count, one of the sums: norm and
+  // update are those of the mean over them; if there is none, nothing changes
+  // either.
+  absl::Status Finish(const ops::CountedTokens& tokens = {});
 
   // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
   // BeginStep sets it to 0.
@@ -99,11 +103,16 @@ class Update {
   // other way round.
   absl::Status Resume(int64_t step,
                       const std::optional<optim::LossScale>& loss_scale);
-  double learning_rate() const;  // of the step begun last
+  // Of the step begun last, or what was set since.
+  double learning_rate() const;
+  // From the next step on this one instead of the schedule's, until it is given
+  // nothing. InvalidArgument when it is below 0 or more than f32 holds.
+  absl::Status SetLearningRate(std::optional<double> learning_rate);
 
   // Rounds the masters to the compute dtype, after writing to them.
   absl::Status RefreshData();
 
+  const parallel::ParallelContext& context() const { return context_; }
   const optim::StepState& state() const { return state_; }
   FlatBuffer& buffer() { return *buffer_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
@@ -126,6 +135,7 @@ class Update {
   UpdateConfig config_;
   const parallel::ParallelContext& context_;
   optim::LearningRateSchedule schedule_;
+  std::optional<double> set_learning_rate_;
   optim::StepState state_;
   std::vector<Parameter*> parameters_;
   std::unique_ptr<FlatBuffer> buffer_;

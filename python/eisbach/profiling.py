@@ -86,6 +86,9 @@ def profile(config: Config, plan: ProfilePlan) -> int:
     from eisbach import _C
 
     plan.check()
+    # A schedule ends with the run; a profile may be longer.
+    steps = max(config.train.steps, plan.warmup + plan.steps)
+    config = config.derive("train.steps", steps, "eisbach profile")
     with SignalWatch() as watch:
         job = set_up(config)
         say = print if job.world.rank == 0 else _nothing

@@ -121,11 +121,9 @@ def _validate(job: Job, step: int) -> ValidationMetrics | None:
         return None
     job.validation.seek(0)
     batches = job.config.train.validation_batches
-    losses = [
-        job.engine.evaluate(job.validation.next(job.engine.device))
-        for _ in range(batches)
-    ]
-    loss = sum(losses) / batches
+    loss = job.engine.evaluate(
+        job.validation.next(job.engine.device) for _ in range(batches)
+    )
     return ValidationMetrics(
         step, loss, bits_per_byte(loss, job.bytes_per_token)
     )

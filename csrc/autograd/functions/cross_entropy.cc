@@ -6,6 +6,7 @@
 #include "core/status_macros.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
+#include "ops/ids.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 
@@ -47,9 +48,9 @@ class CrossEntropyNode final : public Node {
 // Adds to `loss` what the logits [N, columns] give, or overwrites it; returns
 // the log of each row's sum of exponentials.
 absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
-                               const VocabularyShard& shard, float scale,
-                               bool accumulate, const Tensor& loss,
-                               Stream& stream) {
+                               const VocabularyShard& shard,
+                               const LossScale& scale, bool accumulate,
+                               const Tensor& loss, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor stats, ops::CrossEntropyStats(logits, targets, shard.first_column,
                                            shard.valid_columns, stream));
@@ -58,9 +59,12 @@ absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
   } else {
     EISBACH_ASSIGN_OR_RETURN(stats, stats.View(Shape{1, logits.dim(0), 3}));
   }
-  EISBACH_ASSIGN_OR_RETURN(ops::CrossEntropyOutput out,
-                           ops::CrossEntropyCombine(stats, stream));
-  EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale, stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      ops::CrossEntropyOutput out,
+      ops::CrossEntropyCombine(
+          stats, targets, shard.vocab, stream,
+          scale.counted.defined() ? &scale.counted : nullptr));
+  EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale.scale, stream));
   EISBACH_RETURN_IF_ERROR(ops::Sum(out.loss, accumulate, loss, stream));
   return std::move(out.lse);
 }
@@ -89,7 +93,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
   EISBACH_ASSIGN_OR_RETURN(Tensor lse,
-                           AddLoss(logits, targets, shard, scale.scale,
+                           AddLoss(logits, targets, shard, scale,
                                    /*accumulate=*/!first, loss, stream));
   if (!dx.defined()) return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
@@ -108,12 +112,14 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
                                     const LossScale& scale, Stream& stream) {
   const int64_t columns = logits.dim(-1);
   const int64_t n = targets.elements();
+  EISBACH_RETURN_IF_ERROR(
+      ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
   EISBACH_ASSIGN_OR_RETURN(Tensor rows, logits.View(Shape{n, columns}));
   EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor loss, Tensor::Empty(Shape{1}, DType::kF64, stream.device()));
   EISBACH_ASSIGN_OR_RETURN(Tensor lse,
-                           AddLoss(rows, flat_targets, shard, scale.scale,
+                           AddLoss(rows, flat_targets, shard, scale,
                                    /*accumulate=*/false, loss, stream));
   if (Graph* graph = CurrentGraph()) {
     graph->Record<CrossEntropyNode>({&logits}, {&loss}, logits.Detach(),
@@ -131,6 +137,8 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
                                           Stream& stream,
                                           int64_t logits_bytes) {
   const int64_t n = targets.elements();
+  EISBACH_RETURN_IF_ERROR(
+      ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
   const int64_t row_bytes =
       weight.data().dim(0) * static_cast<int64_t>(SizeOf(x.dtype()));
   const int64_t most = std::max<int64_t>(1, logits_bytes / (row_bytes + 1));

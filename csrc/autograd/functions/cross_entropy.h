@@ -13,19 +13,28 @@ namespace eisbach::autograd {
 struct VocabularyShard {
   int64_t first_column = 0;
   int64_t valid_columns = 0;  // the rest is padding
+  int64_t vocab = 0;          // of all ranks
   // Gathers the stats [N, 3] of all ranks to [R, N, 3]; null for one rank.
   std::function<absl::StatusOr<Tensor>(const Tensor& stats)> gather;
 };
 
-// What the loss of one token counts, and a device tensor (f32 [1], undefined
-// for 1) that gradients alone are multiplied by besides.
+// One rank's, which holds all `columns`.
+inline VocabularyShard WholeVocabulary(int64_t columns) {
+  return {.valid_columns = columns, .vocab = columns};
+}
+
+// What the loss of one token counts, a device tensor (f32 [1], undefined for 1)
+// that gradients alone are multiplied by besides, and one (f64 [1], may be
+// undefined) to which the number of tokens that are not masked is added.
 struct LossScale {
   float scale;
   Tensor gradient_factor{};
+  Tensor counted{};
 };
 
 // loss (f64 [1]) = scale * sum over tokens of the cross-entropy of `logits`
-// [..., columns] against `targets` (i32, one a row). See ops/cross_entropy.h.
+// [..., columns] against `targets` (i32 [...], one a row; below 0: masked). See
+// ops/cross_entropy.h. InvalidArgument as of ops::CheckIds for other targets.
 // Backward turns the logits into their gradient in place, so nobody may read
 // them after it, and takes the seed gradient to be 1.
 absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,

@@ -9,16 +9,20 @@ namespace {
 
 class EmbeddingNode final : public Node {
  public:
-  EmbeddingNode(Tensor ids, Parameter& weight, int64_t first_row)
-      : ids_(std::move(ids)), weight_(weight), first_row_(first_row) {}
+  EmbeddingNode(Tensor ids, Parameter& weight, int64_t first_row, int64_t vocab)
+      : ids_(std::move(ids)),
+        weight_(weight),
+        first_row_(first_row),
+        vocab_(vocab) {}
   absl::string_view name() const override { return weight_.spec().name; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     return context.WeightGradient(
-        [dy = grads[0], ids = ids_, &weight = weight_,
-         first_row = first_row_](Stream& stream) -> absl::Status {
+        [dy = grads[0], ids = ids_, &weight = weight_, first_row = first_row_,
+         vocab = vocab_](Stream& stream) -> absl::Status {
           EISBACH_RETURN_IF_ERROR(ops::EmbeddingBackward(
-              dy, ids, first_row, weight.accumulate(), weight.grad(), stream));
+              dy, ids, first_row, vocab, weight.accumulate(), weight.grad(),
+              stream));
           return weight.GradientWritten();
         });
   }
@@ -26,7 +30,7 @@ class EmbeddingNode final : public Node {
  private:
   Tensor ids_;
   Parameter& weight_;
-  int64_t first_row_;
+  int64_t first_row_, vocab_;
 };
 
 class PositionNode final : public Node {
@@ -51,11 +55,13 @@ class PositionNode final : public Node {
 }  // namespace
 
 absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
-                                 int64_t first_row, Stream& stream) {
+                                 int64_t first_row, int64_t vocab,
+                                 Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor y, ops::EmbeddingForward(ids, weight.data(), first_row, stream));
+      Tensor y,
+      ops::EmbeddingForward(ids, weight.data(), first_row, vocab, stream));
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<EmbeddingNode>({}, {&y}, ids, weight, first_row);
+    graph->Record<EmbeddingNode>({}, {&y}, ids, weight, first_row, vocab);
   }
   return y;
 }

@@ -6,10 +6,11 @@
 
 namespace eisbach::autograd {
 
-// Rows of `weight` by ids, i32 [B, T] -> [B, T, H]; ids outside the rows from
-// `first_row` on yield zeros. See ops/embedding.h.
+// Rows of `weight` by ids, i32 [B, T] in [0, vocab) -> [B, T, H]; ids outside
+// the rows from `first_row` on yield zeros. See ops/embedding.h.
 absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
-                                 int64_t first_row, Stream& stream);
+                                 int64_t first_row, int64_t vocab,
+                                 Stream& stream);
 
 // x [B, T, H] + weight[t], in place; returns x.
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,

@@ -1,5 +1,6 @@
 #include "ops/cross_entropy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -102,10 +103,21 @@ absl::Status Combine(const CrossEntropyCombineArgs& args, Stream&) {
   const int64_t ranks = args.stats.dim(0);
   const int64_t tokens = args.stats.dim(1);
   const float* stats = args.stats.data<float>();
+  const int32_t* targets = args.targets.data<int32_t>();
+  const auto masked = [](int32_t target) { return target < 0; };
+  if (args.counted != nullptr) {
+    *args.counted->data<double>() += static_cast<double>(
+        tokens - std::count_if(targets, targets + tokens, masked));
+  }
   float* lse = args.lse.data<float>();
   float* loss = args.loss.data<float>();
   cpu::ParallelFor(tokens, 512, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
+      if (masked(targets[i])) {
+        lse[i] = std::numeric_limits<float>::infinity();
+        loss[i] = 0;
+        continue;
+      }
       double max = -std::numeric_limits<double>::infinity();
       for (int64_t r = 0; r < ranks; ++r) {
         const double m = stats[(r * tokens + i) * 3];

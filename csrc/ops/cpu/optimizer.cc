@@ -141,8 +141,19 @@ namespace {
 
 absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
   float* state = args.step_state.data<float>();
+  const Tensor* counted = args.tokens.counted;
+  const double tokens =
+      counted == nullptr ? args.tokens.all : *counted->data<double>();
+  if (tokens == 0) {
+    state[kGradientFactor] = state[kFinite] = 0;
+    state[kVoid] = 1;
+    return absl::OkStatus();
+  }
+  const double mean = args.tokens.all / tokens;
+  double& norm_squared = *args.norm_squared.data<double>();
+  norm_squared *= mean * mean;
   const double scale = state[kLossScale];
-  const double norm = std::sqrt(*args.norm_squared.data<double>()) / scale;
+  const double norm = std::sqrt(norm_squared) / scale;
   const bool finite = std::isfinite(norm);
   double factor = 1;
   if (!finite) {
@@ -150,7 +161,7 @@ absl::Status CpuClipFactor(const ClipFactorArgs& args, Stream&) {
   } else if (args.max_norm > 0) {
     factor = std::min(1.0, args.max_norm / (norm + 1e-6));
   }
-  state[kGradientFactor] = static_cast<float>(factor / scale);
+  state[kGradientFactor] = static_cast<float>(mean * factor / scale);
   if (!finite) state[kFinite] = 0;
   return absl::OkStatus();
 }

@@ -23,6 +23,8 @@ absl::Status Stats(const CrossEntropyStatsArgs& args, Stream& stream) {
 absl::Status Combine(const CrossEntropyCombineArgs& args, Stream& stream) {
   EISBACH_RETURN_IF_CUDA(cuda::LaunchCrossEntropyCombine(
       args.stats.data<float>(), args.stats.dim(0), args.stats.dim(1),
+      args.targets.data<int32_t>(), args.vocab,
+      args.counted == nullptr ? nullptr : args.counted->data<double>(),
       args.lse.data<float>(), args.loss.data<float>(), cuda::Handle(stream)));
   return absl::OkStatus();
 }

@@ -77,25 +77,41 @@ __global__ void __launch_bounds__(kStatsBlock)
 // large numbers.
 __global__ void __launch_bounds__(kBlock)
     CombineKernel(const float* stats, long long ranks, long long tokens,
+                  const int* targets, long long vocab, double* counted,
                   float* lse, float* loss) {
   const long long i = blockIdx.x * (long long)kBlock + threadIdx.x;
+  const long long target = i < tokens ? targets[i] : -1;
+  if (counted != nullptr) {
+    const float here = BlockReduce<SumOf>(target >= 0 ? 1.0f : 0.0f);
+    // Whole numbers: their sum does not depend on the order.
+    if (threadIdx.x == 0) atomicAdd(counted, static_cast<double>(here));
+  }
   if (i >= tokens) return;
+  if (target < 0) {
+    lse[i] = INFINITY;
+    loss[i] = 0.0f;
+    return;
+  }
+  if (target >= vocab) {
+    lse[i] = loss[i] = NAN;
+    return;
+  }
   float max = -INFINITY;
   for (long long r = 0; r < ranks; ++r) {
     const float m = stats[(r * tokens + i) * 3];
     if (m > max || m != m) max = m;
   }
-  double sum = 0, target = 0;
+  double sum = 0, target_logit = 0;
   for (long long r = 0; r < ranks; ++r) {
     const float* s = stats + (r * tokens + i) * 3;
     const double factor =
         s[0] == max ? 1.0 : exp(static_cast<double>(s[0]) - max);
     sum += factor * s[1];
-    target += s[2];
+    target_logit += s[2];
   }
   const double log_sum = log(sum);
   lse[i] = static_cast<float>(max + log_sum);
-  loss[i] = static_cast<float>((max - target) + log_sum);
+  loss[i] = static_cast<float>((max - target_logit) + log_sum);
 }
 
 // The last rows come first: the forward pass has left them in the cache.
@@ -175,10 +191,13 @@ cudaError_t LaunchCrossEntropyStats(Type type, const void* logits,
 }
 
 cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
-                                      long long tokens, float* lse, float* loss,
+                                      long long tokens, const int* targets,
+                                      long long vocab, double* counted,
+                                      float* lse, float* loss,
                                       cudaStream_t stream) {
   return Launch({dim3(BlocksFor(tokens, kBlock)), dim3(kBlock), stream},
-                CombineKernel, stats, ranks, tokens, lse, loss);
+                CombineKernel, stats, ranks, tokens, targets, vocab, counted,
+                lse, loss);
 }
 
 cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,

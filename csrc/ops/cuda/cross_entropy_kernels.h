@@ -20,9 +20,11 @@ cudaError_t LaunchCrossEntropyStats(Type type, const void* logits,
                                     const int* targets, const LossShape& shape,
                                     float* stats, cudaStream_t stream);
 
-// stats f32 [ranks, tokens, 3]; lse, loss f32 [tokens].
+// stats f32 [ranks, tokens, 3]; lse, loss f32 [tokens]; `counted` may be null.
 cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
-                                      long long tokens, float* lse, float* loss,
+                                      long long tokens, const int* targets,
+                                      long long vocab, double* counted,
+                                      float* lse, float* loss,
                                       cudaStream_t stream);
 
 // In place; padding is written and not read. `factor` may be null.

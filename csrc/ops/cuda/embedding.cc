@@ -11,7 +11,7 @@ absl::Status EmbeddingForward(const EmbeddingForwardArgs& args,
                               Stream& stream) {
   EISBACH_RETURN_IF_CUDA(cuda::LaunchEmbeddingForward(
       args.ids.data<int32_t>(), args.ids.elements(), args.weight.raw(),
-      args.first_row, args.weight.dim(0),
+      args.first_row, args.weight.dim(0), args.vocab,
       args.weight.dim(1) * SizeOf(args.weight.dtype()), args.y.raw(),
       cuda::Handle(stream)));
   return absl::OkStatus();

@@ -10,29 +10,44 @@ namespace {
 constexpr int kBlock = 256;
 constexpr long long kMostBlocks = 8192;  // of kernels that loop over a batch
 
+// All bits are set, which is NaN in f32, bf16 and f16.
+template <typename Word>
+__device__ __forceinline__ Word NaNWord() {
+  return static_cast<Word>(-1);
+}
+template <>
+__device__ __forceinline__ uint4 NaNWord<uint4>() {
+  return {~0u, ~0u, ~0u, ~0u};
+}
+
 // A row of `words` for each group of blockDim.x threads.
 template <typename Word>
 __global__ void __launch_bounds__(kBlock)
     EmbeddingForwardKernel(const int32_t* __restrict__ ids, long long count,
                            const Word* __restrict__ weight, long long first_row,
-                           long long rows, int words, Word* __restrict__ y) {
+                           long long rows, long long vocab, int words,
+                           Word* __restrict__ y) {
   const long long i = blockIdx.x * (long long)blockDim.y + threadIdx.y;
   if (i >= count) return;
-  const long long row = ids[i] - first_row;
-  const bool here = row >= 0 && row < rows;
+  const long long id = ids[i];
+  const bool inside = id >= 0 && id < vocab;
+  const long long row = id - first_row;
+  const bool here = inside && row >= 0 && row < rows;
+  const Word elsewhere = inside ? Word{} : NaNWord<Word>();
   const Word* from = weight + (here ? row : 0) * words;
   Word* to = y + i * words;
 #pragma unroll 4
   for (int c = static_cast<int>(threadIdx.x); c < words;
        c += static_cast<int>(blockDim.x)) {
-    to[c] = here ? from[c] : Word{};
+    to[c] = here ? from[c] : elsewhere;
   }
 }
 
 template <typename Word>
 cudaError_t EmbeddingForward(const int32_t* ids, long long count,
                              const void* weight, long long first_row,
-                             long long rows, long long row_bytes, void* y,
+                             long long rows, long long vocab,
+                             long long row_bytes, void* y,
                              cudaStream_t stream) {
   const int words = static_cast<int>(row_bytes / sizeof(Word));
   int lanes = 32;
@@ -41,7 +56,7 @@ cudaError_t EmbeddingForward(const int32_t* ids, long long count,
   return Launch(
       {dim3(BlocksFor(count, static_cast<int>(block.y))), block, stream},
       EmbeddingForwardKernel<Word>, ids, count,
-      static_cast<const Word*>(weight), first_row, rows, words,
+      static_cast<const Word*>(weight), first_row, rows, vocab, words,
       static_cast<Word*>(y));
 }
 
@@ -114,11 +129,12 @@ cudaError_t PositionBackward(const T* dy, long long batch, long long plane,
 
 cudaError_t LaunchEmbeddingForward(const int32_t* ids, long long count,
                                    const void* weight, long long first_row,
-                                   long long rows, long long row_bytes, void* y,
+                                   long long rows, long long vocab,
+                                   long long row_bytes, void* y,
                                    cudaStream_t stream) {
   const auto start = [&](auto word) {
     return EmbeddingForward<decltype(word)>(ids, count, weight, first_row, rows,
-                                            row_bytes, y, stream);
+                                            vocab, row_bytes, y, stream);
   };
   const auto low_bits = reinterpret_cast<uintptr_t>(weight) |
                         reinterpret_cast<uintptr_t>(y) |

@@ -10,11 +10,12 @@
 // they are aligned.
 namespace eisbach::cuda {
 
-// y[i] = weight[ids[i] - first_row], zeros where there is no such row; a row is
-// `row_bytes`, an even number.
+// y[i] = weight[ids[i] - first_row], zeros where there is no such row, NaN
+// where the id is not in [0, vocab); a row is `row_bytes`, an even number.
 cudaError_t LaunchEmbeddingForward(const int32_t* ids, long long count,
                                    const void* weight, long long first_row,
-                                   long long rows, long long row_bytes, void* y,
+                                   long long rows, long long vocab,
+                                   long long row_bytes, void* y,
                                    cudaStream_t stream);
 
 // The gradient of a table in two steps. First the tokens are sorted by row, in

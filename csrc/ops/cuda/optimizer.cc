@@ -63,9 +63,11 @@ absl::Status Sgd(const SgdArgs& args, Stream& stream) {
 }
 
 absl::Status ClipFactor(const ClipFactorArgs& args, Stream& stream) {
-  EISBACH_RETURN_IF_CUDA(
-      cuda::LaunchClipFactor(args.norm_squared.data<double>(), args.max_norm,
-                             StateOf(args.step_state), cuda::Handle(stream)));
+  EISBACH_RETURN_IF_CUDA(cuda::LaunchClipFactor(
+      args.norm_squared.data<double>(), args.max_norm,
+      args.tokens.counted == nullptr ? nullptr
+                                     : args.tokens.counted->data<double>(),
+      args.tokens.all, StateOf(args.step_state), cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

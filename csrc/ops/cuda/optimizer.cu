@@ -187,8 +187,18 @@ __global__ void __launch_bounds__(kBlock)
   if (data != nullptr) data[at] = FromFloat<T>(w);
 }
 
-__global__ void ClipFactorKernel(const double* norm_squared, float max_norm,
+__global__ void ClipFactorKernel(double* norm_squared, float max_norm,
+                                 const double* counted, double all,
                                  StepState* state) {
+  const double tokens = counted == nullptr ? all : *counted;
+  if (tokens == 0.0) {
+    state->gradient_factor = 0.0f;
+    state->finite = 0.0f;
+    state->is_void = 1.0f;
+    return;
+  }
+  const double mean = all / tokens;
+  *norm_squared *= mean * mean;
   const double scale = state->loss_scale;
   const double norm = sqrt(*norm_squared) / scale;
   const bool finite = norm < INFINITY;  // NaN is not
@@ -196,7 +206,7 @@ __global__ void ClipFactorKernel(const double* norm_squared, float max_norm,
   if (finite && max_norm > 0.0f) {
     factor = min(1.0, static_cast<double>(max_norm) / (norm + 1e-6));
   }
-  state->gradient_factor = static_cast<float>(factor / scale);
+  state->gradient_factor = static_cast<float>(mean * factor / scale);
   if (!finite) state->finite = 0.0f;
 }
 
@@ -237,10 +247,11 @@ cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
   });
 }
 
-cudaError_t LaunchClipFactor(const double* norm_squared, float max_norm,
+cudaError_t LaunchClipFactor(double* norm_squared, float max_norm,
+                             const double* counted, double all,
                              StepState* state, cudaStream_t stream) {
   return Launch({dim3(1), dim3(1), stream}, ClipFactorKernel, norm_squared,
-                max_norm, state);
+                max_norm, counted, all, state);
 }
 
 }  // namespace eisbach::cuda

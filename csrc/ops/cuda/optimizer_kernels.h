@@ -31,7 +31,9 @@ cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
                       const ops::Decay& momentum, float weight_decay,
                       long long n, cudaStream_t stream);
 
-cudaError_t LaunchClipFactor(const double* norm_squared, float max_norm,
+// `counted` is null where all tokens count.
+cudaError_t LaunchClipFactor(double* norm_squared, float max_norm,
+                             const double* counted, double all,
                              StepState* state, cudaStream_t stream);
 
 }  // namespace eisbach::cuda

@@ -17,9 +17,9 @@ nn::Range VocabularyRows(int64_t vocab, int rank, int size) {
 
 absl::StatusOr<Tensor> VocabularyEmbedding::Forward(
     const Tensor& ids, const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor partial,
-      autograd::Embedding(ids, weight_, rows_.start, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor partial,
+                           autograd::Embedding(ids, weight_, rows_.start,
+                                               rows_.total, context.stream));
   return LeaveTensorRegion(partial, group_, context.stream);
 }
 
@@ -32,6 +32,7 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
   shard.first_column = rows_.start;
   shard.valid_columns =
       std::clamp<int64_t>(rows_.total - rows_.start, 0, rows_.count);
+  shard.vocab = rows_.total;
   Stream& stream = context.stream;
   shard.gather = [this,
                   &stream](const Tensor& stats) -> absl::StatusOr<Tensor> {
@@ -41,8 +42,9 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };
-  return autograd::LinearCrossEntropy(entered, weight_, targets, shard,
-                                      {scale, context.loss_scale}, stream);
+  return autograd::LinearCrossEntropy(
+      entered, weight_, targets, shard,
+      {scale, context.loss_scale, context.counted}, stream);
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(

@@ -169,6 +169,42 @@ TEST(CorpusTest, ManyThreadsReadTheSame) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(CorpusTest, AFileUnderTwoNamesIsRefused) {
+  test::TempFolder folder;
+  WriteCounting(folder.File("x"), {30}, 0);
+  WriteCounting(folder.File("same"), {30}, 0);
+  const auto link = [&](bool hard, const char* name) {
+    for (const char* end : {".bin", ".idx"}) {
+      const std::string from = absl::StrCat(folder.File("x"), end);
+      const std::string to = absl::StrCat(folder.File(name), end);
+      if (hard) {
+        std::filesystem::create_hard_link(from, to);
+      } else {
+        std::filesystem::create_symlink(from, to);
+      }
+    }
+  };
+  link(false, "soft");
+  link(true, "hard");
+  for (const char* name : {"x", "./x", "soft", "hard"}) {
+    EXPECT_THAT(
+        Corpus::Open({{{folder.File("x"), 1.0},
+                       {folder.File("same"), 1.0},
+                       {folder.File(name), 2.5}},
+                      8,
+                      256,
+                      1,
+                      SampleOrder::kSeeded}),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 absl::StrCat("the sources ", folder.File("x"), " and ",
+                              folder.File(name),
+                              " are one file; name it once, with the weight "
+                              "3.5 (data.train)")));
+  }
+  // Two files that hold the same are two.
+  Open({{folder.File("x"), 1.0}, {folder.File("same"), 1.0}}, 8, 1);
+}
+
 TEST(CorpusTest, ErrorsNameTheFile) {
   test::TempFolder folder;
   WriteCounting(folder.File("x"), {30}, 0);

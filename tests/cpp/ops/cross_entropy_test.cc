@@ -55,8 +55,10 @@ std::vector<Shard> Divide(const Tensor& logits, int64_t columns) {
 }
 
 ops::CrossEntropyOutput Forward(const std::vector<Shard>& shards,
-                                const Tensor& targets) {
+                                const Tensor& targets,
+                                const Tensor* counted = nullptr) {
   const int64_t tokens = targets.dim(0);
+  int64_t vocab = 0;
   const Tensor all =
       Empty({static_cast<int64_t>(shards.size()), tokens, 3}, DType::kF32);
   for (size_t r = 0; r < shards.size(); ++r) {
@@ -65,8 +67,10 @@ ops::CrossEntropyOutput Forward(const std::vector<Shard>& shards,
         shards[r].valid_columns, TheStream()));
     const Tensor slot = Value(Value(all.Narrow(0, r, 1)).View({tokens, 3}));
     EXPECT_THAT(ops::Copy(stats, slot, TheStream()), IsOk());
+    vocab += shards[r].valid_columns;
   }
-  return Value(ops::CrossEntropyCombine(all, TheStream()));
+  return Value(
+      ops::CrossEntropyCombine(all, targets, vocab, TheStream(), counted));
 }
 
 TEST(CrossEntropy, MatchesTheFormulaForEveryDivision) {
@@ -202,11 +206,79 @@ TEST(CrossEntropy, NaNReachesLossAndGradientOfItsTokenAlone) {
   }
 }
 
+// Rows in more than one block of a GPU, over ranks of which each holds a part.
+TEST(CrossEntropy, MaskedRowsHaveNoLossAndNoGradient) {
+  constexpr int64_t kTokens = 600, kVocab = 33;
+  const auto masked = [](int64_t row) { return row % 3 == 1; };
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor logits = Normal({kTokens, kVocab}, dtype, 1, 4.0);
+    const Tensor plain = Indices({kTokens}, DType::kI32, kVocab, 2);
+    std::vector<double> values = ToDoubles(plain);
+    for (int64_t i = 0; i < kTokens; ++i) {
+      if (masked(i)) values[i] = i % 2 == 0 ? -100 : -1;
+    }
+    const Tensor targets = FromValues({kTokens}, DType::kI32, values);
+    const std::vector<Shard> shards = Divide(logits, 20);
+    const std::vector<double> want = ToDoubles(Forward(shards, plain).loss);
+    const Tensor counted = FromValues({1}, DType::kF64, {7});
+    const ops::CrossEntropyOutput out = Forward(shards, targets, &counted);
+    EXPECT_EQ(ToDoubles(counted)[0], 7 + 2 * kTokens / 3);
+    const std::vector<double> loss = ToDoubles(out.loss);
+    for (int64_t i = 0; i < kTokens; ++i) {
+      EXPECT_EQ(loss[i], masked(i) ? 0 : want[i]);
+    }
+    const ops::CrossEntropyOutput all = Forward(shards, plain);
+    for (const Shard& shard : shards) {
+      const Tensor expected = test::Clone(shard.logits);
+      const auto backward = [&](const Tensor& x, const Tensor& of,
+                                const Tensor& lse) {
+        EXPECT_THAT(
+            ops::CrossEntropyBackward(x, of, lse, shard.first_column,
+                                      shard.valid_columns, 0.25f, TheStream()),
+            IsOk());
+        return ToDoubles(x);
+      };
+      const std::vector<double> w = backward(expected, plain, all.lse);
+      const std::vector<double> g = backward(shard.logits, targets, out.lse);
+      for (size_t i = 0; i < g.size(); ++i) {
+        EXPECT_EQ(g[i], masked(i / 20) ? 0 : w[i]) << i;
+      }
+    }
+  }
+}
+
+// A rank's padding stands for no token either.
+TEST(CrossEntropy, RefusesTargetsOutsideTheVocabulary) {
+  const Tensor logits = Normal({3, 8}, DType::kF32, 1);
+  for (int target : {5, 7, 999}) {
+    const Tensor targets =
+        FromValues({3}, DType::kI32, {1, static_cast<double>(target), -100});
+    const Tensor stats =
+        Value(ops::CrossEntropyStats(logits, targets, 0, 5, TheStream()));
+    const auto out = ops::CrossEntropyCombine(Value(stats.View({1, 3, 3})),
+                                              targets, 5, TheStream());
+    if (test::TheDevice().type() == DeviceType::kCpu) {
+      EXPECT_THAT(out.status(),
+                  StatusIs(absl::StatusCode::kInvalidArgument,
+                           absl::StrCat("target ", target,
+                                        " at position 1 is outside the "
+                                        "vocabulary of 5")));
+      continue;
+    }
+    EXPECT_TRUE(std::isnan(ToDoubles(out->loss)[1]));
+    EXPECT_FALSE(std::isnan(ToDoubles(out->loss)[0]));
+    EXPECT_THAT(ops::CrossEntropyBackward(logits, targets, out->lse, 0, 5, 1.0f,
+                                          TheStream()),
+                IsOk());
+    EXPECT_TRUE(std::isnan(ToDoubles(logits)[8]));
+  }
+}
+
 TEST(CrossEntropy, MultipliesTheGradientByAFactorOnTheDevice) {
   const Tensor factor = FromValues({1}, DType::kF32, {1024});
   for (DType dtype : test::kFloatDTypes) {
     const Tensor logits = Normal({5, 33}, dtype, 1);
-    const Tensor targets = Indices({5}, DType::kI32, 33, 2);
+    const Tensor targets = Indices({5}, DType::kI32, 30, 2);
     const Tensor lse = Forward({{logits, 0, 30}}, targets).lse;
     const Tensor plain = test::Clone(logits), scaled = test::Clone(logits);
     EXPECT_THAT(ops::CrossEntropyBackward(plain, targets, lse, 0, 30, 512.0f,
@@ -244,11 +316,11 @@ TEST(CrossEntropy, NamesWhatDoesNotFit) {
                   .status(),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "targets=i32[3] on cpu must have the shape [2]"));
-  EXPECT_THAT(
-      ops::CrossEntropyCombine(Normal({2, 3}, DType::kF32, 1), TheStream())
-          .status(),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               "must be [ranks >= 1, tokens, 3]"));
+  EXPECT_THAT(ops::CrossEntropyCombine(Normal({2, 3}, DType::kF32, 1), targets,
+                                       4, TheStream())
+                  .status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "must be [ranks >= 1, tokens, 3]"));
 }
 
 TEST(CrossEntropy, TellsItsCostOnMeta) {
@@ -260,8 +332,8 @@ TEST(CrossEntropy, TellsItsCostOnMeta) {
     const Tensor stats =
         Value(ops::CrossEntropyStats(logits, targets, 0, 10, stream));
     EXPECT_EQ(stats.shape(), (Shape{6, 3}));
-    const ops::CrossEntropyOutput out =
-        Value(ops::CrossEntropyCombine(Value(stats.View({1, 6, 3})), stream));
+    const ops::CrossEntropyOutput out = Value(ops::CrossEntropyCombine(
+        Value(stats.View({1, 6, 3})), targets, 10, stream));
     EXPECT_EQ(out.loss.shape(), (Shape{6}));
     EXPECT_THAT(ops::CrossEntropyBackward(logits, targets, out.lse, 0, 10, 1.0f,
                                           stream),

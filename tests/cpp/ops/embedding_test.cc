@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -25,7 +27,7 @@ TEST(EmbeddingForward, LooksRowsUp) {
       const Tensor weight = Normal({6, width}, dtype, 2);
       const int64_t first_row = 9;  // ids below 9 and from 15 on are others'
       const Tensor y =
-          Value(ops::EmbeddingForward(ids, weight, first_row, TheStream()));
+          Value(ops::EmbeddingForward(ids, weight, first_row, 20, TheStream()));
       EXPECT_EQ(y.shape(), (Shape{3, 7, width}));
       const std::vector<double> id = ToDoubles(ids), w = ToDoubles(weight);
       std::vector<double> expected;
@@ -43,8 +45,41 @@ TEST(EmbeddingForward, LooksRowsUp) {
 TEST(EmbeddingForward, AcceptsNoIds) {
   const Tensor y = Value(ops::EmbeddingForward(Empty({2, 0}, DType::kI32),
                                                Normal({4, 3}, DType::kF32, 1),
-                                               0, TheStream()));
+                                               0, 4, TheStream()));
   EXPECT_EQ(y.shape(), (Shape{2, 0, 3}));
+}
+
+// A rank's rows may end in padding, which stands for no token either.
+TEST(EmbeddingForward, RefusesIdsOutsideTheVocabulary) {
+  for (DType dtype : test::kFloatDTypes) {
+    for (int64_t width : {3, 16, 33}) {
+      for (int64_t bad : {-1, 5, 999}) {
+        const Tensor ids = test::FromValues(
+            {2, 2}, DType::kI32, {1, 4, static_cast<double>(bad), 0});
+        const auto y = ops::EmbeddingForward(ids, Normal({6, width}, dtype, 2),
+                                             0, 5, TheStream());
+        const Tensor dweight = Empty({6, width}, DType::kF32);
+        const absl::Status backward =
+            ops::EmbeddingBackward(Normal({2, 2, width}, dtype, 3), ids, 0, 5,
+                                   false, dweight, TheStream());
+        if (test::TheDevice().type() == DeviceType::kCpu) {
+          const auto refused =
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("token ", bad,
+                                    " at position 0 of sample 1 is outside "
+                                    "the vocabulary of 5"));
+          EXPECT_THAT(y.status(), refused);
+          EXPECT_THAT(backward, refused);
+          continue;
+        }
+        const std::vector<double> values = ToDoubles(*y);
+        for (int64_t i = 0; i < 4 * width; ++i) {
+          EXPECT_EQ(std::isnan(values[i]), i / width == 2) << i;
+        }
+        EXPECT_THAT(backward, IsOk());
+      }
+    }
+  }
 }
 
 TEST(EmbeddingBackward, AddsContributionsInOrder) {
@@ -63,11 +98,11 @@ TEST(EmbeddingBackward, AddsContributionsInOrder) {
         }
       }
       const Tensor dweight = Normal({rows, width}, DType::kF32, 3);
-      EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, false, dweight,
+      EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, 12, false, dweight,
                                          TheStream()),
                   IsOk());
       EXPECT_EQ(test::ToFloats(dweight), expected);
-      EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, true, dweight,
+      EXPECT_THAT(ops::EmbeddingBackward(dy, ids, first_row, 12, true, dweight,
                                          TheStream()),
                   IsOk());
       ExpectClose(
@@ -101,8 +136,9 @@ TEST(EmbeddingBackward, KeepsTheOrderAtAnySize) {
       const size_t row = static_cast<size_t>(id[i / c.width]);
       expected[row * c.width + i % c.width] += static_cast<float>(g[i]);
     }
-    EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, true, dweight, TheStream()),
-                IsOk());
+    EXPECT_THAT(
+        ops::EmbeddingBackward(dy, ids, 0, c.bound, true, dweight, TheStream()),
+        IsOk());
     EXPECT_EQ(test::ToFloats(dweight), expected);
   }
 }
@@ -112,8 +148,9 @@ TEST(EmbeddingBackward, DoesNotDependOnThreads) {
   const Tensor dy = Normal({4, 300, 136}, DType::kBF16, 2);
   test::ExpectThreadInvariant([&] {
     const Tensor dweight = Normal({50, 136}, DType::kF32, 3);
-    EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, true, dweight, TheStream()),
-                IsOk());
+    EXPECT_THAT(
+        ops::EmbeddingBackward(dy, ids, 0, 50, true, dweight, TheStream()),
+        IsOk());
     return std::vector<Tensor>{dweight};
   });
 }
@@ -123,11 +160,12 @@ TEST(EmbeddingBackward, IsTheGradient) {
   const Tensor weight = Normal({5, 3}, DType::kF32, 5);
   const Tensor dy = Normal({11, 3}, DType::kF32, 6);
   const Tensor dweight = Empty({5, 3}, DType::kF32);
-  EXPECT_THAT(ops::EmbeddingBackward(dy, ids, 0, false, dweight, TheStream()),
-              IsOk());
+  EXPECT_THAT(
+      ops::EmbeddingBackward(dy, ids, 0, 6, false, dweight, TheStream()),
+      IsOk());
   test::ExpectGradient(weight, dweight, [&] {
-    return test::Dot(Value(ops::EmbeddingForward(ids, weight, 0, TheStream())),
-                     dy);
+    return test::Dot(
+        Value(ops::EmbeddingForward(ids, weight, 0, 6, TheStream())), dy);
   });
 }
 
@@ -186,20 +224,20 @@ TEST(PositionBackward, DoesNotDependOnThreads) {
 TEST(Embedding, NamesWhatDoesNotFit) {
   const Tensor ids = Indices({2, 3}, DType::kI32, 4, 1);
   EXPECT_THAT(
-      ops::EmbeddingForward(ids, Normal({4}, DType::kF32, 1), 0, TheStream())
+      ops::EmbeddingForward(ids, Normal({4}, DType::kF32, 1), 0, 4, TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "weight=f32[4] on cpu must have two "
                "dimensions"));
   EXPECT_THAT(
       ops::EmbeddingForward(Indices({2}, DType::kI64, 4, 1),
-                            Normal({4, 2}, DType::kF32, 1), 0, TheStream())
+                            Normal({4, 2}, DType::kF32, 1), 0, 4, TheStream())
           .status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "ids=i64[2] on cpu must be i32"));
   EXPECT_THAT(
-      ops::EmbeddingBackward(Normal({2, 4, 5}, DType::kF32, 1), ids, 0, false,
-                             Empty({4, 5}, DType::kF32), TheStream()),
+      ops::EmbeddingBackward(Normal({2, 4, 5}, DType::kF32, 1), ids, 0, 4,
+                             false, Empty({4, 5}, DType::kF32), TheStream()),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "ids=i32[2, 3] on cpu must have the shape [2, 4]"));
 }
@@ -209,7 +247,7 @@ TEST(Embedding, TellsItsCostOnMeta) {
   const auto costs = test::MetaCosts([&] {
     const Tensor y = Value(ops::EmbeddingForward(
         Empty({2, 3}, DType::kI32, meta), Empty({9, 4}, DType::kBF16, meta), 0,
-        test::MetaStream()));
+        9, test::MetaStream()));
     EXPECT_EQ(y.shape(), (Shape{2, 3, 4}));
   });
   ASSERT_EQ(costs.size(), 1u);

@@ -305,7 +305,7 @@ TEST(ClipFactor, FollowsTheNorm) {
       const Tensor state = StepState(0.5, 9, before, 0.1, 0.2);
       EXPECT_THAT(
           ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
-                          c.max_norm, state, TheStream()),
+                          c.max_norm, {}, state, TheStream()),
           IsOk());
       ExpectClose(state,
                   ToDoubles(StepState(0.5, c.factor, std::min(c.finite, before),
@@ -332,12 +332,54 @@ TEST(ClipFactor, TakesTheLossScaleOut) {
     values[ops::kGoodSteps] = 3;
     const Tensor state = FromValues({ops::kStepStateSize}, DType::kF32, values);
     EXPECT_THAT(ops::ClipFactor(FromValues({1}, DType::kF64, {c.norm_squared}),
-                                c.max_norm, state, TheStream()),
+                                c.max_norm, {}, state, TheStream()),
                 IsOk());
     values[ops::kGradientFactor] = c.factor;
     values[ops::kFinite] = c.finite;
     ExpectClose(state, values, 1e-6);
   }
+}
+
+// Gradients are means over all tokens; norm, clipping and factor are those of
+// the mean over the tokens that count.
+TEST(ClipFactor, MakesTheMeanThatOfTheTokensThatCount) {
+  struct {
+    double norm_squared, counted, scale;
+    float max_norm;
+    double factor, norm_squared_after;
+  } cases[] = {{0.25, 100, 1, 0.0f, 1, 0.25},         // all: nothing changes
+               {0.25, 25, 1, 0.0f, 4, 4},             // a norm of 2
+               {0.25, 25, 1, 1.0f, 4 * 0.5, 4},       // clipped by half
+               {16, 25, 8, 1.0f, 4 * 0.5 / 8, 256}};  // of 2 with a scale of 8
+  for (const auto& c : cases) {
+    std::vector<double> values = ToDoubles(StepState(0.5, 9, 1, 0.1, 0.2));
+    values[ops::kLossScale] = c.scale;
+    const Tensor state = FromValues({ops::kStepStateSize}, DType::kF32, values);
+    const Tensor counted = FromValues({1}, DType::kF64, {c.counted});
+    const Tensor squared = FromValues({1}, DType::kF64, {c.norm_squared});
+    EXPECT_THAT(
+        ops::ClipFactor(squared, c.max_norm, {.counted = &counted, .all = 100},
+                        state, TheStream()),
+        IsOk());
+    values[ops::kGradientFactor] = c.factor;
+    ExpectClose(state, values, 1e-6);
+    EXPECT_EQ(ToDoubles(squared)[0], c.norm_squared_after);
+  }
+}
+
+TEST(ClipFactor, NoTokenThatCountsMakesTheStepVoid) {
+  std::vector<double> values = ToDoubles(StepState(0.5, 9, 1, 0.1, 0.2));
+  const Tensor state = FromValues({ops::kStepStateSize}, DType::kF32, values);
+  const Tensor none = FromValues({1}, DType::kF64, {0});
+  const Tensor squared = FromValues({1}, DType::kF64, {0});
+  EXPECT_THAT(ops::ClipFactor(squared, 1.0f, {.counted = &none, .all = 100},
+                              state, TheStream()),
+              IsOk());
+  values[ops::kGradientFactor] = values[ops::kFinite] = 0;
+  values[ops::kVoid] = 1;
+  EXPECT_EQ(ToDoubles(state),
+            ToDoubles(FromValues({ops::kStepStateSize}, DType::kF32, values)));
+  EXPECT_EQ(ToDoubles(squared)[0], 0);
 }
 
 TEST(Optimizer, NamesWhatDoesNotFit) {

@@ -203,7 +203,7 @@ TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
     EISBACH_ASSERT_OK(ops::ClipFactor(
         test::FromValues({1}, DType::kF64,
                          {std::numeric_limits<double>::infinity()}),
-        1.0f, state_->values(), TheStream()));
+        1.0f, {}, state_->values(), TheStream()));
     EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
     EXPECT_EQ(bytes(), before);
     // Nor do later ones, until somebody has looked.

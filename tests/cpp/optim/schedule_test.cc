@@ -67,6 +67,18 @@ TEST(LearningRateSchedule, ARunOfWarmupAlone) {
   EXPECT_DOUBLE_EQ(Make(config).At(8), 1.0);
 }
 
+TEST(LearningRateSchedule, TellsOfStepsPastItsEnd) {
+  for (const char* name : {"linear", "cosine"}) {
+    const LearningRateSchedule schedule = Make(Config(name));
+    EXPECT_THAT(schedule.CheckStep(24), test::IsOk());
+    EXPECT_THAT(schedule.CheckStep(25),
+                test::StatusIs(absl::StatusCode::kOutOfRange,
+                               absl::StrCat("step 25 is past the end of the ",
+                                            name, " schedule, which has 24")));
+  }
+  EXPECT_THAT(Make(Config("constant")).CheckStep(1000), test::IsOk());
+}
+
 TEST(LearningRateSchedule, RejectsWhatMakesNoSense) {
   const auto expect = [](const ScheduleConfig& config, const char* part) {
     EXPECT_THAT(LearningRateSchedule::Make(config),

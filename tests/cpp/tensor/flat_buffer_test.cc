@@ -37,6 +37,32 @@ TEST_F(FlatBufferTest, LaysOutBackwardsAndAligned) {
   EXPECT_EQ(bucket.data.shape(), bucket.grad.shape());
 }
 
+// By its own name, or by that of a logical tensor inside.
+TEST_F(FlatBufferTest, TwoParametersOfOneNameAreRefused) {
+  const auto refused = [](std::vector<Parameter*> list, absl::string_view why) {
+    EXPECT_THAT(FlatBuffer::Make(list, DType::kF32, 1 << 20, test::TheStream()),
+                test::StatusIs(absl::StatusCode::kInvalidArgument, why));
+  };
+  Parameter* up = Add("mlp.up", {3, 4}, true);
+  Parameter* down = Add("mlp.down", {4, 3}, true);
+  Parameter* again = Add("mlp.up", {5}, true);
+  refused({up, down, again},
+          "the parameters 0 (mlp.up [3, 4]) and 2 (mlp.up [5]), counted from "
+          "0 in the order of forward, both have the name mlp.up");
+  refused({up, down, up}, "and 2 (mlp.up [3, 4])");
+  Parameter* fused = Add("mlp.gate_up", {3, 4}, true);
+  fused->mutable_spec().slices[0].name = "mlp.down";
+  refused({fused, down}, "both have the name mlp.down");
+  struct Sink final : GradientSink {
+    absl::Status OnGradient(Parameter&) override { return absl::OkStatus(); }
+  } sink;
+  up->set_sink(&sink);
+  refused({down, up}, "mlp.up is in use by another update");
+  up->set_sink(nullptr);
+  EISBACH_EXPECT_OK(
+      FlatBuffer::Make({up, down}, DType::kF32, 1 << 20, test::TheStream()));
+}
+
 TEST_F(FlatBufferTest, ParametersAreViewsOfTheirBucket) {
   Parameter* a = Add("a", {3, 4}, true);
   Parameter* b = Add("b", {5}, false);

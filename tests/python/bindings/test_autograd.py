@@ -147,6 +147,7 @@ def test_embedding_and_cross_entropy(device, bound):
     rng = np.random.default_rng(3)
     ids = rng.integers(0, 11, (2, 5), dtype=np.int32)
     wanted = rng.integers(0, 7, (2, 5), dtype=np.int32)
+    wanted[1, :3] = -100
     graph = _C.Graph()
     with graph:
         x = functional.embedding(_C.Tensor.from_numpy(ids, device), p["table"])
@@ -167,6 +168,31 @@ def test_embedding_and_cross_entropy(device, bound):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     for name, parameter in p.items():
         close(parameter.grad, t[name].grad)
+
+
+def test_ids_outside_the_vocabulary_are_named(device, bound):
+    _, p = bound(table=(11, 6))
+    ids = np.zeros((2, 5), np.int32)
+    logits = tensor(device, 2, 5, 7)
+    for id in (-1, 11):
+        ids[1, 3] = id
+        with pytest.raises(
+            ValueError,
+            match=f"token {id} at position 3 of sample 1 is outside the "
+            "vocabulary of 11",
+        ):
+            functional.embedding(_C.Tensor.from_numpy(ids, device), p["table"])
+    ids[1, 3] = 7
+    with pytest.raises(
+        ValueError,
+        match="target 7 at position 3 of sample 1 is outside the vocabulary",
+    ):
+        functional.cross_entropy(logits, _C.Tensor.from_numpy(ids, device))
+    ids[...] = -100
+    nothing = functional.cross_entropy(
+        logits, _C.Tensor.from_numpy(ids, device)
+    )
+    assert nothing.item() == 0
 
 
 def test_nothing_is_recorded_outside_of_a_graph(device):

@@ -135,3 +135,8 @@ def test_a_batch_of_ones_own(world):
         _C.Batch(tokens[0], tokens[0], world.device)
     with pytest.raises(TypeError, match="integers"):
         _C.Batch(tokens * 1.0, tokens, world.device)
+    for dtype, id in ((np.int64, 2**40), (np.int64, -(2**31) - 1)):
+        wide = tokens.astype(dtype)
+        wide[1, 2] = id
+        with pytest.raises(ValueError, match=f"{id} at position 2 of row 1"):
+            _C.Batch(wide, tokens, world.device)

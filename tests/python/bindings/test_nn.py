@@ -191,3 +191,46 @@ def test_a_layer_without_memory_is_an_error(make):
         nn.Linear("l", 8, 8)(x, context)
     with pytest.raises(ValueError, match="samples"):
         nn.ForwardContext(make.world.device, training=True)
+
+
+def test_two_layers_of_one_name_are_refused(make):
+    config = make.update_config()
+    for second in (
+        nn.Linear("a", 8, 8),
+        nn.Linear("a", 2, 3, bias=False),
+        _C.Parameter("a.weight", (5,)),
+    ):
+        model = nn.Module()
+        model.layers = [nn.Linear("a", 8, 8), nn.Linear("b", 8, 8), second]
+        with pytest.raises(ValueError, match=r"0 \(a.weight .* a.weight"):
+            _C.Update(model.parameters(), config, make.context)
+    model.layers = [
+        nn.Block("c", 8, 2, dropout=0.5),
+        nn.Dropout("drop", 0.5),
+        nn.Dropout("c.mlp", 0.5),
+    ]
+    with pytest.raises(ValueError, match=r"the name 'c\.mlp'"):
+        model.parameters()
+    model.layers[2] = model.layers[1]
+    assert len(model.parameters()) == 12
+
+
+def test_a_parameter_is_in_one_update_at_a_time(make):
+    layer = nn.Linear("a", 8, 8)
+    config = make.update_config()
+    update = _C.Update(layer.parameters(), config, make.context)
+    with pytest.raises(ValueError, match=r"a\.weight is in use by another"):
+        _C.Update(layer.parameters(), config, make.context)
+    del update
+    gc.collect()
+    _C.Update(layer.parameters(), config, make.context)
+
+
+def test_a_module_is_called_by_its_forward(make):
+    class Double(nn.Module):
+        def forward(self, x, *, times=1):
+            return [x] * 2 * times
+
+    assert Double()(3, times=2) == [3, 3, 3, 3]
+    with pytest.raises(NotImplementedError, match="Module is called and"):
+        nn.Module()(1)

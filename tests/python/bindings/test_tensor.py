@@ -44,7 +44,7 @@ def test_strides_are_kept(device):
     array = np.arange(24, dtype=np.float32).reshape(4, 6)
     tensor = _C.Tensor.from_numpy(array.T[::2], device)
     assert (tensor.shape, tensor.strides) == ((3, 4), (2, 6))
-    assert not tensor.contiguous
+    assert not tensor.is_contiguous()
     np.testing.assert_array_equal(tensor.numpy(), array.T[::2])
 
 
@@ -126,3 +126,25 @@ def test_a_parameter_has_no_memory_at_first():
         _C.Parameter("cube", (2, 2, 2))
     with pytest.raises(ValueError, match="init=ons"):
         _C.Parameter("scale", (2,), init="ons")
+
+
+def test_slices_and_other_types_become_what_functions_take(world):
+    array = np.arange(24, dtype=np.float32).reshape(4, 6)
+    tensor = _C.Tensor.from_numpy(array, world.device)
+    column = tensor.narrow(1, 2, 2)
+    assert not column.is_contiguous()
+    with pytest.raises(ValueError, match=r"contiguous\(\) makes a copy"):
+        _C.functional.gelu(column)
+    with pytest.raises(ValueError, match=r"contiguous\(\) makes a copy"):
+        _C.functional.view(column, (8,))
+    whole = column.contiguous()
+    assert whole.is_contiguous()
+    np.testing.assert_array_equal(whole, array[:, 2:4])
+    assert _C.functional.gelu(whole).shape == (4, 2)
+    # What is contiguous stays where it is.
+    assert np.shares_memory(tensor.contiguous().numpy(), tensor.numpy())
+    half = tensor.astype("bf16")
+    with pytest.raises(ValueError, match=r"must be f32; astype\(\) converts"):
+        _C.functional.add(tensor, half)
+    mixed = _C.functional.add(tensor, half.astype("f32"))
+    np.testing.assert_array_equal(mixed, 2 * array)

@@ -68,14 +68,15 @@ _SIZES = (
 )
 
 
-def _peer_step(peer, tokens):
+def _peer_step(peer, tokens, targets=None):
     import torch
 
     ids = torch.from_numpy(tokens)
+    wanted = ids[:, 1:] if targets is None else torch.from_numpy(targets)
     peer.optimizer.zero_grad()
     logits = peer.net(ids[:, :-1]).logits
     loss = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), ids[:, 1:].flatten()
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=-100
     )
     loss.backward()
     gradients = {
@@ -109,6 +110,87 @@ def test_fifty_steps_equal_those_of_pytorch(make, model):
                     atol=1e-4 * largest,
                     err_msg=name,
                 )
+
+
+@pytest.mark.parametrize("model", ["gpt", "llama"])
+def test_masked_targets_equal_the_ignored_ones_of_pytorch(make, model):
+    engine = make.engine(**MODELS[model])
+    peer = _peer(engine, make)
+    rng = make.rng(7)
+    losses, counts = [], []
+    for step in range(10):
+        tokens, _ = make.batch(engine, rng)
+        targets = tokens[:, 1:].copy()
+        # The two micro-batches of four have unequal shares that count.
+        targets[:4][rng.random((4, 32)) < 0.2] = -100
+        targets[4:, : 16 + step] = -100
+        batch = _C.Batch(tokens[:, :-1], targets, engine.device)
+        losses.append(engine.evaluate(batch))
+        counts.append((targets != -100).sum())
+        result = engine.step(batch)
+        loss, norm, _ = _peer_step(peer, tokens, targets)
+        assert result.counted == counts[-1]
+        assert result.loss == pytest.approx(loss, rel=1e-5)
+        assert losses[-1] == pytest.approx(loss, rel=1e-5)
+        assert result.grad_norm == pytest.approx(norm, rel=1e-4)
+    theirs = dict(peer.net.named_parameters())
+    ours = peer.names.to_theirs(make.whole(engine, "master"), peer.model)
+    for name, value in theirs.items():
+        np.testing.assert_allclose(
+            ours[name], value.detach().numpy(), rtol=0, atol=2e-5, err_msg=name
+        )
+
+
+def test_several_batches_are_evaluated_as_one(make):
+    engine = make.engine()
+    rng = make.rng(3)
+    batches, losses, counts = [], [], []
+    for masked in (0, 3, 31):
+        tokens, _ = make.batch(engine, rng)
+        targets = tokens[:, 1:].copy()
+        targets[:, :masked] = -1
+        batches.append(_C.Batch(tokens[:, :-1], targets, engine.device))
+        losses.append(engine.evaluate(batches[-1]))
+        counts.append(32 - masked)
+    mean = np.average(losses, weights=counts)
+    assert engine.evaluate(iter(batches)) == pytest.approx(mean, rel=1e-12)
+    assert abs(mean - np.mean(losses)) > 1e-5
+    with pytest.raises(ValueError, match="no token counts"):
+        engine.evaluate([])
+
+
+def test_ids_outside_the_vocabulary_are_named(make):
+    engine = make.engine()
+    tokens, _ = make.batch(engine, make.rng(1))
+    before = engine.gather()
+    for row, entry in (("token", 0), ("target", 1)):
+        for id in (-5, 61, 999):
+            ids = [tokens[:, :-1].copy(), tokens[:, 1:].copy()]
+            ids[entry][6, 30] = id
+            batch = _C.Batch(*ids, engine.device)
+            if row == "target" and id < 0:
+                continue
+            match = (
+                f"{row} {id} at position 30 of sample 6 is outside the "
+                "vocabulary of 61"
+            )
+            with pytest.raises(ValueError, match=match):
+                engine.step(batch)
+            with pytest.raises(ValueError, match=match):
+                engine.evaluate([batch])
+            if row == "token":
+                ids = np.ascontiguousarray(ids[0], dtype=np.int32)
+                with pytest.raises(ValueError, match=match):
+                    engine.logits(_C.Tensor.from_numpy(ids, engine.device))
+    with pytest.raises(ValueError, match="prompt: token 61 at position 1 "):
+        engine.generate([3, 61], tokens=1)
+    nothing = _C.Batch(
+        tokens[:, :-1], np.full_like(tokens[:, 1:], -100), engine.device
+    )
+    with pytest.raises(ValueError, match="step 1, which is void: no token"):
+        engine.step(nothing)
+    for name, value in engine.gather().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
 def test_evaluation_changes_nothing(make):

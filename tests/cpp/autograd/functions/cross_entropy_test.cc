@@ -19,7 +19,7 @@ constexpr float kScale = 0.25f;
 class CrossEntropyTest : public ::testing::Test {
  protected:
   absl::StatusOr<Tensor> Whole(const Tensor& logits) const {
-    return CrossEntropy(logits, targets_, {0, kValid, nullptr}, {kScale},
+    return CrossEntropy(logits, targets_, WholeVocabulary(kValid), {kScale},
                         TheStream());
   }
   Tensor WholeGradient() const {
@@ -86,7 +86,8 @@ TEST_F(CrossEntropyTest, ADividedVocabularyGivesTheSame) {
   const Tensor gradient = WholeGradient();
   for (const Shard& s : shards) {
     const VocabularyShard shard = {
-        s.first, s.valid, [&](const Tensor& own) -> absl::StatusOr<Tensor> {
+        s.first, s.valid, kValid,
+        [&](const Tensor& own) -> absl::StatusOr<Tensor> {
           EXPECT_EQ(test::ToBytes(own), test::ToBytes(s.stats));
           return all;
         }};
@@ -124,7 +125,7 @@ class LinearCrossEntropyTest : public CrossEntropyTest {
     return result;
   }
   absl::StatusOr<Tensor> Loss(const Tensor& x, int64_t rows) {
-    const VocabularyShard shard = {0, kValid, nullptr};
+    const VocabularyShard shard = WholeVocabulary(kValid);
     if (rows == 0) {
       EISBACH_ASSIGN_OR_RETURN(Tensor logits,
                                Linear(x, weight_, nullptr, false, TheStream()));
@@ -185,7 +186,7 @@ TEST_F(LinearCrossEntropyTest, NeverHoldsAllLogits) {
   const auto peak = [&](int64_t bytes) {
     const int64_t before = test::TheDevice().memory().bytes_in_use;
     test::TheDevice().ResetPeakMemory();
-    Value(LinearCrossEntropy(x, weight_, targets, {0, kValid, nullptr},
+    Value(LinearCrossEntropy(x, weight_, targets, WholeVocabulary(kValid),
                              {kScale}, TheStream(), bytes));
     return test::TheDevice().memory().peak_bytes_in_use - before;
   };

@@ -120,8 +120,8 @@ TEST(Targets, ComputeAlike) {
       EXPECT_THAT(ops::ColumnSum(x, false, sums, stream), IsOk());
       const Tensor stats =
           Value(ops::CrossEntropyStats(x, targets, 0, 46, stream));
-      const auto loss = Value(
-          ops::CrossEntropyCombine(Value(stats.View({1, 70, 3})), stream));
+      const auto loss = Value(ops::CrossEntropyCombine(
+          Value(stats.View({1, 70, 3})), targets, 46, stream));
       const Tensor dlogits = test::Clone(x);
       EXPECT_THAT(ops::CrossEntropyBackward(dlogits, targets, loss.lse, 0, 46,
                                             1.0f, stream),

@@ -134,8 +134,9 @@ TEST(Traffic, TheEndsOfAModelToo) {
   const Tensor ids = Indices({1, kTokens}, DType::kI32, kVocab, 1);
   const Tensor rows = Normal({kVocab, kHidden}, kType, 2);
   // The least counts the rows of tokens, not of the table.
-  table.Add("embedding",
-            [&] { Value(ops::EmbeddingForward(ids, rows, 0, TheStream())); });
+  table.Add("embedding", [&] {
+    Value(ops::EmbeddingForward(ids, rows, 0, kVocab, TheStream()));
+  });
   const Tensor logits = Normal({kTokens, kVocab}, kType, 3);
   const Tensor targets = Indices({kTokens}, DType::kI32, kVocab, 4);
   Tensor stats;
@@ -145,7 +146,7 @@ TEST(Traffic, TheEndsOfAModelToo) {
   });
   const Tensor all = Value(stats.View({1, kTokens, 3}));
   const ops::CrossEntropyOutput out =
-      Value(ops::CrossEntropyCombine(all, TheStream()));
+      Value(ops::CrossEntropyCombine(all, targets, kVocab, TheStream()));
   table.Add("cross-entropy backward", [&] {
     EISBACH_EXPECT_OK(ops::CrossEntropyBackward(logits, targets, out.lse, 0,
                                                 kVocab, 1.0f, TheStream()));
