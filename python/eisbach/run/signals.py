@@ -12,13 +12,13 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from eisbach.run.output import tell
 from eisbach.run.process import (
     abort,
     launcher_rank,
@@ -189,8 +189,7 @@ class SignalWatch:
     def _tell_of(self, number: signal.Signals) -> None:
         if not self._told:
             self._told = True
-            text = f"eisbach: stopped by {number.name}"
-            print(text, file=sys.stderr, flush=True)
+            tell(f"eisbach: stopped by {number.name}")
 
     def _give_up(self) -> None:
         """Takes all ranks down; rank 0 first, which has told why."""

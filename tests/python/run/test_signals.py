@@ -63,6 +63,14 @@ def test_a_step_that_never_ends_is_ended():
     assert seconds > 0.9
 
 
+def test_a_stderr_that_is_gone_keeps_nobody():
+    # As after a terminal was lost, which is what SIGHUP says.
+    work = "sys.stderr = open('/dev/full', 'w'); time.sleep(60)"
+    code, _, seconds = stop(work, signal.SIGHUP)
+    assert code == 128 + signal.SIGHUP
+    assert seconds < 60
+
+
 def test_closing_has_its_own_time():
     # The loop has ended; what follows takes longer than a step may.
     code, _, seconds = stop(
