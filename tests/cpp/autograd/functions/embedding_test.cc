@@ -20,7 +20,7 @@ TEST(Embedding, HasTheGradientOfItsForward) {
   // Ids repeat, so that rows get sums; one row is never read.
   const Tensor ids = test::Indices({3, 6}, DType::kI32, 6, 1);
   const auto f = [&](const Tensor&) {
-    return Embedding(ids, weight, /*first_row=*/0, TheStream());
+    return Embedding(ids, weight, /*first_row=*/0, /*vocab=*/7, TheStream());
   };
   test::CheckGradients(f, Nothing(), {&weight});
   test::CheckAccumulation(f, Nothing(), {&weight});
@@ -33,7 +33,8 @@ TEST(Embedding, OfAShardIgnoresOtherRows) {
   const Tensor ids = test::Indices({3, 6}, DType::kI32, 12, 1);
   test::CheckGradients(
       [&](const Tensor&) {
-        return Embedding(ids, weight, /*first_row=*/4, TheStream());
+        return Embedding(ids, weight, /*first_row=*/4, /*vocab=*/12,
+                         TheStream());
       },
       Nothing(), {&weight});
 }
@@ -60,7 +61,7 @@ TEST(Embedding, ATiedTableSumsBothUses) {
   const Tensor seed = test::Normal({1, 4, 5}, DType::kF32, 3);
   const auto look_up = [&](const Tensor& ids) {
     return [&weight, ids](const Tensor&) {
-      return Embedding(ids, weight, 0, TheStream());
+      return Embedding(ids, weight, /*first_row=*/0, /*vocab=*/7, TheStream());
     };
   };
   test::Gradient(look_up(a), Nothing(), seed);
