@@ -7,9 +7,12 @@
 # B200, 4 on a compute tray of an NVL72 rack, as many as there are cards in an
 # RTX PRO server. All hosts see this clone and its .venv under the same path.
 #
-# For your site: HOST_INTERFACE is the network that mpirun and NCCL's bootstrap
-# use, for instance bond0 (empty: they choose); NCCL_IB_HCA names the adapters
-# of the fabric where NCCL shall not use all of them.
+# For your site: HOST_INTERFACE is the network that mpirun, MPI and NCCL's
+# bootstrap use, for instance bond0 (empty: they choose); NCCL_IB_HCA names the
+# adapters of the fabric where NCCL shall not use all of them.
+#
+# `eisbach launch` passes PATH on, stops all ranks in time on a signal, and ends
+# with another status than 0 when a host was lost.
 set -euo pipefail
 
 [ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -29,14 +32,14 @@ sed -e 's/#.*//' -e '/^[[:space:]]*$/d' -e "s/[[:space:]]*\$/ slots=$gpus/" \
 options=(-n $((count * gpus)) --hostfile "$slots" --map-by "ppr:$gpus:node"
          --bind-to none)
 if [ -n "${HOST_INTERFACE:-}" ]; then
-  export NCCL_SOCKET_IFNAME="$HOST_INTERFACE"
-  options+=(--prtemca oob_tcp_if_include "$HOST_INTERFACE"
-            --mca btl_tcp_if_include "$HOST_INTERFACE")
+  options+=(--prtemca oob_tcp_if_include "$HOST_INTERFACE")
+  set -- "network.interface=$HOST_INTERFACE" "$@"
 fi
 export NCCL_DEBUG="${NCCL_DEBUG:-WARN}"
 for name in $(compgen -e | grep -E '^(NCCL_|EISBACH_|CUDA_)'); do
   options+=(-x "$name")
 done
-exec_line=(mpirun "${options[@]}" eisbach train "$config" run.device=cuda "$@")
+exec_line=(eisbach launch mpirun "${options[@]}" "$PWD/.venv/bin/eisbach" train
+           "$config" "$@")
 printf '%s\n' "${exec_line[*]}"
 "${exec_line[@]}"
