@@ -18,7 +18,7 @@ from eisbach.run.reporter import Reporter
 from eisbach.run.resume import tell_nothing_left
 from eisbach.run.saving import Saver, due
 from eisbach.run.shown import Shown
-from eisbach.run.signals import SignalWatch
+from eisbach.run.signals import SignalWatch, urgent
 from eisbach.run.state import tell_state
 from eisbach.run.summary import summary
 from eisbach.sampling import continuation
@@ -69,6 +69,8 @@ def train(
             _close(job, report)
         saver.check()
         status = watch.agree(job.world) if stopped else 0
+        if report and urgent(status):
+            report.hurry()
         # Nobody leaves, or starts another run, before rank 0 has written all.
         reporting.close()
         job.world.barrier()

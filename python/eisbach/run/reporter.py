@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,9 @@ from eisbach.run.picture import Picture
 from eisbach.run.plot import plot_folder
 from eisbach.run.progress import Progress
 from eisbach.run.shown import Shown
+
+# For the last curve, where a signal leaves little time.
+_HURRY_SECONDS = 2.0
 
 
 class Reporter:
@@ -57,6 +61,7 @@ class Reporter:
         self._show_events = Shown("tensorboard/")
         self._show_progress = Shown("progress")
         self._show_plot = Shown("loss.png")
+        self._patience: float | None = None
         self._events = self._show_events(
             EventWriter, folder.events, first=first
         )
@@ -112,6 +117,10 @@ class Reporter:
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
         write_atomically(self.folder.summary, text)
 
+    def hurry(self) -> None:
+        """Says that the process must end soon; it may be without a curve."""
+        self._patience = _HURRY_SECONDS
+
     def __enter__(self) -> Reporter:
         return self
 
@@ -128,7 +137,11 @@ class Reporter:
         if self._events:
             self._show_events(self._events.close)
         self._picture.close()
-        self._show_plot(plot_folder, self.folder)
+        painter = threading.Thread(
+            target=self._show_plot, args=(plot_folder, self.folder), daemon=True
+        )
+        painter.start()
+        painter.join(self._patience)
         if self._followers:
             self._show_followers(self._followers.close)
         self._output.close()

@@ -42,6 +42,11 @@ _OURS = (*_URGENT, _PATIENT)
 _WAKE = b"\0"  # no signal has this number
 
 
+def urgent(status: int) -> bool:
+    """Whether an exit status is that of a signal that leaves little time."""
+    return status - 128 in _URGENT
+
+
 class SignalWatch:
     """Watches for signals inside its context; `received` is what came.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eisbach.run.folder import RunFolder, write_atomically
 from eisbach.run.process import launcher_rank
+from eisbach.run.shown import Shown
 
 # Names the file that a job writes last, for `eisbach launch`.
 END_FILE = "EISBACH_END_FILE"
@@ -31,7 +32,8 @@ def tell_state(folder: RunFolder, step: int, status: int | None) -> None:
     if status is not None:
         facts["state"] = "stopped" if status else "finished"
         facts["exit_status"] = status
-    write_atomically(state_file(folder), json.dumps(facts) + "\n")
+    show = Shown("state.json")
+    show(write_atomically, state_file(folder), json.dumps(facts) + "\n")
 
 
 def tell_end(status: int) -> None:

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 
@@ -144,3 +145,25 @@ def test_metrics_that_cannot_be_synced_are_a_warning(
         "No space left on device\n"
     )
     assert len(read_lines(folder.metrics)) == 1
+
+
+def test_a_curve_keeps_nobody_who_must_hurry(tmp_path, monkeypatch):
+    drawn, go_on = threading.Event(), threading.Event()
+
+    def draw(folder):
+        go_on.wait()
+        drawn.set()
+
+    monkeypatch.setattr("eisbach.run.reporter.plot_folder", draw)
+    monkeypatch.setattr("eisbach.run.reporter._HURRY_SECONDS", 0.01)
+    folder = RunFolder.create(tmp_path, "a")
+    with report(folder, 0, 2) as reporter:
+        reporter.step(metrics(1))
+        reporter.hurry()
+    assert not drawn.is_set()
+    go_on.set()
+    drawn.wait()
+    drawn.clear()
+    with report(folder, 1, 2) as reporter:
+        reporter.step(metrics(2))
+    assert drawn.is_set()

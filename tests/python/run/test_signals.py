@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from eisbach.run.signals import SignalWatch
+from eisbach.run.signals import SignalWatch, urgent
 
 LOOP = """
 import sys, time
@@ -69,6 +69,11 @@ def test_a_stderr_that_is_gone_keeps_nobody():
     code, _, seconds = stop(work, signal.SIGHUP)
     assert code == 128 + signal.SIGHUP
     assert seconds < 60
+
+
+def test_some_signals_leave_little_time():
+    assert all(urgent(128 + n) for n in (signal.SIGINT, signal.SIGTERM))
+    assert not any(urgent(code) for code in (0, 1, 128 + signal.SIGUSR1))
 
 
 def test_closing_has_its_own_time():
