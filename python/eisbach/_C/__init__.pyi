@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'crossing_text', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -274,7 +274,11 @@ class World:
         """
     def finalize(self) -> None:
         """
-        Waits for all ranks and ends the job. A program that ends with status 0 calls it, any other takes the ranks down.
+        Waits for all ranks, as long as it takes, and ends the job. A program that ends with status 0 does so by itself, for 10 seconds; one that ends with another takes the ranks down.
+        """
+    def largest(self, value: int) -> int:
+        """
+        The largest value of a rank, on every rank. Collective.
         """
     @property
     def backend(self) -> str:
@@ -582,6 +586,38 @@ class DataLoader:
     @property
     def step(self) -> int:
         ...
+class SafetensorsFile:
+    """
+    The arrays of a file by name, a mapping. Each is read when it is asked for; one of a type that cannot be read is a ValueError then.
+    """
+    def __contains__(self, arg0: str) -> bool:
+        ...
+    def __getitem__(self, name: str) -> numpy.ndarray:
+        ...
+    def __iter__(self) -> collections.abc.Iterator:
+        ...
+    def __len__(self) -> int:
+        ...
+    def check_finite(self) -> None:
+        """
+        ValueError names the first tensor that holds a NaN or infinity.
+        """
+    def items(self) -> list[tuple[str, numpy.ndarray]]:
+        ...
+    def keys(self) -> list[str]:
+        """
+        The names, in the order of their data.
+        """
+    def values(self) -> list[numpy.ndarray]:
+        ...
+    @property
+    def metadata(self) -> dict[str, str]:
+        ...
+    @property
+    def types(self) -> dict[str, str]:
+        """
+        What the file calls the type of each tensor: F32, BOOL, ...
+        """
 class UpdateConfig:
     """
     How weights change.
@@ -713,6 +749,16 @@ class StepResult:
     def __repr__(self) -> str:
         ...
     @property
+    def asked_to_save(self) -> bool:
+        """
+        As asked_to_stop.
+        """
+    @property
+    def asked_to_stop(self) -> bool:
+        """
+        Whether a rank had asked before it began this step; the same on all ranks.
+        """
+    @property
     def grad_norm(self) -> float:
         """
         Before clipping.
@@ -747,6 +793,14 @@ class Engine:
     def __init__(self, config: EngineConfig, context: ParallelContext) -> None:
         """
         Checks that all fits, then builds this rank's stage and gives the weights their initial values.
+        """
+    def ask_to_save(self) -> None:
+        """
+        Asks all ranks for a checkpoint, as ask_to_stop.
+        """
+    def ask_to_stop(self) -> None:
+        """
+        Asks all ranks to stop: the result of the step that this rank begins next says so on each. From any thread.
         """
     def collect(self) -> StepResult:
         """
@@ -1072,7 +1126,7 @@ class NetworkReport:
         """
 def abort(code: int, cause: str = '') -> None:
     """
-    Takes down every job that this process is a rank of.
+    Takes down the job that this process is a rank of.
     """
 def build_info() -> dict[str, str]:
     """
@@ -1090,9 +1144,25 @@ def count_devices(type: str) -> int:
     """
     How many devices of a type this process sees, at least 1. RuntimeError says why there is none.
     """
+def cpu_quota() -> float | None:
+    """
+    How many cores' time the process's container allows it; None without a limit.
+    """
 def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     Says which tensor groups cross domains, over which link and how fast; empty when none does.
+    """
+def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
+    """
+    What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
+    """
+def finalize() -> None:
+    """
+    World.finalize of the world that init has given, if it is there.
+    """
+def first_error(world: World, error: str) -> str:
+    """
+    On every rank the error of the lowest rank that gives one, with that rank's number; empty when all give none. Collective.
     """
 def gather_locations(world: World) -> list[RankLocation]:
     """
@@ -1104,7 +1174,7 @@ def gather_traces(world: World, peak: Peak) -> list[RankTrace]:
     """
 def init(device: str = 'cpu') -> World:
     """
-    All ranks that mpirun started; a world of one without it. Collective.
+    All ranks that mpirun started; a world of one without it. Collective. Asked again it gives the world that is there.
     """
 def latest_checkpoint(root: str) -> str | None:
     """
@@ -1122,13 +1192,17 @@ def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     A row a rank and a line a domain.
     """
-def read_safetensors(path: str) -> dict:
+def read_checkpoint(path: str) -> tuple:
+    """
+    Steps done, the config that was saved and the whole weights by logical name, whatever layout they were saved on. Not collective.
+    """
+def read_safetensors(path: os.PathLike | str | bytes) -> SafetensorsFile:
     """
     The arrays of a file by name; every byte of its header is checked.
     """
-def set_threads(threads: int) -> None:
+def set_threads(threads: int) -> int:
     """
-    Sets how many threads the calling thread computes with.
+    Asks for threads that the calling thread computes with. Gives how many there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT).
     """
 def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """

@@ -8,7 +8,9 @@ import eisbach._C.nn
 import typing
 __all__: list[str] = ['add', 'add_position', 'attention', 'cross_entropy', 'embedding', 'gelu', 'layer_norm', 'linear', 'rms_norm', 'softmax', 'swiglu', 'view']
 def add(a: eisbach._C.Tensor, b: eisbach._C.Tensor) -> eisbach._C.Tensor:
-    ...
+    """
+    a + b, of one shape.
+    """
 def add_position(x: eisbach._C.Tensor, weight: eisbach._C.Parameter) -> eisbach._C.Tensor:
     """
     x [B, T, H] + weight[t], in place.
@@ -38,7 +40,9 @@ def linear(x: eisbach._C.Tensor, weight: eisbach._C.Parameter, bias: eisbach._C.
     y [..., N] = x [..., K] weight^T + bias; weight [N, K].
     """
 def rms_norm(x: eisbach._C.Tensor, weight: eisbach._C.Parameter, eps: float = 1e-05) -> eisbach._C.Tensor:
-    ...
+    """
+    Over the last dimension: x / sqrt(mean(x^2) + eps) * weight.
+    """
 def softmax(x: eisbach._C.Tensor) -> eisbach._C.Tensor:
     """
     Over the last dimension.

@@ -219,3 +219,10 @@ def test_values_of_a_program_keep_the_same_rules():
     first, second = map(str, caught.value.problems)
     assert first.startswith("program: model.layer: unknown key; closest: ")
     assert second.startswith("program: train.steps: 0: must be ")
+
+
+def test_a_number_of_too_many_digits_is_a_problem_of_its_line(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("run: {log_every: 1}\ntrain:\n  steps: " + "9" * 5000)
+    with pytest.raises(ConfigError, match=r"a\.yaml:3: train\.steps: 99999.*"):
+        load_config(path)
