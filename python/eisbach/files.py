@@ -22,17 +22,29 @@ def read_regular(
       OSError: The system refuses.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb") as stream:
-        about = os.fstat(stream.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError(f"{os.fspath(path)}: is no regular file")
-        content = stream.read(most + 1)
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError(
+                f"{os.fspath(path)}: is {_kind(mode)}, not a regular file"
+            )
+        with open(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(most + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > most:
         raise ValueError(
             f"{os.fspath(path)}: is longer than the {most:,} bytes that it "
             "may have"
         )
     return content
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 
 def read_json(path: Path, *, most: int = MOST_BYTES) -> Any:

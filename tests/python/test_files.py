@@ -20,11 +20,11 @@ def test_a_file_is_read(tmp_path):
 # None of these may be waited for, or read without an end.
 def test_only_regular_files_are_read(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    for path in (tmp_path / "fifo", "/dev/zero"):
-        with pytest.raises(ValueError, match=f"{path}: is no regular file"):
+    for path in (tmp_path / "fifo", "/dev/zero", tmp_path):
+        with pytest.raises(
+            ValueError, match=f"{path}: is a .*, not a regular file"
+        ):
             read_regular(path)
-    with pytest.raises((OSError, ValueError), match=str(tmp_path)):
-        read_regular(tmp_path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         with pytest.raises(OSError, match="socket"):

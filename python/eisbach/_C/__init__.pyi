@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'finalize', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -602,6 +602,38 @@ class DataLoader:
     @property
     def step(self) -> int:
         ...
+class SafetensorsFile:
+    """
+    The arrays of a file by name, a mapping. Each is read when it is asked for; one of a type that cannot be read is a ValueError then.
+    """
+    def __contains__(self, arg0: str) -> bool:
+        ...
+    def __getitem__(self, name: str) -> numpy.ndarray:
+        ...
+    def __iter__(self) -> collections.abc.Iterator:
+        ...
+    def __len__(self) -> int:
+        ...
+    def check_finite(self) -> None:
+        """
+        ValueError names the first tensor that holds a NaN or infinity.
+        """
+    def items(self) -> list[tuple[str, numpy.ndarray]]:
+        ...
+    def keys(self) -> list[str]:
+        """
+        The names, in the order of their data.
+        """
+    def values(self) -> list[numpy.ndarray]:
+        ...
+    @property
+    def metadata(self) -> dict[str, str]:
+        ...
+    @property
+    def types(self) -> dict[str, str]:
+        """
+        What the file calls the type of each tensor: F32, BOOL, ...
+        """
 class UpdateConfig:
     """
     How weights change.
@@ -1136,9 +1168,17 @@ def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation])
     """
     Says which tensor groups cross domains, over which link and how fast; empty when none does.
     """
+def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
+    """
+    What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
+    """
 def finalize() -> None:
     """
     World.finalize of the world that init has given, if it is there.
+    """
+def first_error(world: World, error: str) -> str:
+    """
+    On every rank the error of the lowest rank that gives one, with that rank's number; empty when all give none. Collective.
     """
 def gather_locations(world: World) -> list[RankLocation]:
     """
@@ -1172,7 +1212,7 @@ def read_checkpoint(path: str) -> tuple:
     """
     Steps done, the config that was saved and the whole weights by logical name, whatever layout they were saved on. Not collective.
     """
-def read_safetensors(path: str) -> dict:
+def read_safetensors(path: os.PathLike | str | bytes) -> SafetensorsFile:
     """
     The arrays of a file by name; every byte of its header is checked.
     """

@@ -151,7 +151,12 @@ class _Reader:
             return value
         if kind == "timestamp":  # YAML 1.2 has none
             return node.value
-        return self.yaml.constructor.construct_object(node)
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except ValueError:  # of a number
+            message = f"{node.value:.20}...: is no number that can be read"
+            self.problem(node, path, message)
+            return None
 
     def list(self, node: SequenceNode, path: Path) -> list[Any]:
         return [

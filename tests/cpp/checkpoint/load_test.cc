@@ -127,7 +127,7 @@ TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {
             kNotFound, kManifest);
         ExpectError(
             engine, [&] { std::filesystem::resize_file(File(kManifest), 100); },
-            kInvalid, "manifest.json: the manifest is not valid JSON");
+            kInvalid, "manifest.json: the file is not valid JSON");
         ExpectError(
             engine, [&] { Edit(kManifest, "\"step\"", "\"stop\""); }, kInvalid,
             "manifest has no step");

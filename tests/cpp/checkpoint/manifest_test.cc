@@ -20,7 +20,7 @@ Manifest Example() {
   Manifest manifest{.step = 123,
                     .layout = {{2, 4, 1, 1}},
                     .optimizer_state = {"m", "v"},
-                    .config = R"({"model":{"heads":8,"family":"gpt"}})",
+                    .config = R"({"model":{"family":"gpt","heads":8}})",
                     .state = R"({"tokens":4096})",
                     .loss_scale = optim::LossScale{1024, 17},
                     .files = {}};

@@ -70,7 +70,7 @@ TEST_F(ContentTest, IsThatOfTheBytesAlone) {
 TEST_F(ContentTest, HoldsForManyPieces) {
   std::string bytes((size_t{4} << 20) * 3 + 5, 'a');
   for (size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<char>(i * 2654435761u >> 13);
+    bytes[i] = static_cast<char>(i * 2654435761u >> 29);
   }
   const auto hash = [&] {
     test::WriteFile(path_, bytes);

@@ -73,7 +73,7 @@ def test_a_base_that_leads_back_is_an_error(write):
         ("nowhere.yaml", "nowhere.yaml: cannot read: No such file"),
         ("[a.yaml, b.yaml]", "must be the path of a file"),
         ("", "must be the path of a file"),
-        (".", "Is a directory"),
+        (".", "is a folder"),
     ],
 )
 def test_a_base_that_is_none_is_named(write, base, part):
@@ -128,7 +128,7 @@ def test_what_no_configuration_can_be_is_refused(write, text, part):
 def test_a_pipe_is_not_waited_for(tmp_path):
     path = tmp_path / "pipe.yaml"
     os.mkfifo(path)
-    assert "is no regular file" in problem(path).message
+    assert "is a FIFO, not a regular file" in problem(path).message
 
 
 def test_a_byte_order_mark_is_no_error(write):

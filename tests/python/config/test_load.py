@@ -233,3 +233,10 @@ def test_a_path_stands_for_what_it_holds(write):
 def test_what_is_no_configuration_is_told(value):
     with pytest.raises(TypeError, match="a configuration is the path of a"):
         as_config(value)
+
+
+def test_a_number_of_too_many_digits_is_a_problem_of_its_line(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("run: {log_every: 1}\ntrain:\n  steps: " + "9" * 5000)
+    with pytest.raises(ConfigError, match=r"a\.yaml:3: train\.steps: 99999.*"):
+        load_config(path)

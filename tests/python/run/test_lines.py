@@ -82,7 +82,9 @@ def test_no_file_has_no_lines(tmp_path):
 
 def test_what_is_no_file_is_named(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match=r"pipe: is no regular file"):
+    with pytest.raises(
+        ValueError, match=r"pipe: is a FIFO, not a regular file"
+    ):
         read_all(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="Is a directory"):
+    with pytest.raises(ValueError, match="is a folder"):
         read_all(tmp_path)
