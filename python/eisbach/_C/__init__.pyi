@@ -71,9 +71,13 @@ class Device:
     def __repr__(self) -> str:
         ...
     def memory(self) -> MemoryStats:
-        ...
+        """
+        What the allocator has given out, in bytes.
+        """
     def reset_peak_memory(self) -> None:
-        ...
+        """
+        The peak is what is in use now.
+        """
     def start_recording(self) -> None:
         """
         Keeps every span from now on, until `gather_traces`.
@@ -97,7 +101,9 @@ class Device:
         """
     @property
     def type(self) -> str:
-        ...
+        """
+        `cpu`, `cuda` or `meta`.
+        """
 class Tensor:
     """
     A strided view of device memory; copies share it.
@@ -114,7 +120,9 @@ class Tensor:
         """
     @staticmethod
     def zeros(shape: tuple[int, ...], dtype: str, device: Device) -> Tensor:
-        ...
+        """
+        All elements are 0.
+        """
     def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> typing.Any:
         ...
     def __dlpack__(self, *, stream: typing.Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> typing.Any:
@@ -127,14 +135,24 @@ class Tensor:
         ...
     def astype(self, dtype: str) -> Tensor:
         """
-        A copy with elements of another type.
+        A copy with elements of another type, apart from any graph.
+        """
+    def contiguous(self) -> Tensor:
+        """
+        The tensor itself where it is contiguous, else a copy that is, apart from any graph.
         """
     def detach(self) -> Tensor:
         """
         The same memory, apart from any graph.
         """
+    def is_contiguous(self) -> bool:
+        """
+        Whether the elements lie one after another, as functions need it.
+        """
     def item(self) -> typing.Any:
-        ...
+        """
+        The value of a tensor of one element.
+        """
     def narrow(self, dim: int, start: int, length: int) -> Tensor:
         """
         A view of part of a dimension, apart from any graph.
@@ -144,20 +162,25 @@ class Tensor:
         An array over the tensor's own memory; bf16 by ml_dtypes.
         """
     @property
-    def contiguous(self) -> bool:
-        ...
-    @property
     def device(self) -> Device:
-        ...
+        """
+        That it lies on.
+        """
     @property
     def dtype(self) -> str:
-        ...
+        """
+        `f32`, `bf16`, `i32` and so on.
+        """
     @property
     def nbytes(self) -> int:
-        ...
+        """
+        Of its elements.
+        """
     @property
     def shape(self) -> tuple[int, ...]:
-        ...
+        """
+        A tuple.
+        """
     @property
     def strides(self) -> tuple[int, ...]:
         """
@@ -204,7 +227,9 @@ class Parameter:
         """
     @property
     def decay(self) -> bool:
-        ...
+        """
+        Whether weight decay shrinks it.
+        """
     @property
     def grad(self) -> Tensor:
         """
@@ -217,40 +242,62 @@ class Parameter:
         """
     @property
     def name(self) -> str:
-        ...
+        """
+        Of this rank's tensor; its slices have logical names.
+        """
     @property
     def shape(self) -> tuple[int, ...]:
-        ...
+        """
+        Of this rank's part, padding included.
+        """
     @property
     def slices(self) -> list[LogicalSlice]:
-        ...
+        """
+        The logical tensors that it holds parts of.
+        """
 class Communicator:
     """
     Ranks that call collectives together: all of them, in the same order, with equal shapes and dtypes.
     """
     def all_gather(self, input: Tensor, output: Tensor) -> None:
-        ...
+        """
+        `output` is the `input` of each rank, in rank order.
+        """
     def all_reduce(self, inout: Tensor, op: str = 'sum') -> None:
         """
         In place; sums of bf16 and f16 are taken in f32, in rank order.
         """
     def all_to_all(self, input: Tensor, output: Tensor) -> None:
-        ...
+        """
+        Part r of `input` goes to rank r, and part r of `output` is from it.
+        """
     def barrier(self) -> None:
-        ...
+        """
+        Waits until all ranks are here.
+        """
     def broadcast(self, inout: Tensor, root: int = 0) -> None:
-        ...
+        """
+        `inout` becomes that of rank `root`.
+        """
     def reduce_scatter(self, input: Tensor, output: Tensor, op: str = 'sum') -> None:
-        ...
+        """
+        `output` is this rank's part of the reduced `input`.
+        """
     @property
     def name(self) -> str:
-        ...
+        """
+        What messages call the group.
+        """
     @property
     def rank(self) -> int:
-        ...
+        """
+        Of this rank in the group.
+        """
     @property
     def size(self) -> int:
-        ...
+        """
+        Ranks in the group.
+        """
     @property
     def transport(self) -> str:
         """
@@ -267,7 +314,9 @@ class World:
         Takes all ranks down at once.
         """
     def barrier(self) -> None:
-        ...
+        """
+        Waits until all ranks are here.
+        """
     def broadcast(self, text: str, *, root: int = 0) -> str:
         """
         Returns the text of rank `root` on every rank.
@@ -282,13 +331,19 @@ class World:
         """
     @property
     def backend(self) -> str:
-        ...
+        """
+        `mpi`, `local` or `sim`.
+        """
     @property
     def communicator(self) -> Communicator:
-        ...
+        """
+        Over all ranks.
+        """
     @property
     def device(self) -> Device:
-        ...
+        """
+        Of this rank.
+        """
     @property
     def local_rank(self) -> int:
         """
@@ -296,13 +351,19 @@ class World:
         """
     @property
     def local_size(self) -> int:
-        ...
+        """
+        Ranks on this host.
+        """
     @property
     def rank(self) -> int:
-        ...
+        """
+        Of this process.
+        """
     @property
     def size(self) -> int:
-        ...
+        """
+        Ranks of the job.
+        """
 class Mesh:
     """
     Ranks laid out along named axes.
@@ -314,16 +375,22 @@ class Mesh:
     def __str__(self) -> str:
         ...
     def coordinate(self, rank: int, axis: str) -> int:
-        ...
+        """
+        Where a rank stands along an axis.
+        """
     def rank_map(self) -> str:
         """
         A table: a row a stage, a column a copy of the model, the ranks of a tensor group in a cell.
         """
     def size(self, axis: str) -> int:
-        ...
+        """
+        Ranks along an axis.
+        """
     @property
     def world_size(self) -> int:
-        ...
+        """
+        Ranks.
+        """
 class ParallelContext:
     """
     A mesh and the communicators over its axes.
@@ -337,22 +404,34 @@ class ParallelContext:
         Where this rank stands along an axis.
         """
     def size(self, axis: str) -> int:
-        ...
+        """
+        Ranks along an axis.
+        """
     @property
     def data(self) -> Communicator:
-        ...
+        """
+        The group that has the same part of the model.
+        """
     @property
     def device(self) -> Device:
-        ...
+        """
+        Of this rank.
+        """
     @property
     def mesh(self) -> Mesh:
-        ...
+        """
+        How ranks are laid out.
+        """
     @property
     def pipeline(self) -> Communicator:
-        ...
+        """
+        The group of the stages.
+        """
     @property
     def tensor(self) -> Communicator:
-        ...
+        """
+        The group that divides each layer with this rank.
+        """
 class Graph:
     """
     Records a forward pass inside `with graph:`, then runs it backward, once. Entering again forgets the last recording.
@@ -389,25 +468,39 @@ class OptimizerConfig:
         ...
     @property
     def beta1(self) -> float:
-        ...
+        """
+        Decay of the gradient's mean.
+        """
     @property
     def beta2(self) -> float:
-        ...
+        """
+        Decay of its square's mean.
+        """
     @property
     def eps(self) -> float:
-        ...
+        """
+        Added to the root of that.
+        """
     @property
     def momentum(self) -> float:
-        ...
+        """
+        Of sgd.
+        """
     @property
     def name(self) -> str:
-        ...
+        """
+        `adamw` or `sgd`.
+        """
     @property
     def stochastic_rounding(self) -> bool:
-        ...
+        """
+        Whether compute copies are rounded at random.
+        """
     @property
     def weight_decay(self) -> float:
-        ...
+        """
+        Times the learning rate, of matrices.
+        """
 class ScheduleConfig:
     """
     A learning rate: constant, linear or cosine.
@@ -420,19 +513,29 @@ class ScheduleConfig:
         """
     @property
     def learning_rate(self) -> float:
-        ...
+        """
+        The highest, after warm-up.
+        """
     @property
     def min_learning_rate(self) -> float:
-        ...
+        """
+        The last.
+        """
     @property
     def name(self) -> str:
-        ...
+        """
+        `constant`, `linear` or `cosine`.
+        """
     @property
     def total_steps(self) -> int:
-        ...
+        """
+        After which it is the last.
+        """
     @property
     def warmup_steps(self) -> int:
-        ...
+        """
+        In which it rises from 0.
+        """
 class ModelConfig:
     """
     The sizes of a decoder-only transformer.
@@ -441,16 +544,24 @@ class ModelConfig:
         ...
     @property
     def context(self) -> int:
-        ...
+        """
+        Tokens in a sequence.
+        """
     @property
     def dropout(self) -> float:
-        ...
+        """
+        Share of the residual branches' outputs that is dropped.
+        """
     @property
     def family(self) -> str:
-        ...
+        """
+        `gpt` or `llama`.
+        """
     @property
     def ffn_hidden(self) -> int:
-        ...
+        """
+        Width inside the MLP.
+        """
     @property
     def flops_per_token(self) -> float:
         """
@@ -458,19 +569,29 @@ class ModelConfig:
         """
     @property
     def heads(self) -> int:
-        ...
+        """
+        Of queries.
+        """
     @property
     def hidden(self) -> int:
-        ...
+        """
+        Width of the residual stream.
+        """
     @property
     def kv_heads(self) -> int:
-        ...
+        """
+        Of keys and values.
+        """
     @property
     def layers(self) -> int:
-        ...
+        """
+        Blocks.
+        """
     @property
     def norm_eps(self) -> float:
-        ...
+        """
+        Added to the variance in each norm.
+        """
     @property
     def parameters(self) -> int:
         """
@@ -478,13 +599,19 @@ class ModelConfig:
         """
     @property
     def rope_theta(self) -> float:
-        ...
+        """
+        Base of the rotary frequencies.
+        """
     @property
     def tie_embeddings(self) -> bool:
-        ...
+        """
+        Whether the head is the token embedding.
+        """
     @property
     def vocab(self) -> int:
-        ...
+        """
+        Rows of the token embedding, without padding.
+        """
 class TokenFileWriter:
     """
     Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen under these names before close().
@@ -492,7 +619,9 @@ class TokenFileWriter:
     def __init__(self, prefix: str, *, dtype: str, end_of_document: int | None = None) -> None:
         ...
     def add_document(self, tokens: numpy.ndarray) -> None:
-        ...
+        """
+        Appends integers, and the end of document where there is one.
+        """
     def append(self, tokens: numpy.ndarray) -> None:
         """
         Adds to the document at hand.
@@ -507,10 +636,14 @@ class TokenFileWriter:
         """
     @property
     def documents(self) -> int:
-        ...
+        """
+        That were added.
+        """
     @property
     def tokens(self) -> int:
-        ...
+        """
+        That were added, ends included.
+        """
 class TokenFile:
     """
     Documents of token ids in a pair of mapped files.
@@ -537,10 +670,14 @@ class TokenFile:
         """
     @property
     def dtype(self) -> str:
-        ...
+        """
+        Of the tokens in the file.
+        """
     @property
     def prefix(self) -> str:
-        ...
+        """
+        Path without suffix.
+        """
     @property
     def tokens(self) -> int:
         """
@@ -556,16 +693,24 @@ class Batch:
         """
     @property
     def samples(self) -> Tensor:
-        ...
+        """
+        i64 [samples]: their indices in the run.
+        """
     @property
     def step(self) -> int:
-        ...
+        """
+        The step that it is for, counted from 0.
+        """
     @property
     def targets(self) -> Tensor:
-        ...
+        """
+        i32 [samples, context]: the token after each.
+        """
     @property
     def tokens(self) -> Tensor:
-        ...
+        """
+        i32 [samples, context].
+        """
 class Corpus:
     """
     Token files, blended by weight.
@@ -575,13 +720,19 @@ class Corpus:
         `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation).
         """
     def check_vocab(self) -> None:
-        ...
+        """
+        Reads every token once; ValueError names the first outside.
+        """
     @property
     def epoch_samples(self) -> int:
-        ...
+        """
+        Samples until every file has been read once.
+        """
     @property
     def tokens(self) -> int:
-        ...
+        """
+        In all files.
+        """
 class DataLoader:
     """
     Batches in the order of steps, read ahead by a thread; the same samples for every layout.
@@ -598,10 +749,14 @@ class DataLoader:
         """
     @property
     def samples_per_rank(self) -> int:
-        ...
+        """
+        Of a batch.
+        """
     @property
     def step(self) -> int:
-        ...
+        """
+        Of the batch that `next` returns, counted from 0.
+        """
 class SafetensorsFile:
     """
     The arrays of a file by name, a mapping. Each is read when it is asked for; one of a type that cannot be read is a ValueError then.
@@ -644,28 +799,44 @@ class UpdateConfig:
         """
     @property
     def bucket_bytes(self) -> int:
-        ...
+        """
+        About how much of the gradient is reduced at once.
+        """
     @property
     def clip_grad_norm(self) -> float:
-        ...
+        """
+        Longest gradient; 0 for any.
+        """
     @property
     def compute_dtype(self) -> str:
-        ...
+        """
+        Of weights and activations in forward and backward.
+        """
     @property
     def initial_loss_scale(self) -> float:
-        ...
+        """
+        In f16, of the first step.
+        """
     @property
     def loss_scale_window(self) -> int:
-        ...
+        """
+        In f16, steps without overflow until the scale doubles.
+        """
     @property
     def optimizer(self) -> OptimizerConfig:
-        ...
+        """
+        The update rule.
+        """
     @property
     def schedule(self) -> ScheduleConfig:
-        ...
+        """
+        The learning rate of each step.
+        """
     @property
     def seed(self) -> int:
-        ...
+        """
+        Of initial values and dropout.
+        """
 class EngineConfig:
     """
     A model and how it is trained.
@@ -678,34 +849,54 @@ class EngineConfig:
         """
     @property
     def deferred_weights(self) -> bool:
-        ...
+        """
+        Whether weight gradients are left for later.
+        """
     @property
     def global_batch(self) -> int:
-        ...
+        """
+        Samples of a step, over all ranks.
+        """
     @property
     def layers_per_stage(self) -> list[int]:
-        ...
+        """
+        Of each stage; empty where the core divides them.
+        """
     @property
     def micro_batch(self) -> int:
-        ...
+        """
+        Samples that go through the model at once.
+        """
     @property
     def model(self) -> ModelConfig:
-        ...
+        """
+        Its sizes.
+        """
     @property
     def pipeline_schedule(self) -> str:
-        ...
+        """
+        `1f1b` or `gpipe`.
+        """
     @property
     def recompute(self) -> bool:
-        ...
+        """
+        Whether a block's activations are made again in backward.
+        """
     @property
     def replays_steps(self) -> bool:
-        ...
+        """
+        Whether a GPU replays a step as a CUDA graph.
+        """
     @property
     def tf32(self) -> bool:
-        ...
+        """
+        Whether GPUs multiply f32 in TF32.
+        """
     @property
     def update(self) -> UpdateConfig:
-        ...
+        """
+        How its weights change.
+        """
 class Update:
     """
     The weights of a rank and how they change: begin_step, forward and backward of each micro-batch, finish. All ranks make the same calls.
@@ -715,7 +906,9 @@ class Update:
         Gives the parameters, in the order of forward, their memory and initial values. One that a micro-batch uses twice is listed twice. `sums` further numbers are summed over ranks with the norm.
         """
     def begin_step(self, micro_batches: int = 1) -> None:
-        ...
+        """
+        Begins a step of so many micro-batches.
+        """
     def finish(self) -> None:
         """
         Reduces the gradients over ranks, clips, and updates the weights, unless the norm is not finite; in f16 the loss scale then halves.
@@ -724,9 +917,17 @@ class Update:
         """
         What layers are called with, at this step.
         """
+    def load(self, path: str, *, config: str = '{}') -> str:
+        """
+        Goes on from a checkpoint of the same parameters and layout; returns the state that it was saved with. Collective.
+        """
     def refresh(self) -> None:
         """
         Rounds the master weights to the compute type, after writing to them.
+        """
+    def save(self, root: str, *, config: str = '{}', state: str = '{}') -> str:
+        """
+        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a JSON object that must be the same to load it, `state` one that load gives back. Collective.
         """
     def set_sum(self, index: int, value: Tensor) -> None:
         """
@@ -739,6 +940,11 @@ class Update:
         """
     @property
     def learning_rate(self) -> float:
+        """
+        Of the step begun last. One that is set counts from the next step on instead of the schedule's, until None is set.
+        """
+    @learning_rate.setter
+    def learning_rate(self, arg1: float | None) -> None:
         ...
     @property
     def loss_scale(self) -> float:
@@ -775,17 +981,24 @@ class StepResult:
         Whether a rank had asked before it began this step; the same on all ranks.
         """
     @property
+    def counted(self) -> int:
+        """
+        Tokens of the global batch that count: those whose target is not below 0.
+        """
+    @property
     def grad_norm(self) -> float:
         """
         Before clipping.
         """
     @property
     def learning_rate(self) -> float:
-        ...
+        """
+        Of this step.
+        """
     @property
     def loss(self) -> float:
         """
-        Mean over the tokens of the global batch.
+        Mean over the tokens of the global batch that count.
         """
     @property
     def loss_scale(self) -> float:
@@ -822,9 +1035,15 @@ class Engine:
         """
         Waits for the oldest step that was submitted. NonFiniteError leaves the weights as they were before it; steps submitted after it are void.
         """
+    @typing.overload
     def evaluate(self, batch: Batch) -> float:
         """
-        The mean loss over the tokens of all ranks, without training.
+        The mean loss over the tokens of all ranks that count, without training. ValueError where none does.
+        """
+    @typing.overload
+    def evaluate(self, batches: collections.abc.Iterable[Batch]) -> float:
+        """
+        The same over all tokens of several batches.
         """
     def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
         """
@@ -864,13 +1083,19 @@ class Engine:
         """
     @property
     def config(self) -> EngineConfig:
-        ...
+        """
+        What it was made from.
+        """
     @property
     def context(self) -> ParallelContext:
-        ...
+        """
+        The mesh and this rank's place in it.
+        """
     @property
     def device(self) -> Device:
-        ...
+        """
+        That the model lies on.
+        """
     @property
     def layers(self) -> tuple[int, int]:
         """
@@ -878,7 +1103,9 @@ class Engine:
         """
     @property
     def micro_batches(self) -> int:
-        ...
+        """
+        Of a step.
+        """
     @property
     def parameters(self) -> list[Parameter]:
         """
@@ -891,7 +1118,9 @@ class Engine:
         """
     @property
     def steps_done(self) -> int:
-        ...
+        """
+        Steps done.
+        """
     @steps_done.setter
     def steps_done(self, arg1: int) -> None:
         ...
@@ -1188,7 +1417,7 @@ def gather_traces(world: World, peak: Peak) -> list[RankTrace]:
     """
     Ends the recording and returns every rank's spans on rank 0, nothing on the others. Collective.
     """
-def init(device: str = 'cpu') -> World:
+def init(device: str = 'cpu', interface: str = '') -> World:
     """
     All ranks that mpirun started; a world of one without it. Collective. Asked again it gives the world that is there.
     """

@@ -21,11 +21,11 @@ def attention(qkv: eisbach._C.Tensor, heads: int, kv_heads: int | None = None) -
     """
 def cross_entropy(logits: eisbach._C.Tensor, targets: eisbach._C.Tensor, scale: float = 1.0, *, context: eisbach._C.nn.ForwardContext | None = None) -> eisbach._C.Tensor:
     """
-    scale x the sum over rows, f64 [1]. Backward overwrites the logits. `context` has the loss scale: f16 logits that record need it.
+    scale x the sum over rows, f64 [1]; a row whose target is below 0 is masked, without loss and gradient. ValueError names a target of vocab or above; on a GPU, which nobody waits for, the loss is NaN. Backward overwrites the logits. `context` has the loss scale: f16 logits that record need it.
     """
 def embedding(ids: eisbach._C.Tensor, weight: eisbach._C.Parameter) -> eisbach._C.Tensor:
     """
-    Rows of weight [vocab, H] by ids, i32 [B, T]: [B, T, H].
+    Rows of weight [vocab, H] by ids, i32 [B, T]: [B, T, H]. ValueError names an id outside [0, vocab); on a GPU, which nobody waits for, its row is NaN.
     """
 def gelu(x: eisbach._C.Tensor) -> eisbach._C.Tensor:
     """

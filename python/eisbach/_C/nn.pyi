@@ -16,7 +16,9 @@ class ForwardContext:
         """
     @property
     def training(self) -> bool:
-        ...
+        """
+        Whether dropout drops.
+        """
 class Layer:
     """
     Owns parameters; is called with a ForwardContext.
@@ -24,6 +26,10 @@ class Layer:
     def parameters(self) -> list[eisbach._C.Parameter]:
         """
         In the order in which forward uses them.
+        """
+    def random_names(self) -> list[str]:
+        """
+        Of the layers inside that draw random numbers: dropout.
         """
 class Linear(Layer):
     """
