@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "support/op_testing.h"
 
 namespace eisbach::optim {
@@ -17,8 +18,8 @@ using test::Value;
 class GradientNormTest : public ::testing::Test {
  protected:
   Parameter& Add(const Shape& shape) {
-    owned_.push_back(
-        std::make_unique<Parameter>(WholeParam("p", shape, {}, true)));
+    owned_.push_back(std::make_unique<Parameter>(
+        WholeParam(absl::StrCat("p", owned_.size()), shape, {}, true)));
     return *owned_.back();
   }
   // A matrix whose rows are divided into pieces, each primary or not; rows

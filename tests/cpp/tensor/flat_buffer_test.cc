@@ -1,5 +1,6 @@
 #include "tensor/flat_buffer.h"
 
+#include "absl/strings/str_cat.h"
 #include "support/op_testing.h"
 
 namespace eisbach {
@@ -87,7 +88,7 @@ TEST_F(FlatBufferTest, ComputingInF32KeepsOneCopy) {
 }
 
 TEST_F(FlatBufferTest, ClosesABucketBeforeItGrowsTooLarge) {
-  for (int i = 0; i < 5; ++i) Add("p", {64}, true);
+  for (int i = 0; i < 5; ++i) Add(absl::StrCat("p", i), {64}, true);
   auto buffer = Make(DType::kF32, 2 * 64 * 4);
   std::vector<size_t> sizes;
   for (const FlatBucket& bucket : buffer->buckets()) {
