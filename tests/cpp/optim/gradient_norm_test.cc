@@ -30,6 +30,7 @@ class GradientNormTest : public ::testing::Test {
     parameter.mutable_spec().slices.clear();
     for (const auto& [row, rows, primary] : pieces) {
       LogicalSlice slice;
+      slice.name = parameter.spec().name;
       slice.extent = {rows, shape[1]};
       slice.local_row = row;
       slice.primary = primary;
