@@ -1,4 +1,4 @@
-"""Runs that are stopped: by a signal, by a rank that dies, by a NaN."""
+"""Runs that are stopped, and what must not stop one."""
 
 from __future__ import annotations
 
@@ -172,6 +172,107 @@ def test_a_loss_that_is_not_finite_is_told_once(train, ranks):
         "tensor with NaN or infinity is the [a-z]+ .*blocks[.]",
         told,
     )
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
+    run, tmp_path, ranks
+):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "import eisbach.run.saving as saving\n"
+        "save = saving.save\n"
+        "def patched(job):\n"
+        "    in_the_way = job.folder.checkpoints\n"
+        "    if job.world.rank == 0: in_the_way.write_text('a file')\n"
+        "    job.world.barrier()\n"
+        "    save(job)\n"
+        "saving.save = patched\n"
+        "from eisbach.cli import main; main()\n"
+    )
+    done = run(
+        *("-c", code, "train", "configs/tiny.yaml", f"run.dir={tmp_path}"),
+        *("train.steps=3", "train.save_every=2", "data.validation=none"),
+        ranks=ranks,
+    )
+    assert done.returncode != 0
+    for step in (2, 3):
+        warning = f"eisbach: warning: no checkpoint of step {step}: "
+        assert done.stderr.count(warning) == 1, done.stderr
+    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
+    assert (tmp_path / "tiny" / "model" / "config.json").exists()
+    metrics = (tmp_path / "tiny" / "metrics.jsonl").read_text()
+    assert metrics.count("\n") == 3
+
+
+FAILING = """
+import sys
+from eisbach.cli import main
+
+def fail(*_, **__):
+    raise RuntimeError("it fails")
+
+import eisbach.run.events, eisbach.run.progress, eisbach.run.reporter
+import eisbach.training
+eisbach.run.events.EventWriter.write = fail
+eisbach.run.progress.Progress.step = fail
+eisbach.run.reporter.plot_folder = fail
+eisbach.training.continuation = fail
+eisbach.run.closing.spell = fail
+main()
+"""
+
+
+def test_what_is_only_shown_may_fail(run, tmp_path):
+    done = run(
+        *("-c", FAILING, "train", "configs/tiny.yaml", "train.steps=2"),
+        *(f"run.dir={tmp_path}", "data.validation=none"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        f"eisbach: warning: {what} is left out from here on: RuntimeError: "
+        "it fails"
+        for what in (
+            "tensorboard/",
+            "progress",
+            "the sample",
+            "the shares of time",
+            "loss.png",
+        )
+    ]
+    folder = tmp_path / "tiny"
+    assert (folder / "model" / "config.json").exists()
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 2
+    assert (folder / "metrics.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("shell", "warns"),
+    [
+        ('"$@" > /dev/full', "No space left on device"),
+        ('"$@" >&- <&-', ""),
+        ('PYTHONIOENCODING=ascii "$@" | head -n 1', "Broken pipe"),
+    ],
+    ids=["full", "closed", "gone"],
+)
+def test_nobody_needs_to_read_what_a_run_prints(launch, tmp_path, shell, warns):
+    command, environment, cwd = launch(
+        *("-m", "eisbach", "train", "configs/tiny.yaml", "train.steps=3"),
+        *(f"run.dir={tmp_path}", "data.validation=none"),
+    )
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", shell, "bash", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    warning = "eisbach: warning: standard output is left out from here on: "
+    assert done.stderr == (f"{warning}{warns}\n" if warns else "")
+    assert (tmp_path / "tiny" / "summary.json").exists()
 
 
 def test_a_training_loop_is_short(repo):

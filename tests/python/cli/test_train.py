@@ -2,7 +2,6 @@ import json
 import math
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -139,7 +138,8 @@ def summary_of(folder):
 def test_what_a_resume_changes_is_kept(train, eisbach):
     done, folder = train("longer", "train.steps=2")
     assert not done.returncode, done.stderr
-    assert "a crash loses what came after the last checkpoint" in done.stdout
+    told = " ".join(done.stdout.split())
+    assert "a crash loses what came after the last checkpoint" in told
     weights = folder / "model" / "model.safetensors"
     before = weights.stat().st_ino
     done = eisbach("train", "--resume", folder)
@@ -197,37 +197,6 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
 
 
 @pytest.mark.mpi
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
-    run, tmp_path, ranks
-):
-    code = (
-        "import sys; from pathlib import Path\n"
-        "import eisbach.run.saving as saving\n"
-        "save = saving.save\n"
-        "def patched(job):\n"
-        "    in_the_way = job.folder.checkpoints\n"
-        "    if job.world.rank == 0: in_the_way.write_text('a file')\n"
-        "    job.world.barrier()\n"
-        "    save(job)\n"
-        "saving.save = patched\n"
-        "from eisbach.cli import main; main()\n"
-    )
-    done = run(
-        *("-c", code, "train", "configs/tiny.yaml", f"run.dir={tmp_path}"),
-        *("train.steps=3", "train.save_every=2", "data.validation=none"),
-        ranks=ranks,
-    )
-    assert done.returncode != 0
-    for step in (2, 3):
-        warning = f"eisbach: warning: no checkpoint of step {step}: "
-        assert done.stderr.count(warning) == 1, done.stderr
-    assert done.stderr.count("eisbach: error: ") == 1, done.stderr
-    assert (tmp_path / "tiny" / "model" / "config.json").exists()
-    assert len(losses(tmp_path / "tiny")) == 3
-
-
-@pytest.mark.mpi
 def test_ranks_save_together_by_the_clock_of_one(train, eisbach):
     done, folder = train(
         "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2
@@ -243,75 +212,6 @@ def test_ranks_save_together_by_the_clock_of_one(train, eisbach):
     done = eisbach(*more, ranks=2)
     assert not done.returncode, done.stderr
     assert done.stdout.count("is finished: its 11 steps are done") == 1
-
-
-FAILING = """
-import sys
-from eisbach.cli import main
-
-def fail(*_, **__):
-    raise RuntimeError("it fails")
-
-import eisbach.run.events, eisbach.run.progress, eisbach.run.reporter
-import eisbach.training
-eisbach.run.events.EventWriter.write = fail
-eisbach.run.progress.Progress.step = fail
-eisbach.run.reporter.plot_folder = fail
-eisbach.training.continuation = fail
-eisbach.run.closing.spell = fail
-main()
-"""
-
-
-def test_what_is_only_shown_may_fail(run, tmp_path):
-    done = run(
-        *("-c", FAILING, "train", "configs/tiny.yaml", "train.steps=2"),
-        *(f"run.dir={tmp_path}", "data.validation=none"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == [
-        f"eisbach: warning: {what} is left out from here on: RuntimeError: "
-        "it fails"
-        for what in (
-            "tensorboard/",
-            "progress",
-            "the sample",
-            "the shares of time",
-            "loss.png",
-        )
-    ]
-    folder = tmp_path / "tiny"
-    assert (folder / "model" / "config.json").exists()
-    assert summary_of(folder)["steps"] == 2
-    assert len(losses(folder)) == 2
-
-
-@pytest.mark.parametrize(
-    ("shell", "warns"),
-    [
-        ('"$@" > /dev/full', "No space left on device"),
-        ('"$@" >&- <&-', ""),
-        ('PYTHONIOENCODING=ascii "$@" | head -n 1', "Broken pipe"),
-    ],
-    ids=["full", "closed", "gone"],
-)
-def test_nobody_needs_to_read_what_a_run_prints(launch, tmp_path, shell, warns):
-    command, environment, cwd = launch(
-        *("-m", "eisbach", "train", "configs/tiny.yaml", "train.steps=3"),
-        *(f"run.dir={tmp_path}", "data.validation=none"),
-    )
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", shell, "bash", *command],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=cwd,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    warning = "eisbach: warning: standard output is left out from here on: "
-    assert done.stderr == (f"{warning}{warns}\n" if warns else "")
-    assert (tmp_path / "tiny" / "summary.json").exists()
 
 
 def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
