@@ -174,8 +174,10 @@ def prepare(
     )
     for line in documents.inputs.notes:
         print(line)
-    # A signal must not leave files that are half written.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # A signal must not leave files that are half written; nohup's stays.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     with Meter(documents.inputs.bytes) as meter:
         done = prepare(
             prefix,

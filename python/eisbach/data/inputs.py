@@ -43,10 +43,13 @@ class Inputs:
 
     @property
     def bytes(self) -> int | None:
-        """Size of all files; None where the standard input is one."""
-        if any(file.path == STANDARD_INPUT for file in self.files):
-            return None
-        return sum(file.path.stat().st_size for file in self.files)
+        """Size of all files; None where one is a pipe."""
+        total = 0
+        for file in self.files:
+            if file.path == STANDARD_INPUT or not file.path.is_file():
+                return None
+            total += file.path.stat().st_size
+        return total
 
 
 def find(paths: Sequence[Path], patterns: Sequence[str] = ()) -> Inputs:
@@ -79,7 +82,7 @@ def find(paths: Sequence[Path], patterns: Sequence[str] = ()) -> Inputs:
 def _take(folder: Path, patterns: Sequence[str], found: Inputs) -> None:
     taken: collections.Counter[str] = collections.Counter()
     left: collections.Counter[str] = collections.Counter()
-    for name in sorted(_below(folder)):
+    for name in sorted(_below(folder, left)):
         kind = _suffix(name)
         hidden = any(part.startswith(".") for part in name.parts)
         matches = (
@@ -106,8 +109,12 @@ def _take(folder: Path, patterns: Sequence[str], found: Inputs) -> None:
     found.notes.append(note)
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for at, _, names in os.walk(folder):
+def _below(folder: Path, left: collections.Counter[str]) -> Iterator[Path]:
+    for at, folders, names in os.walk(folder):
+        for name in folders:
+            path = Path(at, name)
+            if path.is_symlink():
+                left["links to folders"] += 1
         for name in names:
             path = Path(at, name)
             if path.is_file():

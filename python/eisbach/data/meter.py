@@ -34,13 +34,14 @@ class Meter:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
         )
+        self._shown = self._console.is_terminal
         self._task = self._bar.add_task("", total=total)
         self._next = 0.0
 
     def __enter__(self) -> Meter:
-        self._bar.start()
+        if self._shown:
+            self._bar.start()
         return self
 
     def __exit__(
@@ -49,11 +50,12 @@ class Meter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._shown:
+            self._bar.stop()
 
     def show(self, done: int) -> None:
         """Shows how many bytes have been read."""
-        if (now := time.monotonic()) >= self._next:
+        if self._shown and (now := time.monotonic()) >= self._next:
             self._next = now + _EVERY_SECONDS
             self._bar.update(self._task, completed=done)
 

@@ -50,12 +50,10 @@ class Prepared:
         train, held = self.train[1].tokens, self.validation[1].tokens
         share = f"{held / (train + held):.2%} of the tokens"
         if self.by_documents:
-            yield f"held out for validation: whole documents, {share}"
+            yield f"held out: whole documents, {share}"
         else:
-            yield (
-                "held out for validation: the last part of each document (they "
-                f"are too few to hold whole ones out), {share}"
-            )
+            yield f"held out: the last part of each document, {share}"
+            yield "(too few or too unequal documents to hold whole ones out)"
 
 
 def report(prefix: Path, info: TokenFileInfo) -> str:

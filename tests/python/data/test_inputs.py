@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_types_of_text_are_taken_from_folders(folder):
     (note,) = find([folder]).notes
     assert "took 1 .jsonl, 1 .md, 1 .py, 1 .txt; left out 2 hidden" in note
     assert "1 .png, 1 .tex, 1 without a suffix (--pattern" in note
+
+
+def test_what_is_not_a_file_is_told(folder, tmp_path):
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    assert "1 links to folders" in find([folder]).notes[0]
+    assert find([folder, tmp_path / "pipe"]).bytes is None
 
 
 def test_all_patterns_count(folder):
