@@ -194,7 +194,7 @@ def test_file_that_cannot_be_read(tmp_path):
     missing = str(tmp_path / "no.yaml")
     assert "No such file" in str(problem(missing))
     assert problem(missing).origin == missing
-    assert "directory" in problem(str(tmp_path)).message
+    assert "is a folder" in problem(str(tmp_path)).message
     binary = tmp_path / "b.yaml"
     binary.write_bytes(b"a: \xff")
     assert "not UTF-8 at byte 3" in problem(str(binary)).message
