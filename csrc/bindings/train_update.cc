@@ -144,7 +144,7 @@ void BindUpdate(py::module_& m) {
           "learning_rate",
           [](OwnedUpdate& u) { return u.update->learning_rate(); },
           [](OwnedUpdate& u, std::optional<double> value) {
-            return u.update->SetLearningRate(value);
+            Unwrap(u.update->SetLearningRate(value));
           },
           "Of the step begun last. One that is set counts from the next step "
           "on instead of the schedule's, until None is set.")

@@ -25,7 +25,9 @@ def tell(error: BaseException) -> None:
         return
     known = misused or isinstance(error, CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
-        output.tell(f"eisbach: error: {where}{error}")
+        # That of a misused option names it.
+        cause = error.format_message() if misused else error
+        output.tell(f"eisbach: error: {where}{cause}")
     else:
         trace = "".join(traceback.format_exception(error)).rstrip()
         output.tell(f"eisbach: {where}failed\n{trace}")

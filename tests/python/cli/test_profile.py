@@ -152,8 +152,10 @@ def test_it_trains_and_saves_nothing(alone):
     _, folder = alone
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml",
+        "lock",
         "profile.json",
         "profile.txt",
+        "tokenizer",
         "trace.json",
     }
 
