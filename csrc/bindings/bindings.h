@@ -23,5 +23,6 @@ void BindTrain(pybind11::module_& m);
 void BindUpdate(pybind11::module_& m);   // a part of train
 void BindProfile(pybind11::module_& m);  // the same
 void BindNetwork(pybind11::module_& m);  // the same
+void BindPlan(pybind11::module_& m);
 
 }  // namespace eisbach::bindings

@@ -19,4 +19,5 @@ PYBIND11_MODULE(_C, m) {
   bindings::BindData(m);
   bindings::BindCheckpoint(m);
   bindings::BindTrain(m);
+  bindings::BindPlan(m);
 }

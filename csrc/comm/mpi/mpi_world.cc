@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "comm/backends.h"
+#include "comm/mpi/abort_job.h"
 #include "comm/mpi/core_binding.h"
 #include "comm/mpi/launcher_watch.h"
 #include "comm/mpi/mpi_communicator.h"
@@ -50,7 +51,7 @@ void EndWithoutLauncher() {
   std::_Exit(1);
 }
 
-// For processes that MPI_Abort does not end: its launcher may be the one that
+// For processes that AbortJob does not end: its launcher may be the one that
 // has gone.
 void ExitSoon(int code) {
   std::thread([code] {
@@ -134,7 +135,7 @@ class MpiWorldImpl final : public World {
     std::fflush(nullptr);
     if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
     ExitSoon(code);
-    if (!ended_) MPI_Abort(MPI_COMM_WORLD, code);
+    if (!ended_) AbortJob(code);
     std::_Exit(code);
   }
 
@@ -203,7 +204,7 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
     if (!connected.ok()) {
       // The others wait for this rank within the fabric.
       LogLine(connected.status().ToString());
-      MPI_Abort(MPI_COMM_WORLD, 1);
+      AbortJob(1);
     }
     communicator = *std::move(connected);
   } else {

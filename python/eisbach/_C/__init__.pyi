@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -1369,6 +1369,44 @@ class NetworkReport:
         """
         Of pairs that were measured at once.
         """
+class RankMemory:
+    """
+    Bytes of a rank's device memory, by what they hold.
+    """
+    @property
+    def activations(self) -> int:
+        """
+        What a step adds at the moment when it holds most.
+        """
+    @property
+    def gradients(self) -> int:
+        ...
+    @property
+    def masters(self) -> int:
+        """
+        f32; 0 where the weights themselves are.
+        """
+    @property
+    def optimizer(self) -> int:
+        ...
+    @property
+    def other(self) -> int:
+        ...
+    @property
+    def parameters(self) -> int:
+        """
+        Numbers, not bytes, that this rank holds.
+        """
+    @property
+    def peak(self) -> int:
+        """
+        The sum.
+        """
+    @property
+    def weights(self) -> int:
+        """
+        In the compute type.
+        """
 def abort(code: int, cause: str = '') -> None:
     """
     Takes down the job that this process is a rank of.
@@ -1400,6 +1438,10 @@ def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation])
 def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
     """
     What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
+    """
+def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
+    """
+    The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
     """
 def finalize() -> None:
     """

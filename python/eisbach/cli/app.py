@@ -10,6 +10,7 @@ from eisbach.cli import (
     config,
     data,
     doctor,
+    estimate,
     export,
     follow,
     launch,
@@ -38,6 +39,7 @@ app.command("sample")(sample.command)
 app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
+app.command("estimate", cls=KeyedCommand)(estimate.command)
 app.add_typer(data.app, name="data")
 app.command("sweep", cls=KeyedCommand)(sweep.command)
 app.command("runs")(runs.command)

@@ -136,7 +136,7 @@ class Reporter:
             sink.close()
         if self._events:
             self._show_events(self._events.close)
-        self._picture.close()
+        Shown("loss.png")(self._picture.close)
         painter = threading.Thread(
             target=self._show_plot, args=(plot_folder, self.folder), daemon=True
         )

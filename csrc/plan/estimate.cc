@@ -1,0 +1,68 @@
+#include "plan/estimate.h"
+
+#include <memory>
+
+#include "comm/world.h"
+#include "core/status_macros.h"
+#include "parallel/context.h"
+
+namespace eisbach::plan {
+namespace {
+
+// What stays between steps.
+RankMemory CountState(train::Engine& engine) {
+  RankMemory memory;
+  train::Update& update = engine.update();
+  const bool masters = update.buffer().compute_dtype() != DType::kF32;
+  for (const FlatBucket& bucket : update.buffer().buckets()) {
+    memory.weights += static_cast<int64_t>(bucket.data.bytes());
+    if (masters) memory.masters += static_cast<int64_t>(bucket.master.bytes());
+    memory.gradients += static_cast<int64_t>(bucket.grad.bytes());
+  }
+  for (const optim::OptimizerState& state : update.optimizer().StateTensors()) {
+    memory.optimizer += static_cast<int64_t>(state.tensor.bytes());
+  }
+  for (const Parameter* parameter : update.parameters()) {
+    memory.parameters += parameter->data().elements();
+  }
+  return memory;
+}
+
+absl::StatusOr<train::StepInput> EmptyInput(const train::Engine& engine) {
+  Device& device = engine.context().device();
+  const Shape tokens{engine.samples(), engine.config().model.context};
+  train::StepInput input;
+  EISBACH_ASSIGN_OR_RETURN(input.tokens,
+                           Tensor::Empty(tokens, DType::kI32, device));
+  EISBACH_ASSIGN_OR_RETURN(input.targets,
+                           Tensor::Empty(tokens, DType::kI32, device));
+  EISBACH_ASSIGN_OR_RETURN(
+      input.sample_index,
+      Tensor::Empty(Shape{engine.samples()}, DType::kI64, device));
+  return input;
+}
+
+}  // namespace
+
+absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
+                                          const parallel::Mesh& mesh,
+                                          int rank) {
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<comm::World> world,
+      comm::SimWorld(rank, mesh.world_size(), DeviceType::kMeta));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<parallel::ParallelContext> context,
+      parallel::ParallelContext::Make(*world, mesh));
+  EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<train::Engine> engine,
+                           train::Engine::Make(config, *context));
+  RankMemory memory = CountState(*engine);
+  memory.other = world->device().memory().bytes_in_use - memory.peak();
+  world->device().ResetPeakMemory();
+  EISBACH_ASSIGN_OR_RETURN(const train::StepInput input, EmptyInput(*engine));
+  EISBACH_RETURN_IF_ERROR(engine->Submit(input));
+  memory.activations =
+      world->device().memory().peak_bytes_in_use - memory.peak();
+  return memory;
+}
+
+}  // namespace eisbach::plan

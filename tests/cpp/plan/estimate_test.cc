@@ -1,0 +1,139 @@
+#include "plan/estimate.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <vector>
+
+#include "models/config.h"
+#include "support/status_testing.h"
+#include "support/toy.h"
+
+namespace eisbach::plan {
+namespace {
+
+using test::Layout;
+
+// Large enough that the allocator's rounding to 256 bytes is small beside it.
+train::EngineConfig MiddleConfig(const char* family) {
+  train::EngineConfig config = test::ToyConfig(family);
+  config.model.layers = 4;
+  config.model.context = 64;
+  config.model.vocab = 500;
+  config.global_batch = 8;
+  config.micro_batch = 2;
+  return config;
+}
+
+RankMemory Estimate(const train::EngineConfig& config, const Layout& layout,
+                    int rank) {
+  const parallel::Mesh mesh = test::Value(test::MeshOf(layout));
+  return test::Value(EstimateMemory(config, mesh, rank));
+}
+
+// What the allocator of each rank counted in a run of two steps.
+std::vector<int64_t> PeaksOfARun(const train::EngineConfig& config,
+                                 const Layout& layout) {
+  std::mutex mutex;
+  std::vector<int64_t> peaks(layout.ranks());
+  EISBACH_EXPECT_OK(comm::RunLocalRanks(
+      layout.ranks(), DeviceType::kCpu, /*threads=*/1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, layout, config, [&](train::Engine& engine) -> absl::Status {
+              for (int step = 0; step < 2; ++step) {
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+              }
+              std::lock_guard<std::mutex> lock(mutex);
+              peaks[world.rank()] = world.device().memory().peak_bytes_in_use;
+              return absl::OkStatus();
+            });
+      }));
+  return peaks;
+}
+
+TEST(EstimateTest, KindsAreThoseOfTheParameters) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  const int64_t parameters = models::ParameterCount(config.model);
+  const RankMemory f32 = Estimate(config, {}, 0);
+  EXPECT_EQ(f32.parameters, parameters);
+  // With the gaps that alignment leaves.
+  const auto about = [&](int64_t bytes, int64_t each) {
+    EXPECT_GE(bytes, each * parameters);
+    EXPECT_LE(bytes, each * parameters * 1.05);
+  };
+  about(f32.weights, 4);
+  EXPECT_EQ(f32.masters, 0);
+  about(f32.gradients, 4);
+  about(f32.optimizer, 8);
+
+  config.update.compute_dtype = DType::kBF16;
+  const RankMemory bf16 = Estimate(config, {}, 0);
+  about(bf16.weights, 2);
+  EXPECT_EQ(bf16.masters, f32.weights);
+  EXPECT_EQ(bf16.gradients, f32.gradients);
+  EXPECT_LT(bf16.activations, f32.activations);
+
+  config.update.optimizer.name = "sgd";
+  EXPECT_EQ(Estimate(config, {}, 0).optimizer, 0);
+}
+
+TEST(EstimateTest, ActivationsFollowTheProgram) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  const RankMemory plain = Estimate(config, {}, 0);
+  const Layout staged{1, 1, 2};
+  const RankMemory first = Estimate(config, staged, 0);
+  // The first of two stages has twice as many micro-batches in flight.
+  EXPECT_GT(first.activations, Estimate(config, staged, 1).activations * 1.2);
+  config.pipeline_schedule = "gpipe";
+  EXPECT_GT(Estimate(config, staged, 0).activations, first.activations * 2);
+  config.pipeline_schedule = "1f1b";
+  config.recompute = true;
+  EXPECT_LT(Estimate(config, {}, 0).activations, plain.activations * 0.7);
+  EXPECT_EQ(Estimate(config, {}, 0).weights, plain.weights);
+}
+
+TEST(EstimateTest, ARunTakesWhatWasEstimated) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (const bool recompute : {false, true}) {
+      train::EngineConfig config = MiddleConfig(family);
+      config.recompute = recompute;
+      for (const Layout& layout :
+           {Layout{}, Layout{1, 2, 1}, Layout{2, 1, 2}}) {
+        const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
+        for (int rank = 0; rank < layout.ranks(); ++rank) {
+          const double estimate = Estimate(config, layout, rank).peak();
+          EXPECT_NEAR(estimate / peaks[rank], 1, 0.03)
+              << family << " " << layout.ToString() << " rank " << rank;
+        }
+      }
+    }
+  }
+}
+
+TEST(EstimateTest, LargeModelsAreEstimatedAsWell) {
+  train::EngineConfig config = test::ToyConfig("llama");
+  config.model.layers = 80;
+  config.model.hidden = 8192;
+  config.model.heads = 64;
+  config.model.kv_heads = 8;
+  config.model.ffn_hidden = 28672;
+  config.model.context = 4096;
+  config.model.vocab = 128256;
+  config.update.compute_dtype = DType::kBF16;
+  config.global_batch = 16;
+  const RankMemory memory = Estimate(config, Layout{2, 8, 4}, 0);
+  // A 32nd of 70.6 billion, and the table of the first stage.
+  EXPECT_NEAR(memory.parameters / 2.2e9, 1, 0.1);
+  EXPECT_GT(memory.activations, int64_t{1} << 30);
+}
+
+TEST(EstimateTest, WhatDoesNotFitIsAnError) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  config.global_batch = 3;
+  const parallel::Mesh mesh = test::Value(test::MeshOf(Layout{}));
+  EXPECT_EQ(EstimateMemory(config, mesh, 0).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace eisbach::plan

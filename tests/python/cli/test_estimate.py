@@ -1,0 +1,29 @@
+def test_memory_is_told_by_kind_and_rank(eisbach):
+    done = eisbach(
+        "estimate",
+        "configs/gpt_bytes.yaml",
+        "run.device=cuda",
+        "parallel.pipeline=2",
+        "--ranks",
+        "4",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[1] == "4 ranks: pipeline 2 x data 2 x tensor 1"
+    assert lines[2].startswith("computes in bf16")
+    heads = lines[5].split()
+    assert heads == [
+        "ranks", "numbers", "weights", "masters", "grads", "optim.",
+        "activ.", "other", "peak",
+    ]  # fmt: skip
+    first = lines[6].split()
+    assert first[0] == "0-1"
+    *kinds, peak = map(float, first[3:])
+    assert abs(sum(kinds) - peak) < 0.3  # each is rounded
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_file_is_asked_for(eisbach):
+    done = eisbach("estimate")
+    assert done.returncode == 2
+    assert "estimate needs a configuration" in done.stderr
