@@ -43,6 +43,7 @@ class Job:
       network: What moves bytes between them, a line an axis.
       engine: This rank's stage of the model.
       tokenizer: Of the run.
+      sources: What it trains on.
       train: Batches of this rank.
       validation: Batches of this rank, always the same; None for none.
       bytes_per_token: Of the validation text; None where it does not tell.
@@ -59,6 +60,7 @@ class Job:
     network: str
     engine: _C.Engine
     tokenizer: Tokenizer
+    sources: Mixture
     train: _C.DataLoader
     validation: _C.DataLoader | None
     bytes_per_token: float | None
@@ -139,6 +141,7 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         network=network,
         engine=engine,
         tokenizer=tokenizer,
+        sources=train,
         train=loaders[0],
         validation=loaders[1],
         bytes_per_token=validation and validation.bytes_per_token,

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from eisbach.run.reading import what_is_read
 from eisbach.run.saving import what_a_stop_loses
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _told(job: Job) -> Iterator[str]:
         f"{model.family}, {model.parameters:,} parameters; a step is "
         f"{config.train.global_batch} x {model.context} tokens"
     )
+    yield from what_is_read(job)
     if len({at.host for at in job.locations}) > 1:
         yield _C.rank_table(job.locations).rstrip()
     yield job.context.mesh.rank_map().rstrip()

@@ -1,0 +1,60 @@
+"""How much text a run sees, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eisbach import _C
+    from eisbach.job import Job
+
+# A model that sees a text more often begins to learn it by heart; four times
+# is nearly as good as new text (Muennighoff et al., 2023, arXiv:2305.16264).
+_OFTEN = 5
+
+
+def what_is_read(job: Job) -> Iterator[str]:
+    """Yields lines: the tokens of the text, and what the run sees of them."""
+    config = job.config
+    samples = config.train.steps * config.train.global_batch
+    texts = [_open(job, prefix) for prefix in job.sources.prefixes]
+    weights = job.sources.weights
+    epochs = [
+        samples * weight / sum(weights) / text.epoch_samples
+        for weight, text in zip(weights, texts, strict=True)
+    ]
+    tokens = sum(text.tokens for text in texts)
+    held = sum(text.epoch_samples for text in texts)
+    times = ", ".join(f"{count:,.2f} x" for count in epochs)
+    yield (
+        f"text: {tokens:,} tokens, {held:,} samples; the run sees "
+        f"{samples * config.model.context:,} tokens, {samples:,} samples: "
+        + (f"{times} the text" if len(epochs) == 1 else times)
+    )
+    for source, count in zip(_sources(job), epochs, strict=True):
+        if count > _OFTEN:
+            fewer = int(config.train.steps * _OFTEN / count)
+            yield (
+                f"note: the run sees {source} {count:,.1f} times; from some "
+                f"{_OFTEN} times on a model learns it by heart. More text "
+                f"would help, or train.steps={max(1, fewer)}"
+            )
+
+
+def _open(job: Job, prefix: str) -> _C.Corpus:
+    from eisbach import _C
+
+    return _C.Corpus(
+        [(prefix, 1.0)],
+        context=job.config.model.context,
+        vocab=job.config.model.vocab,
+        seed=job.config.run.seed,
+    )
+
+
+def _sources(job: Job) -> list[str]:
+    value = job.config.data.train
+    if value == "auto":
+        return ["Python's standard library"]
+    return [value] if isinstance(value, str) else [s.path for s in value]
