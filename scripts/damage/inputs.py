@@ -82,7 +82,7 @@ def _tokens() -> Iterator[Case]:
     yield Case(
         "an id outside",
         "data/train.bin",
-        replace("\0", "\xff"),
+        put(1, "<B", 255),
         TRAIN,
         says="token",
     )
@@ -257,14 +257,14 @@ def _model() -> Iterator[Case]:
     for name, damage, says in (
         ("seven bytes", first(7), "bytes"),
         ("cut", cut(0.5), "bytes"),
-        ("grown", grow(b"abcd"), "bytes"),
+        ("grown", grow(b"abcd"), "end at byte"),
         ("header of 2^64-1 bytes", put(0, "<Q", 2**64 - 1), "header"),
         ("header of 99 MB", put(0, "<Q", 99_000_000), "header"),
         ("header nested 200,000 deep", write(_file(_DEEP)), "nested"),
         ("header of a list", write(_file("[]")), "begin"),
         ("NaN", _weight(float("nan")), "NaN"),
         ("infinity", _weight(float("inf")), "NaN or infinite"),
-        ("a tensor of another type", entry(dtype="I32"), ""),
+        ("a tensor of another type", entry(dtype="I32"), "I32"),
         ("a tensor of another shape", entry(shape=[1]), "bytes"),
         ("a tensor that is gone", header(_hide), ""),
         ("offsets past the end", entry(data_offsets=[0, 2**62]), "not within"),

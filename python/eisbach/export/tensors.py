@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FILE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _SHOWN = 4
+_FLOATS = ("F32", "BF16", "F16", "F64")
 
 
 class Tensors:
@@ -36,12 +37,13 @@ class Tensors:
         if not self.path.is_file() and (folder / _INDEX).is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
-        # Where each is: the file, and its name there.
-        self._places: dict[str, tuple[_C.SafetensorsFile, str]] = {}
+        # Where each is: the file, its name and its type there.
+        self._places: dict[str, tuple[_C.SafetensorsFile, str, str]] = {}
         for name in files:
             file = _C.read_safetensors(folder / name)
             file.check_finite()
-            self._places.update({key: (file, key) for key in file})
+            types = file.types
+            self._places.update({key: (file, key, types[key]) for key in file})
         self._used: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -60,7 +62,12 @@ class Tensors:
                 f"{self.path}: has no tensor {name}, which the model of "
                 "config.json has"
             )
-        file, key = self._places[name]
+        file, key, kind = self._places[name]
+        if kind not in _FLOATS:
+            raise ValueError(
+                f"{self.path}: tensor {name} is of type {kind}; weights are "
+                f"of {', '.join(_FLOATS)}"
+            )
         return file[key]
 
     def rename(self, change: Callable[[str], str]) -> None:

@@ -242,3 +242,17 @@ def test_parts_lie_in_the_folder(save, tmp_path):
     path.write_text(json.dumps(index))
     with pytest.raises(ValueError, match="no file of this folder"):
         read_model(tmp_path)
+
+
+def test_weights_are_finite_floats(save, tmp_path):
+    save("llama")
+    path = tmp_path / "model.safetensors"
+    arrays = dict(_C.read_safetensors(path))
+    name = "model.layers.1.mlp.up_proj.weight"
+    for bad, reason in (
+        (arrays[name].astype(np.int32), "is of type I32"),
+        (np.full_like(arrays[name], np.nan), "is NaN or infinite"),
+    ):
+        _C.write_safetensors(str(path), {**arrays, name: bad})
+        with pytest.raises(ValueError, match=f"{name}.*{reason}"):
+            read_model(tmp_path)
