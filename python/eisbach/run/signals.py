@@ -1,9 +1,12 @@
 """A signal asks all ranks to stop after the same step, or ends them.
 
 While the core works, Python runs no signal handler. So a thread of its own
-is told of a signal through a pipe and asks; the request travels with a sum of
-the next step, and all ranks leave the loop together. A rank for which that
-takes too long takes all down: it may wait for one that is gone.
+gets every signal, is told of it through a pipe, and asks; the request travels
+with a sum of the next step, and all ranks leave the loop together. A rank for
+which that takes too long takes all down: it may wait for one that is gone.
+
+No other thread gets a signal: kernels that a library has made on the spot use
+the stack pointer for something else, and a handler would write there.
 """
 
 from __future__ import annotations
@@ -125,6 +128,7 @@ class SignalWatch:
             if signal.getsignal(number) is not signal.SIG_IGN
         }
         _watching.append(self)
+        self._old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
         self._thread = threading.Thread(
             target=self._watch, name="eisbach-signals", daemon=True
         )
@@ -143,6 +147,7 @@ class SignalWatch:
         _watching.remove(self)
         for number, handler in self._old.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
         signal.set_wakeup_fd(self._old_fd)
         os.close(self._writer)
         os.close(self._reader)
@@ -157,6 +162,7 @@ class SignalWatch:
             os.write(self._writer, _WAKE)
 
     def _watch(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
         end = None  # when this rank must be there, once it must
         closing = False
         while not self._done:
@@ -213,20 +219,24 @@ class SignalWatch:
 # A signal of a fork must not look like one of this process, with which it
 # shares the pipe.
 _watching: list[SignalWatch] = []
+_forking = threading.local()
 
 
 def _hold_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
 
 
 def _release_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
 def _give_signals_back() -> None:
     for watch in _watching:
         watch._leave_to_parent()
-    _release_signals()
+    if _watching:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
+    else:
+        _release_signals()
 
 
 os.register_at_fork(

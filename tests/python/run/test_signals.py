@@ -183,3 +183,49 @@ def test_a_fork_has_its_own_signals():
         "    print(os.waitpid(child, 0)[1], watch.received)"
     )
     assert run(body) == f"{int(signal.SIGTERM)} None\n"
+
+
+TRAIN = """
+import os, signal, subprocess, sys, time
+import numpy as np, eisbach
+from eisbach.run.signals import SignalWatch
+
+def losses(steps=15):
+    config = eisbach.make_config(
+        model={"layers": 2, "hidden": 64, "heads": 4, "context": 32},
+        train={"steps": steps, "global_batch": 8, "micro_batch": 1},
+        precision={"compute": "f32"})
+    engine = eisbach.Engine(
+        eisbach.engine_config(config),
+        eisbach.ParallelContext(world, eisbach.make_mesh(config, 1)))
+    random, found = np.random.default_rng(0), []
+    for _ in range(steps):
+        ids = random.integers(0, 256, (8, 33)).astype(np.int32)
+        batch = eisbach.Batch(ids[:, :-1], ids[:, 1:], world.device)
+        found.append(engine.step(batch).loss)
+    return found
+
+with SignalWatch() as watch:
+    world = eisbach.init(device="cpu")
+    quiet = losses()
+    many = "while kill -USR1 $0 2>/dev/null; do sleep 0.002; done"
+    shots = subprocess.Popen(["bash", "-c", many, str(os.getpid())])
+    while not watch.received: time.sleep(0.01)
+    shot_at = losses()
+    shots.kill()
+    shots.wait()
+    print(quiet == shot_at)
+"""
+
+
+def test_signals_change_nothing_in_a_step():
+    # A handler that runs within a kernel corrupts memory, on this thread or
+    # on another one that computes.
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
