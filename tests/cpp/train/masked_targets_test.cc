@@ -59,8 +59,8 @@ struct Outcome {
 };
 
 absl::StatusOr<Outcome> TrainMasked(const Layout& layout,
-                                const EngineConfig& config,
-                                const Rule& counts) {
+                                    const EngineConfig& config,
+                                    const Rule& counts) {
   Outcome outcome;
   EISBACH_RETURN_IF_ERROR(
       OnLayout(layout, config, [&](Engine& engine) -> absl::Status {

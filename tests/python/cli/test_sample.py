@@ -37,7 +37,10 @@ def test_tokens_and_temperature(eisbach, folder):
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [(["--prompt", ""], "--prompt"), (["--prompt", "a", "--top-k", "-1"], "--top-k")],
+    [
+        (["--prompt", ""], "--prompt"),
+        (["--prompt", "a", "--top-k", "-1"], "--top-k"),
+    ],
 )
 def test_bad_options(eisbach, folder, arguments, reason):
     done = eisbach("sample", folder, *arguments)
