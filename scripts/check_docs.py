@@ -34,6 +34,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_RANKS = 2
+# A command takes seconds; on a machine that does much else, minutes.
+MOST_SECONDS = 1200
 # The same program on sizes that take no time.
 TINY = [
     "train={steps: 2, global_batch: 12, micro_batch: 1, save_every: 1, "
@@ -231,15 +233,18 @@ class Page:
         command = [sys.executable, "-m", "eisbach", *arguments]
         if ranks > 1:
             command = [_mpirun(), "-n", str(ranks), *command]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            return f"has not come to its end in {MOST_SECONDS} s"
         if not done.returncode:
             return ""
         return f"ends with {done.returncode}: {done.stderr.strip()[-600:]}"

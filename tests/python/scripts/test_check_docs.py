@@ -26,7 +26,7 @@ def test_the_code_of_a_page_runs(launch, page):
         capture_output=True,
         text=True,
         check=False,
-        timeout=1200,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "fine" in done.stdout
