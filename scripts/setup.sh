@@ -31,7 +31,7 @@ system_packages() {
   if [ "$want_tests" = yes ] || [ "$(uname -m)" != x86_64 ]; then
     wanted+=(libopenblas-dev)
   fi
-  [ "$want_tests" = yes ] && wanted+=(libgtest-dev libgmock-dev)
+  [ "$want_tests" = yes ] && wanted+=(libgtest-dev libgmock-dev iproute2)
   local missing=() package
   for package in "${wanted[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null |

@@ -163,9 +163,9 @@ class Hosts:
         self.agent = folder / "agent"
         self.agent.write_text(
             "#!/bin/sh\n"
-            "# As ssh does it: what is set here is not set there.\n"
+            "# As ssh does it: little of what is set here is set there.\n"
             'host="$1"; shift\n'
-            f'exec env -i PATH=/usr/bin:/bin ip netns exec {self.switch}"$host"'
+            f'exec env -i HOME="$HOME" PATH=/usr/bin:/bin ip netns exec {self.switch}"$host"'
             ' unshare --uts sh -c "hostname $host; $*"\n'
         )
         self.agent.chmod(0o755)
