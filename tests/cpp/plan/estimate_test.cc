@@ -84,8 +84,9 @@ TEST(EstimateTest, ActivationsFollowTheProgram) {
   const RankMemory first = Estimate(config, staged, 0);
   // The first of two stages has twice as many micro-batches in flight.
   EXPECT_GT(first.activations, Estimate(config, staged, 1).activations * 1.2);
+  // All four instead of two, beside what is there once.
   config.pipeline_schedule = "gpipe";
-  EXPECT_GT(Estimate(config, staged, 0).activations, first.activations * 2);
+  EXPECT_GT(Estimate(config, staged, 0).activations, first.activations * 1.5);
   config.pipeline_schedule = "1f1b";
   config.recompute = true;
   EXPECT_LT(Estimate(config, {}, 0).activations, plain.activations * 0.7);
