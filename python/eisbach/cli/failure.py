@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from eisbach.run import output
 from eisbach.run.agreement import CAUSES
-from eisbach.run.process import abort, launcher_rank
+from eisbach.run.process import abort, announce_failure, launcher_rank
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
@@ -47,5 +47,6 @@ def told_once() -> Iterator[None]:
     except Exception as error:
         if launcher_rank():
             time.sleep(_GRACE_SECONDS)
+        announce_failure()
         tell(error)
         abort(getattr(error, "exit_code", 1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import socket
 import sys
 from typing import NoReturn
 
@@ -60,6 +62,35 @@ def tell_at_end(line: str) -> None:
             stream.write(text)
     except OSError:
         tell(line)
+
+
+_failure: list[socket.socket] = []
+
+
+def _failure_name() -> str:
+    # An abstract one, which goes with the process that holds it.
+    job = os.environ.get("PMIX_NAMESPACE") or os.getppid()
+    return f"\0eisbach-{os.getuid()}-{job}-failed"
+
+
+def announce_failure() -> None:
+    """Lets the other ranks of this host know that this one ends the job.
+
+    To end it, mpirun sends all ranks the signal by which users stop a job. This
+    one stays for the moment until it is killed. Of the main thread.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # another rank has
+        ear = socket.socket(socket.AF_UNIX)
+        _failure.append(ear)
+        ear.bind(_failure_name())
+        ear.listen()
+
+
+def failure_announced() -> bool:
+    """Whether a rank of this host ends the job, and tells the cause."""
+    with socket.socket(socket.AF_UNIX) as mouth:
+        return mouth.connect_ex(_failure_name()) == 0
 
 
 def abort(code: int) -> NoReturn:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from eisbach.run.output import tell
 from eisbach.run.process import (
     abort,
+    failure_announced,
     launcher_rank,
     launchers_pid,
     tell_at_end,
@@ -189,6 +190,8 @@ class SignalWatch:
         if launcher_rank():
             return
         if number == signal.SIGTERM and launchers_pid():
+            if failure_announced():
+                return
             # It may be stopping itself, and then ends its ranks at once.
             tell_at_end(
                 "eisbach: stopped by SIGTERM (what mpirun makes of Ctrl-C and "

@@ -165,7 +165,8 @@ class Hosts:
             "#!/bin/sh\n"
             "# As ssh does it: little of what is set here is set there.\n"
             'host="$1"; shift\n'
-            f'exec env -i HOME="$HOME" PATH=/usr/bin:/bin ip netns exec {self.switch}"$host"'
+            'exec env -i HOME="$HOME" PATH=/usr/bin:/bin'
+            f' ip netns exec {self.switch}"$host"'
             ' unshare --uts sh -c "hostname $host; $*"\n'
         )
         self.agent.chmod(0o755)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from eisbach.run.process import failure_announced
+
 
 @pytest.mark.parametrize("shell", ["> /dev/full 2>&1", ">&- 2>&-", "| true"])
 def test_streams_that_are_gone_do_not_change_the_end(shell):
@@ -23,3 +25,24 @@ def test_streams_that_are_gone_do_not_change_the_end(shell):
         check=False,
     )
     assert done.returncode == 7
+
+
+def test_a_failure_is_known_to_others_while_its_rank_lives(monkeypatch):
+    monkeypatch.setenv("PMIX_NAMESPACE", f"test-{os.getpid()}")
+    assert not failure_announced()
+    code = (
+        "from eisbach.run.process import announce_failure\n"
+        "announce_failure(); announce_failure()\n"
+        "print('announced', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as rank:
+        assert rank.stdout.readline() == b"announced\n"
+        assert failure_announced()
+        monkeypatch.setenv("PMIX_NAMESPACE", "another job")
+        assert not failure_announced()
+    monkeypatch.setenv("PMIX_NAMESPACE", f"test-{os.getpid()}")
+    assert not failure_announced()
