@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 #include <mpi.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <thread>
 
 namespace eisbach::comm {
 namespace {
@@ -25,9 +27,11 @@ PmixAbort FindPmixAbort() {
 }  // namespace
 
 void AbortJob(int code) {
-  // Success is 0; then the launcher is ending this process.
+  // Success is 0; then the launcher is ending this process and all others. What
+  // they can ask this one while they end, they may: it goes last.
   if (const PmixAbort abort = FindPmixAbort();
       abort != nullptr && abort(code, nullptr, nullptr, 0) == 0) {
+    std::this_thread::sleep_for(std::chrono::seconds(2));
     std::_Exit(code);
   }
   MPI_Abort(MPI_COMM_WORLD, code);
