@@ -82,7 +82,7 @@ class Block:
 def blocks(page: str) -> Iterator[Block]:
     """Yields the blocks of a page in order."""
     for found in FENCE.finditer(page):
-        text = found[3].replace("\n" + found[1], "\n")
+        text = f"\n{found[3]}".replace("\n" + found[1], "\n")[1:]
         yield Block(found[2], text, page.count("\n", 0, found.start()) + 2)
 
 

@@ -33,7 +33,7 @@ values, written in YAML:
 ```
 eisbach train configs/gpt_bytes.yaml model.layers=8 optimizer.betas=[0.9,0.99]
 eisbach config configs/gpt_bytes.yaml model.layers=8   # what that resolves to
-eisbach config configs/gpt_bytes.yaml --check --ranks 8
+eisbach config configs/gpt_bytes.yaml --check --ranks 4
 ```
 
 - `eisbach config` prints every key with the origin of its value: `default`,
