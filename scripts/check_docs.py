@@ -43,7 +43,11 @@ TINY = [
     "model={layers: 4, hidden: 24, heads: 12, context: 32}",
 ]
 # Added to a command, by its name, so that it ends soon.
-SHORT = {"profile": [*TINY, "--steps", "1"], "sample": ["--tokens", "4"]}
+SHORT = {
+    "profile": [*TINY, "--steps", "1"],
+    "sample": ["--tokens", "4"],
+    "sweep": ["--dry-run"],
+}
 EXEMPT = {
     ".": "the environment of a reader is the one that runs this",
     "cd": "goes where the block before it made something",
