@@ -17,6 +17,7 @@ scripts/ and examples/ of the repository and some text of a reader's.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import os
@@ -63,6 +64,7 @@ EXEMPT = {
     "qemu-aarch64-static": "needs an emulator; scripts/test_aarch64.sh runs it",
     "sbatch": "needs a cluster",
     "srun": "needs a cluster",
+    "zcat": "feeds a command that is tried with files",
 }
 EXEMPT_FILES = {
     "hello.py": "is the block above it",
@@ -206,6 +208,15 @@ class Page:
         if reason := _usage(arguments):
             return reason
         name = next((a for a in arguments if not a.startswith("-")), "")
+        if name == "follow":  # what it sends to is not installed here
+            return ""
+        if name == "launch":  # on hosts that a page has made up
+            inner = [
+                a.replace("$(command -v eisbach)", "eisbach") for a in arguments
+            ]
+            return self._command(inner[1:])
+        # The steps of a page are those of a longer run.
+        arguments = [re.sub(r"step-\d+", "step-00000002", a) for a in arguments]
         if name == "train" and "--resume" not in arguments:
             # Those that differ in sizes alone run once.
             kind = (ranks, *(a for a in arguments if _concerns_files(a)))
@@ -221,6 +232,8 @@ class Page:
             if not resumes:  # the name is free, whatever the page has run
                 stem = Path(arguments[1]).stem
                 shutil.rmtree(self.folder / "runs" / stem, ignore_errors=True)
+        if name == "runs":  # those that a reader has made
+            self._make_run("runs/gpt_bytes")
         for argument in arguments:
             self._make_run(argument)
         return self._run([*arguments, *extra], ranks)
@@ -324,6 +337,12 @@ def furnish(folder: Path) -> None:
         (books / f"chapter-{i:03}.txt").write_text(text)
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     (folder / "web.jsonl").write_text(lines)
+    (folder / "web.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    rows = "".join(f"{i},{text}\n" for i, text in enumerate(texts))
+    (folder / "news.csv").write_text(f"number,body\n{rows}")
+    (folder / "old.txt").write_text("Zwölf Bücher. " * 99, encoding="latin-1")
+    (folder / "src").mkdir()
+    (folder / "src" / "main.c").write_text("int main() { return 0; }\n" * 99)
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()

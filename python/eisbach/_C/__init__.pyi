@@ -1435,13 +1435,13 @@ def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation])
     """
     Says which tensor groups cross domains, over which link and how fast; empty when none does.
     """
-def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
-    """
-    What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
-    """
 def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
     """
     The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
+    """
+def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
+    """
+    What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
     """
 def finalize() -> None:
     """
