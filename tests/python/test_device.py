@@ -5,14 +5,15 @@ from eisbach.config import load_config
 from eisbach.device import choose_device
 
 
-def test_auto_takes_the_cpu_where_no_gpu_is_and_says_why(monkeypatch):
+def test_auto_takes_the_cpu_where_no_gpu_is_and_says_so(monkeypatch):
     def none(_):
         raise RuntimeError("device cuda: this machine has no driver; install")
 
     monkeypatch.setattr(_C, "count_devices", none)
     config = choose_device(load_config())
     assert config.run.device == "cpu"
-    assert config.origin("run.device") == "derived: this machine has no driver"
+    why = "derived: no GPU to use; `eisbach doctor` says more"
+    assert config.origin("run.device") == why
 
 
 def test_auto_takes_gpus(monkeypatch):
