@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -8,8 +7,6 @@ import textwrap
 import pytest
 
 import eisbach
-from eisbach.data.prepare import write_token_file
-from eisbach.data.tokenizer import ByteTokenizer
 
 
 def test_a_world_of_one_with_threads_of_its_own():
@@ -301,41 +298,6 @@ def test_the_ranks_of_a_host_listen_on_no_interface(run, tmp_path):
     assert output.splitlines() == ["looked"] * 2
 
 
-@pytest.mark.mpi
-def test_ranks_in_namespaces_of_their_own_say_so_and_go_on(
-    launch, repo, tmp_path
-):
-    script = tmp_path / "apart.py"
-    script.write_text(
-        "import numpy as np, eisbach\n"
-        "world = eisbach.init(device='cpu')\n"
-        "ones = np.ones(1 << 20, np.float32)\n"
-        "tensor = eisbach.Tensor.from_numpy(ones, world.device)\n"
-        "world.communicator.all_reduce(tensor)\n"
-        "print(world.communicator.transport, tensor.numpy().max())\n"
-    )
-    command, environment, cwd = launch(script, ranks=2)
-    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
-    allowed = subprocess.run([*apart, "true"], capture_output=True, text=True)
-    assert not allowed.returncode, (
-        f"no process namespaces of its own (they need root): {allowed.stderr}"
-    )
-    at = command.index(sys.executable)
-    command[at:at] = apart
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        cwd=cwd,
-        env=environment,
-    )
-    assert not done.returncode, done.stderr
-    assert done.stdout.splitlines() == ["mpi 2.0"] * 2
-    assert done.stderr.count("different process namespaces") == 1
-
-
 def test_every_public_name_is_there():
     for name in eisbach.__all__:
         assert getattr(eisbach, name) is not None
@@ -351,35 +313,3 @@ def test_importing_is_quick():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
-
-
-def test_the_code_of_the_page_runs(repo, run, tmp_path):
-    """docs/python-api.md, block after block, with the names that it assumes."""
-    page = (repo / "docs" / "python-api.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 6
-    for name in ("books", "web"):
-        text = [b"The quick brown fox jumps over the lazy dog. " * 40]
-        write_token_file(tmp_path / "data" / name, text, ByteTokenizer())
-    assumed = (
-        "import os, numpy as np, torch\n"
-        f"os.chdir({str(tmp_path)!r})\n"
-        "global_batch, torch_tensor = 16, torch.ones(3)\n"
-        "tokens = np.random.default_rng(0).integers(0, 256, (16, 33))\n"
-        "array = np.ones((2, 3), np.float32)\n"
-    )
-    script = tmp_path / "page.py"
-    script.write_text(assumed + "\n".join(blocks))
-    done = run(script)
-    assert not done.returncode, done.stderr
-    losses = [
-        [float(word) for word in line.split()]
-        for line in done.stdout.splitlines()
-    ]
-    matmul, waiting = losses.pop()  # where the time of one more step went
-    assert matmul > 0
-    assert waiting == 0
-    assert len(losses) == 200
-    for first, last in ((0, 99), (100, 199)):
-        column = 1 if first == 0 else 0
-        assert losses[last][column] < losses[first][column] / 2
