@@ -102,7 +102,8 @@ def test_data_that_is_cut_under_a_run_ends_it_with_its_name(
     job.wait_for(lambda: metrics.exists() and metrics.stat().st_size > 0)
     os.truncate(tmp_path / "books.bin", 100)
     errors = job.check_failure()
-    assert errors.count("eisbach: error: ") == 1, errors
+    # A rank that a bus error ends can wait for no other to say it first.
+    assert 1 <= errors.count("eisbach: error: ") <= ranks, errors
     assert str(tmp_path / "books.bin") in errors
     assert "at byte " in errors
     assert f"it had {tokens} bytes when it was opened" in errors
