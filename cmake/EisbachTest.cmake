@@ -108,9 +108,12 @@ foreach(sanitizer IN ITEMS asan tsan)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER}
                           -print-file-name=lib${sanitizer}.so
                   OUTPUT_VARIABLE _runtime OUTPUT_STRIP_TRAILING_WHITESPACE)
-  # Later settings win over those of EISBACH_EMULATED_GPU.
+  # Later settings win over those of EISBACH_EMULATED_GPU. UCX, which Open MPI
+  # loads, puts itself before madvise; the sanitizer falls over it when a thread
+  # ends.
   set(EISBACH_GPU_${sanitizer} LD_PRELOAD=${_runtime}
       ASAN_OPTIONS=detect_leaks=0
+      UCX_MEM_EVENTS=no UCX_MEM_MMAP_HOOK_MODE=none
       EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_${sanitizer}>)
 endforeach()
 
