@@ -72,6 +72,7 @@ function(eisbach_test_on_cuda name)
   cmake_parse_arguments(T "NO_SANITIZERS" "FILTER" "" ${ARGN})
   if(NOT T_FILTER)
     set(T_FILTER -*NamesWhat*:*ErrorsSay*:*Threads*:*ThreadCount*:*AnyThread*:*WorkBuffers*)
+    set(finite_differences :*FiniteDifferences*:*IsTheGradient*)
   endif()
   if(EISBACH_CUDA_EMULATION)
     add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
@@ -90,10 +91,11 @@ function(eisbach_test_on_cuda name)
     return()
   endif()
   # The same program on a GPU whose kernels are instrumented: name_cuda_asan,
-  # name_cuda_tsan. It brings no sanitizer along, hence the preload.
+  # name_cuda_tsan. It brings no sanitizer along, hence the preload. Finite
+  # differences launch the kernels of the other cases many hundred times more.
   foreach(sanitizer IN ITEMS asan tsan)
     add_test(NAME ${name}_cuda_${sanitizer}
-             COMMAND ${name} --gtest_filter=${T_FILTER})
+             COMMAND ${name} --gtest_filter=${T_FILTER}${finite_differences})
     set_tests_properties(${name}_cuda_${sanitizer} PROPERTIES
       TIMEOUT 7200 LABELS cuda_${sanitizer}
       ENVIRONMENT "${EISBACH_EMULATED_GPU};${EISBACH_GPU_${sanitizer}}")

@@ -25,4 +25,5 @@ ctest --test-dir build/release -j3 -LE '^(cuda.*|gpu)$' --output-on-failure "$@"
 [ $# -gt 0 ] && exit 0
 
 say "Running the Python tests"
-python -m pytest -q
+# Most of them wait: for ranks to start, for signals, for files.
+python -m pytest -q -n 3 --dist worksteal

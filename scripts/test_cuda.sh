@@ -48,7 +48,7 @@ sanitizers() {
 training() {
   say "Training on emulated GPUs"
   EISBACH_CUDA_LIBRARY="$PWD/$build/csrc/libeisbach_cuda_emulated.so" \
-    python -m pytest -q tests/cuda
+    python -m pytest -q -n 2 tests/cuda
 }
 
 plans() {

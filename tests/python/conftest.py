@@ -19,6 +19,15 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 
+# Tests send these to programs, which inherit what ignores them: a shell's job
+# in the background, nohup.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
 
 @pytest.fixture(scope="session")
 def repo() -> Path:

@@ -166,6 +166,7 @@ def table(runs: Sequence[RunState]) -> Iterator[str]:
             _WIDTH,
             initial_indent="  ",
             subsequent_indent="  ",
+            break_long_words=False,  # paths
             break_on_hyphens=False,
         )
 

@@ -72,8 +72,11 @@ def test_a_signal_asks_before_it_ends(tmp_path, number, script, said):
         text=True,
     )
     assert job.stdout.readline() == "ready\n"
-    job.send_signal(number)
-    output, errors = job.communicate(timeout=60)
+    try:
+        job.send_signal(number)
+        output, errors = job.communicate(timeout=60)
+    finally:
+        job.kill()
     assert (job.returncode, output) == (128 + number, said)
     name = signal.Signals(number).name
     assert errors == f"eisbach launch: stopped by {name}\n"
