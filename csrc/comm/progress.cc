@@ -1,14 +1,13 @@
 #include "comm/progress.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "comm/completion.h"
 #include "core/log.h"
+#include "core/signal_mask.h"
 
 namespace eisbach::comm {
 
@@ -92,9 +91,7 @@ void Progress::WaitFor(TaskQueue::Completion& completion) {
 }
 
 void Progress::ThreadMain() {
-  sigset_t all;  // signals are for the main thread
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  KeepSignalsOff();  // they are for the main thread
   SetLogRank(rank_);
   const auto idle = [this] {
     return pending_.load() == 0 || waiters_.load() > 0;

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/log.h"
+#include "core/signal_mask.h"
 
 namespace eisbach {
 
@@ -74,7 +75,10 @@ thread_local SeenTeam seen_team;
 int CountTeam() {
   std::atomic<int> members = 0;
 #pragma omp parallel
-  members.fetch_add(1, std::memory_order_relaxed);
+  {
+    if (omp_get_thread_num() > 0) KeepSignalsOff();
+    members.fetch_add(1, std::memory_order_relaxed);
+  }
   return members;
 }
 

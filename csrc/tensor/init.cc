@@ -1,10 +1,13 @@
 #include "tensor/init.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <vector>
 
 #include "core/hash.h"
 #include "core/philox.h"
+#include "core/signal_mask.h"
 #include "core/status_macros.h"
 
 namespace eisbach {
@@ -32,11 +35,15 @@ void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
   const int64_t columns = matrix ? slice.shape[1] : 1;
   const int64_t width = matrix ? slice.extent[1] : 1;
   const int64_t first_column = matrix ? slice.start[1] : 0;
-#pragma omp parallel for schedule(static)
-  for (int64_t r = 0; r < slice.extent[0]; ++r) {
-    const int64_t base = (slice.start[0] + r) * columns + first_column;
-    for (int64_t c = 0; c < width; ++c) {
-      out[r * width + c] = spec.init.stddev * NormalAt(base + c, key);
+#pragma omp parallel
+  {
+    if (omp_get_thread_num() > 0) KeepSignalsOff();
+#pragma omp for schedule(static)
+    for (int64_t r = 0; r < slice.extent[0]; ++r) {
+      const int64_t base = (slice.start[0] + r) * columns + first_column;
+      for (int64_t c = 0; c < width; ++c) {
+        out[r * width + c] = spec.init.stddev * NormalAt(base + c, key);
+      }
     }
   }
 }

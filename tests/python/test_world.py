@@ -313,3 +313,35 @@ def test_importing_is_quick():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+@pytest.mark.mpi
+def test_ranks_in_namespaces_of_their_own_say_so_and_go_on(launch, tmp_path):
+    script = tmp_path / "apart.py"
+    script.write_text(
+        "import numpy as np, eisbach\n"
+        "world = eisbach.init(device='cpu')\n"
+        "ones = np.ones(1 << 20, np.float32)\n"
+        "tensor = eisbach.Tensor.from_numpy(ones, world.device)\n"
+        "world.communicator.all_reduce(tensor)\n"
+        "print(world.communicator.transport, tensor.numpy().max())\n"
+    )
+    command, environment, cwd = launch(script, ranks=2)
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    allowed = subprocess.run([*apart, "true"], capture_output=True, text=True)
+    assert not allowed.returncode, (
+        f"no process namespaces of its own (they need root): {allowed.stderr}"
+    )
+    at = command.index(sys.executable)
+    command[at:at] = apart
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=cwd,
+        env=environment,
+    )
+    assert not done.returncode, done.stderr
+    assert done.stdout.splitlines() == ["mpi 2.0"] * 2
+    assert done.stderr.count("different process namespaces") == 1

@@ -1,10 +1,10 @@
 #include "comm/mpi/launcher_watch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <utility>
+
+#include "core/signal_mask.h"
 
 namespace eisbach::comm {
 
@@ -20,9 +20,7 @@ LauncherWatch::~LauncherWatch() {
 }
 
 void LauncherWatch::ThreadMain() {
-  sigset_t all;  // signals are for the main thread
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  KeepSignalsOff();  // they are for the main thread
   const Bell::Listener listener(bell_);
   while (!stopped_) {
     const uint32_t seen = bell_.epoch();

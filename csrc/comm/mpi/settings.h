@@ -17,8 +17,9 @@ struct Setting {
 // What MPI and NCCL must find in the environment before they start; what
 // is there already stays. Every rank of MPI's TCP transport listens on all
 // interfaces of its host, so ranks that have one host to themselves do without
-// it; those of several publish their addresses on `interface` alone, empty for
-// whatever they choose.
+// it, unless each is in a process namespace of its own, where Open MPI's shared
+// memory, which goes by process numbers, crashes. Those of several publish
+// their addresses on `interface` alone, empty for whatever they choose.
 std::vector<Setting> SettingsBeforeInit(const Environment& environment,
                                         absl::string_view interface);
 

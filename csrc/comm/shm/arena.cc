@@ -56,6 +56,12 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Open(pid_t pid, int fd,
                                                    size_t bytes) {
   const std::string path = absl::StrCat("/proc/", pid, "/fd/", fd);
   const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  constexpr absl::string_view kApart =
+      "the ranks are in different process namespaces";
+  if (opened < 0 && (errno == ENOENT || errno == ENXIO)) {
+    return absl::UnavailableError(
+        absl::StrCat(path, ": ", std::strerror(errno), ": ", kApart));
+  }
   if (opened < 0) return SystemError(path);
   // The same numbers may name another file in another process namespace, and
   // memory past the end of a file is a bus error.
@@ -64,8 +70,7 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Open(pid_t pid, int fd,
       static_cast<size_t>(status.st_size) != bytes) {
     close(opened);
     return absl::UnavailableError(absl::StrCat(
-        path, " is not the memory that its process has announced: the ranks ",
-        "are in different process namespaces"));
+        path, " is not the memory that its process has announced: ", kApart));
   }
   return Map(opened, bytes);
 }

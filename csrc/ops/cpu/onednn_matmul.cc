@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/components.h"
+#include "core/signal_mask.h"
 #include "core/status_macros.h"
 #include "core/threads.h"
 #include "oneapi/dnnl/dnnl_debug.h"
@@ -71,6 +72,7 @@ absl::Status Execute(const MatmulPrimitive& primitive, const Gemm& gemm,
     EISBACH_RETURN_IF_ERROR(args.Add(DNNL_ARG_SCRATCHPAD, primitive.scratchpad,
                                      scratchpad->data()));
   }
+  const SignalsKeptOff kept_off;
   EISBACH_RETURN_IF_ERROR(
       FromDnnl(dnnl_primitive_execute(primitive.primitive.get(), stream,
                                       args.count(), args.data()),

@@ -5,8 +5,7 @@ gets every signal, is told of it through a pipe, and asks; the request travels
 with a sum of the next step, and all ranks leave the loop together. A rank for
 which that takes too long takes all down: it may wait for one that is gone.
 
-No other thread gets a signal: kernels that a library has made on the spot use
-the stack pointer for something else, and a handler would write there.
+No other thread of this process gets a signal meanwhile.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def test_a_signal_asks_before_it_ends(tmp_path, number, script, said):
 
 
 def test_mpirun_ends_with_a_launch_that_is_killed(tmp_path):
-    script = f"echo $$; trap 'touch ended; exit' TERM; {FOREVER}"
+    script = f"trap 'touch ended; exit' TERM; echo $$; {FOREVER}"
     job = subprocess.Popen(
         [*LAUNCH, "bash", "-c", script],
         cwd=tmp_path,

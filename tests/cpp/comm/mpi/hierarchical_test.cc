@@ -96,6 +96,7 @@ TEST(HierarchicalWorld, ReducesInRankOrder) {
           ReduceOp::kSum, world.device().compute_stream());
     };
     EISBACH_EXPECT_OK(check(float{})) << elements;
+    if (elements > 1000000) continue;  // as much again says no more
     EISBACH_EXPECT_OK(check(BFloat16{})) << elements;
     EISBACH_EXPECT_OK(check(Float16{})) << elements;
   }

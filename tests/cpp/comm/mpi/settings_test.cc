@@ -1,9 +1,12 @@
 #include "comm/mpi/settings.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
 namespace eisbach::comm {
@@ -30,6 +33,28 @@ TEST(SettingsBeforeInit, RanksOfOneHostDoWithoutTcp) {
                     "eth0"),
             want);
   EXPECT_EQ(Missing({{"SLURM_STEP_NUM_NODES", "1"}}, ""), want);
+}
+
+// The job is named after the process that started it.
+TEST(SettingsBeforeInit, RanksApartFromTheirLauncherUseTcp) {
+  const auto apart = [](const std::string& job) {
+    return Missing({{"OMPI_COMM_WORLD_SIZE", "4"},
+                    {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"},
+                    {"PMIX_HOSTNAME", "a-host"},
+                    {"PMIX_NAMESPACE", job}},
+                   "") == Variables{{"OMPI_MCA_btl", "self,tcp"}};
+  };
+  const std::string here = absl::StrCat("prterun-a-host-", getpid(), "@1");
+  char name[16];
+  ASSERT_EQ(prctl(PR_GET_NAME, name), 0);
+  ASSERT_EQ(prctl(PR_SET_NAME, "prterun"), 0);
+  EXPECT_FALSE(apart(here));
+  ASSERT_EQ(prctl(PR_SET_NAME, "another"), 0);
+  EXPECT_TRUE(apart(here));
+  prctl(PR_SET_NAME, name);
+  EXPECT_TRUE(apart("prterun-a-host-999999999@1"));
+  EXPECT_FALSE(apart("prterun-another-host-999999999@1"));
+  EXPECT_FALSE(apart("slurm.pmix.17.0"));
 }
 
 TEST(SettingsBeforeInit, RanksOfSeveralHostsMeetOnTheInterface) {

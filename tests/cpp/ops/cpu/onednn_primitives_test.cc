@@ -5,6 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include <atomic>
+#include <vector>
 
 #include "ops/cpu/matmul_choice.h"
 #include "support/op_testing.h"
@@ -51,6 +57,57 @@ void Multiply(const Size& size, DType dtype) {
       matmul(a, b, &bias, false, dtype);
     }
   }
+}
+
+std::atomic<int> handled = 0;
+std::atomic<int> elsewhere = 0;  // of them where the stack was not
+uintptr_t stack_begin, stack_end;
+
+// Runs on a stack of its own, as what it would write to may be in use.
+void LookAtTheStack(int, siginfo_t*, void* interrupted) {
+#if defined(__x86_64__)
+  const auto* context = static_cast<const ucontext_t*>(interrupted);
+  const auto top = static_cast<uintptr_t>(context->uc_mcontext.gregs[REG_RSP]);
+  elsewhere += top < stack_begin || top >= stack_end;
+#endif
+  ++handled;
+}
+
+void FindStack() {
+  pthread_attr_t attributes;
+  void* begin = nullptr;
+  size_t size = 0;
+  ASSERT_EQ(pthread_getattr_np(pthread_self(), &attributes), 0);
+  ASSERT_EQ(pthread_attr_getstack(&attributes, &begin, &size), 0);
+  pthread_attr_destroy(&attributes);
+  stack_begin = reinterpret_cast<uintptr_t>(begin);
+  stack_end = stack_begin + size;
+}
+
+// For AVX2 oneDNN makes products that keep the stack pointer in the heap.
+TEST(OneDnnPrimitives, NoSignalComesWhereTheStackIsNot) {
+  const test::ScopedThreads one(1);
+  FindStack();
+  std::vector<char> memory(1 << 16);
+  const stack_t stack{
+      .ss_sp = memory.data(), .ss_flags = 0, .ss_size = memory.size()};
+  stack_t old_stack;
+  ASSERT_EQ(sigaltstack(&stack, &old_stack), 0);
+  struct sigaction action {
+  }, old_action;
+  action.sa_sigaction = &LookAtTheStack;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  ASSERT_EQ(sigaction(SIGPROF, &action, &old_action), 0);
+  itimerval often{{0, 500}, {0, 500}}, never{};
+  ASSERT_EQ(setitimer(ITIMER_PROF, &often, nullptr), 0);
+  for (int i = 0; i < 10000 && handled < 20; ++i) {
+    Multiply({512, 192, 512}, DType::kF32);
+  }
+  setitimer(ITIMER_PROF, &never, nullptr);
+  sigaction(SIGPROF, &old_action, nullptr);
+  sigaltstack(&old_stack, nullptr);
+  EXPECT_GE(handled, 20);
+  EXPECT_EQ(elsewhere, 0);
 }
 
 TEST(OneDnnPrimitives, NoneThatRunsIsAReferenceOne) {
