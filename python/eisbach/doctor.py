@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from eisbach.run.process import launched
 
 _LIBRARIES = (
     "numpy",
@@ -83,7 +86,7 @@ def examine() -> Iterator[Finding]:
     yield _gpu()
     yield _cuda()
     yield _mpirun()
-    yield _mpirun_settings()
+    yield _ranks()
     if os.geteuid() == 0:
         yield _root()
 
@@ -189,22 +192,53 @@ def _mpirun() -> Finding:
     first = (done.stdout or done.stderr).strip().split("\n")[0]
     if done.returncode or "Open MPI" not in first:
         return Finding("mpirun", f"{path}: {first}", remedy, False)
-    return Finding("mpirun", f"{first} ({path})")
+    value = f"{first} ({path})"
+    library = _build_info().get("mpi", "")
+    if _major(library) != _major(first):
+        return Finding(
+            "mpirun",
+            f"{value} is not of the library that was loaded, {library}",
+            "put the bin folder of that one first in PATH",
+        )
+    return Finding("mpirun", value)
 
 
-def _mpirun_settings() -> Finding:
-    """The wheel's mpirun refuses more ranks than cores until it is told."""
-    path = Path(sys.prefix, "etc", "prte-mca-params.conf")
-    text = path.read_text() if path.exists() else ""
-    lines = [s for s in text.splitlines() if not s.lstrip().startswith("#")]
-    settings = [s.strip() for s in lines if "oversubscribe" in s or "bind" in s]
-    if settings:
-        return Finding("ranks", "; ".join(settings))
+def _build_info() -> dict[str, str]:
+    try:
+        from eisbach import _C
+    except ImportError:  # _core says so
+        return {}
+    return _C.build_info()
+
+
+def _major(text: str) -> str | None:
+    found = re.search(r"(\d+)\.\d+\.\d+", text)
+    return found and found[1]
+
+
+def _ranks() -> Finding:
+    """Starts more ranks than cores; no file of settings is believed."""
+    path = shutil.which("mpirun")
+    if not path:
+        return Finding("ranks", "1")
+    if launched():
+        return Finding("ranks", "started already")
+    ranks = len(os.sched_getaffinity(0)) + 1
+    done = subprocess.run(
+        [path, "-n", str(ranks), "true"],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **dict.fromkeys(_ROOT_VARIABLES, "1")},
+    )
+    if not done.returncode:
+        return Finding("ranks", "mpirun starts more than there are cores")
     return Finding(
         "ranks",
-        f"{path} does not allow more ranks than cores",
-        "run ./scripts/quickstart.sh, or mpirun --map-by :oversubscribe "
-        "--bind-to none",
+        f"mpirun -n {ranks} is refused where there are {ranks - 1} cores",
+        "run ./scripts/quickstart.sh, or give mpirun --map-by "
+        "slot:oversubscribe --bind-to none (before Open MPI 5: "
+        "--oversubscribe --bind-to none)",
         False,
     )
 

@@ -60,7 +60,13 @@ def unix_socket(path: Path) -> None:
 def write(content: bytes | str) -> Damage:
     """Other content."""
     data = content.encode() if isinstance(content, str) else content
-    return lambda path: path.write_bytes(data) and None
+
+    def damage(path: Path) -> None:
+        if path.is_dir():
+            remove(path)
+        path.write_bytes(data)
+
+    return damage
 
 
 def edit(change: Callable[[bytes], bytes]) -> Damage:

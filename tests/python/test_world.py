@@ -314,6 +314,7 @@ def test_importing_is_quick():
     )
     assert done.stdout == "[]\n"
 
+
 @pytest.mark.mpi
 def test_ranks_in_namespaces_of_their_own_say_so_and_go_on(launch, tmp_path):
     script = tmp_path / "apart.py"
