@@ -24,7 +24,7 @@ from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
 
@@ -275,7 +275,7 @@ def _folder(
         folder.hold()
         folder.tokenizer.mkdir(mode=0o750)
         store_tokenizer(folder.tokenizer, tokenizer)
-        write_atomically(folder.config, config.as_yaml())
+        folder.write_config(config)
     except BaseException:
         folder.release()
         shutil.rmtree(folder.path, ignore_errors=True)

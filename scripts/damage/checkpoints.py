@@ -379,12 +379,12 @@ def _ranks() -> Iterator[Case]:
         ):
             yield Case(name, file, damage, ranks=ranks, says=says)
     yield Case(
+        # Each file says what is in it.
         "swapped, hashes right",
         SHARD,
         _swap_sealed,
         ranks=2,
-        says="elements of",
-        names="step-00000004",
+        works=True,
     )
     yield Case(
         "renamed to step 9",

@@ -12,6 +12,7 @@ from damage.tools import (
     Damage,
     change_json,
     cut,
+    edit,
     fifo,
     first,
     flip,
@@ -82,7 +83,7 @@ def _tokens() -> Iterator[Case]:
     yield Case(
         "an id outside",
         "data/train.bin",
-        put(1, "<B", 255),
+        edit(lambda tokens: b"\xff" * len(tokens)),
         TRAIN,
         says="token",
     )
@@ -136,7 +137,7 @@ def _tokenizer() -> Iterator[Case]:
     yield Case(
         "another one",
         given,
-        change_json(lambda t: t.update(version="1.0", x=1)),
+        grow(b" "),
         TRAIN,
         names="data/train",
         says="tokenizer",

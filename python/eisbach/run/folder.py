@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from eisbach.config import Config
 from eisbach.run import lines
 from eisbach.run.lock import RunLock
 
 _CHECKPOINT = re.compile(r"step-(\d+)")
+_WHOLE = "..."  # YAML's end of a document
 
 
 class RunFolder:
@@ -87,7 +89,18 @@ class RunFolder:
                 f"{folder.config}: is empty; put the configuration of the run "
                 "there"
             )
+        if _last_line(folder.config) != _WHOLE:
+            raise ValueError(
+                f"{folder.config}: was cut short: its last line, "
+                f"{_WHOLE!r}, is missing; what is lost would be other "
+                "values than those of the run"
+            )
         return folder
+
+    def write_config(self, config: Config) -> None:
+        """Writes `config.yaml`, whole or not at all."""
+        text = config.as_yaml()
+        write_atomically(self.config, f"{text}{_WHOLE}\n")
 
     def hold(self) -> None:
         """Keeps other processes from writing here; a second time is nothing.
@@ -192,6 +205,12 @@ def check_name(name: str) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads a `.jsonl` file; lines that are damaged are left out."""
     return [line.record for line in lines.read_all(path) if line.record]
+
+
+def _last_line(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 16))
+        return file.read().decode(errors="replace").rstrip().split("\n")[-1]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

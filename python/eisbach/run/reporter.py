@@ -113,9 +113,9 @@ class Reporter:
             self._sync(sink.sync)
 
     def summary(self, facts: dict[str, Any]) -> None:
-        """Writes `summary.json`."""
+        """Writes `summary.json`, or a warning says why not."""
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
-        write_atomically(self.folder.summary, text)
+        Shown("summary.json")(write_atomically, self.folder.summary, text)
 
     def hurry(self) -> None:
         """Says that the process must end soon; it may be without a curve."""

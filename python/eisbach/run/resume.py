@@ -9,7 +9,7 @@ from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.files import read_json
 from eisbach.run.checkpoints import set_aside
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder
 from eisbach.run.output import warn
 
 if TYPE_CHECKING:
@@ -132,4 +132,4 @@ def _amend(folder: RunFolder, new: Config, resumption: Resumption) -> None:
         value = getattr(getattr(new, section), name)
         origins[key] = f"--resume at step {resumption.step}"
         config = config.derive(key, value, origins[key])
-    write_atomically(folder.config, config.with_origins(origins).as_yaml())
+    folder.write_config(config.with_origins(origins))

@@ -9,7 +9,7 @@ from eisbach.run.folder import RunFolder
 @pytest.fixture
 def folder(tmp_path):
     folder = RunFolder.create(tmp_path, "a")
-    folder.config.write_text("train: {steps: 40}\n")
+    folder.config.write_text("train: {steps: 40}\n...\n")
     return folder
 
 

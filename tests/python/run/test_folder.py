@@ -1,5 +1,6 @@
 import pytest
 
+from eisbach.config import load_config, make_config
 from eisbach.run.folder import RunFolder, read_lines, write_atomically
 
 
@@ -22,7 +23,7 @@ def test_open_wants_a_run(tmp_path):
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(ValueError, match=r"config\.yaml: is empty"):
         RunFolder.open(tmp_path)
-    (tmp_path / "config.yaml").write_text("run: {}")
+    (tmp_path / "config.yaml").write_text("run: {}\n...\n")
     assert RunFolder.open(tmp_path).path == tmp_path
 
 
@@ -56,9 +57,20 @@ def test_the_home_folder_can_be_named(tmp_path, monkeypatch):
     assert RunFolder.create("~/runs", "a").path == tmp_path / "runs" / "a"
 
 
+def test_a_configuration_that_was_cut_is_not_believed(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.write_config(make_config(optimizer={"lr": 0.5}))
+    whole = folder.config.read_text()
+    assert load_config(RunFolder.open(folder.path).config).optimizer.lr == 0.5
+    for cut in range(1, len(whole) - 1, 97):
+        folder.config.write_text(whole[:cut])
+        with pytest.raises(ValueError, match=r"config\.yaml: was cut short"):
+            RunFolder.open(folder.path)
+
+
 def test_a_checkpoint_names_its_run(tmp_path, monkeypatch):
     folder = RunFolder.create(tmp_path, "a")
-    folder.config.write_text("run: {}")
+    folder.write_config(make_config())
     step = folder.checkpoints / "step-00000020"
     step.mkdir(parents=True)
     assert RunFolder.open(step).path == folder.path
@@ -72,7 +84,7 @@ def test_a_checkpoint_names_its_run(tmp_path, monkeypatch):
 
 def run_of(tmp_path):
     folder = RunFolder.create(tmp_path, "a")
-    folder.config.write_text("run: {}")
+    folder.config.write_text("run: {}\n...\n")
     return folder
 
 

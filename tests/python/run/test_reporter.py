@@ -167,3 +167,12 @@ def test_a_curve_keeps_nobody_who_must_hurry(tmp_path, monkeypatch):
     with report(folder, 1, 2) as reporter:
         reporter.step(metrics(2))
     assert drawn.is_set()
+
+
+def test_a_summary_that_cannot_be_written_ends_nothing(tmp_path, capsys):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.summary.mkdir()
+    with report(folder, 0, 1) as reporter:
+        reporter.step(metrics(1))
+        reporter.summary({"final_loss": 2.5})
+    assert capsys.readouterr().err.count("summary.json is left out") == 1

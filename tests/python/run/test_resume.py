@@ -6,7 +6,7 @@ import re
 import pytest
 
 from eisbach.config import load_config, resolve
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder
 from eisbach.run.resume import begin, choose
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path):
     )
     folder = RunFolder.create(tmp_path, "small")
     config = resolve(load_config(file), file=file)
-    write_atomically(folder.config, config.as_yaml())
+    folder.write_config(config)
     for step in (20, 40):
         (folder.checkpoints / f"step-{step:08}").mkdir(parents=True)
     return folder
