@@ -32,8 +32,11 @@ def stop(work: str, number: int, closing: str = "pass", **environment):
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.2)  # now it works
     start = time.monotonic()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    try:
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
     return process.returncode, errors, time.monotonic() - start
 
 
