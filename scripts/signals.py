@@ -305,6 +305,9 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--only", type=int, help="the number of one trial")
     options = parser.parse_args()
+    # A job in the background and nohup ignore these, and so would all jobs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     numbers = range(options.trials) if options.only is None else [options.only]
     outcomes: list[Outcome] = []
     with (
