@@ -76,7 +76,7 @@ int CountTeam() {
   std::atomic<int> members = 0;
 #pragma omp parallel
   {
-    if (omp_get_thread_num() > 0) KeepSignalsOff();
+    JoinTeam();
     members.fetch_add(1, std::memory_order_relaxed);
   }
   return members;
@@ -114,6 +114,10 @@ int ComputeThreads() {
     return threads;
   }
   return SetComputeThreads(threads);
+}
+
+void JoinTeam() {
+  if (omp_get_thread_num() > 0) KeepSignalsOff();
 }
 
 }  // namespace eisbach

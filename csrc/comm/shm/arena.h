@@ -8,9 +8,13 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "device/allocator.h"
 
 namespace eisbach::comm {
+
+// Unavailable: `what`, as the ranks are in different process namespaces.
+absl::Status ApartError(absl::string_view what);
 
 // The memory that one process shares with the others of its host: a file that
 // has no name (memfd) and is as large as the machine's memory, of which the

@@ -88,9 +88,8 @@ absl::StatusOr<std::shared_ptr<Host>> Host::Connect(int rank, int size,
     arenas[peer] = *std::move(arena);
     if (reinterpret_cast<HostPage*>(arenas[peer]->data())->token.load() !=
         theirs.token) {
-      status = absl::UnavailableError(
-          absl::StrCat("process ", theirs.pid, " is not rank ", peer,
-                       "'s: the ranks are in different process namespaces"));
+      status = ApartError(
+          absl::StrCat("process ", theirs.pid, " is not rank ", peer, "'s"));
     }
   }
   EISBACH_RETURN_IF_ERROR(Agree(status, gather));

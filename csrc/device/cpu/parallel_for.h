@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "core/signal_mask.h"
 #include "core/threads.h"
 
 namespace eisbach::cpu {
@@ -20,8 +19,8 @@ void ParallelFor(int64_t n, int64_t grain, F&& f) {
   if (threads > 1) {
 #pragma omp parallel num_threads(static_cast <int>(threads))
     {
+      JoinTeam();
       const int64_t id = omp_get_thread_num();
-      if (id > 0) KeepSignalsOff();  // a library's kernels run there, too
       const int64_t count = omp_get_num_threads();
       const int64_t begin = n * id / count;
       const int64_t end = n * (id + 1) / count;

@@ -6,11 +6,13 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eisbach.config import Config
 from eisbach.run import lines
 from eisbach.run.lock import RunLock
+
+if TYPE_CHECKING:
+    from eisbach.config import Config
 
 _CHECKPOINT = re.compile(r"step-(\d+)")
 _WHOLE = "..."  # YAML's end of a document
