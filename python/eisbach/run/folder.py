@@ -93,9 +93,8 @@ class RunFolder:
             )
         if _last_line(folder.config) != _WHOLE:
             raise ValueError(
-                f"{folder.config}: was cut short: its last line, "
-                f"{_WHOLE!r}, is missing; what is lost would be other "
-                "values than those of the run"
+                f"{folder.config}: was cut short or replaced: its last line, "
+                f"{_WHOLE!r}, is missing; {_fault_of(folder.config)}"
             )
         return folder
 
@@ -207,6 +206,16 @@ def check_name(name: str) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads a `.jsonl` file; lines that are damaged are left out."""
     return [line.record for line in lines.read_all(path) if line.record]
+
+
+def _fault_of(path: Path) -> str:
+    from eisbach.config import load_config
+
+    try:
+        load_config(path)
+    except ValueError as error:
+        return str(error)
+    return "what is lost would be other values than those of the run"
 
 
 def _last_line(path: Path) -> str:
