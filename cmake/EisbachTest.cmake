@@ -9,11 +9,13 @@ if(EISBACH_SANITIZE OR CMAKE_CROSSCOMPILING)
 endif()
 
 # eisbach_add_test(NAME name SRC file [NP n ...] [PARTS p]
-#                  [LABELS l ...] [ARGS a ...])
+#                  [LABELS l ...] [ARGS a ...] [HOT])
 #
 # Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
 # plain process; with NP it is registered once for each n as `mpirun -np n`
 # (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
+# HOT is a program that spends more time in its own loops than the compiler
+# spends on them.
 # With PARTS a plain process is registered as so many tests that can run side by
 # side (name_part1, ...), each with its share of the cases.
 # ARGS go to the program; `@NP@` in one is the number of ranks. In a cross build
@@ -29,18 +31,22 @@ endif()
 # The same program again, with other arguments, as a test too slow for every
 # day: only `ctest -C sweep` runs it.
 function(eisbach_add_test)
-  cmake_parse_arguments(T "" "NAME;SRC;PARTS" "NP;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(T "HOT" "NAME;SRC;PARTS" "NP;LABELS;ARGS" ${ARGN})
   add_executable(${T_NAME} ${T_SRC})
   target_link_libraries(${T_NAME} PRIVATE eisbach eisbach_test_support
                         GTest::gtest GTest::gmock)
   # Tests are compiled more often than they run, and most of that is headers,
   # which the first test reads for all.
-  target_compile_options(${T_NAME} PRIVATE -O1)
-  get_property(first GLOBAL PROPERTY EISBACH_FIRST_TEST)
+  set(optimize -O0)
+  if(T_HOT)
+    set(optimize -O1)
+  endif()
+  target_compile_options(${T_NAME} PRIVATE ${optimize})
+  get_property(first GLOBAL PROPERTY EISBACH_FIRST_TEST${optimize})
   if(first)
     target_precompile_headers(${T_NAME} REUSE_FROM ${first})
   else()
-    set_property(GLOBAL PROPERTY EISBACH_FIRST_TEST ${T_NAME})
+    set_property(GLOBAL PROPERTY EISBACH_FIRST_TEST${optimize} ${T_NAME})
     target_precompile_headers(${T_NAME} PRIVATE
       <gtest/gtest.h> <gmock/gmock.h>
       <algorithm> <cmath> <cstdint> <functional> <map> <memory> <string>

@@ -5,5 +5,5 @@ file(GLOB autograd_tests RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
 foreach(source IN LISTS autograd_tests)
   string(REGEX REPLACE "\\.cc$" "" name ${source})
   string(REPLACE "/" "_" name ${name})
-  eisbach_add_test(NAME ${name} SRC ${source} LABELS autograd)
+  eisbach_add_test(NAME ${name} SRC ${source} LABELS autograd HOT)
 endforeach()

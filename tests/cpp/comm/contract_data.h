@@ -108,6 +108,20 @@ T Reduced(const std::vector<int>& ranks, int64_t i, int salt, ReduceOp op) {
   return static_cast<T>(sum);
 }
 
+// `value` as an unsigned integer of its size.
+template <typename T>
+auto Bits(const T& value) {
+  if constexpr (sizeof(T) == 1) {
+    return std::bit_cast<uint8_t>(value);
+  } else if constexpr (sizeof(T) == 2) {
+    return std::bit_cast<uint16_t>(value);
+  } else if constexpr (sizeof(T) == 4) {
+    return std::bit_cast<uint32_t>(value);
+  } else {
+    return std::bit_cast<uint64_t>(value);
+  }
+}
+
 // `tensor` must equal `expected(i)` bit by bit after what the compute stream
 // has.
 template <typename T, typename F>
@@ -120,7 +134,7 @@ absl::Status Expect(const Tensor& tensor, absl::string_view what,
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     const T want = expected(i);
-    if (std::memcmp(&data[i], &want, sizeof(T)) != 0) {
+    if (Bits(data[i]) != Bits(want)) {
       return absl::InternalError(absl::StrCat(
           what, ": ", tensor.ToString(), " differs at ", i, ": ",
           static_cast<double>(static_cast<float>(data[i])), " instead of ",

@@ -3,7 +3,7 @@ file(GLOB op_tests RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
      ops/*_test.cc)
 foreach(source IN LISTS op_tests)
   get_filename_component(stem ${source} NAME_WE)
-  eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops)
+  eisbach_add_test(NAME ops_${stem} SRC ${source} LABELS ops HOT)
 endforeach()
 eisbach_test_with_few_threads(ops_matmul_test)
 # These tell Highway which instruction set to choose.
