@@ -80,9 +80,16 @@ absl::StatusOr<Tensor> Node::Owned(Tensor grad, Stream& stream) {
   return copy;
 }
 
+bool Graph::Wants(absl::Span<const Tensor* const> inputs, bool trains) const {
+  return trains || observer_ != nullptr ||
+         std::any_of(inputs.begin(), inputs.end(), [](const Tensor* input) {
+           return input->grad_edge().node != nullptr;
+         });
+}
+
 Tensor Graph::Leaf(const Tensor& tensor) {
   Tensor leaf = tensor.Detach();
-  Record<LeafNode>({}, {&leaf});
+  RecordTraining<LeafNode>(/*trains=*/true, {}, {&leaf});
   return leaf;
 }
 

@@ -27,24 +27,38 @@ class Graph {
   // The gradient of a leaf after Backward; undefined if none reached it.
   Tensor TakeGradient(const Tensor& leaf);
 
-  // Records a node of class T, made from `args`, between inputs and outputs.
+  // Whether a call on `inputs` is recorded: somebody wants the gradient of one,
+  // or it `trains` a parameter. What only observes sees every call.
+  bool Wants(absl::Span<const Tensor* const> inputs, bool trains) const;
+
+  // Records a node of class T, made from `args`, between inputs and outputs,
+  // where somebody wants the gradient of an input.
   template <typename T, typename... Args>
   void Record(std::initializer_list<const Tensor*> inputs,
               std::initializer_list<Tensor*> outputs, Args&&... args) {
+    RecordTraining<T>(/*trains=*/false, inputs, outputs,
+                      std::forward<Args>(args)...);
+  }
+  // The same for a call that has parameters, of which it trains some or none.
+  template <typename T, typename... Args>
+  void RecordTraining(bool trains, std::initializer_list<const Tensor*> inputs,
+                      std::initializer_list<Tensor*> outputs, Args&&... args) {
+    const auto in = absl::MakeSpan(inputs.begin(), inputs.size());
+    if (!Wants(in, trains)) return;
     T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
         T(std::forward<Args>(args)...);
-    Attach(node, absl::MakeSpan(inputs.begin(), inputs.size()),
-           absl::MakeSpan(outputs.begin(), outputs.size()));
+    Attach(node, in, absl::MakeSpan(outputs.begin(), outputs.size()));
   }
   template <typename T, typename... Args>
-  void RecordAll(absl::Span<const Tensor> inputs, absl::Span<Tensor> outputs,
-                 Args&&... args) {
-    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
-        T(std::forward<Args>(args)...);
+  void RecordAll(bool trains, absl::Span<const Tensor> inputs,
+                 absl::Span<Tensor> outputs, Args&&... args) {
     std::vector<const Tensor*> in;
     std::vector<Tensor*> out;
     for (const Tensor& t : inputs) in.push_back(&t);
     for (Tensor& t : outputs) out.push_back(&t);
+    if (!Wants(in, trains)) return;
+    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
+        T(std::forward<Args>(args)...);
     Attach(node, in, out);
   }
 

@@ -19,8 +19,9 @@ class RecomputeNode final : public Node {
                         BackwardContext& context) override {
     Graph graph;
     std::vector<Tensor> leaves;
-    for (const Tensor& input : inputs_) {
-      leaves.push_back(input.defined() ? graph.Leaf(input) : Tensor());
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      const bool leaf = inputs_[i].defined() && Wants(static_cast<int>(i));
+      leaves.push_back(leaf ? graph.Leaf(inputs_[i]) : inputs_[i]);
     }
     std::vector<Tensor> outputs;
     {
@@ -29,7 +30,7 @@ class RecomputeNode final : public Node {
     }
     EISBACH_RETURN_IF_ERROR(graph.Backward(outputs, grads, context));
     for (size_t i = 0; i < leaves.size(); ++i) {
-      if (!leaves[i].defined() || !Wants(static_cast<int>(i))) continue;
+      if (leaves[i].grad_edge().node == nullptr) continue;
       Tensor grad = graph.TakeGradient(leaves[i]);
       if (!grad.defined()) continue;
       EISBACH_RETURN_IF_ERROR(
@@ -46,7 +47,8 @@ class RecomputeNode final : public Node {
 }  // namespace
 
 absl::StatusOr<std::vector<Tensor>> Recompute(
-    const RecomputedFunction& function, absl::Span<const Tensor> inputs) {
+    const RecomputedFunction& function, absl::Span<const Tensor> inputs,
+    bool trains) {
   Graph* graph = CurrentGraph();
   if (graph == nullptr) return function(inputs);
   std::vector<Tensor> saved;
@@ -56,8 +58,8 @@ absl::StatusOr<std::vector<Tensor>> Recompute(
     GraphScope scope(nullptr);
     EISBACH_ASSIGN_OR_RETURN(outputs, function(saved));
   }
-  graph->RecordAll<RecomputeNode>(inputs, absl::MakeSpan(outputs), function,
-                                  std::move(saved));
+  graph->RecordAll<RecomputeNode>(trains, inputs, absl::MakeSpan(outputs),
+                                  function, std::move(saved));
   return outputs;
 }
 

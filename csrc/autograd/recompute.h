@@ -19,7 +19,11 @@ using RecomputedFunction = std::function<absl::StatusOr<std::vector<Tensor>>(
 //
 // `function` must give the same values each time and not write to its inputs.
 // Inputs and outputs may hold undefined tensors.
+//
+// `trains`: whether it has parameters that are trained. Where it has none and
+// nobody wants the gradient of an input, nothing is recorded.
 absl::StatusOr<std::vector<Tensor>> Recompute(
-    const RecomputedFunction& function, absl::Span<const Tensor> inputs);
+    const RecomputedFunction& function, absl::Span<const Tensor> inputs,
+    bool trains);
 
 }  // namespace eisbach::autograd

@@ -12,6 +12,7 @@ namespace eisbach::autograd {
 // section 3, with the choice left to those who know what is cheap.
 class Saved {
  public:
+  Saved() = default;  // nothing
   explicit Saved(const Tensor& tensor);
 
   // The tensor. Made anew by each call where its memory is not kept, so call

@@ -7,25 +7,50 @@ namespace eisbach::bindings {
 
 namespace py = pybind11;
 using optim::OptimizerConfig;
+using optim::ParameterGroup;
 using optim::ScheduleConfig;
 
 void BindOptim(py::module_& m) {
+  py::class_<ParameterGroup>(
+      m, "ParameterGroup",
+      "Parameters that are trained otherwise than the rest.")
+      .def(py::init([](std::vector<std::string> parameters, bool frozen,
+                       double lr_factor, std::optional<double> weight_decay) {
+             return ParameterGroup{.patterns = std::move(parameters),
+                                   .frozen = frozen,
+                                   .rate_factor = lr_factor,
+                                   .weight_decay = weight_decay};
+           }),
+           py::arg("parameters"), py::kw_only(), py::arg("frozen") = false,
+           py::arg("lr_factor") = 1.0, py::arg("weight_decay") = py::none())
+      .def_readonly("parameters", &ParameterGroup::patterns,
+                    "Patterns of names, as a shell's: `blocks.0.*`.")
+      .def_readonly("frozen", &ParameterGroup::frozen,
+                    "Whether they stay as they are.")
+      .def_readonly("lr_factor", &ParameterGroup::rate_factor,
+                    "Times the learning rate.")
+      .def_readonly("weight_decay", &ParameterGroup::weight_decay,
+                    "Instead of the optimizer's; None: the same.");
+
   py::class_<OptimizerConfig>(m, "OptimizerConfig",
                               "An update rule: adamw or sgd.")
       .def(py::init([](std::string name, double beta1, double beta2, double eps,
                        double momentum, double weight_decay,
-                       bool stochastic_rounding) {
+                       bool stochastic_rounding,
+                       std::vector<ParameterGroup> groups) {
              return OptimizerConfig{.name = std::move(name),
                                     .beta1 = beta1,
                                     .beta2 = beta2,
                                     .eps = eps,
                                     .momentum = momentum,
                                     .weight_decay = weight_decay,
-                                    .stochastic_rounding = stochastic_rounding};
+                                    .stochastic_rounding = stochastic_rounding,
+                                    .groups = std::move(groups)};
            }),
            py::kw_only(), py::arg("name"), py::arg("beta1"), py::arg("beta2"),
            py::arg("eps"), py::arg("momentum"), py::arg("weight_decay"),
-           py::arg("stochastic_rounding") = false)
+           py::arg("stochastic_rounding") = false,
+           py::arg("groups") = std::vector<ParameterGroup>())
       .def_readonly("name", &OptimizerConfig::name, "`adamw` or `sgd`.")
       .def_readonly("beta1", &OptimizerConfig::beta1,
                     "Decay of the gradient's mean.")
@@ -37,7 +62,9 @@ void BindOptim(py::module_& m) {
                     "Times the learning rate, of matrices.")
       .def_readonly("stochastic_rounding",
                     &OptimizerConfig::stochastic_rounding,
-                    "Whether compute copies are rounded at random.");
+                    "Whether compute copies are rounded at random.")
+      .def_readonly("groups", &OptimizerConfig::groups,
+                    "Parameters that are trained otherwise than the rest.");
 
   py::class_<ScheduleConfig>(m, "ScheduleConfig",
                              "A learning rate: constant, linear or cosine.")

@@ -9,19 +9,41 @@
 #include "checkpoint/box.h"
 #include "checkpoint/gather_plan.h"
 #include "core/status_macros.h"
+#include "ops/elementwise.h"
+#include "tensor/host_values.h"
 
 namespace eisbach::checkpoint {
 namespace {
 
-// The elements of a slice as a flat view of the parameter's tensor.
-absl::StatusOr<Tensor> SliceView(const LocalPiece& piece,
-                                 ParameterValue value) {
+// The elements of a slice, f32, as a flat view of the parameter's tensor or a
+// copy of what is not f32.
+absl::StatusOr<Tensor> SliceValues(const LocalPiece& piece,
+                                   ParameterValue value, Stream& stream) {
   const Tensor& local = value == ParameterValue::kMaster
                             ? piece.parameter->master()
                             : piece.parameter->grad();
   EISBACH_ASSIGN_OR_RETURN(Tensor flat, local.View(Shape{local.elements()}));
-  return flat.Narrow(0, SliceOffset(piece.parameter->spec(), *piece.slice),
-                     SliceElements(*piece.slice));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor view,
+      flat.Narrow(0, SliceOffset(piece.parameter->spec(), *piece.slice),
+                  SliceElements(*piece.slice)));
+  if (view.dtype() == DType::kF32) return view;
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor values, Tensor::Empty(view.shape(), DType::kF32, stream.device()));
+  EISBACH_RETURN_IF_ERROR(ops::Copy(view, values, stream));
+  return values;
+}
+
+// Those that have the value.
+std::vector<Parameter*> With(absl::Span<Parameter* const> parameters,
+                             ParameterValue value) {
+  std::vector<Parameter*> with;
+  for (Parameter* parameter : parameters) {
+    if (value == ParameterValue::kMaster || parameter->trains()) {
+      with.push_back(parameter);
+    }
+  }
+  return with;
 }
 
 // The ranks of the model group by stage, then by tensor index, whatever the
@@ -55,8 +77,8 @@ class Gatherer {
     std::vector<comm::Transfer> transfers;
     for (const GatherPiece& piece : tensor.pieces) {
       if (piece.rank != group_.rank()) continue;
-      EISBACH_ASSIGN_OR_RETURN(Tensor view,
-                               SliceView(pieces_[piece.index], value_));
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor view, SliceValues(pieces_[piece.index], value_, stream_));
       transfers.push_back({comm::Transfer::Kind::kSend, 0, std::move(view)});
     }
     if (transfers.empty()) return absl::OkStatus();
@@ -69,8 +91,8 @@ class Gatherer {
     std::vector<comm::Transfer> transfers;
     for (const GatherPiece& piece : tensor.pieces) {
       if (piece.rank == group_.rank()) {
-        EISBACH_ASSIGN_OR_RETURN(Tensor view,
-                                 SliceView(pieces_[piece.index], value_));
+        EISBACH_ASSIGN_OR_RETURN(
+            Tensor view, SliceValues(pieces_[piece.index], value_, stream_));
         parts.push_back(std::move(view));
         continue;
       }
@@ -123,7 +145,7 @@ absl::Status GatherModel(absl::Span<Parameter* const> parameters,
                          ParameterValue value,
                          const parallel::ParallelContext& context,
                          const LogicalVisitor& visit) {
-  std::vector<LocalPiece> pieces = PrimaryPieces(parameters);
+  std::vector<LocalPiece> pieces = PrimaryPieces(With(parameters, value));
   EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
                            GatherText(DescribePieces(pieces), context.model(),
                                       context.device().compute_stream()));
@@ -200,8 +222,7 @@ absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
 
 absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
                                const LogicalLookup& find, Stream& stream) {
-  Device& device = stream.device();
-  if (device.type() == DeviceType::kMeta) {
+  if (stream.device().type() == DeviceType::kMeta) {
     return absl::FailedPreconditionError("meta parameters have no values");
   }
   std::vector<std::vector<float>> hosts;
@@ -211,11 +232,10 @@ absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
         FillLocal(parameter->spec(), find, hosts.back().data()));
   }
   for (size_t i = 0; i < hosts.size(); ++i) {
-    const Tensor& master = parameters[i]->master();
-    EISBACH_RETURN_IF_ERROR(device.CopyToDevice(master.raw(), hosts[i].data(),
-                                                master.bytes(), stream));
+    EISBACH_RETURN_IF_ERROR(
+        WriteValues(hosts[i].data(), parameters[i]->master(), stream));
   }
-  return stream.Synchronize();
+  return absl::OkStatus();
 }
 
 }  // namespace eisbach::checkpoint

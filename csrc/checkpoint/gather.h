@@ -39,7 +39,8 @@ using LogicalVisitor = std::function<absl::Status(const LogicalView&)>;
 // after another: the first stage's in the order of its parameters, then the
 // next stage's. Rank 0 holds one of them at a time.
 //
-// `parameters`: those of this rank's stage, bound. Gradients are complete
+// `parameters`: those of this rank's stage, bound. Those that are frozen have
+// no gradient and are left out where it is asked for. Gradients are complete
 // between Update::Finish and the next step. Collective over the world; blocks.
 // Every rank gets the same status: an error of `visit`, or one that names a
 // tensor which the slices do not cover exactly once.

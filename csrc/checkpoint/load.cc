@@ -11,13 +11,14 @@
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
 #include "core/status_macros.h"
+#include "tensor/host_values.h"
 
 namespace eisbach::checkpoint {
 namespace {
 
 absl::Status CheckOptimizer(const Manifest& manifest,
                             const optim::Optimizer& optimizer) {
-  const std::vector<std::string> names = StateNames(optimizer);
+  const std::vector<std::string>& names = optimizer.state_names();
   if (manifest.optimizer_state == names) return absl::OkStatus();
   const auto list = [](const std::vector<std::string>& items) {
     return items.empty() ? std::string("none") : absl::StrJoin(items, ", ");
@@ -62,9 +63,7 @@ absl::Status Fill(const Target& target, Stream& stream) {
               host.data() + SliceOffset(spec, slice));
     }
   }
-  EISBACH_RETURN_IF_ERROR(stream.device().CopyToDevice(local.raw(), host.data(),
-                                                       local.bytes(), stream));
-  return stream.Synchronize();
+  return WriteValues(host.data(), local, stream);
 }
 
 absl::Status FillAll(absl::Span<const Target> plan, Stream& stream) {

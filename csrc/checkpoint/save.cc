@@ -17,6 +17,7 @@
 #include "core/content_hash.h"
 #include "core/mapped_file.h"
 #include "core/status_macros.h"
+#include "tensor/host_values.h"
 
 namespace eisbach::checkpoint {
 namespace {
@@ -60,11 +61,9 @@ absl::Status WritePieces(const std::string& path,
   for (const SafetensorsEntry& entry : writer->entries()) {
     const Tensor& view = by_key[entry.name]->view;
     host.resize(view.elements());
-    EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(host.data(), view.raw(),
-                                                       view.bytes(), stream));
-    EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+    EISBACH_RETURN_IF_ERROR(ReadValues(view, host.data(), stream));
     EISBACH_RETURN_IF_ERROR(
-        writer->Write(entry.name, host.data(), view.bytes()));
+        writer->Write(entry.name, host.data(), host.size() * sizeof(float)));
   }
   return writer->Commit();
 }
@@ -174,7 +173,7 @@ absl::StatusOr<std::string> Save(const SaveRequest& request,
   }
   const Manifest manifest{request.step,
                           LayoutOf(context.mesh()),
-                          StateNames(optimizer),
+                          optimizer.state_names(),
                           request.config,
                           request.state,
                           request.loss_scale,

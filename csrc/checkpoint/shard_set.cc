@@ -82,7 +82,10 @@ absl::StatusOr<std::vector<SliceSource>> ShardSet::Find(
   if (coverage.complete()) return sources;
   return absl::NotFoundError(absl::StrCat(
       folder_, ": no file has ", coverage.missing(), " of the ",
-      wanted.box.elements(), " elements of \"", wanted.Key(), "\""));
+      wanted.box.elements(), " elements of \"", wanted.Key(), "\"",
+      wanted.part.empty() ? ""
+                          : "; what was frozen when it was saved has no "
+                            "optimizer state (optimizer.groups)"));
 }
 
 absl::Status ShardSet::FindIn(const Shard& shard, const SavedSlice& wanted,

@@ -86,15 +86,16 @@ absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
       }
     }
   }
-  return stored;
-}
-
-std::vector<std::string> StateNames(const optim::Optimizer& optimizer) {
-  std::vector<std::string> names;
-  for (const optim::OptimizerState& state : optimizer.StateTensors()) {
-    if (state.bucket == 0) names.push_back(state.name);
+  for (const FrozenBlock& block : buffer.frozen()) {
+    for (size_t i = 0; i < block.parameters.size(); ++i) {
+      const ParamSpec& spec = block.parameters[i]->spec();
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor value,
+          block.data.Narrow(0, block.offsets[i], spec.shape.elements()));
+      stored.push_back({"", &spec, std::move(value)});
+    }
   }
-  return names;
+  return stored;
 }
 
 std::string SavedSlice::Key() const {

@@ -11,20 +11,18 @@
 
 namespace eisbach::checkpoint {
 
-// One of the f32 tensors that a rank keeps of a parameter: its master value or
-// a part of the optimizer's state. All are laid out as the parameter is.
+// One of the tensors that a rank keeps of a parameter: its master value or a
+// part of the optimizer's state. All are laid out as the parameter is, and f32
+// but for the value of one that is frozen, which is f32 in files alone.
 struct StoredTensor {
   std::string part;       // "" for the value, "m", "v", ... for optimizer state
   const ParamSpec* spec;  // of the parameter
   Tensor local;           // flat
 };
 
-// By bucket, then parameter, then part.
+// By bucket, then parameter, then part; then those that are frozen.
 absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
     const FlatBuffer& buffer, const optim::Optimizer& optimizer);
-
-// The names of the optimizer's state, in order.
-std::vector<std::string> StateNames(const optim::Optimizer& optimizer);
 
 // A slice of a logical tensor as a file of a checkpoint holds it. Its name
 // there is that of the logical tensor, with "optimizer.m/" before it for state

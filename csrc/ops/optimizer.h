@@ -25,6 +25,7 @@ enum StepStateIndex : int {
 
 // One AdamW step over a flat range (Loshchilov and Hutter, arXiv:1711.05101):
 //   g = factor * grad;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
+//   lr = rate_factor * that of the step
 //   master -= lr * (m / c1 / (sqrt(v / c2) + eps) + weight_decay * master)
 //   data = master, rounded to the compute dtype (skipped where data is master):
 //     to nearest, or at random where `rounding` says how and data is bf16
@@ -40,6 +41,7 @@ struct AdamWArgs {
   double beta2;
   float eps;
   float weight_decay;
+  float rate_factor = 1;
   const StochasticRounding* rounding = nullptr;
 };
 using AdamWKernel = KernelSlot<AdamWArgs>;
@@ -47,7 +49,8 @@ AdamWKernel& AdamWSlot();
 absl::Status AdamW(const AdamWArgs& args, Stream& stream);
 
 // One SGD step: g = factor * grad + weight_decay * master;
-// momentum > 0: m = momentum m + g, master -= lr m; else master -= lr g.
+// momentum > 0: m = momentum m + g, master -= lr m; else master -= lr g, with
+// lr = rate_factor * that of the step.
 struct SgdArgs {
   const Tensor& master;
   const Tensor& grad;
@@ -56,6 +59,7 @@ struct SgdArgs {
   const Tensor& step_state;
   double momentum;  // in [0, 1)
   float weight_decay;
+  float rate_factor = 1;
 };
 using SgdKernel = KernelSlot<SgdArgs>;
 SgdKernel& SgdSlot();

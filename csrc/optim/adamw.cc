@@ -56,6 +56,7 @@ absl::Status AdamW::Step(const StepState& state, Stream& stream) {
                     .beta2 = beta2_,
                     .eps = eps_,
                     .weight_decay = range.weight_decay,
+                    .rate_factor = range.rate_factor,
                     .rounding = stochastic_rounding_ ? &rounding : nullptr},
                    stream));
   }

@@ -39,6 +39,7 @@ absl::StatusOr<const Entry*> Find(absl::string_view name) {
 absl::Status Optimizer::Init(FlatBuffer& buffer,
                              absl::Span<const char* const> names,
                              double weight_decay, Stream& stream) {
+  state_names_.assign(names.begin(), names.end());
   for (size_t b = 0; b < buffer.buckets().size(); ++b) {
     const FlatBucket& bucket = buffer.buckets()[b];
     const size_t first = state_.size();
@@ -60,8 +61,9 @@ absl::Status Optimizer::Init(FlatBuffer& buffer,
         EISBACH_ASSIGN_OR_RETURN(Tensor piece, cut(state_[i].tensor));
         range.state.push_back(std::move(piece));
       }
-      range.weight_decay =
-          segment.decay ? static_cast<float>(weight_decay) : 0.0f;
+      range.weight_decay = segment.training.weight_decay.value_or(
+          segment.decay ? static_cast<float>(weight_decay) : 0.0f);
+      range.rate_factor = segment.training.rate_factor;
       range.bucket = b;
       range.offset = segment.offset;
       ranges_.push_back(std::move(range));
@@ -87,6 +89,7 @@ absl::Status Validate(const OptimizerConfig& config, DType compute_dtype) {
   }
   EISBACH_RETURN_IF_ERROR(CheckFitsF32("weight_decay", config.weight_decay,
                                        "optimizer.weight_decay"));
+  EISBACH_RETURN_IF_ERROR(ValidateGroups(config.groups));
   return entry->validate(config, compute_dtype);
 }
 

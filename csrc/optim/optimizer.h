@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "optim/groups.h"
 #include "optim/step_state.h"
 #include "tensor/flat_buffer.h"
 
@@ -12,15 +13,17 @@ namespace eisbach::optim {
 
 // Keys that an update rule does not know are not read.
 struct OptimizerConfig {
-  std::string name;     // "adamw" or "sgd"
-  double beta1;         // adamw: decay of the first moment
-  double beta2;         // adamw: decay of the second moment
-  double eps;           // adamw
-  double momentum;      // sgd; 0 keeps no velocity
-  double weight_decay;  // of parameters whose spec says `decay`
+  std::string name;  // "adamw" or "sgd"
+  double beta1;      // adamw: decay of the first moment
+  double beta2;      // adamw: decay of the second moment
+  double eps;        // adamw
+  double momentum;   // sgd; 0 keeps no velocity
+  // Of parameters whose spec says `decay`, and nothing else instead.
+  double weight_decay;
   // adamw: the bf16 copy of the weights is rounded at random, not to nearest.
   bool stochastic_rounding = false;
   uint64_t seed = 0;  // of that
+  std::vector<ParameterGroup> groups;
 };
 
 // One flat tensor of optimizer state: f32, as long as its bucket and laid out
@@ -51,6 +54,8 @@ class Optimizer {
   // The state, by bucket and then by name: what a checkpoint saves. Writing to
   // the tensors restores it.
   const std::vector<OptimizerState>& StateTensors() const { return state_; }
+  // Its names, in order, also where no parameter of the stage is trained.
+  const std::vector<std::string>& state_names() const { return state_names_; }
 
  protected:
   Optimizer() = default;
@@ -60,18 +65,20 @@ class Optimizer {
     Tensor data, master, grad;
     std::vector<Tensor> state;  // in the order of the names
     float weight_decay;
+    float rate_factor;
     size_t bucket;
     int64_t offset;  // in the bucket
   };
 
   // Allocates a state tensor of each name for each bucket and cuts the buckets
-  // into ranges of one weight decay.
+  // into ranges of one weight decay and rate factor.
   absl::Status Init(FlatBuffer& buffer, absl::Span<const char* const> names,
                     double weight_decay, Stream& stream);
 
   const std::vector<Range>& ranges() const { return ranges_; }
 
  private:
+  std::vector<std::string> state_names_;
   std::vector<OptimizerState> state_;
   std::vector<Range> ranges_;
 };

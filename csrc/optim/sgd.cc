@@ -33,7 +33,8 @@ absl::Status Sgd::Step(const StepState& state, Stream& stream) {
                   .data = range.data,
                   .step_state = state.values(),
                   .momentum = momentum_,
-                  .weight_decay = range.weight_decay},
+                  .weight_decay = range.weight_decay,
+                  .rate_factor = range.rate_factor},
                  stream));
   }
   return absl::OkStatus();

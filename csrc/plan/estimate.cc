@@ -19,6 +19,9 @@ RankMemory CountState(train::Engine& engine) {
     if (masters) memory.masters += static_cast<int64_t>(bucket.master.bytes());
     memory.gradients += static_cast<int64_t>(bucket.grad.bytes());
   }
+  for (const FrozenBlock& block : update.buffer().frozen()) {
+    memory.weights += static_cast<int64_t>(block.data.bytes());
+  }
   for (const optim::OptimizerState& state : update.optimizer().StateTensors()) {
     memory.optimizer += static_cast<int64_t>(state.tensor.bytes());
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -46,36 +47,53 @@ absl::Status CheckNames(absl::Span<Parameter* const> parameters) {
   return absl::OkStatus();
 }
 
-void AddSegment(FlatBucket& bucket, int64_t offset, int64_t elements,
-                bool decay) {
+void AddSegment(FlatBucket& bucket, int64_t offset, const ParamSpec& spec) {
+  const int64_t elements = spec.shape.elements();
   if (!bucket.segments.empty()) {
     FlatSegment& last = bucket.segments.back();
     // A gap is zero in value, gradient and state, and stays so under any
     // optimizer: neighbours of one kind become one run across it.
-    if (last.decay == decay) {
+    if (last.decay == spec.decay && last.training == spec.training) {
       last.elements = offset + elements - last.offset;
       return;
     }
   }
-  bucket.segments.push_back({offset, elements, decay});
+  bucket.segments.push_back({offset, elements, spec.decay, spec.training});
 }
 
-// Gives each parameter its place; returns the length of the bucket.
-int64_t Arrange(FlatBucket& bucket) {
-  std::stable_partition(bucket.parameters.begin(), bucket.parameters.end(),
-                        [](const Parameter* p) { return p->spec().decay; });
+// Those that are trained alike stand side by side.
+void SortByTraining(std::vector<Parameter*>& parameters) {
+  const auto key = [](const Parameter* p) {
+    const Training& training = p->spec().training;
+    return std::tuple(!p->spec().decay, training.rate_factor,
+                      training.weight_decay);
+  };
+  std::stable_sort(parameters.begin(), parameters.end(),
+                   [&](Parameter* a, Parameter* b) { return key(a) < key(b); });
+}
+
+// Gives each parameter its place; returns the length of the whole.
+int64_t Arrange(absl::Span<Parameter* const> parameters,
+                std::vector<int64_t>& offsets) {
   int64_t used = 0;
-  for (const Parameter* p : bucket.parameters) {
-    const int64_t elements = p->spec().shape.elements();
-    bucket.offsets.push_back(used);
-    AddSegment(bucket, used, elements, p->spec().decay);
-    used = Align(used + elements);
+  for (const Parameter* p : parameters) {
+    offsets.push_back(used);
+    used = Align(used + p->spec().shape.elements());
   }
   return used;
 }
 
+// The part of `flat` that is a parameter's.
+absl::StatusOr<Tensor> Place(const Tensor& flat, const ParamSpec& spec,
+                             int64_t offset) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor piece,
+                           flat.Narrow(0, offset, spec.shape.elements()));
+  return piece.View(spec.shape);
+}
+
 absl::Status Allocate(FlatBucket& bucket, DType dtype, Stream& stream) {
-  const int64_t elements = Arrange(bucket);
+  SortByTraining(bucket.parameters);
+  const int64_t elements = Arrange(bucket.parameters, bucket.offsets);
   EISBACH_ASSIGN_OR_RETURN(bucket.master,
                            Tensor::Zeros(Shape{elements}, DType::kF32, stream));
   EISBACH_ASSIGN_OR_RETURN(
@@ -87,18 +105,58 @@ absl::Status Allocate(FlatBucket& bucket, DType dtype, Stream& stream) {
   }
   for (size_t i = 0; i < bucket.parameters.size(); ++i) {
     Parameter& p = *bucket.parameters[i];
-    const auto place = [&](const Tensor& flat) -> absl::StatusOr<Tensor> {
-      EISBACH_ASSIGN_OR_RETURN(
-          Tensor piece,
-          flat.Narrow(0, bucket.offsets[i], p.spec().shape.elements()));
-      return piece.View(p.spec().shape);
+    const auto place = [&](const Tensor& flat) {
+      return Place(flat, p.spec(), bucket.offsets[i]);
     };
+    AddSegment(bucket, bucket.offsets[i], p.spec());
     EISBACH_ASSIGN_OR_RETURN(Tensor data, place(bucket.data));
     EISBACH_ASSIGN_OR_RETURN(Tensor master, place(bucket.master));
     EISBACH_ASSIGN_OR_RETURN(Tensor grad, place(bucket.grad));
     p.Bind(std::move(data), std::move(master), std::move(grad));
   }
   return absl::OkStatus();
+}
+
+absl::Status Allocate(FrozenBlock& block, DType dtype, Stream& stream) {
+  const int64_t elements = Arrange(block.parameters, block.offsets);
+  EISBACH_ASSIGN_OR_RETURN(block.data,
+                           Tensor::Zeros(Shape{elements}, dtype, stream));
+  for (size_t i = 0; i < block.parameters.size(); ++i) {
+    Parameter& p = *block.parameters[i];
+    EISBACH_ASSIGN_OR_RETURN(Tensor data,
+                             Place(block.data, p.spec(), block.offsets[i]));
+    p.Bind(data, data, Tensor());
+  }
+  return absl::OkStatus();
+}
+
+// Adds to `all` the blocks or buckets of those of `parameters` that are
+// `frozen`, from the last on.
+template <typename Block>
+absl::Status Divide(absl::Span<Parameter* const> parameters, bool frozen,
+                    int64_t bytes, DType dtype, Stream& stream,
+                    std::vector<Block>& all) {
+  Block block;
+  int64_t used = 0;
+  const auto close = [&]() -> absl::Status {
+    if (block.parameters.empty()) return absl::OkStatus();
+    EISBACH_RETURN_IF_ERROR(Allocate(block, dtype, stream));
+    all.push_back(std::move(block));
+    block = Block();
+    used = 0;
+    return absl::OkStatus();
+  };
+  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
+    Parameter& p = **it;
+    if (p.trains() == frozen) continue;
+    const int64_t elements = p.spec().shape.elements();
+    if (used > 0 && (used + elements) * 4 > bytes) {
+      EISBACH_RETURN_IF_ERROR(close());
+    }
+    block.parameters.push_back(&p);
+    used = Align(used + elements);
+  }
+  return close();
 }
 
 }  // namespace
@@ -109,26 +167,10 @@ absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
   EISBACH_RETURN_IF_ERROR(CheckNames(parameters));
   std::unique_ptr<FlatBuffer> buffer(new FlatBuffer());
   buffer->compute_dtype_ = compute_dtype;
-  FlatBucket bucket;
-  int64_t used = 0;
-  const auto close = [&]() -> absl::Status {
-    if (bucket.parameters.empty()) return absl::OkStatus();
-    EISBACH_RETURN_IF_ERROR(Allocate(bucket, compute_dtype, stream));
-    buffer->buckets_.push_back(std::move(bucket));
-    bucket = FlatBucket();
-    used = 0;
-    return absl::OkStatus();
-  };
-  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
-    Parameter& p = **it;
-    const int64_t elements = p.spec().shape.elements();
-    if (used > 0 && (used + elements) * 4 > bucket_bytes) {
-      EISBACH_RETURN_IF_ERROR(close());
-    }
-    bucket.parameters.push_back(&p);
-    used = Align(used + elements);
-  }
-  EISBACH_RETURN_IF_ERROR(close());
+  EISBACH_RETURN_IF_ERROR(Divide(parameters, /*frozen=*/false, bucket_bytes,
+                                 compute_dtype, stream, buffer->buckets_));
+  EISBACH_RETURN_IF_ERROR(Divide(parameters, /*frozen=*/true, bucket_bytes,
+                                 compute_dtype, stream, buffer->frozen_));
   return buffer;
 }
 

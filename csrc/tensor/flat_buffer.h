@@ -14,12 +14,14 @@ struct FlatSegment {
   int64_t offset = 0;
   int64_t elements = 0;
   bool decay = false;
+  Training training;
 };
 
-// Parameters that share storage: those that decay, then the others, each in the
-// order in which backward fills them, so that a bucket has at most two segments
-// and the optimizer as many kernels. All tensors are one-dimensional and of the
-// same length; gaps between parameters (alignment) are zero and stay so.
+// Parameters that share storage: those that decay, then the others, and among
+// them those that are trained alike, each in the order in which backward fills
+// them, so that a bucket has few segments, mostly two, and the optimizer as
+// many kernels. All tensors are one-dimensional and of the same length; gaps
+// between parameters (alignment) are zero and stay so.
 struct FlatBucket {
   Tensor data;    // compute dtype
   Tensor master;  // f32; `data` itself when computing in f32
@@ -29,11 +31,20 @@ struct FlatBucket {
   std::vector<FlatSegment> segments;
 };
 
+// Parameters that are not trained, in the compute dtype alone. Laid out as a
+// bucket is.
+struct FrozenBlock {
+  Tensor data;
+  std::vector<Parameter*> parameters;
+  std::vector<int64_t> offsets;
+};
+
 // The storage of a stage's parameters, gradients and master copies.
 class FlatBuffer {
  public:
   // Divides `parameters` (given in the order of forward; each once) backwards
-  // into buckets of about `bucket_bytes` of f32 gradient and binds them. Values
+  // into buckets of about `bucket_bytes` of f32 gradient, those that are frozen
+  // into blocks of about as many bytes of f32, and binds them. Values
   // are zero until initialised. InvalidArgument when two have a name in common,
   // their own or that of a logical tensor, or when one is in use elsewhere.
   static absl::StatusOr<std::unique_ptr<FlatBuffer>> Make(
@@ -42,6 +53,7 @@ class FlatBuffer {
 
   std::vector<FlatBucket>& buckets() { return buckets_; }
   const std::vector<FlatBucket>& buckets() const { return buckets_; }
+  const std::vector<FrozenBlock>& frozen() const { return frozen_; }
   DType compute_dtype() const { return compute_dtype_; }
 
  private:
@@ -49,6 +61,7 @@ class FlatBuffer {
 
   DType compute_dtype_ = DType::kF32;
   std::vector<FlatBucket> buckets_;
+  std::vector<FrozenBlock> frozen_;
 };
 
 }  // namespace eisbach

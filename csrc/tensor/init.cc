@@ -7,6 +7,7 @@
 #include "core/philox.h"
 #include "core/status_macros.h"
 #include "core/threads.h"
+#include "tensor/host_values.h"
 
 namespace eisbach {
 namespace {
@@ -51,16 +52,12 @@ void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
 absl::Status InitParameter(Parameter& parameter, uint64_t seed,
                            Stream& stream) {
   const ParamSpec& spec = parameter.spec();
-  const Tensor& master = parameter.master();
-  Device& device = stream.device();
-  if (device.type() == DeviceType::kMeta) return absl::OkStatus();
+  if (stream.device().type() == DeviceType::kMeta) return absl::OkStatus();
   std::vector<float> host(spec.shape.elements(), 0.0f);
   for (const LogicalSlice& slice : spec.slices) {
     FillSlice(spec, slice, seed, host.data());
   }
-  EISBACH_RETURN_IF_ERROR(
-      device.CopyToDevice(master.raw(), host.data(), master.bytes(), stream));
-  return stream.Synchronize();
+  return WriteValues(host.data(), parameter.master(), stream);
 }
 
 }  // namespace eisbach

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,15 @@ struct LogicalSlice {
   bool sum_over_tensor = false;
 };
 
+// How a parameter is trained otherwise than the rest (optim/groups.h).
+struct Training {
+  bool frozen = false;    // no gradient, no master, no optimizer state
+  float rate_factor = 1;  // multiplies the learning rate
+  std::optional<float> weight_decay;  // instead of the optimizer's
+
+  friend bool operator==(const Training&, const Training&) = default;
+};
+
 // All that init, norm, ties, export, ZeRO and resharding need to know of a
 // parameter: plain data.
 struct ParamSpec {
@@ -46,6 +56,7 @@ struct ParamSpec {
   std::vector<LogicalSlice> slices;
   Init init;
   bool decay = false;  // takes part in weight decay
+  Training training;
   // Parameters of the same key on different pipeline stages are one logical
   // parameter: their gradients are summed, their values stay equal.
   std::string tie_key;

@@ -17,7 +17,7 @@ class GradientSink {
   virtual absl::Status OnGradient(Parameter& parameter) = 0;
 };
 
-// A trained tensor of a layer. The layer makes it from a spec; a FlatBuffer
+// A weight of a layer. The layer makes it from a spec; a FlatBuffer
 // then gives it its place in memory. Graph nodes save the Parameter, never its
 // storage. Neither copied nor moved: others keep pointers to it.
 class Parameter {
@@ -29,9 +29,13 @@ class Parameter {
   const ParamSpec& spec() const { return spec_; }
   ParamSpec& mutable_spec() { return spec_; }  // before it is bound
 
-  const Tensor& data() const { return data_; }      // compute dtype
-  const Tensor& master() const { return master_; }  // f32; data() itself in f32
-  const Tensor& grad() const { return grad_; }      // f32
+  // Whether it has a gradient; else it keeps the values that it is given.
+  bool trains() const { return !spec_.training.frozen; }
+
+  const Tensor& data() const { return data_; }  // compute dtype
+  // f32; data() itself in f32, and where it is frozen.
+  const Tensor& master() const { return master_; }
+  const Tensor& grad() const { return grad_; }  // f32; undefined where frozen
 
   // The gradient protocol. A backward op asks `accumulate()`: false means the
   // gradient holds nothing yet and must be overwritten, true that the op adds.

@@ -49,6 +49,29 @@ parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
   return split;
 }
 
+// Whether the parameter groups fit the names of the whole model.
+absl::Status CheckGroups(const EngineConfig& config) {
+  const std::vector<optim::ParameterGroup>& groups =
+      config.update.optimizer.groups;
+  if (groups.empty()) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<comm::World> world,
+                           comm::SimWorld(0, 1, DeviceType::kMeta));
+  EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh,
+                           parallel::MakeMesh(1, {}));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<parallel::ParallelContext> context,
+      parallel::ParallelContext::Make(*world, mesh));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<models::Transformer> model,
+      models::Transformer::Make(config.model, {0, config.model.layers},
+                                config.recompute, *context));
+  std::vector<Parameter*> parameters;
+  model->VisitParameters([&](Parameter& p) { parameters.push_back(&p); });
+  EISBACH_ASSIGN_OR_RETURN(const optim::GroupCounts counts,
+                           optim::ApplyGroups(groups, parameters));
+  return optim::CheckCounts(groups, counts, parameters);
+}
+
 }  // namespace
 
 absl::Status Engine::Validate(const EngineConfig& config,
@@ -72,9 +95,11 @@ absl::Status Engine::Validate(const EngineConfig& config,
       DivideLayers(config.model, config.layers_per_stage, stages).status());
   const int64_t micro_batches =
       config.global_batch / (mesh.size(Axis::kData) * config.micro_batch);
-  return parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
-                                static_cast<int>(micro_batches))
-      .status();
+  EISBACH_RETURN_IF_ERROR(
+      parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
+                             static_cast<int>(micro_batches))
+          .status());
+  return CheckGroups(config);
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(

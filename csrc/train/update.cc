@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
   for (Parameter* parameter : parameters) {
     if (uses[parameter]++ == 0) update->parameters_.push_back(parameter);
   }
+  EISBACH_RETURN_IF_ERROR(update->ApplyGroups());
   EISBACH_ASSIGN_OR_RETURN(
       update->buffer_,
       FlatBuffer::Make(update->parameters_, config.compute_dtype,
@@ -92,6 +93,33 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
   update->norm_ = std::make_unique<optim::GradientNorm>(std::move(norm));
   EISBACH_RETURN_IF_ERROR(update->MakeOutcome(sums));
   return update;
+}
+
+absl::Status Update::ApplyGroups() {
+  const std::vector<optim::ParameterGroup>& groups = config_.optimizer.groups;
+  if (groups.empty()) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(optim::GroupCounts counts,
+                           optim::ApplyGroups(groups, parameters_));
+  Device& device = context_.device();
+  // The other stages' names are not there.
+  if (device.type() == DeviceType::kMeta) return absl::OkStatus();
+  std::vector<int64_t> host = counts.decided;
+  host.push_back(counts.trained);
+  Stream& stream = device.compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor sums, Tensor::Empty(Shape{static_cast<int64_t>(host.size())},
+                                 DType::kI64, device));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToDevice(sums.raw(), host.data(), sums.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(
+      context_.everyone().AllReduce(sums, comm::ReduceOp::kSum, stream));
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(host.data(), sums.raw(), sums.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  counts.trained = host.back();
+  host.pop_back();
+  counts.decided = std::move(host);
+  return optim::CheckCounts(groups, counts, parameters_);
 }
 
 absl::Status Update::MakeOutcome(int sums) {
@@ -173,7 +201,8 @@ absl::Status Update::SumTiedGradients() {
   // By key, so that the first and the last stage sum in the same order.
   std::vector<Parameter*> tied;
   for (Parameter* parameter : parameters_) {
-    if (!parameter->spec().tie_key.empty()) tied.push_back(parameter);
+    if (!parameter->spec().tie_key.empty() && parameter->trains())
+      tied.push_back(parameter);
   }
   std::sort(tied.begin(), tied.end(), [](Parameter* a, Parameter* b) {
     return a->spec().tie_key < b->spec().tie_key;

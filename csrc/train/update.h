@@ -128,6 +128,8 @@ class Update {
         schedule_(schedule),
         state_(std::move(state)) {}
 
+  // Of the configuration, to parameters_. Collective.
+  absl::Status ApplyGroups();
   absl::Status MakeOutcome(int sums);
   absl::Status SumTiedGradients();
 

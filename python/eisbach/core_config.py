@@ -79,6 +79,17 @@ def update_config(config: Config) -> _C.UpdateConfig:
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
             stochastic_rounding=optimizer.stochastic_rounding,
+            groups=[
+                _C.ParameterGroup(
+                    group.parameters,
+                    frozen=group.frozen,
+                    lr_factor=group.lr_factor,
+                    weight_decay=None
+                    if group.weight_decay == "auto"
+                    else group.weight_decay,
+                )
+                for group in optimizer.groups
+            ],
         ),
         schedule=_C.ScheduleConfig(
             name=optimizer.schedule,

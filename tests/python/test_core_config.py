@@ -123,3 +123,25 @@ def test_ranks_are_placed_by_their_locations(monkeypatch):
     assert asked == [(["a", "b", "c", "d"], 2)]
     assert mesh.coordinate(1, "data") == 1
     assert make_mesh(config, 4).coordinate(1, "data") == 0
+
+
+def test_groups_arrive():
+    update = update_config(
+        make_config(
+            optimizer={
+                "groups": [
+                    {"parameters": ["a", "b.*"], "frozen": True},
+                    {
+                        "parameters": ["c"],
+                        "lr_factor": 0.5,
+                        "weight_decay": 0.25,
+                    },
+                ]
+            }
+        )
+    )
+    first, second = update.optimizer.groups
+    assert (first.parameters, first.frozen) == (["a", "b.*"], True)
+    assert (first.lr_factor, first.weight_decay) == (1.0, None)
+    assert (second.parameters, second.frozen) == (["c"], False)
+    assert (second.lr_factor, second.weight_decay) == (0.5, 0.25)

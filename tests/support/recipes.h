@@ -14,11 +14,13 @@ struct Recipe {
   std::string schedule;  // of the pipeline
   std::string optimizer;
   DType compute = DType::kF32;
+  bool groups = false;  // some parameters frozen, others at another rate
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
                         compute == DType::kF32 ? "" : "_",
-                        compute == DType::kF32 ? "" : Name(compute));
+                        compute == DType::kF32 ? "" : Name(compute),
+                        groups ? "_groups" : "");
   }
 
   train::EngineConfig Config() const {
@@ -39,6 +41,11 @@ struct Recipe {
       // not determine. Here nothing is more than 0.1% apart.
       config.update.schedule.learning_rate = 1e-4;
       config.update.schedule.min_learning_rate = 1e-4;
+    }
+    if (groups) {
+      config.update.optimizer.groups = {
+          {.patterns = {"blocks.[01].*"}, .frozen = true},
+          {.patterns = {"*norm*"}, .rate_factor = 0.5, .weight_decay = 0}};
     }
     return config;
   }

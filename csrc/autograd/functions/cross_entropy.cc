@@ -101,6 +101,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
       scale.scale, stream, FactorOf(scale)));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
+  if (!weight.trains()) return absl::OkStatus();
   return ops::LinearBackwardWeight(
       logits, x, {weight.grad(), weight.accumulate() || !first}, stream);
 }
@@ -151,6 +152,7 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
   EISBACH_ASSIGN_OR_RETURN(Tensor loss,
                            Tensor::Zeros(Shape{1}, DType::kF64, stream));
   Graph* graph = CurrentGraph();
+  if (graph != nullptr && !graph->Wants({&x}, weight.trains())) graph = nullptr;
   Tensor dx, dx_rows;
   if (graph != nullptr) {
     EISBACH_ASSIGN_OR_RETURN(
@@ -173,8 +175,9 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
     begin += chunk;
   } while (begin < n);
   if (graph != nullptr) {
-    EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
-    graph->Record<KnownGradientNode>({&x}, {&loss}, weight, std::move(dx));
+    if (weight.trains()) EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
+    graph->RecordTraining<KnownGradientNode>(weight.trains(), {&x}, {&loss},
+                                             weight, std::move(dx));
   }
   return loss;
 }

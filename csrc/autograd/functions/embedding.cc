@@ -17,6 +17,7 @@ class EmbeddingNode final : public Node {
   absl::string_view name() const override { return weight_.spec().name; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
+    if (!weight_.trains()) return absl::OkStatus();  // only observed
     return context.WeightGradient(
         [dy = grads[0], ids = ids_, &weight = weight_, first_row = first_row_,
          vocab = vocab_](Stream& stream) -> absl::Status {
@@ -40,6 +41,7 @@ class PositionNode final : public Node {
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_RETURN_IF_ERROR(Send(0, grads[0], context.stream));
+    if (!weight_.trains()) return absl::OkStatus();
     return context.WeightGradient(
         [dy = grads[0], &weight = weight_](Stream& stream) -> absl::Status {
           EISBACH_RETURN_IF_ERROR(ops::PositionBackward(dy, weight.accumulate(),
@@ -61,7 +63,8 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
       Tensor y,
       ops::EmbeddingForward(ids, weight.data(), first_row, vocab, stream));
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<EmbeddingNode>({}, {&y}, ids, weight, first_row, vocab);
+    graph->RecordTraining<EmbeddingNode>(weight.trains(), {}, {&y}, ids, weight,
+                                         first_row, vocab);
   }
   return y;
 }
@@ -71,7 +74,7 @@ absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
   EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
   Tensor y = x.Detach();
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<PositionNode>({&x}, {&y}, weight);
+    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y}, weight);
   }
   return y;
 }

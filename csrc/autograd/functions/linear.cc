@@ -4,6 +4,7 @@
 #include "autograd/saved.h"
 #include "core/status_macros.h"
 #include "ops/matmul.h"
+#include "ops/reduce.h"
 
 namespace eisbach::autograd {
 namespace {
@@ -11,20 +12,33 @@ namespace {
 absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
                                Parameter& weight, Parameter* bias,
                                Stream& stream) {
-  ops::LinearGradient gradient{weight.grad(), weight.accumulate()};
-  if (bias != nullptr) {
-    gradient.dbias = &bias->grad();
-    gradient.accumulate_bias = bias->accumulate();
+  const bool bias_trains = bias != nullptr && bias->trains();
+  if (weight.trains()) {
+    ops::LinearGradient gradient{weight.grad(), weight.accumulate()};
+    if (bias_trains) {
+      gradient.dbias = &bias->grad();
+      gradient.accumulate_bias = bias->accumulate();
+    }
+    EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(dy, x, gradient, stream));
+    EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
+  } else if (bias_trains) {
+    EISBACH_RETURN_IF_ERROR(
+        ops::ColumnSum(dy, bias->accumulate(), bias->grad(), stream));
   }
-  EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(dy, x, gradient, stream));
-  EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
-  return bias == nullptr ? absl::OkStatus() : bias->GradientWritten();
+  return bias_trains ? bias->GradientWritten() : absl::OkStatus();
+}
+
+// Whether backward has weight gradients to compute.
+bool Trains(const Parameter& weight, const Parameter* bias) {
+  return weight.trains() || (bias != nullptr && bias->trains());
 }
 
 class LinearNode final : public Node {
  public:
   LinearNode(const Tensor& x, Parameter& weight, Parameter* bias)
-      : x_(x), weight_(weight), bias_(bias) {}
+      : x_(weight.trains() ? Saved(x) : Saved()),
+        weight_(weight),
+        bias_(bias) {}
 
   absl::string_view name() const override { return weight_.spec().name; }
 
@@ -37,6 +51,7 @@ class LinearNode final : public Node {
           ops::LinearBackwardInput(dy, weight_.data(), context.stream));
       EISBACH_RETURN_IF_ERROR(Send(0, std::move(dx), context.stream));
     }
+    if (!Trains(weight_, bias_)) return absl::OkStatus();
     EISBACH_ASSIGN_OR_RETURN(Tensor x, x_.Get(context.stream));
     return context.WeightGradient([dy, x = std::move(x), &weight = weight_,
                                    bias = bias_](Stream& stream) {
@@ -58,7 +73,8 @@ absl::StatusOr<Tensor> Linear(const Tensor& x, Parameter& weight,
   EISBACH_ASSIGN_OR_RETURN(Tensor y,
                            ops::LinearForward(x, weight.data(), b, stream));
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<LinearNode>({&x}, {&y}, x, weight, bias);
+    graph->RecordTraining<LinearNode>(Trains(weight, bias), {&x}, {&y}, x,
+                                      weight, bias);
   }
   return y;
 }

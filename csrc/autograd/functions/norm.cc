@@ -22,15 +22,23 @@ class NormNode final : public Node {
       EISBACH_RETURN_IF_ERROR(Send(0, dsum, context.stream));
       return Send(1, dsum, context.stream);
     }
+    EISBACH_ASSIGN_OR_RETURN(Tensor dweight,
+                             GradientOf(weight_, context.stream));
+    Tensor dbias;
+    if (bias_ != nullptr) {
+      EISBACH_ASSIGN_OR_RETURN(dbias, GradientOf(*bias_, context.stream));
+    }
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
-        ops::NormBackward(
-            kind_, dy, dsum.defined() ? &dsum : nullptr, saved_.sum,
-            weight_.data(), saved_.mean.defined() ? &saved_.mean : nullptr,
-            saved_.rstd, weight_.accumulate(), weight_.grad(),
-            bias_ == nullptr ? nullptr : &bias_->grad(), context.stream));
-    EISBACH_RETURN_IF_ERROR(weight_.GradientWritten());
-    if (bias_ != nullptr) EISBACH_RETURN_IF_ERROR(bias_->GradientWritten());
+        ops::NormBackward(kind_, dy, dsum.defined() ? &dsum : nullptr,
+                          saved_.sum, weight_.data(),
+                          saved_.mean.defined() ? &saved_.mean : nullptr,
+                          saved_.rstd, Accumulates(), dweight,
+                          bias_ == nullptr ? nullptr : &dbias, context.stream));
+    for (Parameter* parameter : {&weight_, bias_}) {
+      if (parameter == nullptr || !parameter->trains()) continue;
+      EISBACH_RETURN_IF_ERROR(parameter->GradientWritten());
+    }
     EISBACH_RETURN_IF_ERROR(Send(0, dx, context.stream));
     return Send(1, dx, context.stream);
   }
@@ -45,6 +53,19 @@ class NormNode final : public Node {
  private:
   // Outputs: the sum, then what it is normalized to.
   static constexpr int kNormed = 1;
+
+  // Where the kernel writes a gradient, which it computes in any case; one that
+  // nobody wants is a row, and forgotten.
+  static absl::StatusOr<Tensor> GradientOf(const Parameter& parameter,
+                                           Stream& stream) {
+    if (parameter.trains()) return parameter.grad();
+    return Tensor::Zeros(parameter.spec().shape, DType::kF32, stream);
+  }
+  // Of the one that trains.
+  bool Accumulates() const {
+    return weight_.trains() || bias_ == nullptr ? weight_.accumulate()
+                                                : bias_->accumulate();
+  }
 
   ops::NormKind kind_;
   ops::NormOutput saved_;
@@ -65,8 +86,10 @@ absl::StatusOr<NormResult> Norm(ops::NormKind kind, double eps, const Tensor& x,
   NormResult result{out.sum.Detach(), out.y};
   if (Graph* graph = CurrentGraph()) {
     out.y = Tensor();  // backward makes it again where it needs it
-    graph->Record<NormNode>({&x, &residual}, {&result.sum, &result.y}, kind,
-                            std::move(out), weight, bias);
+    const bool trains = weight.trains() || (bias != nullptr && bias->trains());
+    graph->RecordTraining<NormNode>(trains, {&x, &residual},
+                                    {&result.sum, &result.y}, kind,
+                                    std::move(out), weight, bias);
   }
   return result;
 }

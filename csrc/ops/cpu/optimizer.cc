@@ -43,7 +43,7 @@ void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
   float* m = args.m.data<float>();
   float* v = args.v.data<float>();
   const float* state = args.step_state.data<float>();
-  const float lr = state[kLearningRate];
+  const float lr = state[kLearningRate] * args.rate_factor;
   const VF factor = Splat(state[kGradientFactor]);
   const DecayLanes beta1(args.beta1), beta2(args.beta2);
   const VF step = Splat(lr / state[kBiasCorrection1]);
@@ -86,7 +86,7 @@ void SgdRange(const SgdArgs& args, T* data, int64_t begin, int64_t end) {
   const float* grad = args.grad.data<float>();
   float* m = args.m == nullptr ? nullptr : args.m->data<float>();
   const float* state = args.step_state.data<float>();
-  const VF lr = Splat(state[kLearningRate]);
+  const VF lr = Splat(state[kLearningRate] * args.rate_factor);
   const VF factor = Splat(state[kGradientFactor]);
   const DecayLanes momentum(args.momentum);
   const VF decay = Splat(args.weight_decay);

@@ -45,7 +45,8 @@ absl::Status AdamW(const AdamWArgs& args, Stream& stream) {
       {.beta1 = MakeDecay(args.beta1),
        .beta2 = MakeDecay(args.beta2),
        .eps = args.eps,
-       .weight_decay = args.weight_decay},
+       .weight_decay = args.weight_decay,
+       .rate_factor = args.rate_factor},
       args.rounding == nullptr ? nullptr : &rounding, args.master.elements(),
       cuda::Handle(stream)));
   return absl::OkStatus();
@@ -57,8 +58,8 @@ absl::Status Sgd(const SgdArgs& args, Stream& stream) {
       args.grad.data<float>(),
       args.m == nullptr ? nullptr : args.m->data<float>(),
       SeparateData(args.master, args.data), StateOf(args.step_state),
-      MakeDecay(args.momentum), args.weight_decay, args.master.elements(),
-      cuda::Handle(stream)));
+      MakeDecay(args.momentum), args.weight_decay, args.rate_factor,
+      args.master.elements(), cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

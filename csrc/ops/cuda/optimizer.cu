@@ -71,13 +71,14 @@ struct AdamWStep {
 
 __device__ __forceinline__ AdamWStep MakeStep(const StepState& state,
                                               const AdamWFactors& f) {
+  const float rate = state.learning_rate * f.rate_factor;
   return {state.gradient_factor,
           f.beta1,
           f.beta2,
-          state.learning_rate / state.bias_correction1,
+          rate / state.bias_correction1,
           1.0f / state.bias_correction2,
           f.eps,
-          state.learning_rate * f.weight_decay};
+          rate * f.weight_decay};
 }
 
 // beta x + added
@@ -159,7 +160,7 @@ __global__ void __launch_bounds__(kBlock)
     SgdKernel(float* __restrict__ master, const float* __restrict__ grad,
               float* __restrict__ m, T* __restrict__ data,
               const StepState* __restrict__ state, ops::Decay momentum,
-              float weight_decay, Cut cut) {
+              float weight_decay, float rate_factor, Cut cut) {
   const long long i = blockIdx.x * (long long)kBlock + threadIdx.x;
   const long long at = Place(cut, i);
   if (at >= cut.n) return;
@@ -168,8 +169,8 @@ __global__ void __launch_bounds__(kBlock)
     Floats<float> w = Load(master + at), m4{};
     if (m != nullptr) m4 = Load(m + at);
     if (state->finite == 0.0f) return;
-    const SgdStep step = {state->learning_rate, state->gradient_factor,
-                          momentum, weight_decay};
+    const SgdStep step = {state->learning_rate * rate_factor,
+                          state->gradient_factor, momentum, weight_decay};
 #pragma unroll
     for (int j = 0; j < kWide; ++j) SgdElement(step, g.v[j], w.v[j], m4.v[j]);
     if (m != nullptr) Store(m + at, m4);
@@ -179,9 +180,9 @@ __global__ void __launch_bounds__(kBlock)
   }
   if (state->finite == 0.0f) return;
   float w = master[at], m1 = m == nullptr ? 0.0f : m[at];
-  SgdElement(
-      {state->learning_rate, state->gradient_factor, momentum, weight_decay},
-      grad[at], w, m1);
+  SgdElement({state->learning_rate * rate_factor, state->gradient_factor,
+              momentum, weight_decay},
+             grad[at], w, m1);
   if (m != nullptr) m[at] = m1;
   master[at] = w;
   if (data != nullptr) data[at] = FromFloat<T>(w);
@@ -235,7 +236,7 @@ cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
 cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
                       void* data, const StepState* state,
                       const ops::Decay& momentum, float weight_decay,
-                      long long n, cudaStream_t stream) {
+                      float rate_factor, long long n, cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     T* copy = static_cast<T*>(data);
@@ -243,7 +244,7 @@ cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
     return Launch(
         {dim3(BlocksFor(cut.threads(), kBlock)), dim3(kBlock), stream},
         SgdKernel<T>, master, grad, m, copy, state, momentum, weight_decay,
-        cut);
+        rate_factor, cut);
   });
 }
 

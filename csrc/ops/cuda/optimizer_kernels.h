@@ -14,6 +14,7 @@ struct AdamWFactors {
   ops::Decay beta2;
   float eps;
   float weight_decay;
+  float rate_factor;
 };
 
 // One step over n elements, as ops/optimizer.h states it. `data` is null where
@@ -29,7 +30,7 @@ cudaError_t LaunchAdamW(Type type, float* master, const float* grad, float* m,
 cudaError_t LaunchSgd(Type type, float* master, const float* grad, float* m,
                       void* data, const StepState* state,
                       const ops::Decay& momentum, float weight_decay,
-                      long long n, cudaStream_t stream);
+                      float rate_factor, long long n, cudaStream_t stream);
 
 // `counted` is null where all tokens count.
 cudaError_t LaunchClipFactor(double* norm_squared, float max_norm,

@@ -29,12 +29,20 @@ absl::StatusOr<std::unique_ptr<GradientReducer>> GradientReducer::Make(
       parameter->set_sink(reducer.get());
     }
   }
+  for (const FrozenBlock& block : buffer.frozen()) {
+    for (Parameter* parameter : block.parameters) {
+      parameter->set_sink(reducer.get());
+    }
+  }
   return reducer;
 }
 
 GradientReducer::~GradientReducer() {
   for (FlatBucket& bucket : buffer_.buckets()) {
     for (Parameter* parameter : bucket.parameters) parameter->set_sink(nullptr);
+  }
+  for (const FrozenBlock& block : buffer_.frozen()) {
+    for (Parameter* parameter : block.parameters) parameter->set_sink(nullptr);
   }
 }
 

@@ -26,7 +26,8 @@ using ParameterUses = absl::flat_hash_map<const Parameter*, int>;
 // Used by the rank's compute thread. In a group of one nothing is sent.
 class GradientReducer final : public GradientSink {
  public:
-  // Becomes the sink of all of `buffer`'s parameters. `buffer` and `data`
+  // Becomes the sink of all of `buffer`'s parameters; the frozen ones send
+  // nothing. `buffer` and `data`
   // outlive it; backward must run on `compute`.
   static absl::StatusOr<std::unique_ptr<GradientReducer>> Make(
       FlatBuffer& buffer, comm::Communicator& data, const ParameterUses& uses,

@@ -24,6 +24,7 @@ absl::Status SumSharedGradients(absl::Span<Parameter* const> parameters,
   int64_t total = 0;
   for (Parameter* parameter : parameters) {
     const ParamSpec& spec = parameter->spec();
+    if (!parameter->trains()) continue;
     for (const LogicalSlice& slice : spec.slices) {
       if (!slice.sum_over_tensor) continue;
       auto [it, added] = begin.try_emplace(slice.name, total);

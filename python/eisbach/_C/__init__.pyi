@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -460,11 +460,37 @@ class Graph:
         """
         The tensor as one whose gradient is wanted.
         """
+class ParameterGroup:
+    """
+    Parameters that are trained otherwise than the rest.
+    """
+    def __init__(self, parameters: collections.abc.Sequence[str], *, frozen: bool = False, lr_factor: float = 1.0, weight_decay: float | None = None) -> None:
+        ...
+    @property
+    def frozen(self) -> bool:
+        """
+        Whether they stay as they are.
+        """
+    @property
+    def lr_factor(self) -> float:
+        """
+        Times the learning rate.
+        """
+    @property
+    def parameters(self) -> list[str]:
+        """
+        Patterns of names, as a shell's: `blocks.0.*`.
+        """
+    @property
+    def weight_decay(self) -> float | None:
+        """
+        Instead of the optimizer's; None: the same.
+        """
 class OptimizerConfig:
     """
     An update rule: adamw or sgd.
     """
-    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float, stochastic_rounding: bool = False) -> None:
+    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float, stochastic_rounding: bool = False, groups: collections.abc.Sequence[ParameterGroup] = []) -> None:
         ...
     @property
     def beta1(self) -> float:
@@ -480,6 +506,11 @@ class OptimizerConfig:
     def eps(self) -> float:
         """
         Added to the root of that.
+        """
+    @property
+    def groups(self) -> list[ParameterGroup]:
+        """
+        Parameters that are trained otherwise than the rest.
         """
     @property
     def momentum(self) -> float:

@@ -5,17 +5,39 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eisbach.config.section import (
+    Auto,
     Fraction,
     Natural,
     NonNegative,
     Positive,
     Section,
+    Text,
     key,
 )
 
 ADAMW = {"optimizer.name": "adamw"}
 SGD = {"optimizer.name": "sgd"}
 ADAMW_IN_BF16 = {**ADAMW, "precision.compute": "bf16"}
+
+
+class GroupSection(Section):
+    """Parameters that are trained otherwise than the rest."""
+
+    parameters: Annotated[list[Text], Field(min_length=1)] = key(
+        ...,
+        "Names of parameters, with `*`, `?` and `[0-9]` as in file names: "
+        "`blocks.0.*`. A name that fits several groups is in the first.",
+    )
+    frozen: bool = key(
+        False,
+        "They stay as they are, without gradient, f32 copy or optimizer state.",
+    )
+    lr_factor: Positive = key(1.0, "Multiplies the learning rate.")
+    weight_decay: Auto | NonNegative = key(
+        "auto",
+        "Instead of `optimizer.weight_decay`, also of vectors. `auto`: as "
+        "that says.",
+    )
 
 
 class OptimizerSection(Section):
@@ -63,4 +85,10 @@ class OptimizerSection(Section):
         1.0,
         "Largest norm of the whole gradient; 0 never clips.",
         known_as="grad_clip max_grad_norm gradient_clipping",
+    )
+    groups: list[GroupSection] = key(
+        [],
+        "Parameters that are frozen, or have a learning rate or decay of "
+        "their own.",
+        known_as="param_groups freeze",
     )

@@ -74,7 +74,9 @@ class Config(Section):
         returned unchanged.
         """
         cause = message.partition("; nearest")[0]
-        named = re.findall(r"\(([a-z]+\.[a-z0-9_]+)\)", message)
+        named = re.findall(
+            r"\(([a-z]+\.[a-z0-9_]+)(?:\.[a-z0-9_]+)*\)", message
+        )
         given = [
             key
             for key in re.findall(r"\b([a-z]+\.[a-z0-9_]+)=", cause)
@@ -103,11 +105,27 @@ class Config(Section):
         for section, keys in self.model_dump().items():
             lines.append(f"{section}:")
             texts = {name: f"  {name}: {show(v)}" for name, v in keys.items()}
+            items = {name: self._items(section, name) for name in keys}
+            for name, lists in items.items():
+                if lists:
+                    texts[name] = f"  {name}:"
             width = min(48, max(map(len, texts.values())))
             for name, text in texts.items():
                 origin = self.origin(f"{section}.{name}")
                 lines.append(f"{text:<{width}}  # {origin}")
+                lines += [f"    - {show(item)}" for item in items[name]]
         return "\n".join(lines) + "\n"
+
+    def _items(self, section: str, name: str) -> list[dict[str, Any]]:
+        """Returns what is set in each section of a list of sections."""
+        value = getattr(getattr(self, section), name)
+        if not isinstance(value, list):
+            return []
+        return [
+            item.model_dump(exclude_defaults=True)
+            for item in value
+            if isinstance(item, Section)
+        ]
 
 
 @functools.cache

@@ -48,6 +48,7 @@ struct Range {
   }
   Tensor master, grad, m, v, data;
   double beta1 = 0.9, beta2 = 0.95;
+  float rate_factor = 1;
 
   absl::Status AdamW(const Tensor& state,
                      const ops::StochasticRounding* rounding = nullptr) const {
@@ -61,6 +62,7 @@ struct Range {
                        .beta2 = beta2,
                        .eps = 1e-8f,
                        .weight_decay = 0.1f,
+                       .rate_factor = rate_factor,
                        .rounding = rounding},
                       TheStream());
   }
@@ -71,17 +73,19 @@ struct Range {
                      .data = data,
                      .step_state = state,
                      .momentum = momentum,
-                     .weight_decay = 0.1f},
+                     .weight_decay = 0.1f,
+                     .rate_factor = rate_factor},
                     TheStream());
   }
 };
 
 TEST(AdamW, MatchesTheFormula) {
   constexpr double kLr = 0.01, kFactor = 0.5, kC1 = 0.19, kC2 = 0.0975;
-  const Tensor state = StepState(kLr, kFactor, 1, kC1, kC2);
+  const Tensor state = StepState(kLr / 4, kFactor, 1, kC1, kC2);
   for (DType dtype : test::kFloatDTypes) {
     for (int64_t n : {0, 1, 7, 8, 9, 1000}) {
-      const Range range(n, dtype);
+      Range range(n, dtype);
+      range.rate_factor = 4;
       std::vector<double> w = ToDoubles(range.master), m = ToDoubles(range.m),
                           v = ToDoubles(range.v);
       const std::vector<double> grad = ToDoubles(range.grad);
@@ -246,10 +250,11 @@ TEST(Optimizer, DoesNothingWhenNotFinite) {
 
 TEST(Sgd, MatchesTheFormula) {
   constexpr double kLr = 0.05, kFactor = 0.5;
-  const Tensor state = StepState(kLr, kFactor, 1, 1, 1);
+  const Tensor state = StepState(kLr / 4, kFactor, 1, 1, 1);
   for (double momentum : {0.0, 0.9}) {
     for (int64_t n : {0, 1, 9, 500}) {
-      const Range range(n, DType::kBF16);
+      Range range(n, DType::kBF16);
+      range.rate_factor = 4;
       std::vector<double> w = ToDoubles(range.master), m = ToDoubles(range.m);
       const std::vector<double> grad = ToDoubles(range.grad);
       for (int64_t i = 0; i < n; ++i) {

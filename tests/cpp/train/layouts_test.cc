@@ -36,7 +36,7 @@ void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
   // A pipeline of one stage has no schedule.
   const std::string key =
       absl::StrCat(recipe.family, recipe.optimizer, Name(recipe.compute),
-                   config.micro_batch, config.model.dropout);
+                   config.micro_batch, config.model.dropout, recipe.groups);
   const Trained& want = OneRank(key, config);
   test::ExpectTrainsLike(
       test::Value(test::TrainAndGather(layout, config, kSteps)), want,
@@ -70,6 +70,10 @@ std::vector<Training> Representative() {
   for (DType compute : {DType::kBF16, DType::kF16}) {
     trainings.push_back({{"gpt", "1f1b", "adamw", compute}, {2, 2, 2}});
   }
+  for (const char* family : {"gpt", "llama"}) {
+    trainings.push_back(
+        {{family, "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2}});
+  }
   return trainings;
 }
 
@@ -95,6 +99,7 @@ std::vector<Training> Everything() {
     }
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF16});
+    recipes.push_back({family, "1f1b", "adamw", DType::kF32, /*groups=*/true});
   }
   std::vector<Training> trainings;
   for (int ranks : {2, 3, 4, 6, 8}) {

@@ -26,6 +26,8 @@ def test_printing_keeps_odd_values(tmp_path):
         'data.tokenizer="a: #b"',
         "data.train=[{path: x y, weight: 1e-7}]",
         "parallel.layers_per_stage=[1, 3]",
+        "optimizer.groups=[{parameters: ['a.*'], frozen: true},"
+        " {parameters: [b], lr_factor: 0.5, weight_decay: 0}]",
     ]
     config = load_config(None, values)
     printed = tmp_path / "printed.yaml"
@@ -53,6 +55,8 @@ def test_message_of_the_core_is_located():
     config = load_config(None, ["parallel.tensor=3"])
     message = "tensor=3 does not divide heads=4 (parallel.tensor)"
     assert config.locate(message) == f"command line: parallel.tensor: {message}"
+    message = '"a" is the name of no parameter (optimizer.groups.0.parameters)'
+    assert config.locate(message) == f"default: optimizer.groups: {message}"
     assert config.locate("no key (here)") == "no key (here)"
     assert config.locate("odd (model.nothing)") == "odd (model.nothing)"
     message = (

@@ -44,10 +44,7 @@ absl::StatusOr<Tensor> EnterTensorRegion(const Tensor& x,
                                          comm::Communicator& group, Stream&) {
   Tensor y = x.Detach();
   if (autograd::Graph* graph = autograd::CurrentGraph()) {
-    // Without somebody who wants the gradient there is nothing to sum.
-    if (x.grad_edge().node != nullptr) {
-      graph->Record<EnterNode>({&x}, {&y}, group);
-    }
+    graph->Record<EnterNode>({&x}, {&y}, group);
   }
   return y;
 }

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "tensor/tensor.h"
+
+namespace eisbach {
+
+// The values of a contiguous f32, bf16 or f16 tensor, from f32 on the host and
+// back; rounded to nearest. `host` holds tensor.elements(). Both wait for
+// `stream`.
+absl::Status WriteValues(const float* host, const Tensor& tensor,
+                         Stream& stream);
+absl::Status ReadValues(const Tensor& tensor, float* host, Stream& stream);
+
+}  // namespace eisbach
