@@ -124,5 +124,8 @@ if(EISBACH_CUDA_EMULATION)
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
     eisbach_emulated_gpu(eisbach_cuda_tsan -fsanitize=thread
                          -fno-omit-frame-pointer)
+    # The compiler takes longer over them than the tests.
+    target_compile_options(eisbach_cuda_asan PRIVATE -O1)
+    target_compile_options(eisbach_cuda_tsan PRIVATE -O1)
   endif()
 endif()

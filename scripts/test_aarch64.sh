@@ -10,8 +10,8 @@
 # libraries, and its emulation; it needs what scripts/test_cuda.sh has set up.
 # --cuda=wheels links to the libraries themselves (1.5 GB to download) and loads
 # the plug-in. --quick is for CI: the plug-in for GB200 alone, linked to stubs, and
-# those tests of the core that neither train nor communicate. Arguments that begin
-# with -D are CMake's, others are ctest's.
+# those tests of the core that depend on the processor. Arguments that begin with
+# -D are CMake's, others are ctest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -111,7 +111,7 @@ check_plugin() {
 }
 
 if [ -n "$quick" ]; then
-  labels='^(core|device|tensor|ops|autograd|optim|data|parallel|pipeline)$'
+  labels='^(core|device|tensor|ops)$'
   # A program has the name of its test.
   mapfile -t programs < <(tests -N -L "$labels" -LE '^cuda$' |
     sed -n 's/^ *Test *#[0-9]*: //p')

@@ -58,7 +58,8 @@ class RecomputeTest : public ::testing::Test {
       GraphScope scope(&graph);
       std::vector<Tensor> state = {leaf, Tensor()};
       for (int i = 0; i < 2; ++i) {
-        state = Value(recompute ? Recompute(block, state) : block(state));
+        state = Value(recompute ? Recompute(block, state, /*trains=*/true)
+                                : block(state));
         state = {state[1], state[0]};
       }
       y = Value(Add(state[0], state[1], TheStream()));
@@ -109,10 +110,28 @@ TEST_F(RecomputeTest, WithoutAGraphItIsACall) {
         ++calls;
         return Block(inputs);
       },
-      {x, Tensor()}));
+      {x, Tensor()}, /*trains=*/true));
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(out.size(), 2);
   EXPECT_EQ(out[1].grad_edge().node, nullptr);
+}
+
+// What is frozen and stands before all that is trained costs no backward.
+TEST_F(RecomputeTest, NothingIsRecordedThatNobodyWants) {
+  Graph graph;
+  GraphScope scope(&graph);
+  const Tensor x = test::Normal({1, 2, kHidden}, DType::kF32, 1);
+  const auto block = [&](absl::Span<const Tensor> inputs) {
+    return Block(inputs);
+  };
+  std::vector<Tensor> out =
+      Value(Recompute(block, {x, Tensor()}, /*trains=*/false));
+  EXPECT_EQ(out[1].grad_edge().node, nullptr);
+  EXPECT_EQ(graph.size(), 0);
+  const Tensor leaf = graph.Leaf(x);
+  out = Value(Recompute(block, {leaf, Tensor()}, /*trains=*/false));
+  EXPECT_NE(out[1].grad_edge().node, nullptr);
+  EXPECT_EQ(graph.size(), 2);
 }
 
 TEST_F(RecomputeTest, AnUnusedOutputNeedsNoGradient) {
@@ -124,7 +143,7 @@ TEST_F(RecomputeTest, AnUnusedOutputNeedsNoGradient) {
     GraphScope scope(&graph);
     out = Value(Recompute(
         [&](absl::Span<const Tensor> inputs) { return Block(inputs); },
-        {x, Tensor()}));
+        {x, Tensor()}, /*trains=*/true));
   }
   BackwardContext context{TheStream()};
   EISBACH_ASSERT_OK(graph.Backward(
@@ -147,7 +166,7 @@ TEST_F(RecomputeTest, ErrorsOfTheSecondCallAreReported) {
           if (++calls == 2) return absl::ResourceExhaustedError("memory");
           return Block(inputs);
         },
-        {x, Tensor()}));
+        {x, Tensor()}, /*trains=*/true));
   }
   BackwardContext context{TheStream()};
   EXPECT_THAT(
