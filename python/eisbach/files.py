@@ -1,7 +1,8 @@
-"""Reads small files that others may have written."""
+"""Opens files that others may have written, or named."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,49 @@ from typing import Any
 
 # Of what is read whole: tokenizers have some tens of MB.
 MOST_BYTES = 1 << 30
+
+
+def open_regular(
+    path: str | os.PathLike[str], *, pipes: bool = False
+) -> io.FileIO:
+    """Opens a regular file to be read; waits for nothing.
+
+    Args:
+      path: The file.
+      pipes: Whether a FIFO will do, too; then its writer is waited for.
+
+    Raises:
+      ValueError: It is a FIFO, a socket, a device or a folder.
+      OSError: The system refuses.
+    """
+    return io.FileIO(
+        os.fspath(path), opener=lambda name, _: _opened(name, pipes)
+    )
+
+
+def check_kind(path: str | os.PathLike[str], *, pipes: bool = False) -> None:
+    """Raises as `open_regular` where it would; opens nothing."""
+    _refuse_other(path, os.stat(path).st_mode, pipes)
+
+
+def _opened(path: str, pipes: bool) -> int:
+    check_kind(path, pipes=pipes)
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    # Only a reader that waits sees the writer of a pipe.
+    descriptor = os.open(path, flags | (0 if pipes else os.O_NONBLOCK))
+    try:
+        _refuse_other(path, os.fstat(descriptor).st_mode, pipes)
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_other(path: str | os.PathLike[str], mode: int, pipes: bool) -> None:
+    if not (stat.S_ISREG(mode) or (pipes and stat.S_ISFIFO(mode))):
+        raise ValueError(
+            f"{os.fspath(path)}: is {_kind(mode)}, not a regular file"
+        )
 
 
 def read_regular(
@@ -21,18 +65,8 @@ def read_regular(
         `most` bytes.
       OSError: The system refuses.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ValueError(
-                f"{os.fspath(path)}: is {_kind(mode)}, not a regular file"
-            )
-        with open(descriptor, "rb", closefd=False) as stream:
-            content = stream.read(most + 1)
-    finally:
-        os.close(descriptor)
+    with io.BufferedReader(open_regular(path)) as stream:
+        content = stream.read(most + 1)
     if len(content) > most:
         raise ValueError(
             f"{os.fspath(path)}: is longer than the {most:,} bytes that it "
@@ -44,6 +78,8 @@ def read_regular(
 def _kind(mode: int) -> str:
     if stat.S_ISDIR(mode):
         return "a folder"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
     return "a FIFO" if stat.S_ISFIFO(mode) else "a device"
 
 

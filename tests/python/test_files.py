@@ -1,9 +1,10 @@
 import os
 import socket
+import threading
 
 import pytest
 
-from eisbach.files import read_json, read_regular
+from eisbach.files import open_regular, read_json, read_regular
 
 
 def test_a_file_is_read(tmp_path):
@@ -27,11 +28,23 @@ def test_only_regular_files_are_read(tmp_path):
             read_regular(path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        with pytest.raises(OSError, match="socket"):
+        with pytest.raises(ValueError, match="socket: is a socket, not"):
             read_regular(tmp_path / "socket")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError, match="loop"):
         read_regular(tmp_path / "loop")
+
+
+def test_a_pipe_is_read_where_one_will_do(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(b"text",))
+    writer.start()
+    with open_regular(path, pipes=True) as stream:
+        assert stream.read() == b"text"
+    writer.join()
+    with pytest.raises(ValueError, match="zero: is a device"):
+        open_regular("/dev/zero", pipes=True)
 
 
 @pytest.mark.parametrize(

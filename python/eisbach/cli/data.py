@@ -168,6 +168,7 @@ def prepare(
         field=field,
         encoding=encoding,
         skips_bad=bad_lines == "skip",
+        pipes=True,
     )
     prefix = output_prefix(
         output, inputs=documents.inputs, share=validation, replaces=force

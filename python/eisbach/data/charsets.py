@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from eisbach.data.packing import unpack
+from eisbach.files import open_regular
 
 _BLOCK = 1 << 20
 _HEAD = 4096
@@ -54,11 +55,13 @@ class Reading:
     Attributes:
       encoding: Of files without a byte order mark; `auto` is UTF-8.
       encodings: How many files were in which encoding.
+      pipes: Whether files may be FIFOs, which can be read once.
       bytes: Read from files so far, as they lie there.
     """
 
     encoding: str = AUTO
     encodings: dict[str, int] = field(default_factory=dict)
+    pipes: bool = False
     bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -109,10 +112,12 @@ def opened(
       stream: Is read in place of the file.
 
     Raises:
-      ValueError: It is a file of a known kind that is no text.
+      ValueError: It is no regular file, or of a known kind that is no text.
     """
     with contextlib.ExitStack() as stack:
-        source = stream or stack.enter_context(path.open("rb", buffering=0))
+        source = stream or stack.enter_context(
+            open_regular(path, pipes=reading.pipes)
+        )
         found: Any = io.BufferedReader(_Counted(source, reading), _BLOCK)
         while True:
             head = _head(found, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from eisbach.data.formats import Format, format_of, records
 from eisbach.data.inputs import STANDARD_INPUT, InputFile, find
 from eisbach.data.records import Records
 from eisbach.data.tables import parquet
+from eisbach.files import open_regular
 
 _BLOCK = 1 << 20
 
@@ -48,6 +50,7 @@ class Documents:
         field: str = "text",
         encoding: str = AUTO,
         skips_bad: bool = False,
+        pipes: bool = False,
     ):
         """Finds the files.
 
@@ -58,22 +61,23 @@ class Documents:
           field: Field or column of a record that holds the text.
           encoding: Of files without a byte order mark; `auto` is UTF-8.
           skips_bad: Leaves bad records out.
+          pipes: Takes FIFOs as well, which have no `digest`.
 
         Raises:
           ValueError: As `inputs.find`; an unknown encoding.
         """
-        self.reading = Reading(encoding)
+        self.reading = Reading(encoding, pipes=pipes)
         self.records = Records(field, skips_bad)
-        self.inputs = find(paths, patterns)
+        self.inputs = find(paths, patterns, pipes=pipes)
         self._kind = kind
 
     def digest(self) -> str:
         """Identifies the files by their names and all that is in them."""
         digest = hashlib.sha256()
         for file in self.inputs.files:
-            size = file.path.stat().st_size
-            digest.update(f"{file.key}\0{size}\0".encode())
-            with file.path.open("rb") as stream:
+            with open_regular(file.path) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                digest.update(f"{file.key}\0{size}\0".encode())
                 while block := stream.read(_BLOCK):
                     digest.update(block)
         return digest.hexdigest()[:16]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eisbach.data.formats import PACKED_SUFFIXES, SUFFIXES
+from eisbach.files import check_kind
 
 STANDARD_INPUT = Path("-")
 # Taken from folders where no pattern says what to take.
@@ -52,7 +53,12 @@ class Inputs:
         return total
 
 
-def find(paths: Sequence[Path], patterns: Sequence[str] = ()) -> Inputs:
+def find(
+    paths: Sequence[Path],
+    patterns: Sequence[str] = (),
+    *,
+    pipes: bool = False,
+) -> Inputs:
     """Finds the files of paths.
 
     Args:
@@ -60,10 +66,11 @@ def find(paths: Sequence[Path], patterns: Sequence[str] = ()) -> Inputs:
         are left out), and `-`.
       patterns: Which files are taken from folders, as in `*.tex`; none takes
         the usual types of text, packed or not.
+      pipes: Whether a path may be a FIFO, which can be read once.
 
     Raises:
-      ValueError: A path does not exist, a folder has no such file, or a file
-        comes twice.
+      ValueError: A path does not exist, is neither a folder nor a regular
+        file, a folder has no such file, or a file comes twice.
     """
     found = Inputs()
     for path in paths:
@@ -72,6 +79,7 @@ def find(paths: Sequence[Path], patterns: Sequence[str] = ()) -> Inputs:
         elif path.is_dir():
             _take(path, patterns, found)
         elif path.exists():
+            check_kind(path, pipes=pipes)
             found.files.append(InputFile(path, path.name))
         else:
             raise ValueError(f"{path}: no such file or folder")

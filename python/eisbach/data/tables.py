@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import difflib
+import io
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eisbach.data.records import Records, lines
+from eisbach.files import open_regular
 
 _ROWS = 1024
 
@@ -84,33 +86,42 @@ def parquet(
       progress: Is told of bytes that are done.
 
     Raises:
-      ValueError: The file is damaged, has no such column of text, or the
-        library that reads it is missing.
+      ValueError: It is no regular file, or damaged, has no such column of
+        text, or the library that reads it is missing.
     """
     try:
         import pyarrow
-        import pyarrow.parquet
     except ImportError:
         raise ValueError(
             f"{path}: Parquet needs a library: pip install 'eisbach[parquet]'"
         ) from None
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-        names = file.schema_arrow.names
-        if options.field not in names:
-            raise ValueError(
-                f"{path}: no column {options.field!r} (--field); columns: "
-                f"{', '.join(names[:8])}"
-            )
-        rows, share = 0, path.stat().st_size / max(1, file.metadata.num_rows)
-        for batch in file.iter_batches(_ROWS, columns=[options.field]):
-            for value in batch.column(0).to_pylist():
-                rows += 1
-                text = options.text(
-                    f"{path}: row {rows}", {options.field: value}
-                )
-                if text is not None:
-                    yield rows, text
-            progress(int(share * len(batch)))
+        with open_regular(path) as stream:
+            yield from _parquet_rows(path, stream, options, progress)
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path}: damaged: {error}") from None
+
+
+def _parquet_rows(
+    path: Path,
+    stream: io.FileIO,
+    options: Records,
+    progress: Callable[[int], None],
+) -> Iterator[tuple[int, str]]:
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(stream)
+    names = file.schema_arrow.names
+    if options.field not in names:
+        raise ValueError(
+            f"{path}: no column {options.field!r} (--field); columns: "
+            f"{', '.join(names[:8])}"
+        )
+    rows, share = 0, path.stat().st_size / max(1, file.metadata.num_rows)
+    for batch in file.iter_batches(_ROWS, columns=[options.field]):
+        for value in batch.column(0).to_pylist():
+            rows += 1
+            text = options.text(f"{path}: row {rows}", {options.field: value})
+            if text is not None:
+                yield rows, text
+        progress(int(share * len(batch)))

@@ -15,6 +15,7 @@ from typing import Any
 from eisbach.config.errors import ConfigError
 from eisbach.config.rules import show
 from eisbach.config.tree import read_value
+from eisbach.files import open_regular, read_regular
 from eisbach.run.folder import RunFolder
 from eisbach.run.tail import last_lines
 
@@ -102,7 +103,7 @@ def read_run(path: Path) -> RunState:
 
 def _read_keys(config: Path) -> dict[str, Any]:
     """Reads `config.yaml` as it stands, also one of another version."""
-    values, _ = read_value(config.read_text("utf-8"), str(config), ())
+    values, _ = read_value(read_regular(config).decode(), str(config), ())
     if not isinstance(values, dict):
         raise ConfigError([])
     return {
@@ -117,9 +118,9 @@ def _is_held(lock: Path) -> bool:
     """Whether a process holds the lock of a run; it is not taken for that."""
     question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
-        with open(lock, "rb") as stream:
+        with open_regular(lock) as stream:
             answer = fcntl.fcntl(stream, fcntl.F_GETLK, question)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK
 

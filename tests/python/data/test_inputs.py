@@ -40,7 +40,12 @@ def test_what_is_not_a_file_is_told(folder, tmp_path):
     (folder / "linked").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     assert "1 links to folders" in find([folder]).notes[0]
-    assert find([folder, tmp_path / "pipe"]).bytes is None
+    assert find([folder, tmp_path / "pipe"], pipes=True).bytes is None
+    with pytest.raises(ValueError, match="pipe: is a FIFO, not a regular"):
+        find([folder, tmp_path / "pipe"])
+    for pipes in (False, True):
+        with pytest.raises(ValueError, match="zero: is a device, not a reg"):
+            find([Path("/dev/zero")], pipes=pipes)
 
 
 def test_all_patterns_count(folder):

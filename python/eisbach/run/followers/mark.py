@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eisbach.files import read_json
 from eisbach.run.folder import RunFolder, write_atomically
 
 
@@ -27,7 +28,7 @@ class Mark:
         self.id = ""
         self._sent: dict[str, int] = {}
         try:
-            kept = json.loads(self._path.read_text())
+            kept = read_json(self._path)
             self.id, self._sent = str(kept["id"]), dict(kept["sent"])
         except (OSError, ValueError, KeyError, TypeError):
             return
