@@ -76,7 +76,7 @@ def least_ranks(config: Config) -> int:
 
 
 def check_data(config: Config) -> None:
-    """Checks that the token files are there and whole.
+    """Checks that the data is there, and that token files are whole.
 
     What a run prepares itself, `auto` and texts, is not made here.
 
@@ -84,18 +84,15 @@ def check_data(config: Config) -> None:
       config: As `fit` returns it.
 
     Raises:
-      ValueError: A file is missing, damaged or made by another tokenizer.
+      ValueError: As `check_named`, or a file is damaged or made by another
+        tokenizer.
     """
     from eisbach import _C
-    from eisbach.data.sources import (
-        check_vocab,
-        mixture,
-        run_tokenizer,
-        token_files,
-    )
+    from eisbach.data.named import KEYS, check_named, token_files
+    from eisbach.data.sources import mixture, run_tokenizer
 
-    check_vocab(config, run_tokenizer(config))
-    for part in ("train", "validation"):
+    check_named(config, run_tokenizer(config))
+    for part in KEYS:
         files = token_files(config, part)
         if not files:
             continue

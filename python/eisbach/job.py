@@ -16,7 +16,6 @@ from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import (
     Located,
     Mixture,
-    check_vocab,
     mixture,
     run_tokenizer,
 )
@@ -115,8 +114,6 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     network = _C.check_requirements(
         context, locations, **config.network.model_dump(exclude={"interface"})
     )
-    with agreed(world):
-        check_vocab(config, tokenizer)
     files = prepare_on_hosts(config, tokenizer, world, locations)
     with agreed(world):
         train, validation = _mixtures(config, files)

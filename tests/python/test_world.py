@@ -15,6 +15,18 @@ def test_a_world_of_one_with_threads_of_its_own():
     assert world.device.type == "cpu"
 
 
+def test_threads_have_a_bound():
+    most = 16 * len(os.sched_getaffinity(0))
+    with pytest.raises(
+        ValueError,
+        match=rf"threads={most + 1} is above {most}.* works: {most} \(run\.thr",
+    ):
+        eisbach.init(device="cpu", threads=most + 1)
+    with pytest.raises(ValueError, match=r"threads=0 is below 1"):
+        eisbach.init(device="cpu", threads=0)
+    assert eisbach._C.threads() <= most
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize(
     ("flags", "alone"),

@@ -22,6 +22,9 @@ from eisbach.config.run import RunSection
 from eisbach.config.section import Section
 from eisbach.config.train import TrainSection
 
+_KEY = r"[a-z]+\.[a-z0-9_]+"
+_INSIDE = r"(?:\.[a-z0-9_]+|\[\d+\])*"  # of the value of a key
+
 
 class Config(Section):
     """Configuration of an Eisbach run."""
@@ -66,27 +69,34 @@ class Config(Section):
         return copy
 
     def locate(self, message: str) -> str:
-        """Puts the origin before a message of the core that names its key.
+        """Puts the origin before a message that names its key.
 
-        The core ends its messages with the key, as in `tensor=3 does not
-        divide heads=8 (parallel.tensor)`, or begins them with keys that are
-        given, as in `parallel.tensor=3 does not divide 2 ranks`; others are
-        returned unchanged.
+        A message begins with its key, as in `data.train: x: no such file` or
+        `model.vocab=100 is less than 256`, or ends with it, as in `tensor=3
+        does not divide heads=8 (parallel.tensor)`, or has keys that are given
+        in its midst; others are returned unchanged.
         """
         cause = message.partition("; nearest")[0]
-        named = re.findall(
-            r"\(([a-z]+\.[a-z0-9_]+)(?:\.[a-z0-9_]+)*\)", message
-        )
+        told = re.match(rf"({_KEY}){_INSIDE}:", message)
+        first = re.match(rf"({_KEY})=", message)
+        named = re.findall(rf"\(({_KEY}){_INSIDE}\)", message)
         given = [
             key
-            for key in re.findall(r"\b([a-z]+\.[a-z0-9_]+)=", cause)
+            for key in re.findall(rf"\b({_KEY})=", cause)
             if self.origin(key) != "default"
         ]
-        for key in (*named, *given):
-            section, name = key.split(".")
-            if name in type(getattr(self, section, self)).model_fields:
-                return f"{self.origin(key)}: {key}: {message}"
+        if told and self._knows(told[1]):
+            return f"{self.origin(told[1])}: {message}"
+        if first and first[1] in given:
+            given.remove(first[1])
+            named.insert(0, first[1])
+        for key in filter(self._knows, (*named, *given)):
+            return f"{self.origin(key)}: {key}: {message}"
         return message
+
+    def _knows(self, key: str) -> bool:
+        section, name = key.split(".")
+        return name in type(getattr(self, section, self)).model_fields
 
     @contextlib.contextmanager
     def located(self) -> Iterator[None]:

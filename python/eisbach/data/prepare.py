@@ -12,6 +12,7 @@ from eisbach.data.corpus import Corpus, standard_library
 from eisbach.data.documents import Document, Documents
 from eisbach.data.encode import encode_documents
 from eisbach.data.inputs import Inputs
+from eisbach.data.named import text_error
 from eisbach.data.rules import TokenFileInfo
 from eisbach.data.splits import Split
 from eisbach.data.token_files import (
@@ -300,10 +301,7 @@ def prepare_text(
             note=say,
         )
     except ValueError as error:
-        raise ValueError(
-            f"{error}; `eisbach data prepare` has options for such texts "
-            f"(data.{key})"
-        ) from None
+        raise text_error(error, key) from None
     for line in done.lines():
         say(line)
     return prefixes

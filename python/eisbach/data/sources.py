@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.data.corpus import VALIDATION_SHARE
+from eisbach.data.named import (
+    KEYS,
+    Named,
+    check_named,
+    is_text,
+    named,
+    token_files,
+)
 from eisbach.data.rules import TokenFileInfo, common_rules, read_info
-from eisbach.data.tokenizer import BYTES, load_tokenizer
+from eisbach.data.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from eisbach.config import Config
-    from eisbach.config.data import SourceSection
     from eisbach.data.tokenizer import Tokenizer
-
-# Prefix of a token file, or path of a text, and weight.
-Named = tuple[str, float]
-_KEYS = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
     """
     infos = [
         (f"{prefix} (data.{key})", read_info(prefix))
-        for key in _KEYS
+        for key in KEYS
         for prefix, _ in token_files(config, key)
     ]
     name = config.data.tokenizer
@@ -89,36 +91,6 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
     return load_tokenizer(name, rules=rules) if rules else plain
 
 
-def token_files(config: Config, key: str) -> list[Named]:
-    """Returns what `data.train` or `data.validation` names but texts.
-
-    Raises:
-      ValueError: One is named twice.
-    """
-    return [named for named in _named(config, key) if not is_text(named[0])]
-
-
-def is_text(path: str) -> bool:
-    """Whether a path is a text or a folder of texts, not a prefix."""
-    return os.path.exists(path) and not os.path.exists(f"{path}.idx")
-
-
-def _named(config: Config, key: str) -> list[Named]:
-    value: str | list[SourceSection] = getattr(config.data, key)
-    if isinstance(value, str):
-        return [] if value in ("auto", "none") else [(value, 1.0)]
-    places: dict[str, str] = {}
-    for source in value:
-        place = os.path.realpath(source.path)
-        if place in places:
-            raise ValueError(
-                f"{source.path} comes twice, also as {places[place]}; give it "
-                f"once, with the sum of the weights (data.{key})"
-            )
-        places[place] = source.path
-    return [(source.path, source.weight) for source in value]
-
-
 def locate(
     config: Config, tokenizer: Tokenizer, *, say: Callable[[str], None]
 ) -> Located:
@@ -130,17 +102,17 @@ def locate(
       say: Is told of what is prepared.
 
     Raises:
-      ValueError: There is nothing to train on or, for `auto`, to validate on,
-        or a text cannot be prepared.
+      ValueError: As `check_named`, or a text cannot be prepared.
     """
     from eisbach.data.prepare import prepare_default, prepare_text
 
+    check_named(config, tokenizer)
     wants_held = config.data.validation == "auto"
     found: list[tuple[str, str | None, float]] = []
     if config.data.train == "auto":
         train, held = map(str, prepare_default(tokenizer))
         found.append((train, held, 1.0))
-    for path, weight in _named(config, "train"):
+    for path, weight in named(config, "train"):
         if is_text(path):
             share = VALIDATION_SHARE if wants_held else 0.0
             train, held = prepare_text(
@@ -149,8 +121,6 @@ def locate(
             found.append((str(train), held and str(held), weight))
         else:
             found.append((path, None, weight))
-    if not found:
-        raise ValueError("there is nothing to train on (data.train)")
     return Located(
         [(train, weight) for train, _, weight in found],
         _validation(config, tokenizer, found, say),
@@ -171,24 +141,16 @@ def _validation(
         return [
             (
                 str(
-                    prepare_text(Path(path), tokenizer, key=_KEYS[1], say=say)[
-                        0
-                    ]
+                    prepare_text(
+                        Path(path), tokenizer, key="validation", say=say
+                    )[0]
                 )
                 if is_text(path)
                 else path,
                 weight,
             )
-            for path, weight in _named(config, "validation")
+            for path, weight in named(config, "validation")
         ]
-    for path, held, _ in found:
-        if held is None:
-            raise ValueError(
-                f"auto is what was held out from data.train, but {path} was "
-                "prepared by itself: give a prefix, as in "
-                f"{path}-validation, or `none` for no validation "
-                "(data.validation)"
-            )
     return [(str(held), weight) for _, held, weight in found]
 
 
@@ -214,22 +176,6 @@ def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
                 f"(data.{key}): take model.vocab=auto, or at least {info.vocab}"
             )
     return Mixture(prefixes, weights, _bytes_per_token(infos, weights))
-
-
-def check_vocab(config: Config, tokenizer: Tokenizer) -> None:
-    """Checks that a model knows all tokens of a tokenizer from a file.
-
-    Bytes may stand for token files whose tokenizer nobody knows.
-
-    Raises:
-      ValueError: It does not.
-    """
-    if tokenizer.name != BYTES and tokenizer.vocab > config.model.vocab:
-        raise ValueError(
-            f"model.vocab={config.model.vocab} is less than the vocabulary of "
-            f"{tokenizer.vocab} of data.tokenizer={config.data.tokenizer}: "
-            f"take model.vocab=auto, or at least {tokenizer.vocab}"
-        )
 
 
 def _bytes_per_token(

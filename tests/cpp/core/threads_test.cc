@@ -97,6 +97,11 @@ int CountMembers() {
 }
 
 // Also run with limits in the environment, see tests.cmake.
+TEST(ComputeThreads, HaveABoundByTheUsableCores) {
+  const int cores = static_cast<int>(UsableCores().count());
+  EXPECT_EQ(MostComputeThreads(), 16 * cores);
+}
+
 TEST(ComputeThreads, AreThoseOfATeamThatWasSeen) {
   std::thread([] {
     const int many = static_cast<int>(UsableCores().count()) + 2;

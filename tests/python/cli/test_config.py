@@ -71,9 +71,14 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
             "command line: data.tokenizer: nowhere.json",
         ),
         (
-            ["configs/tiny.yaml", "data.train=nowhere", "data.validation=none"],
+            ["configs/tiny.yaml", "data.train=nowhere"],
             1,
-            "nowhere",
+            "command line: data.train: nowhere: no such file, folder or pre",
+        ),
+        (
+            ["configs/tiny.yaml", "model.vocab=100"],
+            1,
+            "command line: model.vocab: model.vocab=100 is less than",
         ),
     ],
 )

@@ -64,6 +64,11 @@ def test_message_of_the_core_is_located():
         "; nearest that works: parallel.tensor=2"
     )
     assert config.locate(message) == f"command line: parallel.tensor: {message}"
+    message = "data.train: x: no such file"
+    assert config.locate(message) == f"default: {message}"
+    config = load_config(None, ["model.vocab=9"])
+    message = "model.vocab=9 is less than 256, as x needs (data.train)"
+    assert config.locate(message) == f"command line: model.vocab: {message}"
     message = "no key; nearest that works: parallel.tensor=2"
     assert config.locate(message) == message
 
