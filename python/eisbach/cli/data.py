@@ -184,6 +184,7 @@ def prepare(
             prefix,
             documents,
             made_by,
+            name=" ".join(map(str, inputs)),
             share=validation,
             source=[path.name or str(path) for path in inputs],
             encodings=documents.reading.encodings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from eisbach.data.rules import TokenFileInfo
 from eisbach.data.splits import Split
 from eisbach.data.token_files import (
     SUFFIXES,
+    PlaceError,
     TokenFile,
     complete,
     file_of,
@@ -26,6 +28,7 @@ from eisbach.data.tokenizer import Tokenizer
 from eisbach.data.workers import default_processes
 
 _FORMAT = 2
+_LIBRARY = "Python's standard library"
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def prepare(
     documents: Iterable[Document],
     tokenizer: Tokenizer,
     *,
+    name: str = "",
     share: float = 0.0,
     source: Sequence[str] = (),
     encodings: dict[str, int] | None = None,
@@ -123,6 +127,7 @@ def prepare(
       prefix: Path without suffix; its folder is made.
       documents: The text, gone through once.
       tokenizer: Makes the tokens.
+      name: What an error calls the text; empty takes the prefix.
       share: Of the text to hold out, in PREFIX-validation.
       source: Names of where the text is from, to remember.
       encodings: Is filled while documents are read; to remember.
@@ -131,8 +136,9 @@ def prepare(
       note: Is told what a user may want to know.
 
     Raises:
+      PlaceError: The folder cannot be written.
       ValueError: There is no token to write, or a document cannot be read.
-      OSError: The folder or a file cannot be written.
+      OSError: A file cannot be written.
     """
     targets = {"train": prefix}
     if share:
@@ -143,7 +149,7 @@ def prepare(
         try:
             files = split.finish()
         except ValueError as error:
-            raise ValueError(f"{prefix}: {error}") from None
+            raise ValueError(f"{name or prefix}: {error}") from None
         infos = [file.close(source, encodings) for file in files]
         place.targets = {
             file.prefix.name: target
@@ -246,13 +252,26 @@ def prepare_default(
         prefixes, (corpus.train, corpus.validation), strict=True
     ):
         if not complete(prefix):
-            prepare(
-                prefix,
-                Documents(files, kind="text"),
-                tokenizer,
-                source=["Python's standard library"],
-            )
+            with _kept():
+                prepare(
+                    prefix,
+                    Documents(files, kind="text"),
+                    tokenizer,
+                    name=_LIBRARY,
+                    source=[_LIBRARY],
+                )
     return prefixes
+
+
+@contextlib.contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except PlaceError as error:
+        raise PlaceError(
+            f"{error}; what a run prepares is kept there: let XDG_CACHE_HOME "
+            "name a folder that can be written"
+        ) from None
 
 
 def prepare_text(
@@ -290,16 +309,20 @@ def prepare_text(
             return prefixes
         for line in documents.inputs.notes:
             say(line)
-        done = prepare(
-            train,
-            documents,
-            tokenizer,
-            share=share,
-            source=[path.name],
-            encodings=documents.reading.encodings,
-            processes=default_processes(),
-            note=say,
-        )
+        with _kept():
+            done = prepare(
+                train,
+                documents,
+                tokenizer,
+                name=str(path),
+                share=share,
+                source=[path.name],
+                encodings=documents.reading.encodings,
+                processes=default_processes(),
+                note=say,
+            )
+    except PlaceError:
+        raise
     except ValueError as error:
         raise text_error(error, key) from None
     for line in done.lines():

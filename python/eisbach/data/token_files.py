@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".json", ".bin", ".idx")
 _SCRATCH = ".prepare-"
 _NEW_SECONDS = 60.0
+_ATTEMPTS = 3
 
 
 def file_of(prefix: Path, suffix: str) -> Path:
@@ -179,14 +180,28 @@ class Placing:
             raise
 
 
+class PlaceError(ValueError):
+    """A folder cannot be made, or no file in it."""
+
+
 @contextlib.contextmanager
 def placing(**targets: Path) -> Iterator[Placing]:
-    """Makes a folder in which to write token files of these names."""
+    """Makes a folder in which to write token files of these names.
+
+    Folders above it that were made for this go again where they stay empty.
+
+    Raises:
+      PlaceError: It cannot be made.
+    """
     parent = next(iter(targets.values())).parent
-    parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{_SCRATCH}*"):
         _remove_left(left)
-    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    try:
+        folder, made = _make_scratch(parent)
+    except OSError as error:
+        raise PlaceError(
+            f"{parent}: cannot be written: {error.strerror}"
+        ) from None
     held = os.open(folder, os.O_RDONLY)
     try:
         _locks(held)
@@ -194,6 +209,32 @@ def placing(**targets: Path) -> Iterator[Placing]:
     finally:
         os.close(held)
         shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty(made)
+
+
+def _make_scratch(
+    parent: Path, attempts: int = _ATTEMPTS
+) -> tuple[Path, list[Path]]:
+    """Makes a folder in another; returns it and what else is new, inside out.
+
+    A process that fails beside this one may take its empty folders away just
+    before this one writes there.
+    """
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent)), made
+    except OSError as error:
+        _remove_empty(made)
+        if not isinstance(error, FileNotFoundError) or attempts == 1:
+            raise
+    return _make_scratch(parent, attempts - 1)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with contextlib.suppress(OSError):  # one that is not
+        for folder in folders:
+            folder.rmdir()
 
 
 def _locks(held: int) -> bool:

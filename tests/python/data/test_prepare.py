@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,12 @@ from eisbach.data.prepare import (
     write_token_file,
 )
 from eisbach.data.rules import DocumentRules, read_info
+from eisbach.data.token_files import PlaceError
 from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 class Ending(ByteTokenizer):
@@ -60,8 +66,22 @@ def test_nothing_is_left_of_what_failed(tmp_path):
         write_token_file(tmp_path / "a", texts(), ByteTokenizer())
     with pytest.raises(ValueError, match="no text"):
         write_token_file(tmp_path / "a", [b""], ByteTokenizer())
+    with pytest.raises(ValueError, match="words: no text"):
+        prepare(tmp_path / "x" / "y" / "a", [], ByteTokenizer(), name="words")
     assert list(tmp_path.iterdir()) == []
     assert read_info(tmp_path / "a") is None
+
+
+def test_a_place_that_cannot_be_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    for place in ("/proc/nope/a", "/proc/a", tmp_path / "file" / "a"):
+        with pytest.raises(PlaceError, match="cannot be written: "):
+            write_token_file(Path(place), [b"x"], ByteTokenizer())
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nope")
+    with pytest.raises(PlaceError, match=r"/proc/nope/.*let XDG_CACHE_HOME"):
+        prepare_text(tmp_path / "file", ByteTokenizer(), key="train")
+    with pytest.raises(PlaceError, match=r"/proc/nope/.*let XDG_CACHE_HOME"):
+        prepare_default(ByteTokenizer())
 
 
 def test_the_default_is_prepared_once(tmp_path):
@@ -126,7 +146,7 @@ def test_a_document_that_cannot_be_read_leaves_no_half(tmp_path):
             ByteTokenizer(),
             share=0.2,
         )
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_output_is_a_prefix_that_is_free(tmp_path):
@@ -180,3 +200,11 @@ def test_a_text_is_prepared_once(tmp_path, byte_level):
         ValueError, match=r"a\.txt: .*eisbach data prepare.*\(data\.train\)"
     ):
         prepared()
+    kept = names(tmp_path / "cache")
+    (tmp_path / "in" / "a.txt").write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/in: no text"):
+        prepared()
+    (tmp_path / "in" / "a.txt").write_bytes(b"xy")
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/in: the text has 2"):
+        prepared()
+    assert names(tmp_path / "cache") == kept
