@@ -100,6 +100,18 @@ sources_digest() {
     xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
 
+# A line of at most 78 columns, whole words alone: of its last one, a path, the
+# folders go first.
+short() {
+  local line="$1" last="${1##* }"
+  if [ ${#line} -gt 78 ]; then line="${line% *} ${last##*/}"; fi
+  if [ ${#line} -gt 78 ]; then
+    line="${line:0:75}"
+    line="${line% *} ..."
+  fi
+  printf '%s' "$line"
+}
+
 # Shows what a build says as it goes: one line that is written over on a
 # terminal, every tenth step elsewhere. Everything is kept in the file $1.
 progress() {
@@ -109,9 +121,9 @@ progress() {
     [[ "$line" =~ ^[[:space:]]*(\[[0-9]+/[0-9]+\].*) ]] || continue
     line="${BASH_REMATCH[1]}"
     if [ -t 1 ]; then
-      printf '\r\033[K%s' "${line:0:78}"
+      printf '\r\033[K%s' "$(short "$line")"
     elif [ $((steps++ % 10)) -eq 0 ]; then
-      printf '%s\n' "${line:0:78}"
+      printf '%s\n' "$(short "$line")"
     fi
   done
   if [ -t 1 ]; then printf '\r\033[K'; fi

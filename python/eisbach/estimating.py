@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,11 +38,17 @@ class Estimate:
     memory: _C.RankMemory
 
 
-def estimate(found: Fit) -> list[Estimate]:
+def estimate(
+    found: Fit, *, progress: Callable[[int, int], None] = lambda done, all: None
+) -> list[Estimate]:
     """Estimates every rank that may differ from the others.
 
     Ranks that see other samples hold the same; those of other stages and
     tensor ranks are each run on the meta device.
+
+    Args:
+      found: The configuration on its ranks.
+      progress: Is told before each run how many are done, and of how many.
     """
     from eisbach import _C
 
@@ -54,7 +60,8 @@ def estimate(found: Fit) -> list[Estimate]:
         )
         copies.setdefault(place, []).append(rank)
     rows: list[Estimate] = []
-    for (stage, _), ranks in sorted(copies.items()):
+    for done, ((stage, _), ranks) in enumerate(sorted(copies.items())):
+        progress(done, len(copies))
         memory = _C.estimate_memory(found.engine, mesh, ranks[0])
         for row in rows:
             if _figures(row.memory) == _figures(memory):

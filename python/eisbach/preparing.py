@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from eisbach.data.sources import Located, locate
+from eisbach.run.agreement import spell
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -54,7 +55,7 @@ def _told(config: Config, tokenizer: Tokenizer) -> str:
     try:
         return json.dumps(asdict(locate(config, tokenizer, say=_say)))
     except (OSError, ValueError) as error:
-        return json.dumps({"error": str(error)})
+        return json.dumps({"error": spell(error)})
 
 
 def _say(line: str) -> None:

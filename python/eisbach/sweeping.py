@@ -58,16 +58,24 @@ def plan(
       ranks: Of each run.
 
     Raises:
-      ValueError: One of them does not fit; none has been started.
+      ValueError: One of them does not fit, or comes twice; none has been
+        started.
     """
     choices = [values(override) for override in overrides]
     varied = [i for i, found in enumerate(choices) if len(found) > 1]
     trials: list[Trial] = []
     taken: set[Path] = set()
+    seen: dict[str, tuple[str, ...]] = {}
     for keys in itertools.product(*choices):
         config = resolve(load_config(file, keys), file=file)
         with config.located():
             fit(config, ranks)
+        same = seen.setdefault(config.model_dump_json(), keys)
+        if same is not keys:
+            raise ValueError(
+                f"{' '.join(keys)}: the same run as {' '.join(same)}; give "
+                "each value once, or vary run.seed"
+            )
         folder = _folder(config, [keys[i] for i in varied], taken)
         taken.add(folder)
         trials.append(Trial(keys, folder))

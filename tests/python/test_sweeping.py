@@ -92,3 +92,9 @@ def test_a_signal_reaches_the_run():
         "time.sleep(300)"
     )
     assert run([sys.executable, "-c", code]) == 143
+
+
+@pytest.mark.parametrize("values", ["1e-3,0.001", "1,2,1.0"])
+def test_a_run_comes_once(tiny, tmp_path, values):
+    with pytest.raises(ValueError, match=r"optimizer\.lr=.*: the same run as"):
+        plan(tiny, [f"run.dir={tmp_path}", f"optimizer.lr={values}"], 1)

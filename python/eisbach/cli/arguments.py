@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,10 +39,11 @@ def split(arguments: Sequence[str] | None) -> tuple[Path | None, list[str]]:
     """
     files, keys = [], []
     for word in arguments or ():
-        is_key = "=" in word and not Path(word).exists()
+        # Path.exists raises for what is too long to be a name.
+        is_key = "=" in word and not os.path.exists(word)
         (keys if is_key else files).append(word)
     for word in files:
-        if not Path(word).exists() and "/" not in word and not _is_yaml(word):
+        if not os.path.exists(word) and "/" not in word and not _is_yaml(word):
             raise MisuseError(_neither(word))
     if len(files) > 1:
         raise MisuseError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -65,12 +66,26 @@ def command(
             if not finding.remedy
             else ("FAIL" if finding.needed else "note")
         )
-        print(f"{mark}  {finding.name:<12} {finding.value}")
+        _print(f"{mark}  {finding.name:<12} ", finding.value)
         if finding.remedy:
-            print(f"      {'':<12} -> {finding.remedy}")
+            _print(f"{'':<18} -> ", finding.remedy)
         missing += bool(finding.remedy and finding.needed)
     if missing:
         raise typer.Exit(1)
+
+
+def _print(head: str, text: str) -> None:
+    """Prints a text in lines of 80 columns, but for long paths."""
+    print(
+        textwrap.fill(
+            text,
+            80,
+            initial_indent=head,
+            subsequent_indent=" " * len(head),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def _network(device: str, strict: bool, pretend_slow: int | None) -> None:

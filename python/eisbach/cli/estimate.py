@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from typing import Annotated
 
 import typer
@@ -38,4 +41,41 @@ def command(
     _, config = load(arguments, command="estimate")
     with config.located():
         found = fit(config, ranks or least_ranks(config))
-        print("\n".join(table(found, estimate(found))))
+        with Patience() as patience:
+            rows = estimate(found, progress=patience.at)
+        print("\n".join(table(found, rows)))
+
+
+class Patience:
+    """Says on standard error how far a long estimate is, now and then."""
+
+    def __init__(self, *, every_seconds: float = 10.0):
+        self._every = every_seconds
+        self._place = (0, 0)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tell)
+
+    def __enter__(self) -> Patience:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def at(self, done: int, whole: int) -> None:
+        """Is told how many ranks are done, and of how many that differ."""
+        self._place = (done, whole)
+
+    def _tell(self) -> None:
+        start = time.monotonic()
+        while not self._ended.wait(self._every):
+            done, whole = self._place
+            seconds = time.monotonic() - start
+            self._say(
+                f"estimating for {seconds:.0f} s: {done} of {whole} different "
+                "ranks are done"
+            )
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

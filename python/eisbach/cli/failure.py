@@ -7,9 +7,10 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from eisbach.run import output
-from eisbach.run.agreement import CAUSES
+from eisbach.run.agreement import CAUSES, spell
 from eisbach.run.process import abort, announce_failure, launcher_rank
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
@@ -26,11 +27,22 @@ def tell(error: BaseException) -> None:
     known = misused or isinstance(error, CAUSES)
     if known and not os.environ.get("EISBACH_TRACEBACK"):
         # That of a misused option names it.
-        cause = error.format_message() if misused else error
+        cause = _with_value(error) if misused else spell(error)
         output.tell(f"eisbach: error: {where}{cause}")
     else:
         trace = "".join(traceback.format_exception(error)).rstrip()
         output.tell(f"eisbach: {where}failed\n{trace}")
+
+
+def _with_value(error: Any) -> str:
+    """Returns what is wrong with an option, and the value it was given."""
+    message = error.format_message()
+    rule = error.__context__
+    if not hasattr(rule, "errors") or getattr(error, "param", None) is None:
+        return message
+    given = str(rule.errors()[0]["input"])
+    head, colon, rest = message.partition(": ")
+    return message if given in rest else f"{head}{colon}{given}: {rest}"
 
 
 @contextmanager

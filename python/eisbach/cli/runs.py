@@ -37,6 +37,8 @@ def command(
     """  # noqa: D412
     from eisbach.run.comparison import find_runs, read_run, table
 
+    if plot:
+        _check_picture(plot)
     paths: list[Path] = []
     for path in (folder, *(others or ())):
         one = (path / "config.yaml").exists()
@@ -46,5 +48,22 @@ def command(
     if plot and runs:
         from eisbach.run.curves import plot_runs
 
-        plot_runs(plot, runs)
+        try:
+            plot_runs(plot, runs)
+        except OSError as error:
+            raise ValueError(
+                f"--plot {plot}: cannot be written: {error.strerror}"
+            ) from None
         print(f"curves: {plot}")
+
+
+def _check_picture(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise ValueError(
+            f"--plot {path}: curves are drawn as PNG; nearest that works: "
+            f"{path.with_name(path.stem + '.png')}"
+        )
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"--plot {path}: there is no folder {path.parent} to write it in"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,8 +51,14 @@ def command(
 
     Example: `eisbach sample runs/gpt_bytes --prompt "def main("`
     """
+    from eisbach.cli.arguments import MisuseError
     from eisbach.sampling import load_model, printable, sample
 
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        at = len(os.fsencode(prompt[: error.start]))
+        raise MisuseError(f"--prompt: not UTF-8 at byte {at}") from None
     model = load_model(folder, overrides or (), tokenizer=tokenizer)
     text = sample(
         model,

@@ -91,7 +91,7 @@ def _rule(schema: Schema, root: Schema) -> list[str]:
     if kind == "array":
         items = rule(alternatives(schema["items"], root), root)
         least, most = schema.get("minItems"), schema.get("maxItems")
-        count = f"{least} x " if least == most else ""
+        count = f"{least} x " if least and least == most else ""
         return [f"a list of {count}({items})"]
     if kind == "object":
         return ["{" + ", ".join(schema["properties"]) + "}"]

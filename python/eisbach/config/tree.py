@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,7 +153,10 @@ class _Reader:
         if kind == "timestamp":  # YAML 1.2 has none
             return node.value
         try:
-            return self.yaml.constructor.construct_object(node)
+            value = self.yaml.constructor.construct_object(node)
+            if kind == "float" and (fault := _lost(node.value, value)):
+                self.problem(node, path, fault)
+            return value
         except ValueError:  # of a number
             message = f"{node.value:.20}...: is no number that can be read"
             self.problem(node, path, message)
@@ -208,6 +212,18 @@ class _Reader:
             for known, origin in inner.items():
                 if known[len(path) :] and known[len(path)] in added:
                     self.origins[known] = origin
+
+
+def _lost(text: str, value: float) -> str:
+    """Says where a number that was written is none that can be held."""
+    digits = text.lower().partition("e")[0]
+    if not any(digit in digits for digit in "123456789"):
+        return ""
+    if value == 0:
+        return f"{text:.40}: is too close to 0 for a number of 64 bits"
+    if math.isinf(value):
+        return f"{text:.40}: is too large for a number of 64 bits"
+    return ""
 
 
 def read_value(text: str, file: str, path: Path) -> tuple[Any, dict[Path, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,16 @@ if TYPE_CHECKING:
 
 # What a user, a file or a peer can cause; all else is a fault of the program.
 CAUSES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)
+
+
+def spell(error: BaseException) -> str:
+    """Returns the words of an error; those of the system name the file."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        name = os.fsdecode(error.filename)
+        if isinstance(error.filename2, (str, bytes)):
+            name += f" -> {os.fsdecode(error.filename2)}"
+        return f"{name}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 @contextmanager
@@ -34,7 +45,7 @@ def agreed(world: _C.World) -> Iterator[None]:
         yield
     except CAUSES as error:
         cause = error
-    mine = "" if cause is None else str(cause) or type(cause).__name__
+    mine = "" if cause is None else spell(cause)
     told = _C.first_error(world, mine)
     if cause is not None and told == _prefix(world) + mine:
         raise cause

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from eisbach.config import Config
 
 _CHECKPOINT = re.compile(r"step-(\d+)")
+# Of the 255 of most file systems; `-2`, `-profile` and the like may follow.
+_MOST_NAME_BYTES = 240
 _WHOLE = "..."  # YAML's end of a document
 
 
@@ -200,6 +202,13 @@ def check_name(name: str) -> None:
         raise ValueError(
             f"{name!r} is no name of a run: it must be one inside run.dir, "
             f"without `/`; nearest that works: {inside} (run.name)"
+        )
+    data = name.encode(errors="surrogateescape")
+    if len(data) > _MOST_NAME_BYTES:
+        short = data[:_MOST_NAME_BYTES].decode(errors="ignore")
+        raise ValueError(
+            f"a name of {len(data)} bytes is too long for a folder; at most "
+            f"{_MOST_NAME_BYTES}; nearest that works: {short} (run.name)"
         )
 
 

@@ -47,7 +47,7 @@ def launch(command: list[str], *, end_file: Path | None = None) -> int:
       1 when that is 0 and the job did not come to its end.
 
     Raises:
-      OSError: `command` cannot be started.
+      ValueError: `command` cannot be started.
     """
     if end_file is None:
         end_file = Path(f".eisbach-end-{socket.gethostname()}-{os.getpid()}")
@@ -57,13 +57,20 @@ def launch(command: list[str], *, end_file: Path | None = None) -> int:
         command = [command[0], "-x", END_FILE, "-x", "PATH", *command[1:]]
     environment = {**os.environ, END_FILE: str(end_file)}
     with _received() as received:
-        job = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )
+        try:
+            job = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        except OSError as error:
+            raise ValueError(
+                f"{command[0]}: cannot be started: {error.strerror}; give a "
+                "launcher, as in `eisbach launch mpirun -n 2 eisbach train "
+                "FILE`"
+            ) from None
         try:
             _wait(job, received)
         finally:

@@ -50,3 +50,8 @@ def test_what_means_nothing_is_told(words, part):
 def test_a_file_that_is_missing_is_named():
     with pytest.raises(ValueError, match=r"c\.yaml: cannot read: No such file"):
         load(["c.yaml"], command="train")
+
+
+def test_a_value_may_be_longer_than_a_name():
+    word = "run.name=" + "a" * 300
+    assert split([word]) == (None, [word])

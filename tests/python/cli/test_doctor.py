@@ -1,5 +1,7 @@
 import pytest
 
+from eisbach.cli.doctor import _print
+
 CHECKS = (
     "matmul",
     "copy",
@@ -60,3 +62,11 @@ def test_a_rank_that_is_not_there_is_refused(eisbach):
     assert done.returncode == 1
     assert "--pretend-slow=3 is no rank of 1" in done.stderr
     assert "nearest that works: 0" in done.stderr
+
+
+def test_long_findings_are_folded(capsys):
+    _print("ok    core         ", "name of a version, " * 20)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 80
+    assert {line[:19] for line in lines[1:]} == {" " * 19}

@@ -1,3 +1,8 @@
+import threading
+
+from eisbach.cli.estimate import Patience
+
+
 def test_memory_is_told_by_kind_and_rank(eisbach):
     done = eisbach(
         "estimate",
@@ -27,3 +32,24 @@ def test_a_file_is_asked_for(eisbach):
     done = eisbach("estimate")
     assert done.returncode == 2
     assert "estimate needs a configuration" in done.stderr
+
+
+def test_a_long_estimate_says_how_far_it_is(capfd):
+    told = threading.Event()
+
+    class Quick(Patience):
+        def _say(self, line):
+            super()._say(line)
+            told.set()
+
+    patience = Quick(every_seconds=0.01)
+    patience.at(3, 8)
+    with patience:
+        assert told.wait(600)
+    assert "3 of 8 different ranks are done" in capfd.readouterr().err
+
+
+def test_a_quick_estimate_says_nothing(capfd):
+    with Patience(every_seconds=3600):
+        pass
+    assert not capfd.readouterr().err

@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+from eisbach.cli.app import app
+from eisbach.cli.failure import tell
+
 CODE = """
 from eisbach.cli.failure import told_once
 with told_once():
@@ -46,3 +49,27 @@ def test_other_ranks_leave_rank_0_the_first_word(name):
     assert time.monotonic() - start > 2
     assert done.returncode == 1
     assert done.stderr == "eisbach: error: rank 3: x\n"
+
+
+def test_what_the_system_says_begins_with_the_file():
+    done = fail("FileNotFoundError(2, 'No such file', '/no/x')")
+    assert done.stderr == "eisbach: error: /no/x: No such file\n"
+    done = fail("OSError('core: disk is full')")
+    assert done.stderr == "eisbach: error: core: disk is full\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["config", "--ranks", "0"], "'--ranks': 0: "),
+        (["sample", "r", "--prompt", "x", "--top-k=-1"], "'--top-k': -1: "),
+        (["data", "prepare", "--format", "abc"], "'--format': "),
+    ],
+)
+def test_a_misused_option_shows_its_value(words, told, capsys):
+    with pytest.raises(Exception, match="Input|abc") as caught:
+        app(words, standalone_mode=False)
+    tell(caught.value)
+    said = capsys.readouterr().err
+    assert said.startswith(f"eisbach: error: Invalid value for {told}")
+    assert said.count(words[-1].rpartition("=")[2]) == 1

@@ -1,3 +1,10 @@
+from pathlib import Path
+
+import pytest
+
+from eisbach.cli.runs import command
+
+
 def test_runs_are_listed_and_drawn(eisbach, tmp_path):
     for name, lr in (("a", 0.001), ("b", 0.002)):
         folder = tmp_path / name
@@ -23,3 +30,15 @@ def test_a_folder_that_is_not_there_is_a_line(eisbach, tmp_path):
     done = eisbach("runs", tmp_path / "none")
     assert done.returncode == 1
     assert "there is no such folder of runs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        ("/nope/x.png", "there is no folder /nope"),
+        ("x.svg", "drawn as PNG; nearest that works: x.png"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_told_first(picture, told, tmp_path):
+    with pytest.raises(ValueError, match=rf"--plot {picture}: .*{told}"):
+        command(tmp_path, plot=Path(picture))

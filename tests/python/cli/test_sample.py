@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from eisbach.cli.sample import command
+
 
 @pytest.fixture(scope="module")
 def folder(eisbach, tmp_path_factory):
@@ -161,3 +163,9 @@ def _train_tokenizer(folder):
     )
     made.save(str(folder / "tokenizer.json"))
     return folder / "tokenizer.json"
+
+
+def test_a_prompt_is_utf_8(tmp_path):
+    prompt = b"\xc3\xbc\xff".decode(errors="surrogateescape")
+    with pytest.raises(ValueError, match=r"--prompt: not UTF-8 at byte 2"):
+        command(tmp_path, prompt=prompt)

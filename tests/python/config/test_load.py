@@ -240,3 +240,13 @@ def test_a_number_of_too_many_digits_is_a_problem_of_its_line(tmp_path):
     path.write_text("run: {log_every: 1}\ntrain:\n  steps: " + "9" * 5000)
     with pytest.raises(ConfigError, match=r"a\.yaml:3: train\.steps: 99999.*"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("1e-400", "close to 0"), ("-1.5E999", "large")]
+)
+def test_a_number_that_cannot_be_held_is_shown_as_it_was_written(text, what):
+    found = problem(None, [f"optimizer.lr={text}"])
+    assert found.key == "optimizer.lr"
+    assert found.message == f"{text}: is too {what} for a number of 64 bits"
+    assert load_config(None, ["optimizer.min_lr=0.0e5"]).optimizer.min_lr == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from eisbach import _C
-from eisbach.run.agreement import agreed
+from eisbach.run.agreement import agreed, spell
 
 # Ranks 1 and 2 of 3 fail, each for a cause of its own.
 CODE = """
@@ -42,3 +42,10 @@ def test_alone_an_error_stays_as_it_is():
         raise FileNotFoundError("a")
     with pytest.raises(KeyError), agreed(world):
         raise KeyError("a fault of the program")
+
+
+def test_errors_of_the_system_name_their_files():
+    assert spell(FileNotFoundError(2, "none", "a")) == "a: none"
+    assert spell(OSError(18, "no", "a", None, b"b")) == "a -> b: no"
+    assert spell(OSError("disk")) == "disk"
+    assert spell(ValueError()) == "ValueError"

@@ -135,3 +135,12 @@ def test_atomic_write_leaves_nothing_else(tmp_path):
     write_atomically(tmp_path / "a", "2")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "2"
+
+
+def test_a_name_has_a_length_that_a_folder_can_have(tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"242 bytes .* works: {'ü' * 120} \(run\.name\)"
+    ):
+        RunFolder.create(tmp_path, "ü" * 121)
+    RunFolder.create(tmp_path, "ü" * 120)
+    assert RunFolder.create(tmp_path, "ü" * 120).path.name.endswith("ü-2")

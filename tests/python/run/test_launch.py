@@ -293,3 +293,8 @@ def test_a_lost_host_never_ends_with_0(hosts, start_on, tmp_path, loss):
     print(f"{loss}: noticed after {time.monotonic() - start:.1f} s")
     assert job.returncode not in (0, -signal.SIGKILL), errors
     wait_for(lambda: not hosts.pids("h1"))
+
+
+def test_a_launcher_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"^nosuch: cannot be .*mpirun -n 2"):
+        launch(["nosuch", "x"], end_file=tmp_path / "end")
