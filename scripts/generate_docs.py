@@ -45,8 +45,9 @@ eisbach config configs/gpt_bytes.yaml --check --ranks 4
   stop the program before anything is allocated, with file, line, key, value,
   rule, and the nearest value that works, which has been tried.
 - `eisbach config --check` does all that `eisbach train` checks before it
-  joins the ranks: sizes, layout, tokenizer and token files. Its exit status
-  is 1 where something does not fit.
+  makes anything: sizes, layout, tokenizer, token files, that texts are there
+  and that `run.dir` can be written. Its exit status is 1 where something does
+  not fit.
 - A file may build on another: `base: common.yaml`, seen from its own folder,
   and that one on a further one. The keys of the file itself win; the origins
   show which file a value is from.

@@ -23,7 +23,7 @@ from eisbach.data.tokenizer import Tokenizer
 from eisbach.fitting import fit
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, check_home
 from eisbach.run.resume import Resumption, begin, choose
 from eisbach.world import init
 
@@ -107,6 +107,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     )
     locations = _C.gather_locations(world)
     with agreed(world):
+        if world.rank == 0 and not resume:
+            check_home(config.run.dir)
         saved = load_config(resume.config) if resume else None
         found = fit(config, world.size, locations=locations, saved=saved)
     config = found.config

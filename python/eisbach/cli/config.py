@@ -74,9 +74,10 @@ def _with_vocab(config):
 
 def _checked(config, ranks: int | None) -> str:
     from eisbach.fitting import check_data, count, fit, least_ranks
-    from eisbach.run.folder import check_name
+    from eisbach.run.folder import check_home, check_name
 
     check_name(config.run.name)
+    check_home(config.run.dir)
     found = fit(config, ranks or least_ranks(config))
     check_data(found.config)
     sizes = {

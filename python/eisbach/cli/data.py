@@ -141,6 +141,7 @@ def prepare(
         report,
     )
     from eisbach.data.rules import read_info
+    from eisbach.data.token_files import PlaceError
     from eisbach.data.tokenizer import load_tokenizer
     from eisbach.data.workers import default_processes
 
@@ -179,19 +180,22 @@ def prepare(
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
-    with Meter(documents.inputs.bytes) as meter:
-        done = prepare(
-            prefix,
-            documents,
-            made_by,
-            name=" ".join(map(str, inputs)),
-            share=validation,
-            source=[path.name or str(path) for path in inputs],
-            encodings=documents.reading.encodings,
-            processes=processes or default_processes(),
-            progress=lambda: meter.show(documents.reading.bytes),
-            note=meter.say,
-        )
+    try:
+        with Meter(documents.inputs.bytes) as meter:
+            done = prepare(
+                prefix,
+                documents,
+                made_by,
+                name=" ".join(map(str, inputs)),
+                share=validation,
+                source=[path.name or str(path) for path in inputs],
+                encodings=documents.reading.encodings,
+                processes=processes or default_processes(),
+                progress=lambda: meter.show(documents.reading.bytes),
+                note=meter.say,
+            )
+    except PlaceError as error:
+        raise ValueError(f"{error}; take another --output") from None
     for line in documents.records.notes():
         print(line)
     for line in done.lines():

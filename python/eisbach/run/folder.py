@@ -212,6 +212,25 @@ def check_name(name: str) -> None:
         )
 
 
+def check_home(parent: str | os.PathLike[str]) -> None:
+    """Checks that run folders can be made in a folder; makes nothing.
+
+    Raises:
+      ValueError: Something else is in the way, or may not be written.
+    """
+    home = Path(os.path.abspath(Path(parent).expanduser()))
+    there = next(path for path in (home, *home.parents) if path.exists())
+    if not there.is_dir():
+        reason = f"{there} is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        reason = f"{there} cannot be written"
+    else:
+        return
+    raise ValueError(
+        f"cannot make a folder in {os.fspath(parent)}: {reason} (run.dir)"
+    )
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Reads a `.jsonl` file; lines that are damaged are left out."""
     return [line.record for line in lines.read_all(path) if line.record]

@@ -76,6 +76,11 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
             "command line: data.train: nowhere: no such file, folder or pre",
         ),
         (
+            ["configs/tiny.yaml", "run.dir=README.md/x"],
+            1,
+            "command line: run.dir: cannot make a folder in README.md/x: ",
+        ),
+        (
             ["configs/tiny.yaml", "model.vocab=100"],
             1,
             "command line: model.vocab: model.vocab=100 is less than",

@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -125,6 +126,9 @@ def test_what_cannot_be_done_is_told(prepare):
         prepare("--output", "x")
     with pytest.raises(ValueError, match=r"x\.txt: no such file or folder"):
         prepare("x.txt", "--output", "x")
+    Path("y.txt").write_text("y")
+    with pytest.raises(ValueError, match=r"/proc: .*; take another --output"):
+        prepare("y.txt", "--output", "/proc/x")
 
 
 def test_a_signal_leaves_nothing(start, tmp_path):

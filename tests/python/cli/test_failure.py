@@ -67,7 +67,7 @@ def test_what_the_system_says_begins_with_the_file():
     ],
 )
 def test_a_misused_option_shows_its_value(words, told, capsys):
-    with pytest.raises(Exception, match="Input|abc") as caught:
+    with pytest.raises(Exception, match=r"Input|abc") as caught:
         app(words, standalone_mode=False)
     tell(caught.value)
     said = capsys.readouterr().err

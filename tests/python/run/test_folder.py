@@ -1,7 +1,14 @@
+import os
+
 import pytest
 
 from eisbach.config import load_config, make_config
-from eisbach.run.folder import RunFolder, read_lines, write_atomically
+from eisbach.run.folder import (
+    RunFolder,
+    check_home,
+    read_lines,
+    write_atomically,
+)
 
 
 def test_names_are_never_taken_twice(tmp_path):
@@ -15,6 +22,17 @@ def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(ValueError, match=r"runs: .*\(run\.dir\)"):
         RunFolder.create(tmp_path / "runs", "a")
+
+
+def test_the_place_is_checked_before_it_is_made(tmp_path, monkeypatch):
+    check_home(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"file is no folder \(run\.dir\)"):
+        check_home(tmp_path / "file" / "a")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match=rf"{tmp_path} cannot be written"):
+        check_home(tmp_path / "a")
 
 
 def test_open_wants_a_run(tmp_path):
