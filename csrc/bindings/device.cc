@@ -95,11 +95,19 @@ void BindDevice(py::module_& m) {
           throw py::value_error(
               absl::StrCat("threads=", threads, " is below 1 (run.threads)"));
         }
+        if (const int most = MostComputeThreads(); threads > most) {
+          throw py::value_error(absl::StrCat(
+              "threads=", threads, " is above ", most,
+              ", which is 16 for each core that this process may use; "
+              "nearest that works: ",
+              most, " (run.threads)"));
+        }
         return SetComputeThreads(threads);
       },
       py::arg("threads"),
       "Asks for threads that the calling thread computes with. Gives how many "
-      "there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT).");
+      "there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT). ValueError "
+      "for more than 16 for each core that the process may use.");
   m.def("threads", &ComputeThreads,
         "How many threads the calling thread computes with.");
 }

@@ -91,6 +91,12 @@ std::string WhyTeamIsShort(int asked) {
 
 }  // namespace
 
+int MostComputeThreads() {
+  constexpr int kMostPerCore = 16;
+  const size_t cores = UsableCores().count();
+  return kMostPerCore * static_cast<int>(cores > 0 ? cores : kMostCores);
+}
+
 int SetComputeThreads(int threads) {
   omp_set_dynamic(0);
   omp_set_num_threads(threads);

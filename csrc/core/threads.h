@@ -46,6 +46,10 @@ int ShareOfCores(absl::Span<const CoreLimits> ranks, size_t rank);
 // teams are turned off, a team is counted, and omp_get_max_threads() is its
 // size from then on. Where it is short, one line on standard error says so.
 
+// The most threads that it makes sense to ask for: 16 for each usable core. Far
+// more, and making the team may fail, for which OpenMP ends the process.
+int MostComputeThreads();
+
 // Asks for `threads`, at least 1; returns how many there are.
 int SetComputeThreads(int threads);
 // 1 inside a parallel region. Counts a team where this thread has not seen one

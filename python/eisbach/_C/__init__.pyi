@@ -1520,7 +1520,7 @@ def read_safetensors(path: os.PathLike | str | bytes) -> SafetensorsFile:
     """
 def set_threads(threads: int) -> int:
     """
-    Asks for threads that the calling thread computes with. Gives how many there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT).
+    Asks for threads that the calling thread computes with. Gives how many there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT). ValueError for more than 16 for each core that the process may use.
     """
 def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """

@@ -43,8 +43,8 @@ class RunSection(Section):
     )
     threads: Auto | Count = key(
         "auto",
-        "Threads of each rank; `auto` divides the cores of the host among "
-        "its ranks.",
+        "Threads of each rank, at most 16 for each core that it may use; "
+        "`auto` divides the cores of the host among its ranks.",
     )
     log_every: Count = key(10, "Steps between two lines of progress.")
     followers: list[Literal["mlflow", "wandb"]] = key(
