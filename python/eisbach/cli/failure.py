@@ -42,7 +42,9 @@ def _with_value(error: Any) -> str:
         return message
     given = str(rule.errors()[0]["input"])
     head, colon, rest = message.partition(": ")
-    return message if given in rest else f"{head}{colon}{given}: {rest}"
+    if repr(given) in rest:
+        return message
+    return f"{head}{colon}{given}: {rest}"
 
 
 @contextmanager
