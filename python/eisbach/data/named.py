@@ -115,10 +115,11 @@ def _near(path: str) -> str:
     except OSError:
         return ""
     names = set(there)
-    for prefix in {other.removesuffix(".idx") for other in there}:
-        if f"{prefix}.idx" in names:
-            names -= {f"{prefix}{suffix}" for suffix in (".json", ".bin")}
-            names ^= {f"{prefix}.idx", prefix}
+    for index in there:
+        prefix = index.removesuffix(".idx")
+        if prefix != index:
+            names -= {f"{prefix}{part}" for part in (".json", ".bin", ".idx")}
+            names.add(prefix)
     near = closest(name, sorted(names))
     return os.path.join(folder, near) if near else ""
 
