@@ -375,7 +375,7 @@ def test_damaged_data_is_told_once(
         (
             ["data.train=nowhere", "data.validation=none"],
             1,
-            "nowhere.idx",
+            "nowhere: no such file, folder or prefix",
         ),
     ],
 )
