@@ -21,6 +21,7 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
+from eisbach.files import make_folder
 from eisbach.fitting import fit
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
@@ -273,7 +274,7 @@ def _folder(
     folder = RunFolder.create(config.run.dir, config.run.name)
     try:
         folder.hold()
-        folder.tokenizer.mkdir(mode=0o750)
+        make_folder(folder.tokenizer)
         store_tokenizer(folder.tokenizer, tokenizer)
         folder.write_config(config)
     except BaseException:

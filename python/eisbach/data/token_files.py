@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eisbach.data.rules import TokenFileInfo
+from eisbach.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -116,10 +117,7 @@ class TokenFile:
             tuple(source),
             encodings,
         )
-        with file_of(self.prefix, ".json").open("w", encoding="utf-8") as out:
-            out.write(info.as_json())
-            out.flush()
-            os.fsync(out.fileno())
+        write_atomically(file_of(self.prefix, ".json"), info.as_json())
         return info
 
 
@@ -183,7 +181,7 @@ class Placing:
 def placing(**targets: Path) -> Iterator[Placing]:
     """Makes a folder in which to write token files of these names."""
     parent = next(iter(targets.values())).parent
-    parent.mkdir(parents=True, exist_ok=True)
+    make_folder(parent)
     for left in parent.glob(f"{_SCRATCH}*"):
         _remove_left(left)
     folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))

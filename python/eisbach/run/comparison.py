@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import statistics
-import struct
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from eisbach.config.errors import ConfigError
 from eisbach.config.rules import show
 from eisbach.config.tree import read_value
 from eisbach.run.folder import RunFolder
+from eisbach.run.state import standing
 from eisbach.run.tail import last_lines
 
 # Where a run writes, which says nothing of what it does.
@@ -30,7 +29,8 @@ class RunState:
     Attributes:
       name: Of the folder.
       folder: Where it is.
-      state: `done`, `running`, `stopped`, or `damaged`.
+      state: `done`, `running`, `stopped`, `failed` by an error, `crashed`
+        where the run could not say how it ended, or `damaged`.
       step: Steps done.
       steps: That it is to do; None where the folder does not tell.
       loss: Of the last step; this and what follows is None where it is not
@@ -82,14 +82,13 @@ def read_run(path: Path) -> RunState:
     target = keys.get("train.steps")
     step = last.get("step", 0)
     ended = folder.summary.exists() and isinstance(target, int)
-    if _is_held(path / "lock"):
-        state = "running"
-    else:
-        state = "done" if ended and step >= target else "stopped"
+    state = standing(folder)
+    if not state:  # of a version that did not write it
+        state = "finished" if ended and step >= target else "stopped"
     return RunState(
         name=path.name,
         folder=folder,
-        state=state,
+        state="done" if state == "finished" else state,
         step=step,
         steps=target if isinstance(target, int) else None,
         loss=last.get("loss"),
@@ -111,17 +110,6 @@ def _read_keys(config: Path) -> dict[str, Any]:
         if isinstance(keys, dict)
         for name, value in keys.items()
     }
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process holds the lock of a run; it is not taken for that."""
-    question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    try:
-        with open(lock, "rb") as stream:
-            answer = fcntl.fcntl(stream, fcntl.F_GETLK, question)
-    except OSError:
-        return False
-    return struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK
 
 
 def changed_keys(runs: Sequence[RunState]) -> list[str]:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import struct
 from datetime import datetime
 from pathlib import Path
 
@@ -64,6 +65,23 @@ class RunLock:
         if self._key in _held:
             _held.remove(self._key)
             os.close(self._file)
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether another process holds a lock; it is not taken for that.
+
+    Returns:
+      None where the system does not tell.
+    """
+    question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with open(path, "rb") as stream:
+            answer = fcntl.fcntl(stream, fcntl.F_GETLK, question)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK
 
 
 def _in_use(folder: Path, holder: bytes) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from eisbach.files import write_atomically
 from eisbach.run.events import EventWriter
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder
 from eisbach.run.followers.started import Followers
 from eisbach.run.lines import missing
 from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
@@ -85,7 +86,8 @@ class Reporter:
             self._show_progress(self._progress.say, line)
 
     def step(self, now: StepMetrics) -> None:
-        """Reports a step."""
+        """Reports a step; LostError where the run folder is gone."""
+        self.folder.check()
         self._steps.write(now)
         if self._events:
             self._show_events(self._events.write, now)
@@ -96,7 +98,8 @@ class Reporter:
             self._show_followers(self._followers.step)
 
     def validation(self, now: ValidationMetrics) -> None:
-        """Reports a validation."""
+        """Reports a validation; LostError as in `step`."""
+        self.folder.check()
         self._validations.write(now)
         if self._events:
             self._show_events(self._events.write, now)
@@ -107,13 +110,18 @@ class Reporter:
         """Returns when the metrics so far are on disk, or a warning says why.
 
         Weights are worth more than their metrics: what needs the disk next
-        finds out for itself.
+        finds out for itself. LostError as in `step`.
         """
+        self.folder.check()
         for sink in (self._steps, self._validations):
             self._sync(sink.sync)
 
     def summary(self, facts: dict[str, Any]) -> None:
-        """Writes `summary.json`, or a warning says why not."""
+        """Writes `summary.json`, or a warning says why not.
+
+        LostError as in `step`.
+        """
+        self.folder.check()
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
         Shown("summary.json")(write_atomically, self.folder.summary, text)
 
@@ -137,11 +145,17 @@ class Reporter:
         if self._events:
             self._show_events(self._events.close)
         Shown("loss.png")(self._picture.close)
+        if not self.folder.lost():
+            self._draw()
+        if self._followers:
+            self._show_followers(self._followers.close)
+        self._output.close()
+        if error is None:
+            self.folder.check()
+
+    def _draw(self) -> None:
         painter = threading.Thread(
             target=self._show_plot, args=(plot_folder, self.folder), daemon=True
         )
         painter.start()
         painter.join(self._patience)
-        if self._followers:
-            self._show_followers(self._followers.close)
-        self._output.close()

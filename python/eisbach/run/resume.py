@@ -58,7 +58,8 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
             f"{step + 1}, or an older checkpoint by --resume "
             f"{folder.checkpoints}/step-N (train.steps)"
         )
-    finished = step == steps == _exported(folder)
+    exported = (folder.model / "config.json").is_file()
+    finished = exported and step == steps == _summarized(folder)
     return Resumption(step, str(checkpoint), finished, changed)
 
 
@@ -89,7 +90,7 @@ def tell_nothing_left(job: Job) -> int:
     return 0
 
 
-def _exported(folder: RunFolder) -> int | None:
+def _summarized(folder: RunFolder) -> int | None:
     """Returns the step of the result; the summary is written after all else."""
     try:
         return read_json(folder.summary)["steps"]

@@ -46,6 +46,15 @@ def test_a_run_tells_how_far_and_how_good(make):
 def test_states(make, tmp_path):
     assert read_run(make("short", steps=2)).state == "stopped"
     assert read_run(make("cut", summary=False)).state == "stopped"
+    for told, state in (
+        ("finished", "done"),
+        ("stopped", "stopped"),
+        ("failed", "failed"),
+        ("running", "crashed"),
+    ):
+        run = make(f"it-{told}")
+        (run / "state.json").write_text(json.dumps({"state": told}))
+        assert read_run(run).state == state
     held = make("held")
     code = (
         "import sys; from pathlib import Path\n"

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.files import write_atomically
+from eisbach.run.folder import RunFolder
 
 
 class Mark:
