@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +14,7 @@ from eisbach.files import write_atomically
 from eisbach.run.events import EventWriter
 from eisbach.run.folder import RunFolder
 from eisbach.run.followers.started import Followers
+from eisbach.run.held import LostError
 from eisbach.run.lines import missing
 from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
 from eisbach.run.output import Output, warn
@@ -87,8 +89,8 @@ class Reporter:
 
     def step(self, now: StepMetrics) -> None:
         """Reports a step; LostError where the run folder is gone."""
-        self.folder.check()
-        self._steps.write(now)
+        with self._in_its_folder():
+            self._steps.write(now)
         if self._events:
             self._show_events(self._events.write, now)
         if self._progress:
@@ -99,8 +101,8 @@ class Reporter:
 
     def validation(self, now: ValidationMetrics) -> None:
         """Reports a validation; LostError as in `step`."""
-        self.folder.check()
-        self._validations.write(now)
+        with self._in_its_folder():
+            self._validations.write(now)
         if self._events:
             self._show_events(self._events.write, now)
         if self._progress:
@@ -112,9 +114,19 @@ class Reporter:
         Weights are worth more than their metrics: what needs the disk next
         finds out for itself. LostError as in `step`.
         """
+        with self._in_its_folder():
+            for sink in (self._steps, self._validations):
+                self._sync(sink.sync)
+
+    @contextlib.contextmanager
+    def _in_its_folder(self) -> Iterator[None]:
+        """Names the folder where that is lost, not a file that is in it."""
         self.folder.check()
-        for sink in (self._steps, self._validations):
-            self._sync(sink.sync)
+        try:
+            yield
+        except LostError:
+            self.folder.check()
+            raise
 
     def summary(self, facts: dict[str, Any]) -> None:
         """Writes `summary.json`, or a warning says why not.
@@ -138,6 +150,8 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:  # other ranks wait for this one to tell it
+            self.hurry()
         if self._progress:
             self._show_progress(self._progress.close)
         for sink in (self._steps, self._validations):

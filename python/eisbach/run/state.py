@@ -1,4 +1,4 @@
-"""How far a run has come, and that a job has come to its end."""
+"""How far a run has come, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from eisbach.files import read_json, write_atomically
 from eisbach.run.folder import RunFolder
 from eisbach.run.lock import is_held
-from eisbach.run.process import launcher_rank
 from eisbach.run.shown import Shown
 
 if TYPE_CHECKING:
     from eisbach import _C
 
-# Names the file that a job writes last, for `eisbach launch`.
-END_FILE = "EISBACH_END_FILE"
 # Of `state.json`, always: it is written over in its place.
 _BYTES = 128
 
@@ -103,16 +100,3 @@ def standing(folder: RunFolder) -> str:
     if told == "running" and held is False:
         return "crashed"
     return told
-
-
-def tell_end(status: int) -> None:
-    """Tells `eisbach launch` that all ranks have come to their end.
-
-    The launcher of MPI cannot be asked: that of Open MPI 5 says 0 when it has
-    lost a host.
-
-    Args:
-      status: The exit status of the job.
-    """
-    if (path := os.environ.get(END_FILE)) and launcher_rank() == 0:
-        write_atomically(Path(path), f"{status}\n")
