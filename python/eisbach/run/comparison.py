@@ -27,7 +27,7 @@ class RunState:
     """What a run folder says of its run.
 
     Attributes:
-      name: Of the folder.
+      name: Of the folder; `run/aside` of what was put aside in a run's.
       folder: Where it is.
       state: `done`, `running`, `stopped`, `failed` by an error, `crashed`
         where the run could not say how it ended, or `damaged`.
@@ -70,12 +70,13 @@ def find_runs(parent: Path) -> list[Path]:
 def read_run(path: Path) -> RunState:
     """Reads what the files of a run say, also while it runs."""
     folder = RunFolder(path)
+    name = _name(path.absolute())
     try:
         keys = _read_keys(folder.config)
         steps = last_lines(folder.metrics)
         validations = last_lines(folder.validation)
     except (ValueError, OSError) as error:
-        return RunState(path.name, folder, "damaged", fault=str(error))
+        return RunState(name, folder, "damaged", fault=str(error))
     last: dict[str, Any] = steps[-1] if steps else {}
     checked: dict[str, Any] = validations[-1] if validations else {}
     speeds = [s for line in steps if (s := line.get("tokens_per_second"))]
@@ -86,7 +87,7 @@ def read_run(path: Path) -> RunState:
     if not state:  # of a version that did not write it
         state = "finished" if ended and step >= target else "stopped"
     return RunState(
-        name=path.name,
+        name=name,
         folder=folder,
         state="done" if state == "finished" else state,
         step=step,
@@ -97,6 +98,11 @@ def read_run(path: Path) -> RunState:
         tokens_per_second=statistics.median(speeds) if speeds else None,
         keys=keys,
     )
+
+
+def _name(path: Path) -> str:
+    inside = (path.parent / "config.yaml").exists()
+    return f"{path.parent.name}/{path.name}" if inside else path.name
 
 
 def _read_keys(config: Path) -> dict[str, Any]:
