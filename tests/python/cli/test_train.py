@@ -424,3 +424,18 @@ def test_a_damaged_checkpoint_names_an_older_one_that_works(
     done = eisbach(*resume, ranks=ranks)
     assert done.returncode == 1
     assert "nearest" not in done.stderr
+
+
+def test_a_model_that_was_removed_is_written_again(trainer, eisbach):
+    done, folder = trainer("train.steps=2")("again")
+    assert not done.returncode, done.stderr
+    before = (folder / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(folder / "model")
+    done = eisbach("train", "--resume", folder)
+    assert not done.returncode, done.stderr
+    assert "is finished" not in done.stdout
+    assert (folder / "model" / "model.safetensors").read_bytes() == before
+    metrics = (folder / "metrics.jsonl").read_text()
+    assert metrics.count("\n") == 2
+    done = eisbach("train", "--resume", folder)
+    assert "is finished" in done.stdout
