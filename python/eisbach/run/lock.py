@@ -73,6 +73,8 @@ def is_held(path: Path) -> bool | None:
     Returns:
       None where the system does not tell.
     """
+    if os.path.realpath(path) in _held:  # to close it would give it up
+        return False
     question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
         with open(path, "rb") as stream:

@@ -58,6 +58,7 @@ def test_a_link_that_leads_to_it_may_change(place):
 def test_a_lock_stays_where_its_file_is_held(place):
     lock = RunLock(place / "lock")
     Held(place / "lock").release()
+    assert is_held(place / "lock") is False  # by another process
     pid = os.fork()
     if pid == 0:
         os._exit(0 if is_held(place / "lock") else 1)
