@@ -16,6 +16,7 @@ from eisbach.run.output import warn
 _BUSY = (errno.EACCES, errno.EAGAIN)
 # The kernel asks nobody who holds a lock itself.
 _held: set[str] = set()
+os.register_at_fork(after_in_child=_held.clear)  # a fork gets no lock
 
 
 class RunLock:

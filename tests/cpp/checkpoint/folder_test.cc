@@ -43,9 +43,8 @@ TEST(MakeEmptyFolder, RemovesWhatASaveLeft) {
 
 TEST(MakeEmptyFolder, MakesNoRunFolderAgain) {
   const test::TempFolder temp;
-  EXPECT_THAT(
-      MakeEmptyFolder(temp.File("moved/checkpoints/step")),
-      test::StatusIs(absl::StatusCode::kNotFound, "moved/checkpoints"));
+  EXPECT_THAT(MakeEmptyFolder(temp.File("moved/checkpoints/step")),
+              test::StatusIs(absl::StatusCode::kNotFound, "moved/checkpoints"));
   EXPECT_FALSE(std::filesystem::exists(temp.File("moved")));
 }
 

@@ -38,9 +38,8 @@ TEST(MakeFolder, LeavesWhatIsThere) {
 TEST(MakeFolder, NamesTheFolder) {
   const test::TempFolder temp;
   test::WriteFile(temp.File("file"), "x");
-  EXPECT_THAT(
-      MakeFolder(temp.File("none/a")),
-      test::StatusIs(absl::StatusCode::kNotFound, temp.File("none/a")));
+  EXPECT_THAT(MakeFolder(temp.File("none/a")),
+              test::StatusIs(absl::StatusCode::kNotFound, temp.File("none/a")));
   EXPECT_FALSE(std::filesystem::exists(temp.File("none")));
   EXPECT_THAT(MakeFolder(temp.File("file")),
               test::StatusIs(absl::StatusCode::kAlreadyExists, "file"));
