@@ -8,6 +8,7 @@
 #include "core/atomic_file.h"
 #include "core/components.h"
 #include "core/cpu_quota.h"
+#include "core/make_folder.h"
 
 namespace eisbach::bindings {
 
@@ -35,6 +36,14 @@ void BindCore(py::module_& m) {
       "returns: readers see the old or the new, whole, and so does a machine "
       "after a power cut. Of mode 0640 less the umask; a link of that name is "
       "replaced, not followed. OSError names the path.");
+  m.def(
+      "make_folders",
+      [](const std::filesystem::path& path) {
+        WithoutGil([&] { Unwrap(MakeFolders(path.string())); });
+      },
+      py::arg("path"),
+      "Makes a folder and those above it, of mode 0750 less the umask; one "
+      "that is there stays as it is. OSError names the folder.");
 }
 
 }  // namespace eisbach::bindings

@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "core/atomic_file.h"
 #include "core/errno_status.h"
+#include "core/make_folder.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
@@ -83,9 +84,9 @@ absl::Status MakeEmptyFolder(const std::string& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) return Error(error, absl::StrCat("remove ", path));
-  fs::create_directories(path, error);
-  if (error) return Error(error, absl::StrCat("make folder ", path));
-  return absl::OkStatus();
+  const std::string root = fs::path(path).parent_path().string();
+  if (!root.empty()) EISBACH_RETURN_IF_ERROR(MakeFolder(root));
+  return MakeFolder(path);
 }
 
 absl::Status FinishFolder(const std::string& unfinished,

@@ -29,8 +29,9 @@ absl::Status CheckFolderName(const std::string& path, int64_t step);
 absl::StatusOr<std::optional<std::string>> LatestCheckpoint(
     absl::string_view root);
 
-// Makes an empty folder, and those above it; what a save that was cut off left
-// there is removed.
+// Makes an empty folder, and the one that it is in, but none above that: where
+// a run's folder is gone, no save makes half of it again. What a save that was
+// cut off left there is removed.
 absl::Status MakeEmptyFolder(const std::string& path);
 // Gives a folder its final name and makes the name durable. AlreadyExists
 // where there is something of that name.

@@ -13,7 +13,8 @@
 namespace eisbach::checkpoint {
 
 struct SaveRequest {
-  std::string root;    // folder of the run's checkpoints; made if need be
+  std::string root;    // folder of the run's checkpoints; made if need be, in
+                       // one that is there
   int64_t step;        // steps done
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object that Load gives back

@@ -19,6 +19,7 @@
 #include "core/atomic_file.h"
 #include "core/content_hash.h"
 #include "core/hash.h"
+#include "core/make_folder.h"
 #include "core/regular_file.h"
 #include "core/status_macros.h"
 #include "core/threads.h"
@@ -119,7 +120,7 @@ absl::StatusOr<FileContent> ReadContent(absl::string_view path,
   }
   if (remembers &&
       start - absl::TimeFromTimespec(file.info().st_mtim) >= kRest) {
-    fs::create_directories(cache, error);
+    MakeFolders(cache).IgnoreError();
     WriteFileAtomically(
         memory, absl::StrCat(real, "\n", state, "\n", HashText(hash), "\n"))
         .IgnoreError();

@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Any
 # when it is loaded.
 os.environ.setdefault("UCX_DEBUG_SIGNO", "0")
 
+# libgomp, too. Threads that wait for their team spin for some ten milliseconds
+# by default: on cores that others want they keep those from running whom they
+# wait for, hundreds of times a step. So many turns are enough for the waits of
+# a team that has its cores for itself.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
 if TYPE_CHECKING:
     from eisbach import export, nn
     from eisbach._C import (

@@ -1,4 +1,4 @@
-"""Opens files that others may have written, or named."""
+"""Opens files that others may have written or named, and writes files."""
 
 from __future__ import annotations
 
@@ -100,3 +100,31 @@ def read_json(path: Path, *, most: int = MOST_BYTES) -> Any:
         raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: no JSON: {error}") from None
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replaces a file; a reader sees the old or the new content, whole.
+
+    The content and the name are on disk when this returns. Of mode 0640 less
+    the umask; a link of that name is replaced, not followed.
+
+    Raises:
+      OSError: The disk is full, or fails; the old file is there.
+    """
+    from eisbach import _C
+
+    data = content.encode() if isinstance(content, str) else content
+    _C.write_file_atomically(path, data)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Makes a folder and those above it, for user and group (0750).
+
+    One that is there already stays as it is.
+
+    Raises:
+      OSError: The system refuses.
+    """
+    from eisbach import _C
+
+    _C.make_folders(Path(path))

@@ -20,11 +20,17 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
+from eisbach.files import make_folder
 from eisbach.fitting import fit
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
-from eisbach.run.resume import Resumption, begin, choose
+from eisbach.run.resume import (
+    Resumption,
+    begin,
+    choose,
+    load_checkpoint,
+)
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -127,10 +133,9 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     identity = _identity(config, tokenizer, train, contents)
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
-    from_start = Resumption(step=0, checkpoint="", finished=False, changed=[])
-    resumed = _resumption(config, world, resume) if resume else from_start
+    resumed = _resumption(config, world, resume) if resume else Resumption()
     if resume:
-        _load(engine, resumed.checkpoint, identity, train)
+        load_checkpoint(engine, resumed, identity, train.prefixes)
     loaders[0].seek(resumed.step)
     folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
@@ -182,22 +187,6 @@ def _identity(
             "train.global_batch": config.train.global_batch,
         }
     )
-
-
-def _load(
-    engine: _C.Engine, checkpoint: str, identity: str, train: Mixture
-) -> None:
-    try:
-        engine.load(checkpoint, config=identity)
-    except ValueError as error:
-        if "data.train[" not in str(error):
-            raise
-        names = ", ".join(
-            f"data.train[{i}] is {name}"
-            for i, name in enumerate(train.prefixes)
-            if f"data.train[{i}]" in str(error)
-        )
-        raise ValueError(f"{error}; {names}") from None
 
 
 def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
@@ -272,7 +261,7 @@ def _folder(
     folder = RunFolder.create(config.run.dir, config.run.name)
     try:
         folder.hold()
-        folder.tokenizer.mkdir(mode=0o750)
+        make_folder(folder.tokenizer)
         store_tokenizer(folder.tokenizer, tokenizer)
         folder.write_config(config)
     except BaseException:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.config import Config
+from eisbach.files import write_atomically
 from eisbach.job import Job, set_up
-from eisbach.run.folder import write_atomically
 from eisbach.run.opening import opening
 from eisbach.run.profile_report import as_json, report
 from eisbach.run.signals import SignalWatch

@@ -12,6 +12,8 @@ from eisbach.core_config import engine_config, make_mesh
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 from eisbach.export import read_model
 from eisbach.export.source import folder_tokenizer, model_folder
+from eisbach.run.folder import RunFolder
+from eisbach.run.state import standing
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -127,15 +129,24 @@ def load_model(
 
 
 def _no_model(path: Path) -> str:
-    if (path / "config.yaml").is_file():
+    if not (path / "config.yaml").is_file():
         return (
-            f"{path}: no model: the run has not come to its end; "
-            f"`eisbach export {path}` makes one of its newest checkpoint"
+            f"{path}: no run folder and no model: it has neither config.yaml "
+            "nor config.json"
         )
-    return (
-        f"{path}: no run folder and no model: it has neither config.yaml nor "
-        "config.json"
-    )
+    run = RunFolder(path)
+    state = standing(run)
+    why = {
+        "running": "the run goes on, and writes it at its end",
+        "finished": "the run has come to its end, but model/ was removed; "
+        f"`eisbach train --resume {path}` writes it again",
+    }.get(state, "the run has not come to its end")
+    if saved := run.saved():
+        return (
+            f"{path}: no model: {why}; `eisbach export {path}` makes one of "
+            f"its newest checkpoint, of step {max(saved)}"
+        )
+    return f"{path}: no model: {why}; there is no checkpoint of it either"
 
 
 def _whole_on_each_rank(config: Config, ranks: int) -> Config:

@@ -19,7 +19,7 @@ from eisbach.run.resume import tell_nothing_left
 from eisbach.run.saving import Saver, due
 from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch, urgent
-from eisbach.run.state import tell_state
+from eisbach.run.state import StateFile
 from eisbach.run.summary import summary
 from eisbach.sampling import continuation
 
@@ -52,11 +52,12 @@ def train(
         if job.finished:
             return tell_nothing_left(job)
         stack.callback(job.folder.release)
-        reporting = stack.enter_context(contextlib.ExitStack())
-        report = None
+        report = state = None
         if job.world.rank == 0:
+            state = stack.enter_context(StateFile(job.folder, job.engine))
+        reporting = stack.enter_context(contextlib.ExitStack())
+        if state:
             report = reporting.enter_context(_reporter(job))
-            tell_state(job.folder, job.first, None)
             for line in opening(job):
                 report.say(line)
         watch.on_signal(job.engine.ask_to_stop)
@@ -74,8 +75,8 @@ def train(
         # Nobody leaves, or starts another run, before rank 0 has written all.
         reporting.close()
         job.world.barrier()
-        if report:
-            tell_state(job.folder, job.engine.steps_done, status)
+        if state:
+            state.status = status
     return status
 
 
@@ -137,6 +138,7 @@ def _close(job: Job, report: Reporter | None) -> None:
     job.engine.device.trim_memory()
     parameters = job.engine.gather(copy=False)
     if report:
+        job.folder.check()
         export_model(
             job.folder.model, job.config.model, parameters, job.tokenizer
         )

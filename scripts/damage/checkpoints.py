@@ -303,7 +303,13 @@ def _folders() -> Iterator[Case]:
         names="step-00000004",
         says="step 2",
     )
-    yield Case("empty folder", STEP, ANY["folder"], names="manifest.json")
+    yield Case(
+        "empty folder",
+        STEP,
+        ANY["folder"],
+        names="manifest.json",
+        says=r"nearest that works: --resume runs/r/checkpoints/step-00000002$",
+    )
     yield Case("unfinished beside it", STEP, _unfinished, works=True)
     checkpoints = "runs/r/checkpoints"
     for name in (

@@ -1,6 +1,7 @@
 """What `import eisbach` offers."""
 
 import inspect
+import os
 import subprocess
 import sys
 
@@ -68,3 +69,26 @@ def test_so_has_each_name_in_a_module(module):
     assert [m for m in members if not _described(m)] == []
     classes = [m for m in members if inspect.isclass(m)]
     assert [c for c in classes if _without_docstring(c)] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ],
+)
+def test_threads_that_wait_give_their_cores_up_soon(given, spins):
+    """What OpenMP reads when the core is loaded, unless a user has said it."""
+    unset = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    others = {k: v for k, v in os.environ.items() if k not in unset}
+    code = "import eisbach, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**others, **given},
+    )
+    assert done.stdout == f"{spins}\n"

@@ -4,7 +4,12 @@ import threading
 
 import pytest
 
-from eisbach.files import open_regular, read_json, read_regular
+from eisbach.files import (
+    make_folder,
+    open_regular,
+    read_json,
+    read_regular,
+)
 
 
 def test_a_file_is_read(tmp_path):
@@ -63,3 +68,17 @@ def test_other_than_json_is_an_error_of_the_file(tmp_path, content, reason):
         read_json(path)
     path.write_bytes(b'{"a": [1]}')
     assert read_json(path) == {"a": [1]}
+
+
+def test_folders_are_for_user_and_group(tmp_path):
+    before = os.umask(0)
+    try:
+        make_folder(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    for name in ("a", "a/b"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o750
+    make_folder(tmp_path / "a")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"make folder .*file"):
+        make_folder(tmp_path / "file" / "a")

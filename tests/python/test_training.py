@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 
 import pytest
+
+from eisbach.run.comparison import read_run
 
 LONG = ("train.steps=100000", "train.validate_every=0", "run.log_every=1000000")
 
@@ -128,6 +131,35 @@ def test_a_run_has_one_process_that_writes(train, eisbach):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "ranks", [1, pytest.param(2, marks=pytest.mark.mpi)], ids=str
+)
+@pytest.mark.parametrize("saves", [0, 1])
+def test_a_run_folder_that_is_moved_ends_the_run(train, tmp_path, ranks, saves):
+    run = train(f"train.save_every={saves}", ranks=ranks)
+    run.wait_for_steps(3)
+    moved = run.folder.rename(tmp_path / "moved")
+    errors = run.job.check_failure()
+    assert run.job.process.returncode == 1
+    (told,) = (s for s in errors.splitlines() if "eisbach: error: " in s)
+    assert f"{run.folder}: the run folder was moved to {moved} while" in told
+    assert (f"--resume {moved}" in told) == bool(saves)
+    assert not run.folder.exists()
+    state = json.loads((moved / "state.json").read_text())
+    assert (state["state"], state["exit_status"]) == ("failed", 1)
+
+
+def test_a_run_folder_that_is_deleted_ends_the_run(train):
+    run = train("train.save_every=1")
+    run.wait_for_steps(3)
+    shutil.rmtree(run.folder, ignore_errors=True)
+    errors = run.job.check_failure()
+    assert run.job.process.returncode == 1
+    assert errors.count("eisbach: error: ") == 1
+    assert "was deleted while the run wrote" in errors
+    assert not run.folder.exists() or not (run.folder / "config.yaml").exists()
+
+
 @pytest.mark.mpi
 @SIGNALS
 def test_a_signal_to_mpirun_ends_all_ranks(train, number):
@@ -204,6 +236,9 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
     assert (tmp_path / "tiny" / "model" / "config.json").exists()
     metrics = (tmp_path / "tiny" / "metrics.jsonl").read_text()
     assert metrics.count("\n") == 3
+    state = json.loads((tmp_path / "tiny" / "state.json").read_text())
+    assert state == {"state": "failed", "step": 3, "exit_status": 1}
+    assert read_run(tmp_path / "tiny").state == "failed"
 
 
 FAILING = """

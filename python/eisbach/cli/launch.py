@@ -30,9 +30,10 @@ def command(
 ) -> None:
     """Run `mpirun`, stop its ranks in time, and tell how the job ended.
 
-    Ctrl-C, SIGTERM and SIGHUP let all ranks stop after the same step, within
-    eight seconds; the exit status is 128 + the signal. SIGUSR1 does so without
-    a limit. A job that lost a host never ends with 0.
+    Ctrl-C, SIGTERM and SIGHUP let all ranks stop after the same step, if that
+    and its checkpoint take no more than eight seconds; the exit status is 128 +
+    the signal. SIGUSR1 does so without a limit. A job that lost a host never
+    ends with 0.
 
     Examples:
 

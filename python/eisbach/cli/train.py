@@ -63,7 +63,7 @@ def end_with(status: int) -> None:
     Args:
       status: The same on all ranks.
     """
-    from eisbach.run.state import tell_end
+    from eisbach.run.end_file import tell_end
     from eisbach.world import leave
 
     leave()

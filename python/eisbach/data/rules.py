@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from eisbach.files import read_regular
+from eisbach.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
@@ -111,8 +111,6 @@ def store_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     the training text: see `stored_tokenizer`.
     """
     import json
-
-    from eisbach.run.folder import write_atomically
 
     text = tokenizer.source_text
     if text is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eisbach.data.rules import TokenFileInfo
+from eisbach.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -117,10 +118,7 @@ class TokenFile:
             tuple(source),
             encodings,
         )
-        with file_of(self.prefix, ".json").open("w", encoding="utf-8") as out:
-            out.write(info.as_json())
-            out.flush()
-            os.fsync(out.fileno())
+        write_atomically(file_of(self.prefix, ".json"), info.as_json())
         return info
 
 
@@ -222,7 +220,7 @@ def _make_scratch(
     """
     made = [path for path in (parent, *parent.parents) if not path.exists()]
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent)), made
     except OSError as error:
         _remove_empty(made)

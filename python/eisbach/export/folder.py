@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.export.dtypes import DTYPES, cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.tokenizer_files import tokenizer_files
-from eisbach.run.folder import write_atomically
+from eisbach.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def export_model(
     from eisbach import _C
 
     family = FAMILIES[model.family]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     special = _special_ids(tokenizer, ends)
     texts = {"generation_config.json": _json(special)}
     if tokenizer:

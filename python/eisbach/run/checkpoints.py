@@ -6,7 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.files import make_folder, write_atomically
+from eisbach.run.folder import RunFolder
 
 
 def set_aside(folder: RunFolder, step: int) -> Path | None:
@@ -30,9 +31,9 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     ):
         if path.is_file():
             copy = aside.path / path.relative_to(folder.path)
-            copy.parent.mkdir(mode=0o750, exist_ok=True)
+            make_folder(copy.parent)
             write_atomically(copy, path.read_bytes())
-    aside.checkpoints.mkdir(mode=0o750)
+    make_folder(aside.checkpoints)
     for path in newer:
         path.rename(aside.checkpoints / path.name)
     for path in (folder.summary, folder.plot, folder.model):

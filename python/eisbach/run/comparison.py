@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import statistics
-import struct
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +13,9 @@ from typing import Any
 from eisbach.config.errors import ConfigError
 from eisbach.config.rules import show
 from eisbach.config.tree import read_value
-from eisbach.files import open_regular, read_regular
+from eisbach.files import read_regular
 from eisbach.run.folder import RunFolder
+from eisbach.run.state import standing
 from eisbach.run.tail import last_lines
 
 # Where a run writes, which says nothing of what it does.
@@ -29,9 +28,10 @@ class RunState:
     """What a run folder says of its run.
 
     Attributes:
-      name: Of the folder.
+      name: Of the folder; `run/aside` of what was put aside in a run's.
       folder: Where it is.
-      state: `done`, `running`, `stopped`, or `damaged`.
+      state: `done`, `running`, `stopped`, `failed` by an error, `crashed`
+        where the run could not say how it ended, or `damaged`.
       step: Steps done.
       steps: That it is to do; None where the folder does not tell.
       loss: Of the last step; this and what follows is None where it is not
@@ -71,26 +71,26 @@ def find_runs(parent: Path) -> list[Path]:
 def read_run(path: Path) -> RunState:
     """Reads what the files of a run say, also while it runs."""
     folder = RunFolder(path)
+    name = _name(path.absolute())
     try:
         keys = _read_keys(folder.config)
         steps = last_lines(folder.metrics)
         validations = last_lines(folder.validation)
     except (ValueError, OSError) as error:
-        return RunState(path.name, folder, "damaged", fault=str(error))
+        return RunState(name, folder, "damaged", fault=str(error))
     last: dict[str, Any] = steps[-1] if steps else {}
     checked: dict[str, Any] = validations[-1] if validations else {}
     speeds = [s for line in steps if (s := line.get("tokens_per_second"))]
     target = keys.get("train.steps")
     step = last.get("step", 0)
     ended = folder.summary.exists() and isinstance(target, int)
-    if _is_held(path / "lock"):
-        state = "running"
-    else:
-        state = "done" if ended and step >= target else "stopped"
+    state = standing(folder)
+    if not state:  # of a version that did not write it
+        state = "finished" if ended and step >= target else "stopped"
     return RunState(
-        name=path.name,
+        name=name,
         folder=folder,
-        state=state,
+        state="done" if state == "finished" else state,
         step=step,
         steps=target if isinstance(target, int) else None,
         loss=last.get("loss"),
@@ -99,6 +99,11 @@ def read_run(path: Path) -> RunState:
         tokens_per_second=statistics.median(speeds) if speeds else None,
         keys=keys,
     )
+
+
+def _name(path: Path) -> str:
+    inside = (path.parent / "config.yaml").exists()
+    return f"{path.parent.name}/{path.name}" if inside else path.name
 
 
 def _read_keys(config: Path) -> dict[str, Any]:
@@ -112,17 +117,6 @@ def _read_keys(config: Path) -> dict[str, Any]:
         if isinstance(keys, dict)
         for name, value in keys.items()
     }
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process holds the lock of a run; it is not taken for that."""
-    question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    try:
-        with open_regular(lock) as stream:
-            answer = fcntl.fcntl(stream, fcntl.F_GETLK, question)
-    except (OSError, ValueError):
-        return False
-    return struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK
 
 
 def changed_keys(runs: Sequence[RunState]) -> list[str]:

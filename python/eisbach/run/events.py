@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from eisbach.files import make_folder
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
 
 _FLUSH_SECONDS = 10.0
@@ -56,7 +57,7 @@ class EventWriter:
         self._checksum = masked_crc32c
         self._event = event_pb2.Event
         self._summary = summary_pb2.Summary
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(folder)
         # The form of the name that TensorBoard looks for.
         path = folder / (
             f"events.out.tfevents.{int(time.time())}.{os.uname().nodename}"

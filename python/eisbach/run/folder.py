@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.files import make_folder, write_atomically
 from eisbach.run import lines
+from eisbach.run.held import Held, LostError
 from eisbach.run.lock import RunLock
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class RunFolder:
         self.path = Path(path)
         self.step = step
         self._lock: RunLock | None = None
+        self._held: Held | None = None
 
     @classmethod
     def create(cls, parent: str | os.PathLike[str], name: str) -> RunFolder:
@@ -53,7 +56,7 @@ class RunFolder:
         count = 1
         home = Path(parent).expanduser()
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            make_folder(home)
             while True:
                 suffix = f"-{count}" if count > 1 else ""
                 path = home / f"{name}{suffix}"
@@ -87,7 +90,7 @@ class RunFolder:
             if whole.parent.name == "checkpoints":
                 folder = cls(whole.parent.parent, step=int(step[1]))
         if not folder.config.is_file():
-            raise ValueError(f"{path}: no run folder: it has no config.yaml")
+            raise ValueError(_no_run(folder.path))
         if not folder.config.stat().st_size:
             raise ValueError(
                 f"{folder.config}: is empty; put the configuration of the run "
@@ -113,12 +116,43 @@ class RunFolder:
         """
         if self._lock is None:
             self._lock = RunLock(self.path / "lock")
+            self._held = Held(self.path)
 
     def release(self) -> None:
         """Lets others write here again."""
         if self._lock:
             self._lock.release()
-        self._lock = None
+        if self._held:
+            self._held.release()
+        self._lock = self._held = None
+
+    def lost(self) -> str:
+        """Says what became of the folder that is held; empty if it is here."""
+        return self._held.fault() if self._held else ""
+
+    def check(self) -> None:
+        """Is called before each write of a run that goes on.
+
+        Raises:
+          LostError: The folder was moved or deleted since `hold`: what is
+            written under its name would be elsewhere, or make half of a folder.
+        """
+        if fault := self.lost():
+            raise LostError(
+                f"{self.path}: the run folder {fault} while the run wrote "
+                f"there; {self._what_is_left()}"
+            )
+
+    def _what_is_left(self) -> str:
+        place = self._held and self._held.now()
+        if not place:
+            return "nothing that it held is left"
+        if saved := RunFolder(place).saved():
+            return (
+                f"its newest checkpoint is of step {max(saved)}; to go on: "
+                f"--resume {place}"
+            )
+        return "its metrics are there, and no checkpoint"
 
     @property
     def config(self) -> Path:
@@ -182,10 +216,7 @@ class RunFolder:
         """
         found = self.saved()
         if not found:
-            raise ValueError(
-                f"{self.path}: no checkpoint to resume from: the run was ended "
-                "before its first one (train.save_minutes, train.save_every)"
-            )
+            raise ValueError(f"{self.path}: {self._why_none()}")
         step = max(found) if self.step is None else self.step
         if step not in found:
             there = ", ".join(map(str, found))
@@ -193,6 +224,23 @@ class RunFolder:
                 f"{self.path}: no checkpoint of step {step}; there are {there}"
             )
         return step, found[step]
+
+    def _why_none(self) -> str:
+        from eisbach.run.state import standing
+
+        when = "(train.save_minutes, train.save_every)"
+        state = standing(self)
+        if state == "running":
+            return (
+                "no checkpoint yet: the run goes on; it writes one at its end, "
+                f"when it is told to stop, and from time to time {when}"
+            )
+        if state in ("finished", "stopped"):
+            return "no checkpoint: those that the run wrote were removed"
+        return (
+            "no checkpoint to resume from: the run was ended before its first "
+            f"one {when}"
+        )
 
 
 def check_name(name: str) -> None:
@@ -236,6 +284,25 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [line.record for line in lines.read_all(path) if line.record]
 
 
+def _no_run(path: Path) -> str:
+    """Says what is wrong with a path that is no run folder, and which is."""
+    if not path.exists():
+        return f"{path}: no run folder: there is nothing of that name"
+    parents = (*path.parents, *path.absolute().parents)
+    around = [above for above in parents if _is_run(above)][:1]
+    inside = [below for below in path.glob("*/") if _is_run(below)]
+    newest = sorted(inside, key=lambda at: at.stat().st_mtime)[-1:]
+    nearest = "".join(
+        f"; nearest that works: {run}" for run in around or newest
+    )
+    return f"{path}: no run folder: it has no config.yaml{nearest}"
+
+
+def _is_run(path: Path) -> bool:
+    config = path / "config.yaml"
+    return config.is_file() and _last_line(config) == _WHOLE
+
+
 def _fault_of(path: Path) -> str:
     from eisbach.config import load_config
 
@@ -250,21 +317,6 @@ def _last_line(path: Path) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 16))
         return file.read().decode(errors="replace").rstrip().split("\n")[-1]
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replaces a file; a reader sees the old or the new content, whole.
-
-    The content and the name are on disk when this returns. Of mode 0640 less
-    the umask; a link of that name is replaced, not followed.
-
-    Raises:
-      OSError: The disk is full, or fails; the old file is there.
-    """
-    from eisbach import _C
-
-    data = content.encode() if isinstance(content, str) else content
-    _C.write_file_atomically(path, data)
 
 
 def _sync(folder: Path) -> None:

@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from eisbach.run.end_file import END_FILE, has_ended, is_ready
 from eisbach.run.signals import CLOSING_SECONDS, GRACE_SECONDS
-from eisbach.run.state import END_FILE
 
 # What ranks have to stop by themselves; below the ten seconds in which a job
 # must be gone.
@@ -35,12 +35,13 @@ def launch(command: list[str], *, end_file: Path | None = None) -> int:
     """Runs a launcher of MPI whose ranks are a command of eisbach.
 
     SIGINT, SIGTERM and SIGHUP ask the ranks to stop; what is left after some
-    seconds is ended. SIGUSR1 asks the same and sets no limit.
+    seconds is ended. SIGUSR1 asks the same and sets no limit. Ranks that do not
+    stop together yet, or are of a command that does not, are ended at once.
 
     Args:
       command: `mpirun` and its arguments.
-      end_file: What rank 0 writes last, where both can see it; None takes a
-        file in the current folder.
+      end_file: What rank 0 writes when its job is ready and at its end, where
+        both can see it; None takes a file in the current folder.
 
     Returns:
       128 + the signal that was received; else what `command` ended with, but
@@ -72,10 +73,10 @@ def launch(command: list[str], *, end_file: Path | None = None) -> int:
                 "FILE`"
             ) from None
         try:
-            _wait(job, received)
+            _wait(job, received, end_file)
         finally:
             _end(job)
-    came_to_its_end = end_file.exists()
+    came_to_its_end = has_ended(end_file)
     end_file.unlink(missing_ok=True)
     if received:
         return 128 + received[0]
@@ -118,16 +119,22 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
-def _wait(job: subprocess.Popen[bytes], received: list[signal.Signals]) -> None:
+def _wait(
+    job: subprocess.Popen[bytes],
+    received: list[signal.Signals],
+    end_file: Path,
+) -> None:
     """Waits for the end of the job; hurries it once there was a signal."""
     asked = None  # with which signal
     ends = time.monotonic()
     while job.poll() is None:
         time.sleep(0.05)
         if received and received[0] != asked:
-            # mpirun passes this one on; the others make it kill its ranks.
+            # mpirun passes the first on; the other makes it end its ranks. It
+            # has a paragraph for each that dies of what it passed on.
             if asked is None:
-                job.send_signal(signal.SIGUSR1)
+                ready = is_ready(end_file)
+                job.send_signal(signal.SIGUSR1 if ready else signal.SIGTERM)
             asked = received[0]
             print(
                 f"eisbach launch: stopped by {asked.name}",

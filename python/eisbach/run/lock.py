@@ -7,14 +7,17 @@ import fcntl
 import json
 import os
 import platform
+import struct
 from datetime import datetime
 from pathlib import Path
 
+from eisbach.files import open_regular
 from eisbach.run.output import warn
 
 _BUSY = (errno.EACCES, errno.EAGAIN)
 # The kernel asks nobody who holds a lock itself.
 _held: set[str] = set()
+os.register_at_fork(after_in_child=_held.clear)  # a fork gets no lock
 
 
 class RunLock:
@@ -64,6 +67,25 @@ class RunLock:
         if self._key in _held:
             _held.remove(self._key)
             os.close(self._file)
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether another process holds a lock; it is not taken for that.
+
+    Returns:
+      None where the system does not tell.
+    """
+    if os.path.realpath(path) in _held:  # to close it would give it up
+        return False
+    question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with open_regular(path) as stream:
+            answer = fcntl.fcntl(stream, fcntl.F_GETLK, question)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return None
+    return struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK
 
 
 def _in_use(folder: Path, holder: bytes) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from eisbach.files import write_atomically
 from eisbach.run import lines
-from eisbach.run.folder import write_atomically
+from eisbach.run.held import Held, LostError
 from eisbach.run.output import warn
 
 
@@ -103,6 +104,7 @@ class LineWriter:
         self._file = os.open(
             path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         )
+        self._held = Held(path)
         self._waiting = b""
         self._told = False
 
@@ -115,7 +117,12 @@ class LineWriter:
             warn(f"{self.path}:{line.number}: {line.fault}; moved to {aside}")
 
     def write(self, record: StepMetrics | ValidationMetrics) -> None:
-        """Appends one line; of a step that has one already, nothing."""
+        """Appends one line; of a step that has one already, nothing.
+
+        Raises:
+          LostError: The file was moved, deleted or replaced.
+        """
+        self._check()
         if record.step <= self._last:
             return
         self._last = record.step
@@ -132,9 +139,18 @@ class LineWriter:
 
         Raises:
           OSError: The disk is full, or fails.
+          LostError: As `write`.
         """
+        self._check()
         self._write()
         os.fsync(self._file)
+
+    def _check(self) -> None:
+        if fault := self._held.fault():
+            raise LostError(
+                f"{self.path}: {fault} while the run wrote it, with its lines "
+                f"up to step {self._last}"
+            )
 
     def _write(self) -> None:
         """Writes all that waits, or nothing of it."""
@@ -159,6 +175,7 @@ class LineWriter:
             warn(f"{error}: the last {lost} lines are lost")
         os.close(self._file)
         self._file = -1
+        self._held.release()
 
     def __enter__(self) -> LineWriter:
         return self

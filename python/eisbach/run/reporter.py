@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from eisbach.files import write_atomically
 from eisbach.run.events import EventWriter
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.run.folder import RunFolder
 from eisbach.run.followers.started import Followers
+from eisbach.run.held import LostError
 from eisbach.run.lines import missing
 from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
 from eisbach.run.output import Output, warn
@@ -85,8 +88,9 @@ class Reporter:
             self._show_progress(self._progress.say, line)
 
     def step(self, now: StepMetrics) -> None:
-        """Reports a step."""
-        self._steps.write(now)
+        """Reports a step; LostError where the run folder is gone."""
+        with self._in_its_folder():
+            self._steps.write(now)
         if self._events:
             self._show_events(self._events.write, now)
         if self._progress:
@@ -96,8 +100,9 @@ class Reporter:
             self._show_followers(self._followers.step)
 
     def validation(self, now: ValidationMetrics) -> None:
-        """Reports a validation."""
-        self._validations.write(now)
+        """Reports a validation; LostError as in `step`."""
+        with self._in_its_folder():
+            self._validations.write(now)
         if self._events:
             self._show_events(self._events.write, now)
         if self._progress:
@@ -107,13 +112,28 @@ class Reporter:
         """Returns when the metrics so far are on disk, or a warning says why.
 
         Weights are worth more than their metrics: what needs the disk next
-        finds out for itself.
+        finds out for itself. LostError as in `step`.
         """
-        for sink in (self._steps, self._validations):
-            self._sync(sink.sync)
+        with self._in_its_folder():
+            for sink in (self._steps, self._validations):
+                self._sync(sink.sync)
+
+    @contextlib.contextmanager
+    def _in_its_folder(self) -> Iterator[None]:
+        """Names the folder where that is lost, not a file that is in it."""
+        self.folder.check()
+        try:
+            yield
+        except LostError:
+            self.folder.check()
+            raise
 
     def summary(self, facts: dict[str, Any]) -> None:
-        """Writes `summary.json`, or a warning says why not."""
+        """Writes `summary.json`, or a warning says why not.
+
+        LostError as in `step`.
+        """
+        self.folder.check()
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
         Shown("summary.json")(write_atomically, self.folder.summary, text)
 
@@ -130,6 +150,8 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:  # other ranks wait for this one to tell it
+            self.hurry()
         if self._progress:
             self._show_progress(self._progress.close)
         for sink in (self._steps, self._validations):
@@ -137,11 +159,17 @@ class Reporter:
         if self._events:
             self._show_events(self._events.close)
         Shown("loss.png")(self._picture.close)
+        if not self.folder.lost():
+            self._draw()
+        if self._followers:
+            self._show_followers(self._followers.close)
+        self._output.close()
+        if error is None:
+            self.folder.check()
+
+    def _draw(self) -> None:
         painter = threading.Thread(
             target=self._show_plot, args=(plot_folder, self.folder), daemon=True
         )
         painter.start()
         painter.join(self._patience)
-        if self._followers:
-            self._show_followers(self._followers.close)
-        self._output.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config
@@ -13,6 +15,7 @@ from eisbach.run.folder import RunFolder
 from eisbach.run.output import warn
 
 if TYPE_CHECKING:
+    from eisbach import _C
     from eisbach.job import Job
 
 # They are decided where a run starts.
@@ -29,12 +32,14 @@ class Resumption:
       finished: Whether nothing is left: all steps are done, and the result of
         the last one is in the folder.
       changed: Keys that have another value than in `config.yaml`.
+      older: Paths of the checkpoints before it, the newest first.
     """
 
-    step: int
-    checkpoint: str
-    finished: bool
-    changed: list[str]
+    step: int = 0
+    checkpoint: str = ""
+    finished: bool = False
+    changed: list[str] = field(default_factory=list)
+    older: list[str] = field(default_factory=list)
 
 
 def choose(folder: RunFolder, config: Config) -> Resumption:
@@ -58,8 +63,52 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
             f"{step + 1}, or an older checkpoint by --resume "
             f"{folder.checkpoints}/step-N (train.steps)"
         )
-    finished = step == steps == _exported(folder)
-    return Resumption(step, str(checkpoint), finished, changed)
+    exported = (folder.model / "config.json").is_file()
+    finished = exported and step == steps == _summarized(folder)
+    older = [str(path) for at, path in folder.saved().items() if at < step]
+    return Resumption(step, str(checkpoint), finished, changed, older[::-1])
+
+
+def load_checkpoint(
+    engine: _C.Engine,
+    resumption: Resumption,
+    identity: str,
+    prefixes: Sequence[str],
+) -> None:
+    """Loads the checkpoint with which a run goes on; collective.
+
+    Args:
+      engine: Gets its weights and its optimizer's state.
+      resumption: The same on all ranks.
+      identity: Of the run, as `Job.identity`.
+      prefixes: Of the data that it names `data.train[0]` and so on.
+
+    Raises:
+      ValueError: It is damaged or of another run. Where an older checkpoint can
+        be loaded the message names that.
+    """
+    try:
+        engine.load(resumption.checkpoint, config=identity)
+    except (OSError, RuntimeError, ValueError) as error:
+        told = [str(error)]
+        told += [
+            f"data.train[{i}] is {name}"
+            for i, name in enumerate(prefixes)
+            if f"data.train[{i}]" in str(error)
+        ]
+        if older := _one_that_loads(engine, resumption.older, identity):
+            told.append(f"nearest that works: --resume {older}")
+        raise ValueError("; ".join(told)) from error
+
+
+def _one_that_loads(
+    engine: _C.Engine, checkpoints: Sequence[str], identity: str
+) -> str:
+    for checkpoint in checkpoints:
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            engine.load(checkpoint, config=identity)
+            return checkpoint
+    return ""
 
 
 def begin(folder: RunFolder, config: Config, resumption: Resumption) -> None:
@@ -89,7 +138,7 @@ def tell_nothing_left(job: Job) -> int:
     return 0
 
 
-def _exported(folder: RunFolder) -> int | None:
+def _summarized(folder: RunFolder) -> int | None:
     """Returns the step of the result; the summary is written after all else."""
     try:
         return read_json(folder.summary)["steps"]

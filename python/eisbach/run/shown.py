@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from eisbach.run.held import LostError
 from eisbach.run.output import warn
 
 P = ParamSpec("P")
@@ -33,11 +34,17 @@ class Shown:
     def __call__(
         self, show: Callable[P, T], *args: P.args, **options: P.kwargs
     ) -> T | None:
-        """Returns what `show` does; None where it fails or has failed."""
+        """Returns what `show` does; None where it fails or has failed.
+
+        Raises:
+          LostError: The run folder is gone, which is more than a failure.
+        """
         if self._failed and not self._again:
             return None
         try:
             return show(*args, **options)
+        except LostError:
+            raise
         except Exception as error:
             if self._tells and not self._failed:
                 kind = type(error).__name__

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from eisbach.run.end_file import tell_ready
 from eisbach.run.output import tell
 from eisbach.run.process import (
     abort,
@@ -89,12 +90,15 @@ class SignalWatch:
     def on_signal(self, ask: Callable[[], None]) -> None:
         """Lets a signal call `ask`, at once where one has come already.
 
+        All ranks have entered their watch, which `eisbach launch` is told.
+
         Args:
           ask: Asks all ranks to stop. On the thread of the watch.
         """
         with self._lock:
             self._ask = ask
             received = self.received
+        tell_ready()
         if received:
             ask()
 

@@ -41,6 +41,13 @@ TEST(MakeEmptyFolder, RemovesWhatASaveLeft) {
   EXPECT_FALSE(MakeEmptyFolder(temp.File("file/sub")).ok());
 }
 
+TEST(MakeEmptyFolder, MakesNoRunFolderAgain) {
+  const test::TempFolder temp;
+  EXPECT_THAT(MakeEmptyFolder(temp.File("moved/checkpoints/step")),
+              test::StatusIs(absl::StatusCode::kNotFound, "moved/checkpoints"));
+  EXPECT_FALSE(std::filesystem::exists(temp.File("moved")));
+}
+
 TEST(FinishFolder, NeverReplaces) {
   const test::TempFolder temp;
   EISBACH_ASSERT_OK(MakeEmptyFolder(temp.File("new")));

@@ -55,3 +55,21 @@ def test_nothing_is_replaced_unasked(eisbach, folder):
     after = (folder / "model" / "config.json").stat()
     assert after.st_mtime_ns == before.st_mtime_ns
     assert not eisbach("export", folder, "--force").returncode
+
+
+def test_nothing_is_for_everybody(eisbach, folder, tmp_path):
+    """All that a run, its exports and a preparation write, and one rule."""
+    text = tmp_path / "text.txt"
+    text.write_text("a b c\n" * 99)
+    output = tmp_path / "made" / "data"
+    done = eisbach("data", "prepare", text, "--output", output)
+    assert not done.returncode, done.stderr
+    export = ("export", folder, "--output", tmp_path / "made" / "model.gguf")
+    done = eisbach(*export, "--format", "gguf")
+    assert not done.returncode, done.stderr
+    for top in (folder, tmp_path / "made"):
+        for path in (top, *top.rglob("*")):
+            mode = path.stat().st_mode & 0o777
+            assert mode & ~(0o750 if path.is_dir() else 0o640) == 0, path
+    assert (folder / "model" / "config.json").exists()
+    assert (folder / "checkpoints").is_dir()

@@ -402,3 +402,40 @@ def test_ranks_on_several_hosts_are_listed(train, monkeypatch):
         "ranks 0-3 of 2 domains, talk over the network"
     ) in " ".join(done.stdout.split())  # lines are folded
     assert "sizes that stay inside: 1, 2" in done.stdout
+
+
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.mpi)])
+def test_a_damaged_checkpoint_names_an_older_one_that_works(
+    trainer, eisbach, ranks
+):
+    done, folder = trainer("train.save_every=1", "train.steps=3")(
+        "older", ranks=ranks
+    )
+    assert not done.returncode, done.stderr
+    steps = sorted((folder / "checkpoints").iterdir())
+    for step in steps[1:]:
+        (step / "manifest.json").write_text("{")
+    resume = ("train", "--resume", folder, "train.steps=4")
+    done = eisbach(*resume, ranks=ranks)
+    assert done.returncode == 1
+    assert f"{steps[2]}/manifest.json" in done.stderr
+    assert f"nearest that works: --resume {steps[0]}\n" in done.stderr
+    (steps[0] / "manifest.json").unlink()
+    done = eisbach(*resume, ranks=ranks)
+    assert done.returncode == 1
+    assert "nearest" not in done.stderr
+
+
+def test_a_model_that_was_removed_is_written_again(trainer, eisbach):
+    done, folder = trainer("train.steps=2")("again")
+    assert not done.returncode, done.stderr
+    before = (folder / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(folder / "model")
+    done = eisbach("train", "--resume", folder)
+    assert not done.returncode, done.stderr
+    assert "is finished" not in done.stdout
+    assert (folder / "model" / "model.safetensors").read_bytes() == before
+    metrics = (folder / "metrics.jsonl").read_text()
+    assert metrics.count("\n") == 2
+    done = eisbach("train", "--resume", folder)
+    assert "is finished" in done.stdout

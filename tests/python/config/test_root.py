@@ -73,15 +73,10 @@ def test_message_of_the_core_is_located():
     assert config.locate(message) == message
 
 
-def test_import_is_quick_and_loads_nothing():
+def test_import_loads_nothing():
     code = (
-        "import sys, time; t = time.perf_counter(); import eisbach; "
-        "t = time.perf_counter() - t; "
+        "import sys; import eisbach; "
         "heavy = {'pydantic', 'numpy', 'ruamel.yaml', 'typer', 'matplotlib', "
-        "'eisbach._C'} & set(sys.modules); assert not heavy, heavy; print(t)"
+        "'eisbach._C'} & set(sys.modules); assert not heavy, heavy"
     )
-    seconds = min(
-        float(subprocess.check_output([sys.executable, "-c", code]))
-        for _ in range(3)
-    )
-    assert seconds < 0.15
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,15 @@ def test_a_run_tells_how_far_and_how_good(make):
 def test_states(make, tmp_path):
     assert read_run(make("short", steps=2)).state == "stopped"
     assert read_run(make("cut", summary=False)).state == "stopped"
+    for told, state in (
+        ("finished", "done"),
+        ("stopped", "stopped"),
+        ("failed", "failed"),
+        ("running", "crashed"),
+    ):
+        run = make(f"it-{told}")
+        (run / "state.json").write_text(json.dumps({"state": told}))
+        assert read_run(run).state == state
     held = make("held")
     code = (
         "import sys; from pathlib import Path\n"
@@ -108,3 +118,11 @@ def test_many_changes_are_broken_at_80_columns(make):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="no such folder of runs"):
         find_runs(tmp_path / "nowhere")
+
+
+def test_what_was_put_aside_is_named_by_its_run(make, monkeypatch):
+    run, aside = make("a"), make("a/aside")
+    assert [read_run(path).name for path in (run, aside)] == ["a", "a/aside"]
+    assert find_runs(run.parent) == [run]
+    monkeypatch.chdir(aside)
+    assert read_run(Path()).name == "a/aside"

@@ -1,14 +1,12 @@
 import os
+import shutil
 
 import pytest
 
 from eisbach.config import load_config, make_config
-from eisbach.run.folder import (
-    RunFolder,
-    check_home,
-    read_lines,
-    write_atomically,
-)
+from eisbach.files import write_atomically
+from eisbach.run.folder import RunFolder, check_home, read_lines
+from eisbach.run.held import LostError
 
 
 def test_names_are_never_taken_twice(tmp_path):
@@ -96,8 +94,67 @@ def test_a_checkpoint_names_its_run(tmp_path, monkeypatch):
     assert RunFolder.open(folder.path).step is None
     monkeypatch.chdir(folder.checkpoints)
     assert RunFolder.open("step-00000020").path == folder.path
-    with pytest.raises(ValueError, match="no run folder"):
-        RunFolder.open(folder.checkpoints)
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoints", "config.yaml", "metrics.jsonl", "checkpoints/x", ""]
+)
+def test_a_path_beside_a_run_names_the_run(tmp_path, monkeypatch, name):
+    run = RunFolder.create(tmp_path / "runs", "a")
+    run.write_config(make_config())
+    run.checkpoints.mkdir()
+    (run.checkpoints / "x").write_text("")
+    run.metrics.write_text("")
+    monkeypatch.chdir(tmp_path)
+    given = f"runs/a/{name}" if name else "runs"
+    with pytest.raises(ValueError, match=rf"{given}: .*works: runs/a$"):
+        RunFolder.open(given)
+    monkeypatch.chdir(run.checkpoints)
+    with pytest.raises(ValueError, match=rf"works: {run.path}$"):
+        RunFolder.open(".")
+    with pytest.raises(ValueError, match=r"b: .*nothing of that name$"):
+        RunFolder.open(tmp_path / "b")
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    folder = RunFolder.create(tmp_path, "a")
+    folder.check()  # nobody holds it
+    folder.hold()
+    folder.check()
+    (folder.checkpoints / "step-00000020").mkdir(parents=True)
+    moved = tmp_path / "b"
+    folder.path.rename(moved)
+    with pytest.raises(
+        LostError,
+        match=rf"a: the run folder was moved to {moved} while .*checkpoint is "
+        rf"of step 20; to go on: --resume {moved}$",
+    ):
+        folder.check()
+    shutil.rmtree(moved / "checkpoints")
+    with pytest.raises(LostError, match="metrics are there, and no check"):
+        folder.check()
+    shutil.rmtree(moved)
+    with pytest.raises(LostError, match=r"was deleted .*nothing that it held"):
+        folder.check()
+    folder.release()
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("", "was ended before its first one"),
+        ("failed", "was ended before its first one"),
+        ("stopped", "those that the run wrote were removed"),
+        ("finished", "those that the run wrote were removed"),
+        ("running", "no checkpoint yet: the run goes on"),
+    ],
+)
+def test_a_run_without_a_checkpoint_says_why(
+    tmp_path, monkeypatch, state, says
+):
+    monkeypatch.setattr("eisbach.run.state.standing", lambda folder: state)
+    with pytest.raises(ValueError, match=says):
+        run_of(tmp_path).last_checkpoint()
 
 
 def run_of(tmp_path):

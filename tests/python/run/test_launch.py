@@ -34,6 +34,11 @@ def wait_for(what, seconds=60):
     [
         ('echo 0 > "$EISBACH_END_FILE"', 0, ""),
         ("true", 1, "did not come to its end"),
+        (
+            'echo ready > "$EISBACH_END_FILE"',
+            1,
+            "did not come to its end",
+        ),
         ("exit 7", 7, ""),
         ("kill -9 $$", 137, ""),
     ],
@@ -52,16 +57,24 @@ def test_zero_is_believed_with_the_last_words_alone(
 
 # A launcher that passes on what mpirun passes on, and ends late.
 FOREVER = "while true; do sleep 0.1; done"
-SLOW = (
+READY = f'echo ready > "$EISBACH_END_FILE"; echo ready; {FOREVER}'
+SLOW = f"trap 'echo asked' USR1; trap 'echo told; exit 1' TERM; {READY}"
+QUICK = f"trap 'echo asked; exit 138' USR1; {READY}"
+# One whose ranks have not come so far.
+EARLY = (
     "trap 'echo asked' USR1; trap 'echo told; exit 1' TERM; "
     f"echo ready; {FOREVER}"
 )
-QUICK = f"trap 'echo asked; exit 138' USR1; echo ready; {FOREVER}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("script", "said"), [(QUICK, "asked\n"), (SLOW, "asked\ntold\n")]
+    ("script", "said"),
+    [
+        (QUICK, "asked\n"),
+        (SLOW, "asked\ntold\n"),
+        (EARLY, "told\n"),
+    ],
 )
 def test_a_signal_asks_before_it_ends(tmp_path, number, script, said):
     job = subprocess.Popen(
@@ -83,6 +96,9 @@ def test_a_signal_asks_before_it_ends(tmp_path, number, script, said):
     assert not list(tmp_path.iterdir())
 
 
+WAITS = "import time; print('here', flush=True); time.sleep(600)"
+
+
 def test_mpirun_ends_with_a_launch_that_is_killed(tmp_path):
     script = f"trap 'touch ended; exit' TERM; echo $$; {FOREVER}"
     job = subprocess.Popen(
@@ -94,6 +110,16 @@ def test_mpirun_ends_with_a_launch_that_is_killed(tmp_path):
     job.kill()
     job.communicate(timeout=60)
     wait_for((tmp_path / "ended").exists)
+
+
+@pytest.mark.mpi
+def test_ranks_that_are_not_ready_end_without_a_paragraph(launch_job):
+    job = launch_job("-n", "2", sys.executable, "-c", WAITS)
+    assert job.stdout.readline() == "here\n"
+    job.send_signal(signal.SIGINT)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGINT
+    assert errors == "eisbach launch: stopped by SIGINT\n"
 
 
 @pytest.mark.mpi

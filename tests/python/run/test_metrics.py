@@ -5,6 +5,8 @@ import resource
 
 import pytest
 
+from eisbach.files import write_atomically
+from eisbach.run.held import LostError
 from eisbach.run.metrics import (
     LineWriter,
     ValidationMetrics,
@@ -134,3 +136,20 @@ def test_what_json_cannot_say_is_null():
 def test_bits_per_byte():
     assert bits_per_byte(math.log(2) * 6, 3.0) == 2.0
     assert bits_per_byte(1.0, None) is None
+
+
+@pytest.mark.parametrize("how", ["unlink", "replace"])
+def test_lines_are_not_written_to_a_file_that_is_gone(tmp_path, how):
+    path = tmp_path / "metrics.jsonl"
+    with LineWriter(path) as writer:
+        writer.write(ValidationMetrics(1, 2.0, None))
+        if how == "unlink":
+            path.unlink()
+        else:  # as an editor does
+            write_atomically(path, "")
+        with pytest.raises(
+            LostError, match=r"metrics\.jsonl: was deleted .* 1"
+        ):
+            writer.write(ValidationMetrics(2, 2.0, None))
+        with pytest.raises(LostError):
+            writer.sync()

@@ -90,6 +90,8 @@ def test_a_target_below_the_checkpoint_is_told(folder):
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"steps": 20}'])
 def test_a_run_without_its_result_is_not_finished(folder, content):
+    folder.model.mkdir()
+    (folder.model / "config.json").write_text("{}")
     assert not choose_with(folder).finished
     folder.summary.write_text(content)
     assert not choose_with(folder).finished
@@ -97,6 +99,9 @@ def test_a_run_without_its_result_is_not_finished(folder, content):
 
 def test_a_run_with_its_result_is_finished(folder):
     folder.summary.write_text(json.dumps({"steps": 40}))
+    assert not choose_with(folder).finished  # its model is to come
+    folder.model.mkdir()
+    (folder.model / "config.json").write_text("{}")
     assert choose_with(folder).finished
     assert not choose_with(folder, "train.steps=41").finished
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eisbach.files import read_json
-from eisbach.run.folder import RunFolder, write_atomically
+from eisbach.files import read_json, write_atomically
+from eisbach.run.folder import RunFolder
 
 
 class Mark:
