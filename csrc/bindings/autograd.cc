@@ -51,8 +51,8 @@ absl::Status Backward(const std::shared_ptr<Recording>& recording,
   return recording->graph().Backward(ends, seeds, context);
 }
 
-void BindGraph(py::module_& m) {
-  py::class_<Recording, std::shared_ptr<Recording>>(
+void BindGraph(CoreModule& m) {
+  Class<Recording, std::shared_ptr<Recording>>(
       m, "Graph",
       "Records a forward pass inside `with graph:`, then runs it backward, "
       "once. Entering again forgets the last recording.")
@@ -204,9 +204,9 @@ absl::StatusOr<Variable> Apply(const Variable& x) {
 
 }  // namespace
 
-void BindAutograd(py::module_& m) {
+void BindAutograd(CoreModule& m) {
   BindGraph(m);
-  py::module_ f = m.def_submodule(
+  CoreModule f = m.def_submodule(
       "functional",
       "Differentiable functions; they record inside `with graph:`.");
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();

@@ -85,9 +85,9 @@ std::shared_ptr<SafetensorsFile> OpenSafetensors(
       Unwrap(SafetensorsFile::Open(path.string())));
 }
 
-void BindSafetensors(py::module_& m) {
+void BindSafetensors(CoreModule& m) {
   using Pairs = std::vector<std::pair<std::string, py::array>>;
-  py::class_<SafetensorsFile, std::shared_ptr<SafetensorsFile>>(
+  Class<SafetensorsFile, std::shared_ptr<SafetensorsFile>>(
       m, "SafetensorsFile",
       "The arrays of a file by name, a mapping. Each is read when it is asked "
       "for; one of a type that cannot be read is a ValueError then.")
@@ -96,7 +96,8 @@ void BindSafetensors(py::module_& m) {
       .def("__contains__",
            [](const SafetensorsFile& f, const std::string& name) {
              return f.Find(name) != nullptr;
-           })
+           },
+           py::arg("name"))
       .def("__iter__",
            [](const SafetensorsFile& f) {
              return py::iter(py::cast(NamesOf(f)));
@@ -137,7 +138,7 @@ void BindSafetensors(py::module_& m) {
         "The arrays of a file by name; every byte of its header is checked.");
 }
 
-void WriteSafetensors(const std::string& path,
+void WriteSafetensors(const std::filesystem::path& path,
                       const std::map<std::string, py::array>& arrays,
                       std::map<std::string, std::string> metadata) {
   std::vector<checkpoint::SafetensorsSpec> specs;
@@ -147,7 +148,7 @@ void WriteSafetensors(const std::string& path,
                      Shape(std::vector<int64_t>(dims.begin(), dims.end()))});
   }
   const auto writer =
-      Unwrap(SafetensorsWriter::Create(path, specs, std::move(metadata)));
+      Unwrap(SafetensorsWriter::Create(path.string(), specs, std::move(metadata)));
   for (const SafetensorsEntry& entry : writer->entries()) {
     const auto array =
         py::array::ensure(arrays.at(entry.name), py::array::c_style);
@@ -158,9 +159,9 @@ void WriteSafetensors(const std::string& path,
   WithoutGil([&] { Unwrap(writer->Commit()); });
 }
 
-py::tuple ReadCheckpoint(const std::string& path) {
+py::tuple ReadCheckpoint(const std::filesystem::path& path) {
   const checkpoint::SavedWeights saved =
-      WithoutGil([&] { return Unwrap(checkpoint::ReadWeights(path)); });
+      WithoutGil([&] { return Unwrap(checkpoint::ReadWeights(path.string())); });
   py::dict arrays;
   for (const LogicalTensor& tensor : saved.tensors) {
     arrays[py::str(tensor.name)] =
@@ -193,40 +194,49 @@ py::dict GatherArrays(absl::Span<Parameter* const> parameters,
 }
 
 void ScatterArrays(absl::Span<Parameter* const> parameters,
-                   const py::dict& arrays, Stream& stream) {
+                   const std::map<std::string, py::array>& arrays,
+                   const parallel::ParallelContext& context) {
   std::map<std::string, LogicalTensor> tensors;
-  for (const auto& [name, value] : arrays) {
-    using Floats =
-        py::array_t<float, py::array::c_style | py::array::forcecast>;
-    const auto array = Floats::ensure(value);
-    if (!array) throw py::error_already_set();
+  std::vector<std::string> names;
+  for (const auto& [name, array] : arrays) {
+    const DType dtype = FromNumpyDType(array.dtype());
+    if (!IsFloat(dtype)) {
+      throw py::type_error(absl::StrCat("arrays['", name, "'] is of ",
+                                        Name(dtype),
+                                        "; a weight is of f32, or of another "
+                                        "type of fractions"));
+    }
+    const py::array_t<float, py::array::c_style | py::array::forcecast> floats(
+        array);
     LogicalTensor tensor;
-    tensor.name = name.cast<std::string>();
+    tensor.name = name;
     tensor.shape = Shape(
         std::vector<int64_t>(array.shape(), array.shape() + array.ndim()));
-    tensor.values.assign(array.data(), array.data() + array.size());
-    tensors.emplace(tensor.name, std::move(tensor));
+    tensor.values.assign(floats.data(), floats.data() + floats.size());
+    tensors.emplace(name, std::move(tensor));
+    names.push_back(name);
   }
   WithoutGil([&] {
+    Unwrap(checkpoint::CheckLogicalNames(parameters, names, context));
     Unwrap(checkpoint::ScatterParameters(
         parameters,
         [&](const std::string& name) -> const LogicalTensor* {
           const auto found = tensors.find(name);
           return found == tensors.end() ? nullptr : &found->second;
         },
-        stream));
+        context.device().compute_stream()));
   });
 }
 
-void BindCheckpoint(py::module_& m) {
+void BindCheckpoint(CoreModule& m) {
   BindSafetensors(m);
   m.def("write_safetensors", &WriteSafetensors, py::arg("path"),
         py::arg("arrays"), py::arg("metadata") = py::dict(),
         "The file appears complete or not at all.");
   m.def(
       "latest_checkpoint",
-      [](const std::string& root) {
-        return checkpoint::LatestCheckpoint(root);
+      [](const std::filesystem::path& root) {
+        return checkpoint::LatestCheckpoint(root.string());
       },
       py::arg("root"), "The complete checkpoint of the highest step, or None.");
   m.def("read_checkpoint", &ReadCheckpoint, py::arg("path"),

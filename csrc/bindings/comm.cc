@@ -145,8 +145,8 @@ void Collective(Communicator& group, F&& call) {
   });
 }
 
-void BindCommunicator(py::module_& m) {
-  py::class_<Communicator>(
+void BindCommunicator(CoreModule& m) {
+  Class<Communicator>(
       m, "Communicator",
       "Ranks that call collectives together: all of them, in the same order, "
       "with equal shapes and dtypes.")
@@ -219,8 +219,8 @@ void BindCommunicator(py::module_& m) {
           "Waits until all ranks are here.");
 }
 
-void BindWorld(py::module_& m) {
-  py::class_<World, std::shared_ptr<World>>(
+void BindWorld(CoreModule& m) {
+  Class<World, std::shared_ptr<World>>(
       m, "World", "All ranks of a job as one of them sees it.")
       .def_property_readonly("rank", &World::rank, "Of this process.")
       .def_property_readonly("size", &World::size, "Ranks of the job.")
@@ -279,7 +279,7 @@ void BindWorld(py::module_& m) {
 
 }  // namespace
 
-void BindComm(py::module_& m) {
+void BindComm(CoreModule& m) {
   BindCommunicator(m);
   BindWorld(m);
   m.def("init", &Init, py::arg("device") = "cpu", py::arg("interface") = "",

@@ -14,7 +14,7 @@ namespace eisbach::bindings {
 
 namespace py = pybind11;
 
-void BindCore(py::module_& m) {
+void BindCore(CoreModule& m) {
   m.def("build_info", &Components,
         "What the core was built with and what this CPU has: version, "
         "compiler, matmul, mpi, cpu.");

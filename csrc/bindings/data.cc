@@ -29,73 +29,92 @@ using data::DataLoader;
 using data::TokenFile;
 using data::TokenFileWriter;
 
-using Int32Array = py::array_t<int32_t, py::array::c_style>;
-
-// Integers of any width as i32.
-Int32Array AsTokens(const py::array& array) {
-  const char kind = array.dtype().kind();
-  if (array.size() > 0 && kind != 'i' && kind != 'u') {
-    throw py::type_error("tokens are integers");
-  }
-  if (array.itemsize() > 4 || (array.itemsize() == 4 && kind == 'u')) {
-    using Limits = std::numeric_limits<int32_t>;
-    const py::object beyond =
-        array.attr("__gt__")(int64_t{Limits::max()})
-            .attr("__or__")(array.attr("__lt__")(int64_t{Limits::min()}));
-    if (beyond.attr("any")().cast<bool>()) {
-      const int64_t at = beyond.attr("argmax")().cast<int64_t>();
-      const int64_t length = array.shape(array.ndim() - 1);
-      throw py::value_error(absl::StrCat(
-          "token ",
-          py::str(array.attr("flat")[py::int_(at)]).cast<std::string>(),
-          " at position ", at % length, " of row ", at / length,
-          " does not fit 32 bits"));
-    }
-  }
-  return py::array_t<int32_t, py::array::c_style | py::array::forcecast>(array);
-}
-
 Tensor ToDevice(const py::array& array, Device& device) {
   return TensorFromArray(array, device, /*copy=*/true);
 }
 
-Batch MakeBatch(const py::array& tokens, const py::array& targets,
-                Device& device, std::optional<py::array> samples,
+std::string ShapeOf(const py::array& array) {
+  return Shape(std::vector<int64_t>(array.shape(),
+                                    array.shape() + array.ndim()))
+      .ToString();
+}
+
+// The samples' indices in the run: those that are given, or 0, 1, ...
+Tensor SampleIndices(const std::optional<Integers>& samples, int64_t count,
+                     Device& device) {
+  using Indices =
+      py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+  if (!samples) {
+    Indices counted(count);
+    for (int64_t i = 0; i < count; ++i) counted.mutable_at(i) = i;
+    return ToDevice(counted, device);
+  }
+  const py::array& given = samples->array;
+  if (given.ndim() != 1 || given.shape(0) != count) {
+    throw py::value_error(absl::StrCat(
+        "Batch: samples are [", count, "], one for each row of tokens, not ",
+        ShapeOf(given)));
+  }
+  const Indices indices(given);
+  for (int64_t i = 0; i < count; ++i) {
+    if (indices.at(i) >= 0) continue;
+    throw py::value_error(absl::StrCat("Batch: samples[", i, "]=",
+                                       indices.at(i), " as 64 bits; an index "
+                                       "is 0 or more"));
+  }
+  return ToDevice(indices, device);
+}
+
+Batch MakeBatch(const Integers& tokens, const Integers& targets,
+                Device& device, const std::optional<Integers>& samples,
                 int64_t step) {
-  if (tokens.ndim() != 2) {
-    throw py::value_error("tokens are of shape [samples, context]");
+  if (tokens.array.ndim() != 2) {
+    throw py::value_error(
+        absl::StrCat("Batch: tokens are of shape [samples, context], not ",
+                     ShapeOf(tokens.array)));
+  }
+  if (ShapeOf(tokens.array) != ShapeOf(targets.array)) {
+    throw py::value_error(absl::StrCat(
+        "Batch: tokens are ", ShapeOf(tokens.array), " and targets ",
+        ShapeOf(targets.array), "; each token has its target"));
+  }
+  if (step < 0) {
+    throw py::value_error(
+        absl::StrCat("Batch: step=", step, " is below 0, the first"));
   }
   Batch batch;
   batch.step = step;
-  const Int32Array ids = AsTokens(tokens), wanted = AsTokens(targets);
+  const py::array_t<int32_t> ids = AsTokens(tokens), wanted = AsTokens(targets);
   batch.ids_below =
       data::IdsBelow({ids.data(), static_cast<size_t>(ids.size())},
                      {wanted.data(), static_cast<size_t>(wanted.size())});
   batch.tokens = ToDevice(ids, device);
   batch.targets = ToDevice(wanted, device);
-  using Indices =
-      py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
-  if (!samples) {
-    Indices counted(tokens.shape(0));
-    for (py::ssize_t i = 0; i < counted.size(); ++i) counted.mutable_at(i) = i;
-    samples = counted;
-  }
-  batch.samples = ToDevice(Indices(*samples), device);
+  batch.samples = SampleIndices(samples, tokens.array.shape(0), device);
   return batch;
 }
 
-void BindTokenFiles(py::module_& m) {
-  py::class_<TokenFileWriter>(
+// The tokens of a document or of a part of it.
+py::array_t<int32_t> AsDocument(const Integers& tokens) {
+  if (tokens.array.ndim() == 1) return AsTokens(tokens);
+  throw py::value_error(absl::StrCat("tokens of a document are [tokens], not ",
+                                     ShapeOf(tokens.array)));
+}
+
+void BindTokenFiles(CoreModule& m) {
+  Class<TokenFileWriter>(
       m, "TokenFileWriter",
       "Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen "
       "under these names before close().")
-      .def(py::init([](const std::string& prefix, const std::string& dtype,
+      .def(py::init([](const std::filesystem::path& prefix,
+                       const std::string& dtype,
                        std::optional<int32_t> end_of_document) {
              for (auto type : {data::TokenType::kU8, data::TokenType::kU16,
                                data::TokenType::kI32}) {
                if (dtype != std::string(data::Name(type))) continue;
                return Unwrap(
-                   TokenFileWriter::Create(prefix, type, end_of_document));
+                   TokenFileWriter::Create(prefix.string(), type,
+                                           end_of_document));
              }
              throw py::value_error("dtype=" + dtype +
                                    " is none of u8, u16, i32");
@@ -104,8 +123,8 @@ void BindTokenFiles(py::module_& m) {
            py::arg("end_of_document") = py::none())
       .def(
           "add_document",
-          [](TokenFileWriter& writer, const py::array& tokens) {
-            const Int32Array ids = AsTokens(tokens);
+          [](TokenFileWriter& writer, const Integers& tokens) {
+            const py::array_t<int32_t> ids = AsDocument(tokens);
             const absl::Span<const int32_t> span(ids.data(), ids.size());
             WithoutGil([&] { Unwrap(writer.AddDocument(span)); });
           },
@@ -113,8 +132,8 @@ void BindTokenFiles(py::module_& m) {
           "Appends integers, and the end of document where there is one.")
       .def(
           "append",
-          [](TokenFileWriter& writer, const py::array& tokens) {
-            const Int32Array ids = AsTokens(tokens);
+          [](TokenFileWriter& writer, const Integers& tokens) {
+            const py::array_t<int32_t> ids = AsDocument(tokens);
             const absl::Span<const int32_t> span(ids.data(), ids.size());
             WithoutGil([&] { Unwrap(writer.Append(span)); });
           },
@@ -130,11 +149,12 @@ void BindTokenFiles(py::module_& m) {
       .def_property_readonly("tokens", &TokenFileWriter::tokens,
                              "That were added, ends included.");
 
-  py::class_<TokenFile>(m, "TokenFile",
+  Class<TokenFile>(m, "TokenFile",
                         "Documents of token ids in a pair of mapped files.")
       .def(
-          py::init([](const std::string& prefix) {
-            return std::make_unique<TokenFile>(Unwrap(TokenFile::Open(prefix)));
+          py::init([](const std::filesystem::path& prefix) {
+            return std::make_unique<TokenFile>(
+                Unwrap(TokenFile::Open(prefix.string())));
           }),
           py::arg("prefix"))
       .def_property_readonly("prefix", &TokenFile::prefix,
@@ -186,8 +206,8 @@ void BindTokenFiles(py::module_& m) {
            "Reads every token once; ValueError names the first outside.");
 }
 
-void BindLoader(py::module_& m) {
-  py::class_<Batch>(m, "Batch", "One rank's share of a step.")
+void BindLoader(CoreModule& m) {
+  Class<Batch>(m, "Batch", "One rank's share of a step.")
       .def(py::init(&MakeBatch), py::arg("tokens"), py::arg("targets"),
            py::arg("device"), py::kw_only(), py::arg("samples") = py::none(),
            py::arg("step") = 0,
@@ -205,11 +225,12 @@ void BindLoader(py::module_& m) {
           "samples", [](const Batch& b) { return Variable(b.samples); },
           "i64 [samples]: their indices in the run.");
 
-  py::class_<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
+  Class<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
                                               "Token files, blended by weight.")
       .def(
           py::init(
-              [](const std::vector<std::pair<std::string, double>>& sources,
+              [](const std::vector<std::pair<std::filesystem::path, double>>&
+                     sources,
                  int64_t context, int64_t vocab, uint64_t seed, bool shuffled) {
                 data::CorpusOptions options{
                     .context = context,
@@ -218,7 +239,7 @@ void BindLoader(py::module_& m) {
                     .order = shuffled ? data::SampleOrder::kSeeded
                                       : data::SampleOrder::kFixed};
                 for (const auto& [prefix, weight] : sources) {
-                  options.sources.push_back({prefix, weight});
+                  options.sources.push_back({prefix.string(), weight});
                 }
                 return WithoutGil([&] {
                   return std::shared_ptr<Corpus>(
@@ -236,7 +257,7 @@ void BindLoader(py::module_& m) {
            py::call_guard<py::gil_scoped_release>(),
            "Reads every token once; ValueError names the first outside.");
 
-  py::class_<DataLoader>(m, "DataLoader",
+  Class<DataLoader>(m, "DataLoader",
                          "Batches in the order of steps, read ahead by a "
                          "thread; the same samples for every layout.")
       .def(py::init([](std::shared_ptr<Corpus> corpus, int64_t global_batch,
@@ -269,7 +290,7 @@ void BindLoader(py::module_& m) {
 
 }  // namespace
 
-void BindData(py::module_& m) {
+void BindData(CoreModule& m) {
   BindTokenFiles(m);
   BindLoader(m);
   m.def(

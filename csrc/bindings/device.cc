@@ -18,8 +18,8 @@ absl::StatusOr<DeviceType> ParseDeviceType(absl::string_view name) {
       absl::StrCat("device ", name, " is none of cpu, cuda, meta"));
 }
 
-void BindDevice(py::module_& m) {
-  py::class_<AllocatorStats>(m, "MemoryStats",
+void BindDevice(CoreModule& m) {
+  Class<AllocatorStats>(m, "MemoryStats",
                              "What a device's allocator has given out.")
       .def_readonly("bytes_in_use", &AllocatorStats::bytes_in_use)
       .def_readonly("peak_bytes_in_use", &AllocatorStats::peak_bytes_in_use)
@@ -30,7 +30,7 @@ void BindDevice(py::module_& m) {
       .def_readonly("system_allocations", &AllocatorStats::system_allocations,
                     "Requests that went to the system.");
 
-  py::class_<TraceTotals>(m, "TraceTotals",
+  Class<TraceTotals>(m, "TraceTotals",
                           "Seconds that a device has spent since it was made.")
       .def_readonly("matmul", &TraceTotals::matmul)
       .def_readonly("attention", &TraceTotals::attention)
@@ -40,7 +40,7 @@ void BindDevice(py::module_& m) {
       .def_readonly("waiting", &TraceTotals::waiting,
                     "For communication, with nothing else to do.");
 
-  py::class_<Device, std::shared_ptr<Device>>(
+  Class<Device, std::shared_ptr<Device>>(
       m, "Device", "A rank's compute device: its memory and its streams.")
       .def(py::init([](const std::string& type) {
              return Unwrap(MakeDevice(Unwrap(ParseDeviceType(type))));

@@ -169,8 +169,8 @@ Tensor FromDlpack(const py::object& source, Device& device) {
 
 }  // namespace
 
-void BindDlpack(py::module_& m) {
-  auto tensor = py::reinterpret_borrow<py::class_<Variable>>(m.attr("Tensor"));
+void BindDlpack(CoreModule& m) {
+  auto tensor = py::reinterpret_borrow<Class<Variable>>(m.attr("Tensor"));
   tensor
       .def("__dlpack__", &ToDlpack, py::kw_only(),
            py::arg("stream") = py::none(), py::arg("max_version") = py::none(),

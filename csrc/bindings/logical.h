@@ -1,7 +1,8 @@
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include <pybind11/numpy.h>
 
+#include <map>
 #include <string>
 
 #include "absl/types/span.h"
@@ -17,8 +18,11 @@ pybind11::dict GatherArrays(absl::Span<Parameter* const> parameters,
                             const std::string& value, bool copy,
                             const parallel::ParallelContext& context);
 
-// Writes this rank's part of whole arrays to the masters. With the GIL.
+// Writes this rank's part of whole arrays to the masters. Each array is of
+// fractions, all finite, and each name is the model's. Collective; with the
+// GIL.
 void ScatterArrays(absl::Span<Parameter* const> parameters,
-                   const pybind11::dict& arrays, Stream& stream);
+                   const std::map<std::string, pybind11::array>& arrays,
+                   const parallel::ParallelContext& context);
 
 }  // namespace eisbach::bindings

@@ -17,8 +17,8 @@ absl::Status Checked(const absl::Status& status) {
 
 }  // namespace
 
-void BindModels(py::module_& m) {
-  py::class_<ModelConfig>(m, "ModelConfig",
+void BindModels(CoreModule& m) {
+  Class<ModelConfig>(m, "ModelConfig",
                           "The sizes of a decoder-only transformer.")
       .def(
           py::init([](std::string family, int64_t layers, int64_t hidden,

@@ -4,20 +4,21 @@
 // signatures name Python types.
 PYBIND11_MODULE(_C, m) {
   namespace bindings = eisbach::bindings;
+  bindings::CoreModule core(m);
   m.doc() = "The core of Eisbach: see docs/python-api.md.";
-  bindings::BindErrors(m);
-  bindings::BindCore(m);
-  bindings::BindDevice(m);
-  bindings::BindTensor(m);
-  bindings::BindDlpack(m);
-  bindings::BindComm(m);
-  bindings::BindParallel(m);
-  bindings::BindNn(m);
-  bindings::BindAutograd(m);
-  bindings::BindOptim(m);
-  bindings::BindModels(m);
-  bindings::BindData(m);
-  bindings::BindCheckpoint(m);
-  bindings::BindTrain(m);
-  bindings::BindPlan(m);
+  bindings::BindErrors(core);
+  bindings::BindCore(core);
+  bindings::BindDevice(core);
+  bindings::BindTensor(core);
+  bindings::BindDlpack(core);
+  bindings::BindComm(core);
+  bindings::BindParallel(core);
+  bindings::BindNn(core);
+  bindings::BindAutograd(core);
+  bindings::BindOptim(core);
+  bindings::BindModels(core);
+  bindings::BindData(core);
+  bindings::BindCheckpoint(core);
+  bindings::BindTrain(core);
+  bindings::BindPlan(core);
 }

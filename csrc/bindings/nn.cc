@@ -24,7 +24,7 @@ using nn::ForwardContext;
 using nn::Module;
 
 template <typename T>
-using Layer = py::class_<T, Module, std::shared_ptr<T>>;
+using Layer = Class<T, Module, std::shared_ptr<T>>;
 
 constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
 
@@ -89,8 +89,8 @@ absl::StatusOr<Variable> Loss(const std::shared_ptr<nn::PlainHead>& head,
   return Output(std::move(loss));
 }
 
-void BindContext(py::module_& m) {
-  py::class_<ForwardContext>(
+void BindContext(CoreModule& m) {
+  Class<ForwardContext>(
       m, "ForwardContext", "What a forward pass runs with, besides its inputs.")
       .def(py::init([](Device& device, bool training, uint64_t seed,
                        const Variable* step, const Variable* samples) {
@@ -122,7 +122,7 @@ std::vector<std::shared_ptr<Parameter>> ParametersOf(
   return parameters;
 }
 
-void BindSimple(py::module_& m) {
+void BindSimple(CoreModule& m) {
   Layer<nn::Linear>(m, "Linear", "y [..., N] = x [..., K] weight^T + bias.")
       .def(py::init([](std::string name, int64_t inputs, int64_t outputs,
                        bool bias, float stddev) {
@@ -200,7 +200,7 @@ void BindSimple(py::module_& m) {
           py::arg("x"), py::arg("context"), kReleased, "[B, T, vocab].");
 }
 
-void BindComposed(py::module_& m) {
+void BindComposed(CoreModule& m) {
   Layer<nn::Attention>(m, "Attention", "Causal self-attention, [B, T, H].")
       .def(py::init(&MakeAttention), py::arg("name"), py::arg("hidden"),
            py::arg("heads"), py::kw_only(), py::arg("kv_heads") = py::none(),
@@ -237,10 +237,10 @@ void BindComposed(py::module_& m) {
 
 }  // namespace
 
-void BindNn(py::module_& parent) {
-  py::module_ m = parent.def_submodule("nn", "Layers.");
+void BindNn(CoreModule& parent) {
+  CoreModule m = parent.def_submodule("nn", "Layers.");
   BindContext(m);
-  py::class_<Module, std::shared_ptr<Module>>(
+  Class<Module, std::shared_ptr<Module>>(
       m, "Layer", "Owns parameters; is called with a ForwardContext.")
       .def("parameters", &ParametersOf,
            "In the order in which forward uses them.")

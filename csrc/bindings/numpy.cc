@@ -1,5 +1,6 @@
 #include "bindings/numpy.h"
 
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,28 @@ Tensor Share(const py::array& array, Device& device, DType dtype,
 }
 
 }  // namespace
+
+py::array_t<int32_t> AsTokens(const Integers& integers) {
+  const py::array& array = integers.array;
+  const char kind = array.dtype().kind();
+  if (array.itemsize() > 4 || (array.itemsize() == 4 && kind == 'u')) {
+    using Limits = std::numeric_limits<int32_t>;
+    const py::object beyond =
+        array.attr("__gt__")(int64_t{Limits::max()})
+            .attr("__or__")(array.attr("__lt__")(int64_t{Limits::min()}));
+    if (beyond.attr("any")().cast<bool>()) {
+      const int64_t at = beyond.attr("argmax")().cast<int64_t>();
+      const int64_t length =
+          array.ndim() == 0 ? 1 : array.shape(array.ndim() - 1);
+      throw py::value_error(absl::StrCat(
+          "token ",
+          py::str(array.attr("flat")[py::int_(at)]).cast<std::string>(),
+          " at position ", at % length, " of row ", at / length,
+          " does not fit 32 bits"));
+    }
+  }
+  return py::array_t<int32_t, py::array::c_style | py::array::forcecast>(array);
+}
 
 py::dtype NumpyDType(DType dtype) {
   if (dtype == DType::kBF16) {

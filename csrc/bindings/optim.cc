@@ -10,8 +10,8 @@ using optim::OptimizerConfig;
 using optim::ParameterGroup;
 using optim::ScheduleConfig;
 
-void BindOptim(py::module_& m) {
-  py::class_<ParameterGroup>(
+void BindOptim(CoreModule& m) {
+  Class<ParameterGroup>(
       m, "ParameterGroup",
       "Parameters that are trained otherwise than the rest.")
       .def(py::init([](std::vector<std::string> parameters, bool frozen,
@@ -32,7 +32,7 @@ void BindOptim(py::module_& m) {
       .def_readonly("weight_decay", &ParameterGroup::weight_decay,
                     "Instead of the optimizer's; None: the same.");
 
-  py::class_<OptimizerConfig>(m, "OptimizerConfig",
+  Class<OptimizerConfig>(m, "OptimizerConfig",
                               "An update rule: adamw or sgd.")
       .def(py::init([](std::string name, double beta1, double beta2, double eps,
                        double momentum, double weight_decay,
@@ -66,7 +66,7 @@ void BindOptim(py::module_& m) {
       .def_readonly("groups", &OptimizerConfig::groups,
                     "Parameters that are trained otherwise than the rest.");
 
-  py::class_<ScheduleConfig>(m, "ScheduleConfig",
+  Class<ScheduleConfig>(m, "ScheduleConfig",
                              "A learning rate: constant, linear or cosine.")
       .def(py::init([](std::string name, double learning_rate,
                        double min_learning_rate, int64_t warmup_steps,

@@ -25,8 +25,8 @@ Axis ParseAxis(const std::string& name) {
 
 }  // namespace
 
-void BindParallel(py::module_& m) {
-  py::class_<Mesh>(m, "Mesh", "Ranks laid out along named axes.")
+void BindParallel(CoreModule& m) {
+  Class<Mesh>(m, "Mesh", "Ranks laid out along named axes.")
       .def(py::init([](int world_size, int data, int tensor, int pipeline,
                        std::vector<int> placement) {
              return Unwrap(
@@ -63,7 +63,7 @@ void BindParallel(py::module_& m) {
            "a tensor group in a cell.")
       .def("__str__", &Mesh::ToString);
 
-  py::class_<ParallelContext>(m, "ParallelContext",
+  Class<ParallelContext>(m, "ParallelContext",
                               "A mesh and the communicators over its axes.")
       .def(py::init([](comm::World& world, const Mesh& mesh) {
              return WithoutGil(

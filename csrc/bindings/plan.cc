@@ -7,8 +7,8 @@ namespace eisbach::bindings {
 namespace py = pybind11;
 using plan::RankMemory;
 
-void BindPlan(py::module_& m) {
-  py::class_<RankMemory>(m, "RankMemory",
+void BindPlan(CoreModule& m) {
+  Class<RankMemory>(m, "RankMemory",
                          "Bytes of a rank's device memory, by what they hold.")
       .def_readonly("parameters", &RankMemory::parameters,
                     "Numbers, not bytes, that this rank holds.")

@@ -52,8 +52,8 @@ Tensor AsType(const Variable& self, DType dtype) {
   });
 }
 
-void BindTensorClass(py::module_& m) {
-  py::class_<Variable> tensor(
+void BindTensorClass(CoreModule& m) {
+  Class<Variable> tensor(
       m, "Tensor", "A strided view of device memory; copies share it.");
   tensor
       .def_static(
@@ -144,8 +144,8 @@ void BindTensorClass(py::module_& m) {
       });
 }
 
-void BindParameter(py::module_& m) {
-  py::class_<LogicalSlice>(m, "LogicalSlice",
+void BindParameter(CoreModule& m) {
+  Class<LogicalSlice>(m, "LogicalSlice",
                            "One piece of a logical tensor in a parameter.")
       .def_readonly("name", &LogicalSlice::name)
       .def_readonly("shape", &LogicalSlice::shape, "Of the logical tensor.")
@@ -154,7 +154,7 @@ void BindParameter(py::module_& m) {
       .def_readonly("local_row", &LogicalSlice::local_row)
       .def_readonly("primary", &LogicalSlice::primary);
 
-  py::class_<Parameter, std::shared_ptr<Parameter>>(
+  Class<Parameter, std::shared_ptr<Parameter>>(
       m, "Parameter",
       "A trained tensor. An Update gives it memory and its "
       "initial value.")
@@ -203,7 +203,7 @@ void BindParameter(py::module_& m) {
 
 }  // namespace
 
-void BindTensor(py::module_& m) {
+void BindTensor(CoreModule& m) {
   BindTensorClass(m);
   BindParameter(m);
 }

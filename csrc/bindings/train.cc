@@ -1,15 +1,21 @@
+#include <pybind11/stl/filesystem.h>
 #include <pybind11/typing.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/json_text.h"
 #include "bindings/logical.h"
+#include "bindings/numpy.h"
 #include "bindings/variable.h"
 #include "checkpoint/load.h"
 #include "checkpoint/save.h"
@@ -56,8 +62,8 @@ absl::StatusOr<std::vector<int32_t>> Generate(
       engine.context().device());
 }
 
-void BindConfigs(py::module_& m) {
-  py::class_<UpdateConfig>(m, "UpdateConfig", "How weights change.")
+void BindConfigs(CoreModule& m) {
+  Class<UpdateConfig>(m, "UpdateConfig", "How weights change.")
       .def(py::init([](optim::OptimizerConfig optimizer,
                        optim::ScheduleConfig schedule, double clip_grad_norm,
                        DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
@@ -93,7 +99,7 @@ void BindConfigs(py::module_& m) {
       .def_readonly("loss_scale_window", &UpdateConfig::loss_scale_window,
                     "In f16, steps without overflow until the scale doubles.");
 
-  py::class_<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
+  Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(
           py::init([](models::ModelConfig model, UpdateConfig update,
                       int64_t global_batch, int64_t micro_batch, bool recompute,
@@ -145,8 +151,8 @@ void BindConfigs(py::module_& m) {
           "nothing.");
 }
 
-void BindEngine(py::module_& m) {
-  py::class_<StepResult>(m, "StepResult", "What came out of a step.")
+void BindEngine(CoreModule& m) {
+  Class<StepResult>(m, "StepResult", "What came out of a step.")
       .def_readonly("step", &StepResult::step, "Counted from 1.")
       .def_readonly("loss", &StepResult::loss,
                     "Mean over the tokens of the global batch that count.")
@@ -177,7 +183,7 @@ void BindEngine(py::module_& m) {
       });
 
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
-  py::class_<Engine>(m, "Engine",
+  Class<Engine>(m, "Engine",
                      "One rank of a training job. Every rank makes the same "
                      "calls with its own samples.")
       .def(py::init([](const EngineConfig& config,
@@ -238,11 +244,21 @@ void BindEngine(py::module_& m) {
           py::arg("batches"), "The same over all tokens of several batches.")
       .def(
           "logits",
-          [](Engine& engine, const Variable& tokens) {
-            return Variable(Unwrap(engine.Logits(tokens.value)));
+          [](Engine& engine,
+             const std::variant<const Variable*, Integers>& tokens) {
+            const auto* given = std::get_if<const Variable*>(&tokens);
+            const Tensor ids =
+                given != nullptr
+                    ? (*given)->value
+                    : TensorFromArray(AsTokens(std::get<Integers>(tokens)),
+                                      engine.context().device(),
+                                      /*copy=*/true);
+            return WithoutGil(
+                [&] { return Variable(Unwrap(engine.Logits(ids))); });
           },
-          py::arg("tokens"), kReleased,
-          "Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.")
+          py::arg("tokens"),
+          "Logits [B, T, vocab] of tokens [B, T], integers or a Tensor of i32; "
+          "on one pipeline stage.")
       .def_property_readonly("config", &Engine::config,
                              "What it was made from.")
       .def_property_readonly("context", &Engine::context,
@@ -290,44 +306,47 @@ void BindEngine(py::module_& m) {
           "the next step. Collective.")
       .def(
           "scatter",
-          [](Engine& e, const py::dict& arrays) {
-            ScatterArrays(e.update().parameters(), arrays,
-                          e.context().device().compute_stream());
+          [](Engine& e, const std::map<std::string, py::array>& arrays) {
+            ScatterArrays(e.update().parameters(), arrays, e.context());
             WithoutGil([&] { Unwrap(e.update().RefreshData()); });
           },
           py::arg("arrays"),
-          "Sets this rank's weights from whole arrays by logical name.")
+          "Sets this rank's weights from whole arrays by logical name: all of "
+          "the model's, of fractions that are finite. Collective.")
       .def(
           "save",
-          [](Engine& e, const std::string& root, const std::string& config,
-             const std::string& state) {
+          [](Engine& e, const std::filesystem::path& root, const JsonText& config,
+             const JsonText& state) {
             train::Update& update = e.update();
             return checkpoint::Save(
-                {.root = root,
+                {.root = root.string(),
                  .step = update.step(),
-                 .config = config,
-                 .state = state,
+                 .config = config.text,
+                 .state = state.text,
                  .loss_scale = Unwrap(update.ReadLossScale())},
                 update.buffer(), update.optimizer(), e.context());
           },
-          py::arg("root"), py::kw_only(), py::arg("config"), py::arg("state"),
+          py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
+          py::arg("state") = JsonText{"{}"},
           kReleased,
           "Saves weights and optimizer as ROOT/step-N/ and returns that path. "
-          "`config` is a JSON object that must be the same to load it, `state` "
-          "one that load gives back. Collective.")
+          "`config` is a dict, or a str of JSON, that must be the same to load "
+          "it; `state` is one that load gives back, as a str of JSON. "
+          "Collective.")
       .def(
           "load",
-          [](Engine& e, const std::string& path, const std::string& config) {
+          [](Engine& e, const std::filesystem::path& path,
+             const JsonText& config) {
             train::Update& update = e.update();
             checkpoint::LoadResult loaded =
-                Unwrap(checkpoint::Load(path, config, update.buffer(),
+                Unwrap(checkpoint::Load(path.string(), config.text, update.buffer(),
                                         update.optimizer(), e.context()));
             Unwrap(update.Resume(loaded.step, loaded.loss_scale));
             return std::move(loaded.state);
           },
-          py::arg("path"), py::kw_only(), py::arg("config"), kReleased,
+          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"}, kReleased,
           "Goes on from a checkpoint of the same layout; returns the state "
-          "that it was saved with. Collective.")
+          "that it was saved with, as a str of JSON. Collective.")
       .def("generate", &Generate, py::arg("prompt"), py::kw_only(),
            py::arg("tokens"), py::arg("temperature") = 1.0,
            py::arg("top_k") = 0, py::arg("seed") = 0,
@@ -339,7 +358,7 @@ void BindEngine(py::module_& m) {
 
 }  // namespace
 
-void BindTrain(py::module_& m) {
+void BindTrain(CoreModule& m) {
   BindConfigs(m);
   BindUpdate(m);
   BindEngine(m);

@@ -20,8 +20,8 @@ constexpr auto kFree = py::call_guard<py::gil_scoped_release>();
 
 }  // namespace
 
-void BindNetwork(py::module_& m) {
-  py::class_<RankLocation>(m, "RankLocation", "Where one rank of a job runs.")
+void BindNetwork(CoreModule& m) {
+  Class<RankLocation>(m, "RankLocation", "Where one rank of a job runs.")
       .def_readonly("rank", &RankLocation::rank)
       .def_readonly("host", &RankLocation::host)
       .def_property_readonly(
@@ -98,7 +98,7 @@ void BindNetwork(py::module_& m) {
       "`mnnvl` are as in section `network` of a configuration: ValueError "
       "names the first group that lacks what is required of it. Collective.");
 
-  py::class_<NetworkReport>(m, "NetworkReport",
+  Class<NetworkReport>(m, "NetworkReport",
                             "How fast ranks and the links between them are.")
       .def_readonly("rounds", &NetworkReport::rounds,
                     "Of pairs that were measured at once.")

@@ -22,8 +22,8 @@ using train::TimeShares;
 
 constexpr auto kUngiled = py::call_guard<py::gil_scoped_release>();
 
-void BindTraces(py::module_& m) {
-  py::class_<Span>(m, "Span", "Something that a rank did, as recorded.")
+void BindTraces(CoreModule& m) {
+  Class<Span>(m, "Span", "Something that a rank did, as recorded.")
       .def_property_readonly(
           "kind", [](const Span& s) { return std::string(Name(s.kind)); },
           "op, collective, wait, action or step.")
@@ -39,12 +39,12 @@ void BindTraces(py::module_& m) {
       .def_readonly("begin_ns", &Span::begin_ns)
       .def_readonly("end_ns", &Span::end_ns);
 
-  py::class_<Peak>(m, "Peak", "What a rank's threads reach, a second.")
+  Class<Peak>(m, "Peak", "What a rank's threads reach, a second.")
       .def_readonly("f32_flops", &Peak::f32_flops, "Of large matmuls.")
       .def_readonly("bf16_flops", &Peak::bf16_flops)
       .def_readonly("bytes", &Peak::bytes, "Read and written past the caches.");
 
-  py::class_<RankTrace>(m, "RankTrace",
+  Class<RankTrace>(m, "RankTrace",
                         "What one rank recorded, on the clock of rank 0.")
       .def_readonly("rank", &RankTrace::rank)
       .def_readonly("host", &RankTrace::host)
@@ -56,8 +56,8 @@ void BindTraces(py::module_& m) {
       .def_readonly("spans", &RankTrace::spans);
 }
 
-void BindRows(py::module_& m) {
-  py::class_<OpRow>(m, "OpRow", "One op, summed over ranks and steps.")
+void BindRows(CoreModule& m) {
+  Class<OpRow>(m, "OpRow", "One op, summed over ranks and steps.")
       .def_readonly("name", &OpRow::name)
       .def_readonly("calls", &OpRow::calls)
       .def_readonly("seconds", &OpRow::seconds)
@@ -72,7 +72,7 @@ void BindRows(py::module_& m) {
           "bound", [](const OpRow& r) { return std::string(r.bound()); },
           "compute or memory: what it is closer to the peak of.");
 
-  py::class_<CollectiveRow>(
+  Class<CollectiveRow>(
       m, "CollectiveRow",
       "One collective of one group, summed over ranks and steps.")
       .def_readonly("name", &CollectiveRow::name)
@@ -84,7 +84,7 @@ void BindRows(py::module_& m) {
       .def_readonly("exposed_seconds", &CollectiveRow::exposed_seconds,
                     "In which a rank waits for it and computes nothing.");
 
-  py::class_<TimeShares>(m, "TimeShares",
+  Class<TimeShares>(m, "TimeShares",
                          "Parts of the ranks' time in steps; together 1.")
       .def_readonly("matmul", &TimeShares::matmul)
       .def_readonly("attention", &TimeShares::attention)
@@ -94,10 +94,10 @@ void BindRows(py::module_& m) {
 
 }  // namespace
 
-void BindProfile(py::module_& m) {
+void BindProfile(CoreModule& m) {
   BindTraces(m);
   BindRows(m);
-  py::class_<Profile>(m, "Profile", "Where the time of some steps has gone.")
+  Class<Profile>(m, "Profile", "Where the time of some steps has gone.")
       .def_readonly("steps", &Profile::steps)
       .def_readonly("step_seconds", &Profile::step_seconds)
       .def_readonly("shares", &Profile::shares)

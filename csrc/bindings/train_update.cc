@@ -1,5 +1,8 @@
+#include <pybind11/stl/filesystem.h>
+
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -7,6 +10,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/json_text.h"
 #include "bindings/variable.h"
 #include "checkpoint/load.h"
 #include "checkpoint/save.h"
@@ -102,9 +106,9 @@ nn::ForwardContext Context(OwnedUpdate& self, bool training,
 
 }  // namespace
 
-void BindUpdate(py::module_& m) {
+void BindUpdate(CoreModule& m) {
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
-  py::class_<OwnedUpdate>(
+  Class<OwnedUpdate>(
       m, "Update",
       "The weights of a rank and how they change: begin_step, forward and "
       "backward of each micro-batch, finish. All ranks make the same calls.")
@@ -150,34 +154,36 @@ void BindUpdate(py::module_& m) {
           "on instead of the schedule's, until None is set.")
       .def(
           "save",
-          [](OwnedUpdate& u, const std::string& root, const std::string& config,
-             const std::string& state) {
+          [](OwnedUpdate& u, const std::filesystem::path& root, const JsonText& config,
+             const JsonText& state) {
             return checkpoint::Save(
-                {.root = root,
+                {.root = root.string(),
                  .step = u.update->step(),
-                 .config = config,
-                 .state = state,
+                 .config = config.text,
+                 .state = state.text,
                  .loss_scale = Unwrap(u.update->ReadLossScale())},
                 u.update->buffer(), u.update->optimizer(), u.update->context());
           },
-          py::arg("root"), py::kw_only(), py::arg("config") = "{}",
-          py::arg("state") = "{}", kReleased,
+          py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
+          py::arg("state") = JsonText{"{}"}, kReleased,
           "Saves weights and optimizer as ROOT/step-N/ and returns that path. "
-          "`config` is a JSON object that must be the same to load it, `state` "
-          "one that load gives back. Collective.")
+          "`config` is a dict, or a str of JSON, that must be the same to load "
+          "it; `state` is one that load gives back, as a str of JSON. "
+          "Collective.")
       .def(
           "load",
-          [](OwnedUpdate& u, const std::string& path,
-             const std::string& config) {
+          [](OwnedUpdate& u, const std::filesystem::path& path,
+             const JsonText& config) {
             checkpoint::LoadResult loaded = Unwrap(
-                checkpoint::Load(path, config, u.update->buffer(),
+                checkpoint::Load(path.string(), config.text, u.update->buffer(),
                                  u.update->optimizer(), u.update->context()));
             Unwrap(u.update->Resume(loaded.step, loaded.loss_scale));
             return std::move(loaded.state);
           },
-          py::arg("path"), py::kw_only(), py::arg("config") = "{}", kReleased,
+          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"}, kReleased,
           "Goes on from a checkpoint of the same parameters and layout; "
-          "returns the state that it was saved with. Collective.")
+          "returns the state that it was saved with, as a str of JSON. "
+          "Collective.")
       .def_property_readonly("loss_scale", &ReadLossScale,
                              "What a loss's gradient must be multiplied by in "
                              "this step: 1 but in f16. A head does so by "

@@ -47,7 +47,7 @@ void SetOsError(int error, const char* message) {
 
 }  // namespace
 
-void BindErrors(py::module_& m) {
+void BindErrors(CoreModule& m) {
   non_finite_error.call_once_and_store_result([&] {
     py::object error = py::reinterpret_steal<
         py::object>(PyErr_NewExceptionWithDoc(

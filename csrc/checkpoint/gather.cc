@@ -1,9 +1,11 @@
 #include "checkpoint/gather.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/agree.h"
 #include "checkpoint/box.h"
@@ -171,8 +173,8 @@ absl::Status FillLocal(const ParamSpec& spec, const LogicalLookup& find,
   for (const LogicalSlice& slice : spec.slices) {
     const LogicalTensor* whole = find(slice.name);
     if (whole == nullptr) {
-      return absl::NotFoundError(
-          absl::StrCat("there is no tensor \"", slice.name, "\""));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "there is no tensor \"", slice.name, "\", which the model has"));
     }
     if (whole->shape != slice.shape ||
         static_cast<int64_t>(whole->values.size()) != slice.shape.elements()) {
@@ -180,6 +182,14 @@ absl::Status FillLocal(const ParamSpec& spec, const LogicalLookup& find,
           absl::StrCat("tensor \"", slice.name, "\" is ",
                        whole->shape.ToString(), " with ", whole->values.size(),
                        " values, the model's is ", slice.shape.ToString()));
+    }
+    const auto bad = std::find_if_not(
+        whole->values.begin(), whole->values.end(),
+        [](float value) { return std::isfinite(value); });
+    if (bad != whole->values.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor \"", slice.name, "\" holds ", *bad, " at element ",
+          bad - whole->values.begin(), "; weights are finite"));
     }
     const Box box = BoxOf(slice);
     if (box.elements() == 0) continue;
@@ -236,6 +246,29 @@ absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
         WriteValues(hosts[i].data(), parameters[i]->master(), stream));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckLogicalNames(absl::Span<Parameter* const> parameters,
+                               absl::Span<const std::string> names,
+                               const parallel::ParallelContext& context) {
+  const std::vector<LocalPiece> pieces = PrimaryPieces(parameters);
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
+                           GatherText(DescribePieces(pieces), context.model(),
+                                      context.device().compute_stream()));
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<GatherTensor> plan,
+                           MakeGatherPlan(descriptions, StageOrder(context)));
+  absl::flat_hash_set<absl::string_view> known;
+  for (const GatherTensor& tensor : plan) known.insert(tensor.name);
+  std::vector<std::string> unknown;
+  for (const std::string& name : names) {
+    if (!known.contains(name)) unknown.push_back(name);
+  }
+  if (unknown.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the model has no tensor \"", unknown[0], "\"",
+      unknown.size() == 1
+          ? ""
+          : absl::StrCat(" (nor ", unknown.size() - 1, " more of these)")));
 }
 
 }  // namespace eisbach::checkpoint

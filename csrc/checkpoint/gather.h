@@ -57,11 +57,19 @@ absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
 // The other way, without communication: writes the masters of this rank's
 // slices, primary or not, from whole logical tensors, and zeros to the padding.
 // `find` returns null for a name that it does not have, which is an error, as
-// is another shape; nothing is written then. Refresh the compute-dtype copies
+// is another shape or a value that is not finite; nothing is written then.
+// Refresh the compute-dtype copies
 // afterwards. Blocks.
 using LogicalLookup =
     std::function<const LogicalTensor*(const std::string& name)>;
 absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
                                const LogicalLookup& find, Stream& stream);
+
+// Whether the model has a logical tensor of each of these names, on whichever
+// rank: InvalidArgument names the first that it has not, and how many more
+// there are. Collective over the ranks that hold the model once; not on meta.
+absl::Status CheckLogicalNames(absl::Span<Parameter* const> parameters,
+                               absl::Span<const std::string> names,
+                               const parallel::ParallelContext& context);
 
 }  // namespace eisbach::checkpoint

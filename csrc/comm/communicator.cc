@@ -30,6 +30,13 @@ CommStats Communicator::stats() const {
           .bytes = bytes_.load(std::memory_order_relaxed)};
 }
 
+absl::Status Communicator::CheckJoined() const {
+  EISBACH_RETURN_IF_ERROR(process_.CheckProcess());
+  if (!ended_->load(std::memory_order_acquire)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "the job has ended (world.finalize): what needs its ranks comes before");
+}
+
 absl::StatusOr<Interconnect> Communicator::interconnect() {
   return absl::UnimplementedError(
       absl::StrCat("transport ", transport(), " of \"", name_,
@@ -140,7 +147,7 @@ absl::Status Communicator::ExchangeWithSelf(
 }
 
 absl::Status Communicator::Barrier(Stream& stream) {
-  EISBACH_RETURN_IF_ERROR(process_.CheckProcess());
+  EISBACH_RETURN_IF_ERROR(CheckJoined());
   if (&stream.device() != device_.get()) {
     return absl::InvalidArgumentError(
         absl::StrCat(Where("barrier"), ": the stream is of another device"));
@@ -151,11 +158,16 @@ absl::Status Communicator::Barrier(Stream& stream) {
 
 absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Split(
     int color, int key, std::string name) {
-  return DoSplit(color, key, std::move(name));
+  EISBACH_RETURN_IF_ERROR(CheckJoined());
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
+                           DoSplit(color, key, std::move(name)));
+  if (group != nullptr) group->ended_ = ended_;
+  return group;
 }
 
 absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Subgroup(
     absl::Span<const int> ranks, std::string name) {
+  EISBACH_RETURN_IF_ERROR(CheckJoined());
   std::vector<int> sorted(ranks.begin(), ranks.end());
   std::sort(sorted.begin(), sorted.end());
   const bool distinct =
@@ -170,7 +182,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Subgroup(
                      "] of \"", name, "\" must be distinct, in [0, ", size_,
                      ") and hold rank ", rank_));
   }
-  return DoSubgroup(ranks, std::move(name));
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
+                           DoSubgroup(ranks, std::move(name)));
+  if (group != nullptr) group->ended_ = ended_;
+  return group;
 }
 
 absl::StatusOr<std::unique_ptr<Communicator>> Communicator::DoSubgroup(

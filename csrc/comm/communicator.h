@@ -82,6 +82,12 @@ class Communicator {
   // Unimplemented where nobody can tell.
   virtual absl::StatusOr<Interconnect> interconnect();
   CommStats stats() const;
+  // FailedPrecondition once the job has ended, and after a fork: every call
+  // begins with it, and so does whatever makes calls.
+  absl::Status CheckJoined() const;
+  // The world's end: this group and those that were made from it take no more
+  // calls.
+  void End() { ended_->store(true, std::memory_order_release); }
 
   // inout[i] = op over ranks of inout[i].
   absl::Status AllReduce(const Tensor& inout, ReduceOp op, Stream& stream);
@@ -180,6 +186,9 @@ class Communicator {
   const std::string name_;
   const std::shared_ptr<Device> device_;
   const OneThread process_{"Communicator"};
+  // Shared with the groups that are made from this one.
+  std::shared_ptr<std::atomic<bool>> ended_ =
+      std::make_shared<std::atomic<bool>>(false);
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
   TaskLabel call_;

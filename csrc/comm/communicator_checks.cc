@@ -25,7 +25,7 @@ absl::Status Communicator::CheckTensor(absl::string_view call,
                                        absl::string_view what,
                                        const Tensor& tensor,
                                        const Stream& stream) const {
-  EISBACH_RETURN_IF_ERROR(process_.CheckProcess());
+  EISBACH_RETURN_IF_ERROR(CheckJoined());
   if (!tensor.defined()) {
     return absl::InvalidArgumentError(
         absl::StrCat(Where(call), ": ", what, " is an undefined tensor"));

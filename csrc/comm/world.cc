@@ -9,6 +9,12 @@
 
 namespace eisbach::comm {
 
+absl::Status World::FinalizeWithin(absl::Duration limit) {
+  EISBACH_RETURN_IF_ERROR(DoFinalize(limit));
+  communicator().End();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<World>> InitWorld(DeviceType device,
                                                  absl::string_view interface) {
   EISBACH_ASSIGN_OR_RETURN(

@@ -34,14 +34,19 @@ class World {
   virtual Communicator& communicator() const = 0;
 
   // Ends the job: waits for everyone and lets go of the backend. Collective.
+  // From then on what needs the ranks is FailedPrecondition, on a world of one
+  // too; a second end is none.
   absl::Status Finalize() { return FinalizeWithin(absl::InfiniteDuration()); }
   // The same, but DeadlineExceeded when the others do not come to it within
   // `limit`: they may wait for this rank elsewhere. Nothing but Abort is then
   // left to call.
-  virtual absl::Status FinalizeWithin(absl::Duration limit) = 0;
+  absl::Status FinalizeWithin(absl::Duration limit);
   // Takes the whole job down with `code`, without waiting for anybody. Does
   // not return for processes; ends every wait of rank threads with an error.
   virtual void Abort(int code, absl::string_view cause) = 0;
+
+ private:
+  virtual absl::Status DoFinalize(absl::Duration limit) = 0;
 };
 
 // Under mpirun: MPI with MPI_THREAD_MULTIPLE. Otherwise a world of one that

@@ -7,8 +7,12 @@ namespace eisbach {
 
 int64_t Shape::elements() const {
   int64_t n = 1;
-  for (int64_t d : dims_) n *= d;
-  return n;
+  bool beyond = false;
+  for (int64_t d : dims_) {
+    if (d == 0) return 0;
+    beyond = __builtin_mul_overflow(n, d, &n) || beyond;
+  }
+  return beyond || n > kMostElements ? kMostElements : n;
 }
 
 std::string Shape::ToString() const {

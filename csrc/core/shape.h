@@ -21,6 +21,9 @@ class Shape {
   // Negative indices count from the end: `shape[-1]` is the innermost size.
   int64_t operator[](int i) const { return dims_[i < 0 ? i + rank() : i]; }
   void Set(int i, int64_t size) { dims_[i < 0 ? i + rank() : i] = size; }
+  // At most kMostElements: a shape of more is larger than any memory, and its
+  // bytes can still be counted.
+  static constexpr int64_t kMostElements = int64_t{1} << 58;
   int64_t elements() const;
 
   absl::Span<const int64_t> dims() const { return dims_; }

@@ -20,6 +20,10 @@ class ParallelContext {
   const Mesh& mesh() const { return mesh_; }
   comm::World& world() const { return world_; }
   Device& device() const { return world_.device(); }
+  // FailedPrecondition once the job has ended.
+  absl::Status CheckJoined() const {
+    return world_.communicator().CheckJoined();
+  }
 
   int size(Axis axis) const { return mesh_.size(axis); }
   int index(Axis axis) const { return mesh_.CoordinateOf(world_.rank(), axis); }

@@ -119,10 +119,11 @@ absl::StatusOr<Tensor> Tensor::View(const Shape& shape) const {
 absl::StatusOr<Tensor> Tensor::Narrow(int dim, int64_t start,
                                       int64_t length) const {
   EISBACH_ASSIGN_OR_RETURN(int d, NormalizeDim(dim, rank(), "narrow"));
-  if (start < 0 || length < 0 || start + length > shape_[d]) {
+  if (start < 0 || length < 0 || start > shape_[d] ||
+      length > shape_[d] - start) {
     return absl::InvalidArgumentError(
-        absl::StrCat("narrow: [", start, ", ", start + length,
-                     ") is outside dim ", d, " of ", shape_.ToString()));
+        absl::StrCat("narrow: ", length, " from ", start, " on is outside dim ",
+                     d, " of ", shape_.ToString()));
   }
   Tensor t = Detach();
   t.shape_.Set(d, length);

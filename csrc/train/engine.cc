@@ -164,6 +164,7 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
 
 absl::Status Engine::Submit(const StepInput& input) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   Stream& stream = context_.device().compute_stream();
   const int64_t step = update_->step() + 1;
   const std::string name =
@@ -180,6 +181,7 @@ absl::Status Engine::Submit(const StepInput& input) {
 
 absl::StatusOr<StepResult> Engine::Collect() {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
   const StepInput input = std::move(inputs_.front());
   inputs_.pop_front();
@@ -287,6 +289,7 @@ absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
 
 absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   EISBACH_RETURN_IF_ERROR(CheckInput(input));
   const int64_t samples = input.tokens.dim(0);
   if (samples == 0 || samples % config_.micro_batch != 0) {
@@ -352,6 +355,7 @@ absl::StatusOr<Tensor> Engine::LogitsAt(const Tensor& tokens,
 }
 
 absl::StatusOr<Tensor> Engine::Hidden(const Tensor& tokens) {
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   if (context_.size(Axis::kPipeline) != 1) {
     return absl::FailedPreconditionError(
         "logits need the whole model on a rank's stage (parallel.pipeline=1)");

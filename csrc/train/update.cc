@@ -55,6 +55,7 @@ absl::Status Update::Validate(const UpdateConfig& config) {
 absl::StatusOr<std::unique_ptr<Update>> Update::Make(
     absl::Span<Parameter* const> parameters, const UpdateConfig& config,
     int sums, const parallel::ParallelContext& context) {
+  EISBACH_RETURN_IF_ERROR(context.CheckJoined());
   Stream& stream = context.device().compute_stream();
   EISBACH_RETURN_IF_ERROR(Validate(config));
   EISBACH_ASSIGN_OR_RETURN(optim::LearningRateSchedule schedule,
@@ -146,6 +147,7 @@ absl::Status Update::BeginStep(int micro_batches) {
 
 absl::Status Update::NextStep() {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   if (!set_learning_rate_) {
     EISBACH_RETURN_IF_ERROR(schedule_.CheckStep(step_ + 1));
   }
@@ -169,6 +171,7 @@ absl::Status Update::ExpectGradients(int micro_batches) {
 
 absl::Status Update::Finish(const ops::CountedTokens& tokens) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   EISBACH_RETURN_IF_ERROR(reducer_->Finish());

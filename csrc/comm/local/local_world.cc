@@ -21,7 +21,7 @@ LocalWorld::LocalWorld(std::shared_ptr<LocalJob> job,
 
 LocalWorld::~LocalWorld() = default;
 
-absl::Status LocalWorld::FinalizeWithin(absl::Duration) {
+absl::Status LocalWorld::DoFinalize(absl::Duration) {
   if (finalized_) return absl::OkStatus();
   finalized_ = true;
   return communicator_->Barrier(device_->compute_stream());

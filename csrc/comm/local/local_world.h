@@ -24,10 +24,11 @@ class LocalWorld final : public World {
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status FinalizeWithin(absl::Duration limit) override;
   void Abort(int code, absl::string_view cause) override;
 
  private:
+  absl::Status DoFinalize(absl::Duration limit) override;
+
   const std::shared_ptr<LocalJob> job_;
   const std::shared_ptr<Device> device_;
   const std::unique_ptr<Communicator> communicator_;

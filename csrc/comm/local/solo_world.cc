@@ -30,9 +30,6 @@ class SoloWorldImpl final : public World {
   absl::string_view backend() const override { return "local"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status FinalizeWithin(absl::Duration) override {
-    return absl::OkStatus();
-  }
   void Abort(int code, absl::string_view cause) override {
     if (!cause.empty()) LogLine(cause);
     std::fflush(nullptr);
@@ -40,6 +37,8 @@ class SoloWorldImpl final : public World {
   }
 
  private:
+  absl::Status DoFinalize(absl::Duration) override { return absl::OkStatus(); }
+
   const std::shared_ptr<Device> device_;
   const std::unique_ptr<Communicator> communicator_;
 };

@@ -105,7 +105,17 @@ class MpiWorldImpl final : public World {
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
 
-  absl::Status FinalizeWithin(absl::Duration limit) override {
+  void Abort(int code, absl::string_view cause) override {
+    if (!cause.empty()) LogLine(cause);
+    std::fflush(nullptr);
+    if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
+    ExitSoon(code);
+    if (!ended_) AbortJob(code);
+    std::_Exit(code);
+  }
+
+ private:
+  absl::Status DoFinalize(absl::Duration limit) override {
     if (ended_) return absl::OkStatus();
     // Where others are in a collective of a communicator, a barrier of the same
     // would answer them. When this fails MPI is left as it is: the launcher
@@ -130,16 +140,6 @@ class MpiWorldImpl final : public World {
     return absl::OkStatus();
   }
 
-  void Abort(int code, absl::string_view cause) override {
-    if (!cause.empty()) LogLine(cause);
-    std::fflush(nullptr);
-    if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
-    ExitSoon(code);
-    if (!ended_) AbortJob(code);
-    std::_Exit(code);
-  }
-
- private:
   MPI_Comm ending_;
   const std::shared_ptr<Device> device_;
   const std::shared_ptr<MpiHost> host_;

@@ -75,12 +75,11 @@ class SimWorldImpl final : public World {
   absl::string_view backend() const override { return "sim"; }
   Device& device() const override { return *device_; }
   Communicator& communicator() const override { return *communicator_; }
-  absl::Status FinalizeWithin(absl::Duration) override {
-    return absl::OkStatus();
-  }
   void Abort(int, absl::string_view) override {}
 
  private:
+  absl::Status DoFinalize(absl::Duration) override { return absl::OkStatus(); }
+
   const std::shared_ptr<Device> device_;
   const std::unique_ptr<Communicator> communicator_;
 };

@@ -1,6 +1,7 @@
 #include "checkpoint/gather.h"
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -248,8 +249,13 @@ TEST(ScatterParameters, WritesNothingWhenATensorIsMissingOrWrong) {
                              "tensor \"final_norm.bias\" is [1, 24]"));
         wrong.pop_back();
         EXPECT_THAT(ScatterParameters(parameters, find_in(wrong), stream),
-                    StatusIs(absl::StatusCode::kNotFound,
+                    StatusIs(absl::StatusCode::kInvalidArgument,
                              "no tensor \"final_norm.bias\""));
+        Tensors broken = tensors;
+        broken.back().values[3] = std::numeric_limits<float>::quiet_NaN();
+        EXPECT_THAT(ScatterParameters(parameters, find_in(broken), stream),
+                    StatusIs(absl::StatusCode::kInvalidArgument,
+                             "\"final_norm.bias\" holds nan at element 3"));
         EISBACH_ASSIGN_OR_RETURN(
             const Tensors after,
             GatherParameters(parameters, ParameterValue::kMaster,
