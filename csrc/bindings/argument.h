@@ -117,6 +117,10 @@ template <typename T>
 struct ElementOf<std::vector<T>> {
   using type = T;
 };
+template <>
+struct ElementOf<Shape> {
+  using type = int64_t;
+};
 
 template <typename T>
 using Plain = pybind11::detail::intrinsic_t<T>;
@@ -135,6 +139,8 @@ template <typename T>
 struct IsExact<std::optional<T>> : IsExact<T> {};
 template <typename T>
 struct IsExact<std::vector<T>> : IsExact<T> {};
+template <>
+struct IsExact<Shape> : std::true_type {};
 
 template <typename T>
 bool Loads(pybind11::handle value) {
@@ -198,7 +204,8 @@ struct Argument {
   std::string (*one)();
   bool exact;     // IsExact
   bool optional;  // takes None where it has no default either
-  bool number;    // not a bool
+  bool number;    // no bool
+  bool text;      // no bytes
   double most;    // largest magnitude of a fraction; 0 of what is none
 };
 
@@ -212,13 +219,14 @@ constexpr Argument MakeArgument() {
   double most = 0;
   if constexpr (kIsFraction<T>) most = std::numeric_limits<Plain<T>>::max();
   if constexpr (std::is_same_v<Plain<T>, pybind11::detail::value_and_holder>) {
-    return {&NoFault<T>, nullptr, false, false, false, 0};
+    return {&NoFault<T>, nullptr, false, false, false, false, 0};
   } else {
     return {&FaultOf<T>,
             &WordsOf<T>::One,
             IsExact<Plain<T>>::value,
             std::is_same_v<Plain<T>, pybind11::object>,
             kIsInteger<T> || kIsFraction<T>,
+            std::is_same_v<Plain<T>, std::string>,
             most};
   }
 }

@@ -12,6 +12,7 @@
 #include "autograd/functions/norm.h"
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/nn_layers.h"
 #include "bindings/trained.h"
 #include "bindings/variable.h"
 #include "core/status_macros.h"
@@ -36,6 +37,11 @@ absl::Status Backward(const std::shared_ptr<Recording>& recording,
   }
   std::vector<Tensor> ends, seeds;
   for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] == nullptr || grads[i] == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("backward takes tensors: outputs[", i, "] or gradients[",
+                       i, "] is None"));
+    }
     const Variable& output = *outputs[i];
     if (output.recording != recording || output.count != recording->count() ||
         output.value.grad_edge().node == nullptr) {
@@ -149,6 +155,8 @@ absl::StatusOr<Variable> AddPosition(const Variable& x,
 absl::StatusOr<Variable> Norm(ops::NormKind kind, const Variable& x,
                               const ParameterPtr& weight,
                               const ParameterPtr& bias, double eps) {
+  CheckNotBelow0(kind == ops::NormKind::kLayer ? "layer_norm" : "rms_norm",
+                 "eps", eps);
   EISBACH_ASSIGN_OR_RETURN(Tensor input, Input(x));
   EISBACH_RETURN_IF_ERROR(Use(weight));
   if (bias != nullptr) EISBACH_RETURN_IF_ERROR(Use(bias));
@@ -188,6 +196,10 @@ absl::StatusOr<Variable> CrossEntropy(const Variable& logits,
 absl::StatusOr<Variable> Attention(const Variable& qkv, int64_t heads,
                                    std::optional<int64_t> kv_heads) {
   EISBACH_ASSIGN_OR_RETURN(Tensor input, Input(qkv));
+  if (input.rank() != 3) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "attention takes a packed qkv [B, T, width], not ", input.ToString()));
+  }
   EISBACH_ASSIGN_OR_RETURN(
       ops::AttentionHeads counts,
       PlainHeads(heads, kv_heads.value_or(heads), input.dim(-1)));

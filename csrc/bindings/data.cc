@@ -101,6 +101,12 @@ py::array_t<int32_t> AsDocument(const Integers& tokens) {
                                      ShapeOf(tokens.array)));
 }
 
+void CheckVocab(int64_t vocab) {
+  if (vocab >= 1) return;
+  throw py::value_error(
+      absl::StrCat("vocab=", vocab, " is below 1 (model.vocab)"));
+}
+
 void BindTokenFiles(CoreModule& m) {
   Class<TokenFileWriter>(
       m, "TokenFileWriter",
@@ -179,7 +185,15 @@ void BindTokenFiles(CoreModule& m) {
             return tokens;
           },
           py::arg("document"), "The tokens of a document, i32.")
-      .def("document_length", &TokenFile::DocumentLength, py::arg("document"),
+      .def(
+          "document_length",
+          [](const TokenFile& file, int64_t document) {
+            if (document < 0 || document >= file.documents()) {
+              throw py::index_error("no such document");
+            }
+            return file.DocumentLength(document);
+          },
+          py::arg("document"),
            "Tokens of a document in [0, len(self)).")
       .def(
           "read",
@@ -201,7 +215,13 @@ void BindTokenFiles(CoreModule& m) {
           },
           py::arg("document"), py::arg("begin"), py::arg("tokens"),
           "So many tokens of a document from `begin` on, i32.")
-      .def("check_vocab", &TokenFile::CheckVocab, py::arg("vocab"),
+      .def(
+          "check_vocab",
+          [](const TokenFile& file, int64_t vocab) {
+            CheckVocab(vocab);
+            return file.CheckVocab(vocab);
+          },
+          py::arg("vocab"),
            py::call_guard<py::gil_scoped_release>(),
            "Reads every token once; ValueError names the first outside.");
 }
@@ -232,6 +252,7 @@ void BindLoader(CoreModule& m) {
               [](const std::vector<std::pair<std::filesystem::path, double>>&
                      sources,
                  int64_t context, int64_t vocab, uint64_t seed, bool shuffled) {
+                CheckVocab(vocab);
                 data::CorpusOptions options{
                     .context = context,
                     .vocab = vocab,

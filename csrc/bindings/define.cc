@@ -203,6 +203,17 @@ bool HoldsUnmade(PyObject* value) {
 }
 
 // What pybind11 would take, and should not; false with an exception set.
+bool CheckSelf(const function_record& function, const Given& given) {
+  if (!function.is_method || function.is_constructor ||
+      given.by_position.empty() || given.by_position[0] != Py_None) {
+    return true;
+  }
+  const Known& known = Registry().at(&function);
+  PyErr_Format(PyExc_TypeError, "%s: self=None; it takes %s",
+               known.name.c_str(), known.arguments[0].one().c_str());
+  return false;
+}
+
 bool CheckUnmade(const function_record& function, const Given& given) {
   bool made = true;
   for (size_t i = function.is_constructor ? 1 : 0;
@@ -220,31 +231,36 @@ bool CheckUnmade(const function_record& function, const Given& given) {
   return made;
 }
 
-bool CheckNumbers(const function_record& function, const Given& given) {
+bool IsWrongType(const Argument& argument, PyObject* value) {
+  if (argument.number) return PyBool_Check(value) != 0;
+  return argument.text &&
+         (PyBytes_Check(value) != 0 || PyByteArray_Check(value) != 0);
+}
+
+bool IsBeyond(const Argument& argument, PyObject* value) {
+  if (argument.most == 0 || value == Py_None) return false;
+  const double number = PyFloat_AsDouble(value);
+  if (PyErr_Occurred() == nullptr) return !(std::abs(number) <= argument.most);
+  const bool beyond = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+  PyErr_Clear();
+  return beyond;  // what is no number pybind11 refuses
+}
+
+bool CheckValues(const function_record& function, const Given& given) {
   if (function.next != nullptr) return true;
   const Known& known = Registry().at(&function);
   for (size_t i = 0; i < known.arguments.size(); ++i) {
     const Argument& argument = known.arguments[i];
-    if (!argument.number) continue;
+    if (!argument.number && !argument.text) continue;
     PyObject* value = ValueOf(function, given, i);
     if (value == nullptr) continue;
-    double number = 0;
-    if (argument.most != 0 && PyBool_Check(value) == 0) {
-      number = PyFloat_AsDouble(value);
-      if (PyErr_Occurred() != nullptr) {
-        PyErr_Clear();
-        continue;  // pybind11 refuses it
-      }
-      if (std::abs(number) <= argument.most) continue;
-    } else if (PyBool_Check(value) == 0) {
-      continue;
-    }
+    const bool wrong_type = IsWrongType(argument, value);
+    if (!wrong_type && !IsBeyond(argument, value)) continue;
     const std::string text = absl::StrCat(
         known.name, ": ",
         Got(known.set.empty() ? NameOf(function, i) : known.set, value),
         "; it takes ", argument.one());
-    PyErr_SetString(PyBool_Check(value) != 0 ? PyExc_TypeError
-                                             : PyExc_ValueError,
+    PyErr_SetString(wrong_type ? PyExc_TypeError : PyExc_ValueError,
                     text.c_str());
     return false;
   }
@@ -255,7 +271,7 @@ template <typename F>
 PyObject* CallChecked(PyObject* self, const Given& given, F&& call) {
   const function_record& function =
       *py::detail::function_record_ptr_from_PyObject(self);
-  if (!CheckUnmade(function, given) || !CheckNumbers(function, given)) {
+  if (!CheckSelf(function, given) || !CheckUnmade(function, given) || !CheckValues(function, given)) {
     return nullptr;
   }
   PyObject* result = call();

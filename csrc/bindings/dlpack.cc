@@ -153,6 +153,11 @@ Tensor FromDlpack(const py::object& source, Device& device) {
   if (device.type() != DeviceType::kCpu) {
     throw py::buffer_error("only a cpu device shares memory");
   }
+  if (!py::hasattr(source, "__dlpack__")) {
+    throw py::type_error(
+        absl::StrCat("Tensor.from_dlpack: ", Got("source", source),
+                     "; it takes an array that has __dlpack__"));
+  }
   py::object capsule;
   try {
     capsule = source.attr("__dlpack__")(py::arg("max_version") =

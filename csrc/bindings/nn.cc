@@ -127,6 +127,7 @@ void BindSimple(CoreModule& m) {
       .def(py::init([](std::string name, int64_t inputs, int64_t outputs,
                        bool bias, float stddev) {
              CheckSizes(name, {inputs, outputs});
+             CheckNotBelow0(name, "stddev", stddev);
              return std::make_shared<nn::Linear>(nn::PlainLinear(
                  std::move(name), inputs, outputs, bias, stddev));
            }),
@@ -139,6 +140,7 @@ void BindSimple(CoreModule& m) {
       .def(py::init([](std::string name, int64_t hidden,
                        const std::string& kind, double eps) {
              CheckSizes(name, {hidden});
+             CheckNotBelow0(name, "eps", eps);
              return std::make_shared<nn::Norm>(std::move(name), ParseNorm(kind),
                                                hidden, eps,
                                                /*primary=*/true);
@@ -173,6 +175,7 @@ void BindSimple(CoreModule& m) {
       .def(py::init([](std::string name, int64_t context, int64_t hidden,
                        float stddev) {
              CheckSizes(name, {context, hidden});
+             CheckNotBelow0(name, "stddev", stddev);
              return std::make_shared<nn::PositionEmbedding>(
                  std::move(name), context, hidden, stddev, /*primary=*/true);
            }),

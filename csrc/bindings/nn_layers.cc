@@ -27,6 +27,8 @@ std::unique_ptr<nn::Attention> Attention(const std::string& name,
                                          float stddev, float output_stddev,
                                          const Variable* rope) {
   CheckSizes(name, {hidden, heads, kv_heads});
+  CheckNotBelow0(name, "stddev", stddev);
+  CheckNotBelow0(name, "output_stddev", output_stddev);
   if (hidden % heads != 0 || heads % kv_heads != 0) {
     throw py::value_error(absl::StrCat(name, ": kv_heads=", kv_heads,
                                        " must divide heads=", heads,
@@ -54,6 +56,8 @@ std::unique_ptr<nn::Mlp> Mlp(const std::string& name, int64_t hidden,
                              int64_t ffn_hidden, nn::Activation activation,
                              bool bias, float stddev, float output_stddev) {
   CheckSizes(name, {hidden, ffn_hidden});
+  CheckNotBelow0(name, "stddev", stddev);
+  CheckNotBelow0(name, "output_stddev", output_stddev);
   nn::LinearOptions up;
   if (activation == nn::Activation::kSwiglu) {
     up.name = absl::StrCat(name, ".gate_up");
@@ -81,6 +85,12 @@ void CheckSizes(const std::string& name, std::initializer_list<int64_t> sizes) {
     throw py::value_error(
         absl::StrCat(name, ": a size of ", size, " is below 1"));
   }
+}
+
+void CheckNotBelow0(const std::string& name, const char* what, double value) {
+  if (value >= 0) return;
+  throw py::value_error(
+      absl::StrCat(name, ": ", what, "=", value, " is below 0"));
 }
 
 ops::NormKind ParseNorm(const std::string& kind) {
@@ -117,6 +127,7 @@ std::shared_ptr<nn::Block> MakeBlock(
     throw py::value_error(
         absl::StrCat(name, ": dropout=", dropout, " is outside [0, 1)"));
   }
+  CheckNotBelow0(name, "eps", eps);
   const ops::NormKind kind = ParseNorm(norm);
   const auto make_norm = [&](absl::string_view which) {
     return std::make_unique<nn::Norm>(absl::StrCat(name, which), kind, hidden,

@@ -16,6 +16,8 @@
 namespace eisbach::bindings {
 
 void CheckSizes(const std::string& name, std::initializer_list<int64_t> sizes);
+// Of a number that is 0 or more; `name` begins the message.
+void CheckNotBelow0(const std::string& name, const char* what, double value);
 ops::NormKind ParseNorm(const std::string& kind);
 
 std::shared_ptr<nn::Attention> MakeAttention(const std::string& name,

@@ -93,6 +93,10 @@ void BindOptim(CoreModule& m) {
       .def(
           "at",
           [](const ScheduleConfig& config, int64_t step) {
+            if (step < 1) {
+              throw py::value_error(
+                  absl::StrCat("step=", step, " is below 1, the first"));
+            }
             return Unwrap(optim::LearningRateSchedule::Make(config)).At(step);
           },
           py::arg("step"), "The learning rate of a step, counted from 1.");

@@ -4,6 +4,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/nn_layers.h"
 #include "bindings/numpy.h"
 #include "bindings/variable.h"
 #include "ops/elementwise.h"
@@ -161,6 +162,11 @@ void BindParameter(CoreModule& m) {
       .def(py::init([](std::string name, const Shape& shape,
                        const std::string& init, float stddev,
                        std::optional<bool> decay) {
+             if (name.empty()) {
+               throw py::value_error("Parameter: name='' is empty; it is what "
+                                     "the initial values depend on");
+             }
+             CheckNotBelow0(name, "stddev", stddev);
              if (shape.rank() < 1 || shape.rank() > 2) {
                throw py::value_error(name +
                                      ": a parameter has one or two dimensions");

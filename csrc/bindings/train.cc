@@ -50,6 +50,10 @@ absl::StatusOr<std::vector<int32_t>> Generate(
       ops::CheckIds(ops::IdKind::kToken, prompt,
                     Shape{static_cast<int64_t>(prompt.size())}, model.vocab),
       "prompt"));
+  if (stop.has_value() && (*stop < 0 || *stop >= model.vocab)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stop=", *stop, " is no token of a vocabulary of ", model.vocab));
+  }
   return models::Generate(
       [&](const Tensor& window, int64_t last) {
         return engine.LogitsAt(window, last);
@@ -235,7 +239,15 @@ void BindEngine(CoreModule& m) {
           "evaluate",
           [](Engine& engine, const py::typing::Iterable<Batch>& batches) {
             train::LossSum sum;
+            int64_t index = 0;
             for (const py::handle batch : batches) {
+              if (!py::isinstance<Batch>(batch)) {
+                throw py::type_error(absl::StrCat(
+                    "Engine.evaluate: ",
+                    Got(absl::StrCat("batches[", index, "]"), batch),
+                    "; it takes an eisbach.Batch"));
+              }
+              ++index;
               const train::StepInput input = InputOf(batch.cast<Batch>());
               WithoutGil([&] { Unwrap(engine.Evaluate(input, sum)); });
             }
@@ -281,7 +293,12 @@ void BindEngine(CoreModule& m) {
           "First and past-the-last layer of this stage.")
       .def_property(
           "steps_done", [](Engine& e) { return e.update().step(); },
-          [](Engine& e, int64_t step) { e.update().set_step(step); },
+          [](Engine& e, int64_t step) {
+            if (step < 0) {
+              throw py::value_error(absl::StrCat("steps_done=", step, " is below 0"));
+            }
+            e.update().set_step(step);
+          },
           "Steps done.")
       .def_property_readonly(
           "parameters", [](Engine& e) { return e.update().parameters(); },

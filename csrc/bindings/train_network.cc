@@ -18,6 +18,14 @@ using train::RankLocation;
 
 constexpr auto kFree = py::call_guard<py::gil_scoped_release>();
 
+absl::Status CheckLocations(const std::vector<RankLocation>& locations,
+                            int ranks) {
+  if (static_cast<int>(locations.size()) == ranks) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("locations are of ", locations.size(), " ranks, and there ",
+                   "are ", ranks, "; gather_locations has them"));
+}
+
 }  // namespace
 
 void BindNetwork(CoreModule& m) {
@@ -48,6 +56,10 @@ void BindNetwork(CoreModule& m) {
   m.def(
       "place_ranks",
       [](const std::vector<RankLocation>& locations, int tensor) {
+        if (tensor < 1) {
+          throw py::value_error(
+              absl::StrCat("tensor=", tensor, " is below 1 (parallel.tensor)"));
+        }
         return parallel::PlaceRanks(train::PlacesOf(locations), tensor);
       },
       py::arg("locations"), py::kw_only(), py::arg("tensor"),
@@ -70,6 +82,7 @@ void BindNetwork(CoreModule& m) {
       "crossing_text",
       [](const parallel::Mesh& mesh,
          const std::vector<RankLocation>& locations) {
+        Unwrap(CheckLocations(locations, mesh.world_size()));
         return train::CrossingText(mesh, locations);
       },
       py::arg("mesh"), py::arg("locations"),
@@ -81,6 +94,8 @@ void BindNetwork(CoreModule& m) {
       [](const parallel::ParallelContext& context,
          const std::vector<RankLocation>& locations, const std::string& nvls,
          const std::string& mnnvl) -> absl::StatusOr<std::string> {
+        EISBACH_RETURN_IF_ERROR(
+            CheckLocations(locations, context.mesh().world_size()));
         train::NetworkRequirements requirements;
         EISBACH_ASSIGN_OR_RETURN(requirements.nvls,
                                  train::RequiredByName(nvls));
@@ -124,7 +139,12 @@ void BindNetwork(CoreModule& m) {
   m.def(
       "check_network",
       [](comm::World& world, const std::vector<RankLocation>& locations,
-         double slowdown) {
+         double slowdown) -> absl::StatusOr<NetworkReport> {
+        EISBACH_RETURN_IF_ERROR(CheckLocations(locations, world.size()));
+        if (slowdown < 1) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("slowdown=", slowdown, " is below 1"));
+        }
         return train::CheckNetwork(
             world, locations,
             {.sizes = train::NetworkCheckSizesFor(world.device().type()),

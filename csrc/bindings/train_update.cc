@@ -38,7 +38,14 @@ std::unique_ptr<OwnedUpdate> Make(
     int sums) {
   if (sums < 0) throw py::value_error("sums is negative");
   std::vector<Parameter*> plain;
-  for (const auto& parameter : parameters) plain.push_back(parameter.get());
+  for (const auto& parameter : parameters) {
+    if (parameter == nullptr) {
+      throw py::type_error(absl::StrCat("Update: parameters[", plain.size(),
+                                        "]=None; it takes an "
+                                        "eisbach.Parameter"));
+    }
+    plain.push_back(parameter.get());
+  }
   return WithoutGil([&] {
     return std::make_unique<OwnedUpdate>(OwnedUpdate{
         std::move(parameters), config.seed, context.device().shared_from_this(),
@@ -142,7 +149,12 @@ void BindUpdate(CoreModule& m) {
           "After finish: the norm of the whole gradient before clipping.")
       .def_property(
           "step", [](OwnedUpdate& u) { return u.update->step(); },
-          [](OwnedUpdate& u, int64_t step) { u.update->set_step(step); },
+          [](OwnedUpdate& u, int64_t step) {
+            if (step < 0) {
+              throw py::value_error(absl::StrCat("step=", step, " is below 0"));
+            }
+            u.update->set_step(step);
+          },
           "Steps begun.")
       .def_property(
           "learning_rate",
@@ -190,7 +202,7 @@ void BindUpdate(CoreModule& m) {
                              "itself. Waits for the device.")
       .def("forward_context", &Context, py::kw_only(),
            py::arg("training") = false, py::arg("samples") = py::none(),
-           py::keep_alive<0, 1>(), "What layers are called with, at this step.")
+           "What layers are called with, at this step.")
       .def(
           "refresh", [](OwnedUpdate& u) { return u.update->RefreshData(); },
           kReleased,

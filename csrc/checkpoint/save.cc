@@ -168,6 +168,7 @@ absl::StatusOr<std::string> Save(const SaveRequest& request,
                                  const FlatBuffer& buffer,
                                  const optim::Optimizer& optimizer,
                                  const parallel::ParallelContext& context) {
+  EISBACH_RETURN_IF_ERROR(context.CheckJoined());
   if (context.device().type() == DeviceType::kMeta) {
     return absl::FailedPreconditionError("meta parameters have no values");
   }

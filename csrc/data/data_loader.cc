@@ -10,7 +10,10 @@
 namespace eisbach::data {
 namespace {
 
-absl::Status CheckOptions(const DataLoaderOptions& o) {
+// Of a rank's batch.
+constexpr int64_t kMostTokens = int64_t{1} << 31;
+
+absl::Status CheckOptions(const DataLoaderOptions& o, int64_t context) {
   if (o.dp_size < 1 || o.dp_rank < 0 || o.dp_rank >= o.dp_size) {
     return absl::InvalidArgumentError(absl::StrCat("data-parallel rank ",
                                                    o.dp_rank, " of ", o.dp_size,
@@ -19,6 +22,13 @@ absl::Status CheckOptions(const DataLoaderOptions& o) {
   if (o.prefetch < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("prefetch=", o.prefetch, " must be at least 1"));
+  }
+  if (o.global_batch / o.dp_size > kMostTokens / context) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "train.global_batch=", o.global_batch, " is ",
+        o.global_batch / o.dp_size, " samples of ", context,
+        " tokens for a rank, more than 2^31 tokens; nearest that works: ",
+        kMostTokens / context * o.dp_size));
   }
   if (o.global_batch >= 1 && o.global_batch % o.dp_size == 0) {
     return absl::OkStatus();
@@ -36,7 +46,7 @@ absl::Status CheckOptions(const DataLoaderOptions& o) {
 
 absl::StatusOr<std::unique_ptr<DataLoader>> DataLoader::Make(
     std::shared_ptr<const Corpus> corpus, const DataLoaderOptions& options) {
-  EISBACH_RETURN_IF_ERROR(CheckOptions(options));
+  EISBACH_RETURN_IF_ERROR(CheckOptions(options, corpus->context()));
   return std::unique_ptr<DataLoader>(
       new DataLoader(std::move(corpus), options));
 }

@@ -71,7 +71,14 @@ absl::Status TokenFileWriter::Write(absl::Span<const int32_t> tokens) {
   return absl::OkStatus();
 }
 
+absl::Status TokenFileWriter::CheckOpen() const {
+  if (!finished_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(prefix_, ": the file is closed, and takes no more tokens"));
+}
+
 absl::Status TokenFileWriter::Append(absl::Span<const int32_t> tokens) {
+  EISBACH_RETURN_IF_ERROR(CheckOpen());
   for (size_t i = 0; i < tokens.size(); ++i) {
     EISBACH_RETURN_IF_ERROR(
         CheckFits(tokens[i], document_tokens_ + static_cast<int64_t>(i)));
@@ -80,6 +87,7 @@ absl::Status TokenFileWriter::Append(absl::Span<const int32_t> tokens) {
 }
 
 absl::Status TokenFileWriter::EndDocument() {
+  EISBACH_RETURN_IF_ERROR(CheckOpen());
   if (end_of_document_) {
     EISBACH_RETURN_IF_ERROR(Write(absl::MakeConstSpan(&*end_of_document_, 1)));
   }
@@ -97,6 +105,7 @@ absl::Status TokenFileWriter::AddDocument(absl::Span<const int32_t> tokens) {
 }
 
 absl::Status TokenFileWriter::Finish() {
+  EISBACH_RETURN_IF_ERROR(CheckOpen());
   if (document_tokens_ > 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(prefix_, ": document ", documents(), " has not ended"));
@@ -121,6 +130,7 @@ absl::Status TokenFileWriter::Finish() {
       index->Write(bounds_.data(), bounds_.size() * sizeof(int64_t)));
   // An index that stood here described other tokens.
   std::remove(index_path.c_str());
+  finished_ = true;
   EISBACH_RETURN_IF_ERROR(data_->Commit());
   return index->Commit();
 }

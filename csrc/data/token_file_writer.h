@@ -57,6 +57,7 @@ class TokenFileWriter {
         end_of_document_(end_of_document),
         longest_sequence_(longest_sequence) {}
 
+  absl::Status CheckOpen() const;
   absl::Status CheckFits(int32_t token, int64_t position) const;
   absl::Status Write(absl::Span<const int32_t> tokens);
 
@@ -68,6 +69,7 @@ class TokenFileWriter {
   std::vector<int32_t> lengths_;    // of sequences
   std::vector<int64_t> bounds_{0};  // document d is sequences [d, d + 1) of it
   int64_t tokens_ = 0;              // of documents that have ended
+  bool finished_ = false;
   int64_t document_tokens_ = 0;     // of the one at hand
   int64_t sequence_tokens_ = 0;     // of its last sequence
   std::string encoded_;

@@ -9,7 +9,15 @@
 namespace eisbach::models {
 namespace {
 
-absl::Status AtLeastOne(absl::string_view key, int64_t value) {
+// Products of a few sizes are still numbers.
+constexpr int64_t kMostSize = (int64_t{1} << 31) - 1;
+
+absl::Status CheckSize(absl::string_view key, int64_t value) {
+  if (value > kMostSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.", key, "=", value,
+                     " is above 2^31 - 1; nearest that works: ", kMostSize));
+  }
   if (value >= 1) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "model.", key, "=", value, " is below 1; nearest that works: 1"));
@@ -38,13 +46,13 @@ int64_t MatrixWeightsOfLayer(const ModelConfig& c, const Family& family) {
 
 absl::Status Validate(const ModelConfig& c) {
   EISBACH_ASSIGN_OR_RETURN(Family family, FindFamily(c.family));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("layers", c.layers));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("hidden", c.hidden));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("heads", c.heads));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("kv_heads", c.kv_heads));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("ffn_hidden", c.ffn_hidden));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("context", c.context));
-  EISBACH_RETURN_IF_ERROR(AtLeastOne("vocab", c.vocab));
+  EISBACH_RETURN_IF_ERROR(CheckSize("layers", c.layers));
+  EISBACH_RETURN_IF_ERROR(CheckSize("hidden", c.hidden));
+  EISBACH_RETURN_IF_ERROR(CheckSize("heads", c.heads));
+  EISBACH_RETURN_IF_ERROR(CheckSize("kv_heads", c.kv_heads));
+  EISBACH_RETURN_IF_ERROR(CheckSize("ffn_hidden", c.ffn_hidden));
+  EISBACH_RETURN_IF_ERROR(CheckSize("context", c.context));
+  EISBACH_RETURN_IF_ERROR(CheckSize("vocab", c.vocab));
   if (c.hidden % c.heads != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("heads=", c.heads, " does not divide hidden=", c.hidden,

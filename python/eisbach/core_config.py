@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eisbach.arguments import takes
 from eisbach.config import Config, resolve
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.device import choose_device
@@ -32,6 +33,7 @@ def complete(config: Config) -> Config:
     return choose_precision(config, _C.build_info()["cpu"].split())
 
 
+@takes(config=Config, world_size=int, locations=[object])
 def make_mesh(
     config: Config,
     world_size: int,
@@ -64,6 +66,7 @@ def make_mesh(
     )
 
 
+@takes(config=Config)
 def update_config(config: Config) -> _C.UpdateConfig:
     """Returns how the weights change; `auto` is completed."""
     from eisbach import _C
@@ -107,6 +110,7 @@ def update_config(config: Config) -> _C.UpdateConfig:
     )
 
 
+@takes(config=Config)
 def engine_config(config: Config) -> _C.EngineConfig:
     """Returns what an Engine is made from; `auto` is completed.
 

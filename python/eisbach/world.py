@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from eisbach.arguments import takes
 from eisbach.device import best_device
 from eisbach.run.process import abort
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from eisbach import _C
 
 
+@takes(device=str, threads=(int, str), interface=str)
 def init(
     *,
     device: str = "auto",

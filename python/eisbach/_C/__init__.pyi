@@ -647,13 +647,13 @@ class TokenFileWriter:
     """
     Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen under these names before close().
     """
-    def __init__(self, prefix: str, *, dtype: str, end_of_document: int | None = None) -> None:
+    def __init__(self, prefix: os.PathLike | str | bytes, *, dtype: str, end_of_document: int | None = None) -> None:
         ...
-    def add_document(self, tokens: numpy.ndarray) -> None:
+    def add_document(self, tokens: numpy.typing.ArrayLike) -> None:
         """
         Appends integers, and the end of document where there is one.
         """
-    def append(self, tokens: numpy.ndarray) -> None:
+    def append(self, tokens: numpy.typing.ArrayLike) -> None:
         """
         Adds to the document at hand.
         """
@@ -683,7 +683,7 @@ class TokenFile:
         """
         The tokens of a document, i32.
         """
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: os.PathLike | str | bytes) -> None:
         ...
     def __len__(self) -> int:
         ...
@@ -718,7 +718,7 @@ class Batch:
     """
     One rank's share of a step.
     """
-    def __init__(self, tokens: numpy.ndarray, targets: numpy.ndarray, device: Device, *, samples: numpy.ndarray | None = None, step: int = 0) -> None:
+    def __init__(self, tokens: numpy.typing.ArrayLike, targets: numpy.typing.ArrayLike, device: Device, *, samples: numpy.typing.ArrayLike | None = None, step: int = 0) -> None:
         """
         From integers [samples, context]; `samples` are their indices in the run, of which dropout depends.
         """
@@ -746,7 +746,7 @@ class Corpus:
     """
     Token files, blended by weight.
     """
-    def __init__(self, sources: collections.abc.Sequence[tuple[str, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True) -> None:
+    def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True) -> None:
         """
         `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation).
         """
@@ -792,7 +792,7 @@ class SafetensorsFile:
     """
     The arrays of a file by name, a mapping. Each is read when it is asked for; one of a type that cannot be read is a ValueError then.
     """
-    def __contains__(self, arg0: str) -> bool:
+    def __contains__(self, name: str) -> bool:
         ...
     def __getitem__(self, name: str) -> numpy.ndarray:
         ...
@@ -948,17 +948,17 @@ class Update:
         """
         What layers are called with, at this step.
         """
-    def load(self, path: str, *, config: str = '{}') -> str:
+    def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
-        Goes on from a checkpoint of the same parameters and layout; returns the state that it was saved with. Collective.
+        Goes on from a checkpoint of the same parameters and layout; returns the state that it was saved with, as a str of JSON. Collective.
         """
     def refresh(self) -> None:
         """
         Rounds the master weights to the compute type, after writing to them.
         """
-    def save(self, root: str, *, config: str = '{}', state: str = '{}') -> str:
+    def save(self, root: os.PathLike | str | bytes, *, config: dict | str = '{}', state: dict | str = '{}') -> str:
         """
-        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a JSON object that must be the same to load it, `state` one that load gives back. Collective.
+        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a dict, or a str of JSON, that must be the same to load it; `state` is one that load gives back, as a str of JSON. Collective.
         """
     def set_sum(self, index: int, value: Tensor) -> None:
         """
@@ -1084,25 +1084,25 @@ class Engine:
         """
         Continues token ids and returns what follows them. The window of model.context tokens slides; temperature 0 takes the likeliest. On one pipeline stage; all ranks call it.
         """
-    def load(self, path: str, *, config: str) -> str:
+    def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
-        Goes on from a checkpoint of the same layout; returns the state that it was saved with. Collective.
+        Goes on from a checkpoint of the same layout; returns the state that it was saved with, as a str of JSON. Collective.
         """
-    def logits(self, tokens: Tensor) -> Tensor:
+    def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """
-        Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage.
+        Logits [B, T, vocab] of tokens [B, T], integers or a Tensor of i32; on one pipeline stage.
         """
     def refresh(self) -> None:
         """
         Rounds the master weights to the compute type, after writing to them.
         """
-    def save(self, root: str, *, config: str, state: str) -> str:
+    def save(self, root: os.PathLike | str | bytes, *, config: dict | str = '{}', state: dict | str = '{}') -> str:
         """
-        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a JSON object that must be the same to load it, `state` one that load gives back. Collective.
+        Saves weights and optimizer as ROOT/step-N/ and returns that path. `config` is a dict, or a str of JSON, that must be the same to load it; `state` is one that load gives back, as a str of JSON. Collective.
         """
-    def scatter(self, arrays: dict) -> None:
+    def scatter(self, arrays: collections.abc.Mapping[str, numpy.ndarray]) -> None:
         """
-        Sets this rank's weights from whole arrays by logical name.
+        Sets this rank's weights from whole arrays by logical name: all of the model's, of fractions that are finite. Collective.
         """
     def step(self, batch: Batch) -> StepResult:
         """
@@ -1494,7 +1494,7 @@ def init(device: str = 'cpu', interface: str = '') -> World:
     """
     All ranks that mpirun started; a world of one without it. Collective. Asked again it gives the world that is there.
     """
-def latest_checkpoint(root: str) -> str | None:
+def latest_checkpoint(root: os.PathLike | str | bytes) -> str | None:
     """
     The complete checkpoint of the highest step, or None.
     """
@@ -1514,7 +1514,7 @@ def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     A row a rank and a line a domain.
     """
-def read_checkpoint(path: str) -> tuple:
+def read_checkpoint(path: os.PathLike | str | bytes) -> tuple:
     """
     Steps done, the config that was saved and the whole weights by logical name, whatever layout they were saved on. Not collective.
     """
@@ -1546,7 +1546,7 @@ def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None
     """
     Makes `bytes` the content of a file, durable when this returns: readers see the old or the new, whole, and so does a machine after a power cut. Of mode 0640 less the umask; a link of that name is replaced, not followed. OSError names the path.
     """
-def write_safetensors(path: str, arrays: collections.abc.Mapping[str, numpy.ndarray], metadata: collections.abc.Mapping[str, str] = {}) -> None:
+def write_safetensors(path: os.PathLike | str | bytes, arrays: collections.abc.Mapping[str, numpy.ndarray], metadata: collections.abc.Mapping[str, str] = {}) -> None:
     """
     The file appears complete or not at all.
     """

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from eisbach.arguments import takes
 from eisbach.config.errors import ConfigError, Problem
 from eisbach.config.file import read_file
 from eisbach.config.problems import default_of, unused, validate
@@ -21,6 +22,7 @@ from eisbach.config.tree import (
 )
 
 
+@takes(path=(str, os.PathLike), overrides=[str])
 def load_config(
     path: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),

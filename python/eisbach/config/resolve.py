@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 
+from eisbach.arguments import takes
 from eisbach.config.root import Config
 
 
+@takes(config=Config, file=(str, os.PathLike), vocab=int)
 def resolve(
     config: Config,
     *,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.arguments import takes
+from eisbach.config.model import ModelSection
 from eisbach.export.dtypes import DTYPES, cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.tokenizer_files import tokenizer_files
@@ -15,7 +18,6 @@ from eisbach.files import make_folder, write_atomically
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eisbach.config.model import ModelSection
     from eisbach.data.tokenizer import Tokenizer
 
 _OTHERS = {
@@ -26,8 +28,11 @@ _OTHERS = {
 }
 
 
+@takes(
+    folder=(str, os.PathLike), model=ModelSection, parameters=Mapping, dtype=str
+)
 def export_model(
-    folder: Path,
+    folder: str | os.PathLike[str],
     model: ModelSection,
     parameters: dict[str, NDArray[Any]],
     tokenizer: Tokenizer | None,
@@ -51,6 +56,7 @@ def export_model(
     """
     from eisbach import _C
 
+    folder = Path(folder)
     family = FAMILIES[model.family]
     make_folder(folder)
     special = _special_ids(tokenizer, ends)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.arguments import takes
+from eisbach.config.model import ModelSection
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary
@@ -19,12 +21,14 @@ from eisbach.files import make_folder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from eisbach.config.model import ModelSection
     from eisbach.data.tokenizer import Tokenizer
 
 
+@takes(
+    path=(str, os.PathLike), model=ModelSection, parameters=Mapping, dtype=str
+)
 def write_gguf(
-    path: Path,
+    path: str | os.PathLike[str],
     model: ModelSection,
     parameters: dict[str, NDArray[Any]],
     tokenizer: Tokenizer | None,
@@ -53,6 +57,7 @@ def write_gguf(
         raise ValueError(
             "GGUF needs the library gguf: pip install 'eisbach[gguf]'"
         ) from None
+    path = Path(path)
     family = FAMILIES[model.family]
     files = tokenizer_files(tokenizer, model) if tokenizer else {}
     writer = gguf.GGUFWriter(None, family.MODEL_TYPE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.arguments import takes
 from eisbach.export.described import Described
 from eisbach.export.families import BY_MODEL_TYPE
 from eisbach.export.tensors import Tensors
@@ -35,7 +37,8 @@ class ModelFolder:
     ends: tuple[int, ...]
 
 
-def read_model(folder: Path) -> ModelFolder:
+@takes(folder=(str, os.PathLike))
+def read_model(folder: str | os.PathLike[str]) -> ModelFolder:
     """Reads `config.json` and the weights.
 
     Nothing is left out: a key that may change what the model computes and is
@@ -46,6 +49,7 @@ def read_model(folder: Path) -> ModelFolder:
         computed here; it names file and key or tensor.
       OSError: A file is missing.
     """
+    folder = Path(folder)
     described = Described(folder / "config.json")
     ends = described.ids("eos_token_id")
     family, model = _describe(described)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -7,6 +8,8 @@ import safetensors
 import safetensors.numpy
 
 from eisbach import _C
+
+NAME = "blocks.1.mlp.up.weight"
 
 
 @pytest.fixture
@@ -153,8 +156,32 @@ def test_parameters_of_another_model_are_refused(make):
     with pytest.raises(ValueError, match=name):
         engine.scatter(parameters)
     del parameters[name]
-    with pytest.raises((ValueError, FileNotFoundError), match=name):
+    with pytest.raises(ValueError, match=name):
         engine.scatter(parameters)
+    equal(engine.gather(), before)
+
+
+@pytest.mark.parametrize(
+    ("error", "change", "message"),
+    [
+        (ValueError, lambda a: {"a.b": a}, 'no tensor "a.b"$'),
+        (ValueError, lambda a: {"a": a, "b": a}, r'"a" \(nor 1 more'),
+        (ValueError, lambda a: {NAME: a * np.nan}, "nan at element 0"),
+        (ValueError, lambda a: {NAME: a * np.inf}, "inf at element|nan at el"),
+        (TypeError, lambda a: {NAME: a.astype("i4")}, f"{NAME}.*is of i32"),
+        (TypeError, lambda a: {NAME: a > 0}, "bool"),
+        (TypeError, lambda a: {1: a}, "arrays is a dict; it takes a dict of"),
+    ],
+)
+def test_weights_of_another_name_or_type_are_refused(
+    make, error, change, message
+):
+    engine = make.engine()
+    before = engine.gather()
+    with pytest.raises(error, match=message):
+        engine.scatter({**before, **change(before[NAME])})
+    equal(engine.gather(), before)
+    engine.scatter({name: one.astype("f8") for name, one in before.items()})
     equal(engine.gather(), before)
 
 
@@ -176,6 +203,19 @@ def test_a_checkpoint_goes_on_bitwise(make, tmp_path):
     assert other.steps_done == 3
     assert [other.step(batch).loss for batch in batches[3:]] == expected
     equal(other.gather(), engine.gather())
+
+
+def test_a_checkpoint_takes_paths_and_dicts(make, tmp_path):
+    engine = make.engine()
+    path = engine.save(tmp_path, config={"seed": 1}, state={"at": 12})
+    assert json.loads(engine.load(Path(path), config={"seed": 1})) == {"at": 12}
+    bare = engine.save(tmp_path / "bare")
+    assert engine.load(bare) == "{}"
+    with pytest.raises(ValueError, match="seed=1 in the checkpoint, absent"):
+        engine.load(path)
+    with pytest.raises(TypeError, match="config is a dict; it takes a dict of"):
+        engine.save(tmp_path / "none", config={"a": object()})
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(make, tmp_path):

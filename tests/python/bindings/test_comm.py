@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import textwrap
 
 import numpy as np
@@ -91,3 +93,50 @@ def test_a_simulated_world():
     assert context.tensor.size == 2
     with pytest.raises(ValueError, match="device"):
         _C.init("gpu")
+
+
+def test_what_needs_the_ranks_is_refused_after_the_end():
+    program = """
+import tempfile, eisbach, numpy as np
+world = eisbach.init()
+small = {"layers": 1, "hidden": 8, "heads": 2, "context": 4, "vocab": 9}
+config = eisbach.engine_config(eisbach.make_config(
+    model=small, train={"steps": 4, "global_batch": 2, "micro_batch": 2}))
+context = eisbach.ParallelContext(world, eisbach.Mesh(1))
+engine = eisbach.Engine(config, context)
+update = eisbach.Update(
+    [eisbach.Parameter("p", (2,))], config.update, context)
+tokens = np.zeros((2, 4), int)
+batch = eisbach.Batch(tokens, tokens, world.device)
+arrays, folder = engine.gather(), tempfile.mkdtemp()
+one = eisbach.Tensor.zeros((1,), "f32", world.device)
+world.finalize()
+world.finalize()
+for call in (
+    lambda: engine.step(batch), lambda: engine.submit(batch),
+    lambda: engine.evaluate(batch), lambda: engine.logits(tokens),
+    lambda: engine.generate([1], tokens=1), engine.gather,
+    lambda: engine.scatter(arrays), lambda: engine.save(folder),
+    lambda: update.begin_step(), lambda: update.finish(),
+    lambda: eisbach.Engine(config, context), world.barrier,
+    lambda: eisbach.ParallelContext(world, eisbach.Mesh(1)),
+    lambda: world.communicator.all_reduce(one),
+    lambda: world.communicator.barrier(), lambda: world.broadcast("x"),
+):
+    try:
+        call()
+    except RuntimeError as error:
+        assert "world.finalize" in str(error), error
+    else:
+        raise AssertionError("taken")
+assert np.isfinite(engine.parameters[0].master.numpy()).all()
+print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "done\n", done.stderr

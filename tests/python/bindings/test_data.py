@@ -133,6 +133,15 @@ def test_a_batch_of_ones_own(world):
     assert batch.samples.numpy().tolist() == [0, 1]
     with pytest.raises(ValueError, match="shape"):
         _C.Batch(tokens[0], tokens[0], world.device)
+    listed = _C.Batch([[0, 1], [2, 3]], ((1, 2), (3, -100)), world.device)
+    assert listed.targets.numpy().tolist() == [[1, 2], [3, -100]]
+    lengths = r"tokens are \[2, 3\] and targets \[2, 2\]"
+    with pytest.raises(ValueError, match=lengths):
+        _C.Batch(tokens, tokens[:, :2], world.device)
+    with pytest.raises(ValueError, match=r"samples are \[2\].*not \[1\]"):
+        _C.Batch(tokens, tokens, world.device, samples=[4])
+    with pytest.raises(ValueError, match=r"samples\[1\]=-1"):
+        _C.Batch(tokens, tokens, world.device, samples=[4, -1])
     with pytest.raises(TypeError, match="integers"):
         _C.Batch(tokens * 1.0, tokens, world.device)
     for dtype, id in ((np.int64, 2**40), (np.int64, -(2**31) - 1)):
@@ -140,3 +149,29 @@ def test_a_batch_of_ones_own(world):
         wide[1, 2] = id
         with pytest.raises(ValueError, match=f"{id} at position 2 of row 1"):
             _C.Batch(wide, tokens, world.device)
+
+
+def test_a_writer_takes_lists_and_nothing_once_closed(tmp_path):
+    writer = _C.TokenFileWriter(tmp_path / "a", dtype="u8")
+    writer.add_document([1, 2, 3])
+    writer.close()
+    for call in (
+        writer.close,
+        writer.end_document,
+        lambda: writer.add_document([1]),
+        lambda: writer.append([1]),
+    ):
+        with pytest.raises(RuntimeError, match="is closed"):
+            call()
+    file = _C.TokenFile(tmp_path / "a")
+    assert file[0].tolist() == [1, 2, 3]
+    for document in (-1, 1, 2**62):
+        with pytest.raises(IndexError):
+            file.document_length(document)
+    with pytest.raises(ValueError, match="vocab=0"):
+        file.check_vocab(0)
+
+
+def test_a_batch_that_no_memory_holds_is_refused(write):
+    with pytest.raises(ValueError, match=r"more than 2\^31 tokens"):
+        _C.DataLoader(corpus(write("a", [range(500)])), global_batch=2**50)
