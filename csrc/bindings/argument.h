@@ -149,21 +149,31 @@ bool Loads(pybind11::handle value) {
     py::detail::loader_life_support guard;
     py::detail::make_caster<T> caster;
     return caster.load(value, !IsExact<Plain<T>>::value);
+  } catch (const py::reference_cast_error&) {  // None in a list
+    return false;
   } catch (...) {
     PyErr_Clear();
     return true;  // it has said itself what is wrong
   }
 }
 
-// What is wrong with `value`, which messages call `name`; nothing where an
-// argument of type T takes it.
+template <typename T>
+struct WithoutOptional {
+  using type = T;
+};
+template <typename T>
+struct WithoutOptional<std::optional<T>> {
+  using type = T;
+};
+
+// What is wrong with `value`, which is not None and which messages call `name`;
+// nothing where an argument of type T takes it.
 template <typename T>
 std::optional<Fault> FaultOf(pybind11::handle value, const std::string& name) {
   namespace py = pybind11;
   if constexpr (kIsInteger<T> || kIsFraction<T>) {
     if (PyBool_Check(value.ptr())) {
-      return Fault{Got(name, value),
-                   WordsOf<T>::One(), false};
+      return Fault{Got(name, value), WordsOf<T>::One(), false};
     }
   }
   if (Loads<T>(value)) return std::nullopt;
@@ -173,10 +183,10 @@ std::optional<Fault> FaultOf(pybind11::handle value, const std::string& name) {
       int64_t i = 0;
       for (const py::handle element : value) {
         std::optional<Fault> fault =
-            element.is_none() ? Fault{absl::StrCat(name, "[", i, "]=None"),
-                                      WordsOf<Element>::One(), false}
-                              : FaultOf<Element>(
-                                    element, absl::StrCat(name, "[", i, "]"));
+            element.is_none()
+                ? Fault{absl::StrCat(name, "[", i, "]=None"),
+                        WordsOf<Element>::One(), false}
+                : FaultOf<Element>(element, absl::StrCat(name, "[", i, "]"));
         if (fault.has_value()) return fault;
         ++i;
       }
@@ -216,16 +226,18 @@ std::optional<Fault> NoFault(pybind11::handle, const std::string&) {
 
 template <typename T>
 constexpr Argument MakeArgument() {
+  using Value = typename WithoutOptional<Plain<T>>::type;
   double most = 0;
-  if constexpr (kIsFraction<T>) most = std::numeric_limits<Plain<T>>::max();
+  if constexpr (kIsFraction<Value>) most = std::numeric_limits<Value>::max();
   if constexpr (std::is_same_v<Plain<T>, pybind11::detail::value_and_holder>) {
     return {&NoFault<T>, nullptr, false, false, false, false, 0};
   } else {
-    return {&FaultOf<T>,
+    constexpr bool kOptional = !std::is_same_v<Value, Plain<T>>;
+    return {&FaultOf<std::conditional_t<kOptional, Value, T>>,
             &WordsOf<T>::One,
             IsExact<Plain<T>>::value,
-            std::is_same_v<Plain<T>, pybind11::object>,
-            kIsInteger<T> || kIsFraction<T>,
+            kOptional || std::is_same_v<Plain<T>, pybind11::object>,
+            kIsInteger<Value> || kIsFraction<Value>,
             std::is_same_v<Plain<T>, std::string>,
             most};
   }

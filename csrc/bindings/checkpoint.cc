@@ -93,11 +93,12 @@ void BindSafetensors(CoreModule& m) {
       "for; one of a type that cannot be read is a ValueError then.")
       .def("__len__",
            [](const SafetensorsFile& f) { return f.entries().size(); })
-      .def("__contains__",
-           [](const SafetensorsFile& f, const std::string& name) {
-             return f.Find(name) != nullptr;
-           },
-           py::arg("name"))
+      .def(
+          "__contains__",
+          [](const SafetensorsFile& f, const std::string& name) {
+            return f.Find(name) != nullptr;
+          },
+          py::arg("name"))
       .def("__iter__",
            [](const SafetensorsFile& f) {
              return py::iter(py::cast(NamesOf(f)));
@@ -147,8 +148,8 @@ void WriteSafetensors(const std::filesystem::path& path,
     specs.push_back({name, FromNumpyDType(array.dtype()),
                      Shape(std::vector<int64_t>(dims.begin(), dims.end()))});
   }
-  const auto writer =
-      Unwrap(SafetensorsWriter::Create(path.string(), specs, std::move(metadata)));
+  const auto writer = Unwrap(
+      SafetensorsWriter::Create(path.string(), specs, std::move(metadata)));
   for (const SafetensorsEntry& entry : writer->entries()) {
     const auto array =
         py::array::ensure(arrays.at(entry.name), py::array::c_style);
@@ -160,8 +161,8 @@ void WriteSafetensors(const std::filesystem::path& path,
 }
 
 py::tuple ReadCheckpoint(const std::filesystem::path& path) {
-  const checkpoint::SavedWeights saved =
-      WithoutGil([&] { return Unwrap(checkpoint::ReadWeights(path.string())); });
+  const checkpoint::SavedWeights saved = WithoutGil(
+      [&] { return Unwrap(checkpoint::ReadWeights(path.string())); });
   py::dict arrays;
   for (const LogicalTensor& tensor : saved.tensors) {
     arrays[py::str(tensor.name)] =

@@ -34,8 +34,8 @@ Tensor ToDevice(const py::array& array, Device& device) {
 }
 
 std::string ShapeOf(const py::array& array) {
-  return Shape(std::vector<int64_t>(array.shape(),
-                                    array.shape() + array.ndim()))
+  return Shape(
+             std::vector<int64_t>(array.shape(), array.shape() + array.ndim()))
       .ToString();
 }
 
@@ -51,23 +51,23 @@ Tensor SampleIndices(const std::optional<Integers>& samples, int64_t count,
   }
   const py::array& given = samples->array;
   if (given.ndim() != 1 || given.shape(0) != count) {
-    throw py::value_error(absl::StrCat(
-        "Batch: samples are [", count, "], one for each row of tokens, not ",
-        ShapeOf(given)));
+    throw py::value_error(absl::StrCat("Batch: samples are [", count,
+                                       "], one for each row of tokens, not ",
+                                       ShapeOf(given)));
   }
   const Indices indices(given);
   for (int64_t i = 0; i < count; ++i) {
     if (indices.at(i) >= 0) continue;
-    throw py::value_error(absl::StrCat("Batch: samples[", i, "]=",
-                                       indices.at(i), " as 64 bits; an index "
+    throw py::value_error(absl::StrCat("Batch: samples[", i,
+                                       "]=", indices.at(i),
+                                       " as 64 bits; an index "
                                        "is 0 or more"));
   }
   return ToDevice(indices, device);
 }
 
-Batch MakeBatch(const Integers& tokens, const Integers& targets,
-                Device& device, const std::optional<Integers>& samples,
-                int64_t step) {
+Batch MakeBatch(const Integers& tokens, const Integers& targets, Device& device,
+                const std::optional<Integers>& samples, int64_t step) {
   if (tokens.array.ndim() != 2) {
     throw py::value_error(
         absl::StrCat("Batch: tokens are of shape [samples, context], not ",
@@ -118,9 +118,8 @@ void BindTokenFiles(CoreModule& m) {
              for (auto type : {data::TokenType::kU8, data::TokenType::kU16,
                                data::TokenType::kI32}) {
                if (dtype != std::string(data::Name(type))) continue;
-               return Unwrap(
-                   TokenFileWriter::Create(prefix.string(), type,
-                                           end_of_document));
+               return Unwrap(TokenFileWriter::Create(prefix.string(), type,
+                                                     end_of_document));
              }
              throw py::value_error("dtype=" + dtype +
                                    " is none of u8, u16, i32");
@@ -156,13 +155,12 @@ void BindTokenFiles(CoreModule& m) {
                              "That were added, ends included.");
 
   Class<TokenFile>(m, "TokenFile",
-                        "Documents of token ids in a pair of mapped files.")
-      .def(
-          py::init([](const std::filesystem::path& prefix) {
-            return std::make_unique<TokenFile>(
-                Unwrap(TokenFile::Open(prefix.string())));
-          }),
-          py::arg("prefix"))
+                   "Documents of token ids in a pair of mapped files.")
+      .def(py::init([](const std::filesystem::path& prefix) {
+             return std::make_unique<TokenFile>(
+                 Unwrap(TokenFile::Open(prefix.string())));
+           }),
+           py::arg("prefix"))
       .def_property_readonly("prefix", &TokenFile::prefix,
                              "Path without suffix.")
       .def_property_readonly(
@@ -193,8 +191,7 @@ void BindTokenFiles(CoreModule& m) {
             }
             return file.DocumentLength(document);
           },
-          py::arg("document"),
-           "Tokens of a document in [0, len(self)).")
+          py::arg("document"), "Tokens of a document in [0, len(self)).")
       .def(
           "read",
           [](const TokenFile& file, int64_t document, int64_t begin,
@@ -221,9 +218,8 @@ void BindTokenFiles(CoreModule& m) {
             CheckVocab(vocab);
             return file.CheckVocab(vocab);
           },
-          py::arg("vocab"),
-           py::call_guard<py::gil_scoped_release>(),
-           "Reads every token once; ValueError names the first outside.");
+          py::arg("vocab"), py::call_guard<py::gil_scoped_release>(),
+          "Reads every token once; ValueError names the first outside.");
 }
 
 void BindLoader(CoreModule& m) {
@@ -246,7 +242,7 @@ void BindLoader(CoreModule& m) {
           "i64 [samples]: their indices in the run.");
 
   Class<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
-                                              "Token files, blended by weight.")
+                                         "Token files, blended by weight.")
       .def(
           py::init(
               [](const std::vector<std::pair<std::filesystem::path, double>>&
@@ -279,8 +275,8 @@ void BindLoader(CoreModule& m) {
            "Reads every token once; ValueError names the first outside.");
 
   Class<DataLoader>(m, "DataLoader",
-                         "Batches in the order of steps, read ahead by a "
-                         "thread; the same samples for every layout.")
+                    "Batches in the order of steps, read ahead by a "
+                    "thread; the same samples for every layout.")
       .def(py::init([](std::shared_ptr<Corpus> corpus, int64_t global_batch,
                        int data_rank, int data_size, int prefetch) {
              return Unwrap(DataLoader::Make(std::move(corpus),

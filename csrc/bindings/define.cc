@@ -27,7 +27,8 @@ struct Known {
 
 // Never destroyed; changed while the module is made alone.
 std::unordered_map<const function_record*, Known>& Registry() {
-  static auto& registry = *new std::unordered_map<const function_record*, Known>;
+  static auto& registry =
+      *new std::unordered_map<const function_record*, Known>;
   return registry;
 }
 
@@ -78,9 +79,10 @@ std::string Usage(const function_record& function, const Known& known) {
     const bool optional = i < function.args.size() && function.args[i].value;
     parts.push_back(absl::StrCat(
         NameOf(function, i),
-        optional ? absl::StrCat("=", py::repr(function.args[i].value)
-                                         .cast<std::string>())
-                 : ""));
+        optional
+            ? absl::StrCat("=",
+                           py::repr(function.args[i].value).cast<std::string>())
+            : ""));
   }
   return absl::StrCat(known.name, "(", absl::StrJoin(parts, ", "), ")");
 }
@@ -216,8 +218,8 @@ bool CheckSelf(const function_record& function, const Given& given) {
 
 bool CheckUnmade(const function_record& function, const Given& given) {
   bool made = true;
-  for (size_t i = function.is_constructor ? 1 : 0;
-       i < given.by_position.size(); ++i) {
+  for (size_t i = function.is_constructor ? 1 : 0; i < given.by_position.size();
+       ++i) {
     made = made && !HoldsUnmade(given.by_position[i]);
   }
   for (const auto& [name, value] : given.by_name) {
@@ -232,7 +234,11 @@ bool CheckUnmade(const function_record& function, const Given& given) {
 }
 
 bool IsWrongType(const Argument& argument, PyObject* value) {
-  if (argument.number) return PyBool_Check(value) != 0;
+  if (value == Py_None) return false;  // pybind11 refuses it
+  if (argument.number) {
+    return PyBool_Check(value) != 0 ||
+           (argument.most == 0 && PyIndex_Check(value) == 0);
+  }
   return argument.text &&
          (PyBytes_Check(value) != 0 || PyByteArray_Check(value) != 0);
 }
@@ -271,7 +277,8 @@ template <typename F>
 PyObject* CallChecked(PyObject* self, const Given& given, F&& call) {
   const function_record& function =
       *py::detail::function_record_ptr_from_PyObject(self);
-  if (!CheckSelf(function, given) || !CheckUnmade(function, given) || !CheckValues(function, given)) {
+  if (!CheckSelf(function, given) || !CheckUnmade(function, given) ||
+      !CheckValues(function, given)) {
     return nullptr;
   }
   PyObject* result = call();
@@ -333,8 +340,8 @@ void Explain(py::handle function, py::handle scope, const std::string& name,
   while (record->next != nullptr) record = record->next;
   for (size_t i = 0; i < record->args.size(); ++i) {
     py::detail::argument_record& argument = record->args[i];
-    argument.none = arguments[i].optional ||
-                    (argument.value && argument.value.is_none());
+    argument.none =
+        arguments[i].optional || (argument.value && argument.value.is_none());
     if (arguments[i].exact) argument.convert = false;
   }
   std::string whole = ScopeName(scope);
@@ -343,16 +350,14 @@ void Explain(py::handle function, py::handle scope, const std::string& name,
   }
   Registry()[record] = {std::move(whole), record->is_setter ? name : "",
                         arguments};
-  PyMethodDef* method =
-      reinterpret_cast<PyCFunctionObject*>(plain.ptr())->m_ml;
-  const auto fast = reinterpret_cast<PyCFunction>(
-      reinterpret_cast<void (*)()>(&CallFast));
-  const auto packed = reinterpret_cast<PyCFunction>(
-      reinterpret_cast<void (*)()>(&CallPacked));
+  PyMethodDef* method = reinterpret_cast<PyCFunctionObject*>(plain.ptr())->m_ml;
+  const auto fast =
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&CallFast));
+  const auto packed =
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&CallPacked));
   if (method->ml_meth == fast || method->ml_meth == packed) return;
   Dispatcher() = method->ml_meth;
-  method->ml_meth =
-      (method->ml_flags & METH_FASTCALL) != 0 ? fast : packed;
+  method->ml_meth = (method->ml_flags & METH_FASTCALL) != 0 ? fast : packed;
 }
 
 }  // namespace eisbach::bindings

@@ -51,8 +51,8 @@ absl::Span<const Argument> ArgumentsOf() {
   if constexpr (std::is_member_function_pointer_v<Plain>) {
     return Signature<Plain>::template Arguments<T>();
   } else {
-    return Signature<pybind11::detail::function_signature_t<
-        F>>::template Arguments<T>();
+    return Signature<
+        pybind11::detail::function_signature_t<F>>::template Arguments<T>();
   }
 }
 
@@ -90,22 +90,26 @@ class Class : public pybind11::class_<T, Options...> {
   Class& def_property_readonly(const char* name, const Getter& getter,
                                const Extra&... extra) {
     Base::def_property_readonly(name, getter, extra...);
-    Explain(this->attr(name).attr("fget"), *this, name, ArgumentsOf<Getter, T>());
+    Explain(this->attr(name).attr("fget"), *this, name,
+            ArgumentsOf<Getter, T>());
     return *this;
   }
   template <typename Getter, typename Setter, typename... Extra>
   Class& def_property(const char* name, const Getter& getter,
                       const Setter& setter, const Extra&... extra) {
     Base::def_property(name, getter, setter, extra...);
-    Explain(this->attr(name).attr("fget"), *this, name, ArgumentsOf<Getter, T>());
-    Explain(this->attr(name).attr("fset"), *this, name, ArgumentsOf<Setter, T>());
+    Explain(this->attr(name).attr("fget"), *this, name,
+            ArgumentsOf<Getter, T>());
+    Explain(this->attr(name).attr("fset"), *this, name,
+            ArgumentsOf<Setter, T>());
     return *this;
   }
   template <typename C, typename D, typename... Extra>
   Class& def_readonly(const char* name, const D C::*member,
                       const Extra&... extra) {
     Base::def_readonly(name, member, extra...);
-    Explain(this->attr(name).attr("fget"), *this, name, {kArguments<const T&>, 1});
+    Explain(this->attr(name).attr("fget"), *this, name,
+            {kArguments<const T&>, 1});
     return *this;
   }
 };

@@ -20,7 +20,7 @@ absl::StatusOr<DeviceType> ParseDeviceType(absl::string_view name) {
 
 void BindDevice(CoreModule& m) {
   Class<AllocatorStats>(m, "MemoryStats",
-                             "What a device's allocator has given out.")
+                        "What a device's allocator has given out.")
       .def_readonly("bytes_in_use", &AllocatorStats::bytes_in_use)
       .def_readonly("peak_bytes_in_use", &AllocatorStats::peak_bytes_in_use)
       .def_readonly("bytes_reserved", &AllocatorStats::bytes_reserved,
@@ -31,7 +31,7 @@ void BindDevice(CoreModule& m) {
                     "Requests that went to the system.");
 
   Class<TraceTotals>(m, "TraceTotals",
-                          "Seconds that a device has spent since it was made.")
+                     "Seconds that a device has spent since it was made.")
       .def_readonly("matmul", &TraceTotals::matmul)
       .def_readonly("attention", &TraceTotals::attention)
       .def_readonly("other_ops", &TraceTotals::other_ops)

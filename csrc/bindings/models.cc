@@ -19,7 +19,7 @@ absl::Status Checked(const absl::Status& status) {
 
 void BindModels(CoreModule& m) {
   Class<ModelConfig>(m, "ModelConfig",
-                          "The sizes of a decoder-only transformer.")
+                     "The sizes of a decoder-only transformer.")
       .def(
           py::init([](std::string family, int64_t layers, int64_t hidden,
                       int64_t heads, int64_t kv_heads, int64_t ffn_hidden,

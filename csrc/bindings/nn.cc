@@ -90,8 +90,8 @@ absl::StatusOr<Variable> Loss(const std::shared_ptr<nn::PlainHead>& head,
 }
 
 void BindContext(CoreModule& m) {
-  Class<ForwardContext>(
-      m, "ForwardContext", "What a forward pass runs with, besides its inputs.")
+  Class<ForwardContext>(m, "ForwardContext",
+                        "What a forward pass runs with, besides its inputs.")
       .def(py::init([](Device& device, bool training, uint64_t seed,
                        const Variable* step, const Variable* samples) {
              if (training && (step == nullptr || samples == nullptr)) {

@@ -63,7 +63,11 @@ struct type_caster<eisbach::bindings::Integers> {
           !isinstance<tuple>(source)) {
         return false;
       }
-      array = module_::import("numpy").attr("asarray")(source);
+      try {
+        array = module_::import("numpy").attr("asarray")(source);
+      } catch (error_already_set&) {  // lists of several lengths
+        return false;
+      }
     }
     value.array = array.cast<pybind11::array>();
     const char kind = value.array.dtype().kind();

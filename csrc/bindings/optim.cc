@@ -11,9 +11,8 @@ using optim::ParameterGroup;
 using optim::ScheduleConfig;
 
 void BindOptim(CoreModule& m) {
-  Class<ParameterGroup>(
-      m, "ParameterGroup",
-      "Parameters that are trained otherwise than the rest.")
+  Class<ParameterGroup>(m, "ParameterGroup",
+                        "Parameters that are trained otherwise than the rest.")
       .def(py::init([](std::vector<std::string> parameters, bool frozen,
                        double lr_factor, std::optional<double> weight_decay) {
              return ParameterGroup{.patterns = std::move(parameters),
@@ -32,8 +31,7 @@ void BindOptim(CoreModule& m) {
       .def_readonly("weight_decay", &ParameterGroup::weight_decay,
                     "Instead of the optimizer's; None: the same.");
 
-  Class<OptimizerConfig>(m, "OptimizerConfig",
-                              "An update rule: adamw or sgd.")
+  Class<OptimizerConfig>(m, "OptimizerConfig", "An update rule: adamw or sgd.")
       .def(py::init([](std::string name, double beta1, double beta2, double eps,
                        double momentum, double weight_decay,
                        bool stochastic_rounding,
@@ -67,7 +65,7 @@ void BindOptim(CoreModule& m) {
                     "Parameters that are trained otherwise than the rest.");
 
   Class<ScheduleConfig>(m, "ScheduleConfig",
-                             "A learning rate: constant, linear or cosine.")
+                        "A learning rate: constant, linear or cosine.")
       .def(py::init([](std::string name, double learning_rate,
                        double min_learning_rate, int64_t warmup_steps,
                        int64_t total_steps) {

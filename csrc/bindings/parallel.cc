@@ -64,7 +64,7 @@ void BindParallel(CoreModule& m) {
       .def("__str__", &Mesh::ToString);
 
   Class<ParallelContext>(m, "ParallelContext",
-                              "A mesh and the communicators over its axes.")
+                         "A mesh and the communicators over its axes.")
       .def(py::init([](comm::World& world, const Mesh& mesh) {
              return WithoutGil(
                  [&] { return Unwrap(ParallelContext::Make(world, mesh)); });

@@ -9,7 +9,7 @@ using plan::RankMemory;
 
 void BindPlan(CoreModule& m) {
   Class<RankMemory>(m, "RankMemory",
-                         "Bytes of a rank's device memory, by what they hold.")
+                    "Bytes of a rank's device memory, by what they hold.")
       .def_readonly("parameters", &RankMemory::parameters,
                     "Numbers, not bytes, that this rank holds.")
       .def_readonly("weights", &RankMemory::weights, "In the compute type.")

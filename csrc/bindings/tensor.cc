@@ -23,6 +23,10 @@ Init ParseInit(const std::string& name, float stddev) {
 }
 
 py::array NumpyOf(const py::object& self) {
+  if (!py::isinstance<Variable>(self)) {
+    throw py::type_error(absl::StrCat("Tensor.numpy: ", Got("self", self),
+                                      "; it takes ", Words<Variable>::One()));
+  }
   return ArrayView(self.cast<const Variable&>().value, self);
 }
 
@@ -54,8 +58,8 @@ Tensor AsType(const Variable& self, DType dtype) {
 }
 
 void BindTensorClass(CoreModule& m) {
-  Class<Variable> tensor(
-      m, "Tensor", "A strided view of device memory; copies share it.");
+  Class<Variable> tensor(m, "Tensor",
+                         "A strided view of device memory; copies share it.");
   tensor
       .def_static(
           "from_numpy",
@@ -147,7 +151,7 @@ void BindTensorClass(CoreModule& m) {
 
 void BindParameter(CoreModule& m) {
   Class<LogicalSlice>(m, "LogicalSlice",
-                           "One piece of a logical tensor in a parameter.")
+                      "One piece of a logical tensor in a parameter.")
       .def_readonly("name", &LogicalSlice::name)
       .def_readonly("shape", &LogicalSlice::shape, "Of the logical tensor.")
       .def_readonly("start", &LogicalSlice::start)
@@ -163,8 +167,9 @@ void BindParameter(CoreModule& m) {
                        const std::string& init, float stddev,
                        std::optional<bool> decay) {
              if (name.empty()) {
-               throw py::value_error("Parameter: name='' is empty; it is what "
-                                     "the initial values depend on");
+               throw py::value_error(
+                   "Parameter: name='' is empty; it is what "
+                   "the initial values depend on");
              }
              CheckNotBelow0(name, "stddev", stddev);
              if (shape.rank() < 1 || shape.rank() > 2) {

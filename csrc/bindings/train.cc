@@ -188,8 +188,8 @@ void BindEngine(CoreModule& m) {
 
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
   Class<Engine>(m, "Engine",
-                     "One rank of a training job. Every rank makes the same "
-                     "calls with its own samples.")
+                "One rank of a training job. Every rank makes the same "
+                "calls with its own samples.")
       .def(py::init([](const EngineConfig& config,
                        const parallel::ParallelContext& context) {
              return WithoutGil(
@@ -295,7 +295,8 @@ void BindEngine(CoreModule& m) {
           "steps_done", [](Engine& e) { return e.update().step(); },
           [](Engine& e, int64_t step) {
             if (step < 0) {
-              throw py::value_error(absl::StrCat("steps_done=", step, " is below 0"));
+              throw py::value_error(
+                  absl::StrCat("steps_done=", step, " is below 0"));
             }
             e.update().set_step(step);
           },
@@ -332,8 +333,8 @@ void BindEngine(CoreModule& m) {
           "the model's, of fractions that are finite. Collective.")
       .def(
           "save",
-          [](Engine& e, const std::filesystem::path& root, const JsonText& config,
-             const JsonText& state) {
+          [](Engine& e, const std::filesystem::path& root,
+             const JsonText& config, const JsonText& state) {
             train::Update& update = e.update();
             return checkpoint::Save(
                 {.root = root.string(),
@@ -344,8 +345,7 @@ void BindEngine(CoreModule& m) {
                 update.buffer(), update.optimizer(), e.context());
           },
           py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
-          py::arg("state") = JsonText{"{}"},
-          kReleased,
+          py::arg("state") = JsonText{"{}"}, kReleased,
           "Saves weights and optimizer as ROOT/step-N/ and returns that path. "
           "`config` is a dict, or a str of JSON, that must be the same to load "
           "it; `state` is one that load gives back, as a str of JSON. "
@@ -355,13 +355,14 @@ void BindEngine(CoreModule& m) {
           [](Engine& e, const std::filesystem::path& path,
              const JsonText& config) {
             train::Update& update = e.update();
-            checkpoint::LoadResult loaded =
-                Unwrap(checkpoint::Load(path.string(), config.text, update.buffer(),
-                                        update.optimizer(), e.context()));
+            checkpoint::LoadResult loaded = Unwrap(
+                checkpoint::Load(path.string(), config.text, update.buffer(),
+                                 update.optimizer(), e.context()));
             Unwrap(update.Resume(loaded.step, loaded.loss_scale));
             return std::move(loaded.state);
           },
-          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"}, kReleased,
+          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
+          kReleased,
           "Goes on from a checkpoint of the same layout; returns the state "
           "that it was saved with, as a str of JSON. Collective.")
       .def("generate", &Generate, py::arg("prompt"), py::kw_only(),

@@ -114,7 +114,7 @@ void BindNetwork(CoreModule& m) {
       "names the first group that lacks what is required of it. Collective.");
 
   Class<NetworkReport>(m, "NetworkReport",
-                            "How fast ranks and the links between them are.")
+                       "How fast ranks and the links between them are.")
       .def_readonly("rounds", &NetworkReport::rounds,
                     "Of pairs that were measured at once.")
       .def(

@@ -45,7 +45,7 @@ void BindTraces(CoreModule& m) {
       .def_readonly("bytes", &Peak::bytes, "Read and written past the caches.");
 
   Class<RankTrace>(m, "RankTrace",
-                        "What one rank recorded, on the clock of rank 0.")
+                   "What one rank recorded, on the clock of rank 0.")
       .def_readonly("rank", &RankTrace::rank)
       .def_readonly("host", &RankTrace::host)
       .def_readonly("clock_offset_ns", &RankTrace::clock_offset_ns,
@@ -85,7 +85,7 @@ void BindRows(CoreModule& m) {
                     "In which a rank waits for it and computes nothing.");
 
   Class<TimeShares>(m, "TimeShares",
-                         "Parts of the ranks' time in steps; together 1.")
+                    "Parts of the ranks' time in steps; together 1.")
       .def_readonly("matmul", &TimeShares::matmul)
       .def_readonly("attention", &TimeShares::attention)
       .def_readonly("exposed_communication", &TimeShares::exposed_communication)

@@ -166,8 +166,8 @@ void BindUpdate(CoreModule& m) {
           "on instead of the schedule's, until None is set.")
       .def(
           "save",
-          [](OwnedUpdate& u, const std::filesystem::path& root, const JsonText& config,
-             const JsonText& state) {
+          [](OwnedUpdate& u, const std::filesystem::path& root,
+             const JsonText& config, const JsonText& state) {
             return checkpoint::Save(
                 {.root = root.string(),
                  .step = u.update->step(),
@@ -192,7 +192,8 @@ void BindUpdate(CoreModule& m) {
             Unwrap(u.update->Resume(loaded.step, loaded.loss_scale));
             return std::move(loaded.state);
           },
-          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"}, kReleased,
+          py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
+          kReleased,
           "Goes on from a checkpoint of the same parameters and layout; "
           "returns the state that it was saved with, as a str of JSON. "
           "Collective.")

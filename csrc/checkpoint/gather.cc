@@ -183,9 +183,9 @@ absl::Status FillLocal(const ParamSpec& spec, const LogicalLookup& find,
                        whole->shape.ToString(), " with ", whole->values.size(),
                        " values, the model's is ", slice.shape.ToString()));
     }
-    const auto bad = std::find_if_not(
-        whole->values.begin(), whole->values.end(),
-        [](float value) { return std::isfinite(value); });
+    const auto bad =
+        std::find_if_not(whole->values.begin(), whole->values.end(),
+                         [](float value) { return std::isfinite(value); });
     if (bad != whole->values.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tensor \"", slice.name, "\" holds ", *bad, " at element ",

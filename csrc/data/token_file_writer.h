@@ -70,8 +70,8 @@ class TokenFileWriter {
   std::vector<int64_t> bounds_{0};  // document d is sequences [d, d + 1) of it
   int64_t tokens_ = 0;              // of documents that have ended
   bool finished_ = false;
-  int64_t document_tokens_ = 0;     // of the one at hand
-  int64_t sequence_tokens_ = 0;     // of its last sequence
+  int64_t document_tokens_ = 0;  // of the one at hand
+  int64_t sequence_tokens_ = 0;  // of its last sequence
   std::string encoded_;
 };
 

@@ -29,6 +29,7 @@ WRONG = {
     "bytes": [*ANY_TYPE, 1, "a"],
     "numpy.typing.ArrayLike": [*ANY_TYPE, 1.5, "a", [0.5], [[1], [2, 3]]],
     "numpy.ndarray": [*ANY_TYPE, 1, "a", [1, 2]],
+    "Tensor | numpy.typing.ArrayLike": [*ANY_TYPE, 1, "a", [0.5], [None]],
     "tuple[int, ...]": [*ANY_TYPE, 1, ("a",), (1.5,), (2**70,), (None,)],
 }
 
@@ -197,6 +198,7 @@ class _Sweep:
             "bytes": b"",
             "numpy.typing.ArrayLike": [[1]],
             "numpy.ndarray": np.zeros(2, "f4"),
+            "Tensor | numpy.typing.ArrayLike": [[1]],
             "tuple[int, ...]": (1,),
             "typing.Any": None,
         }
