@@ -168,6 +168,7 @@ def _objects(folder):
         locations[0],
         _C.check_network(world, locations),
         _C.read_safetensors(folder / "a.safetensors"),
+        _C.ParameterGroup(["*"]),
         linear,
         _C.nn.Norm("norm", 8),
         _C.nn.Dropout("dropout", 0.5),
