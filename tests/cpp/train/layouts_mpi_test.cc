@@ -50,6 +50,8 @@ std::vector<Training> Trainings() {
   }
   trainings.push_back({{"gpt", "1f1b", "adamw", DType::kF16}, {1, 2, 1}});
   trainings.push_back({{"gpt", "1f1b", "adamw", DType::kF16}, {2, 1, 2}});
+  trainings.push_back(
+      {{"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {1, 1, 2}});
   return trainings;
 }
 

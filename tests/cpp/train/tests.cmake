@@ -50,14 +50,19 @@ if(EISBACH_CUDA_EMULATION)
       "${EISBACH_EMULATED_GPU};EISBACH_NO_CACHING_ALLOCATOR=0;EISBACH_CUDA_DOUBLE_DEVICES=8")
   endforeach()
 endif()
-# Every layout of 2, 4 and 8 emulated GPUs, joined by the double of NCCL,
-# against one rank on the CPU; llama where its heads are shared out.
+# Every layout of 2 and 4 emulated GPUs and the ends and the middle of 8, joined
+# by the double of NCCL, against one rank on the CPU; llama where its heads are
+# shared out.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
+  set(gpt_2 *)
+  set(gpt_4 *)
+  set(gpt_8 d2t2p2*:*/ranks8_d1t8p1*:*/ranks8_d1t1p8*:*/ranks8_d8t1p1*)
   foreach(np 2 4 8)
+    string(REPLACE "*:" "*gpt*:" gpt "${gpt_${np}}:")
     eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
                      NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
-                     ARGS --gtest_filter=*/ranks@NP@_*gpt*:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
+                     ARGS --gtest_filter=*/ranks@NP@_${gpt}*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
     set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
       ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
   endforeach()
