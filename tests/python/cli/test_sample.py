@@ -60,7 +60,8 @@ def test_a_run_that_has_not_ended(eisbach, folder, tmp_path):
     shutil.copy(folder / "config.yaml", tmp_path)
     done = eisbach("sample", tmp_path, "--prompt", "a")
     assert done.returncode == 1
-    assert f"eisbach export {tmp_path}" in done.stderr
+    assert "the run has not come to its end" in done.stderr
+    assert "there is no checkpoint of it" in done.stderr
 
 
 def test_a_model_folder_alone(eisbach, folder, tmp_path):

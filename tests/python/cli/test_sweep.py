@@ -36,7 +36,7 @@ def test_one_that_fails_does_not_end_the_others(eisbach, tmp_path):
     assert done.returncode == 1
     assert "tiny-lr-1e_30" in done.stdout or "tiny-lr-1e+30" in done.stdout
     assert " done " in done.stdout
-    assert "stopped" in done.stdout
+    assert "failed" in done.stdout
 
 
 @pytest.mark.parametrize(
