@@ -19,7 +19,7 @@ scripts/cuda_packages.sh
 source .venv/bin/activate
 export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 export CCACHE_SLOPPINESS=pch_defines,time_macros
-# Several programs share the cores: threads that wait for their team give them up.
+# Several programs share the cores, so threads that wait give theirs up.
 export OMP_WAIT_POLICY=passive
 build=build/release
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }

@@ -82,7 +82,8 @@ TEST(Tensor, NarrowIsAWindow) {
 
 TEST(Tensor, NarrowRejectsWhatIsOutside) {
   Tensor a = Counting({3, 4});
-  EXPECT_THAT(a.Narrow(1, 3, 2), test::StatusIs(kInvalid, "2 from 3 on is outside dim 1"));
+  EXPECT_THAT(a.Narrow(1, 3, 2),
+              test::StatusIs(kInvalid, "2 from 3 on is outside dim 1"));
   EXPECT_THAT(a.Narrow(1, -1, 2), test::StatusIs(kInvalid, "outside dim 1"));
   EXPECT_THAT(a.Narrow(0, 0, -1), test::StatusIs(kInvalid, "outside dim 0"));
   EXPECT_THAT(a.Narrow(2, 0, 1), test::StatusIs(kInvalid, "dim 2"));
