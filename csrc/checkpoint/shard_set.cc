@@ -81,7 +81,7 @@ absl::StatusOr<std::vector<SliceSource>> ShardSet::Find(
   }
   if (coverage.complete()) return sources;
   return absl::NotFoundError(absl::StrCat(
-      folder_, ": no file has ", coverage.missing(), " of the ",
+      "no file has ", coverage.missing(), " of the ",
       wanted.box.elements(), " elements of \"", wanted.Key(), "\"",
       wanted.part.empty() ? ""
                           : "; what was frozen when it was saved has no "

@@ -66,6 +66,11 @@ def command(
     if output is None:
         part = "model" if checkpoint is None else f"model-step-{checkpoint}"
         output = folder / (f"{part}.gguf" if format == "gguf" else part)
+    if (output / "config.yaml").exists():
+        raise ValueError(
+            f"{output} is a run folder, which no model replaces; without "
+            f"--output it goes to {output}/model"
+        )
     if output.exists() and not force:
         raise ValueError(
             f"{output} exists; --force replaces it, another --output keeps it"

@@ -30,7 +30,8 @@ class GroupSection(Section):
     )
     frozen: bool = key(
         False,
-        "They stay as they are, without gradient, f32 copy or optimizer state.",
+        "They stay as they are, without gradient, f32 copy or optimizer "
+        "state; checkpoints have none of it either.",
     )
     lr_factor: Positive = key(1.0, "Multiplies the learning rate.")
     weight_decay: Auto | NonNegative = key(

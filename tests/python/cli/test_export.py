@@ -73,3 +73,11 @@ def test_nothing_is_for_everybody(eisbach, folder, tmp_path):
             assert mode & ~(0o750 if path.is_dir() else 0o640) == 0, path
     assert (folder / "model" / "config.json").exists()
     assert (folder / "checkpoints").is_dir()
+
+
+def test_a_model_does_not_replace_a_run(eisbach, folder):
+    before = sorted(path.name for path in folder.iterdir())
+    done = eisbach("export", folder, "--output", folder, "--force")
+    assert done.returncode == 1
+    assert f"{folder} is a run folder" in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == before
