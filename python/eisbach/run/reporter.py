@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import sys
@@ -25,6 +26,8 @@ from eisbach.run.shown import Shown
 
 # For the last curve, where a signal leaves little time.
 _HURRY_SECONDS = 2.0
+# What a curve that is being drawn then has left at the very end.
+_LAST_SECONDS = 5.0
 
 
 class Reporter:
@@ -173,3 +176,7 @@ class Reporter:
         )
         painter.start()
         painter.join(self._patience)
+        if painter.is_alive():
+            # Python ends a thread where it comes back from code in C++, which
+            # does not take that and aborts the process.
+            atexit.register(painter.join, _LAST_SECONDS)

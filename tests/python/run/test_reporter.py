@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -176,3 +178,24 @@ def test_a_summary_that_cannot_be_written_ends_nothing(tmp_path, capsys):
         reporter.step(metrics(1))
         reporter.summary({"final_loss": 2.5})
     assert capsys.readouterr().err.count("summary.json is left out") == 1
+
+
+def test_a_curve_that_takes_long_is_not_cut_down_at_the_end(tmp_path):
+    """An interpreter that ends under it would abort in matplotlib's C++."""
+    code = f"""
+import pathlib, time
+from eisbach.run import reporter
+from eisbach.run.folder import RunFolder
+
+def slow(folder):
+    time.sleep(1.0)
+    (folder.path / "drawn").touch()
+
+reporter.plot_folder, reporter._HURRY_SECONDS = slow, 0.01
+folder = RunFolder.create(pathlib.Path({str(tmp_path)!r}), "a")
+with reporter.Reporter(folder, steps=1, first=0, log_every=1) as report:
+    report.hurry()
+assert not (folder.path / "drawn").exists()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "a" / "drawn").exists()
