@@ -49,6 +49,10 @@ if(EISBACH_CUDA_EMULATION)
   set_property(TEST nccl_communicator_caching_test_np3 APPEND PROPERTY
                ENVIRONMENT EISBACH_NO_CACHING_ALLOCATOR=0
                EISBACH_CUDA_DOUBLE_SEED=11)
+  eisbach_add_test(NAME nccl_agreement_test
+                   SRC comm/nccl/agreement_test.cc NP 2 3 LABELS "comm;cuda")
+  target_link_libraries(nccl_agreement_test PRIVATE eisbach_cuda_emulated
+                                                    eisbach::mpi)
   eisbach_add_test(NAME unique_ids_test SRC comm/nccl/unique_ids_test.cc
                    LABELS "comm;cuda")
   target_sources(unique_ids_test PRIVATE

@@ -79,9 +79,11 @@ ncclResult_t Flush() {
       return ncclSystemError;
     }
     const bool captured = Capturing(*stream);
-    member->launching.emplace_back(
-        stream,
-        Makes(member, Piece(member, std::move(calls), fails), captured));
+    Piece piece(member, std::move(calls), fails);
+    // What a graph holds is called when the graph is.
+    if (!captured) piece.NoteOrder();
+    member->launching.emplace_back(stream,
+                                   Makes(member, std::move(piece), captured));
     static int turn = 0;
     if (member->blocking || ++turn % 2 == 0) {
       PutOnStreams(*member);
@@ -153,8 +155,10 @@ ncclResult_t Form(MPI_Comm from, int color, int key, bool blocking,
   const auto form = [=] {
     MPI_Comm comm = MPI_COMM_NULL;
     MPI_Comm_split(from, color, key, &comm);
+    const uint64_t number = comm == MPI_COMM_NULL ? 0 : NumberOf(comm);
     Guard lock(Lock());
     if (comm != MPI_COMM_NULL) {
+      made->number = number;
       MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
       MPI_Comm_rank(comm, &made->rank);
       MPI_Comm_size(comm, &made->size);
