@@ -54,11 +54,8 @@ cudaError_t Launch(const LaunchShape& shape, void (*kernel)(P...), A&&... a) {
                              static_cast<int>(shape.shared_bytes));
     if (error != cudaSuccess) return error;
   }
-  cudaLaunchConfig_t config{};
-  config.gridDim = shape.grid;
-  config.blockDim = shape.block;
-  config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = shape.stream;
+  const cudaLaunchConfig_t config{shape.grid,   shape.block, shape.shared_bytes,
+                                  shape.stream, nullptr,     0};
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(a)...);
 }
 

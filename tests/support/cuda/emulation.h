@@ -98,10 +98,12 @@ inline int __all_sync(uint32_t mask, int predicate) {
 }
 
 // The order in which a GPU adds is another in each run, and with it the last
-// bits of a sum of fractions.
+// bits of a sum of fractions. Whole numbers in f64 have no such bits.
 template <class T>
 T atomicAdd(T* p, T v) {
-  static_assert(std::is_integral_v<T>, "sums of fractions have one order");
+  static_assert(std::is_integral_v<T> || std::is_same_v<T, double>,
+                "the sum of fractions would depend on their order");
+  if constexpr (std::is_same_v<T, double>) eisbach::emulation::CheckWhole(v);
   return std::atomic_ref<T>(*p).fetch_add(v, std::memory_order_acq_rel);
 }
 template <class T>

@@ -25,10 +25,11 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
   const cudaError_t error = eisbach::doubles::CheckLaunch(
       *config, reinterpret_cast<const void*>(kernel));
   if (error != cudaSuccess) return error;
+  // By position: the names of its members are variables of kernels.
+  const auto [grid, block, shared, stream, attributes, count] = *config;
   return eisbach::doubles::Enqueue(
-      config->stream, [grid = config->gridDim, block = config->blockDim,
-                       shared = config->dynamicSmemBytes, kernel,
-                       ... copied = static_cast<P>(arguments)] {
+      stream, [grid = grid, block = block, shared = shared, kernel,
+               ... copied = static_cast<P>(arguments)] {
         const eisbach::doubles::TrafficOfLaunch counted;
         const std::function<void()> body = [&] { kernel(copied...); };
         eisbach::emulation::RunGrid(grid, block, shared, body);

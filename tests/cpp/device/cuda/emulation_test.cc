@@ -178,6 +178,14 @@ TEST(EmulationDeathTest, FindsADeadlock) {
       kFault, "deadlock: no thread of the block can go on");
 }
 
+TEST(EmulationDeathTest, SumsOfFractionsHaveOneOrder) {
+  double sum = 0;
+  RunBlocks(2, 32, [&] { atomicAdd(&sum, 3.0); });
+  EXPECT_EQ(sum, 192);
+  EXPECT_EXIT(RunBlocks(1, 32, [&] { atomicAdd(&sum, 0.5); }), kFault,
+              "atomicAdd of a fraction");
+}
+
 TEST(EmulationDeathTest, RefusesWhatNoGpuCanLaunch) {
   EXPECT_EXIT(RunBlocks(1, 1025, [] {}), kFault,
               "invalid launch configuration");
@@ -203,7 +211,7 @@ __global__ void __launch_bounds__(32) FillShared(int* x, int ints) {
 class LaunchTest : public ::testing::Test {
  protected:
   LaunchTest() {
-    EXPECT_EQ(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+    EXPECT_EQ(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, 0),
               cudaSuccess);
     EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&x_), sizeof(int)),
               cudaSuccess);
