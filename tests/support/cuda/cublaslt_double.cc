@@ -18,8 +18,10 @@
 namespace {
 
 using eisbach::doubles::counters;
+using eisbach::doubles::CurrentDevice;
 using eisbach::doubles::Enqueue;
 using eisbach::doubles::IsDeviceMemory;
+using eisbach::doubles::IsOfCurrentDevice;
 using eisbach::doubles::Lock;
 
 struct Desc {
@@ -245,11 +247,11 @@ const char* CUBLASWINAPI cublasLtGetStatusString(cublasStatus_t status) {
                                                : "error of cuBLASLt's double";
 }
 cublasStatus_t CUBLASWINAPI cublasLtCreate(cublasLtHandle_t* handle) {
-  *handle = reinterpret_cast<cublasLtHandle_t>(new char);
+  *handle = reinterpret_cast<cublasLtHandle_t>(new int(CurrentDevice()));
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t CUBLASWINAPI cublasLtDestroy(cublasLtHandle_t handle) {
-  delete reinterpret_cast<char*>(handle);
+  delete reinterpret_cast<int*>(handle);
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -360,7 +362,7 @@ cublasStatus_t CUBLASWINAPI cublasLtMatmulAlgoGetHeuristic(
 }
 
 cublasStatus_t CUBLASWINAPI cublasLtMatmul(
-    cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void* alpha,
+    cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha,
     const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
     cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
     cublasLtMatrixLayout_t c_layout, void* out,
@@ -377,6 +379,11 @@ cublasStatus_t CUBLASWINAPI cublasLtMatmul(
                   out,
                   *static_cast<const float*>(alpha),
                   *static_cast<const float*>(beta)};
+  if (*reinterpret_cast<int*>(handle) != CurrentDevice() ||
+      !IsOfCurrentDevice(stream)) {
+    std::fputs("cublasLt double: a handle or stream of another GPU\n", stderr);
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
   if (!Supported(call.d, call.a, call.b, call.c, call.out)) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }

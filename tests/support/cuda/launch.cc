@@ -21,6 +21,7 @@ std::map<const void*, size_t>& SharedLimits() {
 }  // namespace
 
 cudaError_t CheckLaunch(const cudaLaunchConfig_t& config, const void* kernel) {
+  if (!IsOfCurrentDevice(config.stream)) return cudaErrorInvalidResourceHandle;
   std::lock_guard<std::recursive_mutex> lock(Lock());
   const dim3& block = config.blockDim;
   const dim3& grid = config.gridDim;

@@ -25,6 +25,7 @@ struct Member {
   uint64_t number = 0;  // NumberOf(mpi)
   int rank = 0;
   int size = 0;
+  int device = 0;  // the chosen one when it was made
   bool blocking = true;
   std::atomic<ncclResult_t> state{ncclInProgress};
   std::atomic<bool> aborted{false};
