@@ -37,6 +37,7 @@ if(EISBACH_CUDA_EMULATION)
   eisbach_add_test(NAME nccl_communicator_test
                    SRC comm/nccl/nccl_communicator_test.cc NP 1 2 3 4 8
                    LABELS "comm;cuda" HOT)
+  target_link_libraries(nccl_communicator_test PRIVATE eisbach::mpi)
   add_dependencies(nccl_communicator_test eisbach_cuda_emulated)
   # Memory that is handed on at once, and another order of streams.
   eisbach_register(NAME nccl_communicator_caching_test
