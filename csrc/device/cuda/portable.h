@@ -47,11 +47,6 @@ cudaError_t Launch(const LaunchShape& shape, void (*kernel)(P...), A&&... a) {
   if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) {
     return cudaSuccess;
   }
-#ifdef EISBACH_CUDA_EMULATION
-  return doubles::EnqueueKernel(shape.stream, shape.grid, shape.block,
-                                shape.shared_bytes, kernel,
-                                static_cast<P>(a)...);
-#else
   if (shape.shared_bytes > 48 << 10) {
     const cudaError_t error =
         cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
@@ -59,13 +54,9 @@ cudaError_t Launch(const LaunchShape& shape, void (*kernel)(P...), A&&... a) {
                              static_cast<int>(shape.shared_bytes));
     if (error != cudaSuccess) return error;
   }
-  cudaLaunchConfig_t config{};
-  config.gridDim = shape.grid;
-  config.blockDim = shape.block;
-  config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = shape.stream;
+  const cudaLaunchConfig_t config{shape.grid,   shape.block, shape.shared_bytes,
+                                  shape.stream, nullptr,     0};
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(a)...);
-#endif
 }
 
 // Blocks that cover n threads.

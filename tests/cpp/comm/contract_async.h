@@ -10,7 +10,8 @@
 namespace eisbach::comm::contract {
 
 // Two communicators, each on a stream of its own, given their work in a
-// different order on even and odd ranks: neither may hold up the other.
+// different order on even and odd ranks: neither may hold up the other. NCCL
+// wants one order on all ranks.
 inline absl::Status AsyncOverlap(World& world) {
   Communicator& all = world.communicator();
   Device& device = world.device();
@@ -18,13 +19,14 @@ inline absl::Status AsyncOverlap(World& world) {
                            all.Split(0, all.rank(), "other"));
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Stream> first, device.NewStream());
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Stream> second, device.NewStream());
+  const int order = all.transport() == "nccl" ? 0 : all.rank();
   for (int64_t elements : {int64_t{10}, int64_t{300001}}) {
     EISBACH_ASSIGN_OR_RETURN(Tensor a,
                              Filled<float>(device, elements, all.rank(), 40));
     EISBACH_ASSIGN_OR_RETURN(Tensor b,
                              Filled<float>(device, elements, all.rank(), 41));
     for (int turn = 0; turn < 2; ++turn) {
-      if ((all.rank() + turn) % 2 == 0) {
+      if ((order + turn) % 2 == 0) {
         EISBACH_RETURN_IF_ERROR(all.AllReduce(a, ReduceOp::kSum, *first));
       } else {
         EISBACH_RETURN_IF_ERROR(other->AllReduce(b, ReduceOp::kMax, *second));

@@ -37,6 +37,7 @@ if(EISBACH_CUDA_EMULATION)
   eisbach_add_test(NAME nccl_communicator_test
                    SRC comm/nccl/nccl_communicator_test.cc NP 1 2 3 4 8
                    LABELS "comm;cuda" HOT)
+  target_link_libraries(nccl_communicator_test PRIVATE eisbach::mpi)
   add_dependencies(nccl_communicator_test eisbach_cuda_emulated)
   # Memory that is handed on at once, and another order of streams.
   eisbach_register(NAME nccl_communicator_caching_test
@@ -49,6 +50,10 @@ if(EISBACH_CUDA_EMULATION)
   set_property(TEST nccl_communicator_caching_test_np3 APPEND PROPERTY
                ENVIRONMENT EISBACH_NO_CACHING_ALLOCATOR=0
                EISBACH_CUDA_DOUBLE_SEED=11)
+  eisbach_add_test(NAME nccl_agreement_test
+                   SRC comm/nccl/agreement_test.cc NP 2 3 LABELS "comm;cuda")
+  target_link_libraries(nccl_agreement_test PRIVATE eisbach_cuda_emulated
+                                                    eisbach::mpi)
   eisbach_add_test(NAME unique_ids_test SRC comm/nccl/unique_ids_test.cc
                    LABELS "comm;cuda")
   target_sources(unique_ids_test PRIVATE

@@ -233,6 +233,35 @@ TEST(MatmulTest, LinearProductsAreThoseOfTheFormula) {
   }
 }
 
+// Weight and bias gradient are overwritten or added to, each by its own flag.
+TEST(MatmulTest, BothGradientsOfALayerFollowTheirFlags) {
+  Stream& stream = test::TheStream();
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    const Tensor x = test::Normal({6, 5}, dtype, 1);
+    const Tensor dy = test::Normal({6, 4}, dtype, 2);
+    const std::vector<double> product =
+        Reference(Value(dy.Transpose(0, 1)), x, nullptr);
+    std::vector<double> sums(4, 0.0);
+    const std::vector<double> rows = test::ToDoubles(dy);
+    for (size_t i = 0; i < rows.size(); ++i) sums[i % 4] += rows[i];
+    for (bool accumulate : {false, true}) {
+      for (bool accumulate_bias : {false, true}) {
+        const Tensor dw =
+            test::FromValues({4, 5}, DType::kF32, std::vector<double>(20, 0.5));
+        const Tensor dbias =
+            test::FromValues({4}, DType::kF32, std::vector<double>(4, 0.25));
+        EISBACH_ASSERT_OK(LinearBackwardWeight(
+            dy, x, {dw, accumulate, &dbias, accumulate_bias}, stream));
+        std::vector<double> want = product, want_bias = sums;
+        for (double& value : want) value += accumulate ? 0.5 : 0;
+        for (double& value : want_bias) value += accumulate_bias ? 0.25 : 0;
+        test::ExpectClose(dw, want, 0, 5);
+        test::ExpectClose(dbias, want_bias, 1e-5);
+      }
+    }
+  }
+}
+
 TEST(MatmulTest, MetaGivesShapesAndCostWithoutMemory) {
   test::CostRecorder recorder(test::Meta());
   const Tensor x = test::Empty({2, 3, 5}, DType::kBF16, test::Meta());

@@ -1,6 +1,7 @@
 #include "support/cuda/block.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -103,6 +104,12 @@ EMULATION_RAW void Fail(const char* what) {
     std::fprintf(stderr, "cuda emulation: %s\n", what);
   }
   std::_Exit(66);
+}
+
+void CheckWhole(double v) {
+  if (v != std::floor(v) || std::abs(v) > 1e9) {
+    Fail("atomicAdd of a fraction, whose sum depends on the order");
+  }
 }
 
 EMULATION_RAW void BlockBarrier(const char* where) {

@@ -72,6 +72,8 @@ void RunGrid(dim3 grid, dim3 dim, size_t dynamic_shared_bytes,
              const std::function<void()>& body);
 
 [[noreturn]] void Fail(const char* what);
+// Fails where `v` is no whole number that sums stay exact with.
+void CheckWhole(double v);
 
 void BlockBarrier(const char* where);
 // `finish` is called by the last lane to come, before any goes on.

@@ -5,6 +5,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -17,8 +18,10 @@
 namespace {
 
 using eisbach::doubles::counters;
+using eisbach::doubles::CurrentDevice;
 using eisbach::doubles::Enqueue;
 using eisbach::doubles::IsDeviceMemory;
+using eisbach::doubles::IsOfCurrentDevice;
 using eisbach::doubles::Lock;
 
 struct Desc {
@@ -204,6 +207,29 @@ struct Call {
   }
 };
 
+// What an algorithm was chosen for, and what it needs; lies in
+// cublasLtMatmulAlgo_t.
+struct Algorithm {
+  uint32_t alignment[4];
+  uint64_t workspace;
+  uint64_t problem;
+};
+static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
+
+// Tells matmuls of different types, sizes and epilogues apart.
+uint64_t ProblemOf(const Desc& d, const Matrix& a, const Matrix& b,
+                   const Matrix& out) {
+  uint64_t hash = 14695981039346656037u;
+  for (const uint64_t part :
+       {uint64_t(d.compute), uint64_t(d.op_a), uint64_t(d.op_b),
+        uint64_t(d.epilogue), uint64_t(a.type), uint64_t(out.type), a.rows,
+        a.columns, uint64_t(a.ld), b.rows, b.columns, uint64_t(b.ld), out.rows,
+        out.columns, uint64_t(out.ld)}) {
+    hash = (hash ^ part) * 1099511628211u;
+  }
+  return hash;
+}
+
 template <typename T>
 cublasStatus_t Assign(T& place, const void* from, size_t bytes) {
   if (bytes != sizeof(T)) return CUBLAS_STATUS_INVALID_VALUE;
@@ -221,11 +247,11 @@ const char* CUBLASWINAPI cublasLtGetStatusString(cublasStatus_t status) {
                                                : "error of cuBLASLt's double";
 }
 cublasStatus_t CUBLASWINAPI cublasLtCreate(cublasLtHandle_t* handle) {
-  *handle = reinterpret_cast<cublasLtHandle_t>(new char);
+  *handle = reinterpret_cast<cublasLtHandle_t>(new int(CurrentDevice()));
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t CUBLASWINAPI cublasLtDestroy(cublasLtHandle_t handle) {
-  delete reinterpret_cast<char*>(handle);
+  delete reinterpret_cast<int*>(handle);
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -310,7 +336,7 @@ cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
   }
 }
 
-// The algorithm remembers the alignments that it was chosen for.
+// One algorithm wants no workspace, another more than one wants to count on.
 cublasStatus_t CUBLASWINAPI cublasLtMatmulAlgoGetHeuristic(
     cublasLtHandle_t, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
     cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
@@ -323,15 +349,20 @@ cublasStatus_t CUBLASWINAPI cublasLtMatmulAlgoGetHeuristic(
   }
   results[0] = {};
   results[0].state = CUBLAS_STATUS_SUCCESS;
-  results[0].workspaceSize = Get(preference).max_workspace < 4096 ? 0 : 4096;
-  std::memcpy(results[0].algo.data, Get(preference).alignment,
-              sizeof(Preference::alignment));
+  Algorithm algorithm{};
+  std::memcpy(algorithm.alignment, Get(preference).alignment,
+              sizeof(algorithm.alignment));
+  algorithm.problem = ProblemOf(Get(desc), Get(a), Get(b), Get(out));
+  algorithm.workspace = std::min<uint64_t>(algorithm.problem % 5 * 4096,
+                                           Get(preference).max_workspace);
+  results[0].workspaceSize = algorithm.workspace;
+  std::memcpy(results[0].algo.data, &algorithm, sizeof(algorithm));
   *found = 1;
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t CUBLASWINAPI cublasLtMatmul(
-    cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void* alpha,
+    cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha,
     const void* a, cublasLtMatrixLayout_t a_layout, const void* b,
     cublasLtMatrixLayout_t b_layout, const void* beta, const void* c,
     cublasLtMatrixLayout_t c_layout, void* out,
@@ -348,15 +379,34 @@ cublasStatus_t CUBLASWINAPI cublasLtMatmul(
                   out,
                   *static_cast<const float*>(alpha),
                   *static_cast<const float*>(beta)};
+  if (*reinterpret_cast<int*>(handle) != CurrentDevice() ||
+      !IsOfCurrentDevice(stream)) {
+    std::fputs("cublasLt double: a handle or stream of another GPU\n", stderr);
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
   if (!Supported(call.d, call.a, call.b, call.c, call.out)) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
-  uint32_t alignment[4];
-  std::memcpy(alignment, algorithm->data, sizeof(alignment));
+  Algorithm chosen;
+  std::memcpy(&chosen, algorithm->data, sizeof(chosen));
+  if (chosen.problem != ProblemOf(call.d, call.a, call.b, call.out)) {
+    std::fputs(
+        "cublasLt double: an algorithm that was chosen for another "
+        "matmul\n",
+        stderr);
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
+  if (workspace_bytes < chosen.workspace) {
+    std::fprintf(stderr,
+                 "cublasLt double: %zu bytes of workspace for an algorithm "
+                 "that wants %zu\n",
+                 workspace_bytes, size_t{chosen.workspace});
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
   const void* const pointers[] = {a, b, c, out};
   for (int i = 0; i < 4; ++i) {
     if (!IsDeviceMemory(pointers[i]) ||
-        reinterpret_cast<uintptr_t>(pointers[i]) % alignment[i] != 0) {
+        reinterpret_cast<uintptr_t>(pointers[i]) % chosen.alignment[i] != 0) {
       std::fputs(
           "cublasLt double: an operand is not on the device, or less "
           "aligned than promised\n",

@@ -30,6 +30,7 @@ enum class Memory { kDevice, kPinned };
 struct Region {
   size_t bytes;
   Memory memory;
+  int device;
 };
 
 std::map<const char*, Region>& Regions() {
@@ -85,7 +86,7 @@ cudaError_t Allocate(void** pointer, size_t bytes, Memory memory) {
     return Note(cudaErrorMemoryAllocation);
   }
   std::memset(*pointer, 0xff, bytes);
-  Regions()[static_cast<char*>(*pointer)] = {bytes, memory};
+  Regions()[static_cast<char*>(*pointer)] = {bytes, memory, current_device};
   if (memory == Memory::kDevice) device_bytes_in_use += bytes;
   ++counters().allocations;
   return cudaSuccess;
@@ -132,6 +133,20 @@ bool IsDeviceMemory(const void* pointer) {
 bool IsPinnedMemory(const void* pointer) {
   const Region* region = Find(pointer);
   return region != nullptr && region->memory == Memory::kPinned;
+}
+int CurrentDevice() { return current_device; }
+int DeviceOf(const void* pointer) {
+  const Region* region = Find(pointer);
+  const bool on_device = region != nullptr && region->memory == Memory::kDevice;
+  return on_device ? region->device : -1;
+}
+bool IsOfCurrentDevice(cudaStream_t stream) {
+  if (stream == nullptr || stream->device == current_device) return true;
+  std::fprintf(stderr,
+               "cuda double: a stream of GPU %d is used while GPU %d is "
+               "chosen\n",
+               stream->device, current_device);
+  return false;
 }
 cudaError_t AllocateDevice(void** pointer, size_t bytes) {
   return Allocate(pointer, bytes, Memory::kDevice);
@@ -245,6 +260,18 @@ cudaError_t CUDARTAPI cudaMemcpyAsync(void* to, const void* from, size_t bytes,
     std::fputs("cuda double: a copy with pointers of the wrong kind\n", stderr);
     return Note(cudaErrorInvalidValue);
   }
+  for (const void* pointer : {static_cast<const void*>(to), from}) {
+    const int device = eisbach::doubles::DeviceOf(pointer);
+    if (bytes == 0 || stream == nullptr || device < 0 ||
+        device == stream->device) {
+      continue;
+    }
+    std::fprintf(stderr,
+                 "cuda double: a copy of memory of GPU %d on a stream of GPU "
+                 "%d\n",
+                 device, stream->device);
+    return Note(cudaErrorInvalidValue);
+  }
   ++counters().copies;
   const cudaError_t error = Enqueue(stream, [=] {
     if (bytes > 0) std::memmove(to, from, bytes);
@@ -338,6 +365,7 @@ cudaError_t CUDARTAPI cudaStreamWaitEvent(cudaStream_t stream,
 cudaError_t CUDARTAPI cudaEventCreateWithFlags(cudaEvent_t* event,
                                                unsigned flags) {
   *event = new CUevent_st;
+  (*event)->device = current_device;
   (*event)->timed = (flags & cudaEventDisableTiming) == 0;
   return cudaSuccess;
 }
@@ -347,7 +375,9 @@ cudaError_t CUDARTAPI cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t CUDARTAPI cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   std::lock_guard<std::recursive_mutex> lock(Lock());
-  if (stream == nullptr) return Note(cudaErrorInvalidResourceHandle);
+  if (stream == nullptr || stream->device != event->device) {
+    return Note(cudaErrorInvalidResourceHandle);
+  }
   if (Capturing(*stream)) {
     event->capture = stream->capture;
     event->tail = stream->tail;

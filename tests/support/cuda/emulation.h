@@ -28,6 +28,7 @@
 #include <type_traits>
 
 #include "support/cuda/block.h"
+#include "support/cuda/bounds.h"
 
 #undef __shared__
 #undef __launch_bounds__
@@ -38,7 +39,7 @@
 #define __global__
 #define __device__
 #define __host__
-#define __launch_bounds__(...)
+#define __launch_bounds__(...) EMULATION_BOUND(__VA_ARGS__)
 #define __forceinline__ inline
 
 #define threadIdx (::eisbach::emulation::current->index)
@@ -96,8 +97,13 @@ inline int __all_sync(uint32_t mask, int predicate) {
   return __ballot_sync(mask, predicate) == mask;
 }
 
+// The order in which a GPU adds is another in each run, and with it the last
+// bits of a sum of fractions. Whole numbers in f64 have no such bits.
 template <class T>
 T atomicAdd(T* p, T v) {
+  static_assert(std::is_integral_v<T> || std::is_same_v<T, double>,
+                "the sum of fractions would depend on their order");
+  if constexpr (std::is_same_v<T, double>) eisbach::emulation::CheckWhole(v);
   return std::atomic_ref<T>(*p).fetch_add(v, std::memory_order_acq_rel);
 }
 template <class T>

@@ -7,6 +7,7 @@
 #include <nccl.h>
 #include <nccl_device/host.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -18,6 +19,7 @@
 
 #include "support/cuda/graph.h"
 #include "support/cuda/nccl_member.h"
+#include "support/cuda/stream_types.h"
 #include "support/cuda/streams.h"
 
 namespace {
@@ -79,9 +81,11 @@ ncclResult_t Flush() {
       return ncclSystemError;
     }
     const bool captured = Capturing(*stream);
-    member->launching.emplace_back(
-        stream,
-        Makes(member, Piece(member, std::move(calls), fails), captured));
+    Piece piece(member, std::move(calls), fails);
+    // What a graph holds is called when the graph is.
+    if (!captured) piece.NoteOrder();
+    member->launching.emplace_back(stream,
+                                   Makes(member, std::move(piece), captured));
     static int turn = 0;
     if (member->blocking || ++turn % 2 == 0) {
       PutOnStreams(*member);
@@ -132,10 +136,33 @@ ncclResult_t Issue(ncclComm_t comm, cudaStream_t stream, NcclCall call,
                         : "an argument is out of range";
     return ncclInvalidArgument;
   }
+  for (const int device : {DeviceOf(call.in), DeviceOf(call.out),
+                           stream == nullptr ? -1 : stream->device}) {
+    if (device >= 0 && device != member.device) {
+      member.error = "memory or a stream of another GPU than its own";
+      return ncclInvalidArgument;
+    }
+  }
   call.bytes = count * SizeOf(call.type);
   ++counters().collectives;
   group.push_back({comm->member, stream, call});
   return depth > 0 ? ncclSuccess : Flush();
+}
+
+// Whether another rank of this host has chosen the same GPU. Tests share GPUs
+// on purpose, by EISBACH_GPU_SHARING. Collective over the job.
+bool IsTaken(int device) {
+  const char* sharing = std::getenv("EISBACH_GPU_SHARING");
+  if (sharing != nullptr && *sharing == '1') return false;
+  MPI_Comm host = MPI_COMM_NULL;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
+                      &host);
+  int size = 0;
+  MPI_Comm_size(host, &size);
+  std::vector<int> devices(size);
+  MPI_Allgather(&device, 1, MPI_INT, devices.data(), 1, MPI_INT, host);
+  MPI_Comm_free(&host);
+  return std::count(devices.begin(), devices.end(), device) > 1;
 }
 
 ncclResult_t CheckConfig(const ncclConfig_t* config) {
@@ -150,11 +177,14 @@ ncclResult_t CheckConfig(const ncclConfig_t* config) {
 ncclResult_t Form(MPI_Comm from, int color, int key, bool blocking,
                   std::shared_ptr<Member> made, std::function<void()> done) {
   made->blocking = blocking;
+  made->device = CurrentDevice();
   const auto form = [=] {
     MPI_Comm comm = MPI_COMM_NULL;
     MPI_Comm_split(from, color, key, &comm);
+    const uint64_t number = comm == MPI_COMM_NULL ? 0 : NumberOf(comm);
     Guard lock(Lock());
     if (comm != MPI_COMM_NULL) {
+      made->number = number;
       MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
       MPI_Comm_rank(comm, &made->rank);
       MPI_Comm_size(comm, &made->size);
@@ -216,6 +246,11 @@ ncclResult_t ncclCommInitRankScalable(ncclComm_t* comm, int size, int rank,
   if (size != job || ids < 1 ||
       std::strncmp(id[0].internal, "double of rank 0", 16) != 0) {
     return ncclInvalidArgument;
+  }
+  if (IsTaken(CurrentDevice())) {
+    std::fprintf(stderr, "nccl double: two ranks of a host use GPU %d\n",
+                 CurrentDevice());
+    return ncclInvalidUsage;
   }
   *comm = new ncclComm{std::make_shared<Member>()};
   return Form(MPI_COMM_WORLD, 0, rank, config == nullptr || config->blocking,

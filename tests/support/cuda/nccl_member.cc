@@ -39,6 +39,10 @@ Piece::Piece(std::shared_ptr<Member> member, std::vector<NcclCall> calls,
              bool fails)
     : member_(std::move(member)), calls_(std::move(calls)), stuck_(fails) {}
 
+void Piece::NoteOrder() {
+  if (!order_) order_ = NoteCall(member_->number, calls_);
+}
+
 bool Piece::operator()() {
   Member& member = *member_;
   if (member.aborted) {
@@ -66,7 +70,7 @@ bool Piece::Go() {
     return false;
   }
   if (transfers_ == nullptr) {
-    transfers_ = std::make_shared<Transfers>(calls_, member.mpi);
+    transfers_ = std::make_shared<Transfers>(calls_, *order_, member.mpi);
   }
   const Transfers::State state = transfers_->Poll();
   if (state == Transfers::State::kFailed) {

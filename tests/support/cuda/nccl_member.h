@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,8 +22,10 @@ namespace eisbach::doubles {
 // Outlives its handle in what is still on streams.
 struct Member {
   MPI_Comm mpi = MPI_COMM_NULL;
+  uint64_t number = 0;  // NumberOf(mpi)
   int rank = 0;
   int size = 0;
+  int device = 0;  // the chosen one when it was made
   bool blocking = true;
   std::atomic<ncclResult_t> state{ncclInProgress};
   std::atomic<bool> aborted{false};
@@ -64,8 +67,14 @@ class Piece {
   Piece(std::shared_ptr<Member> member, std::vector<NcclCall> calls,
         bool fails);
 
-  // Takes its turn among the calls of the communicator.
-  void Issue() { ticket_ = member_->issued++; }
+  // Takes its turn among the calls of the communicator, and, where the program
+  // has not called it by itself, among those of all communicators.
+  void Issue() {
+    ticket_ = member_->issued++;
+    NoteOrder();
+  }
+  // The program calls it now.
+  void NoteOrder();
 
   bool operator()();
 
@@ -77,6 +86,7 @@ class Piece {
   std::vector<NcclCall> calls_;
   int64_t ticket_ = -1;
   bool stuck_ = false;
+  std::optional<CallOrder> order_;
   std::shared_ptr<Transfers> transfers_;
 };
 

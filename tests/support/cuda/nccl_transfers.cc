@@ -61,11 +61,14 @@ size_t SizeOf(ncclDataType_t type) {
   }
 }
 
-Transfers::Transfers(const std::vector<NcclCall>& calls, MPI_Comm comm)
-    : comm_(comm), calls_(calls), buffers_(calls.size()) {
+Transfers::Transfers(const std::vector<NcclCall>& calls, const CallOrder& order,
+                     MPI_Comm comm)
+    : comm_(comm),
+      agreement_(calls, order, comm),
+      calls_(calls),
+      buffers_(calls.size()) {
   MPI_Comm_rank(comm, &rank_);
   MPI_Comm_size(comm, &size_);
-  for (size_t i = 0; i < calls_.size(); ++i) Start(calls_[i], buffers_[i]);
 }
 
 void Transfers::Send(const char* data, size_t bytes, int peer) {
@@ -157,6 +160,13 @@ Transfers::State Transfers::Fail(std::string error) {
 }
 
 Transfers::State Transfers::Poll() {
+  if (!agreed_) {
+    std::string error;
+    if (!agreement_.Poll(error)) return State::kUnderWay;
+    if (!error.empty()) return Fail(std::move(error));
+    agreed_ = true;
+    for (size_t i = 0; i < calls_.size(); ++i) Start(calls_[i], buffers_[i]);
+  }
   int done = 0;
   std::vector<MPI_Status> statuses(requests_.size());
   if (MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,

@@ -8,40 +8,20 @@
 #include <string>
 #include <vector>
 
+#include "support/cuda/nccl_agreement.h"
+#include "support/cuda/nccl_call.h"
+
 // What one call of the double of NCCL moves between processes.
 namespace eisbach::doubles {
-
-enum class Kind {
-  kAllReduce,
-  kReduceScatter,
-  kAllGather,
-  kBroadcast,
-  kSend,
-  kReceive
-};
-
-// A call as the program made it. `bytes` is the size of what a rank gives,
-// but for a reduce-scatter that of what it gets.
-struct NcclCall {
-  Kind kind;
-  const void* in = nullptr;
-  void* out = nullptr;
-  size_t bytes = 0;
-  ncclDataType_t type = ncclUint8;
-  ncclRedOp_t op = ncclSum;
-  int peer = -1;  // or the root
-};
-
-// Bytes of an element; 0 for types without a double.
-size_t SizeOf(ncclDataType_t type);
 
 // The messages of some calls under way at once. Everything goes through
 // buffers of its own, so that calls in place work and an abandoned transfer
 // writes to no memory that has been freed.
 class Transfers {
  public:
-  // Starts them.
-  Transfers(const std::vector<NcclCall>& calls, MPI_Comm comm);
+  // Starts them: first what ranks tell one another of them.
+  Transfers(const std::vector<NcclCall>& calls, const CallOrder& order,
+            MPI_Comm comm);
 
   enum class State { kUnderWay, kDone, kFailed };
   // Never blocks; on kDone the results are in place.
@@ -59,6 +39,8 @@ class Transfers {
   State Fail(std::string error);
 
   const MPI_Comm comm_;
+  Agreement agreement_;
+  bool agreed_ = false;
   const std::vector<NcclCall> calls_;
   int rank_ = 0;
   int size_ = 0;

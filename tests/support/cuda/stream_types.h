@@ -35,6 +35,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
+  int device = 0;
   bool timed = true;
   std::shared_ptr<eisbach::doubles::EventRecord> record;  // null: none yet
   // The capture in which it was recorded last, and the nodes it stands for.

@@ -52,6 +52,13 @@ Counters& counters();
 // Whether `pointer` lies in memory of cudaMalloc, or of cudaMallocHost.
 bool IsDeviceMemory(const void* pointer);
 bool IsPinnedMemory(const void* pointer);
+// The device that this thread has chosen, and that of memory of cudaMalloc; -1
+// for other memory.
+int CurrentDevice();
+int DeviceOf(const void* pointer);
+// Whether a stream is of the chosen device, as launches and libraries want it;
+// says so where it is not.
+bool IsOfCurrentDevice(cudaStream_t stream);
 // For libraries that allocate on the device.
 cudaError_t AllocateDevice(void** pointer, size_t bytes);
 cudaError_t FreeDevice(void* pointer);

@@ -178,11 +178,90 @@ TEST(EmulationDeathTest, FindsADeadlock) {
       kFault, "deadlock: no thread of the block can go on");
 }
 
+TEST(EmulationDeathTest, SumsOfFractionsHaveOneOrder) {
+  double sum = 0;
+  RunBlocks(2, 32, [&] { atomicAdd(&sum, 3.0); });
+  EXPECT_EQ(sum, 192);
+  EXPECT_EXIT(RunBlocks(1, 32, [&] { atomicAdd(&sum, 0.5); }), kFault,
+              "atomicAdd of a fraction");
+}
+
 TEST(EmulationDeathTest, RefusesWhatNoGpuCanLaunch) {
   EXPECT_EXIT(RunBlocks(1, 1025, [] {}), kFault,
               "invalid launch configuration");
   EXPECT_EXIT(emulation::RunGrid(dim3(1), dim3(32), 228 << 10, [] {}), kFault,
               "more dynamic shared memory than an SM has");
+}
+
+__global__ void __launch_bounds__(64) Bounded(int* x) { atomicAdd(x, 1); }
+template <int kWarps>
+__global__ void __launch_bounds__(32 * kWarps, 2) BoundedByWarps(int* x) {
+  atomicAdd(x, 1);
+}
+__global__ void Unbounded(int* x) { atomicAdd(x, 1); }
+
+// Each thread of the block has a part of the shared memory for itself.
+__global__ void __launch_bounds__(32) FillShared(int* x, int ints) {
+  EISBACH_DYNAMIC_SHARED(int, shared);
+  for (int i = threadIdx.x; i < ints; i += 32) shared[i] = i;
+  __syncthreads();
+  if (threadIdx.x == 0) *x = shared[ints - 1];
+}
+
+class LaunchTest : public ::testing::Test {
+ protected:
+  LaunchTest() {
+    EXPECT_EQ(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, 0),
+              cudaSuccess);
+    EXPECT_EQ(cudaMalloc(reinterpret_cast<void**>(&x_), sizeof(int)),
+              cudaSuccess);
+    EXPECT_EQ(cudaMemsetAsync(x_, 0, sizeof(int), stream_), cudaSuccess);
+  }
+  ~LaunchTest() override {
+    cudaStreamDestroy(stream_);
+    cudaFree(x_);
+  }
+  int Read() {
+    int x = -1;
+    EXPECT_EQ(
+        cudaMemcpyAsync(&x, x_, sizeof(x), cudaMemcpyDeviceToHost, stream_),
+        cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(stream_), cudaSuccess);
+    return x;
+  }
+  template <typename K>
+  cudaError_t Run(K kernel, unsigned threads) {
+    return cuda::Launch({dim3(1), dim3(threads), stream_}, kernel, x_);
+  }
+
+  cudaStream_t stream_ = nullptr;
+  int* x_ = nullptr;
+};
+
+TEST_F(LaunchTest, RefusesMoreThreadsThanTheKernelsBound) {
+  EXPECT_EQ(Run(Bounded, 64), cudaSuccess);
+  EXPECT_EQ(Run(Bounded, 65), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(Run(BoundedByWarps<4>, 128), cudaSuccess);
+  EXPECT_EQ(Run(BoundedByWarps<4>, 160), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(Run(BoundedByWarps<32>, 1024), cudaSuccess);
+  EXPECT_EQ(Run(Unbounded, 1024), cudaSuccess);
+  EXPECT_EQ(Run(Unbounded, 1025), cudaErrorInvalidConfiguration);
+  EXPECT_EQ(Read(), 64 + 128 + 1024 + 1024);
+}
+
+TEST_F(LaunchTest, SharedMemoryAboveTheFreePartIsAskedFor) {
+  const auto run = [&](unsigned kib) {
+    return cuda::Launch({dim3(1), dim3(32), stream_, kib << 10}, FillShared, x_,
+                        static_cast<int>(kib << 8));
+  };
+  EXPECT_EQ(run(48), cudaSuccess);
+  EXPECT_EQ(Read(), (48 << 8) - 1);
+  cudaLaunchConfig_t config{dim3(1), dim3(32), 64 << 10, stream_, nullptr, 0};
+  EXPECT_EQ(cudaLaunchKernelEx(&config, FillShared, x_, 64 << 8),
+            cudaErrorInvalidValue);
+  EXPECT_EQ(run(64), cudaSuccess);
+  EXPECT_EQ(Read(), (64 << 8) - 1);
+  EXPECT_EQ(run(228), cudaErrorInvalidValue);
 }
 
 #if EMULATION_ASAN
