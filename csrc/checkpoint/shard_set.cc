@@ -81,8 +81,8 @@ absl::StatusOr<std::vector<SliceSource>> ShardSet::Find(
   }
   if (coverage.complete()) return sources;
   return absl::NotFoundError(absl::StrCat(
-      "no file has ", coverage.missing(), " of the ",
-      wanted.box.elements(), " elements of \"", wanted.Key(), "\"",
+      "no file has ", coverage.missing(), " of the ", wanted.box.elements(),
+      " elements of \"", wanted.Key(), "\"",
       wanted.part.empty() ? ""
                           : "; what was frozen when it was saved has no "
                             "optimizer state (optimizer.groups)"));
