@@ -43,11 +43,9 @@ class Graph {
   template <typename T, typename... Args>
   void RecordTraining(bool trains, std::initializer_list<const Tensor*> inputs,
                       std::initializer_list<Tensor*> outputs, Args&&... args) {
-    const auto in = absl::MakeSpan(inputs.begin(), inputs.size());
-    if (!Wants(in, trains)) return;
-    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
-        T(std::forward<Args>(args)...);
-    Attach(node, in, absl::MakeSpan(outputs.begin(), outputs.size()));
+    RecordBetween<T>(trains, absl::MakeSpan(inputs.begin(), inputs.size()),
+                     absl::MakeSpan(outputs.begin(), outputs.size()),
+                     std::forward<Args>(args)...);
   }
   template <typename T, typename... Args>
   void RecordAll(bool trains, absl::Span<const Tensor> inputs,
@@ -56,10 +54,7 @@ class Graph {
     std::vector<Tensor*> out;
     for (const Tensor& t : inputs) in.push_back(&t);
     for (Tensor& t : outputs) out.push_back(&t);
-    if (!Wants(in, trains)) return;
-    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
-        T(std::forward<Args>(args)...);
-    Attach(node, in, out);
+    RecordBetween<T>(trains, in, out, std::forward<Args>(args)...);
   }
 
   // Runs backward from `outputs`, seeded with `grads` (one each; undefined to
@@ -78,6 +73,14 @@ class Graph {
   size_t size() const { return nodes_.size(); }
 
  private:
+  template <typename T, typename... Args>
+  void RecordBetween(bool trains, absl::Span<const Tensor* const> inputs,
+                     absl::Span<Tensor* const> outputs, Args&&... args) {
+    if (!Wants(inputs, trains)) return;
+    T* node = new (arena_.Allocate(sizeof(T), alignof(T)))
+        T(std::forward<Args>(args)...);
+    Attach(node, inputs, outputs);
+  }
   void Attach(Node* node, absl::Span<const Tensor* const> inputs,
               absl::Span<Tensor* const> outputs);
   void Destroy(size_t index);

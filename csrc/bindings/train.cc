@@ -16,9 +16,8 @@
 #include "bindings/json_text.h"
 #include "bindings/logical.h"
 #include "bindings/numpy.h"
+#include "bindings/update_steps.h"
 #include "bindings/variable.h"
-#include "checkpoint/load.h"
-#include "checkpoint/save.h"
 #include "core/status_macros.h"
 #include "data/batch.h"
 #include "models/generate.h"
@@ -294,11 +293,7 @@ void BindEngine(CoreModule& m) {
       .def_property(
           "steps_done", [](Engine& e) { return e.update().step(); },
           [](Engine& e, int64_t step) {
-            if (step < 0) {
-              throw py::value_error(
-                  absl::StrCat("steps_done=", step, " is below 0"));
-            }
-            e.update().set_step(step);
+            Unwrap(SetSteps(e.update(), "steps_done", step));
           },
           "Steps done.")
       .def_property_readonly(
@@ -335,14 +330,7 @@ void BindEngine(CoreModule& m) {
           "save",
           [](Engine& e, const std::filesystem::path& root,
              const JsonText& config, const JsonText& state) {
-            train::Update& update = e.update();
-            return checkpoint::Save(
-                {.root = root.string(),
-                 .step = update.step(),
-                 .config = config.text,
-                 .state = state.text,
-                 .loss_scale = Unwrap(update.ReadLossScale())},
-                update.buffer(), update.optimizer(), e.context());
+            return SaveSteps(e.update(), root, config, state);
           },
           py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           py::arg("state") = JsonText{"{}"}, kReleased,
@@ -354,12 +342,7 @@ void BindEngine(CoreModule& m) {
           "load",
           [](Engine& e, const std::filesystem::path& path,
              const JsonText& config) {
-            train::Update& update = e.update();
-            checkpoint::LoadResult loaded = Unwrap(
-                checkpoint::Load(path.string(), config.text, update.buffer(),
-                                 update.optimizer(), e.context()));
-            Unwrap(update.Resume(loaded.step, loaded.loss_scale));
-            return std::move(loaded.state);
+            return LoadSteps(e.update(), path, config);
           },
           py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           kReleased,

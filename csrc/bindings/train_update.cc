@@ -11,9 +11,8 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "bindings/json_text.h"
+#include "bindings/update_steps.h"
 #include "bindings/variable.h"
-#include "checkpoint/load.h"
-#include "checkpoint/save.h"
 #include "core/status_macros.h"
 #include "nn/module.h"
 #include "train/update.h"
@@ -150,10 +149,7 @@ void BindUpdate(CoreModule& m) {
       .def_property(
           "step", [](OwnedUpdate& u) { return u.update->step(); },
           [](OwnedUpdate& u, int64_t step) {
-            if (step < 0) {
-              throw py::value_error(absl::StrCat("step=", step, " is below 0"));
-            }
-            u.update->set_step(step);
+            Unwrap(SetSteps(*u.update, "step", step));
           },
           "Steps begun.")
       .def_property(
@@ -168,13 +164,7 @@ void BindUpdate(CoreModule& m) {
           "save",
           [](OwnedUpdate& u, const std::filesystem::path& root,
              const JsonText& config, const JsonText& state) {
-            return checkpoint::Save(
-                {.root = root.string(),
-                 .step = u.update->step(),
-                 .config = config.text,
-                 .state = state.text,
-                 .loss_scale = Unwrap(u.update->ReadLossScale())},
-                u.update->buffer(), u.update->optimizer(), u.update->context());
+            return SaveSteps(*u.update, root, config, state);
           },
           py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           py::arg("state") = JsonText{"{}"}, kReleased,
@@ -186,11 +176,7 @@ void BindUpdate(CoreModule& m) {
           "load",
           [](OwnedUpdate& u, const std::filesystem::path& path,
              const JsonText& config) {
-            checkpoint::LoadResult loaded = Unwrap(
-                checkpoint::Load(path.string(), config.text, u.update->buffer(),
-                                 u.update->optimizer(), u.update->context()));
-            Unwrap(u.update->Resume(loaded.step, loaded.loss_scale));
-            return std::move(loaded.state);
+            return LoadSteps(*u.update, path, config);
           },
           py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           kReleased,

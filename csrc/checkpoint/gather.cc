@@ -65,6 +65,17 @@ std::vector<int> StageOrder(const parallel::ParallelContext& context) {
   return order;
 }
 
+// How the model group puts its tensors together from the pieces of its ranks.
+// Collective over it.
+absl::StatusOr<std::vector<GatherTensor>> PlanOf(
+    absl::Span<const LocalPiece> pieces,
+    const parallel::ParallelContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
+                           GatherText(DescribePieces(pieces), context.model(),
+                                      context.device().compute_stream()));
+  return MakeGatherPlan(descriptions, StageOrder(context));
+}
+
 // One rank's part in gathering within the group that holds the model once.
 class Gatherer {
  public:
@@ -148,11 +159,8 @@ absl::Status GatherModel(absl::Span<Parameter* const> parameters,
                          const parallel::ParallelContext& context,
                          const LogicalVisitor& visit) {
   std::vector<LocalPiece> pieces = PrimaryPieces(With(parameters, value));
-  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
-                           GatherText(DescribePieces(pieces), context.model(),
-                                      context.device().compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(const std::vector<GatherTensor> plan,
-                           MakeGatherPlan(descriptions, StageOrder(context)));
+                           PlanOf(pieces, context));
   Gatherer gatherer(std::move(pieces), value, context);
   // After an error of `visit` the rest is still received: others send it.
   absl::Status visited;
@@ -251,12 +259,8 @@ absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
 absl::Status CheckLogicalNames(absl::Span<Parameter* const> parameters,
                                absl::Span<const std::string> names,
                                const parallel::ParallelContext& context) {
-  const std::vector<LocalPiece> pieces = PrimaryPieces(parameters);
-  EISBACH_ASSIGN_OR_RETURN(const std::vector<std::string> descriptions,
-                           GatherText(DescribePieces(pieces), context.model(),
-                                      context.device().compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(const std::vector<GatherTensor> plan,
-                           MakeGatherPlan(descriptions, StageOrder(context)));
+                           PlanOf(PrimaryPieces(parameters), context));
   absl::flat_hash_set<absl::string_view> known;
   for (const GatherTensor& tensor : plan) known.insert(tensor.name);
   std::vector<std::string> unknown;

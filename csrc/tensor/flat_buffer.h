@@ -54,6 +54,16 @@ class FlatBuffer {
   std::vector<FlatBucket>& buckets() { return buckets_; }
   const std::vector<FlatBucket>& buckets() const { return buckets_; }
   const std::vector<FrozenBlock>& frozen() const { return frozen_; }
+  // Those of all buckets and blocks.
+  template <typename F>
+  void VisitParameters(F&& visit) {
+    for (FlatBucket& bucket : buckets_) {
+      for (Parameter* parameter : bucket.parameters) visit(*parameter);
+    }
+    for (FrozenBlock& block : frozen_) {
+      for (Parameter* parameter : block.parameters) visit(*parameter);
+    }
+  }
   DType compute_dtype() const { return compute_dtype_; }
 
  private:

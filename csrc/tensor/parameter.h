@@ -64,4 +64,10 @@ class Parameter {
   bool accumulate_ = false;
 };
 
+// Whether a layer of these, the second of which may be null, has a gradient to
+// compute.
+inline bool Trains(const Parameter& weight, const Parameter* bias) {
+  return weight.trains() || (bias != nullptr && bias->trains());
+}
+
 }  // namespace eisbach

@@ -102,6 +102,17 @@ def read_json(path: Path, *, most: int = MOST_BYTES) -> Any:
         raise ValueError(f"{path}: no JSON: {error}") from None
 
 
+def create(path: str | os.PathLike[str]) -> int:
+    """Makes a file that is not there, of mode 0640, and opens it for writing.
+
+    Raises:
+      FileExistsError: Something has that name, be it a link to nowhere.
+      OSError: The system refuses.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.open(path, flags, 0o640)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replaces a file; a reader sees the old or the new content, whole.
 

@@ -28,11 +28,6 @@ absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
   return bias_trains ? bias->GradientWritten() : absl::OkStatus();
 }
 
-// Whether backward has weight gradients to compute.
-bool Trains(const Parameter& weight, const Parameter* bias) {
-  return weight.trains() || (bias != nullptr && bias->trains());
-}
-
 class LinearNode final : public Node {
  public:
   LinearNode(const Tensor& x, Parameter& weight, Parameter* bias)

@@ -86,8 +86,7 @@ absl::StatusOr<NormResult> Norm(ops::NormKind kind, double eps, const Tensor& x,
   NormResult result{out.sum.Detach(), out.y};
   if (Graph* graph = CurrentGraph()) {
     out.y = Tensor();  // backward makes it again where it needs it
-    const bool trains = weight.trains() || (bias != nullptr && bias->trains());
-    graph->RecordTraining<NormNode>(trains, {&x, &residual},
+    graph->RecordTraining<NormNode>(Trains(weight, bias), {&x, &residual},
                                     {&result.sum, &result.y}, kind,
                                     std::move(out), weight, bias);
   }

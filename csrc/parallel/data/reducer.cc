@@ -26,24 +26,14 @@ absl::StatusOr<std::unique_ptr<GradientReducer>> GradientReducer::Make(
                          " uses per micro-batch is below 0"));
       }
       reducer->parameters_[parameter] = {.bucket = b, .uses = count};
-      parameter->set_sink(reducer.get());
     }
   }
-  for (const FrozenBlock& block : buffer.frozen()) {
-    for (Parameter* parameter : block.parameters) {
-      parameter->set_sink(reducer.get());
-    }
-  }
+  buffer.VisitParameters([&](Parameter& p) { p.set_sink(reducer.get()); });
   return reducer;
 }
 
 GradientReducer::~GradientReducer() {
-  for (FlatBucket& bucket : buffer_.buckets()) {
-    for (Parameter* parameter : bucket.parameters) parameter->set_sink(nullptr);
-  }
-  for (const FrozenBlock& block : buffer_.frozen()) {
-    for (Parameter* parameter : block.parameters) parameter->set_sink(nullptr);
-  }
+  buffer_.VisitParameters([](Parameter& p) { p.set_sink(nullptr); });
 }
 
 absl::Status GradientReducer::BeginStep(int micro_batches) {

@@ -61,12 +61,13 @@ def command(
     """  # noqa: D412
     from eisbach.export import export_model, write_gguf
     from eisbach.export.source import find_source
+    from eisbach.run.folder import has_config
 
     source = find_source(folder, checkpoint=checkpoint)
     if output is None:
         part = "model" if checkpoint is None else f"model-step-{checkpoint}"
         output = folder / (f"{part}.gguf" if format == "gguf" else part)
-    if (output / "config.yaml").exists():
+    if has_config(output):
         raise ValueError(
             f"{output} is a run folder, which no model replaces; without "
             f"--output it goes to {output}/model"

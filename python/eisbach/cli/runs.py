@@ -36,12 +36,13 @@ def command(
     * `eisbach runs runs/a runs/b --plot a-and-b.png`
     """  # noqa: D412
     from eisbach.run.comparison import find_runs, read_run, table
+    from eisbach.run.folder import has_config
 
     if plot:
         _check_picture(plot)
     paths: list[Path] = []
     for path in (folder, *(others or ())):
-        one = (path / "config.yaml").exists()
+        one = has_config(path)
         paths += [path] if one else find_runs(path)
     runs = [read_run(path) for path in paths]
     print("\n".join(table(runs)))

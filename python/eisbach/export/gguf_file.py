@@ -16,7 +16,7 @@ from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary
 from eisbach.export.tokenizer_files import tokenizer_files
-from eisbach.files import make_folder
+from eisbach.files import create, make_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -125,8 +125,7 @@ def _add_special(writer: Any, tokenizer: Tokenizer, end: int | None) -> None:
 def _write(writer: Any, path: Path) -> None:
     make_folder(path.parent)
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    os.close(os.open(scratch, flags, 0o640))
+    os.close(create(scratch))
     try:
         writer.write_header_to_file(scratch)
         writer.write_kv_data_to_file()

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from eisbach.files import create
+
 _LOWEST_PRIORITY = 19
 
 
@@ -35,8 +37,7 @@ class Aside:
         """
         self._log = log
         log.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(log, flags, 0o640), "wb") as stream:
+        with open(create(log), "wb") as stream:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,

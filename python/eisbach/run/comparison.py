@@ -14,7 +14,7 @@ from eisbach.config.errors import ConfigError
 from eisbach.config.rules import show
 from eisbach.config.tree import read_value
 from eisbach.files import read_regular
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, has_config
 from eisbach.run.state import standing
 from eisbach.run.tail import last_lines
 
@@ -102,7 +102,7 @@ def read_run(path: Path) -> RunState:
 
 
 def _name(path: Path) -> str:
-    inside = (path.parent / "config.yaml").exists()
+    inside = has_config(path.parent)
     return f"{path.parent.name}/{path.name}" if inside else path.name
 
 

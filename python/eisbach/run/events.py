@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eisbach.files import make_folder
+from eisbach.files import create, make_folder
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
 
 _FLUSH_SECONDS = 10.0
@@ -63,8 +63,7 @@ class EventWriter:
             f"events.out.tfevents.{int(time.time())}.{os.uname().nodename}"
             f".{first}.{secrets.token_hex(4)}"
         )
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        self._file = os.open(path, flags, 0o640)
+        self._file = create(path)
         self._waiting = bytearray()
         self._add(file_version="brain.Event:2")
         if first:

@@ -298,8 +298,13 @@ def _no_run(path: Path) -> str:
     return f"{path}: no run folder: it has no config.yaml{nearest}"
 
 
+def has_config(path: Path) -> bool:
+    """Whether a folder is that of a run, be it damaged."""
+    return RunFolder(path).config.exists()
+
+
 def _is_run(path: Path) -> bool:
-    config = path / "config.yaml"
+    config = RunFolder(path).config
     return config.is_file() and _last_line(config) == _WHOLE
 
 

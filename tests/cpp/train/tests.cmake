@@ -55,14 +55,13 @@ endif()
 # shared out.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
-  set(gpt_2 *)
-  set(gpt_4 *)
-  set(gpt_8 d2t2p2*:*/ranks8_d1t8p1*:*/ranks8_d1t1p8*:*/ranks8_d8t1p1*)
+  set(gpt_2 */ranks2_*gpt*)
+  set(gpt_4 */ranks4_*gpt*)
+  set(gpt_8 */ranks8_d2t2p2_gpt*:*/ranks8_d1t8p1_gpt*:*/ranks8_d1t1p8_gpt*:*/ranks8_d8t1p1_gpt*)
   foreach(np 2 4 8)
-    string(REPLACE "*:" "*gpt*:" gpt "${gpt_${np}}:")
     eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
                      NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
-                     ARGS --gtest_filter=*/ranks@NP@_${gpt}*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
+                     ARGS --gtest_filter=${gpt_${np}}:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
     set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
       ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
   endforeach()

@@ -12,8 +12,6 @@
 namespace eisbach::emulation {
 namespace {
 
-constexpr size_t kMaxDynamicShared = size_t{227} << 10;
-
 thread_local const std::function<void()>* kernel = nullptr;
 // What the launching thread wrote is there for all threads of the grid, and
 // what they wrote for it (addresses for TSan).

@@ -40,6 +40,8 @@ struct Warp {
 };
 
 inline constexpr unsigned kMaxSharedVariables = 64;
+// Dynamic shared memory of a block, where it is asked for.
+inline constexpr int kMaxDynamicShared = 227 << 10;
 
 struct Block {
   struct Variable {

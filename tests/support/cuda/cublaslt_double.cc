@@ -13,10 +13,12 @@
 #include <mutex>
 #include <vector>
 
+#include "core/mix_bits.h"
 #include "support/cuda/streams.h"
 
 namespace {
 
+using eisbach::MixBits;
 using eisbach::doubles::counters;
 using eisbach::doubles::CurrentDevice;
 using eisbach::doubles::Enqueue;
@@ -219,13 +221,13 @@ static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t));
 // Tells matmuls of different types, sizes and epilogues apart.
 uint64_t ProblemOf(const Desc& d, const Matrix& a, const Matrix& b,
                    const Matrix& out) {
-  uint64_t hash = 14695981039346656037u;
+  uint64_t hash = 0;
   for (const uint64_t part :
        {uint64_t(d.compute), uint64_t(d.op_a), uint64_t(d.op_b),
         uint64_t(d.epilogue), uint64_t(a.type), uint64_t(out.type), a.rows,
         a.columns, uint64_t(a.ld), b.rows, b.columns, uint64_t(b.ld), out.rows,
         out.columns, uint64_t(out.ld)}) {
-    hash = (hash ^ part) * 1099511628211u;
+    hash = MixBits(hash ^ part);
   }
   return hash;
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 
+#include "support/cuda/block.h"
 #include "support/cuda/graph.h"
 #include "support/cuda/stream_types.h"
 
@@ -194,7 +195,7 @@ cudaError_t CUDARTAPI cudaGetDeviceProperties(cudaDeviceProp* properties,
   properties->minor = 0;
   properties->multiProcessorCount = 4;
   properties->totalGlobalMem = DeviceBytes();
-  properties->sharedMemPerBlockOptin = 227 << 10;
+  properties->sharedMemPerBlockOptin = eisbach::emulation::kMaxDynamicShared;
   properties->pciBusID = device;
   return cudaSuccess;
 }
@@ -211,7 +212,7 @@ cudaError_t CUDARTAPI cudaDeviceGetAttribute(int* value, cudaDeviceAttr which,
       *value = 4;
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = 227 << 10;
+      *value = eisbach::emulation::kMaxDynamicShared;
       break;
     default:
       return Note(cudaErrorInvalidValue);

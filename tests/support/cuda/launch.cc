@@ -9,7 +9,6 @@ namespace eisbach::doubles {
 namespace {
 
 constexpr size_t kFreeShared = 48 << 10;
-constexpr int kMostShared = 227 << 10;
 constexpr uint64_t kMostThreads = 1024;
 
 // What cudaFuncSetAttribute has allowed.
@@ -47,7 +46,8 @@ extern "C" cudaError_t cudaFuncSetAttribute(const void* kernel,
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) {
     return cudaErrorNotSupported;
   }
-  if (value < 0 || value > kMostShared) return cudaErrorInvalidValue;
+  if (value < 0 || value > emulation::kMaxDynamicShared)
+    return cudaErrorInvalidValue;
   std::lock_guard<std::recursive_mutex> lock(Lock());
   SharedLimits()[kernel] = static_cast<size_t>(value);
   return cudaSuccess;

@@ -1,0 +1,46 @@
+#include "bindings/update_steps.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/load.h"
+#include "checkpoint/save.h"
+#include "core/status_macros.h"
+
+namespace eisbach::bindings {
+
+absl::StatusOr<std::string> SaveSteps(train::Update& update,
+                                      const std::filesystem::path& root,
+                                      const JsonText& config,
+                                      const JsonText& state) {
+  EISBACH_ASSIGN_OR_RETURN(const auto loss_scale, update.ReadLossScale());
+  return checkpoint::Save({.root = root.string(),
+                           .step = update.step(),
+                           .config = config.text,
+                           .state = state.text,
+                           .loss_scale = loss_scale},
+                          update.buffer(), update.optimizer(),
+                          update.context());
+}
+
+absl::StatusOr<std::string> LoadSteps(train::Update& update,
+                                      const std::filesystem::path& path,
+                                      const JsonText& config) {
+  EISBACH_ASSIGN_OR_RETURN(
+      checkpoint::LoadResult loaded,
+      checkpoint::Load(path.string(), config.text, update.buffer(),
+                       update.optimizer(), update.context()));
+  EISBACH_RETURN_IF_ERROR(update.Resume(loaded.step, loaded.loss_scale));
+  return std::move(loaded.state);
+}
+
+absl::Status SetSteps(train::Update& update, const char* name, int64_t step) {
+  if (step < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, "=", step, " is below 0"));
+  }
+  update.set_step(step);
+  return absl::OkStatus();
+}
+
+}  // namespace eisbach::bindings
