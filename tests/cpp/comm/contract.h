@@ -43,6 +43,7 @@ inline std::vector<ContractCheck> ContractChecks() {
       {"ExchangePairsInBothOrders", contract::ExchangePairsInBothOrders},
       {"ExchangeSeveral", contract::ExchangeSeveral},
       {"ExchangeSelf", contract::ExchangeSelf},
+      {"ExchangeAnswers", contract::ExchangeAnswers},
       {"ExchangeOfPairsOnly", contract::ExchangeOfPairsOnly},
       {"Split", contract::SplitGroups},
       {"SplitLeavesOut", contract::SplitLeavesOut},

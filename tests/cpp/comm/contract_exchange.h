@@ -106,6 +106,30 @@ inline absl::Status ExchangeSelf(World& world) {
       in, "self", [&](int64_t i) { return Value<float>(all.rank(), i, 30); });
 }
 
+// Rank 0 sends and receives in one exchange, and what it receives is an answer:
+// the transfers of an exchange do not wait for each other.
+inline absl::Status ExchangeAnswers(World& world) {
+  Communicator& all = world.communicator();
+  Stream& stream = world.device().compute_stream();
+  const int peer = all.rank() ^ 1;
+  if (all.rank() > 1 || all.size() == 1) return absl::OkStatus();
+  for (int64_t elements : {int64_t{10}, int64_t{300000}}) {
+    EISBACH_ASSIGN_OR_RETURN(Tensor question,
+                             Filled<float>(world.device(), elements, 0, 32));
+    EISBACH_ASSIGN_OR_RETURN(Tensor got, Make<float>(world.device(), elements));
+    if (all.rank() == 0) {
+      EISBACH_RETURN_IF_ERROR(all.Exchange(
+          {SendTo(peer, question), ReceiveFrom(peer, got)}, stream));
+    } else {
+      EISBACH_RETURN_IF_ERROR(all.Exchange({ReceiveFrom(peer, got)}, stream));
+      EISBACH_RETURN_IF_ERROR(all.Exchange({SendTo(peer, got)}, stream));
+    }
+    EISBACH_RETURN_IF_ERROR(Expect<float>(
+        got, "answer", [&](int64_t i) { return Value<float>(0, i, 32); }));
+  }
+  return absl::OkStatus();
+}
+
 // Ranks without a partner do not call; collectives before and after still
 // match.
 inline absl::Status ExchangeOfPairsOnly(World& world) {

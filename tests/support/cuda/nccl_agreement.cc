@@ -72,23 +72,22 @@ Agreement::Agreement(const std::vector<NcclCall>& calls, const CallOrder& order,
     for (int peer = 0; peer < size; ++peer) {
       const bool all = IsCollective(calls_[i].kind) && peer != rank_;
       if (all || (IsReceive(calls_[i].kind) && peer == calls_[i].peer)) {
-        asked_.push_back({i, peer, {}});
+        asked_.push_back({i, peer, {}, MPI_REQUEST_NULL});
       }
     }
   }
   // Neither vector moves any more.
   for (Asked& asked : asked_) {
-    requests_.emplace_back();
     MPI_Irecv(&asked.told, sizeof(Told), MPI_BYTE, asked.peer, kTag, comm,
-              &requests_.back());
+              &asked.request);
   }
   for (size_t i = 0; i < calls_.size(); ++i) {
     for (int peer = 0; peer < size; ++peer) {
       const bool all = IsCollective(calls_[i].kind) && peer != rank_;
       if (!all && !(IsSend(calls_[i].kind) && peer == calls_[i].peer)) continue;
-      requests_.emplace_back();
+      sending_.emplace_back();
       MPI_Isend(&sent_[i], sizeof(Told), MPI_BYTE, peer, kTag, comm,
-                &requests_.back());
+                &sending_.back());
     }
   }
 }
@@ -138,18 +137,18 @@ std::string Agreement::Compare(const Asked& asked) const {
 }
 
 bool Agreement::Poll(std::string& error) {
-  int done = 0;
-  if (MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
-                  MPI_STATUSES_IGNORE) != MPI_SUCCESS) {
-    error = "a peer is gone";
-    return true;
+  int all = 0;
+  bool gone = MPI_Testall(static_cast<int>(sending_.size()), sending_.data(),
+                          &all, MPI_STATUSES_IGNORE) != MPI_SUCCESS;
+  for (Asked& asked : asked_) {
+    if (asked.request == MPI_REQUEST_NULL) continue;
+    int here = 0;
+    gone |= MPI_Test(&asked.request, &here, MPI_STATUS_IGNORE) != MPI_SUCCESS;
+    if (here && error.empty()) error = Compare(asked);
+    all &= here;
   }
-  if (!done) return false;
-  for (const Asked& asked : asked_) {
-    error = Compare(asked);
-    if (!error.empty()) break;
-  }
-  return true;
+  if (gone && error.empty()) error = "a peer is gone";
+  return all || gone;
 }
 
 }  // namespace eisbach::doubles

@@ -37,7 +37,7 @@ class Agreement {
   Agreement(const std::vector<NcclCall>& calls, const CallOrder& order,
             MPI_Comm comm);
 
-  // Whether all have told; never blocks. `error` is set where they differ.
+  // Whether all have told; never blocks. `error` is set as soon as one differs.
   bool Poll(std::string& error);
 
  private:
@@ -50,6 +50,7 @@ class Agreement {
     size_t call;
     int peer;
     Told told;
+    MPI_Request request;
   };
 
   Told Tell(const NcclCall& call) const;
@@ -60,7 +61,7 @@ class Agreement {
   int rank_ = 0;
   std::vector<Told> sent_;
   std::vector<Asked> asked_;
-  std::vector<MPI_Request> requests_;
+  std::vector<MPI_Request> sending_;
 };
 
 }  // namespace eisbach::doubles

@@ -69,6 +69,7 @@ Transfers::Transfers(const std::vector<NcclCall>& calls, const CallOrder& order,
       buffers_(calls.size()) {
   MPI_Comm_rank(comm, &rank_);
   MPI_Comm_size(comm, &size_);
+  for (size_t i = 0; i < calls_.size(); ++i) Start(calls_[i], buffers_[i]);
 }
 
 void Transfers::Send(const char* data, size_t bytes, int peer) {
@@ -160,24 +161,23 @@ Transfers::State Transfers::Fail(std::string error) {
 }
 
 Transfers::State Transfers::Poll() {
-  if (!agreed_) {
-    std::string error;
-    if (!agreement_.Poll(error)) return State::kUnderWay;
-    if (!error.empty()) return Fail(std::move(error));
-    agreed_ = true;
-    for (size_t i = 0; i < calls_.size(); ++i) Start(calls_[i], buffers_[i]);
-  }
-  int done = 0;
-  std::vector<MPI_Status> statuses(requests_.size());
-  if (MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
-                  statuses.data()) != MPI_SUCCESS) {
-    return Fail("a peer is gone, or sends more than is expected");
-  }
-  if (!done) return State::kUnderWay;
-  for (size_t i = 0; i < statuses.size(); ++i) {
+  // Data comes after what its sender tells of it, so that a difference is named
+  // before it shows as too many bytes.
+  int here = 0;
+  statuses_.resize(requests_.size());
+  const bool moves = moved_ || MPI_Testall(static_cast<int>(requests_.size()),
+                                           requests_.data(), &here,
+                                           statuses_.data()) == MPI_SUCCESS;
+  moved_ = moved_ || here;
+  std::string error;
+  const bool agreed = agreement_.Poll(error);
+  if (!error.empty()) return Fail(std::move(error));
+  if (!moves) return Fail("a peer is gone, or sends more than is expected");
+  if (!moved_ || !agreed) return State::kUnderWay;
+  for (size_t i = 0; i < statuses_.size(); ++i) {
     int received = 0;
     if (expected_[i] < 0) continue;
-    MPI_Get_count(&statuses[i], MPI_BYTE, &received);
+    MPI_Get_count(&statuses_[i], MPI_BYTE, &received);
     if (received != expected_[i]) {
       return Fail("a peer sends less than is expected");
     }

@@ -19,7 +19,7 @@ namespace eisbach::doubles {
 // writes to no memory that has been freed.
 class Transfers {
  public:
-  // Starts them: first what ranks tell one another of them.
+  // Starts them, and what ranks tell one another of them.
   Transfers(const std::vector<NcclCall>& calls, const CallOrder& order,
             MPI_Comm comm);
 
@@ -40,13 +40,14 @@ class Transfers {
 
   const MPI_Comm comm_;
   Agreement agreement_;
-  bool agreed_ = false;
   const std::vector<NcclCall> calls_;
   int rank_ = 0;
   int size_ = 0;
   std::vector<Buffers> buffers_;
   std::vector<std::vector<char>> sent_;
   std::vector<MPI_Request> requests_;
+  std::vector<MPI_Status> statuses_;
+  bool moved_ = false;         // all requests are done, and have their statuses
   std::vector<int> expected_;  // bytes of each request; -1: it sends
   std::string error_;
 };
