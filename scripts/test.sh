@@ -17,7 +17,6 @@ say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 say "Checking the structure"
 python scripts/check_layers.py
 python scripts/check_mirror.py
-python scripts/plant_faults.py --check
 
 say "Building the C++ tests"
 cmake --build build/release

@@ -346,7 +346,7 @@ void BindEngine(CoreModule& m) {
           },
           py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           kReleased,
-          "Goes on from a checkpoint of the same layout; returns the state "
+          "Goes on from a checkpoint of any layout; returns the state "
           "that it was saved with, as a str of JSON. Collective.")
       .def("generate", &Generate, py::arg("prompt"), py::kw_only(),
            py::arg("tokens"), py::arg("temperature") = 1.0,

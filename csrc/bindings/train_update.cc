@@ -180,7 +180,7 @@ void BindUpdate(CoreModule& m) {
           },
           py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           kReleased,
-          "Goes on from a checkpoint of the same parameters and layout; "
+          "Goes on from a checkpoint of the same parameters on any layout; "
           "returns the state that it was saved with, as a str of JSON. "
           "Collective.")
       .def_property_readonly("loss_scale", &ReadLossScale,

@@ -73,6 +73,15 @@ absl::Status FillAll(absl::Span<const Target> plan, Stream& stream) {
   return absl::OkStatus();
 }
 
+// The files are divided among the ranks, so that each is checked once.
+absl::Status CheckShare(const std::string& folder, const Manifest& manifest,
+                        const comm::Communicator& world) {
+  for (size_t i = world.rank(); i < manifest.files.size(); i += world.size()) {
+    EISBACH_RETURN_IF_ERROR(CheckFile(folder, manifest.files[i]));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
                                     absl::string_view config,
                                     const FlatBuffer& buffer,
@@ -89,18 +98,17 @@ absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
       AgreeOnValue(text->hash, "the manifest", world, stream));
   // The same manifest, but `config` is each rank's own.
   const Manifest& manifest = text->manifest;
-  absl::Status fits = CheckLayout(manifest.layout, LayoutOf(context.mesh()));
-  if (fits.ok()) fits = CheckConfig(manifest.config, config);
+  absl::Status fits = CheckConfig(manifest.config, config);
   if (fits.ok()) fits = CheckOptimizer(manifest, optimizer);
   EISBACH_RETURN_IF_ERROR(agree(fits));
 
-  absl::StatusOr<ShardSet> shards =
-      ShardSet::Open(folder, manifest, context.index(Axis::kPipeline),
-                     context.index(Axis::kTensor));
-  EISBACH_RETURN_IF_ERROR(agree(shards.status()));
+  EISBACH_RETURN_IF_ERROR(agree(CheckShare(folder, manifest, world)));
+  ShardSet shards(folder, NearestFirst(manifest, LayoutOf(context.mesh()),
+                                       context.index(Axis::kPipeline),
+                                       context.index(Axis::kTensor)));
   const auto stored = StoredTensors(buffer, optimizer);
   absl::StatusOr<std::vector<Target>> plan =
-      stored.ok() ? MakePlan(*stored, *shards) : stored.status();
+      stored.ok() ? MakePlan(*stored, shards) : stored.status();
   EISBACH_RETURN_IF_ERROR(agree(plan.status()));
   EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
   return LoadResult{manifest.step, manifest.state, manifest.loss_scale};

@@ -22,11 +22,15 @@ struct LoadResult {
 // optimizer state, replicas and the zeros of padding included. The caller then
 // hands the rest to train::Update::Resume.
 //
+// The layout that it was saved on may be any: each rank copies what it keeps
+// from the files that have it. On the same layout training goes on bit for bit
+// as if it had never stopped, on another one within rounding.
+//
 // Checked before anything is written: the manifest, the folder's name (that of
-// the step), the layout, `config` (JSON object, against the saved one), the
-// optimizer, size and hash of every file (each by the ranks that own it), that
-// every value is finite, and that each of this rank's slices is there exactly
-// once with its shape. Errors name the file, the key, the tensor or the axis.
+// the step), `config` (JSON object, against the saved one), the optimizer,
+// size, hash and values of every file (which must be finite; each by one rank),
+// and that each of this rank's slices is there exactly once with its shape.
+// Errors name the file, the key or the tensor.
 //
 // Collective over the world; blocks; all ranks get the same status. After an
 // error the weights are as before, unless a copy to the device failed.

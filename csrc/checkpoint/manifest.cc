@@ -309,18 +309,6 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   return manifest;
 }
 
-absl::Status CheckLayout(const parallel::Coordinates& saved,
-                         const parallel::Coordinates& asked) {
-  for (Axis axis : kAxes) {
-    if (saved[axis] == asked[axis]) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "saved with ", Name(axis), "=", saved[axis], ", this run has ",
-        Name(axis), "=", asked[axis], " (parallel.", Name(axis),
-        "); a checkpoint loads on the layout that it was saved on"));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
   EISBACH_ASSIGN_OR_RETURN(const json saved_json,
                            ParseObject(saved, "the saved config"));

@@ -51,10 +51,6 @@ absl::StatusOr<std::string> SealManifest(absl::string_view members);
 // written. InvalidArgument says what is wrong.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text);
 
-// InvalidArgument names the first axis that differs, with both sizes.
-absl::Status CheckLayout(const parallel::Coordinates& saved,
-                         const parallel::Coordinates& asked);
-
 // Both are JSON objects. InvalidArgument names each key that differs, with both
 // values.
 absl::Status CheckConfig(absl::string_view saved, absl::string_view asked);

@@ -108,9 +108,7 @@ absl::StatusOr<SavedWeights> ReadFrom(const std::string& folder) {
             });
   WholeTensors tensors(bytes / sizeof(float));
   for (const ManifestFile& file : manifest.files) {
-    // Size and hash.
-    EISBACH_RETURN_IF_ERROR(
-        ShardSet::Open(folder, manifest, file.pipeline, file.tensor).status());
+    EISBACH_RETURN_IF_ERROR(CheckFile(folder, file));
     const std::string shard = absl::StrCat(folder, "/", file.name);
     absl::Status added = AddFile(shard, tensors);
     if (!added.ok()) return Annotate(std::move(added), shard);

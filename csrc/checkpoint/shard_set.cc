@@ -16,7 +16,18 @@ std::string IndexKey(const SavedSlice& slice) {
   return absl::StrCat(slice.part, "/", slice.name);
 }
 
-absl::Status CheckContent(const std::string& path, const ManifestFile& file) {
+// How far [a, a + 1) of `of` equal parts of a whole is from [b, b + 1) of
+// `among`: 0 where they meet.
+int64_t Gap(int64_t a, int64_t of, int64_t b, int64_t among) {
+  const int64_t between = std::max(a * among - (b + 1) * of,  //
+                                   b * of - (a + 1) * among);
+  return std::max<int64_t>(between + 1, 0);
+}
+
+}  // namespace
+
+absl::Status CheckFile(const std::string& folder, const ManifestFile& file) {
+  const std::string path = absl::StrCat(folder, "/", file.name);
   EISBACH_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
   if (mapped.size() != file.bytes) {
     return absl::InvalidArgumentError(absl::StrCat(path, " has ", mapped.size(),
@@ -24,32 +35,32 @@ absl::Status CheckContent(const std::string& path, const ManifestFile& file) {
                                                    file.bytes));
   }
   const uint64_t hash = ContentHash(std::span(mapped.data(), mapped.size()));
-  if (hash == file.hash) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),
-                   ", the manifest says ", HashText(file.hash)));
+  if (hash != file.hash) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),
+                     ", the manifest says ", HashText(file.hash)));
+  }
+  EISBACH_ASSIGN_OR_RETURN(const SafetensorsFile tensors,
+                           SafetensorsFile::Open(path));
+  return tensors.CheckFinite();
 }
 
-}  // namespace
-
-absl::StatusOr<ShardSet> ShardSet::Open(const std::string& folder,
-                                        const Manifest& manifest, int pipeline,
-                                        int tensor) {
-  // Then the tensor ranks of the same stage, where replicas come from.
-  std::vector<ManifestFile> files = manifest.files;
+std::vector<ManifestFile> NearestFirst(const Manifest& manifest,
+                                       const parallel::Coordinates& layout,
+                                       int pipeline, int tensor) {
   const auto key = [&](const ManifestFile& file) {
-    return std::tuple(file.pipeline != pipeline, file.tensor != tensor,
+    return std::tuple(Gap(file.pipeline, manifest.layout[Axis::kPipeline],
+                          pipeline, layout[Axis::kPipeline]),
+                      Gap(file.tensor, manifest.layout[Axis::kTensor], tensor,
+                          layout[Axis::kTensor]),
                       file.pipeline, file.tensor);
   };
+  std::vector<ManifestFile> files = manifest.files;
   std::sort(files.begin(), files.end(),
             [&](const ManifestFile& a, const ManifestFile& b) {
               return key(a) < key(b);
             });
-  ShardSet set(folder, std::move(files));
-  EISBACH_RETURN_IF_ERROR(CheckContent(
-      absl::StrCat(folder, "/", set.files_[0].name), set.files_[0]));
-  EISBACH_RETURN_IF_ERROR(set.OpenNext());
-  return set;
+  return files;
 }
 
 absl::Status ShardSet::OpenNext() {
@@ -58,7 +69,6 @@ absl::Status ShardSet::OpenNext() {
   EISBACH_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(path));
   absl::StatusOr<std::vector<SavedSlice>> slices = ReadSlices(file);
   if (!slices.ok()) return Annotate(slices.status(), path);
-  EISBACH_RETURN_IF_ERROR(file.CheckFinite());
   auto shard =
       std::make_unique<Shard>(Shard{std::move(file), *std::move(slices), {}});
   for (size_t i = 0; i < shard->slices.size(); ++i) {

@@ -21,15 +21,25 @@ struct SliceSource {
   std::span<const std::byte> bytes;
 };
 
-// The files of a checkpoint as one rank reads them: its own first, others only
-// for slices that its own does not hold (replicas, ties).
+// Reads all of a file: its size and hash must be the manifest's, and all values
+// finite.
+absl::Status CheckFile(const std::string& folder, const ManifestFile& file);
+
+// The files in the order in which the rank of stage `pipeline` and tensor rank
+// `tensor` of `layout` looks for its slices: first those that hold the same
+// part of the model. Layouts may differ.
+std::vector<ManifestFile> NearestFirst(const Manifest& manifest,
+                                       const parallel::Coordinates& layout,
+                                       int pipeline, int tensor);
+
+// The files of a checkpoint as one rank reads them: each is opened only where
+// those before it do not hold what is wanted. They are mapped, so that memory
+// is taken for what is read alone.
 class ShardSet {
  public:
-  // Opens the file of (pipeline, tensor); its size and hash must be the
-  // manifest's.
-  static absl::StatusOr<ShardSet> Open(const std::string& folder,
-                                       const Manifest& manifest, int pipeline,
-                                       int tensor);
+  // `files` have been checked.
+  ShardSet(std::string folder, std::vector<ManifestFile> files)
+      : folder_(std::move(folder)), files_(std::move(files)) {}
 
   // Where the elements of `wanted` are. InvalidArgument when a file disagrees
   // on the shape or holds an element that another does; NotFound when no file
@@ -43,9 +53,6 @@ class ShardSet {
     // Part and logical name to the slices' indices.
     absl::flat_hash_map<std::string, std::vector<size_t>> index;
   };
-
-  ShardSet(std::string folder, std::vector<ManifestFile> files)
-      : folder_(std::move(folder)), files_(std::move(files)) {}
 
   absl::Status OpenNext();
   absl::Status FindIn(const Shard& shard, const SavedSlice& wanted,

@@ -250,14 +250,10 @@ absl::StatusOr<std::optional<optim::LossScale>> Update::ReadLossScale() const {
 
 absl::Status Update::Resume(int64_t step,
                             const std::optional<optim::LossScale>& loss_scale) {
-  if (loss_scale.has_value() != config_.scales_loss()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a checkpoint with", loss_scale ? "" : "out", " a loss scale does not ",
-        "fit compute=", Name(config_.compute_dtype), " (precision.compute)"));
-  }
-  if (loss_scale) {
-    EISBACH_RETURN_IF_ERROR(
-        state_.SetLossScale(*loss_scale, context_.device().compute_stream()));
+  if (config_.scales_loss()) {
+    const optim::LossScale first{.scale = config_.initial_loss_scale};
+    EISBACH_RETURN_IF_ERROR(state_.SetLossScale(
+        loss_scale.value_or(first), context_.device().compute_stream()));
   }
   step_ = step;
   return RefreshData();

@@ -99,8 +99,8 @@ class Update {
   int64_t step() const { return step_; }  // steps begun
   void set_step(int64_t step) { step_ = step; }
   // As if `step` steps had been made, after weights and optimizer state were
-  // loaded. InvalidArgument when there must be a loss scale and is none, or the
-  // other way round.
+  // loaded. `loss_scale`: nothing where they were trained in another type; then
+  // one that is needed begins anew.
   absl::Status Resume(int64_t step,
                       const std::optional<optim::LossScale>& loss_scale);
   // Of the step begun last, or what was set since.

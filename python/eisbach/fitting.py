@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eisbach.config import Config
 from eisbach.config.rules import show
+from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.run.folder import check_name
 
@@ -44,7 +45,6 @@ def fit(
     ranks: int,
     *,
     locations: list[_C.RankLocation] | None = None,
-    saved: Config | None = None,
 ) -> Fit:
     """Lays a configuration out on ranks; allocates nothing.
 
@@ -52,20 +52,33 @@ def fit(
       config: Resolved.
       ranks: How many.
       locations: Where they run; None takes them in their own order.
-      saved: Configuration of the run that is resumed.
 
     Raises:
       ValueError: Sizes, layout and ranks do not fit, or the run's name is
         none. What the message says to work does: it was tried.
     """
     check_name(config.run.name)
-    if saved:
-        _check_ranks(saved, ranks)
     try:
         return _fit(config, ranks, locations)
     except ValueError as error:
         message = _OFFER.sub("", str(error))
         raise ValueError(message + _offer(config, ranks, message)) from None
+
+
+def on_ranks(config: Config, ranks: int) -> Config:
+    """Lets a run that goes on have as many data ranks as there are now.
+
+    A checkpoint loads on any layout. Sizes that are given on the command line
+    stay as they are.
+
+    Args:
+      config: Of the run, with what was changed.
+      ranks: How many there are.
+    """
+    given = config.origin("parallel.data") == COMMAND_LINE
+    if given or least_ranks(config) == ranks:
+        return config
+    return config.derive("parallel.data", "auto", f"ranks: {ranks}")
 
 
 def least_ranks(config: Config) -> int:
@@ -116,23 +129,6 @@ def _fit(
     described = engine_config(config)
     described.validate(mesh)
     return Fit(config, mesh, described)
-
-
-def _check_ranks(saved: Config, ranks: int) -> None:
-    """A checkpoint loads on the layout that it was saved on."""
-    sizes = saved.parallel
-    if sizes.data == "auto":
-        return
-    wanted = least_ranks(saved)
-    if wanted != ranks:
-        launcher = f"mpirun -n {wanted} " if wanted > 1 else ""
-        raise ValueError(
-            f"the run was trained on {count(wanted, 'rank')} (pipeline "
-            f"{sizes.pipeline} x data {sizes.data} x tensor {sizes.tensor}), "
-            f"and {count(ranks, 'rank')} {'was' if ranks == 1 else 'were'} "
-            "started; its checkpoints load on the layout that they were saved "
-            f"on: `{launcher}eisbach train --resume ...`"
-        )
 
 
 def count(number: int, thing: str) -> str:

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eisbach.config import Config, load_config
+from eisbach.config import Config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
 from eisbach.data.content import shared_contents
@@ -21,7 +21,7 @@ from eisbach.data.sources import (
 )
 from eisbach.data.tokenizer import Tokenizer
 from eisbach.files import make_folder
-from eisbach.fitting import fit
+from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
@@ -115,8 +115,9 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     with agreed(world):
         if world.rank == 0 and not resume:
             check_home(config.run.dir)
-        saved = load_config(resume.config) if resume else None
-        found = fit(config, world.size, locations=locations, saved=saved)
+        if resume:
+            config = on_ranks(config, world.size)
+        found = fit(config, world.size, locations=locations)
     config = found.config
     context = _C.ParallelContext(world, found.mesh)
     network = _C.check_requirements(
@@ -182,7 +183,6 @@ def _identity(
             ],
             "data.tokenizer": tokenizer.digest,
             "optimizer.name": config.optimizer.name,
-            "precision.compute": config.precision.compute,
             "run.seed": config.run.seed,
             "train.global_batch": config.train.global_batch,
         }

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from eisbach.config import load_config, resolve
-from eisbach.fitting import fit
+from eisbach.fitting import fit, on_ranks
 
 OFFER = re.compile(r"([a-z_.]+=\S+?)(?=,|$)|(\d+) ranks")
 
@@ -85,12 +85,16 @@ def test_a_fit_names_its_layout():
     assert found.engine.global_batch == 8
 
 
-def test_a_resumed_run_asks_for_its_ranks():
+def test_a_resumed_run_takes_the_ranks_that_there_are():
     saved = config_of(["parallel.data=2", "parallel.pipeline=2"])
-    with pytest.raises(ValueError, match="trained on 4 ranks") as caught:
-        fit(saved, 1, saved=saved)
-    assert "mpirun -n 4 eisbach train --resume" in str(caught.value)
-    fit(saved, 4, saved=saved)
+    assert on_ranks(saved, 4) is saved
+    saved = saved.with_origins({"parallel.data": "run/config.yaml:1"})
+    found = fit(on_ranks(saved, 8), 8)
+    assert found.mesh.size("data") == 4
+    assert found.config.origin("parallel.data") == "derived: ranks: 8"
+    given = config_of(["parallel.data=2"])
+    with pytest.raises(ValueError, match="= 2 ranks, but 3 were started"):
+        fit(on_ranks(given, 3), 3)
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused():

@@ -950,7 +950,7 @@ class Update:
         """
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
-        Goes on from a checkpoint of the same parameters and layout; returns the state that it was saved with, as a str of JSON. Collective.
+        Goes on from a checkpoint of the same parameters on any layout; returns the state that it was saved with, as a str of JSON. Collective.
         """
     def refresh(self) -> None:
         """
@@ -1086,7 +1086,7 @@ class Engine:
         """
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
-        Goes on from a checkpoint of the same layout; returns the state that it was saved with, as a str of JSON. Collective.
+        Goes on from a checkpoint of any layout; returns the state that it was saved with, as a str of JSON. Collective.
         """
     def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """

@@ -153,7 +153,8 @@ def _changes(folder: RunFolder, config: Config) -> list[str]:
         for name, value in keys.items():
             key = f"{section}.{name}"
             origin = config.origin(key)
-            if value == old[section][name] or origin.startswith("derived"):
+            made = origin.startswith("derived") and old[section][name] == "auto"
+            if made or value == old[section][name]:
                 continue
             if key not in _FIXED:
                 found.append(key)

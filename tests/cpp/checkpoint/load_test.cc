@@ -215,38 +215,30 @@ TEST_F(LoadTest, ForeignContentIsAnErrorOnAllRanks) {
 
 TEST_F(LoadTest, NamesWhatDoesNotFit) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-  const auto expect = [&](const Layout& layout,
-                          const train::EngineConfig& config,
+  const auto expect = [&](const train::EngineConfig& config,
                           const std::string& json, absl::StatusCode code,
                           const std::string& part) {
     EISBACH_EXPECT_OK(test::OnEngines(
-        layout, config, [&](train::Engine& engine, int) -> absl::Status {
+        kLayout, config, [&](train::Engine& engine, int) -> absl::Status {
           EXPECT_THAT(test::LoadEngine(folder_, engine, json),
                       StatusIs(code, part));
           return absl::OkStatus();
         }));
   };
-  expect({2, 1, 1}, config_, test::kConfig, kInvalid,
-         "saved with tensor=2, this run has tensor=1 (parallel.tensor)");
-  expect({1, 2, 1}, config_, test::kConfig, kInvalid,
-         "saved with data=2, this run has data=1 (parallel.data)");
-  expect({1, 1, 2}, config_, test::kConfig, kInvalid,
-         "saved with pipeline=1, this run has pipeline=2 (parallel.pipeline)");
-  expect(kLayout, config_, R"({"model":{"heads":6},"seed":1234})", kInvalid,
+  expect(config_, R"({"model":{"heads":6},"seed":1234})", kInvalid,
          "model.heads=12 in the checkpoint, 6 in this run");
   train::EngineConfig config = config_;
   config.update.optimizer.name = "sgd";
-  expect(kLayout, config, test::kConfig, kInvalid,
+  expect(config, test::kConfig, kInvalid,
          "optimizer state in the checkpoint: m, v; this run's optimizer has: "
          "none (optimizer.name)");
   config = config_;
   config.model.ffn_hidden = 48;
-  expect(kLayout, config, test::kConfig, kInvalid,
+  expect(config, test::kConfig, kInvalid,
          "\"blocks.4.mlp.down.weight\" is [24, 36], the model's [24, 48]");
   config = config_;
   config.model.layers = 6;
-  expect(kLayout, config, test::kConfig, absl::StatusCode::kNotFound,
-         "blocks.5");
+  expect(config, test::kConfig, absl::StatusCode::kNotFound, "blocks.5");
 }
 
 // Each rank gives its own config; a manifest is the same for all or for none.

@@ -152,16 +152,6 @@ TEST(Manifest, DamageNeverBreaksTheReader) {
   }
 }
 
-TEST(CheckLayout, NamesTheAxis) {
-  EISBACH_EXPECT_OK(CheckLayout({{2, 4, 1, 1}}, {{2, 4, 1, 1}}));
-  EXPECT_THAT(CheckLayout({{2, 4, 1, 1}}, {{2, 4, 1, 2}}),
-              StatusIs(kInvalid,
-                       "saved with tensor=1, this run has tensor=2 "
-                       "(parallel.tensor)"));
-  EXPECT_THAT(CheckLayout({{2, 4, 1, 1}}, {{2, 3, 1, 1}}),
-              StatusIs(kInvalid, "saved with data=4, this run has data=3"));
-}
-
 TEST(CheckConfig, NamesEveryKeyThatDiffers) {
   const char kSaved[] = R"({"model":{"heads":8,"eps":1e-5},"seed":1})";
   // Order and spelling of numbers do not matter.

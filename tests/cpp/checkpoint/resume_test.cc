@@ -123,29 +123,6 @@ TEST(Resume, KeepsTheLossScale) {
   }
 }
 
-TEST(Resume, WantsALossScaleWhereThereIsOne) {
-  const test::TempFolder temp;
-  train::EngineConfig config = test::SmallConfig("gpt");
-  const auto on_rank = [&](auto body) {
-    EISBACH_EXPECT_OK(test::OnEngines(
-        {}, config, [&](train::Engine& engine, int) -> absl::Status {
-          return body(engine);
-        }));
-  };
-  on_rank([&](train::Engine& engine) {
-    return test::SaveEngine(temp.path(), engine).status();
-  });
-  config.update.compute_dtype = DType::kF16;
-  on_rank([&](train::Engine& engine) -> absl::Status {
-    const auto path = test::Value(LatestCheckpoint(temp.path()));
-    EXPECT_THAT(test::LoadEngine(path.value_or(""), engine),
-                test::StatusIs(absl::StatusCode::kInvalidArgument,
-                               "without a loss scale does not fit "
-                               "compute=f16 (precision.compute)"));
-    return absl::OkStatus();
-  });
-}
-
 TEST(Resume, KeepsTheStateOfEveryOptimizer) {
   train::EngineConfig config = test::SmallConfig("gpt");
   config.update.optimizer.name = "sgd";

@@ -249,13 +249,26 @@ def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
 
 
 @pytest.mark.mpi
-def test_resuming_on_other_ranks_says_on_how_many(run_folder, eisbach):
-    done = eisbach("train", "--resume", run_folder, ranks=2)
-    told = told_once(done)
-    assert "the run was trained on 1 rank (pipeline 1 x data 1" in told
-    assert "2 ranks were started" in told
-    assert "nearest" not in told
-    assert "`eisbach train --resume ...`" in told
+def test_a_run_goes_on_with_other_ranks_and_types(run_folder, train, eisbach):
+    done, folder = train("moved", "train.save_every=4", ranks=2)
+    assert not done.returncode, done.stderr
+    layouts = [
+        (1, [], "data: 1 "),
+        (2, ["parallel.pipeline=2", "parallel.data=1"], "pipeline: 2 "),
+        (4, ["parallel.tensor=1"], "data: 2 "),
+        (2, ["precision.compute=bf16"], "compute: bf16 "),
+    ]
+    for ranks, overrides, kept in layouts:
+        for step in (8, 10):
+            shutil.rmtree(folder / "checkpoints" / f"step-000000{step:02}")
+        done = eisbach("train", "--resume", folder, *overrides, ranks=ranks)
+        assert not done.returncode, done.stderr
+        assert "goes on after step 4" in done.stdout
+        assert kept in (folder / "config.yaml").read_text()
+        rel = 1e-2 if "bf16" in kept else 1e-5
+        assert losses(folder) == pytest.approx(losses(run_folder), rel=rel)
+    told = told_once(eisbach("train", "--resume", folder, ranks=3))
+    assert "does not divide 3 ranks; nearest that works: 4 ranks" in told
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,209 @@
+// A checkpoint goes on where it was not saved: on other layouts and in other
+// types.
+
+#include <cstring>
+#include <map>
+
+#include "checkpoint/folder.h"
+#include "checkpoint/read_manifest.h"
+#include "checkpoint/shard_set.h"
+#include "cpp/checkpoint/checkpoint_testing.h"
+#include "support/curves.h"
+#include "support/status_testing.h"
+#include "support/temp_folder.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+using test::Curve;
+using test::Layout;
+
+constexpr int kSaved = 3, kSteps = 6;
+
+absl::StatusOr<Curve> TrainTo(int step, train::Engine& engine) {
+  Curve curve;
+  while (engine.update().step() < step) {
+    EISBACH_ASSIGN_OR_RETURN(const train::StepResult result,
+                             test::ToyStep(engine));
+    curve.push_back(result);
+  }
+  return curve;
+}
+
+// Trains kSaved steps and saves; returns the checkpoint, and in `rest` what the
+// run sees that goes on.
+std::string Train(const Layout& layout, const train::EngineConfig& config,
+                  const std::string& root, Curve& rest) {
+  EISBACH_EXPECT_OK(test::OnEngines(
+      layout, config, [&](train::Engine& engine, int rank) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(TrainTo(kSaved, engine).status());
+        EISBACH_RETURN_IF_ERROR(test::SaveEngine(root, engine).status());
+        EISBACH_ASSIGN_OR_RETURN(Curve curve, TrainTo(kSteps, engine));
+        if (rank == 0) rest = std::move(curve);
+        return absl::OkStatus();
+      }));
+  return StepFolder(root, kSaved);
+}
+
+// Loads, saves again below `root` and goes on.
+Curve GoOn(const std::string& path, const Layout& layout,
+           const train::EngineConfig& config, const std::string& root) {
+  Curve rest;
+  EISBACH_EXPECT_OK(test::OnEngines(
+      layout, config, [&](train::Engine& engine, int rank) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(test::LoadEngine(path, engine));
+        EXPECT_EQ(engine.update().step(), kSaved);
+        EISBACH_RETURN_IF_ERROR(test::SaveEngine(root, engine).status());
+        EISBACH_ASSIGN_OR_RETURN(Curve curve, TrainTo(kSteps, engine));
+        if (rank == 0) rest = std::move(curve);
+        return absl::OkStatus();
+      }));
+  return rest;
+}
+
+// All that a checkpoint holds, as whole tensors: masters and optimizer state.
+using Contents = std::map<std::string, std::vector<float>>;
+
+absl::StatusOr<Contents> Read(const std::string& folder) {
+  Contents contents;
+  EISBACH_ASSIGN_OR_RETURN(const ManifestText text, ReadManifest(folder));
+  for (const ManifestFile& entry : text.manifest.files) {
+    EISBACH_ASSIGN_OR_RETURN(
+        const SafetensorsFile file,
+        SafetensorsFile::Open(absl::StrCat(folder, "/", entry.name)));
+    EISBACH_ASSIGN_OR_RETURN(const std::vector<SavedSlice> slices,
+                             ReadSlices(file));
+    for (const SavedSlice& slice : slices) {
+      std::vector<float>& whole =
+          contents[absl::StrCat(slice.part, "/", slice.name)];
+      whole.resize(slice.shape.elements());
+      CopyBox(slice.box, slice.box, file.Bytes(*file.Find(slice.Key())).data(),
+              WholeBox(slice.shape), whole.data());
+    }
+  }
+  return contents;
+}
+
+void ExpectSameContents(const std::string& got, const std::string& want) {
+  EISBACH_ASSERT_OK_AND_ASSIGN(const Contents a, Read(got));
+  EISBACH_ASSERT_OK_AND_ASSIGN(const Contents b, Read(want));
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, values] : b) {
+    ASSERT_TRUE(a.contains(name)) << name;
+    const std::vector<float>& other = a.at(name);
+    ASSERT_EQ(other.size(), values.size()) << name;
+    EXPECT_EQ(
+        std::memcmp(other.data(), values.data(), values.size() * sizeof(float)),
+        0)
+        << name;
+  }
+}
+
+constexpr double kTolerance = 1e-5;
+
+// From `from` to all of `layouts`; every bit arrives, and the losses are those
+// of the run that was not stopped.
+void ExpectGoesOn(const Layout& from, absl::Span<const Layout> layouts,
+                  const train::EngineConfig& config) {
+  const test::TempFolder temp;
+  Curve want;
+  const std::string saved = Train(from, config, temp.File("from"), want);
+  ASSERT_EQ(want.size(), kSteps - kSaved);
+  for (const Layout& layout : layouts) {
+    const std::string what = absl::StrCat(
+        config.model.family, " ", from.ToString(), " to ", layout.ToString());
+    SCOPED_TRACE(what);
+    const std::string root = temp.File(layout.ToString());
+    const Curve got = GoOn(saved, layout, config, root);
+    test::ExpectCloseCurves(got, want, kTolerance, what);
+    ExpectSameContents(StepFolder(root, kSaved), saved);
+  }
+}
+
+// Odd vocabularies that are padded otherwise, key/value heads that ranks share,
+// stages of other lengths, tied tables on two stages or one.
+TEST(Reshard, GoesOnOnEveryLayout) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.model.dropout = 0.1f;
+  for (const Layout& from : {Layout{1, 1, 1}, {1, 1, 2}, {2, 2, 2}}) {
+    ExpectGoesOn(from, test::kLayouts, config);
+  }
+  config = test::SmallConfig("llama");
+  for (const Layout& from : {Layout{2, 1, 1}, {1, 3, 1}, {1, 2, 2}}) {
+    ExpectGoesOn(from, test::kLayouts, config);
+  }
+}
+
+TEST(Reshard, GoesOnWithMoreAndFewerRanksThanFiles) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.micro_batch = 1;
+  const Layout many[] = {{8, 1, 1}, {1, 4, 1}, {4, 1, 1}, {1, 1, 5}};
+  for (const Layout& from : many) ExpectGoesOn(from, many, config);
+}
+
+TEST(Reshard, TakesAnotherMicroBatchAndRecomputation) {
+  const test::TempFolder temp;
+  train::EngineConfig config = test::SmallConfig("llama");
+  Curve want;
+  const std::string saved = Train({2, 1, 1}, config, temp.File("from"), want);
+  config.micro_batch = 1;
+  config.recompute = true;
+  config.pipeline_schedule = "gpipe";
+  config.update.bucket_bytes = 1 << 10;
+  const Curve got = GoOn(saved, {1, 1, 2}, config, temp.File("to"));
+  test::ExpectCloseCurves(got, want, kTolerance, "d2t1p1 to d1t1p2");
+}
+
+// Masters are f32 in all of them. A loss scale begins anew where the checkpoint
+// has none, and goes where none is wanted.
+TEST(Reshard, GoesOnInAnotherComputeType) {
+  for (const DType from : {DType::kF32, DType::kBF16, DType::kF16}) {
+    const test::TempFolder temp;
+    train::EngineConfig config = test::SmallConfig("gpt");
+    config.update.compute_dtype = from;
+    config.update.initial_loss_scale = 256;
+    Curve want;
+    const std::string saved = Train({2, 1, 1}, config, temp.File("from"), want);
+    for (const DType to : {DType::kF32, DType::kBF16, DType::kF16}) {
+      const std::string what = absl::StrCat(Name(from), " to ", Name(to));
+      SCOPED_TRACE(what);
+      config.update.compute_dtype = to;
+      config.update.initial_loss_scale = 1024;
+      const std::string root = temp.File(std::string(Name(to)));
+      const Curve got = GoOn(saved, {1, 2, 1}, config, root);
+      test::ExpectCloseCurves(got, want, 0.02, what);
+      ExpectSameContents(StepFolder(root, kSaved), saved);
+      const double scale = to != DType::kF16 ? 1 : from == to ? 256 : 1024;
+      EXPECT_EQ(got[0].loss_scale, scale) << what;
+    }
+  }
+}
+
+TEST(Reshard, LooksFirstWhereTheSamePartOfTheModelIs) {
+  Manifest manifest{};
+  manifest.layout = {{2, 1, 1, 4}};
+  const auto add = [&](int pipeline, int tensor) {
+    manifest.files.push_back(
+        {absl::StrCat(pipeline, tensor), pipeline, tensor, 0, 0});
+  };
+  for (int pipeline = 0; pipeline < 2; ++pipeline) {
+    for (int tensor = 0; tensor < 4; ++tensor) add(pipeline, tensor);
+  }
+  const auto order = [&](int pipelines, int tensors, int pipeline, int tensor) {
+    parallel::Coordinates layout = manifest.layout;
+    layout[Axis::kPipeline] = pipelines;
+    layout[Axis::kTensor] = tensors;
+    std::string names;
+    for (const ManifestFile& file :
+         NearestFirst(manifest, layout, pipeline, tensor)) {
+      absl::StrAppend(&names, file.name, " ");
+    }
+    return names;
+  };
+  EXPECT_EQ(order(2, 4, 1, 2), "12 11 13 10 02 01 03 00 ");
+  EXPECT_EQ(order(1, 2, 0, 1), "02 03 12 13 01 11 00 10 ");
+  EXPECT_EQ(order(4, 1, 3, 0), "10 11 12 13 00 01 02 03 ");
+}
+
+}  // namespace
+}  // namespace eisbach::checkpoint
