@@ -16,12 +16,13 @@ most=$((60 * 1024 * 1024))  # bytes of the folder
 build=build/release
 want_build=yes
 if [ "${1:-}" = --no-build ]; then want_build=no; shift; fi
-bundle="${1:-build/gpu_bundle}"
+target="$(realpath -m "${1:-build/gpu_bundle}")"
+bundle="$target.part"
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { echo "gpu_bundle.sh: $*" >&2; exit 1; }
 
-if [ -e "$bundle" ] && [ ! -e "$bundle/bundle.json" ]; then
-  die "$bundle is there and is no bundle; name another folder"
+if [ -e "$target" ] && [ ! -e "$target/bundle.json" ]; then
+  die "$target is there and is no bundle; name another folder"
 fi
 if [ $want_build = yes ]; then
   scripts/setup.sh --test
@@ -41,7 +42,7 @@ manifest() { PYTHONPATH=scripts python -m gpu.manifest "$build" "$@"; }
 core=$build/csrc/libeisbach.so plugin=$build/csrc/libeisbach_cuda.so
 [ -e $plugin ] || die "$plugin is not there; build it, without --no-build"
 
-say "Packing $bundle"
+say "Packing $target"
 programs="$(manifest)" || die "the tests of the GPU are not built"
 rm -rf "$bundle"
 mkdir -p "$bundle"/{bin,lib/openmpi,peers}
@@ -49,7 +50,7 @@ for program in $programs; do
   cp "$build/tests/cpp/$program" "$bundle/bin/"
 done
 cp $build/benchmarks/train_gpu "$bundle/bin/"
-cp .venv/bin/{mpirun,prterun,prte,prted} "$bundle/bin/"
+cp .venv/bin/{mpirun,ompirun_wrapper,prterun,prte,prted} "$bundle/bin/"
 cp -r .venv/etc .venv/share "$bundle/"
 rm -rf "$bundle"/share/{doc,man}
 cp $core $plugin "$bundle/lib/"
@@ -67,6 +68,14 @@ while read -r name path; do
   [ -e "$bundle/lib/$name" ] || [ -e "$bundle/lib/openmpi/$name" ] ||
     cp -L "$path" "$bundle/lib/$name"
 done <<<"$needed"
+# Where libraries lie on this machine is no affair of another.
+cmake -P /dev/stdin >/dev/null 2>&1 <<END
+file(GLOB files $bundle/bin/*_test $bundle/bin/train_gpu
+     $bundle/lib/libeisbach*)
+foreach(file IN LISTS files)
+  file(RPATH_REMOVE FILE \${file})
+endforeach()
+END
 find "$bundle/bin" "$bundle/lib" -type f -exec strip --strip-unneeded {} +
 
 cp scripts/gpu/run_on_gpu.sh "$bundle/"
@@ -81,9 +90,11 @@ find "$bundle/lib" -maxdepth 1 -type f -size +16M -exec gzip -9 {} +
 bytes="$(du -sb "$bundle" | cut -f1)"
 if [ "$bytes" -gt $most ]; then
   du -ab "$bundle" | sort -rn | sed -n 2,12p >&2
-  die "$bundle has $bytes bytes, over $most"
+  die "$target would have $bytes bytes, over $most"
 fi
-tar -C "$(dirname "$bundle")" -czf "$bundle.tar.gz" "$(basename "$bundle")"
-say "$bundle: $((bytes / 1024 / 1024)) MiB, packed" \
-    "$(($(stat -c %s "$bundle.tar.gz") / 1024 / 1024)) MiB; on the machine" \
+rm -rf "$target"
+mv "$bundle" "$target"
+tar -C "$(dirname "$target")" -czf "$target.tar.gz" "$(basename "$target")"
+say "$target: $((bytes / 1024 / 1024)) MiB, packed" \
+    "$(($(stat -c %s "$target.tar.gz") / 1024 / 1024)) MiB; on the machine" \
     "with the GPU: ./run_on_gpu.sh"

@@ -66,7 +66,8 @@ def run_part(
     def one(job: Job) -> Row:
         left = end - time.monotonic()
         if job.missing:
-            return Row(part.name, job.name, NOT_RUN, 0.0, job.missing)
+            text = job.missing if gpu else f"no GPU here, and {job.missing}"
+            return Row(part.name, job.name, NOT_RUN, 0.0, text)
         if left <= 0:
             text = "no time was left"
             return Row(part.name, job.name, CUT_OFF, 0.0, text)
