@@ -70,6 +70,7 @@ class Bundle:
                 ":"
             ),
             "EISBACH_TEST_DEVICE": "cuda",
+            "GTEST_COLOR": "no",
             **{f"{name}_PREFIX": str(self.root) for name in prefixes},
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",

@@ -77,7 +77,7 @@ def main() -> None:
     ]
     symbols = _run("readelf", "-VW", *[str(p) for p in files if p.is_file()])
     facts = {
-        "commit": _run("git", "rev-parse", "--short", "HEAD").strip(),
+        "commit": _run("git", "describe", "--always", "--dirty").strip(),
         "glibc": newest(symbols, "GLIBC"),
         "libstdc++": newest(symbols, "GLIBCXX"),
         "tests": tests,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,10 +81,10 @@ def parts(bundle: Bundle, gpu: Gpu | None) -> list[Part]:
 
 
 def _of_googletest(output: str) -> tuple[str, Figures]:
-    for line in output.splitlines():
-        if line.startswith("[  PASSED  ]"):
-            return line.removeprefix("[  PASSED  ]").strip(" ."), {}
-    return "", {}
+    passed = re.search(r"^\[  PASSED  \] ([1-9]\d* tests?)\.", output, re.M)
+    if not passed:
+        raise ValueError("no test ran")
+    return passed[1], {}
 
 
 def _test_environment(bundle: Bundle, test: Test) -> dict[str, str]:

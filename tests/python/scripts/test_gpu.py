@@ -75,11 +75,7 @@ def test_where_no_gpu_is_every_part_says_so(bundle):
     assert {row["state"] for row in rows} == {NOT_RUN}
     planned = parts.parts(Bundle.load(bundle), None)
     assert {row["part"] for row in rows} == {part.name for part in planned}
-    for row in rows:
-        assert (
-            row["text"].startswith("no GPU here")
-            or " is not here" in (row["text"])
-        )
+    assert all(row["text"].startswith("no GPU here") for row in rows)
     assert "no GPU here (device cuda: no driver)" in done.stdout
     whole = json.loads((bundle / "results" / "results.json").read_text())
     assert whole["rows"] == rows
@@ -97,6 +93,45 @@ def test_what_fails_is_named_and_ends_with_one(bundle):
     ]
     table = (bundle / "results" / "results.md").read_text().splitlines()
     assert table[4].startswith("| tests | ops_norm_test_gpu | failed |")
+
+
+def test_a_program_that_runs_no_test_has_not_passed(bundle):
+    write(bundle, parts.ONE_DEVICE, "echo '[  PASSED  ] 0 tests.'")
+    done, rows = start(bundle, "--only", "captured")
+    assert done.returncode == 1
+    assert [row["state"] for row in rows] == [FAILED]
+    assert "no test ran" in rows[0]["text"]
+
+
+def test_speeds_are_counted_alike_and_a_profile_is_told(bundle):
+    ours = {
+        "tokens": 100, "step_seconds": 0.5, "flops_per_token": 2e6,
+        "bf16_matmul_flops_per_second": 1e9, "peak_memory_bytes": 2**30,
+        "profile": {
+            "step_seconds": 0.6, "matmul": 0.5, "attention": 0.3, "other": 0.2,
+            "ops": [
+                {
+                    "name": "matmul", "share": 0.5, "of_peak": 0.7,
+                    "bound": "compute",
+                }
+            ],
+        },
+    }  # fmt: skip
+    write(bundle, "train_gpu", f"echo '{json.dumps(ours)}'")
+    line = json.dumps({"tokens": 100, "step_seconds": 1.0, "loss": 1.0})
+    (bundle / "peers" / "torch_gpt.py").write_text(f"print({line!r})\n")
+    done, rows = start(bundle, "--only", "speed", "profile")
+    assert done.returncode == 0, done.stdout
+    told = {row["name"]: row["text"] for row in rows}
+    speed = "200 tokens/s, 40.0% of its matmuls (0.0 TFLOP/s), 1.0 GiB"
+    assert told == {
+        "124 M eisbach": speed,
+        "1.3 B eisbach": speed,
+        "124 M PyTorch compiled": "100 tokens/s",
+        "1.3 B PyTorch compiled": "100 tokens/s",
+        "124 M": "600.0 ms a step: matmul 50%, attention 30%, other 20%; "
+        "matmul 50.0% (70% of compute)",
+    }
 
 
 def test_a_part_that_is_unknown_is_told_with_those_there_are(bundle):
