@@ -11,11 +11,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 packed="$(realpath "${1:-build/gpu_bundle.tar.gz}")"
 python="$(realpath "$(command -v "${2:-python3}")")"
-library="$("$python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+library="$("$python" -c \
+  'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 
 root="$(mktemp -d)"
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{bin,dev,proc,tmp,usr} "$root$(dirname "$python")" "$root$library"
+mkdir -p "$root"/{bin,dev,proc,tmp,usr} "$root$library" \
+  "$root$(dirname "$python")"
 for program in bash env dirname sort; do
   cp -L "$(type -P $program)" "$root/bin/"
 done
@@ -26,8 +28,8 @@ tar -C "$library" --exclude=site-packages --exclude=test --exclude=__pycache__ \
 # The system's part of a GPU machine: what Python and PyTorch need as well.
 libraries="$(find "$library/lib-dynload" -name '*.so' -print0 |
   xargs -0 ldd "$python" "$root"/bin/* 2>/dev/null |
-  awk '$2 == "=>" && $3 ~ /^\// {print $3} $1 ~ /^\// && /ld-linux/ {print $1}' |
-  sort -u)"
+  awk '$2 == "=>" && $3 ~ /^\// {print $3}
+       /ld-linux/ && $1 ~ /^\// {print $1}' | sort -u)"
 names='lib(c|dl|m|rt|util|pthread|resolv|nss_files|stdc\+\+|gcc_s)'
 base="$(ldconfig -p | awk "/^\t$names\.so\.[0-9]+ .*x86-64/ {print \$NF}")"
 for file in $libraries $base; do

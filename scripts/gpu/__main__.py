@@ -7,8 +7,8 @@
 A line is written to results.jsonl as each thing ends, with results.json and
 results.md beside it, so that a run that is cut off leaves what it has. The exit
 code is 0 where all that ran passed; 1 where something failed or did not come to
-its end; 77 where nothing ran, as there is no GPU; 2 where the bundle or the
-command does not fit.
+its end; 77 where nothing ran, as there is no GPU; 2 where the
+command is none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -24,7 +25,7 @@ from pathlib import Path
 from gpu.bundle import Bundle
 from gpu.machine import Gpu, find_gpu
 from gpu.parts import Job, Part, parts
-from gpu.process import Ended, run
+from gpu.process import Ended, end_all, run
 from gpu.record import CUT_OFF, FAILED, NOT_RUN, PASSED, Record, Row
 
 NOT_RUN_CODE = 77  # of our programs, where they find no GPU
@@ -86,6 +87,11 @@ def run_part(
             record.add(future.result())
 
 
+def _end_with(number: int, _: object) -> None:
+    end_all()
+    os._exit(128 + number)
+
+
 def main() -> int:
     """Runs the parts; returns the exit code."""
     start = time.monotonic()
@@ -112,6 +118,8 @@ def main() -> int:
     }
     for key, value in machine.items():
         print(f"{key}: {value}", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_with)
     record = Record(args.results, machine)
     logs = args.results / "logs"
     logs.mkdir(exist_ok=True)

@@ -11,6 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_running: set[int] = set()  # process groups
+
+
+def end_all() -> None:
+    """Kills every program that runs, and what it started."""
+    for group in list(_running):
+        _kill(group)
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -48,14 +61,15 @@ def run(
             )  # fmt: skip
         except OSError as error:
             return Ended(127, str(error), 0.0, timed_out=False)
+        _running.add(process.pid)
         try:
             process.wait(max(seconds, 0.0))
         except subprocess.TimeoutExpired:
             timed_out = True
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
             process.wait()
+            _running.discard(process.pid)
     return Ended(
         process.returncode, log.read_text(errors="replace"),
         time.monotonic() - start, timed_out,

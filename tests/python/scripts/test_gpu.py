@@ -1,5 +1,6 @@
 """What run_on_gpu.sh of a bundle does, as far as no GPU goes."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -189,6 +190,14 @@ def test_how_a_program_ends_decides():
     ] == (FAILED)
 
 
+def wait_for_end(pid):
+    """Until the process whose number is in the file `pid` has ended."""
+    status = Path("/proc", pid.read_text().strip(), "stat")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while status.read_text().split()[2] != "Z":
+            time.sleep(0.01)
+
+
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     alive = tmp_path / "child"
     script = f"sleep 1000 & echo $! >{alive}; echo started; wait"
@@ -198,9 +207,37 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     )  # fmt: skip
     assert ended.timed_out
     assert ended.output == "started\n"
-    status = Path("/proc", alive.read_text().strip(), "stat")
-    while status.exists() and status.read_text().split()[2] != "Z":
+    wait_for_end(alive)
+
+
+def test_what_a_part_has_no_time_for_is_told(tmp_path):
+    kept = Record(tmp_path, {})
+    hangs = [parts.Job(name, ["sleep", "1000"]) for name in ("a", "b")]
+    part = parts.Part("x", 0.5, hangs)
+    program.run_part(part, kept, None, end=float("inf"), logs=tmp_path)
+    assert [(row.name, row.state) for row in kept.rows] == [
+        ("a", CUT_OFF),
+        ("b", CUT_OFF),
+    ]
+    assert kept.rows[1].text == "no time was left"
+
+
+def test_who_is_ended_ends_its_programs_and_keeps_its_lines(bundle):
+    write(bundle, "ops_norm_test", "echo '[  PASSED  ] 1 test.'")
+    write(bundle, parts.ONE_DEVICE, "echo $$ >part; mv part alive; sleep 1000")
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "gpu", "--only", "tests", "captured"],
+        cwd=bundle, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    alive = bundle / "alive"
+    while not alive.exists():
+        assert runner.poll() is None
         time.sleep(0.01)
+    runner.terminate()
+    assert runner.wait() == 128 + 15
+    wait_for_end(alive)
+    lines = (bundle / "results" / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 2
 
 
 def test_results_are_on_disk_after_each_row(tmp_path):
