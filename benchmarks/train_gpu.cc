@@ -109,7 +109,7 @@ train::EngineConfig ConfigOf(const Arguments& arguments) {
   config.update.compute_dtype = arguments.dtype == "bf16"  ? DType::kBF16
                                 : arguments.dtype == "f16" ? DType::kF16
                                                            : DType::kF32;
-  config.update.bucket_bytes = int64_t{64} << 20;
+  config.update.bucket_bytes = int64_t{4} << 20;  // as `eisbach train` has it
   config.update.seed = 1;
   config.global_batch = arguments["batch"];
   config.micro_batch = arguments["micro_batch"];

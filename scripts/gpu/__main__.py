@@ -14,6 +14,7 @@ command is none.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 import signal
@@ -41,7 +42,7 @@ def judge(part: str, job: Job, ended: Ended, gpu: Gpu | None) -> Row:
 
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
     if ended.timed_out:
-        return row(CUT_OFF, f"after {ended.seconds:.0f} s")
+        return row(CUT_OFF, f"not at its end after {ended.seconds:.0f} s")
     if ended.code == NOT_RUN_CODE:
         reasons = [one for one in lines if one.startswith("NOT RUN: ")]
         reason = reasons[-1].removeprefix("NOT RUN: ") if reasons else ""
@@ -70,12 +71,11 @@ def run_part(
             text = job.missing if gpu else f"no GPU here, and {job.missing}"
             return Row(part.name, job.name, NOT_RUN, 0.0, text)
         if left <= 0:
-            text = "no time was left"
-            return Row(part.name, job.name, CUT_OFF, 0.0, text)
-        log = logs / f"{part.name}-{re.sub('[^A-Za-z0-9_.]+', '-', job.name)}"
+            return Row(part.name, job.name, CUT_OFF, 0.0, "no time was left")
+        name = re.sub("[^A-Za-z0-9_.]+", "-", f"{part.name} {job.name}")
         ended = run(
             job.command, environment=job.environment,
-            seconds=min(job.seconds, left), log=log.with_suffix(".log"),
+            seconds=min(job.seconds, left), log=logs / f"{name}.log",
         )  # fmt: skip
         return judge(part.name, job, ended, gpu)
 
@@ -84,7 +84,10 @@ def run_part(
         for future in as_completed(
             [pool.submit(one, job) for job in part.jobs]
         ):
-            record.add(future.result())
+            row = future.result()
+            if row.state == CUT_OFF and not part.all_needed:
+                row = dataclasses.replace(row, state=NOT_RUN)
+            record.add(row)
 
 
 def _end_with(number: int, _: object) -> None:

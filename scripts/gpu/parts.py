@@ -60,12 +60,15 @@ class Part:
       seconds: All its jobs may take together.
       jobs: In order of worth.
       at_once: How many run side by side.
+      all_needed: Whether a job that is cut off is a failure; else the part is
+        as many of them as its time allows.
     """
 
     name: str
     seconds: float
     jobs: list[Job]
     at_once: int = 1
+    all_needed: bool = True
 
 
 def parts(bundle: Bundle, gpu: Gpu | None) -> list[Part]:
@@ -74,7 +77,7 @@ def parts(bundle: Bundle, gpu: Gpu | None) -> list[Part]:
         Part("tests", 170, _tests(bundle), at_once=4),
         Part("curves", 40, _curves(bundle)),
         Part("captured", 40, [_one_device(bundle, "Captured*", "same bits")]),
-        Part("sanitizer", 80, _sanitizer(bundle), at_once=4),
+        Part("sanitizer", 80, _sanitizer(bundle), at_once=4, all_needed=False),
         Part("speed", 160, _speed(bundle, gpu)),
         Part("profile", 30, [_profile(bundle)]),
     ]

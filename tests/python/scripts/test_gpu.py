@@ -210,16 +210,18 @@ def test_a_program_that_hangs_is_ended_with_its_children(tmp_path):
     wait_for_end(alive)
 
 
-def test_what_a_part_has_no_time_for_is_told(tmp_path):
+@pytest.mark.parametrize(("all_needed", "state"), [(1, CUT_OFF), (0, NOT_RUN)])
+def test_what_a_part_has_no_time_for_is_told(tmp_path, all_needed, state):
     kept = Record(tmp_path, {})
-    hangs = [parts.Job(name, ["sleep", "1000"]) for name in ("a", "b")]
-    part = parts.Part("x", 0.5, hangs)
+    hangs = [parts.Job(name, ["sleep", "1000"]) for name in ("1.3 a", "1.3 b")]
+    part = parts.Part("x", 0.3, hangs, all_needed=bool(all_needed))
     program.run_part(part, kept, None, end=float("inf"), logs=tmp_path)
     assert [(row.name, row.state) for row in kept.rows] == [
-        ("a", CUT_OFF),
-        ("b", CUT_OFF),
+        ("1.3 a", state),
+        ("1.3 b", state),
     ]
     assert kept.rows[1].text == "no time was left"
+    assert (tmp_path / "x-1.3-a.log").exists()
 
 
 def test_who_is_ended_ends_its_programs_and_keeps_its_lines(bundle):
