@@ -115,6 +115,7 @@ def main() -> int:
         "GPU": gpu.name if gpu else "none",
         "driver": gpu.driver if gpu else "none",
         "memory": gpu.memory if gpu else "none",
+        "plug-in": os.environ.get("EISBACH_CUDA_LIBRARY", "of the bundle"),
         "commit": bundle.facts["commit"],
         "date": time.strftime("%Y-%m-%d"),
         "Python": sys.version.split()[0],
