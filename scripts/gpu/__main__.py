@@ -50,9 +50,10 @@ def judge(part: str, job: Job, ended: Ended, gpu: Gpu | None) -> Row:
             return row(FAILED, f"there is {gpu.name}, but: {reason}")
         return row(NOT_RUN, f"no GPU here ({reason})")
     if ended.code != 0:
-        told = [one for one in lines if re.search("FAILED|rror", one)]
-        last = (told or lines or ["it printed nothing"])[-1]
-        return row(FAILED, f"exit code {ended.code}: {last[:300]}")
+        tests = [one for one in lines if one.startswith("[  FAILED  ]")]
+        errors = [one for one in lines if "rror" in one]
+        told = tests[:1] or errors[-1:] or lines[-1:] or ["it printed nothing"]
+        return row(FAILED, f"exit code {ended.code}: {told[0][:300]}")
     try:
         return row(PASSED, *job.read(ended.output))
     except (KeyError, ValueError) as error:

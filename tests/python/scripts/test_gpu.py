@@ -84,7 +84,8 @@ def test_where_no_gpu_is_every_part_says_so(bundle):
 
 
 def test_what_fails_is_named_and_ends_with_one(bundle):
-    write(bundle, "ops_norm_test", "echo '[  FAILED  ] Norm.Rows'; exit 1")
+    failing = "echo '[  FAILED  ] Norm.Rows'; echo ' 1 FAILED TEST'; exit 1"
+    write(bundle, "ops_norm_test", failing)
     write(bundle, "ops_copy_test", "echo '[  PASSED  ] 3 tests.'")
     done, rows = start(bundle, "--only", "tests")
     assert done.returncode == 1
