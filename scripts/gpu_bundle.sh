@@ -16,6 +16,10 @@ most=$((60 * 1024 * 1024))  # bytes of the folder
 build=build/release
 want_build=yes
 if [ "${1:-}" = --no-build ]; then want_build=no; shift; fi
+case "${1:-}" in -*)
+  echo "gpu_bundle.sh: unknown argument $1; there is --no-build" >&2
+  exit 2 ;;
+esac
 target="$(realpath -m "${1:-build/gpu_bundle}")"
 bundle="$target.part"
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
