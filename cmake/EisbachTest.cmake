@@ -73,7 +73,11 @@ endfunction()
 # without it all cases run but those of errors and threads, which are the same
 # on every device.
 # With EISBACH_CUDA also as test_gpu on the real one (label gpu): where no GPU
-# is, it does not run, and ctest says so.
+# is, it does not run, and ctest says so. The target eisbach_gpu_tests builds all
+# of these.
+if(EISBACH_CUDA)
+  add_custom_target(eisbach_gpu_tests)
+endif()
 function(eisbach_test_on_cuda name)
   cmake_parse_arguments(T "NO_SANITIZERS" "FILTER" "" ${ARGN})
   if(NOT T_FILTER)
@@ -89,6 +93,7 @@ function(eisbach_test_on_cuda name)
   if(EISBACH_CUDA AND NOT CMAKE_CROSSCOMPILING)
     add_test(NAME ${name}_gpu COMMAND ${name} --gtest_filter=${T_FILTER})
     add_dependencies(${name} eisbach_cuda)
+    add_dependencies(eisbach_gpu_tests ${name})
     set_tests_properties(${name}_gpu PROPERTIES LABELS gpu RUN_SERIAL ON
       TIMEOUT ${EISBACH_TEST_TIMEOUT} SKIP_RETURN_CODE 77
       ENVIRONMENT "EISBACH_TEST_DEVICE=cuda;EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda>")

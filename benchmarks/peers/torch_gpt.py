@@ -1,8 +1,9 @@
-"""PyTorch's side of train_cpu.py: the same GPT and recipe, eager, on CPU.
+"""PyTorch's side of train_cpu.py and train_gpu.cc: the same GPT and recipe.
 
 Pre-norm GPT-2 blocks, tied head, tanh GELU, AdamW with decay on matrices only,
 clipping at 1.0. Under torchrun it is data-parallel over Gloo. Prints one JSON
-line: median seconds of a step, tokens of it, last loss, peak memory.
+line: median seconds of a step, tokens of it, last loss, peak memory. With
+`--device cuda` on one GPU; where PyTorch sees none it says so and ends with 77.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import os
 import resource
 import statistics
+import sys
 import time
 
 import torch
@@ -55,7 +57,8 @@ class Gpt(nn.Module):
         self.norm = nn.LayerNorm(args.hidden)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        h = self.tokens(x) + self.positions(torch.arange(x.shape[1]))
+        positions = torch.arange(x.shape[1], device=x.device)
+        h = self.tokens(x) + self.positions(positions)
         for block in self.blocks:
             h = block(h)
         logits = F.linear(self.norm(h), self.tokens.weight)
@@ -71,14 +74,18 @@ def main() -> None:
     }.items():  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("NOT RUN: PyTorch sees no GPU")
+        sys.exit(77)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // world))
     if world > 1:
         dist.init_process_group("gloo")
     torch.manual_seed(0)
-    plain = Gpt(args)
+    plain = Gpt(args).to(args.device)
     model = nn.parallel.DistributedDataParallel(plain) if world > 1 else plain
     if args.compile:
         model = torch.compile(model)
@@ -93,28 +100,36 @@ def main() -> None:
         ],
         lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True,
     )  # fmt: skip
+    shape = (args.batch // world, args.context + 1)
+    texts = [
+        torch.randint(min(args.vocab, 256), shape)  # bytes, as ours
+        for _ in range(args.steps)
+    ]
     seconds = []
-    for _ in range(args.steps):
-        shape = (args.batch // world, args.context + 1)
-        text = torch.randint(min(args.vocab, 256), shape)  # bytes, as ours
+    losses = []
+    for text in [one.to(args.device) for one in texts]:
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, args.dtype == "bf16"):
+        with torch.autocast(args.device, torch.bfloat16, args.dtype == "bf16"):
             loss = model(text[:, :-1], text[:, 1:])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        last = loss.item()
+        losses.append(loss.detach())
+        # A GPU computes this step while the loss of the one before is read.
+        last = losses[-1 if args.device == "cpu" else -2 :][0].item()
         seconds.append(time.perf_counter() - start)
     if int(os.environ.get("RANK", "0")) == 0:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if args.device == "cuda":
+            peak = torch.cuda.max_memory_allocated()
         print(
             json.dumps(
                 {
                     "step_seconds": statistics.median(seconds[3:] or seconds),
                     "tokens": args.batch * args.context,
                     "loss": last,
-                    "peak_memory_bytes": usage.ru_maxrss * 1024,
+                    "peak_memory_bytes": peak,
                 }
             )
         )

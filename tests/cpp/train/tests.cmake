@@ -31,6 +31,16 @@ foreach(np 4 8)
   set_property(TEST train_layouts_hosts_np${np} PROPERTY
                ENVIRONMENT EISBACH_RANKS_PER_HOST=${half})
 endforeach()
+# A second thread is more than the toy is worth. Captured steps need the caching
+# allocator.
+eisbach_add_test(NAME train_one_device_test SRC train/one_device_test.cc)
+set_tests_properties(train_one_device_test PROPERTIES
+                     ENVIRONMENT OMP_NUM_THREADS=1)
+eisbach_test_on_cuda(train_one_device_test FILTER * NO_SANITIZERS)
+if(EISBACH_CUDA_EMULATION)
+  set_property(TEST train_one_device_test_cuda APPEND PROPERTY ENVIRONMENT
+               EISBACH_NO_CACHING_ALLOCATOR=0 OMP_NUM_THREADS=1)
+endif()
 # What a step asks of a GPU; links to the doubles, to read what they counted.
 if(EISBACH_CUDA_EMULATION)
   eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc)
