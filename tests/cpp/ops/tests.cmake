@@ -40,7 +40,7 @@ if(EISBACH_CUDA_EMULATION)
   set_tests_properties(ops_cuda_attention_choice_test PROPERTIES
     LABELS "unit;cuda" ENVIRONMENT "${EISBACH_EMULATED_GPU}")
 endif()
-# Kernels beyond 2^31 elements, by their launchers. The emulator of a processor
+# Kernels beyond 2^32 elements, by their launchers. The emulator of a processor
 # is slow to reserve so many addresses.
 if(EISBACH_CUDA_EMULATION AND NOT CMAKE_CROSSCOMPILING)
   eisbach_add_test(NAME ops_cuda_wide_test SRC ops/cuda/wide_test.cc)

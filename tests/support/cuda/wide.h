@@ -14,7 +14,7 @@
 #include "core/dtype.h"
 #include "support/cuda/window.h"
 
-// Kernels on operands so long that an index into them needs more than 31 bits,
+// Kernels on operands so long that an index into them needs more than 32 bits,
 // on a machine without such memory: addresses are reserved, and only what a
 // grid's first and last blocks work on is touched.
 namespace eisbach::test {
@@ -188,10 +188,8 @@ inline void ExpectSameAtBothEnds(const WideCase& c, int64_t offset) {
   WideOperands all(c, c.units, offset);
   all.Set(0, 0);
   all.Set(tail, tail);
-  {
-    const emulation::OnlyEnds ends(c.blocks);
-    all.Launch(0);
-  }
+  const emulation::OnlyEnds ends(c.blocks);
+  all.Launch(0);
   EXPECT_LT(all.touched(), kMostTouched);
   for (int64_t first : {int64_t{0}, tail}) {
     WideOperands apart(c, c.few, offset);

@@ -22,7 +22,8 @@ using test::TheStream;
 using test::WideCase;
 using test::WideOperand;
 
-inline constexpr int64_t kPast = int64_t{1} << 31;
+// What an unsigned index of 32 bits counts up to.
+inline constexpr int64_t kPast = int64_t{1} << 32;
 inline constexpr Type kType = Type::kBF16;
 inline constexpr Fill kT = Fill::kBF16;
 

@@ -164,7 +164,7 @@ inline std::vector<WideCase> RowCases() {
                    },
                    16});
   // Two rows of x a chunk.
-  constexpr int64_t kLongest = 1 << 16;
+  constexpr int64_t kLongest = 1 << 17;
   cases.push_back({"ColumnSum",
                    {"ColumnSumKernel"},
                    kPast / kLongest + 2,

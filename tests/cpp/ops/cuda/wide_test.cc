@@ -1,4 +1,4 @@
-// Every kernel once beyond 2^31 elements, where an index of 32 bits is not
+// Every kernel once beyond 2^32 elements, where an index of 32 bits is not
 // enough: its launcher is given operands of which only the ends are there.
 #include "support/cuda/wide.h"
 
