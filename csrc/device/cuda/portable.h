@@ -33,6 +33,17 @@
 
 namespace eisbach::cuda {
 
+// `p` as what a thread moves at once, whose size a GPU wants it to be a
+// multiple of: kernels load and store vectors through it, as the host's
+// processor takes any address and the emulation has to look.
+template <typename Word, typename T>
+__device__ __forceinline__ Word& AsWord(T* p) {
+#ifdef EISBACH_CUDA_EMULATION
+  ::eisbach::emulation::CheckAligned(p, sizeof(Word));
+#endif
+  return *reinterpret_cast<Word*>(p);
+}
+
 struct LaunchShape {
   dim3 grid;
   dim3 block;

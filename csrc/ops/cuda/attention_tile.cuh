@@ -47,8 +47,8 @@ __device__ __forceinline__ void Multiply(const Tile& left, const Tile& right,
   const int row = TileRow(), column = TileColumn();
 #pragma unroll 2
   for (int k = 0; k < terms; ++k) {
-    const float4 a4 = *reinterpret_cast<const float4*>(&left.at[k][row]);
-    const float4 b4 = *reinterpret_cast<const float4*>(&right.at[k][column]);
+    const float4 a4 = AsWord<const float4>(&left.at[k][row]);
+    const float4 b4 = AsWord<const float4>(&right.at[k][column]);
     const float a[4] = {a4.x, a4.y, a4.z, a4.w};
     const float b[4] = {b4.x, b4.y, b4.z, b4.w};
 #pragma unroll
@@ -120,7 +120,7 @@ __device__ __forceinline__ void LoadRows(const Matrix<T>& m, int begin,
     const Floats<T> x = LoadPiece(m, row, begin + column);
 #pragma unroll
     for (int j = 0; j < kWide; j += 4) {
-      *reinterpret_cast<float4*>(&tile.at[row][column + j]) =
+      AsWord<float4>(&tile.at[row][column + j]) =
           make_float4(x.v[j], x.v[j + 1], x.v[j + 2], x.v[j + 3]);
     }
   }
@@ -146,14 +146,14 @@ __device__ __forceinline__ void DotRows(const Matrix<T>& x, const Matrix<T>& y,
 __device__ __forceinline__ void WriteTurned(const Part& part, Tile& tile) {
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    *reinterpret_cast<float4*>(&tile.at[TileColumn() + j][TileRow()]) =
+    AsWord<float4>(&tile.at[TileColumn() + j][TileRow()]) =
         make_float4(part.v[0][j], part.v[1][j], part.v[2][j], part.v[3][j]);
   }
 }
 __device__ __forceinline__ void WriteRows(const Part& part, Tile& tile) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    *reinterpret_cast<float4*>(&tile.at[TileRow() + i][TileColumn()]) =
+    AsWord<float4>(&tile.at[TileRow() + i][TileColumn()]) =
         make_float4(part.v[i][0], part.v[i][1], part.v[i][2], part.v[i][3]);
   }
 }
@@ -186,7 +186,7 @@ __device__ __forceinline__ void StoreFour(T* p, const float (&x)[4],
   for (int j = 0; j < 4; ++j) values[j] = FromFloat<T>(x[j] * factor);
   Word word;
   memcpy(&word, values, sizeof(word));
-  *reinterpret_cast<Word*>(p) = word;
+  AsWord<Word>(p) = word;
 }
 
 // Writes a thread's rows of sums, times a factor for each, to 64 rows of which

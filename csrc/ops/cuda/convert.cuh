@@ -55,7 +55,7 @@ __device__ __forceinline__ To ConvertElement(From x) {
 template <int N, typename T>
 __device__ __forceinline__ typename WordOf<N * sizeof(T)>::type LoadWord(
     const T* p) {
-  return *reinterpret_cast<const typename WordOf<N * sizeof(T)>::type*>(p);
+  return AsWord<const typename WordOf<N * sizeof(T)>::type>(p);
 }
 
 // Converts the N elements of a word and stores them as one.
@@ -69,7 +69,7 @@ __device__ __forceinline__ void StoreConverted(
   for (int i = 0; i < N; ++i) out[i] = ConvertElement<To>(in[i]);
   typename WordOf<N * sizeof(To)>::type result;
   memcpy(&result, out, sizeof(result));
-  *reinterpret_cast<decltype(result)*>(p) = result;
+  AsWord<decltype(result)>(p) = result;
 }
 
 }  // namespace eisbach::cuda

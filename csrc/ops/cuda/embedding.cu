@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(kBlock)
 #pragma unroll 4
   for (int c = static_cast<int>(threadIdx.x); c < words;
        c += static_cast<int>(blockDim.x)) {
-    to[c] = here ? from[c] : elsewhere;
+    AsWord<Word>(to + c) = here ? AsWord<const Word>(from + c) : elsewhere;
   }
 }
 

@@ -59,7 +59,7 @@ __device__ __forceinline__ void StoreFour(T* p, const Floats<float>& x) {
     for (int j = 0; j < kWide; ++j) values[j] = FromFloat<T>(x.v[j]);
     uint2 word;
     memcpy(&word, values, sizeof(word));
-    *reinterpret_cast<uint2*>(p) = word;
+    AsWord<uint2>(p) = word;
   }
 }
 

@@ -45,7 +45,7 @@ __device__ __forceinline__ void StoreFourRounded(BF16* p, const float (&x)[4],
            static_cast<uint32_t>(RoundedBits(x[1], a >> 16)) << 16;
   word.y = RoundedBits(x[2], b & 0xffffu) |
            static_cast<uint32_t>(RoundedBits(x[3], b >> 16)) << 16;
-  *reinterpret_cast<uint2*>(p + at) = word;
+  AsWord<uint2>(p + at) = word;
 }
 
 }  // namespace eisbach::cuda

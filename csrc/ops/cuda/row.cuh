@@ -28,13 +28,13 @@ struct Piece {
 template <typename T, int kWide>
 __device__ __forceinline__ Piece<T, kWide> LoadPiece(const T* p) {
   using Word = typename Piece<T, kWide>::Word;
-  return {*reinterpret_cast<const Word*>(p)};
+  return {AsWord<const Word>(p)};
 }
 
 template <typename T, int kWide>
 __device__ __forceinline__ void StorePiece(T* p, const Piece<T, kWide>& x) {
   using Word = typename Piece<T, kWide>::Word;
-  *reinterpret_cast<Word*>(p) = x.word;
+  AsWord<Word>(p) = x.word;
 }
 
 template <typename T, int kWide>
@@ -64,7 +64,7 @@ __device__ __forceinline__ Values<kWide> LoadValues(const float* p) {
   if constexpr (kWide % 4 == 0) {
 #pragma unroll
     for (int j = 0; j < kWide; j += 4) {
-      const float4 four = *reinterpret_cast<const float4*>(p + j);
+      const float4 four = AsWord<const float4>(p + j);
       x.v[j] = four.x;
       x.v[j + 1] = four.y;
       x.v[j + 2] = four.z;
@@ -82,7 +82,7 @@ __device__ __forceinline__ void StoreValues(float* p, const Values<kWide>& x) {
   if constexpr (kWide % 4 == 0) {
 #pragma unroll
     for (int j = 0; j < kWide; j += 4) {
-      *reinterpret_cast<float4*>(p + j) =
+      AsWord<float4>(p + j) =
           make_float4(x.v[j], x.v[j + 1], x.v[j + 2], x.v[j + 3]);
     }
   } else {

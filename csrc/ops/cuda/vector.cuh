@@ -54,7 +54,7 @@ __device__ __forceinline__ float Rounded(float x) {
 // pieces.
 template <typename T>
 __device__ __forceinline__ Floats<T> Load(const T* p) {
-  const uint4 word = *reinterpret_cast<const uint4*>(p);
+  const uint4 word = AsWord<const uint4>(p);
   T values[kPerVector<T>];
   memcpy(static_cast<void*>(values), &word, sizeof(word));
   Floats<T> result;
@@ -70,7 +70,7 @@ __device__ __forceinline__ void Store(T* p, const Floats<T>& x) {
   for (int i = 0; i < kPerVector<T>; ++i) values[i] = FromFloat<T>(x.v[i]);
   uint4 word;
   memcpy(&word, values, sizeof(word));
-  *reinterpret_cast<uint4*>(p) = word;
+  AsWord<uint4>(p) = word;
 }
 
 // Whether rows of `width` elements from `p` on can be moved in such pieces.

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numbers>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -163,6 +164,26 @@ TEST(Swiglu, DoesNotDependOnThreads) {
     return std::vector<Tensor>{Value(ops::SwigluForward(x, TheStream())),
                                Value(ops::SwigluBackward(dy, x, TheStream()))};
   });
+}
+
+TEST(Activation, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor x = Normal({3, 128}, dtype, 1), y = Empty({3, 128}, dtype),
+                 dy = Normal({3, 128}, dtype, 2),
+                 half = Normal({3, 64}, dtype, 3);
+    test::ExpectAnyAlignment({x, y}, [](const std::vector<Tensor>& t) {
+      return ops::GeluForwardSlot().Run({t[0], t[1]}, {}, TheStream());
+    });
+    test::ExpectAnyAlignment({dy, x, y}, [](const std::vector<Tensor>& t) {
+      return ops::GeluBackwardSlot().Run({t[0], t[1], t[2]}, {}, TheStream());
+    });
+    test::ExpectAnyAlignment({x, half}, [](const std::vector<Tensor>& t) {
+      return ops::SwigluForwardSlot().Run({t[0], t[1]}, {}, TheStream());
+    });
+    test::ExpectAnyAlignment({half, x, y}, [](const std::vector<Tensor>& t) {
+      return ops::SwigluBackwardSlot().Run({t[0], t[1], t[2]}, {}, TheStream());
+    });
+  }
 }
 
 TEST(Activation, NamesWhatDoesNotFit) {

@@ -1,5 +1,6 @@
 #include "ops/attention.h"
 
+#include "support/op_alignment.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -269,6 +270,28 @@ TEST(AttentionTest, WorkBuffersAreReusedAfterTheFirstCall) {
   const AllocatorStats after = test::TheDevice().memory();
   EXPECT_EQ(after.system_allocations, before.system_allocations);
   EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+}
+
+TEST(AttentionTest, TakesOperandsAtAnyOffset) {
+  const Case c = {1, 5, {2, 1, 16, 2}};
+  for (DType dtype : kDTypes) {
+    const Tensor qkv = MakeQkv(c, dtype);
+    const AttentionOutput y =
+        Value(AttentionForward(qkv, c.heads, test::TheStream()));
+    test::ExpectAnyAlignment(
+        {qkv, y.out, y.lse}, [&](const std::vector<Tensor>& t) {
+          return AttentionForwardSlot().Run({t[0], c.heads, t[1], t[2]}, {},
+                                            test::TheStream());
+        });
+    test::ExpectAnyAlignment(
+        {test::Normal(y.out.shape(), dtype, 2), qkv, y.out, y.lse,
+         test::Empty(qkv.shape(), dtype)},
+        [&](const std::vector<Tensor>& t) {
+          return AttentionBackwardSlot().Run(
+              {t[0], t[1], t[2], t[3], c.heads, t[4]}, {}, test::TheStream());
+        },
+        4);
+  }
 }
 
 TEST(AttentionTest, MetaGivesShapesAndCost) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "ops/elementwise.h"
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -211,6 +212,23 @@ TEST(Contiguous, ReturnsAContiguousTensorItself) {
   const Tensor c = Value(ops::Contiguous(t, TheStream()));
   EXPECT_NE(c.raw(), x.raw());
   EXPECT_EQ(ToBytes(c), ToBytes(t));
+}
+
+TEST(Copy, TakesOperandsAtAnyOffset) {
+  for (DType from : test::kFloatDTypes) {
+    for (DType to : test::kFloatDTypes) {
+      test::ExpectAnyAlignment({Normal({3, 203}, from, 1), Empty({3, 203}, to)},
+                               [](const std::vector<Tensor>& t) {
+                                 return ops::Copy(t[0], t[1], TheStream());
+                               });
+      // Rows of a wider matrix.
+      test::ExpectAnyAlignment({Normal({3, 128}, from, 1), Empty({3, 64}, to)},
+                               [](const std::vector<Tensor>& t) {
+                                 return ops::Copy(Value(t[0].Narrow(1, 0, 64)),
+                                                  t[1], TheStream());
+                               });
+    }
+  }
 }
 
 TEST(Copy, RefusesAnotherShape) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "ops/elementwise.h"
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -304,6 +305,34 @@ TEST(CrossEntropy, DoesNotDependOnThreads) {
                 IsOk());
     return std::vector<Tensor>{out.lse, out.loss, x};
   });
+}
+
+TEST(CrossEntropy, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor logits = Normal({3, 64}, dtype, 1),
+                 targets = Indices({3}, DType::kI32, 61, 2),
+                 stats = Normal({3, 3}, DType::kF32, 3),
+                 lse = FromValues({3}, DType::kF32, {3, 4, 5}),
+                 loss = Empty({3}, DType::kF32),
+                 factor = FromValues({1}, DType::kF32, {0.5});
+    test::ExpectAnyAlignment({logits, targets, stats},
+                             [](const std::vector<Tensor>& t) {
+                               return ops::CrossEntropyStatsSlot().Run(
+                                   {t[0], t[1], 0, 61, t[2]}, {}, TheStream());
+                             });
+    test::ExpectAnyAlignment(
+        {FromValues({1, 3, 3}, DType::kF32, {1, 2, 1, 2, 3, 0, 4, 5, 1}),
+         targets, lse, loss},
+        [](const std::vector<Tensor>& t) {
+          return ops::CrossEntropyCombineSlot().Run(
+              {t[0], t[1], 61, nullptr, t[2], t[3]}, {}, TheStream());
+        });
+    test::ExpectAnyAlignment(
+        {logits, targets, lse, factor}, [](const std::vector<Tensor>& t) {
+          return ops::CrossEntropyBackward(t[0], t[1], t[2], 0, 61, 1.0f,
+                                           TheStream(), &t[3]);
+        });
+  }
 }
 
 TEST(CrossEntropy, NamesWhatDoesNotFit) {

@@ -7,6 +7,7 @@
 
 #include "core/hash.h"
 #include "core/philox.h"
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -182,6 +183,18 @@ TEST(Dropout, KeepsNaNOfKeptElementsAndAcceptsNone) {
                                TheStream()))
                 .elements(),
             0);
+}
+
+TEST(Dropout, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    test::ExpectAnyAlignment(
+        {Normal({2, 3, 64}, dtype, 1), Empty({2, 3, 64}, dtype)},
+        [](const std::vector<Tensor>& t) {
+          const DropoutSource source = Source({4, 9});
+          return ops::DropoutSlot().Run({t[0], 0.4, source, t[1]}, {},
+                                        TheStream());
+        });
+  }
 }
 
 TEST(Dropout, NamesWhatDoesNotFit) {

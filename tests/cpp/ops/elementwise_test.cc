@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -61,6 +62,19 @@ TEST(Add, DoesNotDependOnTheCut) {
     const Tensor b = Normal({257, 259}, dtype, 2);
     test::ExpectThreadInvariant([&] {
       return std::vector<Tensor>{Value(ops::Add(a, b, TheStream()))};
+    });
+  }
+}
+
+TEST(Elementwise, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor a = Normal({203}, dtype, 1), b = Normal({203}, dtype, 2);
+    test::ExpectAnyAlignment(
+        {a, b, Clone(a)}, [](const std::vector<Tensor>& t) {
+          return ops::AddSlot().Run({t[0], t[1], t[2]}, {}, TheStream());
+        });
+    test::ExpectAnyAlignment({a}, [](const std::vector<Tensor>& t) {
+      return ops::Scale(t[0], 0.5f, TheStream());
     });
   }
 }

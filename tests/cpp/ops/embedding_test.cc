@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -219,6 +220,33 @@ TEST(PositionBackward, DoesNotDependOnThreads) {
     EXPECT_THAT(ops::PositionBackward(dy, false, dweight, TheStream()), IsOk());
     return std::vector<Tensor>{dweight};
   });
+}
+
+TEST(Embedding, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor ids = Indices({2, 5}, DType::kI32, 7, 1),
+                 table = Normal({7, 64}, dtype, 2),
+                 x = Normal({2, 5, 64}, dtype, 3),
+                 gradient = Normal({7, 64}, DType::kF32, 4);
+    test::ExpectAnyAlignment({ids, table, x}, [](const std::vector<Tensor>& t) {
+      return ops::EmbeddingForwardSlot().Run({t[0], t[1], 0, 7, t[2]}, {},
+                                             TheStream());
+    });
+    test::ExpectAnyAlignment({x, table}, [](const std::vector<Tensor>& t) {
+      return ops::AddPosition(t[0], t[1], TheStream());
+    });
+    for (bool accumulate : {false, true}) {
+      test::ExpectAnyAlignment(
+          {x, ids, gradient}, [accumulate](const std::vector<Tensor>& t) {
+            return ops::EmbeddingBackward(t[0], t[1], 0, 7, accumulate, t[2],
+                                          TheStream());
+          });
+      test::ExpectAnyAlignment(
+          {x, gradient}, [accumulate](const std::vector<Tensor>& t) {
+            return ops::PositionBackward(t[0], accumulate, t[1], TheStream());
+          });
+    }
+  }
 }
 
 TEST(Embedding, NamesWhatDoesNotFit) {

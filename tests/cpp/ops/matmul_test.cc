@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "support/op_alignment.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -258,6 +259,20 @@ TEST(MatmulTest, BothGradientsOfALayerFollowTheirFlags) {
         test::ExpectClose(dw, want, 0, 5);
         test::ExpectClose(dbias, want_bias, 1e-5);
       }
+    }
+  }
+}
+
+TEST(MatmulTest, TakesOperandsAtAnyOffset) {
+  for (DType dtype : kDTypes) {
+    for (DType c : {dtype, DType::kF32}) {
+      test::ExpectAnyAlignment(
+          {test::Normal({16, 64}, dtype, 1), test::Normal({64, 32}, dtype, 2),
+           test::Normal({32}, dtype, 3), test::Normal({16, 32}, c, 4)},
+          [](const std::vector<Tensor>& t) {
+            return Matmul(t[0], t[1], &t[2], false, t[3], test::TheStream());
+          },
+          ErrorScale(64));
     }
   }
 }

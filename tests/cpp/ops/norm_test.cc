@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -14,6 +15,7 @@ namespace {
 using ops::NormKind;
 using test::Empty;
 using test::ExpectClose;
+using test::FromValues;
 using test::IsOk;
 using test::Normal;
 using test::StatusIs;
@@ -224,6 +226,50 @@ TEST(Norm, DoesNotDependOnThreads) {
         const Tensor dx = c.Backward(out, false);
         return std::vector<Tensor>{out.sum, out.y, out.rstd, dx, c.dweight};
       });
+    }
+  }
+}
+
+TEST(Norm, TakesOperandsAtAnyOffset) {
+  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+    const bool layer = kind == NormKind::kLayer;
+    for (DType dtype : test::kFloatDTypes) {
+      const Tensor x = Normal({3, 64}, dtype, 1),
+                   other = Normal({3, 64}, dtype, 2),
+                   past = Normal({3, 64}, dtype, 3),
+                   weight = Normal({64}, dtype, 4),
+                   bias = Normal({64}, dtype, 5), out = Empty({3, 64}, dtype),
+                   mean = FromValues({3}, DType::kF32, {0.1, 0.2, 0.3}),
+                   rstd = FromValues({3}, DType::kF32, {0.9, 1, 1.1}),
+                   dweight = Normal({64}, DType::kF32, 6),
+                   dbias = Normal({64}, DType::kF32, 7);
+      test::ExpectAnyAlignment(
+          {x, other, weight, bias, out, out, mean, rstd},
+          [&](const std::vector<Tensor>& t) {
+            return ops::NormForwardSlot().Run(
+                {kind, kEps, t[0], &t[1], t[2], layer ? &t[3] : nullptr, &t[4],
+                 t[5], layer ? &t[6] : nullptr, t[7]},
+                {}, TheStream());
+          },
+          4);
+      test::ExpectAnyAlignment(
+          {x, weight, bias, mean, rstd, out},
+          [&](const std::vector<Tensor>& t) {
+            return ops::NormalizeSlot().Run(
+                {t[0], t[1], layer ? &t[2] : nullptr, layer ? &t[3] : nullptr,
+                 t[4], t[5]},
+                {}, TheStream());
+          },
+          4);
+      test::ExpectAnyAlignment(
+          {other, past, x, weight, mean, rstd, dweight, dbias, out},
+          [&](const std::vector<Tensor>& t) {
+            return ops::NormBackwardSlot().Run(
+                {kind, t[0], &t[1], t[2], t[3], layer ? &t[4] : nullptr, t[5],
+                 true, t[6], layer ? &t[7] : nullptr, t[8]},
+                {}, TheStream());
+          },
+          4);
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -385,6 +386,42 @@ TEST(ClipFactor, NoTokenThatCountsMakesTheStepVoid) {
   EXPECT_EQ(ToDoubles(state),
             ToDoubles(FromValues({ops::kStepStateSize}, DType::kF32, values)));
   EXPECT_EQ(ToDoubles(squared)[0], 0);
+}
+
+TEST(Optimizer, TakesOperandsAtAnyOffset) {
+  const Tensor state = StepState(0.01, 0.7, 1, 0.1, 0.05);
+  const Tensor step = FromValues({1}, DType::kI64, {7});
+  for (DType dtype : test::kFloatDTypes) {
+    const Range range(67, dtype);
+    // As the op leaves it: rounded at random, a number may have neighbours.
+    EXPECT_THAT(range.AdamW(state), IsOk());
+    const auto with = [](const std::vector<Tensor>& t) {
+      Range placed(0);
+      placed.master = t[0];
+      placed.grad = t[1];
+      placed.m = t[2];
+      placed.v = t[3];
+      placed.data = t[4];
+      return placed;
+    };
+    const std::vector<Tensor> operands = {range.master, range.grad, range.m,
+                                          range.v, range.data};
+    test::ExpectAnyAlignment(operands, [&](const std::vector<Tensor>& t) {
+      return with(t).AdamW(state);
+    });
+    for (double momentum : {0.0, 0.9}) {
+      test::ExpectAnyAlignment(operands, [&](const std::vector<Tensor>& t) {
+        return with(t).Sgd(state, momentum);
+      });
+    }
+    if (dtype != DType::kBF16) continue;
+    for (int64_t first : {64, 67}) {
+      const ops::StochasticRounding rounding = {step, 5, first};
+      test::ExpectAnyAlignment(operands, [&](const std::vector<Tensor>& t) {
+        return with(t).AdamW(state, &rounding);
+      });
+    }
+  }
 }
 
 TEST(Optimizer, NamesWhatDoesNotFit) {

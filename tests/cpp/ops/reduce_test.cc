@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -119,6 +120,27 @@ TEST(CountNonFinite, CountsNaNAndInfinity) {
                 IsOk());
     EXPECT_EQ(ToDoubles(out)[0], 0);
   }
+}
+
+TEST(Reduce, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    test::ExpectAnyAlignment(
+        {Normal({5, 64}, dtype, 1), Normal({64}, DType::kF32, 2)},
+        [](const std::vector<Tensor>& t) {
+          return ops::ColumnSum(t[0], true, t[1], TheStream());
+        });
+    test::ExpectAnyAlignment(
+        {FromValues({6}, dtype, {1, INFINITY, 3, NAN, 5, 6}),
+         FromValues({1}, DType::kI64, {1})},
+        [](const std::vector<Tensor>& t) {
+          return ops::CountNonFinite(t[0], t[1], TheStream());
+        });
+  }
+  test::ExpectAnyAlignment(
+      {Normal({203}, DType::kF32, 1), FromValues({1}, DType::kF64, {1})},
+      [](const std::vector<Tensor>& t) {
+        return ops::SumOfSquares(t[0], true, t[1], TheStream());
+      });
 }
 
 TEST(Reduce, TellsItsCostOnMeta) {

@@ -1,5 +1,6 @@
 #include "ops/rope.h"
 
+#include "support/op_alignment.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -95,6 +96,18 @@ TEST(RopeTest, NotANumberStaysInItsPair) {
   const std::vector<double> y = test::ToDoubles(x);
   for (size_t i = 0; i < y.size(); ++i) {
     EXPECT_EQ(std::isnan(y[i]), i == 1 || i == 3) << i;
+  }
+}
+
+TEST(RopeTest, TakesOperandsAtAnyOffset) {
+  const AttentionHeads heads{2, 1, 32, 2};
+  const Tensor table = Value(RopeTable(8, 32, 10000.0, test::TheStream()));
+  for (DType dtype : kDTypes) {
+    test::ExpectAnyAlignment(
+        {test::Normal({2, 5, heads.packed_width()}, dtype, 7), table},
+        [&](const std::vector<Tensor>& t) {
+          return Rope(t[0], heads, t[1], false, test::TheStream());
+        });
   }
 }
 

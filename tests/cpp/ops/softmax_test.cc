@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -94,6 +95,20 @@ TEST(Softmax, DoesNotDependOnThreads) {
     return std::vector<Tensor>{y,
                                Value(ops::SoftmaxBackward(dy, y, TheStream()))};
   });
+}
+
+TEST(Softmax, TakesOperandsAtAnyOffset) {
+  for (DType dtype : test::kFloatDTypes) {
+    const Tensor a = Normal({3, 64}, dtype, 1), b = Normal({3, 64}, dtype, 2),
+                 c = Empty({3, 64}, dtype);
+    test::ExpectAnyAlignment({a, c}, [](const std::vector<Tensor>& t) {
+      return ops::SoftmaxForwardSlot().Run({t[0], t[1]}, {}, TheStream());
+    });
+    test::ExpectAnyAlignment({a, b, c}, [](const std::vector<Tensor>& t) {
+      return ops::SoftmaxBackwardSlot().Run({t[0], t[1], t[2]}, {},
+                                            TheStream());
+    });
+  }
 }
 
 TEST(Softmax, NamesWhatDoesNotFit) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/philox.h"
+#include "support/op_alignment.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -127,6 +128,18 @@ TEST(RoundStochastically, DoesNotDependOnThreads) {
   const Tensor from = Normal({40001}, DType::kF32, 1);
   test::ExpectThreadInvariant(
       [&] { return std::vector<Tensor>{Round(from, 1, 5)}; });
+}
+
+TEST(RoundStochastically, TakesOperandsAtAnyOffset) {
+  const Tensor step = FromValues({1}, DType::kI64, {7});
+  for (int64_t first : {64, 67}) {
+    const ops::StochasticRounding rounding = {step, 5, first};
+    test::ExpectAnyAlignment(
+        {Normal({67}, DType::kF32, 1), Empty({67}, DType::kBF16)},
+        [&](const std::vector<Tensor>& t) {
+          return ops::RoundStochastically(t[0], t[1], rounding, TheStream());
+        });
+  }
 }
 
 TEST(RoundStochastically, NamesWhatDoesNotFit) {

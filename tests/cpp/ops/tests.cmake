@@ -40,6 +40,18 @@ if(EISBACH_CUDA_EMULATION)
   set_tests_properties(ops_cuda_attention_choice_test PROPERTIES
     LABELS "unit;cuda" ENVIRONMENT "${EISBACH_EMULATED_GPU}")
 endif()
+# Kernels beyond 2^32 elements, by their launchers. The emulator of a processor
+# is slow to reserve so many addresses.
+if(EISBACH_CUDA_EMULATION AND NOT CMAKE_CROSSCOMPILING)
+  eisbach_add_test(NAME ops_cuda_wide_test SRC ops/cuda/wide_test.cc)
+  set_target_properties(ops_cuda_wide_test PROPERTIES
+                        DISABLE_PRECOMPILE_HEADERS ON)
+  target_link_libraries(ops_cuda_wide_test PRIVATE eisbach_cuda_emulated)
+  target_compile_definitions(ops_cuda_wide_test PRIVATE
+    EISBACH_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
+  set_tests_properties(ops_cuda_wide_test PROPERTIES LABELS "unit;cuda"
+                       ENVIRONMENT "${EISBACH_EMULATED_GPU}")
+endif()
 # The memory traffic of the kernels against the least that an op needs.
 if(TARGET eisbach_cuda_traffic)
   eisbach_add_test(NAME ops_cuda_traffic_test SRC ops/cuda/traffic_test.cc)

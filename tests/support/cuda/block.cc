@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "support/cuda/window.h"
+
 namespace eisbach::emulation {
 namespace {
 
@@ -240,8 +242,9 @@ EMULATION_RAW void RunGrid(dim3 grid, dim3 dim, size_t dynamic_shared_bytes,
   kernel = &body;
   const uint64_t total = uint64_t{threads} * grid.x * grid.y * grid.z;
   ReserveFibers(std::min<uint64_t>(total, std::max(2 * threads, 16u)));
-  for (uint64_t number = 0; number < uint64_t{grid.x} * grid.y * grid.z;
-       ++number) {
+  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
+  for (uint64_t number = 0; number < blocks;
+       number = NextBlock(number, blocks)) {
     Block* b = static_cast<Block*>(std::calloc(1, sizeof(Block)));
     b->index = {static_cast<unsigned>(number % grid.x),
                 static_cast<unsigned>(number / grid.x % grid.y),

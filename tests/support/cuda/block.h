@@ -74,6 +74,12 @@ void RunGrid(dim3 grid, dim3 dim, size_t dynamic_shared_bytes,
              const std::function<void()>& body);
 
 [[noreturn]] void Fail(const char* what);
+// Fails where a vector of so many bytes does not lie on a multiple of them.
+EMULATION_RAW inline void CheckAligned(const void* p, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) {
+    Fail("a vector that is not aligned");
+  }
+}
 // Fails where `v` is no whole number that sums stay exact with.
 void CheckWhole(double v);
 

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <vector>
 
 #include "device/cuda/portable.h"
 #include "ops/cuda/reduce.cuh"
+#include "support/cuda/window.h"
 
 namespace eisbach {
 namespace {
@@ -262,6 +264,35 @@ TEST_F(LaunchTest, SharedMemoryAboveTheFreePartIsAskedFor) {
   EXPECT_EQ(run(64), cudaSuccess);
   EXPECT_EQ(Read(), (64 << 8) - 1);
   EXPECT_EQ(run(228), cudaErrorInvalidValue);
+}
+
+TEST(EmulationDeathTest, RefusesAMisalignedVector) {
+  alignas(16) float x[8] = {};
+  RunBlocks(1, 1, [&x] { x[0] = cuda::AsWord<float4>(x + 4).x; });
+  EXPECT_EXIT(
+      RunBlocks(1, 1, [&x] { x[0] = cuda::AsWord<float4>(x + 2).x; }), kFault,
+      "a vector that is not aligned, block \\(0,0,0\\) thread \\(0,0,0\\)");
+}
+
+// A grid that would never come to its end.
+TEST(Emulation, RunsTheEndsOfAGridAlone) {
+  std::vector<uint64_t> ran;
+  const auto note = [&ran] {
+    ran.push_back(uint64_t{blockIdx.y} << 32 | blockIdx.x);
+  };
+  constexpr unsigned kLast = 0x7ffffffeu;
+  {
+    const emulation::OnlyEnds ends(2);
+    emulation::RunGrid(dim3(kLast + 1, 3), dim3(1), 0, note);
+    EXPECT_EQ(ran, (std::vector<uint64_t>{0, 1, 2ull << 32 | (kLast - 1),
+                                          2ull << 32 | kLast}));
+    ran.clear();
+    RunBlocks(3, 1, note);
+    EXPECT_EQ(ran, (std::vector<uint64_t>{0, 1, 2}));
+  }
+  ran.clear();
+  RunBlocks(6, 1, note);
+  EXPECT_EQ(ran.size(), 6u);
 }
 
 #if EMULATION_ASAN
