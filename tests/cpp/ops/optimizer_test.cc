@@ -238,15 +238,22 @@ TEST(AdamW, RoundsAtRandomWhateverTheCut) {
   EXPECT_EQ(test::ToBytes(whole.data), test::ToBytes(parts.data));
 }
 
+// In groups of four, and in the elements beside them.
 TEST(Optimizer, DoesNothingWhenNotFinite) {
   const Tensor state = StepState(0.01, 0, 0, 0.1, 0.05);
-  const Range range(20), before(20);
-  const Tensor data = Clone(range.data);
-  EXPECT_THAT(range.AdamW(state), IsOk());
-  EXPECT_THAT(range.Sgd(state, 0.9f), IsOk());
-  EXPECT_EQ(test::ToBytes(range.master), test::ToBytes(before.master));
-  EXPECT_EQ(test::ToBytes(range.m), test::ToBytes(before.m));
-  EXPECT_EQ(test::ToBytes(range.v), test::ToBytes(before.v));
+  const Tensor step = FromValues({1}, DType::kI64, {1});
+  const ops::StochasticRounding rounding = {step, 5, 0};
+  for (int64_t n : {3, 20, 23}) {
+    const Range range(n, DType::kBF16), before(n);
+    test::Assign(range.data, std::vector<double>(n, 7));
+    EXPECT_THAT(range.AdamW(state), IsOk());
+    EXPECT_THAT(range.AdamW(state, &rounding), IsOk());
+    EXPECT_THAT(range.Sgd(state, 0.9f), IsOk());
+    EXPECT_EQ(test::ToBytes(range.master), test::ToBytes(before.master)) << n;
+    EXPECT_EQ(test::ToBytes(range.m), test::ToBytes(before.m)) << n;
+    EXPECT_EQ(test::ToBytes(range.v), test::ToBytes(before.v)) << n;
+    EXPECT_EQ(ToDoubles(range.data), std::vector<double>(n, 7)) << n;
+  }
 }
 
 TEST(Sgd, MatchesTheFormula) {
