@@ -33,11 +33,10 @@ foreach(np 4 8)
 endforeach()
 # What a step asks of a GPU; links to the doubles, to read what they counted.
 if(EISBACH_CUDA_EMULATION)
-  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc)
+  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc
+                   NP 1 2 4 LABELS cuda ARGS --gtest_filter=*/ranks@NP@_*:ranks@NP@/*)
   target_link_libraries(train_cuda_counts_test PRIVATE eisbach_cuda_emulated
                                                        eisbach::cuda_headers)
-  set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
-    ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
   # Captured steps; they need the caching allocator. The names begin with the
   # number of ranks.
   eisbach_add_test(NAME train_step_replay_test SRC train/step_replay_test.cc
@@ -46,7 +45,8 @@ if(EISBACH_CUDA_EMULATION)
   target_link_libraries(train_step_replay_test PRIVATE eisbach_cuda_emulated
                                                        eisbach::cuda_headers)
   foreach(np 1 2 4)
-    set_tests_properties(train_step_replay_test_np${np} PROPERTIES ENVIRONMENT
+    set_tests_properties(train_cuda_counts_test_np${np}
+                         train_step_replay_test_np${np} PROPERTIES ENVIRONMENT
       "${EISBACH_EMULATED_GPU};EISBACH_NO_CACHING_ALLOCATOR=0;EISBACH_CUDA_DOUBLE_DEVICES=8")
   endforeach()
 endif()

@@ -104,6 +104,7 @@ cudaError_t Release(void* pointer, Memory memory) {
   if (pointer == nullptr) return cudaSuccess;
   if (CaptureForbids()) return Note(RefuseInCapture("freeing memory"));
   // The real call waits for the device.
+  ++counters().host_synchronisations;
   DriveUntil(&Idle);
   std::lock_guard<std::recursive_mutex> lock(Lock());
   auto it = Regions().find(static_cast<char*>(pointer));
@@ -398,7 +399,7 @@ cudaError_t CUDARTAPI cudaEventQuery(cudaEvent_t event) {
     return Note(cudaErrorCapturedEvent);
   }
   if (event->record == nullptr || event->record->done) return cudaSuccess;
-  eisbach::doubles::Advance();
+  eisbach::doubles::Polled();
   return cudaErrorNotReady;
 }
 cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t event) {

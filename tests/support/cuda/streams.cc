@@ -28,6 +28,8 @@ std::mt19937_64& Random() {
 }
 
 bool waits_for_peer = false;
+// Since work was put on a stream last.
+bool polled = false;
 
 // Tries the first work of one stream; whether it is done and gone.
 bool Step(Stream& stream) {
@@ -86,6 +88,7 @@ cudaError_t EnqueueMade(cudaStream_t handle, MakeWork make) {
     std::fputs("cuda double: work on the default stream\n", stderr);
     return cudaErrorInvalidResourceHandle;
   }
+  polled = false;
   Stream& stream = *handle;
   if (Capturing(stream)) return AddToGraph(stream, std::move(make));
   stream.queue.push_back(make());
@@ -102,6 +105,13 @@ cudaError_t EnqueueMade(cudaStream_t handle, MakeWork make) {
 void Advance() {
   std::lock_guard<std::recursive_mutex> lock(Lock());
   if (Seed() == 0 || Random()() % 2 == 0) Round();
+}
+
+void Polled() {
+  std::lock_guard<std::recursive_mutex> lock(Lock());
+  if (polled) ++counters().host_synchronisations;
+  polled = true;
+  Advance();
 }
 
 void DriveUntil(const std::function<bool()>& done) {

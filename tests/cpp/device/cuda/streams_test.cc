@@ -141,6 +141,39 @@ TEST_F(StreamsTest, ACopyToPageableMemoryHoldsTheHostUp) {
   EXPECT_EQ(pageable, 5);
 }
 
+// Once is to look; again and again is to wait.
+TEST_F(StreamsTest, PollingHoldsTheHostUp) {
+  int64_t& waits = doubles::counters().host_synchronisations;
+  const int64_t before = waits;
+  int unready = 0;
+  for (int i = 0; i < kTries; ++i) {
+    Launch(a_, AddOne, x_);
+    Check(cudaEventRecord(event_, a_));
+    unready += cudaEventQuery(event_) == cudaErrorNotReady;
+  }
+  EXPECT_GT(unready, 0);
+  EXPECT_EQ(waits, before);
+  int asked = 0;
+  for (int i = 0; i < kTries; ++i) {
+    Check(cudaEventRecord(event_, a_));
+    for (bool first = true; cudaEventQuery(event_) == cudaErrorNotReady;
+         first = false) {
+      asked += !first;
+    }
+  }
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(waits, before + asked);
+}
+
+TEST_F(StreamsTest, FreeingMemoryHoldsTheHostUp) {
+  int64_t& waits = doubles::counters().host_synchronisations;
+  void* memory = nullptr;
+  Check(cudaMalloc(&memory, 1));
+  const int64_t before = waits;
+  Check(cudaFree(memory));
+  EXPECT_EQ(waits, before + 1);
+}
+
 TEST_F(StreamsTest, NewMemoryHoldsNoZeros) {
   unsigned char bytes[sizeof(int)] = {};
   Check(cudaMemcpyAsync(bytes, y_, sizeof(int), cudaMemcpyDeviceToHost, a_));
