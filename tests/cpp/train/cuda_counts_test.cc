@@ -2,7 +2,9 @@
 // calls a transformer layer, launches of the optimizer, waits of the host. Each
 // case is a test of its own, whose name begins with the ranks that it needs.
 #include <cstdio>
+#include <optional>
 
+#include "support/cuda/host_access.h"
 #include "support/cuda/streams.h"
 #include "support/gpu_toy.h"
 #include "support/mpi_world.h"
@@ -61,6 +63,8 @@ std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
     Device& device = context.device();
     const auto count = [&](const std::function<absl::Status()>& what,
                            Counts& counts) -> absl::Status {
+      std::optional<doubles::ClosedToHost> closed;
+      if (layout.ranks() == 1) closed.emplace();
       const Counters before = doubles::counters();
       const int64_t requests = device.memory().allocations;
       EISBACH_RETURN_IF_ERROR(what());

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "support/cuda/graph.h"
+#include "support/cuda/host_access.h"
 #include "support/cuda/stream_types.h"
 
 namespace eisbach::doubles {
@@ -42,7 +43,7 @@ bool Step(Stream& stream) {
 }
 
 // Tries every stream once, in a random order; whether anything went on.
-bool Round() {
+bool TryAll() {
   std::vector<Stream*> all(Streams().begin(), Streams().end());
   std::shuffle(all.begin(), all.end(), Random());
   bool any = false;
@@ -54,6 +55,8 @@ bool Round() {
   }
   return any;
 }
+
+bool Round() { return WithDeviceMemory(&TryAll); }
 
 }  // namespace
 

@@ -55,6 +55,8 @@ Counters& counters();
 // Whether `pointer` lies in memory of cudaMalloc, or of cudaMallocHost.
 bool IsDeviceMemory(const void* pointer);
 bool IsPinnedMemory(const void* pointer);
+// All memory of cudaMalloc. What fills a page begins at one.
+void VisitDeviceMemory(const std::function<void(void* data, size_t)>& visit);
 // The device that this thread has chosen, and that of memory of cudaMalloc; -1
 // for other memory.
 int CurrentDevice();

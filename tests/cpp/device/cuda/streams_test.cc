@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device/cuda/portable.h"
+#include "support/cuda/host_access.h"
 
 namespace eisbach {
 namespace {
@@ -172,6 +173,24 @@ TEST_F(StreamsTest, FreeingMemoryHoldsTheHostUp) {
   const int64_t before = waits;
   Check(cudaFree(memory));
   EXPECT_EQ(waits, before + 1);
+}
+
+TEST_F(StreamsTest, MemoryClosedToTheHostIsTheDevices) {
+  constexpr size_t kBytes = 1 << 16;
+  int* memory = nullptr;
+  Check(cudaMalloc(reinterpret_cast<void**>(&memory), kBytes));
+  Set(memory, 3);
+  {
+    const doubles::ClosedToHost closed;
+    Launch(a_, AddOne, memory);
+    EXPECT_EQ(Get(memory), 4);
+    EXPECT_EXIT(std::printf("%d", *memory), testing::ExitedWithCode(67),
+                "the host reads or writes device memory");
+    EXPECT_EXIT(*memory = 5, testing::ExitedWithCode(67),
+                "the host reads or writes device memory");
+  }
+  EXPECT_EQ(*memory, 4);
+  Check(cudaFree(memory));
 }
 
 TEST_F(StreamsTest, NewMemoryHoldsNoZeros) {
