@@ -130,6 +130,19 @@ foreach(sanitizer IN ITEMS asan tsan)
       EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_${sanitizer}>)
 endforeach()
 
+# eisbach_trains_on_cuda(test SEED n)
+#
+# Makes a registered test's ranks those of emulated GPUs, a GPU each, with
+# memory that is handed on as in training. SEED: of the order in which streams
+# and threads run.
+function(eisbach_trains_on_cuda test)
+  cmake_parse_arguments(T "" "SEED" "" ${ARGN})
+  set_property(TEST ${test} PROPERTY ENVIRONMENT
+    ${EISBACH_EMULATED_GPU} EISBACH_CUDA_DOUBLE_DEVICES=8
+    EISBACH_NO_CACHING_ALLOCATOR=0 EISBACH_CUDA_DOUBLE_SEED=${T_SEED}
+    EISBACH_CUDA_SCHEDULE_SEED=${T_SEED})
+endfunction()
+
 function(eisbach_test_with_few_threads name)
   foreach(setting IN ITEMS OMP_THREAD_LIMIT=1 OMP_DYNAMIC=true
           OMP_MAX_ACTIVE_LEVELS=0)

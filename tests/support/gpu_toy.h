@@ -7,7 +7,8 @@
 namespace eisbach::test {
 
 // The toy as it is trained on a GPU, in bf16, and small enough for an emulated
-// one: micro-batches of two samples, one bucket.
+// one: micro-batches of two samples, one bucket. The learning rate is another
+// in each step.
 inline train::EngineConfig GpuToyConfig(const std::string& family,
                                         int64_t layers, int64_t micro_batches) {
   train::EngineConfig config = ToyConfig(family);
@@ -17,6 +18,7 @@ inline train::EngineConfig GpuToyConfig(const std::string& family,
   config.model.ffn_hidden = 128;
   config.model.vocab = 64;
   config.update.compute_dtype = DType::kBF16;
+  config.update.schedule.warmup_steps = 10;
   config.update.bucket_bytes = int64_t{1} << 30;
   config.micro_batch = 2;
   config.global_batch = 2 * micro_batches;

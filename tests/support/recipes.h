@@ -14,19 +14,22 @@ struct Recipe {
   std::string schedule;  // of the pipeline
   std::string optimizer;
   DType compute = DType::kF32;
-  bool groups = false;  // some parameters frozen, others at another rate
+  bool groups = false;   // some parameters frozen, others at another rate
+  int64_t kv_heads = 0;  // 0: the family's
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
                         compute == DType::kF32 ? "" : "_",
                         compute == DType::kF32 ? "" : Name(compute),
-                        groups ? "_groups" : "");
+                        groups ? "_groups" : "",
+                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads));
   }
 
   train::EngineConfig Config() const {
     train::EngineConfig config = ToyConfig(family);
     config.pipeline_schedule = schedule;
     config.update.compute_dtype = compute;
+    if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
       // AdamW and clipping hide a constant factor in the gradient; this does
       // not.

@@ -1,25 +1,30 @@
 // What a training step asks of a GPU, counted on the emulated one: device
-// calls a transformer layer, launches of the optimizer, waits of the host.
+// calls a transformer layer, launches of the optimizer, waits of the host. Each
+// case is a test of its own, whose name begins with the ranks that it needs.
 #include <cstdio>
+#include <optional>
 
-#include "comm/world.h"
+#include "support/cuda/host_access.h"
 #include "support/cuda/streams.h"
 #include "support/gpu_toy.h"
+#include "support/mpi_world.h"
 #include "train/engine.h"
 
 namespace eisbach::train {
 namespace {
 
 using doubles::Counters;
+using test::Layout;
 constexpr auto Config = &test::GpuToyConfig;
 
 struct Counts {
-  int64_t calls;   // kernels, and executes of cuBLASLt
-  int64_t copies;  // and memsets
-  int64_t synchronisations;
-  int64_t allocations;
-  int64_t collectives;
-  int64_t graph_launches;
+  int64_t calls = 0;   // kernels, and executes of cuBLASLt
+  int64_t copies = 0;  // and memsets
+  int64_t collectives = 0;
+  int64_t graph_launches = 0;
+  int64_t synchronisations = 0;
+  int64_t allocations = 0;
+  int64_t requests = 0;  // for memory, of which the allocator may have some
 
   int64_t host_calls() const {
     return calls + copies + collectives + graph_launches;
@@ -27,48 +32,158 @@ struct Counts {
 };
 
 Counts Difference(const Counters& after, const Counters& before) {
-  return {after.launches + after.library_calls - before.launches -
-              before.library_calls,
-          after.copies - before.copies,
-          after.host_synchronisations - before.host_synchronisations,
-          after.allocations - before.allocations,
-          after.collectives - before.collectives,
-          after.graph_launches - before.graph_launches};
+  return {.calls = after.launches + after.library_calls - before.launches -
+                   before.library_calls,
+          .copies = after.copies - before.copies,
+          .collectives = after.collectives - before.collectives,
+          .graph_launches = after.graph_launches - before.graph_launches,
+          .synchronisations =
+              after.host_synchronisations - before.host_synchronisations,
+          .allocations = after.allocations - before.allocations};
 }
 
-// Of the seventh step, given to the device call by call while the sixth's
-// result waits, or replayed. By then memory that steps take in turns comes
-// round.
-Counts CountStep(EngineConfig config, bool replays = false) {
+constexpr int kSteps = 8;
+constexpr int kFirst = 3;  // that takes no memory any more
+
+// Of one step: what is done before it is on its way, and until the result of
+// the one before is there.
+struct CountedStep {
+  Counts submit;
+  Counts collect;
+};
+
+// Of every step, the first at [1]. Each is given to the device while the result
+// of the one before waits; in kFirst, which gives it everything also where
+// later ones are replayed, one rank's host keeps off its memory.
+std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
+                                    bool replays, int steps = kSteps) {
   config.replays_steps = replays;
-  Counts counts{};
-  auto world = test::Value(comm::InitWorld(DeviceType::kCuda));
-  EISBACH_EXPECT_OK(
-      test::WithEngine(*world, {}, config, [&](Engine& engine) -> absl::Status {
-        for (int step = 1; step <= 5; ++step) {
-          EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
-        }
-        EISBACH_RETURN_IF_ERROR(test::ToySubmit(engine));
-        EISBACH_ASSIGN_OR_RETURN(const StepInput input,
-                                 test::ToyInput(engine.config(), 7, 0, 1,
-                                                engine.context().device()));
-        const Counters before = doubles::counters();
-        EISBACH_RETURN_IF_ERROR(engine.Submit(input));
-        counts = Difference(doubles::counters(), before);
-        EISBACH_RETURN_IF_ERROR(engine.Collect().status());
-        return engine.Collect().status();
-      }));
-  return counts;
+  std::vector<CountedStep> counted(steps + 1);
+  const auto body = [&](Engine& engine) -> absl::Status {
+    const parallel::ParallelContext& context = engine.context();
+    Device& device = context.device();
+    const auto count = [&](const std::function<absl::Status()>& what,
+                           Counts& counts) -> absl::Status {
+      const Counters before = doubles::counters();
+      const int64_t requests = device.memory().allocations;
+      EISBACH_RETURN_IF_ERROR(what());
+      counts = Difference(doubles::counters(), before);
+      counts.requests = device.memory().allocations - requests;
+      return absl::OkStatus();
+    };
+    // Before any step: making them takes memory, and waits.
+    std::vector<StepInput> inputs(steps + 1);
+    for (int step = 1; step <= steps; ++step) {
+      EISBACH_ASSIGN_OR_RETURN(
+          inputs[step],
+          test::ToyInput(engine.config(), step, context.index(Axis::kData),
+                         context.size(Axis::kData), device));
+    }
+    for (int step = 1; step <= steps; ++step) {
+      std::optional<doubles::ClosedToHost> closed;
+      if (step == kFirst && layout.ranks() == 1) closed.emplace();
+      EISBACH_RETURN_IF_ERROR(count([&] { return engine.Submit(inputs[step]); },
+                                    counted[step].submit));
+      closed.reset();
+      if (step == 1) continue;
+      EISBACH_RETURN_IF_ERROR(count([&] { return engine.Collect().status(); },
+                                    counted[step].collect));
+    }
+    return engine.Collect().status();
+  };
+  EISBACH_EXPECT_OK(test::WithEngine(TestWorld(), layout, config, body));
+  return counted;
 }
 
+struct Case {
+  const char* family;
+  Layout layout = {};
+  const char* schedule = "1f1b";
+  bool replays = false;
+
+  std::string ToString() const {
+    return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
+                        family, replays ? "_replayed" : "");
+  }
+};
+
+class CudaSteps : public testing::TestWithParam<Case> {};
+
+TEST_P(CudaSteps, NeverWaitAndAllocateNothing) {
+  const Case& c = GetParam();
+  EngineConfig config = Config(c.family, 2, 2);
+  config.update.bucket_bytes = 1 << 15;  // several
+  config.micro_batch = 1;
+  config.global_batch = 2 * c.layout.data;
+  config.pipeline_schedule = c.schedule;
+  const std::vector<CountedStep> counted =
+      CountSteps(c.layout, config, c.replays);
+  // The first replay is that of the step that is captured.
+  const int same_from = c.replays ? kFirst + 1 : kFirst;
+  for (int step = kFirst; step <= kSteps; ++step) {
+    SCOPED_TRACE(absl::StrCat("step ", step));
+    const auto& [submit, collect] = counted[step];
+    EXPECT_EQ(submit.synchronisations, 0);
+    EXPECT_EQ(submit.allocations, 0);
+    EXPECT_EQ(submit.graph_launches, c.replays ? 1 : 0);
+    if (step >= same_from) {
+      const Counts& first = counted[same_from].submit;
+      EXPECT_EQ(submit.calls, first.calls);
+      EXPECT_EQ(submit.copies, first.copies);
+      EXPECT_EQ(submit.collectives, first.collectives);
+      EXPECT_EQ(submit.requests, first.requests);
+    }
+    EXPECT_LE(collect.synchronisations, 1);  // for the result
+    EXPECT_EQ(collect.allocations, 0);
+    EXPECT_EQ(collect.requests, 0);
+    EXPECT_EQ(collect.host_calls(), 0);
+  }
+  const Counts& last = counted[kSteps].submit;
+  if (!c.replays) {
+    EXPECT_GT(last.calls, 0);
+    EXPECT_EQ(last.collectives > 0, c.layout.ranks() > 1);
+    return;
+  }
+  // One launch, and a few copies: three of what changes from step to step,
+  // three of the input, one of the result.
+  EXPECT_EQ(last.host_calls(), 8);
+  EXPECT_EQ(last.copies, 7);
+  EXPECT_EQ(last.requests, 0);
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases = {
+      {"gpt", {1, 1, 1}},   {"llama", {1, 1, 1}},        {"gpt", {2, 1, 1}},
+      {"llama", {1, 2, 1}}, {"gpt", {1, 1, 2}, "gpipe"}, {"gpt", {2, 2, 1}},
+      {"llama", {2, 1, 2}}, {"gpt", {1, 2, 2}, "gpipe"},
+  };
+  for (size_t i = cases.size(); i-- > 0;) {
+    cases.push_back(cases[i]);
+    cases.back().replays = true;
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CudaSteps, testing::ValuesIn(Cases()),
+                         [](const auto& info) {
+                           return info.param.ToString();
+                         });
+
+// What the counts of one rank say of the model's size.
 class CudaCounts : public testing::TestWithParam<std::string> {};
+
+// The first that is replayed, or is like all later ones.
+Counts CountAStep(const EngineConfig& config, bool replays) {
+  constexpr int kStep = kFirst + 1;
+  return CountSteps({}, config, replays, kStep)[kStep].submit;
+}
 
 // Own attention is several kernels where cuDNN's is one execute each way: the
 // surplus is taken off, and printed.
 TEST_P(CudaCounts, ALayerTakesFewDeviceCalls) {
   constexpr int64_t kOwnAttentionSurplus = 2;
-  const Counts two = CountStep(Config(GetParam(), 2, 1));
-  const Counts three = CountStep(Config(GetParam(), 3, 1));
+  const Counts two = CountAStep(Config(GetParam(), 2, 1), false);
+  const Counts three = CountAStep(Config(GetParam(), 3, 1), false);
   const int64_t calls = three.calls - two.calls;
   std::printf(
       "%s, bf16, tensor=1: %lld device calls a layer, forward and "
@@ -80,19 +195,13 @@ TEST_P(CudaCounts, ALayerTakesFewDeviceCalls) {
   EXPECT_EQ(three.copies - two.copies, 0);
 }
 
-TEST_P(CudaCounts, AStepNeverWaitsAndAllocatesNothing) {
-  const Counts counts = CountStep(Config(GetParam(), 2, 2));
-  EXPECT_EQ(counts.synchronisations, 0);
-  EXPECT_EQ(counts.allocations, 0);
-}
-
 // Without graphs the calls grow with the model; with graphs they are one launch
 // and seven copies, whatever the model.
 TEST_P(CudaCounts, AReplayedStepTakesEightHostCalls) {
   for (const int64_t layers : {2, 3}) {
     const EngineConfig config = Config(GetParam(), layers, 2);
-    const Counts replayed = CountStep(config, /*replays=*/true);
-    const Counts called = CountStep(config);
+    const Counts replayed = CountAStep(config, true);
+    const Counts called = CountAStep(config, false);
     std::printf(
         "%s, bf16, %lld layers: host calls a step with graphs: %lld, "
         "without: %lld\n",
@@ -101,17 +210,15 @@ TEST_P(CudaCounts, AReplayedStepTakesEightHostCalls) {
         static_cast<long long>(called.host_calls()));
     EXPECT_EQ(replayed.graph_launches, 1);
     EXPECT_EQ(replayed.host_calls(), 8);
-    EXPECT_EQ(replayed.synchronisations, 0);
-    EXPECT_EQ(replayed.allocations, 0);
     EXPECT_EQ(called.graph_launches, 0);
   }
 }
 
 // A bucket's update does not depend on how many layers it holds.
-TEST(CudaOptimizerCounts, TheOptimizerTakesFewLaunchesABucket) {
-  auto world = test::Value(comm::InitWorld(DeviceType::kCuda));
+TEST_P(CudaCounts, TheOptimizerTakesFewLaunchesABucket) {
   EISBACH_EXPECT_OK(test::WithEngine(
-      *world, {}, Config("gpt", 3, 1), [&](Engine& engine) -> absl::Status {
+      TestWorld(), {}, Config(GetParam(), 3, 1),
+      [&](Engine& engine) -> absl::Status {
         EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
         const Counters before = doubles::counters();
         EISBACH_RETURN_IF_ERROR(engine.update().optimizer().Step(
@@ -128,7 +235,8 @@ TEST(CudaOptimizerCounts, TheOptimizerTakesFewLaunchesABucket) {
       }));
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, CudaCounts, testing::Values("gpt", "llama"));
+INSTANTIATE_TEST_SUITE_P(ranks1, CudaCounts, testing::Values("gpt", "llama"),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace eisbach::train

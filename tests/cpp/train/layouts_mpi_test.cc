@@ -16,15 +16,27 @@ using test::Recipe;
 using test::Trained;
 using test::Training;
 
+// An emulation takes a second where a GPU takes a millisecond.
+void MakeSmall(EngineConfig& config, const test::Layout& layout) {
+  config.model.layers = std::max(3, layout.pipeline);
+  const int micro_batches = layout.pipeline == 1 ? 2 : 3;
+  config.global_batch = config.micro_batch * layout.data * micro_batches;
+}
+
 class LayoutsMpiTest : public testing::TestWithParam<Training> {};
 
 TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
   comm::World& world = TestWorld();
-  // An emulation takes a second where a GPU takes a millisecond.
-  const int steps = world.device().type() == DeviceType::kCuda ? 2 : 5;
   ASSERT_EQ(world.size(), GetParam().layout.ranks());
+  // A GPU captures the third step. The fourth has another learning rate, which
+  // the fifth shows.
+  const int steps = 5;
   EngineConfig config = GetParam().recipe.Config();
   config.micro_batch = test::LargerMicroBatch(GetParam().layout);
+  config.update.schedule.warmup_steps = 2 * steps;
+  if (world.device().type() == DeviceType::kCuda) {
+    MakeSmall(config, GetParam().layout);
+  }
   Trained got;
   EISBACH_ASSERT_OK(test::WithEngine(
       world, GetParam().layout, config, [&](Engine& engine) -> absl::Status {
@@ -52,6 +64,14 @@ std::vector<Training> Trainings() {
   trainings.push_back({{"gpt", "1f1b", "adamw", DType::kF16}, {2, 1, 2}});
   trainings.push_back(
       {{"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {1, 1, 2}});
+  // Ranks share a key/value head, and some share two.
+  for (const auto& [layout, kv_heads] :
+       {std::pair<test::Layout, int>{{1, 2, 1}, 1},
+        {{2, 2, 1}, 3},
+        {{1, 4, 1}, 3}}) {
+    trainings.push_back(
+        {{"llama", "gpipe", "sgd", DType::kF32, false, kv_heads}, layout});
+  }
   return trainings;
 }
 

@@ -43,11 +43,10 @@ if(EISBACH_CUDA_EMULATION)
 endif()
 # What a step asks of a GPU; links to the doubles, to read what they counted.
 if(EISBACH_CUDA_EMULATION)
-  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc)
+  eisbach_add_test(NAME train_cuda_counts_test SRC train/cuda_counts_test.cc
+                   NP 1 2 4 LABELS cuda ARGS --gtest_filter=*/ranks@NP@_*:ranks@NP@/*)
   target_link_libraries(train_cuda_counts_test PRIVATE eisbach_cuda_emulated
                                                        eisbach::cuda_headers)
-  set_tests_properties(train_cuda_counts_test PROPERTIES LABELS cuda
-    ENVIRONMENT "EISBACH_CUDA_LIBRARY=$<TARGET_FILE:eisbach_cuda_emulated>")
   # Captured steps; they need the caching allocator. The names begin with the
   # number of ranks.
   eisbach_add_test(NAME train_step_replay_test SRC train/step_replay_test.cc
@@ -56,23 +55,30 @@ if(EISBACH_CUDA_EMULATION)
   target_link_libraries(train_step_replay_test PRIVATE eisbach_cuda_emulated
                                                        eisbach::cuda_headers)
   foreach(np 1 2 4)
-    set_tests_properties(train_step_replay_test_np${np} PROPERTIES ENVIRONMENT
-      "${EISBACH_EMULATED_GPU};EISBACH_NO_CACHING_ALLOCATOR=0;EISBACH_CUDA_DOUBLE_DEVICES=8")
+    eisbach_trains_on_cuda(train_cuda_counts_test_np${np} SEED 1${np})
+    eisbach_trains_on_cuda(train_step_replay_test_np${np} SEED 2${np})
   endforeach()
 endif()
 # Every layout of 2 and 4 emulated GPUs and the ends and the middle of 8, joined
 # by the double of NCCL, against one rank on the CPU; llama where its heads are
-# shared out.
+# shared out, key/value heads also between ranks. Those of 2 also with memory
+# that is new for every tensor: then nothing is read that nobody wrote.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
   set(gpt_2 */ranks2_*gpt*)
   set(gpt_4 */ranks4_*gpt*)
   set(gpt_8 */ranks8_d2t2p2_gpt*:*/ranks8_d1t8p1_gpt*:*/ranks8_d1t1p8_gpt*:*/ranks8_d8t1p1_gpt*)
   foreach(np 2 4 8)
+    set(layouts --gtest_filter=${gpt_${np}}:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*:*/ranks@NP@_*_kv*)
     eisbach_register(NAME train_layouts_cuda TARGET train_layouts_mpi_test
-                     NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT}
-                     ARGS --gtest_filter=${gpt_${np}}:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*)
-    set_tests_properties(train_layouts_cuda_np${np} PROPERTIES LABELS cuda
-      ENVIRONMENT "${EISBACH_EMULATED_GPU};EISBACH_CUDA_DOUBLE_DEVICES=8")
+                     NP ${np} TIMEOUT ${EISBACH_TEST_TIMEOUT} LABELS cuda
+                     ARGS ${layouts})
+    eisbach_trains_on_cuda(train_layouts_cuda_np${np} SEED 3${np})
   endforeach()
+  eisbach_register(NAME train_layouts_cuda_new_memory
+                   TARGET train_layouts_mpi_test NP 2
+                   TIMEOUT ${EISBACH_TEST_TIMEOUT} LABELS cuda
+                   ARGS --gtest_filter=*/ranks@NP@_d?t?p?_gpt_1f1b_adamw)
+  set_property(TEST train_layouts_cuda_new_memory_np2 PROPERTY ENVIRONMENT
+               ${EISBACH_EMULATED_GPU} EISBACH_CUDA_DOUBLE_DEVICES=8)
 endif()

@@ -3,6 +3,7 @@
 // (streams.h). The declarations are NVIDIA's, so that a wrong signature does
 // not compile.
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -12,6 +13,7 @@
 
 #include "support/cuda/block.h"
 #include "support/cuda/graph.h"
+#include "support/cuda/host_access.h"
 #include "support/cuda/stream_types.h"
 
 using eisbach::doubles::CaptureForbids;
@@ -83,7 +85,9 @@ cudaError_t Allocate(void** pointer, size_t bytes, Memory memory) {
     return Note(cudaErrorMemoryAllocation);
   }
   // Exact, so that AddressSanitizer sees an overrun.
-  if (posix_memalign(pointer, 256, bytes == 0 ? 1 : bytes) != 0) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (posix_memalign(pointer, bytes < page ? 256 : page,
+                     bytes == 0 ? 1 : bytes) != 0) {
     return Note(cudaErrorMemoryAllocation);
   }
   std::memset(*pointer, 0xff, bytes);
@@ -104,6 +108,7 @@ cudaError_t Release(void* pointer, Memory memory) {
   if (pointer == nullptr) return cudaSuccess;
   if (CaptureForbids()) return Note(RefuseInCapture("freeing memory"));
   // The real call waits for the device.
+  ++counters().host_synchronisations;
   DriveUntil(&Idle);
   std::lock_guard<std::recursive_mutex> lock(Lock());
   auto it = Regions().find(static_cast<char*>(pointer));
@@ -111,8 +116,12 @@ cudaError_t Release(void* pointer, Memory memory) {
     return Note(cudaErrorInvalidValue);
   }
   if (memory == Memory::kDevice) device_bytes_in_use -= it->second.bytes;
-  Regions().erase(it);
-  std::free(pointer);
+  const std::function<bool()> release = [&] {
+    std::free(pointer);
+    Regions().erase(it);
+    return true;
+  };
+  eisbach::doubles::WithDeviceMemory(release);
   return cudaSuccess;
 }
 
@@ -134,6 +143,13 @@ bool IsDeviceMemory(const void* pointer) {
 bool IsPinnedMemory(const void* pointer) {
   const Region* region = Find(pointer);
   return region != nullptr && region->memory == Memory::kPinned;
+}
+void VisitDeviceMemory(const std::function<void(void*, size_t)>& visit) {
+  std::lock_guard<std::recursive_mutex> lock(Lock());
+  for (const auto& [data, region] : Regions()) {
+    if (region.memory != Memory::kDevice) continue;
+    visit(const_cast<char*>(data), region.bytes);
+  }
 }
 int CurrentDevice() { return current_device; }
 int DeviceOf(const void* pointer) {
@@ -398,7 +414,7 @@ cudaError_t CUDARTAPI cudaEventQuery(cudaEvent_t event) {
     return Note(cudaErrorCapturedEvent);
   }
   if (event->record == nullptr || event->record->done) return cudaSuccess;
-  eisbach::doubles::Advance();
+  eisbach::doubles::Polled();
   return cudaErrorNotReady;
 }
 cudaError_t CUDARTAPI cudaEventSynchronize(cudaEvent_t event) {

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "support/cuda/graph.h"
+#include "support/cuda/host_access.h"
 #include "support/cuda/stream_types.h"
 
 namespace eisbach::doubles {
@@ -28,6 +29,8 @@ std::mt19937_64& Random() {
 }
 
 bool waits_for_peer = false;
+// Since work was put on a stream last.
+bool polled = false;
 
 // Tries the first work of one stream; whether it is done and gone.
 bool Step(Stream& stream) {
@@ -40,7 +43,7 @@ bool Step(Stream& stream) {
 }
 
 // Tries every stream once, in a random order; whether anything went on.
-bool Round() {
+bool TryAll() {
   std::vector<Stream*> all(Streams().begin(), Streams().end());
   std::shuffle(all.begin(), all.end(), Random());
   bool any = false;
@@ -52,6 +55,8 @@ bool Round() {
   }
   return any;
 }
+
+bool Round() { return WithDeviceMemory(&TryAll); }
 
 }  // namespace
 
@@ -86,6 +91,7 @@ cudaError_t EnqueueMade(cudaStream_t handle, MakeWork make) {
     std::fputs("cuda double: work on the default stream\n", stderr);
     return cudaErrorInvalidResourceHandle;
   }
+  polled = false;
   Stream& stream = *handle;
   if (Capturing(stream)) return AddToGraph(stream, std::move(make));
   stream.queue.push_back(make());
@@ -102,6 +108,13 @@ cudaError_t EnqueueMade(cudaStream_t handle, MakeWork make) {
 void Advance() {
   std::lock_guard<std::recursive_mutex> lock(Lock());
   if (Seed() == 0 || Random()() % 2 == 0) Round();
+}
+
+void Polled() {
+  std::lock_guard<std::recursive_mutex> lock(Lock());
+  if (polled) ++counters().host_synchronisations;
+  polled = true;
+  Advance();
 }
 
 void DriveUntil(const std::function<bool()>& done) {

@@ -32,6 +32,9 @@ void DriveUntil(const std::function<bool()>& done);
 // Runs some work of all streams, by chance none: a device goes on while the
 // host asks it whether something is done.
 void Advance();
+// The host has asked for an event that is not there. To ask again, and give the
+// device nothing to do in between, is to wait.
+void Polled();
 // The next of the numbers that EISBACH_CUDA_DOUBLE_SEED leads to.
 uint64_t Chance();
 // Work that waits for another process says so before it returns false.
@@ -39,12 +42,12 @@ void WaitsForPeer();
 
 // What the program asked of the device since it started, or the last Reset.
 struct Counters {
-  int64_t launches = 0;       // own kernels
-  int64_t library_calls = 0;  // cuBLASLt and cuDNN executes
-  int64_t collectives = 0;    // NCCL calls
-  int64_t copies = 0;         // and memsets
-  int64_t host_synchronisations = 0;
-  int64_t allocations = 0;  // cudaMalloc, cudaMallocHost and the like
+  int64_t launches = 0;               // own kernels
+  int64_t library_calls = 0;          // cuBLASLt and cuDNN executes
+  int64_t collectives = 0;            // NCCL calls
+  int64_t copies = 0;                 // and memsets
+  int64_t host_synchronisations = 0;  // also by cudaFree, and by polling
+  int64_t allocations = 0;            // cudaMalloc, cudaMallocHost and the like
   int64_t graph_launches = 0;
 };
 Counters& counters();
@@ -52,6 +55,8 @@ Counters& counters();
 // Whether `pointer` lies in memory of cudaMalloc, or of cudaMallocHost.
 bool IsDeviceMemory(const void* pointer);
 bool IsPinnedMemory(const void* pointer);
+// All memory of cudaMalloc. What fills a page begins at one.
+void VisitDeviceMemory(const std::function<void(void* data, size_t)>& visit);
 // The device that this thread has chosen, and that of memory of cudaMalloc; -1
 // for other memory.
 int CurrentDevice();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device/cuda/portable.h"
+#include "support/cuda/host_access.h"
 
 namespace eisbach {
 namespace {
@@ -139,6 +140,57 @@ TEST_F(StreamsTest, ACopyToPageableMemoryHoldsTheHostUp) {
       cudaMemcpyAsync(&pageable, x_, sizeof(int), cudaMemcpyDeviceToHost, a_));
   EXPECT_EQ(waits, before + 1);
   EXPECT_EQ(pageable, 5);
+}
+
+// Once is to look; again and again is to wait.
+TEST_F(StreamsTest, PollingHoldsTheHostUp) {
+  int64_t& waits = doubles::counters().host_synchronisations;
+  const int64_t before = waits;
+  int unready = 0;
+  for (int i = 0; i < kTries; ++i) {
+    Launch(a_, AddOne, x_);
+    Check(cudaEventRecord(event_, a_));
+    unready += cudaEventQuery(event_) == cudaErrorNotReady;
+  }
+  EXPECT_GT(unready, 0);
+  EXPECT_EQ(waits, before);
+  int asked = 0;
+  for (int i = 0; i < kTries; ++i) {
+    Check(cudaEventRecord(event_, a_));
+    for (bool first = true; cudaEventQuery(event_) == cudaErrorNotReady;
+         first = false) {
+      asked += !first;
+    }
+  }
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(waits, before + asked);
+}
+
+TEST_F(StreamsTest, FreeingMemoryHoldsTheHostUp) {
+  int64_t& waits = doubles::counters().host_synchronisations;
+  void* memory = nullptr;
+  Check(cudaMalloc(&memory, 1));
+  const int64_t before = waits;
+  Check(cudaFree(memory));
+  EXPECT_EQ(waits, before + 1);
+}
+
+TEST_F(StreamsTest, MemoryClosedToTheHostIsTheDevices) {
+  constexpr size_t kBytes = 1 << 16;
+  int* memory = nullptr;
+  Check(cudaMalloc(reinterpret_cast<void**>(&memory), kBytes));
+  Set(memory, 3);
+  {
+    const doubles::ClosedToHost closed;
+    Launch(a_, AddOne, memory);
+    EXPECT_EQ(Get(memory), 4);
+    EXPECT_EXIT(std::printf("%d", *memory), testing::ExitedWithCode(67),
+                "the host reads or writes device memory");
+    EXPECT_EXIT(*memory = 5, testing::ExitedWithCode(67),
+                "the host reads or writes device memory");
+  }
+  EXPECT_EQ(*memory, 4);
+  Check(cudaFree(memory));
 }
 
 TEST_F(StreamsTest, NewMemoryHoldsNoZeros) {

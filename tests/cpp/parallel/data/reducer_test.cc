@@ -1,136 +1,34 @@
 #include "parallel/data/reducer.h"
 
-#include <cmath>
-
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "comm/world.h"
-#include "support/op_testing.h"
+#include "cpp/parallel/data/reducer_testing.h"
 
 namespace eisbach::parallel {
 namespace {
 
 using ::testing::Each;
 
-constexpr int kParameters = 6;
-constexpr int64_t kElements = 100;
-
-// One rank's parameters, two a bucket: bucket 0 holds 5 and 4, the last ones
-// of forward.
-struct Stage {
-  static absl::StatusOr<std::unique_ptr<Stage>> Make(Stream& stream) {
-    auto stage = std::make_unique<Stage>();
-    std::vector<Parameter*> list;
-    for (int i = 0; i < kParameters; ++i) {
-      stage->parameters.push_back(std::make_unique<Parameter>(
-          WholeParam(absl::StrCat("p", i), {kElements}, {}, true)));
-      list.push_back(stage->parameters.back().get());
-    }
-    EISBACH_ASSIGN_OR_RETURN(
-        stage->buffer,
-        FlatBuffer::Make(list, DType::kF32, 2 * 128 * 4, stream));
-    EXPECT_EQ(stage->buffer->buckets().size(), 3);
-    return stage;
-  }
-
-  Parameter& operator[](int i) { return *parameters[i]; }
-
-  std::vector<std::unique_ptr<Parameter>> parameters;
-  std::unique_ptr<FlatBuffer> buffer;
-};
-
-// What a backward op does: overwrites or adds, then tells the sink.
-absl::Status Contribute(Parameter& parameter, float value) {
-  float* grad = parameter.grad().data<float>();
-  for (int64_t i = 0; i < parameter.grad().elements(); ++i) {
-    grad[i] = (parameter.accumulate() ? grad[i] : 0.0f) + value;
-  }
-  return parameter.GradientWritten();
-}
-
 absl::Status OnRanks(int size,
                      const std::function<absl::Status(comm::World&)>& body) {
   return comm::RunLocalRanks(size, DeviceType::kCpu, /*threads=*/1, body);
 }
 
-using ReducerPtr = std::unique_ptr<GradientReducer>;
-
-absl::StatusOr<ReducerPtr> MakeReducer(Stage& stage, comm::World& world,
-                                       const ParameterUses& uses = {}) {
-  return GradientReducer::Make(*stage.buffer, world.communicator(), uses,
-                               world.device().compute_stream());
-}
-
-class GradientReducerTest : public ::testing::TestWithParam<int> {};
+class GradientReducerTest : public ::testing::TestWithParam<int> {
+ protected:
+  static void Run(const std::function<absl::Status(comm::World&)>& body) {
+    EISBACH_EXPECT_OK(OnRanks(GetParam(), body));
+  }
+};
 
 TEST_P(GradientReducerTest, SumsOverRanksAndMicroBatches) {
-  const int size = GetParam();
-  EISBACH_EXPECT_OK(OnRanks(size, [&](comm::World& world) -> absl::Status {
-    EISBACH_ASSIGN_OR_RETURN(auto stage,
-                             Stage::Make(world.device().compute_stream()));
-    EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
-    for (int step = 1; step <= 3; ++step) {
-      EISBACH_RETURN_IF_ERROR(reducer->BeginStep(/*micro_batches=*/2));
-      for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
-        for (int i = kParameters - 1; i >= 0; --i) {
-          EISBACH_RETURN_IF_ERROR(Contribute(
-              (*stage)[i],
-              static_cast<float>(step * (i + 1) * (world.rank() + 1))));
-        }
-      }
-      EISBACH_RETURN_IF_ERROR(reducer->Finish());
-      for (int i = 0; i < kParameters; ++i) {
-        EXPECT_THAT(test::ToDoubles((*stage)[i].grad()),
-                    Each(2 * step * (i + 1) * size * (size + 1) / 2));
-      }
-    }
-    EXPECT_EQ(world.communicator().stats().calls, size == 1 ? 0 : 3 * 3);
-    return absl::OkStatus();
-  }));
+  Run(&SumsOverRanksAndMicroBatches);
 }
-
-// Ranks whose backward fills parameters in different orders agree.
 TEST_P(GradientReducerTest, RanksMayFillInAnyOrder) {
-  const int size = GetParam();
-  EISBACH_EXPECT_OK(OnRanks(size, [&](comm::World& world) -> absl::Status {
-    EISBACH_ASSIGN_OR_RETURN(auto stage,
-                             Stage::Make(world.device().compute_stream()));
-    EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
-    EISBACH_RETURN_IF_ERROR(reducer->BeginStep(1));
-    for (int i = 0; i < kParameters; ++i) {
-      const int p = (i * 5 + world.rank()) % kParameters;
-      EISBACH_RETURN_IF_ERROR(
-          Contribute((*stage)[p], static_cast<float>(p + 1)));
-    }
-    EISBACH_RETURN_IF_ERROR(reducer->Finish());
-    for (int i = 0; i < kParameters; ++i) {
-      EXPECT_THAT(test::ToDoubles((*stage)[i].grad()), Each((i + 1) * size));
-    }
-    return absl::OkStatus();
-  }));
+  Run(&RanksMayFillInAnyOrder);
 }
-
-// A parameter that a rank never wrote, or nobody did, counts as zero.
 TEST_P(GradientReducerTest, GradientsNeverWrittenAreZero) {
-  const int size = GetParam();
-  EISBACH_EXPECT_OK(OnRanks(size, [&](comm::World& world) -> absl::Status {
-    EISBACH_ASSIGN_OR_RETURN(auto stage,
-                             Stage::Make(world.device().compute_stream()));
-    EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
-    for (auto& parameter : stage->parameters) {
-      std::fill_n(parameter->grad().data<float>(), kElements, NAN);
-    }
-    EISBACH_RETURN_IF_ERROR(reducer->BeginStep(1));
-    if (world.rank() == 0) {
-      EISBACH_RETURN_IF_ERROR(Contribute((*stage)[4], 7));
-    }
-    EISBACH_RETURN_IF_ERROR(reducer->Finish());
-    for (int i = 0; i < kParameters; ++i) {
-      EXPECT_THAT(test::ToDoubles((*stage)[i].grad()), Each(i == 4 ? 7 : 0));
-    }
-    return absl::OkStatus();
-  }));
+  Run(&GradientsNeverWrittenAreZero);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, GradientReducerTest,
@@ -156,11 +54,11 @@ TEST(GradientReducerOverlap, ABucketStartsWhenItIsFull) {
     const auto calls = [&] { return world.communicator().stats().calls; };
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(2));
     for (int i = kParameters - 1; i >= 0; --i) {
-      EISBACH_RETURN_IF_ERROR(Contribute(stage[i], 1));
+      EISBACH_RETURN_IF_ERROR(stage.Contribute(i, 1));
     }
     EXPECT_EQ(calls(), 0);  // the first of two micro-batches
     for (int i = kParameters - 1; i >= 0; --i) {
-      EISBACH_RETURN_IF_ERROR(Contribute(stage[i], 1));
+      EISBACH_RETURN_IF_ERROR(stage.Contribute(i, 1));
       EXPECT_EQ(calls(), (kParameters - i) / 2);
     }
     EISBACH_RETURN_IF_ERROR(reducer.Finish());
@@ -174,10 +72,10 @@ TEST(GradientReducerOverlap, BucketsStartInIndexOrder) {
     const auto calls = [&] { return world.communicator().stats().calls; };
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
     for (int i : {0, 1, 2, 3, 5}) {
-      EISBACH_RETURN_IF_ERROR(Contribute(stage[i], 1));
+      EISBACH_RETURN_IF_ERROR(stage.Contribute(i, 1));
       EXPECT_EQ(calls(), 0);  // bucket 0 is not full
     }
-    EISBACH_RETURN_IF_ERROR(Contribute(stage[4], 1));
+    EISBACH_RETURN_IF_ERROR(stage.Contribute(4, 1));
     EXPECT_EQ(calls(), 3);
     return reducer.Finish();
   });
@@ -189,8 +87,8 @@ TEST(GradientReducerOverlap, ATiedParameterWaitsForAllItsUses) {
         const auto calls = [&] { return world.communicator().stats().calls; };
         EISBACH_RETURN_IF_ERROR(reducer.BeginStep(2));
         for (int use = 1; use <= 4; ++use) {
-          if (use <= 2) EISBACH_RETURN_IF_ERROR(Contribute(stage[4], 1));
-          EISBACH_RETURN_IF_ERROR(Contribute(stage[5], 1));
+          if (use <= 2) EISBACH_RETURN_IF_ERROR(stage.Contribute(4, 1));
+          EISBACH_RETURN_IF_ERROR(stage.Contribute(5, 1));
           EXPECT_EQ(calls(), use == 4 ? 1 : 0);
         }
         EISBACH_RETURN_IF_ERROR(reducer.Finish());
@@ -206,7 +104,7 @@ TEST(GradientReducerOverlap, AParameterWithoutUsesHoldsNothingUp) {
   OnTwo(
       [](Stage& stage, GradientReducer& reducer, comm::World& world) {
         EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
-        EISBACH_RETURN_IF_ERROR(Contribute(stage[4], 1));
+        EISBACH_RETURN_IF_ERROR(stage.Contribute(4, 1));
         EXPECT_EQ(world.communicator().stats().calls, 1);
         return reducer.Finish();
       },
@@ -218,8 +116,8 @@ TEST(GradientReducerOverlap, AParameterWithoutUsesHoldsNothingUp) {
 TEST(GradientReducerOverlap, TooManyContributionsAreAnError) {
   OnTwo([](Stage& stage, GradientReducer& reducer, comm::World&) {
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
-    EISBACH_RETURN_IF_ERROR(Contribute(stage[2], 1));
-    EXPECT_THAT(Contribute(stage[2], 1),
+    EISBACH_RETURN_IF_ERROR(stage.Contribute(2, 1));
+    EXPECT_THAT(stage.Contribute(2, 1),
                 test::StatusIs(absl::StatusCode::kFailedPrecondition,
                                "p2: more gradients in a step than its 1 uses"));
     return reducer.Finish();
@@ -232,7 +130,7 @@ TEST(GradientReducerOverlap, CountsTheTimeThatItWaits) {
     EXPECT_EQ(reducer.exposed_seconds(), 0);
     if (world.rank() == 1) absl::SleepFor(absl::Milliseconds(100));
     for (int i = kParameters - 1; i >= 0; --i) {
-      EISBACH_RETURN_IF_ERROR(Contribute(stage[i], 1));
+      EISBACH_RETURN_IF_ERROR(stage.Contribute(i, 1));
     }
     EISBACH_RETURN_IF_ERROR(reducer.Finish());
     if (world.rank() == 0) {
@@ -271,8 +169,8 @@ TEST(GradientReducerLife, LetsGoOfItsParameters) {
     EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
     EISBACH_RETURN_IF_ERROR(reducer->BeginStep(1));
     reducer.reset();
-    EISBACH_RETURN_IF_ERROR(Contribute((*stage)[0], 1));
-    return Contribute((*stage)[0], 1);  // nobody counts
+    EISBACH_RETURN_IF_ERROR(stage->Contribute(0, 1));
+    return stage->Contribute(0, 1);  // nobody counts
   }));
 }
 
