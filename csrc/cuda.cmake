@@ -82,13 +82,10 @@ if(EISBACH_CUDA_EMULATION)
   # A 64-bit number that becomes an index of 32 bits says so. What is computed
   # in 32 bits from the start no compiler sees: ops_cuda_wide_test does.
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    set(narrowing -Werror=conversion -Wno-float-conversion
-                  -Wno-sign-conversion)
-  else()
-    set(narrowing -Werror=shorten-64-to-32)
+    set_source_files_properties(${EISBACH_EMULATED_KERNELS} PROPERTIES
+      COMPILE_OPTIONS
+      "-Werror=conversion;-Wno-float-conversion;-Wno-sign-conversion")
   endif()
-  set_source_files_properties(${EISBACH_EMULATED_KERNELS} PROPERTIES
-                              COMPILE_OPTIONS "${narrowing}")
   # cuDNN has no double: its plans are checked by themselves.
   set(EISBACH_EMULATED_SOURCES ${EISBACH_CUDA_SOURCES})
   list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_")

@@ -6,8 +6,8 @@
 // so barriers and warp operations really wait for the other threads. One block
 // runs at a time, on the calling thread. AddressSanitizer finds accesses out of
 // bounds of global and shared memory, ThreadSanitizer races between CUDA
-// threads of one block or of two that no barrier orders, UBSan's alignment
-// check vector accesses that are not aligned.
+// threads of one block or of two that no barrier orders. A vector that is not
+// aligned (AsWord in device/cuda/portable.h) ends the process in every build.
 //
 // Not emulated: inline PTX, asynchronous copies, clusters, tensor cores, the
 // rounding of fast intrinsics, weak memory order, time.
