@@ -88,7 +88,12 @@ class Job:
         return self.engine.context
 
 
-def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
+def set_up(
+    config: Config,
+    *,
+    resume: RunFolder | None = None,
+    auto_resume: bool = False,
+) -> Job:
     """Joins the ranks and makes everything of a run; collective.
 
     What does not fit is found before anything is allocated.
@@ -97,6 +102,8 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
       config: Resolved, the vocabulary apart.
       resume: Folder of an earlier run to go on with, which rank 0 holds; None
         makes a new one.
+      auto_resume: Whether to go on with the last run of this name, if it has a
+        checkpoint.
 
     Raises:
       ValueError: Sizes or ranks do not fit, the network is not what the
@@ -104,7 +111,6 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
     """
     from eisbach import _C
 
-    tokenizer = _tokenizer(config, resume)
     config = complete(config)
     world = init(
         device=config.run.device,
@@ -112,7 +118,26 @@ def set_up(config: Config, *, resume: RunFolder | None = None) -> Job:
         interface=config.network.interface,
     )
     locations = _C.gather_locations(world)
+    if auto_resume:
+        resume = _earlier(config, world)
+    try:
+        return _set_up(config, world, locations, resume)
+    except BaseException:
+        if auto_resume and resume:
+            resume.release()
+        raise
+
+
+def _set_up(
+    config: Config,
+    world: _C.World,
+    locations: list[_C.RankLocation],
+    resume: RunFolder | None,
+) -> Job:
+    from eisbach import _C
+
     with agreed(world):
+        tokenizer = _tokenizer(config, resume)
         if world.rank == 0 and not resume:
             check_home(config.run.dir)
         if resume:
@@ -233,6 +258,24 @@ def _loader(
         data_rank=engine.context.index("data"),
         data_size=engine.context.size("data"),
     )
+
+
+def _earlier(config: Config, world: _C.World) -> RunFolder | None:
+    """The last run of this name, held, if it has a checkpoint; rank 0 looks."""
+    path = ""
+    with agreed(world):
+        if world.rank == 0:
+            folder = RunFolder.last(config.run.dir, config.run.name)
+            if folder:
+                folder.hold()
+                if folder.saved():
+                    path = str(folder.path)
+                else:
+                    folder.release()
+    path = world.broadcast(path)
+    if path and world.rank == 0:
+        return folder
+    return RunFolder(path) if path else None
 
 
 def _resumption(

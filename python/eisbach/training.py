@@ -28,12 +28,15 @@ def train(
     config: Config | str | os.PathLike[str],
     *,
     resume: RunFolder | None = None,
+    auto_resume: bool = False,
 ) -> int:
     """Trains on all ranks of the job; collective.
 
     Args:
       config: Resolved, the vocabulary apart; or the path of a file.
       resume: Folder of an earlier run to go on with; None makes a new one.
+      auto_resume: Whether to go on with the last run of this name, if it has a
+        checkpoint.
 
     Returns:
       The exit status, the same on all ranks: 0, or 128 + the signal that
@@ -48,7 +51,7 @@ def train(
         if resume and launcher_rank() == 0:
             resume.hold()
             stack.callback(resume.release)
-        job = set_up(config, resume=resume)
+        job = set_up(config, resume=resume, auto_resume=auto_resume)
         if job.finished:
             return tell_nothing_left(job)
         stack.callback(job.folder.release)

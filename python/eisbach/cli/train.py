@@ -22,6 +22,15 @@ def command(
             "configuration; keys that are changed are kept there.",
         ),
     ] = None,
+    auto_resume: Annotated[
+        bool,
+        typer.Option(
+            "--auto-resume",
+            help="Go on with the newest checkpoint of the last run of this "
+            "name in run.dir, or start where there is none: the same command "
+            "may be given again and again, as by a scheduler.",
+        ),
+    ] = False,
 ) -> None:
     """Train a model, on one rank or under `mpirun`.
 
@@ -32,6 +41,8 @@ def command(
     * `mpirun -n 8 eisbach train configs/gpt_bytes.yaml parallel.tensor=2 parallel.pipeline=2`
 
     * `eisbach train --resume runs/gpt_bytes train.steps=2000`
+
+    * `eisbach train configs/gpt_bytes.yaml --auto-resume`
     """  # noqa: D412, E501
     from eisbach.config import load_config, resolve
     from eisbach.run.folder import RunFolder
@@ -39,6 +50,11 @@ def command(
     from eisbach.training import train
 
     folder = None
+    if resume and auto_resume:
+        raise MisuseError(
+            f"--resume {resume} names a run, and --auto-resume looks for one: "
+            "give one of them"
+        )
     if resume:
         file, overrides = split(arguments)
         if file:
@@ -53,7 +69,7 @@ def command(
     else:
         _, config = load(arguments, command="train")
     with config.located():
-        status = train(config, resume=folder)
+        status = train(config, resume=folder, auto_resume=auto_resume)
     end_with(status)
 
 

@@ -75,6 +75,20 @@ class RunFolder:
             ) from None
 
     @classmethod
+    def last(
+        cls, parent: str | os.PathLike[str], name: str
+    ) -> RunFolder | None:
+        """Opens the last folder that `create` made of a name; None for none."""
+        made = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
+        found = {}
+        for path in Path(parent).expanduser().glob("*/"):
+            match = made.fullmatch(path.name)
+            # `gpt-2` may be a name of its own.
+            if match and _is_run(path) and _name_of(path) == name:
+                found[int(match[1] or 1)] = path
+        return cls.open(found[max(found)]) if found else None
+
+    @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Opens the folder of an earlier run.
 
@@ -306,6 +320,12 @@ def has_config(path: Path) -> bool:
 def _is_run(path: Path) -> bool:
     config = RunFolder(path).config
     return config.is_file() and _last_line(config) == _WHOLE
+
+
+def _name_of(path: Path) -> str:
+    from eisbach.config import load_config
+
+    return load_config(RunFolder(path).config).run.name
 
 
 def _fault_of(path: Path) -> str:

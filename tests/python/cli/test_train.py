@@ -271,6 +271,37 @@ def test_a_run_goes_on_with_other_ranks_and_types(run_folder, train, eisbach):
     assert "does not divide 3 ranks; nearest that works: 4 ranks" in told
 
 
+@pytest.mark.mpi
+def test_the_same_command_starts_goes_on_and_is_done(train, eisbach):
+    def again(*overrides, ranks=1):
+        settings = ("train.save_every=2", *overrides, "--auto-resume")
+        done, folder = train("same", *settings, ranks=ranks)
+        assert not done.returncode, done.stderr
+        return done.stdout, folder
+
+    told, folder = again("train.steps=4")
+    assert "goes on" not in told
+    told, _ = again("train.steps=4", ranks=2)
+    assert told.startswith(f"{folder} is finished: its 4 steps")
+    before = losses(folder)
+    shutil.rmtree(folder / "checkpoints" / "step-00000004")
+    told, _ = again("train.steps=4", ranks=2)
+    assert "goes on after step 2" in told
+    assert losses(folder) == pytest.approx(before, rel=1e-5)
+    told, _ = again("train.steps=6")
+    assert "goes on after step 4" in told
+    assert len(losses(folder)) == 6
+    # Nothing was saved: there is nothing to go on with.
+    shutil.rmtree(folder / "checkpoints")
+    told, _ = again("train.steps=2")
+    assert "goes on" not in told
+    assert not folder.with_name("same-3").exists()
+    assert len(losses(folder.with_name("same-2"))) == 2
+    done = eisbach("train", "--resume", folder, "--auto-resume")
+    assert done.returncode == 2
+    assert "give one of them" in done.stderr
+
+
 @pytest.fixture(scope="session")
 def alone(train):
     """Run folders of one rank, by compute type."""

@@ -219,3 +219,20 @@ def test_a_name_has_a_length_that_a_folder_can_have(tmp_path):
         RunFolder.create(tmp_path, "ü" * 121)
     RunFolder.create(tmp_path, "ü" * 120)
     assert RunFolder.create(tmp_path, "ü" * 120).path.name.endswith("ü-2")
+
+
+def test_the_last_run_of_a_name_is_found(tmp_path):
+    def make(name):
+        folder = RunFolder.create(tmp_path, name)
+        folder.write_config(make_config(run={"name": name}))
+        return folder
+
+    assert RunFolder.last(tmp_path / "nowhere", "a") is None
+    assert RunFolder.last(tmp_path, "a") is None
+    folders = [make("a") for _ in range(11)]
+    assert folders[-1].path.name == "a-11"
+    make("a-12")  # a name of its own
+    make("aa")
+    RunFolder.create(tmp_path, "a-13")  # has no configuration
+    assert RunFolder.last(tmp_path, "a").path == folders[-1].path
+    assert RunFolder.last(tmp_path, "a.") is None
