@@ -253,7 +253,9 @@ TEST_F(StreamsTest, AnEventOfACaptureAnswersNothing) {
     Check(cudaStreamBeginCapture(a_, cudaStreamCaptureModeThreadLocal));
     Launch(a_, AddOne, x_);
     Check(cudaEventRecord(event_, a_));
-    if (ask != nullptr) EXPECT_EQ(ask(event_), cudaErrorCapturedEvent);
+    if (ask != nullptr) {
+      EXPECT_EQ(ask(event_), cudaErrorCapturedEvent);
+    }
     cudaGraph_t graph = nullptr;
     EXPECT_EQ(cudaStreamEndCapture(a_, &graph),
               ask == nullptr ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
