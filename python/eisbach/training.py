@@ -35,12 +35,10 @@ def train(
     Args:
       config: Resolved, the vocabulary apart; or the path of a file.
       resume: Folder of an earlier run to go on with; None makes a new one.
-      auto_resume: Whether to go on with the last run of this name, if it has a
-        checkpoint.
+      auto_resume: Goes on with the last run of this name that can go on.
 
     Returns:
-      The exit status, the same on all ranks: 0, or 128 + the signal that
-      stopped the run.
+      The exit status, on all ranks: 0, or 128 + the signal that stopped it.
 
     Raises:
       ValueError: Sizes do not fit, data is damaged.
@@ -130,9 +128,8 @@ def _validate(job: Job, step: int) -> ValidationMetrics | None:
     loss = job.engine.evaluate(
         job.validation.next(job.engine.device) for _ in range(batches)
     )
-    return ValidationMetrics(
-        step, loss, bits_per_byte(loss, job.bytes_per_token)
-    )
+    bits = bits_per_byte(loss, job.bytes_per_token)
+    return ValidationMetrics(step, loss, bits)
 
 
 def _close(job: Job, report: Reporter | None) -> None:
