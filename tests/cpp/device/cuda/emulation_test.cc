@@ -3,6 +3,8 @@
 // compiled for that sanitizer's build.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -276,23 +278,25 @@ TEST(EmulationDeathTest, RefusesAMisalignedVector) {
 
 // A grid that would never come to its end.
 TEST(Emulation, RunsTheEndsOfAGridAlone) {
-  std::vector<uint64_t> ran;
-  const auto note = [&ran] {
-    ran.push_back(uint64_t{blockIdx.y} << 32 | blockIdx.x);
+  std::atomic<size_t> count{0};
+  std::array<uint64_t, 16> ran{};
+  const auto note = [&] {
+    ran[count++] = uint64_t{blockIdx.y} << 32 | blockIdx.x;
+  };
+  const auto take = [&] {
+    return std::vector<uint64_t>(ran.begin(), ran.begin() + count.exchange(0));
   };
   constexpr unsigned kLast = 0x7ffffffeu;
   {
     const emulation::OnlyEnds ends(2);
     emulation::RunGrid(dim3(kLast + 1, 3), dim3(1), 0, note);
-    EXPECT_EQ(ran, (std::vector<uint64_t>{0, 1, 2ull << 32 | (kLast - 1),
-                                          2ull << 32 | kLast}));
-    ran.clear();
+    EXPECT_EQ(take(), (std::vector<uint64_t>{0, 1, 2ull << 32 | (kLast - 1),
+                                             2ull << 32 | kLast}));
     RunBlocks(3, 1, note);
-    EXPECT_EQ(ran, (std::vector<uint64_t>{0, 1, 2}));
+    EXPECT_EQ(take(), (std::vector<uint64_t>{0, 1, 2}));
   }
-  ran.clear();
   RunBlocks(6, 1, note);
-  EXPECT_EQ(ran.size(), 6u);
+  EXPECT_EQ(take().size(), 6u);
 }
 
 #if EMULATION_ASAN
