@@ -262,20 +262,17 @@ def _loader(
 
 def _earlier(config: Config, world: _C.World) -> RunFolder | None:
     """The last run of this name, held, if it has a checkpoint; rank 0 looks."""
-    path = ""
+    folder = None
     with agreed(world):
         if world.rank == 0:
             folder = RunFolder.last(config.run.dir, config.run.name)
-            if folder:
-                folder.hold()
-                if folder.saved():
-                    path = str(folder.path)
-                else:
-                    folder.release()
-    path = world.broadcast(path)
-    if path and world.rank == 0:
-        return folder
-    return RunFolder(path) if path else None
+        if folder:
+            folder.hold()
+            if not folder.saved():
+                folder.release()
+                folder = None
+    path = world.broadcast(str(folder.path) if folder else "")
+    return folder or (RunFolder(path) if path else None)
 
 
 def _resumption(

@@ -80,13 +80,16 @@ class RunFolder:
     ) -> RunFolder | None:
         """Opens the last folder that `create` made of a name; None for none."""
         made = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
-        found = {}
-        for path in Path(parent).expanduser().glob("*/"):
-            match = made.fullmatch(path.name)
+        found = [
+            (int(match[1] or 1), path)
+            for path in Path(parent).expanduser().glob("*/")
+            if (match := made.fullmatch(path.name))
+        ]
+        for _, path in sorted(found, reverse=True):
             # `gpt-2` may be a name of its own.
-            if match and _is_run(path) and _name_of(path) == name:
-                found[int(match[1] or 1)] = path
-        return cls.open(found[max(found)]) if found else None
+            if _is_run(path) and _name_of(path) == name:
+                return cls.open(path)
+        return None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:

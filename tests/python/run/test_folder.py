@@ -229,6 +229,9 @@ def test_the_last_run_of_a_name_is_found(tmp_path):
 
     assert RunFolder.last(tmp_path / "nowhere", "a") is None
     assert RunFolder.last(tmp_path, "a") is None
+    make("b")
+    make("b-1")
+    assert RunFolder.last(tmp_path, "b").path.name == "b"
     folders = [make("a") for _ in range(11)]
     assert folders[-1].path.name == "a-11"
     make("a-12")  # a name of its own
