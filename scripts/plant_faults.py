@@ -236,11 +236,14 @@ def measure(copy: Copy, tests: dict[str, Test]) -> None:
     """Runs each test without a fault."""
     if not copy.build(*set().union(*(test.targets for test in tests.values()))):
         sys.exit("the tests cannot be built")
+    failed = []
     for name, test in tests.items():
         begin = time.monotonic()
         if not copy.passes(test, 1800):
-            sys.exit(f"{name} fails without a fault")
+            failed.append(name)
         test.seconds = time.monotonic() - begin
+    if failed:
+        sys.exit(f"these fail without a fault: {', '.join(failed)}")
 
 
 def plant(
