@@ -39,8 +39,8 @@ MOST_RANKS = 2
 MOST_SECONDS = 1200
 # The same program on sizes that take no time.
 TINY = [
-    "train={steps: 2, global_batch: 12, micro_batch: 1, save_every: 1, "
-    "validation_batches: 1}",
+    "train={steps: 2, global_batch: 12, micro_batch: 1, validation_batches: 1}",
+    "checkpoint.every_steps=1",
     "model={layers: 4, hidden: 24, heads: 12, context: 32}",
 ]
 # Added to a command, by its name, so that it ends soon.

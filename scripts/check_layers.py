@@ -40,6 +40,7 @@ BACKENDS = ("cpu", "cuda", "meta", "local", "mpi", "shm", "nccl", "sim")
 # What a backend offers to others, beside its own name on other floors.
 OFFERED = {
     "device/cpu/copy.h": ("comm",),
+    "device/cpu/parallel_for.h": ("checkpoint",),
     "device/cpu/reduce.h": ("comm",),
     "device/cuda/cuda_device.h": ("comm/nccl",),
     "device/cuda/cuda_stream.h": ("comm/nccl",),

@@ -34,7 +34,7 @@ PHASES = {
     "start": ["train.steps=1000000"],
     "training": ["train.steps=1000000"],
     "validation": ["train.steps=1000000", "train.validate_every=1"],
-    "saving": ["train.steps=1000000", "train.save_every=1"],
+    "saving": ["train.steps=1000000", "checkpoint.every_steps=1"],
     "export": ["train.steps=3"],
     "end": ["train.steps=3"],
 }

@@ -154,6 +154,27 @@ void BindConfigs(CoreModule& m) {
           "nothing.");
 }
 
+void BindSaveOutcome(CoreModule& m) {
+  using checkpoint::SaveOutcome;
+  Class<SaveOutcome>(m, "SaveOutcome", "How a checkpoint ended.")
+      .def_readonly("step", &SaveOutcome::step, "Steps done.")
+      .def_property_readonly(
+          "error",
+          [](const SaveOutcome& o) { return std::string(o.status.message()); },
+          "Why there is none; empty where there is.")
+      .def(
+          "check", [](const SaveOutcome& o) { return o.status; },
+          "Raises the error, if there is one.")
+      .def_readonly("path", &SaveOutcome::path, "Of the checkpoint.")
+      .def_readonly("bytes", &SaveOutcome::bytes, "Of its files.")
+      .def_readonly("seconds", &SaveOutcome::seconds,
+                    "From its beginning until it was complete on the disk.")
+      .def_readonly("stall_seconds", &SaveOutcome::stall_seconds,
+                    "In which this rank did nothing else.")
+      .def_readonly("write_seconds", &SaveOutcome::write_seconds,
+                    "Of the rank that wrote longest.");
+}
+
 void BindEngine(CoreModule& m) {
   Class<StepResult>(m, "StepResult", "What came out of a step.")
       .def_readonly("step", &StepResult::step, "Counted from 1.")
@@ -173,6 +194,9 @@ void BindEngine(CoreModule& m) {
                     "same on all ranks.")
       .def_readonly("asked_to_save", &StepResult::asked_to_save,
                     "As asked_to_stop.")
+      .def_readonly("saved", &StepResult::saved,
+                    "How a checkpoint ended that was begun before this step, "
+                    "where it did: a SaveOutcome, the same on all ranks.")
       .def_readonly("counted", &StepResult::counted,
                     "Tokens of the global batch that count: those whose target "
                     "is not below 0.")
@@ -330,7 +354,7 @@ void BindEngine(CoreModule& m) {
           "save",
           [](Engine& e, const std::filesystem::path& root,
              const JsonText& config, const JsonText& state) {
-            return SaveSteps(e.update(), root, config, state);
+            return SaveSteps(e.saves(), root, config, state);
           },
           py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           py::arg("state") = JsonText{"{}"}, kReleased,
@@ -338,6 +362,44 @@ void BindEngine(CoreModule& m) {
           "`config` is a dict, or a str of JSON, that must be the same to load "
           "it; `state` is one that load gives back, as a str of JSON. "
           "Collective.")
+      .def(
+          "prepare_saves",
+          [](Engine& e, bool asynchronous, double bytes_per_second,
+             int64_t bytes_per_file) {
+            return e.saves().Prepare({.asynchronous = asynchronous,
+                                      .bytes_per_second = bytes_per_second,
+                                      .bytes_per_file = bytes_per_file});
+          },
+          py::kw_only(), py::arg("asynchronous"),
+          py::arg("bytes_per_second") = 0.0,
+          py::arg("bytes_per_file") = checkpoint::SaverConfig().bytes_per_file,
+          kReleased,
+          "How begin_save works. Asynchronous saves copy the state into host "
+          "memory that is taken here and are written from there, at most "
+          "`bytes_per_second` a rank (0: no limit), while training goes on. "
+          "Data replicas divide files of more than `bytes_per_file`.")
+      .def(
+          "begin_save",
+          [](Engine& e, const std::filesystem::path& root,
+             const JsonText& config, const JsonText& state) {
+            return e.saves().Begin({root.string(), config.text, state.text});
+          },
+          py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
+          py::arg("state") = JsonText{"{}"}, kReleased,
+          "Starts what save does in one; the result of a later step, or "
+          "finish_save, says how it ended. Collective.")
+      .def_property_readonly(
+          "saving", [](Engine& e) { return e.saves().busy(); },
+          "Whether a save was begun and nobody was told its end yet; the same "
+          "on all ranks.")
+      .def(
+          "finish_save", [](Engine& e) { return e.saves().Finish(); },
+          kReleased,
+          "Waits for the end of a save that was begun; None where there is "
+          "none. Collective.")
+      .def_property_readonly(
+          "staging_bytes", [](Engine& e) { return e.saves().staging_bytes(); },
+          "Of host memory that this rank keeps for copies.")
       .def(
           "load",
           [](Engine& e, const std::filesystem::path& path,
@@ -362,6 +424,7 @@ void BindEngine(CoreModule& m) {
 void BindTrain(CoreModule& m) {
   BindConfigs(m);
   BindUpdate(m);
+  BindSaveOutcome(m);
   BindEngine(m);
   BindProfile(m);
   BindNetwork(m);

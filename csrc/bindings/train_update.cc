@@ -29,6 +29,7 @@ struct OwnedUpdate {
   uint64_t seed;
   std::shared_ptr<Device> device;
   std::unique_ptr<Update> update;
+  std::unique_ptr<train::Saves> saves;
 };
 
 std::unique_ptr<OwnedUpdate> Make(
@@ -46,9 +47,11 @@ std::unique_ptr<OwnedUpdate> Make(
     plain.push_back(parameter.get());
   }
   return WithoutGil([&] {
+    auto update = Unwrap(Update::Make(plain, config, sums, context));
+    auto saves = std::make_unique<train::Saves>(*update);
     return std::make_unique<OwnedUpdate>(OwnedUpdate{
         std::move(parameters), config.seed, context.device().shared_from_this(),
-        Unwrap(Update::Make(plain, config, sums, context))});
+        std::move(update), std::move(saves)});
   });
 }
 
@@ -164,7 +167,7 @@ void BindUpdate(CoreModule& m) {
           "save",
           [](OwnedUpdate& u, const std::filesystem::path& root,
              const JsonText& config, const JsonText& state) {
-            return SaveSteps(*u.update, root, config, state);
+            return SaveSteps(*u.saves, root, config, state);
           },
           py::arg("root"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           py::arg("state") = JsonText{"{}"}, kReleased,

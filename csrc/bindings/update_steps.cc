@@ -4,23 +4,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/load.h"
-#include "checkpoint/save.h"
+#include "checkpoint/saver.h"
 #include "core/status_macros.h"
 
 namespace eisbach::bindings {
 
-absl::StatusOr<std::string> SaveSteps(train::Update& update,
+absl::StatusOr<std::string> SaveSteps(train::Saves& saves,
                                       const std::filesystem::path& root,
                                       const JsonText& config,
                                       const JsonText& state) {
-  EISBACH_ASSIGN_OR_RETURN(const auto loss_scale, update.ReadLossScale());
-  return checkpoint::Save({.root = root.string(),
-                           .step = update.step(),
-                           .config = config.text,
-                           .state = state.text,
-                           .loss_scale = loss_scale},
-                          update.buffer(), update.optimizer(),
-                          update.context());
+  EISBACH_RETURN_IF_ERROR(
+      saves.Begin({root.string(), config.text, state.text}));
+  const checkpoint::SaveOutcome outcome = *saves.Finish();
+  EISBACH_RETURN_IF_ERROR(outcome.status);
+  return outcome.path;
 }
 
 absl::StatusOr<std::string> LoadSteps(train::Update& update,
@@ -31,6 +28,7 @@ absl::StatusOr<std::string> LoadSteps(train::Update& update,
       checkpoint::Load(path.string(), config.text, update.buffer(),
                        update.optimizer(), update.context()));
   EISBACH_RETURN_IF_ERROR(update.Resume(loaded.step, loaded.loss_scale));
+  update.set_checkpoint(loaded.id);
   return std::move(loaded.state);
 }
 

@@ -6,14 +6,16 @@
 
 #include "absl/status/statusor.h"
 #include "bindings/json_text.h"
+#include "train/saves.h"
 #include "train/update.h"
 
 // What an Engine and an Update both offer of the steps that were done. None
 // needs the interpreter's lock.
 namespace eisbach::bindings {
 
-// Saves weights and optimizer as ROOT/step-N/; returns that path. Collective.
-absl::StatusOr<std::string> SaveSteps(train::Update& update,
+// Saves weights and optimizer as ROOT/step-N/; returns that path when it is on
+// the disk. Collective.
+absl::StatusOr<std::string> SaveSteps(train::Saves& saves,
                                       const std::filesystem::path& root,
                                       const JsonText& config,
                                       const JsonText& state);

@@ -111,7 +111,8 @@ absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
       stored.ok() ? MakePlan(*stored, shards) : stored.status();
   EISBACH_RETURN_IF_ERROR(agree(plan.status()));
   EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
-  return LoadResult{manifest.step, manifest.state, manifest.loss_scale};
+  return LoadResult{manifest.step, manifest.state, manifest.loss_scale,
+                    manifest.id()};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "checkpoint/manifest.h"
 #include "optim/optimizer.h"
 #include "parallel/context.h"
 #include "tensor/flat_buffer.h"
@@ -16,6 +17,7 @@ struct LoadResult {
   int64_t step;       // steps done
   std::string state;  // as given to Save
   std::optional<optim::LossScale> loss_scale;
+  ManifestId id;  // of the checkpoint: the parent of the next one
 };
 
 // Continues from the checkpoint in the folder `path`: writes masters and

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -134,12 +135,21 @@ class Fields {
   absl::Status status_;
 };
 
+absl::StatusOr<uint64_t> ParseHash(const std::string& text,
+                                   absl::string_view of) {
+  uint64_t hash = 0;
+  if (text.size() == 16 && absl::SimpleHexAtoi(text, &hash)) return hash;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "xxh64 \"", text, "\" of ", of, " is not 16 hexadecimal digits"));
+}
+
 absl::StatusOr<ManifestFile> ParseFile(const json& value) {
   Fields fields(value, "files[]");
   ManifestFile file;
   file.name = fields.String("name");
   file.pipeline = fields.Size("pipeline", 0);
   file.tensor = fields.Size("tensor", 0);
+  file.data = fields.Size("data", 0);
   file.bytes = static_cast<uint64_t>(fields.Integer("bytes", 0));
   const std::string hash = fields.String("xxh64");
   EISBACH_RETURN_IF_ERROR(fields.status());
@@ -150,12 +160,17 @@ absl::StatusOr<ManifestFile> ParseFile(const json& value) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", file.name, "\" is no plain file name"));
   }
-  if (hash.size() != 16 || !absl::SimpleHexAtoi(hash, &file.hash)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("xxh64 \"", hash, "\" of ", file.name,
-                     " is not 16 hexadecimal digits"));
-  }
+  EISBACH_ASSIGN_OR_RETURN(file.hash, ParseHash(hash, file.name));
   return file;
+}
+
+absl::StatusOr<ManifestId> ParseId(const json& value, const char* where) {
+  Fields fields(value, where);
+  const int64_t step = fields.Integer("step", 0);
+  const std::string hash = fields.String(kHashKey);
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  EISBACH_ASSIGN_OR_RETURN(const uint64_t number, ParseHash(hash, where));
+  return ManifestId{step, number};
 }
 
 absl::StatusOr<optim::LossScale> ParseLossScale(const json& value) {
@@ -169,27 +184,36 @@ absl::StatusOr<optim::LossScale> ParseLossScale(const json& value) {
 }
 
 absl::Status CheckFiles(const Manifest& manifest) {
-  std::set<std::pair<int, int>> ranks;
+  const auto& layout = manifest.layout;
+  // Of each rank of the model, which shares there are.
+  std::map<std::pair<int, int>, std::set<int>> shares;
   std::set<std::string> names;
   for (const ManifestFile& file : manifest.files) {
-    if (file.pipeline >= manifest.layout[Axis::kPipeline] ||
-        file.tensor >= manifest.layout[Axis::kTensor]) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(file.name, " is of pipeline ", file.pipeline,
-                       " and tensor ", file.tensor, ", outside the layout"));
+    if (file.pipeline >= layout[Axis::kPipeline] ||
+        file.tensor >= layout[Axis::kTensor] ||
+        file.data >= layout[Axis::kData]) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          file.name, " is of pipeline ", file.pipeline, ", tensor ",
+          file.tensor, " and data ", file.data, ", outside the layout"));
     }
-    if (!ranks.emplace(file.pipeline, file.tensor).second ||
+    if (!shares[{file.pipeline, file.tensor}].insert(file.data).second ||
         !names.insert(file.name).second) {
       return absl::InvalidArgumentError(
           absl::StrCat(file.name, " is listed twice"));
     }
   }
-  const size_t expected =
-      static_cast<size_t>(manifest.layout[Axis::kPipeline]) *
-      static_cast<size_t>(manifest.layout[Axis::kTensor]);
-  if (manifest.files.size() == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "lists ", manifest.files.size(), " files, the layout has ", expected));
+  for (const auto& [rank, data] : shares) {
+    if (*data.rbegin() + 1 == static_cast<int>(data.size())) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "lists ", data.size(), " of ", *data.rbegin() + 1,
+        " or more files of pipeline ", rank.first, ", tensor ", rank.second));
+  }
+  const size_t expected = static_cast<size_t>(layout[Axis::kPipeline]) *
+                          static_cast<size_t>(layout[Axis::kTensor]);
+  if (shares.size() == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("lists files of ", shares.size(),
+                   " ranks of the model, the layout has ", expected));
 }
 
 // "/model/heads" as "model.heads", "/data/0" as "data[0]".
@@ -232,12 +256,18 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
     root["loss_scale"]["scale"] = manifest.loss_scale->scale;
     root["loss_scale"]["good_steps"] = manifest.loss_scale->good_steps;
   }
+  if (manifest.parent) {
+    root["parent"]["step"] = manifest.parent->step;
+    root["parent"][kHashKey] = HashText(manifest.parent->hash);
+  }
+  root["eisbach"] = EISBACH_VERSION;
   root["files"] = json::array();
   for (const ManifestFile& file : manifest.files) {
     json item;
     item["name"] = file.name;
     item["pipeline"] = file.pipeline;
     item["tensor"] = file.tensor;
+    item["data"] = file.data;
     item["bytes"] = file.bytes;
     item["xxh64"] = HashText(file.hash);
     root["files"].push_back(std::move(item));
@@ -289,6 +319,10 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   if (const auto scale = root.find("loss_scale"); scale != root.end()) {
     EISBACH_ASSIGN_OR_RETURN(manifest.loss_scale, ParseLossScale(*scale));
   }
+  if (const auto parent = root.find("parent"); parent != root.end()) {
+    EISBACH_ASSIGN_OR_RETURN(manifest.parent, ParseId(*parent, "parent"));
+  }
+  manifest.version = fields.String("eisbach");
   const json& files = fields.List("files");
   EISBACH_RETURN_IF_ERROR(fields.status());
   EISBACH_RETURN_IF_ERROR(layout.status());
@@ -297,14 +331,14 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
     manifest.files.push_back(std::move(file));
   }
   EISBACH_RETURN_IF_ERROR(CheckFiles(manifest));
-  const std::string hash = HashText(HashOfMembers(root));
+  manifest.hash = HashOfMembers(root);
   const std::string expected = fields.String(kHashKey);
   EISBACH_RETURN_IF_ERROR(fields.status());
-  if (hash != expected) {
+  if (HashText(manifest.hash) != expected) {
     return absl::InvalidArgumentError(
         absl::StrCat("was changed after it was written: the xxh64 of its "
                      "content is ",
-                     hash, ", not \"", expected, "\""));
+                     HashText(manifest.hash), ", not \"", expected, "\""));
   }
   return manifest;
 }

@@ -13,17 +13,28 @@
 
 namespace eisbach::checkpoint {
 
-inline constexpr int kManifestVersion = 2;
+inline constexpr int kManifestVersion = 3;
 // Of the text: thousands of files and any configuration fit.
 inline constexpr size_t kMaxManifestBytes = 64 << 20;
 
-// A file of a checkpoint: what one rank of the model (pipeline x tensor) holds.
+// A file of a checkpoint: what one rank of the model (pipeline x tensor) holds,
+// or a share of it. Data replicas hold the same, and write a share each; they
+// are numbered from 0, and the first has one always.
 struct ManifestFile {
   std::string name;  // in the checkpoint's folder
   int pipeline;
   int tensor;
+  int data;
   uint64_t bytes;
   uint64_t hash;  // ContentHash
+};
+
+// A checkpoint, told from all others.
+struct ManifestId {
+  int64_t step;
+  uint64_t hash;  // of its manifest
+
+  friend bool operator==(const ManifestId&, const ManifestId&) = default;
 };
 
 // What is in a checkpoint: manifest.json.
@@ -34,7 +45,13 @@ struct Manifest {
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object: what the caller wants back
   std::optional<optim::LossScale> loss_scale;  // of the next step, in f16
-  std::vector<ManifestFile> files;
+  // The one before it: saved last by the same run, or what that went on from.
+  std::optional<ManifestId> parent{};
+  std::vector<ManifestFile> files{};
+  std::string version{};  // of the Eisbach that wrote it
+  uint64_t hash = 0;      // of the rest; FormatManifest ignores these two
+
+  ManifestId id() const { return {step, hash}; }
 };
 
 parallel::Coordinates LayoutOf(const parallel::Mesh& mesh);
@@ -46,9 +63,9 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest);
 // the hash of all others, in place of one that is there.
 absl::StatusOr<std::string> SealManifest(absl::string_view members);
 
-// Reads and checks all of it: version, types, one file for each stage and
-// tensor rank, plain file names, and that nothing was changed since it was
-// written. InvalidArgument says what is wrong.
+// Reads and checks all of it: version, types, files for each stage and tensor
+// rank without a gap, plain file names, and that nothing was changed since it
+// was written. InvalidArgument says what is wrong.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text);
 
 // Both are JSON objects. InvalidArgument names each key that differs, with both

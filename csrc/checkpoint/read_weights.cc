@@ -103,8 +103,8 @@ absl::StatusOr<SavedWeights> ReadFrom(const std::string& folder) {
   for (const ManifestFile& file : manifest.files) bytes += file.bytes;
   std::sort(manifest.files.begin(), manifest.files.end(),
             [](const ManifestFile& a, const ManifestFile& b) {
-              return std::tie(a.pipeline, a.tensor) <
-                     std::tie(b.pipeline, b.tensor);
+              return std::tie(a.pipeline, a.tensor, a.data) <
+                     std::tie(b.pipeline, b.tensor, b.data);
             });
   WholeTensors tensors(bytes / sizeof(float));
   for (const ManifestFile& file : manifest.files) {

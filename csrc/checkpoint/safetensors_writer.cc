@@ -53,11 +53,17 @@ absl::StatusOr<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::Create(
                            FormatSafetensorsHeader(header));
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFile> file,
                            AtomicFile::Create(path));
-  const uint64_t header_bytes = text.size();
-  EISBACH_RETURN_IF_ERROR(file->Write(&header_bytes, sizeof(header_bytes)));
-  EISBACH_RETURN_IF_ERROR(file->Write(text));
-  return std::unique_ptr<SafetensorsWriter>(
+  std::unique_ptr<SafetensorsWriter> writer(
       new SafetensorsWriter(std::move(header.entries), std::move(file)));
+  const uint64_t header_bytes = text.size();
+  EISBACH_RETURN_IF_ERROR(writer->Append(&header_bytes, sizeof(header_bytes)));
+  EISBACH_RETURN_IF_ERROR(writer->Append(text.data(), text.size()));
+  return writer;
+}
+
+absl::Status SafetensorsWriter::Append(const void* data, size_t bytes) {
+  hasher_.Add(std::span(static_cast<const std::byte*>(data), bytes));
+  return file_->Write(data, bytes);
 }
 
 void SafetensorsWriter::SkipFinished() {
@@ -82,7 +88,7 @@ absl::Status SafetensorsWriter::Write(absl::string_view name, const void* data,
         absl::StrCat(file_->path(), ": tensor \"", name, "\" gets ", bytes,
                      " bytes, but has ", left, " left"));
   }
-  EISBACH_RETURN_IF_ERROR(file_->Write(data, bytes));
+  EISBACH_RETURN_IF_ERROR(Append(data, bytes));
   written_ += bytes;
   SkipFinished();
   return absl::OkStatus();

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "checkpoint/safetensors.h"
 #include "core/atomic_file.h"
+#include "core/content_hash.h"
 
 namespace eisbach::checkpoint {
 
@@ -46,6 +47,10 @@ class SafetensorsWriter {
   // once.
   absl::Status Commit();
 
+  // Of the whole file as far as it is written.
+  size_t bytes_written() const { return file_->bytes_written(); }
+  uint64_t hash() const { return hasher_.hash(); }  // ContentHash
+
  private:
   SafetensorsWriter(std::vector<SafetensorsEntry> entries,
                     std::unique_ptr<AtomicFile> file)
@@ -54,9 +59,11 @@ class SafetensorsWriter {
   }
 
   void SkipFinished();
+  absl::Status Append(const void* data, size_t bytes);
 
   const std::vector<SafetensorsEntry> entries_;
   const std::unique_ptr<AtomicFile> file_;
+  ContentHasher hasher_;
   size_t current_ = 0;  // entry that is being written
   size_t written_ = 0;  // bytes of data so far
 };

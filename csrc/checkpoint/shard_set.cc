@@ -53,7 +53,7 @@ std::vector<ManifestFile> NearestFirst(const Manifest& manifest,
                           pipeline, layout[Axis::kPipeline]),
                       Gap(file.tensor, manifest.layout[Axis::kTensor], tensor,
                           layout[Axis::kTensor]),
-                      file.pipeline, file.tensor);
+                      file.pipeline, file.tensor, file.data);
   };
   std::vector<ManifestFile> files = manifest.files;
   std::sort(files.begin(), files.end(),

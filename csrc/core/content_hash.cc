@@ -1,5 +1,6 @@
 #include "core/content_hash.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -36,22 +37,42 @@ uint64_t MergeRound(uint64_t hash, uint64_t lane) {
 
 }  // namespace
 
-uint64_t ContentHash(std::span<const std::byte> bytes) {
-  const std::byte* p = bytes.data();
-  size_t left = bytes.size();
-  uint64_t hash = kPrime5;
-  if (left >= 32) {
-    uint64_t lanes[4] = {kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
-    for (; left >= 32; left -= 32, p += 32) {
-      for (int i = 0; i < 4; ++i) {
-        lanes[i] = Round(lanes[i], Read<uint64_t>(p + 8 * i));
-      }
+ContentHasher::ContentHasher()
+    : lanes_{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1} {}
+
+void ContentHasher::Add(std::span<const std::byte> bytes) {
+  bytes_ += bytes.size();
+  const auto block = [this](const std::byte* p) {
+    for (int i = 0; i < 4; ++i) {
+      lanes_[i] = Round(lanes_[i], Read<uint64_t>(p + 8 * i));
     }
-    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) +
-           std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
-    for (uint64_t lane : lanes) hash = MergeRound(hash, lane);
+  };
+  if (rest_bytes_ > 0) {
+    const size_t more = std::min(bytes.size(), kBlock - rest_bytes_);
+    std::copy_n(bytes.data(), more, rest_.data() + rest_bytes_);
+    rest_bytes_ += more;
+    bytes = bytes.subspan(more);
+    if (rest_bytes_ < kBlock) return;
+    block(rest_.data());
+    rest_bytes_ = 0;
   }
-  hash += bytes.size();
+  for (; bytes.size() >= kBlock; bytes = bytes.subspan(kBlock)) {
+    block(bytes.data());
+  }
+  std::copy(bytes.begin(), bytes.end(), rest_.begin());
+  rest_bytes_ = bytes.size();
+}
+
+uint64_t ContentHasher::hash() const {
+  uint64_t hash = kPrime5;
+  if (bytes_ >= kBlock) {
+    hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) +
+           std::rotl(lanes_[2], 12) + std::rotl(lanes_[3], 18);
+    for (uint64_t lane : lanes_) hash = MergeRound(hash, lane);
+  }
+  hash += bytes_;
+  const std::byte* p = rest_.data();
+  size_t left = rest_bytes_;
   for (; left >= 8; left -= 8, p += 8) {
     hash =
         std::rotl(hash ^ Round(0, Read<uint64_t>(p)), 27) * kPrime1 + kPrime4;
@@ -68,6 +89,12 @@ uint64_t ContentHash(std::span<const std::byte> bytes) {
   hash = (hash ^ hash >> 33) * kPrime2;
   hash = (hash ^ hash >> 29) * kPrime3;
   return hash ^ hash >> 32;
+}
+
+uint64_t ContentHash(std::span<const std::byte> bytes) {
+  ContentHasher hasher;
+  hasher.Add(bytes);
+  return hasher.hash();
 }
 
 uint64_t ContentHash(absl::string_view bytes) {

@@ -1,5 +1,6 @@
 #include "tensor/host_values.h"
 
+#include <cstddef>
 #include <vector>
 
 #include "core/status_macros.h"
@@ -17,15 +18,11 @@ absl::Status WriteRounded(const float* host, const Tensor& tensor,
 }
 
 template <typename T>
-absl::Status ReadWidened(const Tensor& tensor, float* host, Stream& stream) {
-  std::vector<T> values(tensor.elements());
-  EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(
-      values.data(), tensor.raw(), tensor.bytes(), stream));
-  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
-  for (size_t i = 0; i < values.size(); ++i) {
-    host[i] = static_cast<float>(values[i]);
+void Widen(const void* values, int64_t elements, float* widened) {
+  const T* from = static_cast<const T*>(values);
+  for (int64_t i = 0; i < elements; ++i) {
+    widened[i] = static_cast<float>(from[i]);
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -45,15 +42,27 @@ absl::Status WriteValues(const float* host, const Tensor& tensor,
 }
 
 absl::Status ReadValues(const Tensor& tensor, float* host, Stream& stream) {
-  switch (tensor.dtype()) {
+  const bool as_it_is = tensor.dtype() == DType::kF32;
+  std::vector<std::byte> values(as_it_is ? 0 : tensor.bytes());
+  EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(
+      as_it_is ? static_cast<void*>(host) : values.data(), tensor.raw(),
+      tensor.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  if (!as_it_is) {
+    WidenValues(tensor.dtype(), values.data(), tensor.elements(), host);
+  }
+  return absl::OkStatus();
+}
+
+void WidenValues(DType dtype, const void* values, int64_t elements,
+                 float* widened) {
+  switch (dtype) {
     case DType::kBF16:
-      return ReadWidened<BFloat16>(tensor, host, stream);
+      return Widen<BFloat16>(values, elements, widened);
     case DType::kF16:
-      return ReadWidened<Float16>(tensor, host, stream);
+      return Widen<Float16>(values, elements, widened);
     default:
-      EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(
-          host, tensor.data<float>(), tensor.bytes(), stream));
-      return stream.Synchronize();
+      return Widen<float>(values, elements, widened);
   }
 }
 

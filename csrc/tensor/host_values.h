@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "tensor/tensor.h"
 
@@ -11,5 +13,9 @@ namespace eisbach {
 absl::Status WriteValues(const float* host, const Tensor& tensor,
                          Stream& stream);
 absl::Status ReadValues(const Tensor& tensor, float* host, Stream& stream);
+
+// f32 of `elements` values of a float type (bf16, f16 or f32).
+void WidenValues(DType dtype, const void* values, int64_t elements,
+                 float* widened);
 
 }  // namespace eisbach

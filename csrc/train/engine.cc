@@ -124,6 +124,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(engine->update_,
                            Update::Make(parameters, config.update,
                                         engine->micro_batches_ + 1, context));
+  engine->saves_ = std::make_unique<Saves>(*engine->update_);
   Stream& stream = context.device().compute_stream();
   EISBACH_ASSIGN_OR_RETURN(
       engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
@@ -171,6 +172,7 @@ absl::Status Engine::Submit(const StepInput& input) {
       context_.device().tracer().recording() ? absl::StrCat("step ", step) : "";
   const TraceSpan span(stream,
                        {.kind = SpanKind::kStep, .name = name, .index = step});
+  saves_->BeforeStep();
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
                                          Tokens(input), update_->outcome(),
@@ -187,7 +189,10 @@ absl::StatusOr<StepResult> Engine::Collect() {
   inputs_.pop_front();
   const bool finite =
       std::isfinite(result.loss) && std::isfinite(result.grad_norm);
-  if (result.counted > 0 && (finite || result.skipped)) return result;
+  if (result.counted > 0 && (finite || result.skipped)) {
+    result.saved = saves_->AfterStep(result.step, result.asked_to_advance);
+    return result;
+  }
   // Steps that were submitted after it have changed nothing.
   while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
   inputs_.clear();

@@ -13,6 +13,7 @@
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
 #include "train/results.h"
+#include "train/saves.h"
 #include "train/stage_program.h"
 #include "train/step_replay.h"
 #include "train/update.h"
@@ -67,6 +68,10 @@ class Engine {
   // Asks all ranks for something: the step that this one begins next carries
   // it, and each finds it in that step's result. From any thread.
   void Ask(Request request) { update_->requests().Ask(request); }
+  // The checkpoints of this run. What is begun is written while training goes
+  // on, where Saves::Prepare was told so; Collect advances it and gives its
+  // end.
+  Saves& saves() { return *saves_; }
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 
@@ -123,6 +128,7 @@ class Engine {
   int micro_batches_ = 0;
   std::unique_ptr<models::Transformer> model_;
   std::unique_ptr<Update> update_;
+  std::unique_ptr<Saves> saves_;
   std::unique_ptr<parallel::Executor> executor_;
   std::unique_ptr<TransformerProgram> program_;
   parallel::Schedule schedule_;

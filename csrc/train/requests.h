@@ -11,9 +11,10 @@
 
 namespace eisbach::train {
 
-// What one rank may ask all for.
-enum class Request { kStop, kSave };
-inline constexpr int kRequests = 2;
+// What one rank may ask all for. A checkpoint that is being written advances
+// when all have asked.
+enum class Request { kStop, kSave, kAdvance };
+inline constexpr int kRequests = 3;
 
 // What this rank asks for, on its way into the sums of the next step: all ranks
 // then read in the result of the same step whether one of them has asked.

@@ -77,7 +77,9 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
                     .loss_scale = requested[kRequests],
                     .counted = static_cast<int64_t>(counted),
                     .asked_to_stop = asked(Request::kStop),
-                    .asked_to_save = asked(Request::kSave)};
+                    .asked_to_save = asked(Request::kSave),
+                    .asked_to_advance = static_cast<int>(
+                        requested[static_cast<int>(Request::kAdvance)])};
   for (int i = 1; i <= losses_; ++i) result.loss += entry.values[i];
   if (counted > 0) result.loss *= entry.tokens / counted;
   // As ops::UpdateLossScale has decided.

@@ -2,9 +2,11 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "checkpoint/saver.h"
 #include "device/device.h"
 #include "device/event.h"
 #include "tensor/tensor.h"
@@ -23,6 +25,11 @@ struct StepResult {
   // same on all ranks.
   bool asked_to_stop = false;
   bool asked_to_save = false;
+  // How many ranks were ready to go on with a checkpoint.
+  int asked_to_advance = 0;
+  // Of a checkpoint that was begun before this step (Engine::BeginSave): how it
+  // ended, in the result after which it did. The same on all ranks.
+  std::optional<checkpoint::SaveOutcome> saved{};
 };
 
 // What evaluations add up, over all ranks.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "checkpoint/manifest.h"
 #include "core/one_thread.h"
 #include "ops/optimizer.h"
 #include "optim/gradient_norm.h"
@@ -103,6 +104,14 @@ class Update {
   // one that is needed begins anew.
   absl::Status Resume(int64_t step,
                       const std::optional<optim::LossScale>& loss_scale);
+  // The checkpoint that was loaded, or saved, last: known on rank 0 of those
+  // that are saved.
+  const std::optional<checkpoint::ManifestId>& checkpoint() const {
+    return checkpoint_;
+  }
+  void set_checkpoint(std::optional<checkpoint::ManifestId> id) {
+    checkpoint_ = id;
+  }
   // Of the step begun last, or what was set since.
   double learning_rate() const;
   // From the next step on this one instead of the schedule's, until it is given
@@ -152,6 +161,7 @@ class Update {
   Tensor requested_;
   Tensor used_loss_scale_;
   int64_t step_ = 0;
+  std::optional<checkpoint::ManifestId> checkpoint_;
 };
 
 }  // namespace eisbach::train

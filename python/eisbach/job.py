@@ -163,6 +163,11 @@ def _set_up(
     if resume:
         load_checkpoint(engine, resumed, identity, train.prefixes)
     loaders[0].seek(resumed.step)
+    if not resumed.finished:
+        engine.prepare_saves(
+            asynchronous=config.checkpoint.asynchronous,
+            bytes_per_second=config.checkpoint.max_mib_per_second * 2**20,
+        )
     folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
         config=config,
@@ -182,10 +187,10 @@ def _set_up(
     )
 
 
-def save(job: Job) -> None:
-    """Writes a checkpoint of the step done last; collective."""
+def begin_save(job: Job) -> None:
+    """Starts a checkpoint of the step done last; collective."""
     state = {"samples": job.train.step * job.config.train.global_batch}
-    job.engine.save(
+    job.engine.begin_save(
         str(job.folder.checkpoints),
         config=job.identity,
         state=json.dumps(state),

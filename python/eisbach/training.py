@@ -62,11 +62,11 @@ def train(
             for line in opening(job):
                 report.say(line)
         watch.on_signal(job.engine.ask_to_stop)
-        saver = Saver(job, report)
+        saver = reporting.enter_context(Saver(job, report))
         stopped = _loop(job, report, saver)
         watch.loop_ended()
         if stopped:
-            saver.save()
+            saver.save(last=True)
         else:
             _close(job, report)
         saver.check()
@@ -94,8 +94,8 @@ def _reporter(job: Job) -> Reporter:
 
 def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
     """Runs the steps that are left, and returns whether all are to stop."""
-    plan = job.config.train
-    collect = Collector(job, report)
+    plan, often = job.config.train, job.config.checkpoint.every_steps
+    collect = Collector(job, report, saver)
     # A run that was stopped after its last step still has its end to come.
     for step in range(min(job.first + 1, plan.steps), plan.steps + 1):
         if step > job.first:
@@ -104,7 +104,7 @@ def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
             collect.but(job.lag)
         last = step == plan.steps
         validates = last or due(step, plan.validate_every)
-        saves = last or due(step, plan.save_every) or collect.asked_to_save
+        saves = last or due(step, often) or collect.asked_to_save
         if validates or saves:
             collect.but(0)
         if collect.asked_to_stop:
@@ -112,7 +112,7 @@ def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:
         if validates and (validation := _validate(job, step)) and report:
             report.validation(validation)
         if saves:
-            saver.save()
+            saver.save(last=last)
         if validates or saves:
             collect.restart()
     collect.but(0)

@@ -23,9 +23,9 @@ train:
   steps: 4
   global_batch: 8
   micro_batch: 2
-  save_every: 2
   validate_every: 2
   validation_batches: 1
+checkpoint: {{every_steps: 2}}
 """
 _LAYOUTS = {1: (1, 1), 2: (2, 1), 4: (2, 2)}
 

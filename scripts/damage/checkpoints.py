@@ -29,8 +29,8 @@ from damage.xxh64 import xxh64
 
 STEP = "runs/r/checkpoints/step-00000004"
 MANIFEST = f"{STEP}/manifest.json"
-SHARD = f"{STEP}/pipeline-0-tensor-0.safetensors"
-OTHER = "pipeline-0-tensor-1.safetensors"
+SHARD = f"{STEP}/pipeline-0-tensor-0-data-0.safetensors"
+OTHER = "pipeline-0-tensor-1-data-0.safetensors"
 Change = Callable[[Any], None]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def on_the_cpu(train):
-    done, folder = train("cpu", "run.device=cpu", "train.save_every=5")
+    done, folder = train("cpu", "run.device=cpu", "checkpoint.every_steps=5")
     assert not done.returncode, done.stderr
     return folder
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_goes_on_on_the_other_device(
     done, folder = train(
         f"from-{first}",
         f"run.device={first}",
-        "train.save_every=3",
+        "checkpoint.every_steps=3",
     )
     assert not done.returncode, done.stderr
     done = eisbach("train", "--resume", folder, f"run.device={other}")

@@ -111,7 +111,7 @@ def test_a_terminal_that_is_lost_stops_a_run(launch, tmp_path):
 
 
 def test_a_run_has_one_process_that_writes(train, eisbach):
-    run = train("train.save_every=2")
+    run = train("checkpoint.every_steps=2")
     run.wait_for_steps(3)
     (pid,) = run.job.ranks()
     for _ in range(2):
@@ -136,7 +136,7 @@ def test_a_run_has_one_process_that_writes(train, eisbach):
 )
 @pytest.mark.parametrize("saves", [0, 1])
 def test_a_run_folder_that_is_moved_ends_the_run(train, tmp_path, ranks, saves):
-    run = train(f"train.save_every={saves}", ranks=ranks)
+    run = train(f"checkpoint.every_steps={saves}", ranks=ranks)
     run.wait_for_steps(3)
     moved = run.folder.rename(tmp_path / "moved")
     errors = run.job.check_failure()
@@ -150,7 +150,7 @@ def test_a_run_folder_that_is_moved_ends_the_run(train, tmp_path, ranks, saves):
 
 
 def test_a_run_folder_that_is_deleted_ends_the_run(train):
-    run = train("train.save_every=1")
+    run = train("checkpoint.every_steps=1")
     run.wait_for_steps(3)
     shutil.rmtree(run.folder, ignore_errors=True)
     errors = run.job.check_failure()
@@ -225,7 +225,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
     )
     done = run(
         *("-c", code, "train", "configs/tiny.yaml", f"run.dir={tmp_path}"),
-        *("train.steps=3", "train.save_every=2", "data.validation=none"),
+        *("train.steps=3", "checkpoint.every_steps=2", "data.validation=none"),
         ranks=ranks,
     )
     assert done.returncode != 0

@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -995,6 +995,49 @@ class Update:
         """
         After finish: the sums over all ranks.
         """
+class SaveOutcome:
+    """
+    How a checkpoint ended.
+    """
+    def check(self) -> None:
+        """
+        Raises the error, if there is one.
+        """
+    @property
+    def bytes(self) -> int:
+        """
+        Of its files.
+        """
+    @property
+    def error(self) -> str:
+        """
+        Why there is none; empty where there is.
+        """
+    @property
+    def path(self) -> str:
+        """
+        Of the checkpoint.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        From its beginning until it was complete on the disk.
+        """
+    @property
+    def stall_seconds(self) -> float:
+        """
+        In which this rank did nothing else.
+        """
+    @property
+    def step(self) -> int:
+        """
+        Steps done.
+        """
+    @property
+    def write_seconds(self) -> float:
+        """
+        Of the rank that wrote longest.
+        """
 class StepResult:
     """
     What came out of a step.
@@ -1037,6 +1080,11 @@ class StepResult:
         What the loss was multiplied by in backward; 1 but in f16.
         """
     @property
+    def saved(self) -> SaveOutcome | None:
+        """
+        How a checkpoint ended that was begun before this step, where it did: a SaveOutcome, the same on all ranks.
+        """
+    @property
     def skipped(self) -> bool:
         """
         A gradient overflowed at this loss scale: the weights are as before, and the scale halves.
@@ -1062,6 +1110,10 @@ class Engine:
         """
         Asks all ranks to stop: the result of the step that this rank begins next says so on each. From any thread.
         """
+    def begin_save(self, root: os.PathLike | str | bytes, *, config: dict | str = '{}', state: dict | str = '{}') -> None:
+        """
+        Starts what save does in one; the result of a later step, or finish_save, says how it ended. Collective.
+        """
     def collect(self) -> StepResult:
         """
         Waits for the oldest step that was submitted. NonFiniteError leaves the weights as they were before it; steps submitted after it are void.
@@ -1075,6 +1127,10 @@ class Engine:
     def evaluate(self, batches: collections.abc.Iterable[Batch]) -> float:
         """
         The same over all tokens of several batches.
+        """
+    def finish_save(self) -> SaveOutcome | None:
+        """
+        Waits for the end of a save that was begun; None where there is none. Collective.
         """
     def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
         """
@@ -1091,6 +1147,10 @@ class Engine:
     def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """
         Logits [B, T, vocab] of tokens [B, T], integers or a Tensor of i32; on one pipeline stage.
+        """
+    def prepare_saves(self, *, asynchronous: bool, bytes_per_second: float = 0.0, bytes_per_file: int = 16777216) -> None:
+        """
+        How begin_save works. Asynchronous saves copy the state into host memory that is taken here and are written from there, at most `bytes_per_second` a rank (0: no limit), while training goes on. Data replicas divide files of more than `bytes_per_file`.
         """
     def refresh(self) -> None:
         """
@@ -1146,6 +1206,16 @@ class Engine:
     def samples(self) -> int:
         """
         Of this rank in a step.
+        """
+    @property
+    def saving(self) -> bool:
+        """
+        Whether a save was begun and nobody was told its end yet; the same on all ranks.
+        """
+    @property
+    def staging_bytes(self) -> int:
+        """
+        Of host memory that this rank keeps for copies.
         """
     @property
     def steps_done(self) -> int:

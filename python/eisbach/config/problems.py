@@ -204,7 +204,7 @@ def unused(config: Config) -> Iterator[Problem]:
                         config.origin(full),
                         full,
                         f"{show(value)}: has a meaning only with "
-                        f"{key}={wanted}, and {key} is {actual} "
+                        f"{key}={show(wanted)}, and {key} is {show(actual)} "
                         f"({config.origin(key)}); leave it out, or nearest: "
                         f"{show(prop['default'])}",
                     )

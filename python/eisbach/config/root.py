@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from eisbach.config.checkpoint import CheckpointSection
 from eisbach.config.data import DataSection
 from eisbach.config.model import ModelSection
 from eisbach.config.network import NetworkSection
@@ -33,6 +34,7 @@ class Config(Section):
     model: ModelSection = Field(default_factory=ModelSection)
     data: DataSection = Field(default_factory=DataSection)
     train: TrainSection = Field(default_factory=TrainSection)
+    checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     precision: PrecisionSection = Field(default_factory=PrecisionSection)
     parallel: ParallelSection = Field(default_factory=ParallelSection)

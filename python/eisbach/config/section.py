@@ -47,7 +47,7 @@ def key(
     default: Any,
     doc: str,
     *,
-    only: dict[str, str] | None = None,
+    only: dict[str, str | bool] | None = None,
     known_as: str = "",
     words: dict[str, str] | None = None,
 ) -> Any:

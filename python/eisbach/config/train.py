@@ -1,12 +1,12 @@
-"""Section `train`: how long, in what batches, and what is kept."""
+"""Section `train`: how long, and in what batches."""
 
 from typing import Literal
 
-from eisbach.config.section import Count, Natural, NonNegative, Section, key
+from eisbach.config.section import Count, Natural, Section, key
 
 
 class TrainSection(Section):
-    """How long, in what batches, and what is kept."""
+    """How long, and in what batches."""
 
     steps: Count = key(
         400,
@@ -34,22 +34,4 @@ class TrainSection(Section):
     )
     validation_batches: Count = key(
         8, "Batches of `global_batch` sequences in one validation."
-    )
-    save_every: Natural = key(
-        0,
-        "Steps between two checkpoints; 0 for none by steps. There is one at "
-        "the end, and when the run is told to stop.",
-    )
-    save_minutes: NonNegative = key(
-        15.0, "Minutes between two checkpoints; 0 for none by time."
-    )
-    keep: Natural = key(
-        3,
-        "Newest checkpoints that stay; older ones are deleted when a new one "
-        "is complete. 0 keeps all.",
-    )
-    keep_every: Natural = key(
-        0,
-        "Checkpoints of steps that are a multiple of this stay as well; 0 "
-        "for none.",
     )

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from eisbach.files import make_folder, write_atomically
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, read_lines
 
 
 def set_aside(folder: RunFolder, step: int) -> Path | None:
@@ -27,6 +27,7 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
         folder.config,
         folder.metrics,
         folder.validation,
+        folder.saves,
         *folder.tokenizer.glob("*"),
     ):
         if path.is_file():
@@ -42,18 +43,27 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     return aside.path
 
 
-def prune(folder: RunFolder, *, keep: int, every: int, spare: int) -> None:
+def prune(
+    folder: RunFolder, *, keep: int, every: int, best: int, spare: int
+) -> None:
     """Deletes old checkpoints, and what an interrupted save or prune left.
 
     Args:
       folder: Of a run that saves nothing at the moment.
       keep: So many of the newest stay; 0 keeps all.
       every: Those of steps that are a multiple of this stay; 0 for none.
+      best: So many with the lowest validation loss stay.
       spare: The step that the run was resumed from; its checkpoint stays.
     """
     found = folder.saved()
+    losses = {
+        line["step"]: line["loss"]
+        for line in (read_lines(folder.validation) if best else ())
+        if line["step"] in found and line.get("loss") is not None
+    }
+    spared = {spare, *sorted(losses, key=losses.__getitem__)[:best]}
     for step in list(found)[:-keep] if keep else ():
-        if step != spare and not (every and step % every == 0):
+        if step not in spared and not (every and step % every == 0):
             # Under another name first: half of a checkpoint must not look
             # like one.
             path = found[step]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from eisbach import _C
     from eisbach.job import Job
     from eisbach.run.reporter import Reporter
+    from eisbach.run.saving import Saver
 
 
 class Collector:
@@ -27,10 +28,11 @@ class Collector:
         `restart` from outside.
     """
 
-    def __init__(self, job: Job, report: Reporter | None) -> None:
-        """Takes the job, and rank 0's reporter."""
+    def __init__(self, job: Job, report: Reporter | None, saver: Saver) -> None:
+        """Takes the job, rank 0's reporter, and who saves."""
         self._job = job
         self._report = report
+        self._saver = saver
         self.asked_to_stop = False
         self.restart()
 
@@ -52,6 +54,8 @@ class Collector:
             seconds = time.perf_counter() - self._start
             if self._report:
                 self._report.step(self._metrics(result, seconds))
+            if result.saved:
+                self._saver.ended(result.saved)
             self._start_step()
 
     def _metrics(self, result: _C.StepResult, seconds: float) -> StepMetrics:

@@ -27,6 +27,7 @@ class RunFolder:
 
     `config.yaml` resolved configuration, `tokenizer/` the run's own copy,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
+    `saves.jsonl` a line a checkpoint,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
     `model/` the export, `lock` who writes here.
 
@@ -192,6 +193,11 @@ class RunFolder:
         return self.path / "validation.jsonl"
 
     @property
+    def saves(self) -> Path:
+        """How each checkpoint was written, a line each."""
+        return self.path / "saves.jsonl"
+
+    @property
     def summary(self) -> Path:
         """One JSON object about the whole run."""
         return self.path / "summary.json"
@@ -245,7 +251,7 @@ class RunFolder:
     def _why_none(self) -> str:
         from eisbach.run.state import standing
 
-        when = "(train.save_minutes, train.save_every)"
+        when = "(checkpoint.every_minutes, checkpoint.every_steps)"
         state = standing(self)
         if state == "running":
             return (

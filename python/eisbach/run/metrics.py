@@ -8,12 +8,15 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eisbach.files import write_atomically
 from eisbach.run import lines
 from eisbach.run.held import Held, LostError
 from eisbach.run.output import warn
+
+if TYPE_CHECKING:
+    from eisbach import _C
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,42 @@ class ValidationMetrics:
     bits_per_byte: float | None
 
 
+@dataclass(frozen=True)
+class SaveMetrics:
+    """How one checkpoint was written.
+
+    Attributes:
+      step: Steps done before it.
+      bytes: Of its files.
+      seconds: From its beginning until it was complete on the disk.
+      stall_seconds: Of these, in which rank 0 did nothing else.
+      hidden_seconds: The others: training went on.
+      bytes_per_second: Of all ranks, while they wrote.
+    """
+
+    step: int
+    bytes: int
+    seconds: float
+    stall_seconds: float
+    hidden_seconds: float
+    bytes_per_second: float
+
+    @staticmethod
+    def of(outcome: _C.SaveOutcome) -> SaveMetrics:
+        """Takes the figures of a checkpoint."""
+        return SaveMetrics(
+            step=outcome.step,
+            bytes=outcome.bytes,
+            seconds=outcome.seconds,
+            stall_seconds=outcome.stall_seconds,
+            hidden_seconds=max(0.0, outcome.seconds - outcome.stall_seconds),
+            bytes_per_second=outcome.bytes / outcome.write_seconds,
+        )
+
+
+Metrics = StepMetrics | ValidationMetrics | SaveMetrics
+
+
 class LineWriter:
     """Appends JSON objects to a file, each in it when `write` returns.
 
@@ -116,7 +155,7 @@ class LineWriter:
         for line in damaged:
             warn(f"{self.path}:{line.number}: {line.fault}; moved to {aside}")
 
-    def write(self, record: StepMetrics | ValidationMetrics) -> None:
+    def write(self, record: Metrics) -> None:
         """Appends one line; of a step that has one already, nothing.
 
         Raises:

@@ -17,7 +17,12 @@ from eisbach.run.folder import RunFolder
 from eisbach.run.followers.started import Followers
 from eisbach.run.held import LostError
 from eisbach.run.lines import missing
-from eisbach.run.metrics import LineWriter, StepMetrics, ValidationMetrics
+from eisbach.run.metrics import (
+    LineWriter,
+    SaveMetrics,
+    StepMetrics,
+    ValidationMetrics,
+)
 from eisbach.run.output import Output, warn
 from eisbach.run.picture import Picture
 from eisbach.run.plot import plot_folder
@@ -61,6 +66,7 @@ class Reporter:
         self.folder = folder
         self._steps = LineWriter(folder.metrics, keep_until=first)
         self._validations = LineWriter(folder.validation, keep_until=first)
+        self._saves = LineWriter(folder.saves, keep_until=first)
         if gaps := missing(self._steps.lines, first):
             warn(f"{folder.metrics}: steps without a line: {gaps}")
         self._sync = Shown("the sync of metrics", again=True)
@@ -111,6 +117,11 @@ class Reporter:
         if self._progress:
             self._show_progress(self._progress.validation, now)
 
+    def saved(self, now: SaveMetrics) -> None:
+        """Reports a checkpoint; LostError as in `step`."""
+        with self._in_its_folder():
+            self._saves.write(now)
+
     def sync(self) -> None:
         """Returns when the metrics so far are on disk, or a warning says why.
 
@@ -157,7 +168,7 @@ class Reporter:
             self.hurry()
         if self._progress:
             self._show_progress(self._progress.close)
-        for sink in (self._steps, self._validations):
+        for sink in (self._steps, self._validations, self._saves):
             sink.close()
         if self._events:
             self._show_events(self._events.close)

@@ -52,13 +52,16 @@ inline absl::StatusOr<std::string> SaveEngine(const std::string& root,
                                               train::Engine& engine) {
   EISBACH_ASSIGN_OR_RETURN(const auto loss_scale,
                            engine.update().ReadLossScale());
-  return checkpoint::Save({.root = root,
-                           .step = engine.update().step(),
-                           .config = kConfig,
-                           .state = kState,
-                           .loss_scale = loss_scale},
-                          engine.update().buffer(), engine.update().optimizer(),
-                          engine.context());
+  EISBACH_ASSIGN_OR_RETURN(
+      checkpoint::SaveOutcome outcome,
+      checkpoint::Save({.root = root,
+                        .step = engine.update().step(),
+                        .config = kConfig,
+                        .state = kState,
+                        .loss_scale = loss_scale},
+                       engine.update().buffer(), engine.update().optimizer(),
+                       engine.context()));
+  return std::move(outcome.path);
 }
 
 inline absl::Status LoadEngine(const std::string& path, train::Engine& engine,

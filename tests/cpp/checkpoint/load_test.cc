@@ -78,8 +78,8 @@ class LoadTest : public testing::Test {
   std::string folder_;
 };
 
-constexpr char kShard0[] = "pipeline-0-tensor-0.safetensors";
-constexpr char kShard1[] = "pipeline-0-tensor-1.safetensors";
+constexpr char kShard0[] = "pipeline-0-tensor-0-data-0.safetensors";
+constexpr char kShard1[] = "pipeline-0-tensor-1-data-0.safetensors";
 constexpr char kManifest[] = "manifest.json";
 
 TEST_F(LoadTest, DamageIsAnErrorOnAllRanks) {

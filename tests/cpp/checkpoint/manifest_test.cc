@@ -24,8 +24,10 @@ Manifest Example() {
                     .state = R"({"tokens":4096})",
                     .loss_scale = optim::LossScale{1024, 17},
                     .files = {}};
-  manifest.files = {{"a.safetensors", 0, 0, 10, 0xfedcba9876543210u},
-                    {"b.safetensors", 1, 0, 20, 7}};
+  manifest.parent = ManifestId{100, 0xabcdef0123456789u};
+  manifest.files = {{"a.safetensors", 0, 0, 0, 10, 0xfedcba9876543210u},
+                    {"b.safetensors", 1, 0, 0, 20, 7},
+                    {"c.safetensors", 1, 0, 1, 30, 8}};
   return manifest;
 }
 
@@ -40,11 +42,15 @@ TEST(Manifest, ReadsWhatItWrote) {
   ASSERT_TRUE(back.loss_scale.has_value());
   EXPECT_EQ(back.loss_scale->scale, 1024);
   EXPECT_EQ(back.loss_scale->good_steps, 17);
-  ASSERT_EQ(back.files.size(), 2);
+  EXPECT_EQ(back.parent, Example().parent);
+  EXPECT_FALSE(back.version.empty());
+  EXPECT_EQ(back.id(), Value(ParseManifest(text)).id());
+  ASSERT_EQ(back.files.size(), 3);
   EXPECT_EQ(back.files[0].name, "a.safetensors");
   EXPECT_EQ(back.files[0].hash, 0xfedcba9876543210u);
   EXPECT_EQ(back.files[1].pipeline, 1);
   EXPECT_EQ(back.files[1].bytes, 20);
+  EXPECT_EQ(back.files[2].data, 1);
 }
 
 TEST(Manifest, NeedsNoLossScale) {
@@ -74,14 +80,23 @@ TEST(Manifest, SaysWhatIsWrong) {
       {"\"step\": 123", "\"step\": -1", "manifest.step=-1"},
       {"\"step\": 123", "\"step\": 1.5", "manifest.step=1.5"},
       {"\"step\": 123", "\"steps\": 123", "manifest has no step"},
-      {"\"version\": 2", "\"version\": 3", "version 3 is not"},
-      {"\"version\": 2", "\"version\": 1", "version 1 is of an earlier"},
-      {"\"version\": 2", "\"version\": 0", "version 0 is not"},
+      {"\"version\": 3", "\"version\": 4", "version 4 is not"},
+      {"\"version\": 3", "\"version\": 2", "version 2 is of an earlier"},
+      {"\"version\": 3", "\"version\": 0", "version 0 is not"},
       {"eisbach.checkpoint", "other", "format \"other\""},
       {"\"tensor\": 1", "\"tensor\": 0", "layout.tensor=0"},
       {"\"tensor\": 1", "\"tensor\": 4294967297", "layout.tensor=4294967297"},
-      {"\"tensor\": 1", "\"tensor\": 2", "lists 2 files, the layout has 4"},
+      {"\"tensor\": 1", "\"tensor\": 2",
+       "lists files of 2 ranks of the model, the layout has 4"},
       {"b.safetensors", "a.safetensors", "a.safetensors is listed twice"},
+      {"\"data\": 1,\n      \"name\"", "\"data\": 2,\n      \"name\"",
+       "lists 2 of 3 or more files of pipeline 1, tensor 0"},
+      {"\"data\": 1,\n      \"name\"", "\"data\": 4,\n      \"name\"",
+       "pipeline 1, tensor 0 and data 4, outside the layout"},
+      {"\"data\": 1,\n      \"name\"", "\"data\": 0,\n      \"name\"",
+       "c.safetensors is listed twice"},
+      {"\"step\": 100", "\"step\": -100", "parent.step=-100"},
+      {"abcdef0123456789", "abcdef", "of parent is not 16"},
       {"b.safetensors", "../b", "no plain file name"},
       {"b.safetensors", "x/b", "no plain file name"},
       {"\"bytes\": 20", "\"bytes\": -20", "files[].bytes=-20"},
@@ -148,7 +163,7 @@ TEST(Manifest, DamageNeverBreaksTheReader) {
           static_cast<char>(bits[1] >> 8 * k);
     }
     const auto result = ParseManifest(damaged);  // any result, no crash
-    EXPECT_TRUE(!result.ok() || result->files.size() == 2);
+    EXPECT_TRUE(!result.ok() || result->files.size() == 3);
   }
 }
 

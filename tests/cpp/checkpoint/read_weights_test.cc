@@ -65,7 +65,7 @@ TEST(ReadWeightsTest, ErrorsNameTheFile) {
   const test::TempFolder temp;
   SaveOn({1, 2, 1}, "llama", temp.path());
   const std::string folder = StepFolder(temp.path(), 1);
-  const std::string second = folder + "/pipeline-0-tensor-1.safetensors";
+  const std::string second = folder + "/pipeline-0-tensor-1-data-0.safetensors";
   const std::string bytes = test::ReadFile(second);
   std::string damaged = bytes;
   damaged.back() = static_cast<char>(damaged.back() ^ 1);

@@ -184,7 +184,7 @@ TEST(Reshard, LooksFirstWhereTheSamePartOfTheModelIs) {
   manifest.layout = {{2, 1, 1, 4}};
   const auto add = [&](int pipeline, int tensor) {
     manifest.files.push_back(
-        {absl::StrCat(pipeline, tensor), pipeline, tensor, 0, 0});
+        {absl::StrCat(pipeline, tensor), pipeline, tensor, 0, 0, 0});
   };
   for (int pipeline = 0; pipeline < 2; ++pipeline) {
     for (int tensor = 0; tensor < 4; ++tensor) add(pipeline, tensor);

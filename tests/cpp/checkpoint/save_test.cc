@@ -75,7 +75,7 @@ TEST(Save, NamesTensorsByLogicalName) {
   EISBACH_ASSERT_OK_AND_ASSIGN(
       const SafetensorsFile file,
       SafetensorsFile::Open(StepFolder(temp.path(), 0) +
-                            "/pipeline-0-tensor-1.safetensors"));
+                            "/pipeline-0-tensor-1-data-0.safetensors"));
   EISBACH_EXPECT_OK(file.Bytes("blocks.0.attention.query.weight@12,0",
                                DType::kF32, {12, 24}));
   EISBACH_EXPECT_OK(

@@ -1,6 +1,8 @@
 #include "core/content_hash.h"
 
+#include <algorithm>
 #include <set>
+#include <span>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -29,6 +31,21 @@ TEST(ContentHash, SeesEveryByteOfEveryLength) {
           << "length " << length << ", byte " << i;
     }
     EXPECT_TRUE(hashes.insert(ContentHash(text + "x")).second);
+  }
+}
+
+TEST(ContentHash, OfPiecesIsThatOfTheWhole) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += static_cast<char>(i * 7);
+  const auto bytes = std::as_bytes(std::span(text));
+  for (size_t piece : {1, 3, 31, 32, 33, 64, 199, 200}) {
+    ContentHasher hasher;
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      EXPECT_EQ(hasher.hash(), ContentHash(bytes.first(at)));
+      hasher.Add(bytes.subspan(at, std::min(piece, bytes.size() - at)));
+      hasher.Add({});
+    }
+    EXPECT_EQ(hasher.hash(), ContentHash(bytes)) << piece;
   }
 }
 

@@ -20,17 +20,17 @@ TEST(Requests, AreGivenToOneStepAlone) {
     EISBACH_EXPECT_OK(requests->Begin(test::TheStream()));
     return test::ToDoubles(requests->values());
   };
-  EXPECT_EQ(next(), (std::vector<double>{0, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{0, 0, 0}));
   requests->Ask(Request::kSave);
   requests->Ask(Request::kSave);
-  EXPECT_EQ(next(), (std::vector<double>{0, 1}));
-  EXPECT_EQ(next(), (std::vector<double>{0, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{0, 1, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{0, 0, 0}));
   requests->Ask(Request::kStop);
-  EXPECT_EQ(next(), (std::vector<double>{1, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{1, 0, 0}));
   requests->Ask(Request::kStop);
   requests->Ask(Request::kSave);
-  EXPECT_EQ(next(), (std::vector<double>{1, 1}));
-  EXPECT_EQ(next(), (std::vector<double>{0, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{1, 1, 0}));
+  EXPECT_EQ(next(), (std::vector<double>{0, 0, 0}));
 }
 
 TEST(Requests, WorkOnMeta) {
@@ -63,6 +63,7 @@ TEST(Requests, OfOneRankReachAllInTheSameStep) {
                                              test::ToyStep(engine));
                     EXPECT_EQ(result.asked_to_save, step == 2) << step;
                     EXPECT_EQ(result.asked_to_stop, step == 3) << step;
+                    EXPECT_EQ(result.asked_to_advance, 0) << step;
                     EXPECT_EQ(result.loss, quiet[step - 1].loss);
                     EXPECT_EQ(result.grad_norm, quiet[step - 1].grad_norm);
                     EXPECT_EQ(result.loss_scale, 1);

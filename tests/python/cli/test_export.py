@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def folder(trainer):
-    done, folder = trainer("train.save_every=2", "train.steps=2")("one")
+    done, folder = trainer("checkpoint.every_steps=2", "train.steps=2")("one")
     assert not done.returncode, done.stderr
     return folder
 

@@ -36,7 +36,7 @@ def train(trainer):
 
 @pytest.fixture(scope="session")
 def run_folder(train):
-    done, folder = train("one", "train.save_every=4")
+    done, folder = train("one", "checkpoint.every_steps=4")
     assert not done.returncode, done.stderr
     return folder
 
@@ -113,7 +113,7 @@ def test_a_resumed_run_equals_the_unbroken_one_bitwise(
     run_folder, train, eisbach
 ):
     # The same steps, broken off after the checkpoint of step 4.
-    done, folder = train("broken", "train.save_every=4")
+    done, folder = train("broken", "checkpoint.every_steps=4")
     assert not done.returncode, done.stderr
     for step in (8, 10):
         shutil.rmtree(folder / "checkpoints" / f"step-000000{step:02}")
@@ -150,7 +150,11 @@ def test_what_a_resume_changes_is_kept(train, eisbach):
     assert done.returncode == 1
     assert "train.steps: steps=1 is below the 2 that are done" in done.stderr
     # Time runs out between any two steps, and old checkpoints go.
-    overrides = ("train.steps=8", "train.save_minutes=1e-9", "train.keep=2")
+    overrides = (
+        "train.steps=8",
+        "checkpoint.every_minutes=1e-9",
+        "checkpoint.keep=2",
+    )
     done = eisbach("train", "--resume", folder, *overrides)
     assert not done.returncode, done.stderr
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
@@ -172,7 +176,9 @@ def test_what_a_resume_changes_is_kept(train, eisbach):
 
 
 def test_an_older_checkpoint_can_be_taken(run_folder, train, eisbach):
-    done, folder = train("older", "train.save_every=4", "optimizer.lr=1e-9")
+    done, folder = train(
+        "older", "checkpoint.every_steps=4", "optimizer.lr=1e-9"
+    )
     assert not done.returncode, done.stderr
     before = losses(folder)
     step = folder / "checkpoints" / "step-00000004"
@@ -199,7 +205,7 @@ def test_resuming_another_model_is_an_error(run_folder, eisbach):
 @pytest.mark.mpi
 def test_ranks_save_together_by_the_clock_of_one(train, eisbach):
     done, folder = train(
-        "clock", "parallel.tensor=2", "train.save_minutes=1e-9", ranks=2
+        "clock", "parallel.tensor=2", "checkpoint.every_minutes=1e-9", ranks=2
     )
     assert not done.returncode, done.stderr
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
@@ -250,7 +256,7 @@ def test_a_run_keeps_its_tokenizer(train, eisbach, tmp_path):
 
 @pytest.mark.mpi
 def test_a_run_goes_on_with_other_ranks_and_types(run_folder, train, eisbach):
-    done, folder = train("moved", "train.save_every=4", ranks=2)
+    done, folder = train("moved", "checkpoint.every_steps=4", ranks=2)
     assert not done.returncode, done.stderr
     layouts = [
         (1, [], "data: 1 "),
@@ -274,7 +280,7 @@ def test_a_run_goes_on_with_other_ranks_and_types(run_folder, train, eisbach):
 @pytest.mark.mpi
 def test_the_same_command_starts_goes_on_and_is_done(train, eisbach):
     def again(*overrides, ranks=1):
-        settings = ("train.save_every=2", *overrides, "--auto-resume")
+        settings = ("checkpoint.every_steps=2", *overrides, "--auto-resume")
         done, folder = train("same", *settings, ranks=ranks)
         assert not done.returncode, done.stderr
         return done.stdout, folder
@@ -452,7 +458,7 @@ def test_ranks_on_several_hosts_are_listed(train, monkeypatch):
 def test_a_damaged_checkpoint_names_an_older_one_that_works(
     trainer, eisbach, ranks
 ):
-    done, folder = trainer("train.save_every=1", "train.steps=3")(
+    done, folder = trainer("checkpoint.every_steps=1", "train.steps=3")(
         "older", ranks=ranks
     )
     assert not done.returncode, done.stderr

@@ -12,7 +12,7 @@ from eisbach.export.source import find_source
 @pytest.fixture(scope="module")
 def run_folder(trainer):
     """A run on two ranks that share each layer, with two checkpoints."""
-    done, folder = trainer("train.save_every=2", "train.steps=4")(
+    done, folder = trainer("checkpoint.every_steps=2", "train.steps=4")(
         "divided", "parallel.tensor=2", "optimizer.warmup_steps=1", ranks=2
     )
     assert not done.returncode, done.stderr

@@ -1,5 +1,7 @@
 """Which checkpoints are put aside, and which are deleted."""
 
+import json
+
 import pytest
 
 from eisbach.run.checkpoints import prune, set_aside
@@ -58,15 +60,28 @@ def test_what_is_newer_becomes_a_run_of_its_own(folder):
 )
 def test_old_ones_are_deleted(folder, keep, every, spare, left):
     save(folder, *"123456")
-    prune(folder, keep=keep, every=every, spare=spare)
+    prune(folder, keep=keep, every=every, best=0, spare=spare)
     names = {path.name for path in folder.checkpoints.iterdir()}
     assert names == {f"step-{step}" for step in left}
 
 
 def test_what_was_interrupted_is_deleted(folder):
     save(folder, "1.deleted", "2", "3.unfinished")
-    prune(folder, keep=1, every=0, spare=0)
+    prune(folder, keep=1, every=0, best=0, spare=0)
     assert [p.name for p in folder.checkpoints.iterdir()] == ["step-2"]
+
+
+def test_the_best_by_validation_stay(folder):
+    save(folder, *"123456")
+    losses = {1: 3.0, 2: 1.0, 3: None, 4: 2.0, 7: 0.5}
+    folder.validation.write_text(
+        "".join(
+            json.dumps({"step": step, "loss": loss}) + "\n"
+            for step, loss in losses.items()
+        )
+    )
+    prune(folder, keep=1, every=0, best=2, spare=0)
+    assert list(folder.saved()) == [2, 4, 6]
 
 
 def test_half_of_one_never_looks_like_one(folder, monkeypatch):
@@ -75,6 +90,6 @@ def test_half_of_one_never_looks_like_one(folder, monkeypatch):
     monkeypatch.setattr(
         "shutil.rmtree", lambda path: seen.append((path.name, folder.saved()))
     )
-    prune(folder, keep=1, every=0, spare=0)
+    prune(folder, keep=1, every=0, best=0, spare=0)
     left = {2: folder.checkpoints / "step-2"}
     assert seen == [("step-1.deleted", left)]

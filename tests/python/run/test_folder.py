@@ -170,7 +170,7 @@ def save(checkpoints, *steps):
 
 def test_the_newest_is_by_number(tmp_path):
     folder = run_of(tmp_path)
-    with pytest.raises(ValueError, match=r"train\.save_minutes"):
+    with pytest.raises(ValueError, match=r"checkpoint\.every_minutes"):
         folder.last_checkpoint()
     save(folder.checkpoints, "9", "10", "11.unfinished", "12.deleted", "x")
     (folder.checkpoints / "step-13").write_text("a file")

@@ -8,11 +8,53 @@ from eisbach.config import make_config
 from eisbach.run import saving
 
 
+class Engine:
+    """Writes what it is given in no time, when it is asked to finish."""
+
+    def __init__(self, order):
+        self.order = order
+        self.begun = None
+        self.error = None
+
+    def ask_to_save(self):
+        self.order.append("ask")
+
+    @property
+    def saving(self):
+        return self.begun is not None
+
+    def finish_save(self):
+        if not self.saving:
+            return None
+        step, self.begun = self.begun, None
+        self.order.append(f"finish {step}")
+        return self.outcome(step)
+
+    def outcome(self, step):
+        def check():
+            if self.error:
+                raise self.error
+
+        return SimpleNamespace(
+            step=step,
+            check=check,
+            bytes=10,
+            seconds=2.0,
+            stall_seconds=0.5,
+            write_seconds=1.0,
+        )
+
+
 @pytest.fixture
 def order(monkeypatch):
     """What a Saver does, in its order."""
     order = []
-    monkeypatch.setattr(saving, "save", lambda job: order.append("save"))
+
+    def begin(job):
+        order.append(f"begin {job.train.step}")
+        job.engine.begun = job.train.step
+
+    monkeypatch.setattr(saving, "begin_save", begin)
     monkeypatch.setattr(
         saving, "prune", lambda folder, **how: order.append(how)
     )
@@ -26,65 +68,136 @@ def clock(monkeypatch):
     return clock
 
 
-def job_of(order, *, first=0, **train):
+def job_of(order, *, first=0, **checkpoint):
     return SimpleNamespace(
         first=first,
         folder=None,
-        config=make_config(train=train),
+        config=make_config(checkpoint=checkpoint),
         train=SimpleNamespace(step=first),
-        engine=SimpleNamespace(ask_to_save=lambda: order.append("ask")),
+        engine=Engine(order),
     )
 
 
 def report_of(order):
-    return SimpleNamespace(sync=lambda: order.append("sync"))
+    return SimpleNamespace(
+        sync=lambda: order.append("sync"),
+        saved=lambda now: order.append(now),
+        say=lambda line: order.append(line),
+    )
 
 
 def test_metrics_are_on_disk_before_a_checkpoint_appears(order):
-    job = job_of(order, first=3, keep=2, keep_every=5)
+    job = job_of(
+        order, first=3, keep=2, keep_every=5, keep_best=1, asynchronous=False
+    )
     saver = saving.Saver(job, report_of(order))
     saver.save()  # the checkpoint that it resumed from
     job.train.step = 4
     saver.save()
     saver.save()
-    assert order == ["sync", "save", {"keep": 2, "every": 5, "spare": 3}]
+    told = order.pop(3)
+    assert order == [
+        "sync",
+        "begin 4",
+        "finish 4",
+        {"keep": 2, "every": 5, "best": 1, "spare": 3},
+    ]
+    assert (told.step, told.hidden_seconds) == (4, 1.5)
+    assert told.bytes_per_second == 10
 
 
-def test_other_ranks_only_save(order):
+def test_training_goes_on_while_one_is_written(order):
     job = job_of(order)
     saver = saving.Saver(job, None)
     job.train.step = 1
     saver.save()
-    assert order == ["save"]
+    assert order == ["begin 1"]
+    job.train.step = 2
+    job.engine.begun = None  # a step has told of its end
+    saver.ended(job.engine.outcome(1))
+    saver.save(last=True)
+    assert order == ["begin 1", "begin 2", "finish 2"]
 
 
-def test_a_disk_that_is_full_is_told_and_tried_again(order, monkeypatch, capfd):
+def test_the_last_waits_for_one_of_the_same_step(order):
     job = job_of(order)
+    saver = saving.Saver(job, None)
+    job.train.step = 1
+    saver.save()
+    saver.save(last=True)
+    assert order == ["begin 1", "finish 1"]
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("policy", ["wait", "skip"])
+def test_one_that_is_due_while_another_is_written(order, policy, last):
+    job = job_of(order, when_busy=policy)
+    saver = saving.Saver(job, report_of(order))
+    for step in (1, 2):
+        job.train.step = step
+        saver.save(last=last and step == 2)
+    if policy == "skip" and not last:
+        assert order[:2] == ["sync", "begin 1"]
+        assert len(order) == 3
+        assert "no checkpoint of step 2" in order[2]
+        return
+    words = [item for item in order if isinstance(item, str)]
+    assert words[:5] == ["sync", "begin 1", "finish 1", "sync", "begin 2"]
+    assert ("finish 2" in words) == last
+
+
+def test_a_disk_that_is_full_is_told_and_tried_again(order, capfd):
+    job = job_of(order, asynchronous=False)
     saver = saving.Saver(job, report_of(order))
     saver.check()
-    error = OSError(28, "No space left on device")
-    with monkeypatch.context() as patch:
-
-        def fail(job):
-            raise error
-
-        patch.setattr(saving, "save", fail)
-        job.train.step = 1
-        saver.save()
+    job.engine.error = OSError(28, "No space left on device")
+    job.train.step = 1
+    saver.save()
     assert capfd.readouterr().err == (
         "eisbach: warning: no checkpoint of step 1: "
         "[Errno 28] No space left on device\n"
     )
-    assert order == ["sync"]
+    assert order == ["sync", "begin 1", "finish 1"]
     with pytest.raises(OSError, match="No space"):
         saver.check()
+    job.engine.error = None
     saver.save()
     saver.check()
-    assert order[:3] == ["sync", "sync", "save"]
+    assert order[3:6] == ["sync", "begin 1", "finish 1"]
+
+
+def test_a_disk_that_is_full_ends_a_run_that_says_so(order):
+    job = job_of(order, asynchronous=False, on_error="stop")
+    saver = saving.Saver(job, None)
+    job.engine.error = OSError(28, "No space left on device")
+    job.train.step = 1
+    with pytest.raises(OSError, match="No space"):
+        saver.save()
+
+
+def test_a_step_that_is_not_finite_loses_no_checkpoint(order):
+    from eisbach import NonFiniteError
+
+    job = job_of(order)
+    job.train.step = 1
+
+    def step(error):
+        with saving.Saver(job, None) as saver:
+            saver.save()
+            raise error
+
+    with pytest.raises(NonFiniteError):
+        step(NonFiniteError("loss=nan"))
+    assert order == ["begin 1", "finish 1"]
+    job.train.step = 2
+    # Of one rank alone: the others do not come.
+    with pytest.raises(OSError, match="alone"):
+        step(OSError("alone"))
+    assert order[2:] == ["begin 2"]
 
 
 def test_time_is_what_rank_0_says(order, clock):
-    job = job_of(order, save_minutes=2.0)
+    job = job_of(order, every_minutes=2.0)
     saver = saving.Saver(job, report_of(order))
     other = saving.Saver(job, None)
     for seconds in (119, 2, 1, 118, 2):
@@ -96,9 +209,8 @@ def test_time_is_what_rank_0_says(order, clock):
 
 
 def test_a_checkpoint_starts_the_time_anew(order, clock):
-    job = job_of(order, save_minutes=2.0)
-    saver = saving.Saver(job, None)
-    saver._report = report_of(order)
+    job = job_of(order, every_minutes=2.0)
+    saver = saving.Saver(job, report_of(order))
     clock.now += 100
     job.train.step = 1
     saver.save()
@@ -108,22 +220,22 @@ def test_a_checkpoint_starts_the_time_anew(order, clock):
 
 
 def test_no_time_is_no_time(order, clock):
-    saver = saving.Saver(job_of(order, save_minutes=0.0), report_of(order))
+    saver = saving.Saver(job_of(order, every_minutes=0.0), report_of(order))
     clock.now += 1e9
     saver.asks()
     assert order == []
 
 
 @pytest.mark.parametrize(
-    ("train", "told"),
+    ("checkpoint", "told"),
     [
         ({}, "saves every 15 minutes, at the end and"),
         (
-            {"save_every": 10, "save_minutes": 0.5},
+            {"every_steps": 10, "every_minutes": 0.5},
             "saves every 10 steps and every 0.5 minutes, at the end and",
         ),
-        ({"save_minutes": 0.0}, "a crash loses everything"),
+        ({"every_minutes": 0.0}, "a crash loses everything"),
     ],
 )
-def test_a_run_says_what_a_stop_loses(order, train, told):
-    assert told in saving.what_a_stop_loses(job_of(order, **train))
+def test_a_run_says_what_a_stop_loses(order, checkpoint, told):
+    assert told in saving.what_a_stop_loses(job_of(order, **checkpoint))
