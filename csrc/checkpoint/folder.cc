@@ -85,7 +85,11 @@ absl::Status MakeEmptyFolder(const std::string& path) {
   fs::remove_all(path, error);
   if (error) return Error(error, absl::StrCat("remove ", path));
   const std::string root = fs::path(path).parent_path().string();
-  if (!root.empty()) EISBACH_RETURN_IF_ERROR(MakeFolder(root));
+  if (!root.empty() && !fs::exists(root, error)) {
+    EISBACH_RETURN_IF_ERROR(MakeFolder(root));
+    const std::string above = fs::path(root).parent_path().string();
+    EISBACH_RETURN_IF_ERROR(SyncFolder(above.empty() ? "." : above));
+  }
   return MakeFolder(path);
 }
 
