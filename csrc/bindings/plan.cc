@@ -20,6 +20,9 @@ void BindPlan(CoreModule& m) {
       .def_readonly("activations", &RankMemory::activations,
                     "What a step adds at the moment when it holds most.")
       .def_readonly("other", &RankMemory::other)
+      .def_readonly("saving", &RankMemory::saving,
+                    "Of host memory, for checkpoints that are written while "
+                    "training goes on; not in the peak.")
       .def_property_readonly("peak", &RankMemory::peak, "The sum.");
   m.def("estimate_memory", &plan::EstimateMemory, py::arg("config"),
         py::arg("mesh"), py::arg("rank"),

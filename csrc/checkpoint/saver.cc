@@ -125,10 +125,10 @@ absl::StatusOr<std::unique_ptr<Saver>> Saver::Make(
   }
   std::unique_ptr<Saver> saver(new Saver(buffer, optimizer, context, config));
   if (!config.asynchronous) return saver;
-  EISBACH_ASSIGN_OR_RETURN(const Share mine, saver->MyShare());
-  EISBACH_ASSIGN_OR_RETURN(
-      saver->staging_,
-      Staging::Make(Staging::BytesFor(mine.pieces), context.device()));
+  EISBACH_ASSIGN_OR_RETURN(const int64_t bytes,
+                           StagingBytes(buffer, optimizer, context, config));
+  EISBACH_ASSIGN_OR_RETURN(saver->staging_,
+                           Staging::Make(bytes, context.device()));
   return saver;
 }
 
@@ -137,13 +137,23 @@ Saver::~Saver() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::StatusOr<Saver::Share> Saver::MyShare() const {
+absl::StatusOr<int64_t> Saver::StagingBytes(
+    const FlatBuffer& buffer, const optim::Optimizer& optimizer,
+    const parallel::ParallelContext& context, const SaverConfig& config) {
+  EISBACH_ASSIGN_OR_RETURN(const Share mine,
+                           ShareOf(buffer, optimizer, context, config));
+  return static_cast<int64_t>(Staging::BytesFor(mine.pieces));
+}
+
+absl::StatusOr<Saver::Share> Saver::ShareOf(
+    const FlatBuffer& buffer, const optim::Optimizer& optimizer,
+    const parallel::ParallelContext& context, const SaverConfig& config) {
   EISBACH_ASSIGN_OR_RETURN(const std::vector<StoredTensor> stored,
-                           StoredTensors(buffer_, optimizer_));
+                           StoredTensors(buffer, optimizer));
   EISBACH_ASSIGN_OR_RETURN(std::vector<Piece> pieces, PiecesOf(stored, 0, 1));
-  const int shares = SharesOf(BytesInFile(pieces), context_.size(Axis::kData),
-                              config_.bytes_per_file);
-  const int share = context_.index(Axis::kData);
+  const int shares = SharesOf(BytesInFile(pieces), context.size(Axis::kData),
+                              config.bytes_per_file);
+  const int share = context.index(Axis::kData);
   if (share >= shares) return Share{false, {}};
   if (shares > 1) {
     EISBACH_ASSIGN_OR_RETURN(pieces, PiecesOf(stored, share, shares));
@@ -201,7 +211,8 @@ absl::Status Saver::Begin(const SaveRequest& request) {
 
 absl::Status Saver::StartWriting() {
   written_.clear();
-  EISBACH_ASSIGN_OR_RETURN(Share mine, MyShare());
+  EISBACH_ASSIGN_OR_RETURN(Share mine,
+                           ShareOf(buffer_, optimizer_, context_, config_));
   if (!mine.has_file) return absl::OkStatus();
   if (staging_ != nullptr) {
     EISBACH_RETURN_IF_ERROR(

@@ -78,6 +78,11 @@ class Saver {
   static absl::StatusOr<std::unique_ptr<Saver>> Make(
       const FlatBuffer& buffer, const optim::Optimizer& optimizer,
       const parallel::ParallelContext& context, const SaverConfig& config);
+  // Host memory that Make takes on a rank for an asynchronous saver; also on
+  // meta.
+  static absl::StatusOr<int64_t> StagingBytes(
+      const FlatBuffer& buffer, const optim::Optimizer& optimizer,
+      const parallel::ParallelContext& context, const SaverConfig& config);
   // Gives up what is being written.
   ~Saver();
 
@@ -117,7 +122,10 @@ class Saver {
     bool has_file;
     std::vector<Piece> pieces;
   };
-  absl::StatusOr<Share> MyShare() const;
+  static absl::StatusOr<Share> ShareOf(const FlatBuffer& buffer,
+                                       const optim::Optimizer& optimizer,
+                                       const parallel::ParallelContext& context,
+                                       const SaverConfig& config);
   // Begins this rank's work: in a thread, or in the call that waits for it.
   void Start(std::function<absl::Status()> work);
   absl::Status Join();

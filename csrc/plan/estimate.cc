@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "checkpoint/saver.h"
 #include "comm/world.h"
 #include "core/status_macros.h"
 #include "parallel/context.h"
@@ -59,6 +60,11 @@ absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<train::Engine> engine,
                            train::Engine::Make(config, *context));
   RankMemory memory = CountState(*engine);
+  EISBACH_ASSIGN_OR_RETURN(
+      memory.saving,
+      checkpoint::Saver::StagingBytes(engine->update().buffer(),
+                                      engine->update().optimizer(), *context,
+                                      {.asynchronous = true}));
   memory.other = world->device().memory().bytes_in_use - memory.peak();
   world->device().ResetPeakMemory();
   EISBACH_ASSIGN_OR_RETURN(const train::StepInput input, EmptyInput(*engine));

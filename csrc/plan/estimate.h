@@ -21,6 +21,10 @@ struct RankMemory {
   int64_t activations = 0;
   int64_t other = 0;  // results on their way, counters
 
+  // Host memory for checkpoints that are written while training goes on; not
+  // counted in the peak.
+  int64_t saving = 0;
+
   // Most at any one time; the sum of the kinds.
   int64_t peak() const {
     return weights + masters + gradients + optimizer + activations + other;

@@ -107,6 +107,13 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
         "These are tensors. The process, its libraries and the driver of a GPU"
     )
     yield "come on top."
+    if config.checkpoint.asynchronous:
+        saving = max(row.memory.saving for row in rows) / 1024 ** (unit + 1)
+        yield (
+            f"So do {saving:.1f} {_UNITS[unit]} of host memory on a rank, to "
+            "write checkpoints from"
+        )
+        yield "while training goes on (checkpoint.asynchronous=false needs none)."
 
 
 def _figures(memory: _C.RankMemory) -> tuple[int, ...]:

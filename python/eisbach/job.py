@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ class Job:
       first: Steps done before this run, from which it resumes.
       finished: Whether it resumes a run of which nothing is left to do.
       folder: Where the run writes; rank 0 alone does.
+      load_seconds: What it took to load the checkpoint that it resumes from;
+        None where there is none.
       identity: What must be the same for a run to go on with a checkpoint of
         this one: a JSON object.
     """
@@ -72,6 +75,7 @@ class Job:
     first: int
     finished: bool
     folder: RunFolder
+    load_seconds: float | None
     identity: str
 
     @property
@@ -160,8 +164,11 @@ def _set_up(
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume) if resume else Resumption()
+    load_seconds = None
     if resume:
+        began = time.perf_counter()
         load_checkpoint(engine, resumed, identity, train.prefixes)
+        load_seconds = time.perf_counter() - began
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -183,6 +190,7 @@ def _set_up(
         first=resumed.step,
         finished=resumed.finished,
         folder=folder,
+        load_seconds=load_seconds,
         identity=identity,
     )
 

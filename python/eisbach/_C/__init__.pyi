@@ -1504,6 +1504,11 @@ class RankMemory:
         The sum.
         """
     @property
+    def saving(self) -> int:
+        """
+        Of host memory, for checkpoints that are written while training goes on; not in the peak.
+        """
+    @property
     def weights(self) -> int:
         """
         In the compute type.

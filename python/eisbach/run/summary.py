@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import statistics
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
@@ -12,6 +13,24 @@ if TYPE_CHECKING:
     from eisbach.job import Job
 
 _AXES = ("pipeline", "data", "tensor")
+
+
+def _checkpoints(job: Job) -> dict[str, Any]:
+    """What a checkpoint costs here: for whoever plans how often to save."""
+    saves = read_lines(job.folder.saves)
+
+    def median(name: str) -> float | None:
+        values = [line[name] for line in saves if line.get(name) is not None]
+        return statistics.median(values) if values else None
+
+    return {
+        "saved": len(saves),
+        "bytes": saves[-1].get("bytes") if saves else None,
+        "seconds": median("seconds"),
+        "stall_seconds": median("stall_seconds"),
+        "bytes_per_second": median("bytes_per_second"),
+        "load_seconds": job.load_seconds,
+    }
 
 
 def summary(job: Job) -> dict[str, Any]:
@@ -33,6 +52,7 @@ def summary(job: Job) -> dict[str, Any]:
         "tokens": last.get("tokens", 0),
         "training_seconds": seconds,
         "time_shares": shares(steps),
+        "checkpoints": _checkpoints(job),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},

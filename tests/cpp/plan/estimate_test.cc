@@ -111,6 +111,24 @@ TEST(EstimateTest, ARunTakesWhatWasEstimated) {
   }
 }
 
+TEST(EstimateTest, TellsWhatCheckpointsTakeOfTheHost) {
+  const train::EngineConfig config = MiddleConfig("gpt");
+  const Layout layout{2, 2, 1};
+  EISBACH_ASSERT_OK(comm::RunLocalRanks(
+      layout.ranks(), DeviceType::kCpu, 1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, layout, config, [&](train::Engine& engine) -> absl::Status {
+              EISBACH_RETURN_IF_ERROR(
+                  engine.saves().Prepare({.asynchronous = true}));
+              const int64_t saving =
+                  Estimate(config, layout, world.rank()).saving;
+              EXPECT_EQ(saving, engine.saves().staging_bytes());
+              EXPECT_EQ(saving > 0, engine.context().index(Axis::kData) == 0);
+              return absl::OkStatus();
+            });
+      }));
+}
+
 TEST(EstimateTest, LargeModelsAreEstimatedAsWell) {
   train::EngineConfig config = test::ToyConfig("llama");
   config.model.layers = 80;

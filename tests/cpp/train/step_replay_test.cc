@@ -5,11 +5,17 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 
+#include "checkpoint/agree.h"
+#include "checkpoint/folder.h"
+#include "checkpoint/gather.h"
+#include "checkpoint/read_weights.h"
 #include "support/cuda/streams.h"
 #include "support/gpu_toy.h"
 #include "support/mpi_world.h"
 #include "support/status_testing.h"
+#include "support/temp_folder.h"
 #include "train/engine.h"
 
 namespace eisbach::train {
@@ -145,6 +151,52 @@ TEST_P(StepReplayTest, RequestsGoWithTheirStep) {
       }
       return absl::OkStatus();
     }));
+  }
+}
+
+// A checkpoint that is written while steps are captured and replayed holds what
+// was there when it began, and changes no bit of them.
+TEST_P(StepReplayTest, CheckpointsAreWrittenBehind) {
+  const Trained want = test::Value(Train(true, 0, &Nothing));
+  const test::TempFolder temp;  // rank 0's is used
+  std::string root;
+  std::vector<checkpoint::LogicalTensor> before;
+  ExpectSame(test::Value(
+                 Train(true, 0,
+                       [&](Engine& engine, int step) -> absl::Status {
+                         if (step == 1) {
+                           EISBACH_ASSIGN_OR_RETURN(
+                               const std::vector<std::string> roots,
+                               checkpoint::GatherText(
+                                   temp.path(), TestWorld().communicator(),
+                                   engine.context().device().compute_stream()));
+                           root = roots[0];
+                           return engine.saves().Prepare(
+                               {.asynchronous = true, .bytes_per_file = 0});
+                         }
+                         if (step == kSteps) {
+                           const auto outcome = engine.saves().Finish();
+                           return outcome ? outcome->status : absl::OkStatus();
+                         }
+                         if (step != StepReplay::kRunsBeforeCapture + 1) {
+                           return absl::OkStatus();
+                         }
+                         EISBACH_ASSIGN_OR_RETURN(
+                             before, checkpoint::GatherParameters(
+                                         engine.update().parameters(),
+                                         checkpoint::ParameterValue::kMaster,
+                                         engine.context()));
+                         return engine.saves().Begin({root});
+                       })),
+             want);
+  if (TestWorld().rank() != 0) return;
+  const checkpoint::SavedWeights saved = test::Value(checkpoint::ReadWeights(
+      checkpoint::StepFolder(root, StepReplay::kRunsBeforeCapture)));
+  std::map<std::string, std::vector<float>> values;
+  for (const auto& tensor : saved.tensors) values[tensor.name] = tensor.values;
+  EXPECT_EQ(values.size(), before.size());
+  for (const auto& tensor : before) {
+    EXPECT_EQ(values[tensor.name], tensor.values) << tensor.name;
   }
 }
 

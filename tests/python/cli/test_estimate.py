@@ -26,6 +26,11 @@ def test_memory_is_told_by_kind_and_rank(eisbach):
     *kinds, peak = map(float, first[3:])
     assert abs(sum(kinds) - peak) < 0.3  # each is rounded
     assert max(map(len, lines)) <= 80
+    (saving,) = (line for line in lines if "host memory" in line)
+    # Of the optimizer's two moments and the masters, half on each data rank or
+    # all on one.
+    state = kinds[1] + kinds[3]
+    assert state / 2 - 1 < float(saving.split()[2]) < state + 1
 
 
 def test_a_file_is_asked_for(eisbach):

@@ -1,0 +1,215 @@
+"""Saving and loading the state of a 124 M model, beside PyTorch and `dd`.
+
+In turn, each in a process of its own: `dd` with fsync of as many bytes as a
+checkpoint has, Eisbach's saves behind training, and
+torch.distributed.checkpoint's async_save of the same tensors
+(peers/torch_checkpoint.py). Prints for both the seconds that a save holds
+training up (the first and the later ones), bytes a second until it is on the
+disk, and of loading it; then the ratios. Run it in an environment with eisbach
+and torch==2.13.0, on a machine that does nothing else:
+
+    python benchmarks/checkpoints.py --folder /data
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SAVES = 3  # of a process; the first is told apart
+VOCAB, LAYERS, HIDDEN = 50304, 12, 768
+
+
+def make_engine():
+    """One rank of GPT-2's shape, with AdamW."""
+    from eisbach import _C
+
+    world = _C.init(device="cpu")
+    context = _C.ParallelContext(world, _C.Mesh(1))
+    model = _C.ModelConfig(
+        family="gpt",
+        layers=LAYERS,
+        hidden=HIDDEN,
+        heads=HIDDEN // 64,
+        kv_heads=HIDDEN // 64,
+        ffn_hidden=4 * HIDDEN,
+        context=1024,
+        vocab=VOCAB,
+        dropout=0.0,
+        tie_embeddings=True,
+        norm_eps=1e-5,
+        rope_theta=10000.0,
+    )
+    update = _C.UpdateConfig(
+        optimizer=_C.OptimizerConfig(
+            name="adamw",
+            beta1=0.9,
+            beta2=0.95,
+            eps=1e-8,
+            momentum=0.0,
+            weight_decay=0.1,
+            stochastic_rounding=False,
+        ),
+        schedule=_C.ScheduleConfig(
+            name="constant",
+            learning_rate=3e-4,
+            min_learning_rate=0.0,
+            warmup_steps=0,
+            total_steps=100,
+        ),
+        clip_grad_norm=1.0,
+        compute_dtype="f32",
+        bucket_bytes=2**25,
+        seed=1,
+    )
+    config = _C.EngineConfig(
+        model=model,
+        update=update,
+        global_batch=1,
+        micro_batch=1,
+        recompute=False,
+        deferred_weights=False,
+        pipeline_schedule="1f1b",
+        layers_per_stage=[],
+    )
+    return _C.Engine(config, context)
+
+
+def ours(folder: Path) -> dict[str, list[float]]:
+    """Saves after each of a few steps, then loads the last."""
+    import numpy as np
+
+    from eisbach import _C
+
+    engine = make_engine()
+    engine.prepare_saves(asynchronous=True)
+    rng = np.random.default_rng(0)
+    found = {"stall": [], "rate": [], "load": []}
+    for _ in range(SAVES):
+        tokens = rng.integers(0, VOCAB, (1, 1025))
+        engine.step(_C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device))
+        began = time.perf_counter()
+        engine.begin_save(folder)
+        found["stall"].append(time.perf_counter() - began)
+        outcome = engine.finish_save()
+        seconds = time.perf_counter() - began
+        outcome.check()
+        found["rate"].append(outcome.bytes / seconds)
+        found["bytes"] = outcome.bytes
+    forget(folder)
+    began = time.perf_counter()
+    engine.load(outcome.path)
+    found["load"].append(outcome.bytes / (time.perf_counter() - began))
+    return found
+
+
+def forget(folder: Path) -> None:
+    """Drops the files of a folder from the page cache."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def dd(folder: Path, size: int) -> dict[str, list[float]]:
+    """Bytes a second that `dd` writes with fsync, and reads."""
+    path = folder / "dd"
+    blocks = size >> 20
+    began = time.perf_counter()
+    subprocess.run(
+        ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={blocks}",
+         "conv=fsync", "status=none"],
+        check=True,
+    )  # fmt: skip
+    wrote = time.perf_counter() - began
+    forget(folder)
+    began = time.perf_counter()
+    subprocess.run(
+        ["dd", f"if={path}", "of=/dev/null", "bs=1M", "status=none"],
+        check=True,
+    )
+    read = time.perf_counter() - began
+    return {"rate": [size / wrote], "load": [size / read]}
+
+
+def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
+    """Measures one side once, in a folder that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=parent))
+    try:
+        if side == "dd":
+            return dd(folder, size)
+        script = (
+            HERE / "peers" / "torch_checkpoint.py"
+            if side == "torch"
+            else Path(__file__)
+        )
+        told = subprocess.check_output(
+            [sys.executable, script, "--side", side, "--folder", folder],
+            text=True,
+        )
+        return json.loads(told.splitlines()[-1])
+    finally:
+        shutil.rmtree(folder)
+        os.sync()
+
+
+def main() -> None:
+    """Prints a line a side, then the ratios."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=Path.cwd())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", choices=["eisbach"], help="one side alone")
+    args = parser.parse_args()
+    if args.side:
+        print(json.dumps(ours(args.folder)))
+        return
+    sides = ("eisbach", "dd", "torch")
+    found: dict[str, dict[str, list[float]]] = {side: {} for side in sides}
+    size = 0
+    for _ in range(args.rounds):
+        for side in sides:
+            told = run(side, args.folder, size)
+            size = told.pop("bytes", size)
+            if "stall" in told:
+                stalls = told.pop("stall")
+                told["first"], told["stall"] = stalls[:1], stalls[1:]
+            for name, values in told.items():
+                found[side].setdefault(name, []).extend(values)
+    middle = {
+        side: {name: statistics.median(v) for name, v in values.items()}
+        for side, values in found.items()
+    }
+    print(f"{size / 1e9:.2f} GB of state")
+    for side, values in middle.items():
+        stall = (
+            f"stall {values['first']:.3f} s first, {values['stall']:.3f} s "
+            "later, "
+            if "stall" in values
+            else ""
+        )
+        print(
+            f"{side:>8}: {stall}saves {values['rate'] / 1e6:,.0f} MB/s, "
+            f"loads {values['load'] / 1e6:,.0f} MB/s"
+        )
+    us, disk, them = (middle[side] for side in sides)
+    print(
+        f"stall by PyTorch: {them['first'] / us['first']:.1f} x less first, "
+        f"{them['stall'] / us['stall']:.1f} x later (target 2)\n"
+        f"saves: {us['rate'] / them['rate']:.2f} x PyTorch (target 1.2), "
+        f"{us['rate'] / disk['rate']:.2f} of dd (target 0.6)\n"
+        f"loads: {us['load'] / them['load']:.2f} x PyTorch, "
+        f"{us['load'] / disk['load']:.2f} of dd (target 0.6)"
+    )
+
+
+if __name__ == "__main__":
+    main()
