@@ -27,12 +27,12 @@ SAVES = 3  # of a process; the first is told apart
 VOCAB, LAYERS, HIDDEN = 50304, 12, 768
 
 
-def make_engine():
-    """One rank of GPT-2's shape, with AdamW."""
+def make_engine(world, *, data=1, tensor=1, pipeline=1):
+    """A rank of GPT-2's shape on a layout, with AdamW."""
     from eisbach import _C
 
-    world = _C.init(device="cpu")
-    context = _C.ParallelContext(world, _C.Mesh(1))
+    mesh = _C.Mesh(world.size, data=data, tensor=tensor, pipeline=pipeline)
+    context = _C.ParallelContext(world, mesh)
     model = _C.ModelConfig(
         family="gpt",
         layers=LAYERS,
@@ -72,7 +72,7 @@ def make_engine():
     config = _C.EngineConfig(
         model=model,
         update=update,
-        global_batch=1,
+        global_batch=data,
         micro_batch=1,
         recompute=False,
         deferred_weights=False,
@@ -88,7 +88,7 @@ def ours(folder: Path) -> dict[str, list[float]]:
 
     from eisbach import _C
 
-    engine = make_engine()
+    engine = make_engine(_C.init(device="cpu"))
     engine.prepare_saves(asynchronous=True)
     rng = np.random.default_rng(0)
     found = {"stall": [], "rate": [], "load": []}

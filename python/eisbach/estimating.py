@@ -113,7 +113,7 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
             f"So do {saving:.1f} {_UNITS[unit]} of host memory on a rank, to "
             "write checkpoints from"
         )
-        yield "while training goes on (checkpoint.asynchronous=false needs none)."
+        yield "while training goes on (checkpoint.asynchronous=false: none)."
 
 
 def _figures(memory: _C.RankMemory) -> tuple[int, ...]:
