@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.checkpoint.manifest import Manifest, read_manifest
+from eisbach.meter import Meter
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -83,18 +84,12 @@ class Comparison:
 _NOT_COMPARED = ("files", "xxh64", "parent")
 
 
-def compare(
-    a: Path,
-    b: Path,
-    *,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Comparison:
+def compare(a: Path, b: Path) -> Comparison:
     """Compares logical tensors where they lie, one after another.
 
     Args:
       a: A checkpoint.
       b: Another one.
-      progress: Is told how many tensors are done.
 
     Raises:
       ValueError: One is damaged; it names file or tensor.
@@ -104,14 +99,16 @@ def compare(
     manifests = read_manifest(a), read_manifest(b)
     ours = {one.key: one for one in _C.saved_tensors(a)}
     theirs = {one.key: one for one in _C.saved_tensors(b)}
-    equal, changes = 0, []
-    for done, key in enumerate(dict.fromkeys([*ours, *theirs]), 1):
-        change = _change(key, ours.get(key), theirs.get(key))
-        if change:
-            changes.append(change)
-        else:
-            equal += 1
-        progress(done)
+    equal, changes, done = 0, [], 0
+    with Meter(sum(map(_bytes_of, ours.values()))) as meter:
+        for key in dict.fromkeys([*ours, *theirs]):
+            change = _change(key, ours.get(key), theirs.get(key))
+            if change:
+                changes.append(change)
+            else:
+                equal += 1
+            done += _bytes_of(ours[key]) if key in ours else 0
+            meter.show(done)
     keys = _C.config_changes(
         *(
             {k: v for k, v in one.members.items() if k not in _NOT_COMPARED}
@@ -119,6 +116,10 @@ def compare(
         )
     )
     return Comparison((a, b), manifests, equal, changes, keys)
+
+
+def _bytes_of(tensor: _C.SavedTensor) -> int:
+    return 4 * math.prod(tensor.shape)
 
 
 def _change(

@@ -62,11 +62,14 @@ def ls(
     from eisbach.checkpoint.listing import listed, table
     from eisbach.run.place import locate
 
-    rows = [row for run in runs for row in listed(locate(run))]
+    rows = {run: listed(locate(run)) for run in runs}
     if as_json:
-        _print_json([row.as_json() for row in rows])
-    else:
-        _print(table(rows))
+        _print_json([row.as_json() for found in rows.values() for row in found])
+        return
+    for run, found in rows.items():
+        if len(rows) > 1:
+            print(f"{run}:")
+        _print(table(found))
 
 
 @app.command("show")

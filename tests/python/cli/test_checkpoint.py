@@ -41,6 +41,9 @@ def test_what_a_run_has(checkpoint, folder):
     lines = checkpoint("ls", folder).splitlines()
     assert len(lines) == 3
     assert "p1 d1 t2" in lines[1]
+    several = checkpoint("ls", f"{folder}@2", folder).splitlines()
+    assert [several[0], several[3]] == [f"{folder}@2:", f"{folder}:"]
+    assert len(several) == 7
     told = json.loads(checkpoint("show", f"{folder}@2", "--json", "--tensors"))
     assert (told["step"], told["state"]["samples"]) == (2, 16)
     assert len(told["files"]) == 2
