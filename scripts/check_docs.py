@@ -45,6 +45,7 @@ TINY = [
 ]
 # Added to a command, by its name, so that it ends soon.
 SHORT = {
+    "checkpoint import": TINY,
     "profile": [*TINY, "--steps", "1"],
     "sample": ["--tokens", "4"],
     "sweep": ["--dry-run"],
@@ -217,7 +218,9 @@ class Page:
             return self._command(inner[1:])
         # The steps of a page are those of a longer run.
         arguments = [re.sub(r"step-\d+", "step-00000002", a) for a in arguments]
-        if name == "train" and "--resume" not in arguments:
+        arguments = [re.sub(r"^(runs/.*)@\d+$", r"\1@2", a) for a in arguments]
+        goes_on = "--resume" in arguments or "--from" in arguments
+        if name == "train" and not goes_on:
             # Those that differ in sizes alone run once.
             kind = (ranks, *(a for a in arguments if _concerns_files(a)))
             if ranks > MOST_RANKS or kind in self.trained:
@@ -225,11 +228,14 @@ class Page:
             self.trained.add(kind)
         if ranks > MOST_RANKS:
             return ""
-        extra = SHORT.get(name, [])
+        extra = SHORT.get(" ".join(arguments[:2]), SHORT.get(name, []))
         if name == "train":
-            resumes = "--resume" in arguments
-            extra = ["train.steps=4"] if resumes else TINY
-            if not resumes:  # the name is free, whatever the page has run
+            # What goes on has its sizes from where it goes on.
+            sized = not goes_on or Path(arguments[1]).suffix == ".yaml"
+            extra = [*TINY] if sized else []
+            if goes_on:
+                extra.append(f"train.steps={6 if '--from' in arguments else 4}")
+            if not goes_on:  # the name is free, whatever the page has run
                 stem = Path(arguments[1]).stem
                 shutil.rmtree(self.folder / "runs" / stem, ignore_errors=True)
         if name == "runs":  # those that a reader has made

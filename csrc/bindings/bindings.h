@@ -19,6 +19,7 @@ void BindOptim(CoreModule& m);
 void BindModels(CoreModule& m);
 void BindData(CoreModule& m);
 void BindCheckpoint(CoreModule& m);
+void BindCheckpointContents(CoreModule& m);  // a part of checkpoint
 void BindTrain(CoreModule& m);
 void BindUpdate(CoreModule& m);   // a part of train
 void BindProfile(CoreModule& m);  // the same

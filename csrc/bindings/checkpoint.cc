@@ -231,6 +231,7 @@ void ScatterArrays(absl::Span<Parameter* const> parameters,
 
 void BindCheckpoint(CoreModule& m) {
   BindSafetensors(m);
+  BindCheckpointContents(m);
   m.def("write_safetensors", &WriteSafetensors, py::arg("path"),
         py::arg("arrays"), py::arg("metadata") = py::dict(),
         "The file appears complete or not at all.");

@@ -10,13 +10,6 @@ namespace {
 
 int64_t End(const Box& box, int d) { return box.start[d] + box.extent[d]; }
 
-// Elements before `part` in the memory of `box`.
-int64_t OffsetIn(const Box& part, const Box& box) {
-  const int64_t row = part.start[0] - box.start[0];
-  if (part.start.rank() == 1) return row;
-  return row * box.extent[1] + part.start[1] - box.start[1];
-}
-
 }  // namespace
 
 std::string Box::ToString() const {
@@ -48,20 +41,19 @@ std::optional<Box> Intersect(const Box& a, const Box& b) {
   return both;
 }
 
+int64_t OffsetIn(const Box& part, const Box& box) {
+  const int64_t row = part.start[0] - box.start[0];
+  if (part.start.rank() == 1) return row;
+  return row * box.extent[1] + part.start[1] - box.start[1];
+}
+
 void CopyBox(const Box& part, const Box& from, const void* from_data,
              const Box& to, float* to_data) {
-  const bool matrix = part.start.rank() > 1;
-  const int64_t rows = matrix ? part.extent[0] : 1;
-  const size_t bytes =
-      (matrix ? part.extent[1] : part.extent[0]) * sizeof(float);
-  const int64_t from_width = matrix ? from.extent[1] : 0;
-  const int64_t to_width = matrix ? to.extent[1] : 0;
-  const char* in = static_cast<const char*>(from_data) +
-                   OffsetIn(part, from) * sizeof(float);
-  float* out = to_data + OffsetIn(part, to);
-  for (int64_t r = 0; r < rows; ++r) {
-    std::memcpy(out + r * to_width, in + r * from_width * sizeof(float), bytes);
-  }
+  const char* in = static_cast<const char*>(from_data);
+  ForEachRow(part, from, to, [&](int64_t at, int64_t to_at, int64_t count) {
+    std::memcpy(to_data + to_at, in + at * sizeof(float),
+                count * sizeof(float));
+  });
 }
 
 absl::Status Coverage::Add(const Box& box) {

@@ -28,6 +28,26 @@ Box WholeBox(const Shape& shape);
 // the same rank.
 std::optional<Box> Intersect(const Box& a, const Box& b);
 
+// Elements before those of `part` in the memory of `box`, which it lies in.
+int64_t OffsetIn(const Box& part, const Box& box);
+
+// Calls visit(from, to, count) for each row of `part`, which lies in both
+// boxes: where the row's `count` elements are in the memory of either.
+template <typename Visit>
+void ForEachRow(const Box& part, const Box& from, const Box& to,
+                const Visit& visit) {
+  const bool matrix = part.start.rank() > 1;
+  const int64_t rows = matrix ? part.extent[0] : 1;
+  const int64_t from_width = matrix ? from.extent[1] : 0;
+  const int64_t to_width = matrix ? to.extent[1] : 0;
+  const int64_t from_begin = OffsetIn(part, from);
+  const int64_t to_begin = OffsetIn(part, to);
+  for (int64_t r = 0; r < rows; ++r) {
+    visit(from_begin + r * from_width, to_begin + r * to_width,
+          part.extent[-1]);
+  }
+}
+
 // Copies the elements of `part`, which lies in both `from` and `to`. Memory is
 // that of the whole boxes, contiguous, row-major; `from_data` needs no
 // alignment.

@@ -8,6 +8,7 @@
 #include "checkpoint/agree.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/read_manifest.h"
+#include "checkpoint/saved_slice.h"
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
 #include "core/status_macros.h"

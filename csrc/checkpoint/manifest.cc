@@ -343,29 +343,42 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   return manifest;
 }
 
-absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
-  EISBACH_ASSIGN_OR_RETURN(const json saved_json,
-                           ParseObject(saved, "the saved config"));
-  EISBACH_ASSIGN_OR_RETURN(const json asked_json, ParseObject(asked, "config"));
-  const json before = saved_json.flatten(), now = asked_json.flatten();
-  std::vector<std::string> changes;
-  for (const auto& [key, value] : before.items()) {
+absl::StatusOr<std::vector<ConfigChange>> ConfigChanges(
+    absl::string_view before, absl::string_view after) {
+  EISBACH_ASSIGN_OR_RETURN(const json before_json,
+                           ParseObject(before, "the saved config"));
+  EISBACH_ASSIGN_OR_RETURN(const json after_json, ParseObject(after, "config"));
+  const json old = before_json.flatten(), now = after_json.flatten();
+  std::vector<ConfigChange> changes;
+  for (const auto& [key, value] : old.items()) {
     if (key.empty()) continue;  // an object without keys
     const auto found = now.find(key);
-    if (found != now.end() && *found == value) continue;
-    changes.push_back(
-        absl::StrCat(DottedPath(key), "=", Shown(value), " in the checkpoint, ",
-                     found == now.end() ? std::string("absent") : Shown(*found),
-                     " in this run"));
+    if (found == now.end()) {
+      changes.push_back({DottedPath(key), Shown(value), std::nullopt});
+    } else if (*found != value) {
+      changes.push_back({DottedPath(key), Shown(value), Shown(*found)});
+    }
   }
   for (const auto& [key, value] : now.items()) {
-    if (key.empty() || before.contains(key)) continue;
-    changes.push_back(absl::StrCat(DottedPath(key),
-                                   " absent in the checkpoint, ", Shown(value),
-                                   " in this run"));
+    if (key.empty() || old.contains(key)) continue;
+    changes.push_back({DottedPath(key), std::nullopt, Shown(value)});
   }
-  if (changes.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrJoin(changes, "; "));
+  return changes;
+}
+
+absl::Status CheckConfig(absl::string_view saved, absl::string_view asked) {
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<ConfigChange> changes,
+                           ConfigChanges(saved, asked));
+  std::vector<std::string> told;
+  for (const ConfigChange& change : changes) {
+    told.push_back(absl::StrCat(
+        change.key,
+        change.before ? absl::StrCat("=", *change.before) : " absent",
+        " in the checkpoint, ", change.after.value_or("absent"),
+        " in this run"));
+  }
+  if (told.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(told, "; "));
 }
 
 }  // namespace eisbach::checkpoint

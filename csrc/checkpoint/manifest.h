@@ -68,6 +68,17 @@ absl::StatusOr<std::string> SealManifest(absl::string_view members);
 // was written. InvalidArgument says what is wrong.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text);
 
+// A key that two configurations have with other values, or that one has alone.
+struct ConfigChange {
+  std::string key;                    // "model.heads", "data.train[0].weight"
+  std::optional<std::string> before;  // JSON, cut off where it is long
+  std::optional<std::string> after;
+};
+
+// Both are JSON objects.
+absl::StatusOr<std::vector<ConfigChange>> ConfigChanges(
+    absl::string_view before, absl::string_view after);
+
 // Both are JSON objects. InvalidArgument names each key that differs, with both
 // values.
 absl::Status CheckConfig(absl::string_view saved, absl::string_view asked);

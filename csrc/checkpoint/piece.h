@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "checkpoint/saved_slice.h"
 #include "checkpoint/stored_tensor.h"
 #include "tensor/tensor.h"
 

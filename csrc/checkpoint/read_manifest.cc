@@ -12,12 +12,13 @@ namespace eisbach::checkpoint {
 
 absl::StatusOr<ManifestText> ReadManifest(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/", kManifestName);
-  EISBACH_ASSIGN_OR_RETURN(const std::string text,
+  EISBACH_ASSIGN_OR_RETURN(std::string text,
                            ReadWholeFile(path, kMaxManifestBytes));
   absl::StatusOr<Manifest> manifest = ParseManifest(text);
   if (!manifest.ok()) return Annotate(manifest.status(), path);
   EISBACH_RETURN_IF_ERROR(CheckFolderName(folder, manifest->step));
-  return ManifestText{*std::move(manifest), ContentHash(text)};
+  const uint64_t hash = ContentHash(text);
+  return ManifestText{*std::move(manifest), std::move(text), hash};
 }
 
 }  // namespace eisbach::checkpoint

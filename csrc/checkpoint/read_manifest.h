@@ -10,7 +10,8 @@ namespace eisbach::checkpoint {
 
 struct ManifestText {
   Manifest manifest;
-  uint64_t hash;  // ContentHash of the file
+  std::string text;  // of the file
+  uint64_t hash;     // ContentHash of that
 };
 
 // The manifest of the checkpoint in `folder`, of a name that fits its step.

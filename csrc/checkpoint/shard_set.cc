@@ -12,6 +12,8 @@
 namespace eisbach::checkpoint {
 namespace {
 
+constexpr size_t kHashedAtOnce = 64 << 20;
+
 std::string IndexKey(const SavedSlice& slice) {
   return absl::StrCat(slice.part, "/", slice.name);
 }
@@ -26,7 +28,8 @@ int64_t Gap(int64_t a, int64_t of, int64_t b, int64_t among) {
 
 }  // namespace
 
-absl::Status CheckFile(const std::string& folder, const ManifestFile& file) {
+absl::Status CheckFile(const std::string& folder, const ManifestFile& file,
+                       const ReadProgress& progress) {
   const std::string path = absl::StrCat(folder, "/", file.name);
   EISBACH_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
   if (mapped.size() != file.bytes) {
@@ -34,7 +37,14 @@ absl::Status CheckFile(const std::string& folder, const ManifestFile& file) {
                                                    " bytes, the manifest says ",
                                                    file.bytes));
   }
-  const uint64_t hash = ContentHash(std::span(mapped.data(), mapped.size()));
+  ContentHasher hasher;
+  for (size_t at = 0; at < mapped.size();) {
+    const size_t piece = std::min(kHashedAtOnce, mapped.size() - at);
+    hasher.Add(std::span(mapped.data() + at, piece));
+    at += piece;
+    EISBACH_RETURN_IF_ERROR(progress(at));
+  }
+  const uint64_t hash = hasher.hash();
   if (hash != file.hash) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),

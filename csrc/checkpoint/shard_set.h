@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/safetensors_file.h"
-#include "checkpoint/stored_tensor.h"
+#include "checkpoint/saved_slice.h"
 
 namespace eisbach::checkpoint {
 
@@ -21,9 +23,14 @@ struct SliceSource {
   std::span<const std::byte> bytes;
 };
 
+// Is told how many bytes of a file have been read; an error ends that.
+using ReadProgress = std::function<absl::Status(uint64_t bytes)>;
+
 // Reads all of a file: its size and hash must be the manifest's, and all values
 // finite.
-absl::Status CheckFile(const std::string& folder, const ManifestFile& file);
+absl::Status CheckFile(
+    const std::string& folder, const ManifestFile& file,
+    const ReadProgress& progress = [](uint64_t) { return absl::OkStatus(); });
 
 // The files in the order in which the rank of stage `pipeline` and tensor rank
 // `tensor` of `layout` looks for its slices: first those that hold the same

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import time
@@ -26,10 +25,12 @@ from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
+from eisbach.run.parent import write_parent
 from eisbach.run.resume import (
     Resumption,
     begin,
     choose,
+    fork,
     load_checkpoint,
 )
 from eisbach.world import init
@@ -96,6 +97,7 @@ def set_up(
     config: Config,
     *,
     resume: RunFolder | None = None,
+    parent: RunFolder | None = None,
     auto_resume: bool = False,
 ) -> Job:
     """Joins the ranks and makes everything of a run; collective.
@@ -106,8 +108,10 @@ def set_up(
       config: Resolved, the vocabulary apart.
       resume: Folder of an earlier run to go on with, which rank 0 holds; None
         makes a new one.
-      auto_resume: Whether to go on with the last run of this name, if it has a
-        checkpoint.
+      parent: Run whose checkpoint a new one begins with; None for initial
+        weights. Nothing is written there.
+      auto_resume: Whether to go on with the last run of this name (and of this
+        parent), if it has a checkpoint.
 
     Raises:
       ValueError: Sizes or ranks do not fit, the network is not what the
@@ -123,9 +127,9 @@ def set_up(
     )
     locations = _C.gather_locations(world)
     if auto_resume:
-        resume = _earlier(config, world)
+        resume = _earlier(config, world, parent)
     try:
-        return _set_up(config, world, locations, resume)
+        return _set_up(config, world, locations, resume, parent)
     except BaseException:
         if auto_resume and resume:
             resume.release()
@@ -137,14 +141,17 @@ def _set_up(
     world: _C.World,
     locations: list[_C.RankLocation],
     resume: RunFolder | None,
+    parent: RunFolder | None,
 ) -> Job:
     from eisbach import _C
 
     with agreed(world):
-        tokenizer = _tokenizer(config, resume)
+        tokenizer = _tokenizer(config, resume, parent)
         if world.rank == 0 and not resume:
             check_home(config.run.dir)
-        if resume:
+            if parent:
+                RunFolder.open(parent.path)
+        if resume or _is_told_by(parent, config, "parallel.data"):
             config = on_ranks(config, world.size)
         found = fit(config, world.size, locations=locations)
     config = found.config
@@ -163,9 +170,9 @@ def _set_up(
     identity = _identity(config, tokenizer, train, contents)
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
-    resumed = _resumption(config, world, resume) if resume else Resumption()
+    resumed = _resumption(config, world, resume, parent)
     load_seconds = None
-    if resume:
+    if resumed.checkpoint:
         began = time.perf_counter()
         load_checkpoint(engine, resumed, identity, train.prefixes)
         load_seconds = time.perf_counter() - began
@@ -227,12 +234,29 @@ def _identity(
     )
 
 
-def _tokenizer(config: Config, resume: RunFolder | None) -> Tokenizer:
-    """A run that goes on has its own copy, unless it is given another."""
-    given = config.origin("data.tokenizer") == COMMAND_LINE
-    if resume is None or given:
+def _tokenizer(
+    config: Config, resume: RunFolder | None, parent: RunFolder | None
+) -> Tokenizer:
+    """A run that goes on has its own copy, unless it is given another.
+
+    One that is forked takes that of its parent, unless its own configuration
+    names one.
+    """
+    key = "data.tokenizer"
+    origin = config.origin(key)
+    if resume:
+        given = origin == COMMAND_LINE
+    else:
+        given = origin != "default" and not _is_told_by(parent, config, key)
+    folder = resume or parent
+    if folder is None or given:
         return run_tokenizer(config)
-    return run_tokenizer(config, stored_tokenizer(resume.tokenizer))
+    return run_tokenizer(config, stored_tokenizer(folder.tokenizer))
+
+
+def _is_told_by(parent: RunFolder | None, config: Config, key: str) -> bool:
+    """Whether a key has its value from the configuration of the parent."""
+    return bool(parent) and config.origin(key).startswith(f"{parent.config}:")
 
 
 def _mixtures(config: Config, files: Located) -> tuple[Mixture, Mixture | None]:
@@ -273,12 +297,16 @@ def _loader(
     )
 
 
-def _earlier(config: Config, world: _C.World) -> RunFolder | None:
+def _earlier(
+    config: Config, world: _C.World, parent: RunFolder | None
+) -> RunFolder | None:
     """The last run of this name, held, if it has a checkpoint; rank 0 looks."""
     folder = None
     with agreed(world):
         if world.rank == 0:
-            folder = RunFolder.last(config.run.dir, config.run.name)
+            folder = RunFolder.last(
+                config.run.dir, config.run.name, fork=parent
+            )
         if folder:
             folder.hold()
             if not folder.saved():
@@ -289,13 +317,20 @@ def _earlier(config: Config, world: _C.World) -> RunFolder | None:
 
 
 def _resumption(
-    config: Config, world: _C.World, resume: RunFolder
+    config: Config,
+    world: _C.World,
+    resume: RunFolder | None,
+    parent: RunFolder | None,
 ) -> Resumption:
     """Rank 0 decides: a folder may look different from another host."""
     told = ""
     if world.rank == 0:
-        told = json.dumps(dataclasses.asdict(choose(resume, config)))
-    return Resumption(**json.loads(world.broadcast(told)))
+        if resume:
+            resumed = choose(resume, config)
+        else:
+            resumed = fork(parent, config) if parent else Resumption()
+        told = resumed.as_json()
+    return Resumption.from_json(world.broadcast(told))
 
 
 def _folder(
@@ -314,6 +349,8 @@ def _folder(
     folder = RunFolder.create(config.run.dir, config.run.name)
     try:
         folder.hold()
+        if resumed.parent:
+            write_parent(folder.parent_file, resumed.parent)
         make_folder(folder.tokenizer)
         store_tokenizer(folder.tokenizer, tokenizer)
         folder.write_config(config)

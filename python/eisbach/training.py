@@ -28,6 +28,7 @@ def train(
     config: Config | str | os.PathLike[str],
     *,
     resume: RunFolder | None = None,
+    parent: RunFolder | None = None,
     auto_resume: bool = False,
 ) -> int:
     """Trains on all ranks of the job; collective.
@@ -35,7 +36,10 @@ def train(
     Args:
       config: Resolved, the vocabulary apart; or the path of a file.
       resume: Folder of an earlier run to go on with; None makes a new one.
-      auto_resume: Goes on with the last run of this name that can go on.
+      parent: Run to fork: the new one begins with its newest checkpoint, or
+        that of its `step`.
+      auto_resume: Goes on with the last run of this name, and of this parent,
+        that can go on.
 
     Returns:
       The exit status, on all ranks: 0, or 128 + the signal that stopped it.
@@ -49,7 +53,9 @@ def train(
         if resume and launcher_rank() == 0:
             resume.hold()
             stack.callback(resume.release)
-        job = set_up(config, resume=resume, auto_resume=auto_resume)
+        job = set_up(
+            config, resume=resume, parent=parent, auto_resume=auto_resume
+        )
         if job.finished:
             return tell_nothing_left(job)
         stack.callback(job.folder.release)

@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_safetensors', 'set_threads', 'sim_world', 'summarise', 'tensor_sizes_inside', 'threads', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -820,6 +820,88 @@ class SafetensorsFile:
         """
         What the file calls the type of each tensor: F32, BOOL, ...
         """
+class SavedTensor:
+    """
+    A logical tensor in a checkpoint, or a part of the optimizer's state of it, whatever ranks wrote it.
+    """
+    @property
+    def boxes(self) -> list[str]:
+        """
+        Its parts, each in one file: `[0, 8) x [4, 6)`.
+        """
+    @property
+    def dtype(self) -> str:
+        """
+        In the files.
+        """
+    @property
+    def fault(self) -> str:
+        """
+        Why it is not whole; empty if it is.
+        """
+    @property
+    def key(self) -> str:
+        """
+        NAME, or optimizer.PART/NAME.
+        """
+    @property
+    def name(self) -> str:
+        """
+        Of the logical tensor.
+        """
+    @property
+    def part(self) -> str:
+        """
+        Empty for the weights, `m`, `v`, ... for state.
+        """
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """
+        Unpadded.
+        """
+class TensorDifference:
+    """
+    How far two tensors are.
+    """
+    @property
+    def absolute(self) -> float:
+        """
+        The largest |a - b|; infinite where a value that is not finite differs.
+        """
+    @property
+    def elements(self) -> int:
+        """
+        Whose bits differ.
+        """
+    @property
+    def relative(self) -> float:
+        """
+        The largest |a - b| / max(|a|, |b|), in the same way.
+        """
+class Verification:
+    """
+    What was found in a checkpoint.
+    """
+    @property
+    def bytes(self) -> int:
+        """
+        Of all files.
+        """
+    @property
+    def faults(self) -> list[str]:
+        """
+        A line for each; empty for a sound checkpoint.
+        """
+    @property
+    def files(self) -> int:
+        """
+        That the manifest lists.
+        """
+    @property
+    def tensors(self) -> int:
+        """
+        Logical ones, optimizer state included.
+        """
 class UpdateConfig:
     """
     How weights change.
@@ -1529,6 +1611,10 @@ def check_requirements(context: ParallelContext, locations: collections.abc.Sequ
     """
     What moves bytes between ranks, a line an axis with several. `nvls` and `mnnvl` are as in section `network` of a configuration: ValueError names the first group that lacks what is required of it. Collective.
     """
+def config_changes(before: dict | str, after: dict | str) -> list[tuple[str, str | None, str | None]]:
+    """
+    The keys in which two JSON objects differ, with both values as JSON; None where there is none.
+    """
 def count_devices(type: str) -> int:
     """
     How many devices of a type this process sees, at least 1. RuntimeError says why there is none.
@@ -1593,9 +1679,17 @@ def read_checkpoint(path: os.PathLike | str | bytes) -> tuple:
     """
     Steps done, the config that was saved and the whole weights by logical name, whatever layout they were saved on. Not collective.
     """
+def read_manifest(path: os.PathLike | str | bytes) -> str:
+    """
+    The manifest of a checkpoint's folder, checked, as a str of JSON.
+    """
 def read_safetensors(path: os.PathLike | str | bytes) -> SafetensorsFile:
     """
     The arrays of a file by name; every byte of its header is checked.
+    """
+def saved_tensors(path: os.PathLike | str | bytes) -> list[SavedTensor]:
+    """
+    The logical tensors of a checkpoint; reads manifest and headers. Not collective.
     """
 def set_threads(threads: int) -> int:
     """
@@ -1609,6 +1703,10 @@ def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Prof
     """
     Sums what ranks recorded; `compute` is the type of their matmuls.
     """
+def tensor_difference(a: SavedTensor, b: SavedTensor) -> TensorDifference:
+    """
+    Compares two of one shape where they lie, on any layouts; takes no memory for them.
+    """
 def tensor_sizes_inside(locations: collections.abc.Sequence[RankLocation]) -> list[int]:
     """
     The sizes of tensor groups with which none crosses a domain.
@@ -1616,6 +1714,10 @@ def tensor_sizes_inside(locations: collections.abc.Sequence[RankLocation]) -> li
 def threads() -> int:
     """
     How many threads the calling thread computes with.
+    """
+def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc.Callable) -> Verification:
+    """
+    Reads every byte of a checkpoint and checks all that can be. `progress` is called with the bytes read and those of all files, from time to time.
     """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """

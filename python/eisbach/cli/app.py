@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from eisbach.cli import (
+    checkpoint,
     config,
     data,
     doctor,
@@ -40,6 +41,7 @@ app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.command("estimate", cls=KeyedCommand)(estimate.command)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(data.app, name="data")
 app.command("sweep", cls=KeyedCommand)(sweep.command)
 app.command("runs")(runs.command)

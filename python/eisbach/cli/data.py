@@ -133,7 +133,6 @@ def prepare(
     * `zcat news.csv.gz | eisbach data prepare - --format csv --field body --output data/news`
     """  # noqa: D412, E501
     from eisbach.data.documents import Documents
-    from eisbach.data.meter import Meter
     from eisbach.data.prepare import (
         output_prefix,
         prepare,
@@ -144,6 +143,7 @@ def prepare(
     from eisbach.data.token_files import PlaceError
     from eisbach.data.tokenizer import load_tokenizer
     from eisbach.data.workers import default_processes
+    from eisbach.meter import Meter
 
     made_by = load_tokenizer(
         tokenizer,

@@ -10,10 +10,10 @@ import typer
 
 def command(
     folder: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="The folder of a run, or of a model with `config.json` and "
-            "`model.safetensors`.",
+            help="The folder of a run, a checkpoint or RUN@STEP, or the folder "
+            "of a model with `config.json` and `model.safetensors`.",
             metavar="FOLDER",
         ),
     ],
@@ -29,7 +29,7 @@ def command(
         Path | None,
         typer.Option(
             help="Folder or file to write. Default: `model` in the run, "
-            "`model-step-N` with --checkpoint, and `.gguf` after it."
+            "`model-step-N` where a step is named, and `.gguf` after it."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -49,13 +49,14 @@ def command(
 ) -> None:
     """Write the model of a run for transformers or llama.cpp.
 
-    Runs on one process, whatever layout the model was trained on.
+    Runs on one process, whatever layout the model was trained on, also while
+    the run goes on. `eisbach checkpoint export` is the same command.
 
     Examples:
 
     * `eisbach export runs/gpt_bytes` (of a run that has not come to its end)
 
-    * `eisbach export runs/gpt_bytes --checkpoint 200`
+    * `eisbach export runs/gpt_bytes --checkpoint 200`, or runs/gpt_bytes@200
 
     * `eisbach export runs/gpt_bytes --format gguf --dtype bf16`
     """  # noqa: D412
@@ -65,8 +66,8 @@ def command(
 
     source = find_source(folder, checkpoint=checkpoint)
     if output is None:
-        part = "model" if checkpoint is None else f"model-step-{checkpoint}"
-        output = folder / (f"{part}.gguf" if format == "gguf" else part)
+        part = f"model-step-{source.step}" if source.named else "model"
+        output = source.home / (f"{part}.gguf" if format == "gguf" else part)
     if has_config(output):
         raise ValueError(
             f"{output} is a run folder, which no model replaces; without "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,12 +13,23 @@ def command(
     arguments: ConfigArguments = None,
     *,
     resume: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="RUN",
             help="Go on with the newest checkpoint of this run folder, or "
-            "with the one given as RUN/checkpoints/step-N, by the run's own "
-            "configuration; keys that are changed are kept there.",
+            "with the one given as RUN@STEP, by the run's own configuration; "
+            "keys that are changed are kept there.",
+        ),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN[@STEP]",
+            help="Start a new run with weights, optimizer and place in the "
+            "data of another run's newest checkpoint, or that of STEP, which "
+            "stays as it is. Keys may differ, but for those that the losses "
+            "so far depend on; without CONFIG they are those of RUN.",
         ),
     ] = None,
     auto_resume: Annotated[
@@ -28,7 +38,8 @@ def command(
             "--auto-resume",
             help="Go on with the newest checkpoint of the last run of this "
             "name in run.dir, or start where there is none: the same command "
-            "may be given again and again, as by a scheduler.",
+            "may be given again and again, as by a scheduler. With --from the "
+            "first start forks, and later ones go on with the fork.",
         ),
     ] = False,
 ) -> None:
@@ -43,13 +54,20 @@ def command(
     * `eisbach train --resume runs/gpt_bytes train.steps=2000`
 
     * `eisbach train configs/gpt_bytes.yaml --auto-resume`
+
+    * `eisbach train --from runs/gpt_bytes@200 optimizer.lr=1e-4 run.name=slower`
     """  # noqa: D412, E501
     from eisbach.config import load_config, resolve
     from eisbach.run.folder import RunFolder
     from eisbach.run.process import launcher_rank
     from eisbach.training import train
 
-    folder = None
+    folder = parent = None
+    if resume and from_:
+        raise MisuseError(
+            f"--resume {resume} goes on with a run, and --from {from_} starts "
+            "a new one: give one of them"
+        )
     if resume and auto_resume:
         raise MisuseError(
             f"--resume {resume} names a run, and --auto-resume looks for one: "
@@ -66,10 +84,18 @@ def command(
         if launcher_rank() == 0:
             folder.hold()
         config = resolve(load_config(folder.config, overrides))
+    elif from_ and not split(arguments)[0]:
+        parent = RunFolder.open(from_)
+        _, overrides = split(arguments)
+        config = resolve(load_config(parent.config, overrides))
     else:
+        # Once a fork is there its parent may be gone.
+        parent = RunFolder.named(from_) if from_ else None
         _, config = load(arguments, command="train")
     with config.located():
-        status = train(config, resume=folder, auto_resume=auto_resume)
+        status = train(
+            config, resume=folder, parent=parent, auto_resume=auto_resume
+        )
     end_with(status)
 
 

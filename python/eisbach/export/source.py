@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
 from eisbach.export.reading import read_model
 from eisbach.run.folder import RunFolder
+from eisbach.run.place import Place, locate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +32,9 @@ class Source:
       ends: Token ids that end a text; None for those of the tokenizer.
       path: Of the folder that was read.
       step: Of the checkpoint; None for a model that is exported already.
+      named: Whether it is the one that was asked for, not just the newest.
+      home: Folder that an export goes to if it is not told where: that of the
+        run, or the one beside which the checkpoint lies.
     """
 
     model: ModelSection
@@ -37,6 +43,8 @@ class Source:
     ends: tuple[int, ...] | None
     path: Path
     step: int | None
+    named: bool
+    home: Path
 
 
 def model_folder(path: Path) -> Path | None:
@@ -62,36 +70,78 @@ def folder_tokenizer(folder: Path, vocab: int) -> Tokenizer | None:
     return load_tokenizer(BYTES) if vocab == 256 else None
 
 
-def find_source(path: Path, *, checkpoint: int | None = None) -> Source:
+def find_source(
+    path: str | os.PathLike[str], *, checkpoint: int | None = None
+) -> Source:
     """Reads the model of a run, or of any folder that `read_model` reads.
 
     Args:
-      path: A run's folder, one of its `checkpoints/step-N`, or a model's.
-      checkpoint: Step of the checkpoint to take; None takes `model/`, and the
-        newest checkpoint where there is no such folder.
+      path: A run's folder, a checkpoint as `locate` finds it, or a model's.
+      checkpoint: Step of the checkpoint to take; None takes the one that the
+        path names, or `model/`, or the newest checkpoint where there is no
+        such folder.
 
     Raises:
       ValueError: There is no such model, or it is damaged.
     """
-    folder = model_folder(path)
+    folder = model_folder(Path(path))
     if folder and checkpoint is None:
         found = read_model(folder)
         tokenizer = folder_tokenizer(folder, found.model.vocab)
         return Source(
-            found.model, found.parameters, tokenizer, found.ends, folder, None
+            found.model,
+            found.parameters,
+            tokenizer,
+            found.ends,
+            folder,
+            None,
+            False,
+            Path(path),
         )
-    run = RunFolder.open(path)
+    place = locate(path)
     if checkpoint is not None:
-        run.step = checkpoint
-    return _checkpoint(run)
+        place = replace(place, step=checkpoint)
+    return _checkpoint(place)
 
 
-def _checkpoint(run: RunFolder) -> Source:
+def _checkpoint(place: Place) -> Source:
     from eisbach import _C
+
+    step, folder = place.one()
+    _, config, parameters = _C.read_checkpoint(folder)
+    return Source(
+        _model(folder, json.loads(config)),
+        parameters,
+        _tokenizer(place, json.loads(config)),
+        None,
+        folder,
+        step,
+        place.step is not None,
+        place.run or place.root,
+    )
+
+
+def _model(folder: Path, saved: dict[str, Any]) -> ModelSection:
+    from eisbach.config import ConfigError, make_config
+
+    if not isinstance(saved.get("model"), dict):
+        raise ValueError(
+            f"{folder}: does not say of which model it is; a training by "
+            "`eisbach train` writes that"
+        )
+    try:
+        return make_config(model=saved["model"]).model
+    except ConfigError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def _tokenizer(place: Place, saved: dict[str, Any]) -> Tokenizer | None:
+    """That of the run; of a checkpoint alone only bytes are known."""
     from eisbach.config import load_config, resolve
 
-    step, folder = run.last_checkpoint()
-    config = resolve(load_config(run.config), file=run.config)
-    _, _, parameters = _C.read_checkpoint(str(folder))
-    tokenizer = stored_tokenizer(run.tokenizer) or run_tokenizer(config)
-    return Source(config.model, parameters, tokenizer, None, folder, step)
+    if place.run:
+        run = RunFolder.open(place.run)
+        stored = stored_tokenizer(run.tokenizer)
+        return stored or run_tokenizer(resolve(load_config(run.config)))
+    is_bytes = saved.get("data.tokenizer") == BYTES
+    return load_tokenizer(BYTES) if is_bytes else None

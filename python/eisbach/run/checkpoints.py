@@ -24,6 +24,7 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
         return None
     aside = RunFolder.create(folder.path, "aside")
     for path in (
+        folder.parent_file,
         folder.config,
         folder.metrics,
         folder.validation,

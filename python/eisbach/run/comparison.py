@@ -74,6 +74,8 @@ def read_run(path: Path) -> RunState:
     name = _name(path.absolute())
     try:
         keys = _read_keys(folder.config)
+        if origin := folder.parent:
+            keys["parent"] = str(origin)
         steps = last_lines(folder.metrics)
         validations = last_lines(folder.validation)
     except (ValueError, OSError) as error:

@@ -12,11 +12,12 @@ from eisbach.files import make_folder, write_atomically
 from eisbach.run import lines
 from eisbach.run.held import Held, LostError
 from eisbach.run.lock import RunLock
+from eisbach.run.parent import Parent, read_parent
+from eisbach.run.place import CHECKPOINTS, nearest, split_step, steps_in
 
 if TYPE_CHECKING:
     from eisbach.config import Config
 
-_CHECKPOINT = re.compile(r"step-(\d+)")
 # Of the 255 of most file systems; `-2`, `-profile` and the like may follow.
 _MOST_NAME_BYTES = 240
 _WHOLE = "..."  # YAML's end of a document
@@ -25,7 +26,8 @@ _WHOLE = "..."  # YAML's end of a document
 class RunFolder:
     """Paths inside the folder of a run.
 
-    `config.yaml` resolved configuration, `tokenizer/` the run's own copy,
+    `config.yaml` resolved configuration, `parent.json` what the run was forked
+    from, if it was, `tokenizer/` the run's own copy,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
     `saves.jsonl` a line a checkpoint,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
@@ -77,9 +79,20 @@ class RunFolder:
 
     @classmethod
     def last(
-        cls, parent: str | os.PathLike[str], name: str
+        cls,
+        parent: str | os.PathLike[str],
+        name: str,
+        *,
+        fork: RunFolder | None = None,
     ) -> RunFolder | None:
-        """Opens the last folder that `create` made of a name; None for none."""
+        """Opens the last folder that `create` made of a name; None for none.
+
+        Args:
+          parent: Folder of run folders.
+          name: Of the run.
+          fork: Only of runs that were forked from this one, and from its
+            `step` if it has one; None only of runs that were not forked.
+        """
         made = re.compile(rf"{re.escape(name)}(?:-(\d+))?")
         found = [
             (int(match[1] or 1), path)
@@ -89,24 +102,36 @@ class RunFolder:
         for _, path in sorted(found, reverse=True):
             # `gpt-2` may be a name of its own.
             if _is_run(path) and _name_of(path) == name:
-                return cls.open(path)
+                origin = cls(path).parent
+                same = (
+                    origin is None
+                    if fork is None
+                    else (
+                        origin is not None
+                        and origin.is_of(fork.path, fork.step)
+                    )
+                )
+                if same:
+                    return cls.open(path)
         return None
+
+    @classmethod
+    def named(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Takes a path as `open` does, but looks at nothing."""
+        run, step = split_step(path)
+        return cls(run, step=step)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Opens the folder of an earlier run.
 
         Args:
-          path: The folder, or one of its `checkpoints/step-N`.
+          path: The folder, one of its `checkpoints/step-N`, or `RUN@step`.
 
         Raises:
           ValueError: It is none.
         """
-        folder = cls(path)
-        if step := _CHECKPOINT.fullmatch(folder.path.name):
-            whole = Path(os.path.abspath(path))
-            if whole.parent.name == "checkpoints":
-                folder = cls(whole.parent.parent, step=int(step[1]))
+        folder = cls.named(path)
         if not folder.config.is_file():
             raise ValueError(_no_run(folder.path))
         if not folder.config.stat().st_size:
@@ -123,8 +148,10 @@ class RunFolder:
 
     def write_config(self, config: Config) -> None:
         """Writes `config.yaml`, whole or not at all."""
+        origin = self.parent
+        note = f"# Forked from {origin}\n" if origin else ""
         text = config.as_yaml()
-        write_atomically(self.config, f"{text}{_WHOLE}\n")
+        write_atomically(self.config, f"{note}{text}{_WHOLE}\n")
 
     def hold(self) -> None:
         """Keeps other processes from writing here; a second time is nothing.
@@ -178,6 +205,20 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def parent_file(self) -> Path:
+        """What the run was forked from."""
+        return self.path / "parent.json"
+
+    @property
+    def parent(self) -> Parent | None:
+        """The same, read; None for a run that began with initial weights.
+
+        Raises:
+          ValueError: The file is damaged.
+        """
+        return read_parent(self.parent_file)
+
+    @property
     def tokenizer(self) -> Path:
         """A folder with the tokenizer as it was when the run started."""
         return self.path / "tokenizer"
@@ -220,16 +261,11 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         """Checkpoints to resume from, a folder each."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     def saved(self) -> dict[int, Path]:
         """Returns the complete checkpoints by step, the oldest first."""
-        found = {}
-        for path in self.checkpoints.glob("step-*"):
-            match = _CHECKPOINT.fullmatch(path.name)
-            if match and path.is_dir():
-                found[int(match[1])] = path
-        return dict(sorted(found.items()))
+        return steps_in(self.checkpoints)
 
     def last_checkpoint(self) -> tuple[int, Path]:
         """Returns the newest checkpoint, or the one that was named.
@@ -239,16 +275,17 @@ class RunFolder:
         """
         found = self.saved()
         if not found:
-            raise ValueError(f"{self.path}: {self._why_none()}")
+            raise ValueError(f"{self.path}: {self.why_no_checkpoint()}")
         step = max(found) if self.step is None else self.step
         if step not in found:
-            there = ", ".join(map(str, found))
             raise ValueError(
-                f"{self.path}: no checkpoint of step {step}; there are {there}"
+                f"{self.path}: no checkpoint of step {step}"
+                f"{nearest(step, found)}"
             )
         return step, found[step]
 
-    def _why_none(self) -> str:
+    def why_no_checkpoint(self) -> str:
+        """Says why a run has none."""
         from eisbach.run.state import standing
 
         when = "(checkpoint.every_minutes, checkpoint.every_steps)"

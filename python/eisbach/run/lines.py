@@ -92,10 +92,10 @@ def keep_until(lines: list[Line], step: int) -> Kept:
     return Kept(kept, damaged)
 
 
-def missing(lines: list[Line], step: int) -> str:
-    """Spells which of the steps 1 to `step` have no line; empty if none."""
+def missing(lines: list[Line], step: int, *, after: int = 0) -> str:
+    """Spells which of the steps after one up to another have no line."""
     spans = []
-    before = 0
+    before = after
     for at in [line.record["step"] for line in lines if line.record] + [
         step + 1
     ]:

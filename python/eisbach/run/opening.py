@@ -65,5 +65,7 @@ def _told(job: Job) -> Iterator[str]:
         yield job.network
     if job.first:
         yield f"goes on after step {job.first}"
+    if origin := job.folder.parent:
+        yield f"forked from {origin}"
     yield what_a_stop_loses(job)
     yield f"writes to {job.folder.path}"

@@ -67,7 +67,8 @@ class Reporter:
         self._steps = LineWriter(folder.metrics, keep_until=first)
         self._validations = LineWriter(folder.validation, keep_until=first)
         self._saves = LineWriter(folder.saves, keep_until=first)
-        if gaps := missing(self._steps.lines, first):
+        begin = folder.parent.step if folder.parent else 0
+        if gaps := missing(self._steps.lines, first, after=begin):
             warn(f"{folder.metrics}: steps without a line: {gaps}")
         self._sync = Shown("the sync of metrics", again=True)
         self._show_events = Shown("tensorboard/")

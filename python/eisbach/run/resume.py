@@ -1,18 +1,21 @@
-"""Going on with a run: from which checkpoint, and what changes by it."""
+"""Going on with a run, or from it: which checkpoint, and what changes."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from eisbach.checkpoint.manifest import read_manifest
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.files import read_json
 from eisbach.run.checkpoints import set_aside
 from eisbach.run.folder import RunFolder
 from eisbach.run.output import warn
+from eisbach.run.parent import Parent, real_path
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -33,6 +36,7 @@ class Resumption:
         the last one is in the folder.
       changed: Keys that have another value than in `config.yaml`.
       older: Paths of the checkpoints before it, the newest first.
+      parent: What a new run is forked from; None for one that goes on itself.
     """
 
     step: int = 0
@@ -40,6 +44,18 @@ class Resumption:
     finished: bool = False
     changed: list[str] = field(default_factory=list)
     older: list[str] = field(default_factory=list)
+    parent: Parent | None = None
+
+    def as_json(self) -> str:
+        """Spells it for other ranks."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Resumption:
+        """Reads what `as_json` spelled."""
+        told = json.loads(text)
+        parent = told.pop("parent")
+        return cls(**told, parent=parent and Parent(**parent))
 
 
 def choose(folder: RunFolder, config: Config) -> Resumption:
@@ -65,8 +81,41 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
         )
     exported = (folder.model / "config.json").is_file()
     finished = exported and step == steps == _summarized(folder)
-    older = [str(path) for at, path in folder.saved().items() if at < step]
-    return Resumption(step, str(checkpoint), finished, changed, older[::-1])
+    return Resumption(
+        step, str(checkpoint), finished, changed, _older(folder, step)
+    )
+
+
+def fork(parent: RunFolder, config: Config) -> Resumption:
+    """Decides how a new run begins where another one was; changes nothing.
+
+    Args:
+      parent: Folder of the other run.
+      config: Of the new one.
+
+    Raises:
+      ValueError: There is no such checkpoint, or it is damaged or at or past
+        the last step.
+    """
+    step, checkpoint = parent.last_checkpoint()
+    steps = config.train.steps
+    if steps <= step:
+        raise ValueError(
+            f"steps={steps} leaves nothing to train after the {step} that are "
+            f"done in {checkpoint}; nearest that works: {step + 1}, or an "
+            f"older checkpoint by --from {parent.path}@STEP (train.steps)"
+        )
+    manifest = read_manifest(checkpoint)
+    return Resumption(
+        step,
+        str(checkpoint),
+        older=_older(parent, step),
+        parent=Parent(real_path(parent.path), step, manifest.hash),
+    )
+
+
+def _older(folder: RunFolder, step: int) -> list[str]:
+    return [str(path) for at, path in folder.saved().items() if at < step][::-1]
 
 
 def load_checkpoint(
@@ -97,7 +146,8 @@ def load_checkpoint(
             if f"data.train[{i}]" in str(error)
         ]
         if older := _one_that_loads(engine, resumption.older, identity):
-            told.append(f"nearest that works: --resume {older}")
+            option = "--from" if resumption.parent else "--resume"
+            told.append(f"nearest that works: {option} {older}")
         raise ValueError("; ".join(told)) from error
 
 

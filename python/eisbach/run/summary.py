@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import statistics
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
@@ -42,9 +43,11 @@ def summary(job: Job) -> dict[str, Any]:
     steps = read_lines(job.folder.metrics)
     seconds = sum(line.get("step_seconds", 0.0) for line in steps)
     last = (steps or [{}])[-1]
+    parent = job.folder.parent
     validation = (read_lines(job.folder.validation) or [{}])[-1]
     return {
         "steps": job.config.train.steps,
+        "parent": parent and asdict(parent),
         "loss": last.get("loss"),
         "validation_loss": validation.get("loss"),
         "bits_per_byte": validation.get("bits_per_byte"),

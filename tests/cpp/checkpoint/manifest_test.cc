@@ -167,6 +167,23 @@ TEST(Manifest, DamageNeverBreaksTheReader) {
   }
 }
 
+TEST(ConfigChanges, HaveBothValues) {
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      const std::vector<ConfigChange> changes,
+      ConfigChanges(R"({"a":{"x/y":1,"same":[1]},"b":[1,{"c":2}]})",
+                    R"({"a":{"x/y":1.5,"same":[1]},"b":[1],"d":null})"));
+  ASSERT_EQ(changes.size(), 3);
+  EXPECT_EQ(changes[0].key, "a.x/y");
+  EXPECT_EQ(changes[0].before, "1");
+  EXPECT_EQ(changes[0].after, "1.5");
+  EXPECT_EQ(changes[1].key, "b[1].c");
+  EXPECT_EQ(changes[1].after, std::nullopt);
+  EXPECT_EQ(changes[2].key, "d");
+  EXPECT_EQ(changes[2].before, std::nullopt);
+  EXPECT_EQ(changes[2].after, "null");
+  EXPECT_THAT(ConfigChanges("{}", "[]").status(), StatusIs(kInvalid, "config"));
+}
+
 TEST(CheckConfig, NamesEveryKeyThatDiffers) {
   const char kSaved[] = R"({"model":{"heads":8,"eps":1e-5},"seed":1})";
   // Order and spelling of numbers do not matter.

@@ -6,7 +6,7 @@
 
 #include "checkpoint/folder.h"
 #include "checkpoint/manifest.h"
-#include "checkpoint/stored_tensor.h"
+#include "checkpoint/saved_slice.h"
 #include "cpp/checkpoint/checkpoint_testing.h"
 #include "support/status_testing.h"
 #include "support/temp_folder.h"

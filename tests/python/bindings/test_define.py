@@ -30,6 +30,7 @@ WRONG = {
     "numpy.typing.ArrayLike": [*ANY_TYPE, 1.5, "a", [0.5], [[1], [2, 3]]],
     "numpy.ndarray": [*ANY_TYPE, 1, "a", [1, 2]],
     "Tensor | numpy.typing.ArrayLike": [*ANY_TYPE, 1, "a", [0.5], [None]],
+    "collections.abc.Callable": [3j, object(), 1, "a"],
     "tuple[int, ...]": [*ANY_TYPE, 1, ("a",), (1.5,), (2**70,), (None,)],
 }
 
@@ -138,6 +139,8 @@ def _objects(folder):
     traces = _C.gather_traces(world, peak)
     locations = _C.gather_locations(world)
     _C.write_safetensors(folder / "a.safetensors", {"a": np.zeros(2, "f4")})
+    saved = engine.save(folder / "checkpoints")
+    tensor = _C.saved_tensors(saved)[0]
     found = [
         world,
         world.communicator,
@@ -168,6 +171,9 @@ def _objects(folder):
         locations[0],
         _C.check_network(world, locations),
         _C.read_safetensors(folder / "a.safetensors"),
+        tensor,
+        _C.tensor_difference(tensor, tensor),
+        _C.verify_checkpoint(saved, lambda *_: None),
         _C.ParameterGroup(["*"]),
         linear,
         _C.nn.Norm("norm", 8),
@@ -202,6 +208,7 @@ class _Sweep:
             "Tensor | numpy.typing.ArrayLike": [[1]],
             "tuple[int, ...]": (1,),
             "typing.Any": None,
+            "collections.abc.Callable": print,
         }
         if kind in values:
             return values[kind]

@@ -30,7 +30,7 @@ def test_the_last_checkpoint_is_the_model(run_folder):
     for name, value in model.parameters.items():
         np.testing.assert_array_equal(last.parameters[name], value, name)
     earlier = find_source(run_folder / "checkpoints" / "step-00000002")
-    assert earlier.step == 2
+    assert (earlier.step, earlier.named, earlier.home) == (2, True, run_folder)
     assert any(
         np.any(earlier.parameters[name] != value)
         for name, value in model.parameters.items()
@@ -49,13 +49,26 @@ def test_a_run_without_a_model_has_its_newest_checkpoint(run_folder, tmp_path):
 
 @pytest.mark.mpi
 def test_a_step_without_a_checkpoint(run_folder):
-    with pytest.raises(ValueError, match=r"step 3; there are 2, 4"):
+    with pytest.raises(ValueError, match=r"step 3; nearest that works: 2 or 4"):
         find_source(run_folder, checkpoint=3)
 
 
 def test_a_folder_of_something_else(tmp_path):
-    with pytest.raises(ValueError, match="no run folder"):
+    with pytest.raises(ValueError, match="neither a run folder, nor"):
         find_source(tmp_path)
+
+
+@pytest.mark.mpi
+def test_a_checkpoint_that_is_no_runs_says_what_it_is(run_folder, tmp_path):
+    step = run_folder / "checkpoints" / "step-00000002"
+    shutil.copytree(step, tmp_path / step.name)
+    alone, of_run = find_source(tmp_path / step.name), find_source(step)
+    assert alone.home == tmp_path
+    assert alone.model == of_run.model
+    assert alone.tokenizer.name == of_run.tokenizer.name == "bytes"
+    for name, value in of_run.parameters.items():
+        np.testing.assert_array_equal(alone.parameters[name], value, name)
+    assert find_source(f"{run_folder}@2").path == of_run.path
 
 
 @pytest.mark.mpi

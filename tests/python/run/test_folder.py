@@ -7,6 +7,7 @@ from eisbach.config import load_config, make_config
 from eisbach.files import write_atomically
 from eisbach.run.folder import RunFolder, check_home, read_lines
 from eisbach.run.held import LostError
+from eisbach.run.parent import Parent, write_parent
 
 
 def test_names_are_never_taken_twice(tmp_path):
@@ -183,8 +184,21 @@ def test_the_one_that_is_named_is_taken(tmp_path):
     named = RunFolder.open(folder.checkpoints / "step-00000009")
     assert named.last_checkpoint() == (9, folder.checkpoints / "step-00000009")
     absent = RunFolder.open(folder.checkpoints / "step-00000008")
-    with pytest.raises(ValueError, match="of step 8; there are 9, 10"):
+    with pytest.raises(ValueError, match=r"of step 8; .*works: 9$"):
         absent.last_checkpoint()
+
+
+def test_a_step_can_be_named_with_the_run(tmp_path):
+    folder = run_of(tmp_path)
+    save(folder.checkpoints, "00000009", "00000020")
+    named = RunFolder.open(f"{folder.path}@9")
+    assert (named.path, named.step) == (folder.path, 9)
+    with pytest.raises(ValueError, match=r"step 10; .*works: 9 or 20$"):
+        RunFolder.open(f"{folder.path}@10").last_checkpoint()
+    called = RunFolder.create(tmp_path, "b@20")  # a name like any other
+    called.write_config(make_config())
+    assert RunFolder.open(called.path).path == called.path
+    assert RunFolder.open(called.path).step is None
 
 
 def test_files_are_not_for_everybody(tmp_path):
@@ -239,3 +253,32 @@ def test_the_last_run_of_a_name_is_found(tmp_path):
     RunFolder.create(tmp_path, "a-13")  # has no configuration
     assert RunFolder.last(tmp_path, "a").path == folders[-1].path
     assert RunFolder.last(tmp_path, "a.") is None
+
+
+def test_the_last_run_has_the_same_parent(tmp_path):
+    def make(parent):
+        folder = RunFolder.create(tmp_path, "a")
+        if parent:
+            write_parent(folder.parent_file, parent)
+        folder.write_config(make_config(run={"name": "a"}))
+        return folder
+
+    plain = make(None)
+    other = tmp_path / "other"
+    first = make(Parent(str(other), 10, "0123456789abcdef"))
+    second = make(Parent(str(other), 20, "0123456789abcdef"))
+    assert "# Forked from " in second.config.read_text()
+    assert load_config(second.config).run.name == "a"
+
+    def last(fork):
+        found = RunFolder.last(tmp_path, "a", fork=fork)
+        return found and found.path
+
+    assert last(None) == plain.path
+    assert last(RunFolder.named(other)) == second.path
+    assert last(RunFolder.named(f"{other}@10")) == first.path
+    assert last(RunFolder.named(f"{other}@11")) is None
+    assert last(plain) is None
+    second.parent_file.write_text("{}")
+    with pytest.raises(ValueError, match=r"parent\.json: is damaged"):
+        last(RunFolder.named(other))

@@ -74,6 +74,7 @@ def test_missing_steps_are_spelled(lines):
     assert missing(lines(good(1, 2, 3)), 3) == ""
     assert missing(lines(good(2, 3, 5, 8)), 9) == "1, 4, 6-7, 9"
     assert missing([], 3) == "1-3"
+    assert missing(lines(good(5, 6, 8)), 9, after=4) == "7, 9"
 
 
 def test_no_file_has_no_lines(tmp_path):

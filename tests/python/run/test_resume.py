@@ -6,8 +6,10 @@ import re
 import pytest
 
 from eisbach.config import load_config, resolve
+from eisbach.run import resume
 from eisbach.run.folder import RunFolder
-from eisbach.run.resume import begin, choose
+from eisbach.run.parent import Parent
+from eisbach.run.resume import Resumption, begin, choose, fork
 
 
 @pytest.fixture
@@ -115,3 +117,38 @@ def test_an_older_checkpoint_puts_the_newer_aside(folder, capfd):
     assert load_config(aside.config).train.steps == 40
     assert load_config(folder.config).train.steps == 30
     assert f"step 20 is now in {aside.path}" in capfd.readouterr().err
+
+
+@pytest.fixture
+def manifests(monkeypatch):
+    """Makes every checkpoint's manifest one of this hash."""
+
+    class Found:
+        hash = "0123456789abcdef"
+
+    monkeypatch.setattr(resume, "read_manifest", lambda path: Found())
+    return Found.hash
+
+
+def test_a_fork_knows_where_it_is_from(folder, manifests):
+    config = load_config(folder.config, ["train.steps=60"])
+    found = fork(folder, config)
+    assert (found.step, found.finished, found.changed) == (40, False, [])
+    assert found.parent == Parent(str(folder.path), 40, manifests)
+    assert [path[-2:] for path in found.older] == ["20"]
+    assert Resumption.from_json(found.as_json()) == found
+    older = fork(RunFolder.open(f"{folder.path}@20"), config)
+    assert (older.step, older.parent.step, older.older) == (20, 20, [])
+    assert Resumption.from_json(choose_with(folder).as_json()).parent is None
+
+
+def test_a_fork_has_something_to_train(folder, manifests):
+    config = load_config(folder.config)
+    with pytest.raises(
+        ValueError,
+        match=r"steps=40 leaves nothing .* the 40 .*works: 41, or an older "
+        r"checkpoint by --from .*small@STEP \(train\.steps\)",
+    ):
+        fork(folder, config)
+    with pytest.raises(ValueError, match=r"step 30; .*works: 20 or 40$"):
+        fork(RunFolder.open(f"{folder.path}@30"), config)

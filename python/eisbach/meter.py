@@ -1,4 +1,4 @@
-"""A bar on the terminal: how much of the text has been read."""
+"""A bar on the terminal: how much has been read."""
 
 from __future__ import annotations
 

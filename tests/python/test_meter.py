@@ -1,7 +1,7 @@
 import io
 import sys
 
-from eisbach.data.meter import Meter
+from eisbach.meter import Meter
 
 
 def test_a_pipe_sees_notes_and_no_bar(monkeypatch):

@@ -1,0 +1,1 @@
+"""Looks at checkpoints, hands them out and takes others' weights in."""
