@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
+from eisbach.run.restarts import restart_times
 from eisbach.run.times import shares
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def summary(job: Job) -> dict[str, Any]:
         "tokens": last.get("tokens", 0),
         "training_seconds": seconds,
         "time_shares": shares(steps),
+        "restarts": restart_times(job.folder),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},
