@@ -25,6 +25,7 @@ from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
+from eisbach.run.restarts import begun_here
 from eisbach.run.resume import (
     Resumption,
     begin,
@@ -103,7 +104,7 @@ def set_up(
       resume: Folder of an earlier run to go on with, which rank 0 holds; None
         makes a new one.
       auto_resume: Whether to go on with the last run of this name, if it has a
-        checkpoint.
+        checkpoint; a damaged one is put aside where an older one loads.
 
     Raises:
       ValueError: Sizes or ranks do not fit, the network is not what the
@@ -121,7 +122,7 @@ def set_up(
     if auto_resume:
         resume = _earlier(config, world)
     try:
-        return _set_up(config, world, locations, resume)
+        return _set_up(config, world, locations, resume, forgives=auto_resume)
     except BaseException:
         if auto_resume and resume:
             resume.release()
@@ -133,6 +134,8 @@ def _set_up(
     world: _C.World,
     locations: list[_C.RankLocation],
     resume: RunFolder | None,
+    *,
+    forgives: bool,
 ) -> Job:
     from eisbach import _C
 
@@ -161,7 +164,14 @@ def _set_up(
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume) if resume else Resumption()
     if resume:
-        load_checkpoint(engine, resumed, identity, train.prefixes)
+        resumed = load_checkpoint(
+            engine,
+            resumed,
+            identity,
+            train.prefixes,
+            world=world,
+            forgives=forgives,
+        )
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -273,7 +283,7 @@ def _earlier(config: Config, world: _C.World) -> RunFolder | None:
             folder = RunFolder.last(config.run.dir, config.run.name)
         if folder:
             folder.hold()
-            if not folder.saved():
+            if not folder.saved() and not begun_here(folder):
                 folder.release()
                 folder = None
     path = world.broadcast(str(folder.path) if folder else "")

@@ -50,6 +50,12 @@ def supervised() -> Supervised | None:
     return Supervised(**json.loads(text)) if text else None
 
 
+def begun_here(folder: RunFolder) -> bool:
+    """Whether a run is the one that `eisbach run` starts again and again."""
+    above = supervised()
+    return bool(above) and above.folder == str(folder.path.absolute())
+
+
 def seconds_left(hours: float) -> float:
     """Seconds until `run.hours` are over; infinite for 0.
 

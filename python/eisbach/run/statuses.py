@@ -33,7 +33,7 @@ def killed_by(number: int) -> int:
 
 
 def stopped_by(number: int) -> int:
-    """The status of a run that a signal stopped with nothing lost; 0 is none."""
+    """The status of a run that a signal stopped, nothing lost; 0 is none."""
     if not number:
         return DONE
     return REQUEUE if number in REQUEUING else killed_by(number)

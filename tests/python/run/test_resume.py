@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
 from eisbach.config import load_config, resolve
 from eisbach.run.folder import RunFolder
-from eisbach.run.resume import begin, choose
+from eisbach.run.restarts import Supervised
+from eisbach.run.resume import Resumption, begin, choose
 
 
 @pytest.fixture
@@ -115,3 +117,20 @@ def test_an_older_checkpoint_puts_the_newer_aside(folder, capfd):
     assert load_config(aside.config).train.steps == 40
     assert load_config(folder.config).train.steps == 30
     assert f"step 20 is now in {aside.path}" in capfd.readouterr().err
+
+
+def test_a_run_that_saved_nothing_starts_over_where_it_began(
+    folder, monkeypatch
+):
+    shutil.rmtree(folder.checkpoints)
+    with pytest.raises(ValueError, match="no checkpoint"):
+        choose_with(folder)
+    told = Supervised(started=1.0, restart=1, folder=str(folder.path))
+    for name, value in told.variables.items():
+        monkeypatch.setenv(name, value)
+    resumed = choose_with(folder, "optimizer.lr=1e-4")
+    assert resumed == Resumption(changed=["optimizer.lr"])
+    other = RunFolder.create(folder.path.parent, "other")
+    other.write_config(load_config(folder.config))
+    with pytest.raises(ValueError, match="no checkpoint"):
+        choose_with(other)
