@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eisbach.run.command import TrainCommand
 from eisbach.run.descendants import adopt_orphans, kill_children
+from eisbach.run.failed_hosts import FailedHosts
 from eisbach.run.faults import Fault, read_fault
 from eisbach.run.folder import RunFolder
 from eisbach.run.launch import (
@@ -79,6 +80,7 @@ class _Supervisor:
         self._supervised = Supervised(started=time.time())
         self._step = -1  # of the newest checkpoint so far
         self._idle = 0  # faults in a row without a newer one
+        self._failed = FailedHosts()
 
     def run(self, restarts: int, pause: float) -> int:
         """Starts the job until it needs no other start; returns the status."""
@@ -96,6 +98,9 @@ class _Supervisor:
                 return ended.status
             number = count + 1
             tell(f"eisbach run: {fault.cause}; {self._next(number, restarts)}")
+            folder = self._supervised.folder
+            if told := self._failed.after(fault.host, self._job, folder):
+                tell(f"eisbach run: {told}")
             self._supervised = self._told(number, fault, ended)
             if self._idle and self._is_stopped_within(pause):
                 return killed_by(self._signals[0])
