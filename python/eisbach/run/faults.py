@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 from eisbach.run.statuses import HANG, killed_by
 
+# As csrc/watch/report.h says it: who is late is named first.
+_HANGS = re.compile(r"the job hangs: .*\n +(?P<who>rank .*)")
+_AT_FAULT = re.compile(
+    r"rank \d+ \((?P<host>[^,]+), process \d+\) (is stopped|is frozen|has died)"
+)
+_NO_ANSWER = re.compile(r"rank \d+: its host, (?P<host>\S+), gives no answer")
 _DEAD = re.compile(
     r"process rank (?P<rank>\d+) with PID \d+ on node (?P<host>\S+) exited on "
     r"signal (?P<signal>\d+)"
@@ -43,6 +49,12 @@ def read_fault(said: str, status: int) -> Fault:
       said: The end of it, with the launcher's own words.
       status: That the job ended with.
     """
+    if hangs := _HANGS.search(said):
+        who = hangs["who"]
+        at_fault = _AT_FAULT.match(who) or _NO_ANSWER.match(who)
+        return Fault(
+            f"the job hung: {who}", at_fault["host"] if at_fault else ""
+        )
     flat = re.sub(r"\s+", " ", said)  # the launcher's lines break anywhere
     if dead := _DEAD.search(flat):
         name = _signal_name(int(dead["signal"]))
@@ -60,7 +72,7 @@ def read_fault(said: str, status: int) -> Fault:
 
 def _spell(status: int) -> str:
     if status == HANG:
-        return "a rank made no progress"
+        return "the job hung"
     if status > killed_by(0):
         name = _signal_name(status - killed_by(0))
         return f"the launcher was killed by {name}"

@@ -16,8 +16,8 @@ USAGE = 2
 # Stopped in time by a scheduler or by the run's own limit, with a checkpoint:
 # to be started again. EX_TEMPFAIL of <sysexits.h>: "try again later".
 REQUEUE = 75
-# The watchdog has ended a job in which a rank made no progress.
-HANG = 92
+# The watch of the core (csrc/watch) has ended a job that hung.
+HANG = 76
 # `eisbach run` gave up: new starts brought no progress. NVIDIA's resiliency
 # extension (nvidia-resiliency-ext) ends with the same number for that.
 DO_NOT_REQUEUE = 93

@@ -29,9 +29,43 @@ be due to several factors, including inability to find the
 """
 
 
+STOPPED = """\
+eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
+  rank 1 (h2, process 71) is stopped by a signal or a debugger, in step 7; \
+rank 0 waits for it in all_reduce 57 of "data", 4,096 bytes of f32 since 5.1 s
+    rank 0 (h1, process 70): in step 7
+prterun noticed that process rank 1 with PID 71 on node h2 exited on
+signal 9 (Killed).
+"""
+CUT = """\
+eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
+  rank 2: its host, h2, gives no answer; 2 ranks wait for it
+"""
+LATE = """\
+eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
+  rank 1 (h2, process 71) runs and does not go on since 5.0 s, in step 7
+"""
+
+
 @pytest.mark.parametrize(
     ("said", "status", "fault"),
     [
+        (
+            STOPPED,
+            HANG,
+            Fault(f"the job hung: {STOPPED.splitlines()[1].strip()}", "h2"),
+        ),
+        (
+            CUT,
+            HANG,
+            Fault(f"the job hung: {CUT.splitlines()[1].strip()}", "h2"),
+        ),
+        # Code may be late on any host.
+        (
+            LATE,
+            HANG,
+            Fault(f"the job hung: {LATE.splitlines()[1].strip()}"),
+        ),
         (DEAD, 137, Fault("rank 2 on h2 was killed by SIGKILL", "h2")),
         (
             DEAD.replace("signal 9", "signal 63"),
@@ -45,7 +79,7 @@ be due to several factors, including inability to find the
             1,
             Fault("error: rank 3: disk is full"),
         ),
-        ("", HANG, Fault("a rank made no progress")),
+        ("", HANG, Fault("the job hung")),
         ("", 137, Fault("the launcher was killed by SIGKILL")),
         ("", 7, Fault("the launcher ended with 7")),
     ],
