@@ -25,6 +25,10 @@ _LOST = re.compile(
 _NEVER_CAME = re.compile(
     r"daemon failed to report back .*Remote host: *(?P<host>\S+)"
 )
+_GONE = re.compile(
+    r"peer process has unexpectedly disconnected\..*?Peer host: *(?P<host>\S+)"
+)
+_RESET = re.compile(r"\bpeer: (?P<host>\S+) mca_btl_tcp_")
 _ERROR = re.compile(r"^eisbach: (error: .*|rank \d+: failed)$", re.MULTILINE)
 
 
@@ -65,6 +69,9 @@ def read_fault(said: str, status: int) -> Fault:
     if absent := _NEVER_CAME.search(flat):
         host = absent["host"]
         return Fault(f"no rank could be started on the host {host}", host)
+    if gone := _GONE.search(flat) or _RESET.search(flat):
+        host = gone["host"]
+        return Fault(f"a rank on {host} was gone all at once", host)
     if told := _ERROR.search(said):
         return Fault(told[1])
     return Fault(_spell(status))

@@ -19,6 +19,15 @@ PRTE has lost communication with a remote daemon.
 
 This is usually due to either a failure of the TCP network
 """
+GONE = """\
+An MPI communication peer process has unexpectedly disconnected.  This
+usually indicates a failure in the peer process (e.g., a crash or
+generally: such peer hangups are frequently caused by application bugs
+
+  Local host: h1
+  Local PID:  29000
+  Peer host:  h2
+"""
 ABSENT = """\
 A daemon failed to report back after being spawned. This could
 be due to several factors, including inability to find the
@@ -73,6 +82,18 @@ eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
             Fault("rank 2 on h2 was killed by signal 63", "h2"),
         ),
         (LOST, 1, Fault("the host h2 was lost", "h2")),
+        (
+            GONE,
+            14,
+            Fault("a rank on h2 was gone all at once", "h2"),
+        ),
+        (
+            "*** on a NULL communicator\n[h1][[6,1],1][btl_tcp_frag.c:127:send] "
+            "peer: h2 mca_btl_tcp_frag_send: writev failed: Connection reset",
+            14,
+            Fault("a rank on h2 was gone all at once", "h2"),
+        ),
+        (GONE + DEAD, 137, Fault("rank 2 on h2 was killed by SIGKILL", "h2")),
         (ABSENT, 1, Fault("no rank could be started on the host h2", "h2")),
         (
             "step 1\neisbach: error: rank 3: disk is full\nmore\n",
