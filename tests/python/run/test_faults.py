@@ -88,7 +88,7 @@ eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
             Fault("a rank on h2 was gone all at once", "h2"),
         ),
         (
-            "*** on a NULL communicator\n[h1][[6,1],1][btl_tcp_frag.c:127:send] "
+            "*** on a NULL communicator\n[h1][[6,1],1][btl_tcp_frag.c:127] "
             "peer: h2 mca_btl_tcp_frag_send: writev failed: Connection reset",
             14,
             Fault("a rank on h2 was gone all at once", "h2"),
