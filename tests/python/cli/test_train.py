@@ -478,7 +478,7 @@ def test_a_damaged_checkpoint_names_an_older_one_that_works(
 
 @pytest.mark.mpi
 def test_auto_resume_puts_what_is_damaged_aside(trainer):
-    train = trainer("train.save_every=1", "train.validate_every=0")
+    train = trainer("checkpoint.every_steps=1", "train.validate_every=0")
     done, whole = train("whole", "train.steps=5", ranks=2)
     assert not done.returncode, done.stderr
     done, folder = train("broken", "train.steps=4", ranks=2)

@@ -102,5 +102,5 @@ def test_what_is_damaged_is_kept_under_another_name(folder):
         assert place.name == f"step-{name}"
         assert (place / "manifest.json").is_file()
         assert not folder.saved()
-    prune(folder, keep=1, every=0, spare=0)
+    prune(folder, keep=1, every=0, best=0, spare=0)
     assert len(list(folder.checkpoints.iterdir())) == 2

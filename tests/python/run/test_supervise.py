@@ -200,7 +200,11 @@ def test_a_killed_rank_costs_no_step(launch, tmp_path):
     """Losses and weights are those of a run that nobody broke."""
     train = (
         *("-m", "eisbach", "train", "configs/tiny.yaml", "train.steps=40"),
-        *("train.save_every=4", f"run.dir={tmp_path}", "train.keep=0"),
+        *(
+            "checkpoint.every_steps=4",
+            f"run.dir={tmp_path}",
+            "checkpoint.keep=0",
+        ),
     )
     command, environment, cwd = launch(*train, "run.name=whole", ranks=2)
     whole = subprocess.run(
