@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -227,7 +229,10 @@ def _wait(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leaves no mpirun behind; ranks end with it."""
+    """Leaves no mpirun behind, nor its files; ranks end with it."""
     if process.poll() is None:
         process.kill()
         process.wait()
+    # Of Open MPI 5, which removes it unless it was killed.
+    session = Path(tempfile.gettempdir(), f"ompi.{process.pid}")
+    shutil.rmtree(session, ignore_errors=True)
