@@ -476,37 +476,6 @@ def test_a_damaged_checkpoint_names_an_older_one_that_works(
     assert "nearest" not in done.stderr
 
 
-@pytest.mark.mpi
-def test_auto_resume_puts_what_is_damaged_aside(trainer):
-    train = trainer("checkpoint.every_steps=1", "train.validate_every=0")
-    done, whole = train("whole", "train.steps=5", ranks=2)
-    assert not done.returncode, done.stderr
-    done, folder = train("broken", "train.steps=4", ranks=2)
-    assert not done.returncode, done.stderr
-    steps = sorted((folder / "checkpoints").iterdir())
-    (steps[2] / "manifest.json").write_text("{")
-    (weights,) = steps[1].glob("*.safetensors")
-    data = bytearray(weights.read_bytes())
-    data[-5] ^= 16
-    weights.write_bytes(data)
-    again = ("broken", "train.steps=5", "--auto-resume")
-    done, _ = train(*again, ranks=2)
-    assert not done.returncode, done.stderr
-    (told,) = re.findall(r"warning: .* is damaged and now .*", done.stderr)
-    assert f"{steps[2]}/manifest.json" in told
-    for step in steps[1:]:
-        assert f"{step}.damaged" in told
-        assert step.with_name(f"{step.name}.damaged").is_dir()
-    assert f"the run goes on with {steps[0]}, and what came after" in told
-    assert losses(folder) == losses(whole)
-    # A run whose keys do not fit is not damaged.
-    before = sorted((folder / "checkpoints").iterdir())
-    done, _ = train(*again, "model.layers=1")
-    assert done.returncode == 1
-    assert "damaged" not in done.stderr
-    assert sorted((folder / "checkpoints").iterdir()) == before
-
-
 def test_a_model_that_was_removed_is_written_again(trainer, eisbach):
     done, folder = trainer("train.steps=2")("again")
     assert not done.returncode, done.stderr

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from eisbach.config import load_config, resolve
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, read_lines
 from eisbach.run.restarts import Supervised
 from eisbach.run.resume import Resumption, begin, choose
 
@@ -134,3 +134,38 @@ def test_a_run_that_saved_nothing_starts_over_where_it_began(
     other.write_config(load_config(folder.config))
     with pytest.raises(ValueError, match="no checkpoint"):
         choose_with(other)
+
+
+@pytest.mark.mpi
+def test_auto_resume_puts_what_is_damaged_aside(trainer):
+    train = trainer("checkpoint.every_steps=1", "train.validate_every=0")
+    done, whole = train("whole", "train.steps=5", ranks=2)
+    assert not done.returncode, done.stderr
+    done, folder = train("broken", "train.steps=4", ranks=2)
+    assert not done.returncode, done.stderr
+    steps = sorted((folder / "checkpoints").iterdir())
+    (steps[2] / "manifest.json").write_text("{")
+    (weights,) = steps[1].glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 16
+    weights.write_bytes(data)
+    again = ("broken", "train.steps=5", "--auto-resume")
+    done, _ = train(*again, ranks=2)
+    assert not done.returncode, done.stderr
+    (told,) = re.findall(r"warning: .* is damaged and now .*", done.stderr)
+    assert f"{steps[2]}/manifest.json" in told
+    for step in steps[1:]:
+        assert f"{step}.damaged" in told
+        assert step.with_name(f"{step.name}.damaged").is_dir()
+    assert f"the run goes on with {steps[0]}, and what came after" in told
+    assert losses(RunFolder(folder)) == losses(RunFolder(whole))
+    # A run whose keys do not fit is not damaged.
+    before = sorted((folder / "checkpoints").iterdir())
+    done, _ = train(*again, "model.layers=1")
+    assert done.returncode == 1
+    assert "damaged" not in done.stderr
+    assert sorted((folder / "checkpoints").iterdir()) == before
+
+
+def losses(folder):
+    return [(line["step"], line["loss"]) for line in read_lines(folder.metrics)]
