@@ -122,7 +122,9 @@ def set_up(
     if auto_resume:
         resume = _earlier(config, world)
     try:
-        return _set_up(config, world, locations, resume, forgives=auto_resume)
+        # A run that is started again and again goes on with what is whole.
+        forgives = auto_resume or (resume is not None and begun_here(resume))
+        return _set_up(config, world, locations, resume, forgives=forgives)
     except BaseException:
         if auto_resume and resume:
             resume.release()

@@ -99,6 +99,16 @@ def _full_disk(job: Job, draw: random.Random) -> bool:
     return True
 
 
+def _full_disk_and_kill(job: Job, draw: random.Random) -> bool:
+    """Has a job start again where there is no room; then there is some."""
+    if not job.checkpoints():
+        return False
+    with filled(job.run.parent):
+        killed = _all_ranks(job, draw)
+        time.sleep(draw.uniform(2.0, 8.0))
+    return killed
+
+
 FAULTS = (
     Fault("kill -9 a rank", _rank(signal.SIGKILL)),
     Fault("kill -9 rank 0", _first_rank),
@@ -113,4 +123,5 @@ FAULTS = (
     Fault("STOP and CONT a rank", _pause, restarts=False),
     Fault("bit flip in a checkpoint", _flip),
     Fault("full disk", _full_disk, restarts=False),
+    Fault("kill -9 all ranks on a full disk", _full_disk_and_kill),
 )

@@ -47,6 +47,8 @@ class Launch:
       name: Of the command that this is, for what it tells.
       variables: Added to the environment of the ranks.
       errors: Takes what the job prints on stderr; None leaves it ours.
+      trains: Whether ranks that are stopped before they have begun have lost
+        nothing.
     """
 
     command: Sequence[str]
@@ -55,6 +57,7 @@ class Launch:
     name: str = "launch"
     variables: Mapping[str, str] | None = None
     errors: int | None = None
+    trains: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ def _status(
 ) -> int:
     if signals and not (code == DONE and told.ended):
         asked = signals[0]
-        return stopped_by(asked) if code == REQUEUE else killed_by(asked)
+        kept = code == REQUEUE or (job.trains and not told.ready)
+        return stopped_by(asked) if kept else killed_by(asked)
     if code < 0:
         return killed_by(-code)
     if code == DONE and not told.ended:

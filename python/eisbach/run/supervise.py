@@ -24,7 +24,7 @@ from eisbach.run.launch import (
 from eisbach.run.listener import Listener
 from eisbach.run.output import tell
 from eisbach.run.restarts import Supervised
-from eisbach.run.statuses import DO_NOT_REQUEUE, is_final, killed_by
+from eisbach.run.statuses import DO_NOT_REQUEUE, is_final, stopped_by
 
 # Faults in a row without a newer checkpoint after which nothing is tried again.
 MOST_CYCLES = 3
@@ -103,7 +103,7 @@ class _Supervisor:
                 tell(f"eisbach run: {told}")
             self._supervised = self._told(number, fault, ended)
             if self._idle and self._is_stopped_within(pause):
-                return killed_by(self._signals[0])
+                return stopped_by(self._signals[0])
         raise AssertionError
 
     def _start(self) -> tuple[Ended, str]:
@@ -117,6 +117,7 @@ class _Supervisor:
                     name="run",
                     variables=self._supervised.variables,
                     errors=listener.entry,
+                    trains=True,
                 ),
                 self._signals,
             )

@@ -170,6 +170,15 @@ def test_a_signal_is_passed_on_and_ends_it(
     assert (tmp_path / "starts").read_text() == "x\n"
 
 
+def test_a_job_that_has_not_begun_loses_nothing_by_a_signal(
+    start_run, tmp_path
+):
+    process = start_run("trap 'exit 1' TERM; while true; do sleep 0.05; done")
+    wait_for((tmp_path / "words").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == REQUEUE
+
+
 def alive(path):
     return [p for p in map(int, path.read_text().split()) if is_alive(p)]
 

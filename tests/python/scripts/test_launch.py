@@ -75,7 +75,9 @@ while true; do sleep 0.05; done"""
         (signal.SIGTERM, 75, "RUNNING", True),
         (signal.SIGTERM, 75, "COMPLETING", False),  # scancel
         (signal.SIGTERM, 75, "", False),
-        (signal.SIGUSR1, 1, "RUNNING", False),
+        (signal.SIGUSR1, 1, "RUNNING", True),  # no room for a checkpoint
+        (signal.SIGUSR1, 93, "RUNNING", False),
+        (signal.SIGUSR1, 0, "RUNNING", False),
     ],
 )
 def test_time_that_is_over_queues_it_again(
