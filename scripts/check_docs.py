@@ -211,11 +211,12 @@ class Page:
         name = next((a for a in arguments if not a.startswith("-")), "")
         if name == "follow":  # what it sends to is not installed here
             return ""
-        if name == "launch":  # on hosts that a page has made up
+        if name in ("launch", "run"):  # on hosts that a page has made up
             inner = [
                 a.replace("$(command -v eisbach)", "eisbach") for a in arguments
             ]
-            return self._command(inner[1:])
+            programs = [i for i, a in enumerate(inner) if a in PROGRAMS]
+            return self._command(inner[programs[0] :])
         # The steps of a page are those of a longer run.
         arguments = [re.sub(r"step-\d+", "step-00000002", a) for a in arguments]
         arguments = [re.sub(r"^(runs/.*)@\d+$", r"\1@2", a) for a in arguments]

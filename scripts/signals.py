@@ -24,6 +24,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from eisbach.run.statuses import killed_by, stopped_by
+
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 10.0
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGUSR1")
@@ -187,7 +189,7 @@ def send(trial: Trial, job: subprocess.Popen[bytes], mark: str) -> bool:
 def allowed(trial: Trial, finished: bool) -> set[int] | None:
     """Exit statuses that are right; None is any but 0."""
     number = signal.Signals[trial.signal]
-    right = {128 + number, -number}
+    right = {killed_by(number), stopped_by(number), -number}
     if finished:
         right.add(0)
     through_mpirun = "mpirun" in " ".join(trial.command()[:1])

@@ -26,6 +26,7 @@ from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
 from eisbach.run.parent import write_parent
+from eisbach.run.restarts import begun_here
 from eisbach.run.resume import (
     Resumption,
     begin,
@@ -111,7 +112,8 @@ def set_up(
       parent: Run whose checkpoint a new one begins with; None for initial
         weights. Nothing is written there.
       auto_resume: Whether to go on with the last run of this name (and of this
-        parent), if it has a checkpoint.
+        parent), if it has a checkpoint; a damaged one is put aside where an
+        older one loads.
 
     Raises:
       ValueError: Sizes or ranks do not fit, the network is not what the
@@ -129,7 +131,11 @@ def set_up(
     if auto_resume:
         resume = _earlier(config, world, parent)
     try:
-        return _set_up(config, world, locations, resume, parent)
+        # A run that is started again and again goes on with what is whole.
+        forgives = auto_resume or (resume is not None and begun_here(resume))
+        return _set_up(
+            config, world, locations, resume, parent, forgives=forgives
+        )
     except BaseException:
         if auto_resume and resume:
             resume.release()
@@ -142,6 +148,8 @@ def _set_up(
     locations: list[_C.RankLocation],
     resume: RunFolder | None,
     parent: RunFolder | None,
+    *,
+    forgives: bool,
 ) -> Job:
     from eisbach import _C
 
@@ -174,7 +182,14 @@ def _set_up(
     load_seconds = None
     if resumed.checkpoint:
         began = time.perf_counter()
-        load_checkpoint(engine, resumed, identity, train.prefixes)
+        resumed = load_checkpoint(
+            engine,
+            resumed,
+            identity,
+            train.prefixes,
+            world=world,
+            forgives=forgives and resumed.parent is None,
+        )
         load_seconds = time.perf_counter() - began
     loaders[0].seek(resumed.step)
     if not resumed.finished:
@@ -309,7 +324,7 @@ def _earlier(
             )
         if folder:
             folder.hold()
-            if not folder.saved():
+            if not folder.saved() and not begun_here(folder):
                 folder.release()
                 folder = None
     path = world.broadcast(str(folder.path) if folder else "")

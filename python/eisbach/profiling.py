@@ -13,6 +13,7 @@ from eisbach.job import Job, set_up
 from eisbach.run.opening import opening
 from eisbach.run.profile_report import as_json, report
 from eisbach.run.signals import SignalWatch
+from eisbach.run.statuses import DONE, killed_by
 from eisbach.run.trace import chrome_trace
 
 if TYPE_CHECKING:
@@ -104,13 +105,14 @@ def profile(config: Config, plan: ProfilePlan) -> int:
                 device.start_recording()
             if job.engine.step(batch).asked_to_stop:
                 watch.loop_ended()
-                return watch.agree(job.world)
+                number = watch.agree(job.world)
+                return killed_by(number) if number else DONE
         traces = _C.gather_traces(job.world, peak)
         if traces:
             result = _C.summarise(traces, compute=job.config.precision.compute)
             say(_write(job, plan, traces, result), end="", flush=True)
     job.world.barrier()
-    return 0
+    return DONE
 
 
 def _nothing(*_: object, **__: object) -> None:

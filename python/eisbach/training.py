@@ -15,11 +15,13 @@ from eisbach.run.metrics import ValidationMetrics, bits_per_byte
 from eisbach.run.opening import opening
 from eisbach.run.process import launcher_rank
 from eisbach.run.reporter import Reporter
+from eisbach.run.restarts import seconds_left
 from eisbach.run.resume import tell_nothing_left
 from eisbach.run.saving import Saver, due
 from eisbach.run.shown import Shown
 from eisbach.run.signals import SignalWatch, urgent
 from eisbach.run.state import StateFile
+from eisbach.run.statuses import stopped_by
 from eisbach.run.summary import summary
 from eisbach.sampling import continuation
 
@@ -42,7 +44,7 @@ def train(
         that can go on.
 
     Returns:
-      The exit status, on all ranks: 0, or 128 + the signal that stopped it.
+      The exit status, on all ranks: 0, or that of the signal that stopped it.
 
     Raises:
       ValueError: Sizes do not fit, data is damaged.
@@ -64,10 +66,11 @@ def train(
             state = stack.enter_context(StateFile(job.folder, job.engine))
         reporting = stack.enter_context(contextlib.ExitStack())
         if state:
-            report = reporting.enter_context(_reporter(job))
+            report = reporting.enter_context(Reporter.of(job))
             for line in opening(job):
                 report.say(line)
-        watch.on_signal(job.engine.ask_to_stop)
+            watch.end_after(seconds_left(job.config.run.hours))
+        watch.on_signal(job.engine.ask_to_stop, folder=job.folder.path)
         saver = reporting.enter_context(Saver(job, report))
         stopped = _loop(job, report, saver)
         watch.loop_ended()
@@ -76,8 +79,9 @@ def train(
         else:
             _close(job, report)
         saver.check()
-        status = watch.agree(job.world) if stopped else 0
-        if report and urgent(status):
+        number = watch.agree(job.world) if stopped else 0
+        status = stopped_by(number)
+        if report and urgent(number):
             report.hurry()
         # Nobody leaves, or starts another run, before rank 0 has written all.
         reporting.close()
@@ -85,17 +89,6 @@ def train(
         if state:
             state.status = status
     return status
-
-
-def _reporter(job: Job) -> Reporter:
-    return Reporter(
-        job.folder,
-        steps=job.config.train.steps,
-        first=job.first,
-        log_every=job.config.run.log_every,
-        followers=job.config.run.followers,
-        metrics_port=job.config.run.metrics_port,
-    )
 
 
 def _loop(job: Job, report: Reporter | None, saver: Saver) -> bool:

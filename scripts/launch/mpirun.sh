@@ -11,11 +11,12 @@
 # bootstrap use, for instance bond0 (empty: they choose); NCCL_IB_HCA names the
 # adapters of the fabric where NCCL shall not use all of them.
 #
-# `eisbach launch` passes PATH on, stops all ranks in time on a signal, and ends
-# with another status than 0 when a host was lost.
+# `eisbach run` passes PATH on, stops all ranks in time on a signal, starts them
+# again from their last checkpoint after a fault, and leaves out a host that failed
+# twice. The same line goes on with a run that has ended before its time.
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 hosts="$1" config="$2"
 shift 2
 gpus="${GPUS:?set GPUS to the number of GPUs of each host}"
@@ -39,7 +40,7 @@ export NCCL_DEBUG="${NCCL_DEBUG:-WARN}"
 for name in $(compgen -e | grep -E '^(NCCL_|EISBACH_|CUDA_)'); do
   options+=(-x "$name")
 done
-exec_line=(eisbach launch mpirun "${options[@]}" "$PWD/.venv/bin/eisbach" train
+exec_line=(eisbach run -- mpirun "${options[@]}" "$PWD/.venv/bin/eisbach" train
            "$config" "$@")
 printf '%s\n' "${exec_line[*]}"
 "${exec_line[@]}"

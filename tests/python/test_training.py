@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from eisbach.run.comparison import read_run
+from eisbach.run.statuses import stopped_by
 
 LONG = ("train.steps=100000", "train.validate_every=0", "run.log_every=1000000")
 
@@ -72,7 +73,7 @@ def test_a_signal_ends_a_rank_between_steps(train, number):
     run.wait_for_steps(3)
     run.job.process.send_signal(number)
     errors = run.check_failure()
-    assert run.job.process.returncode == 128 + number, errors
+    assert run.job.process.returncode == stopped_by(number), errors
     assert errors == f"eisbach: stopped by {number.name}\n"
     # All that was done is in a checkpoint.
     (checkpoint,) = (run.folder / "checkpoints").iterdir()

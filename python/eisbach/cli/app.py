@@ -16,6 +16,7 @@ from eisbach.cli import (
     follow,
     launch,
     profile,
+    run,
     runs,
     sample,
     sweep,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("train", cls=KeyedCommand)(train.command)
 app.command("launch", context_settings=launch.CONTEXT)(launch.command)
+app.command("run", context_settings=run.CONTEXT)(run.command)
 app.command("sample")(sample.command)
 app.command("export")(export.command)
 app.command("profile", cls=KeyedCommand)(profile.command)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from eisbach.run.statuses import USAGE
+
 if TYPE_CHECKING:
     from eisbach.config import Config
 
@@ -25,7 +27,7 @@ ConfigArguments = Annotated[
 class MisuseError(ValueError):
     """A command line that means nothing."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 def split(arguments: Sequence[str] | None) -> tuple[Path | None, list[str]]:

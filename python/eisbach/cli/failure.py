@@ -11,7 +11,9 @@ from typing import Any
 
 from eisbach.run import output
 from eisbach.run.agreement import CAUSES, spell
+from eisbach.run.end_file import tell_refused
 from eisbach.run.process import abort, announce_failure, launcher_rank
+from eisbach.run.statuses import ERROR
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
@@ -61,6 +63,8 @@ def told_once() -> Iterator[None]:
     except Exception as error:
         if launcher_rank():
             time.sleep(_GRACE_SECONDS)
+        if isinstance(error, ValueError) or hasattr(error, "format_message"):
+            tell_refused()
         announce_failure()
         tell(error)
-        abort(getattr(error, "exit_code", 1))
+        abort(getattr(error, "exit_code", ERROR))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from eisbach.run.launch import GRACE
+
 CONTEXT = {"allow_interspersed_args": False, "ignore_unknown_options": True}
 
 
@@ -27,13 +29,21 @@ def command(
             "that do not share the current folder.",
         ),
     ] = None,
+    grace: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds in which all ranks must have stopped and saved from "
+            "SIGINT, SIGTERM or SIGHUP on.",
+        ),
+    ] = GRACE,
 ) -> None:
     """Run `mpirun`, stop its ranks in time, and tell how the job ended.
 
     Ctrl-C, SIGTERM and SIGHUP let all ranks stop after the same step, if that
-    and its checkpoint take no more than eight seconds; the exit status is 128 +
-    the signal. SIGUSR1 does so without a limit. A job that lost a host never
-    ends with 0.
+    and its checkpoint take no more than `--grace`. SIGUSR1 does so without a
+    limit. The exit status is 75 where SIGTERM or SIGUSR1 stopped it and nothing
+    is lost, else 128 + the signal. A job that lost a host never ends with 0.
 
     Examples:
 
@@ -43,4 +53,4 @@ def command(
     """  # noqa: D412, E501
     from eisbach.run.launch import launch
 
-    raise typer.Exit(launch(command, end_file=end_file))
+    raise typer.Exit(launch(command, end_file=end_file, grace=grace))

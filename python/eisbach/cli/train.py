@@ -38,8 +38,9 @@ def command(
             "--auto-resume",
             help="Go on with the newest checkpoint of the last run of this "
             "name in run.dir, or start where there is none: the same command "
-            "may be given again and again, as by a scheduler. With --from the "
-            "first start forks, and later ones go on with the fork.",
+            "may be given again and again, as by a scheduler. A damaged "
+            "checkpoint is put aside, and the one before it taken. With --from "
+            "the first start forks, and later ones go on with the fork.",
         ),
     ] = False,
 ) -> None:

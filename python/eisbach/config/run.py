@@ -8,6 +8,7 @@ from eisbach.config.section import (
     Auto,
     Count,
     FilePath,
+    NonNegative,
     Section,
     Seed,
     Text,
@@ -45,6 +46,13 @@ class RunSection(Section):
         "auto",
         "Threads of each rank, at most 16 for each core that it may use; "
         "`auto` divides the cores of the host among its ranks.",
+    )
+    hours: NonNegative = key(
+        0.0,
+        "Hours after which the run writes a checkpoint and ends with status "
+        "75, which says that it is to be started again; 0 for no limit. Under "
+        "`eisbach run` they count from its start, over all restarts.",
+        known_as="max_time time_limit max_hours",
     )
     log_every: Count = key(10, "Steps between two lines of progress.")
     followers: list[Literal["mlflow", "wandb"]] = key(

@@ -44,6 +44,20 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     return aside.path
 
 
+def mark_damaged(checkpoint: Path) -> Path:
+    """Gives a checkpoint a name under which nothing goes on with it.
+
+    It is kept: `step-N.damaged`, or `step-N.damaged-2` and so on.
+    """
+    count = 1
+    while True:
+        suffix = f"-{count}" if count > 1 else ""
+        place = checkpoint.with_name(f"{checkpoint.name}.damaged{suffix}")
+        if not os.path.lexists(place):
+            return checkpoint.rename(place)
+        count += 1
+
+
 def prune(
     folder: RunFolder, *, keep: int, every: int, best: int, spare: int
 ) -> None:

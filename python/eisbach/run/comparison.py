@@ -15,6 +15,7 @@ from eisbach.config.rules import show
 from eisbach.config.tree import read_value
 from eisbach.files import read_regular
 from eisbach.run.folder import RunFolder, has_config
+from eisbach.run.restarts import restart_times
 from eisbach.run.state import standing
 from eisbach.run.tail import last_lines
 
@@ -32,6 +33,7 @@ class RunState:
       folder: Where it is.
       state: `done`, `running`, `stopped`, `failed` by an error, `crashed`
         where the run could not say how it ended, or `damaged`.
+      restarts: How often it was started again after a fault.
       step: Steps done.
       steps: That it is to do; None where the folder does not tell.
       loss: Of the last step; this and what follows is None where it is not
@@ -46,6 +48,7 @@ class RunState:
     name: str
     folder: RunFolder
     state: str
+    restarts: int = 0
     step: int = 0
     steps: int | None = None
     loss: float | None = None
@@ -93,6 +96,7 @@ def read_run(path: Path) -> RunState:
         name=name,
         folder=folder,
         state="done" if state == "finished" else state,
+        restarts=restart_times(folder)["count"],
         step=step,
         steps=target if isinstance(target, int) else None,
         loss=last.get("loss"),
@@ -155,9 +159,7 @@ def table(runs: Sequence[RunState]) -> Iterator[str]:
             f"{_spell(run.bits_per_byte, '.3f', 6)} "
             f"{_spell(run.tokens_per_second, ',.0f', 9)}"
         )
-        told = run.fault or " ".join(
-            f"{key}={show(run.keys[key])}" for key in changed if key in run.keys
-        )
+        told = run.fault or " ".join(_facts(run, changed))
         yield from textwrap.wrap(
             told,
             _WIDTH,
@@ -166,6 +168,14 @@ def table(runs: Sequence[RunState]) -> Iterator[str]:
             break_long_words=False,  # paths
             break_on_hyphens=False,
         )
+
+
+def _facts(run: RunState, changed: Sequence[str]) -> Iterator[str]:
+    if run.restarts:
+        yield f"restarts: {run.restarts}"
+    for key in changed:
+        if key in run.keys:
+            yield f"{key}={show(run.keys[key])}"
 
 
 def _spell(value: float | None, form: str, width: int) -> str:

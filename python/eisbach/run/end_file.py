@@ -1,12 +1,15 @@
-"""What a job tells `eisbach launch`: that it takes signals, and its end.
+"""What a job tells `eisbach launch` and `eisbach run`: how far it has come.
 
 The launcher of MPI cannot be asked: that of Open MPI 5 says 0 when it has lost
-a host, and passes a signal on to ranks that it still kills.
+a host, and passes a signal on to ranks that it still kills. So rank 0 writes a
+file, of a word and, from the moment on at which all ranks stop together, the
+run's folder.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from eisbach.files import write_atomically
@@ -14,12 +17,36 @@ from eisbach.run.process import launcher_rank
 
 # Names the file.
 END_FILE = "EISBACH_END_FILE"
-_READY = "ready\n"
+_READY = "ready"
+_REFUSED = "refused"
 
 
-def tell_ready() -> None:
-    """Says that from now on all ranks stop together when a signal comes."""
-    _tell(_READY)
+@dataclass(frozen=True)
+class Told:
+    """What a job has told of itself.
+
+    Attributes:
+      ready: Whether all ranks stop together when a signal comes.
+      ended: Whether they have come to their end.
+      refused: Whether it found before its first step that it cannot do what it
+        is asked to.
+      folder: Of the run; None where it has told none.
+    """
+
+    ready: bool = False
+    ended: bool = False
+    refused: bool = False
+    folder: Path | None = None
+
+
+def tell_ready(folder: Path | None = None) -> None:
+    """Says that from now on all ranks stop together when a signal comes.
+
+    Args:
+      folder: Of the run; None where it has none.
+    """
+    lines = [_READY, *([str(folder.absolute())] if folder else [])]
+    _tell("\n".join(lines) + "\n")
 
 
 def tell_end(status: int) -> None:
@@ -28,19 +55,36 @@ def tell_end(status: int) -> None:
     Args:
       status: The exit status of the job.
     """
-    _tell(f"{status}\n")
+    _tell(f"{status}\n", keeps_folder=True)
 
 
-def _tell(text: str) -> None:
-    if (path := os.environ.get(END_FILE)) and launcher_rank() == 0:
-        write_atomically(Path(path), text)
+def tell_refused() -> None:
+    """Says that the job cannot do what it is asked to; not once it is ready."""
+    path = os.environ.get(END_FILE)
+    if path and not read_told(Path(path)).ready:
+        _tell(f"{_REFUSED}\n")
 
 
-def is_ready(path: Path) -> bool:
-    """Whether the job of a file takes signals, or has come to its end."""
-    return path.exists()
+def _tell(text: str, *, keeps_folder: bool = False) -> None:
+    name = os.environ.get(END_FILE)
+    if not name or launcher_rank() != 0:
+        return
+    path = Path(name)
+    if keeps_folder and (folder := read_told(path).folder):
+        text += f"{folder}\n"
+    write_atomically(path, text)
 
 
-def has_ended(path: Path) -> bool:
-    """Whether the job of a file has come to its end."""
-    return path.exists() and path.read_text() != _READY
+def read_told(path: Path) -> Told:
+    """Reads the file of a job; one that is not there says nothing."""
+    try:
+        word, _, rest = path.read_text().partition("\n")
+    except OSError:
+        return Told()
+    refused = word == _REFUSED
+    return Told(
+        ready=not refused,
+        ended=word not in (_READY, _REFUSED),
+        refused=refused,
+        folder=Path(rest.removesuffix("\n")) if rest.strip() else None,
+    )

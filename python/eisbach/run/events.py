@@ -45,7 +45,8 @@ class EventWriter:
         Args:
           folder: Made if it does not exist.
           first: Step after which a resumed run goes on; TensorBoard hides
-            what an earlier file says of later steps.
+            what an earlier file says of later steps, of a run that starts
+            over as well.
 
         Raises:
           OSError: The file cannot be made or written; so do all methods.
@@ -58,6 +59,7 @@ class EventWriter:
         self._event = event_pb2.Event
         self._summary = summary_pb2.Summary
         make_folder(folder)
+        again = any(folder.iterdir())
         # The form of the name that TensorBoard looks for.
         path = folder / (
             f"events.out.tfevents.{int(time.time())}.{os.uname().nodename}"
@@ -66,7 +68,7 @@ class EventWriter:
         self._file = create(path)
         self._waiting = bytearray()
         self._add(file_version="brain.Event:2")
-        if first:
+        if first or again:
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._add(step=first + 1, session_log=start)
         self._flush()

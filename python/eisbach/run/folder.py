@@ -29,7 +29,7 @@ class RunFolder:
     `config.yaml` resolved configuration, `parent.json` what the run was forked
     from, if it was, `tokenizer/` the run's own copy,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
-    `saves.jsonl` a line a checkpoint,
+    `saves.jsonl` a line a checkpoint, `restarts.jsonl` a line a restart,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
     `model/` the export, `lock` who writes here.
 
@@ -242,6 +242,11 @@ class RunFolder:
     def summary(self) -> Path:
         """One JSON object about the whole run."""
         return self.path / "summary.json"
+
+    @property
+    def restarts(self) -> Path:
+        """A JSON object a restart after a fault."""
+        return self.path / "restarts.jsonl"
 
     @property
     def plot(self) -> Path:

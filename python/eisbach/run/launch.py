@@ -11,27 +11,73 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from eisbach.run.end_file import END_FILE, has_ended, is_ready
+from eisbach.run.end_file import END_FILE, Told, read_told
 from eisbach.run.signals import CLOSING_SECONDS, GRACE_SECONDS
+from eisbach.run.statuses import DONE, ERROR, REQUEUE, killed_by, stopped_by
 
-# What ranks have to stop by themselves; below the ten seconds in which a job
-# must be gone.
-_PATIENCE_SECONDS = GRACE_SECONDS + CLOSING_SECONDS
+# What ranks have to stop by themselves, unless told otherwise; below the ten
+# seconds in which a job must be gone.
+GRACE = GRACE_SECONDS + CLOSING_SECONDS
 # What mpirun has to end them.
 _ENDING_SECONDS = 1.5
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
-def launch(command: list[str], *, end_file: Path | None = None) -> int:
+@dataclass(frozen=True)
+class Launch:
+    """How a job is started and stopped.
+
+    Attributes:
+      command: `mpirun` and its arguments.
+      end_file: What rank 0 writes when its job is ready and at its end, where
+        both can see it.
+      grace: Seconds that all ranks have from a signal on.
+      name: Of the command that this is, for what it tells.
+      variables: Added to the environment of the ranks.
+      errors: Takes what the job prints on stderr; None leaves it ours.
+      trains: Whether ranks that are stopped before they have begun have lost
+        nothing.
+    """
+
+    command: Sequence[str]
+    end_file: Path
+    grace: float = GRACE
+    name: str = "launch"
+    variables: Mapping[str, str] | None = None
+    errors: int | None = None
+    trains: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job ended.
+
+    Attributes:
+      status: What it ended with, as `launch` returns it.
+      told: What rank 0 has said of it.
+      seconds: Since the epoch, when that was seen.
+    """
+
+    status: int
+    told: Told
+    seconds: float
+
+
+def launch(
+    command: list[str], *, end_file: Path | None = None, grace: float = GRACE
+) -> int:
     """Runs a launcher of MPI whose ranks are a command of eisbach.
 
     SIGINT, SIGTERM and SIGHUP ask the ranks to stop; what is left after some
@@ -40,67 +86,103 @@ def launch(command: list[str], *, end_file: Path | None = None) -> int:
 
     Args:
       command: `mpirun` and its arguments.
-      end_file: What rank 0 writes when its job is ready and at its end, where
-        both can see it; None takes a file in the current folder.
+      end_file: As in `Launch`; None takes a file in the current folder.
+      grace: Seconds that the ranks have to stop.
 
     Returns:
-      128 + the signal that was received; else what `command` ended with, but
-      1 when that is 0 and the job did not come to its end.
+      After a signal 128 + the signal, or 75 where it asked for a stop that lost
+      nothing; else what `command` ended with, but 1 when that is 0 and the job
+      did not come to its end.
 
     Raises:
       ValueError: `command` cannot be started.
     """
-    if end_file is None:
-        end_file = Path(f".eisbach-end-{socket.gethostname()}-{os.getpid()}")
-    end_file = end_file.absolute()
-    end_file.unlink(missing_ok=True)
-    if "mpi" in Path(command[0]).name:
-        command = [command[0], "-x", END_FILE, "-x", "PATH", *command[1:]]
-    environment = {**os.environ, END_FILE: str(end_file)}
-    with _received() as received:
-        try:
-            job = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
-        except OSError as error:
-            raise ValueError(
-                f"{command[0]}: cannot be started: {error.strerror}; give a "
-                "launcher, as in `eisbach launch mpirun -n 2 eisbach train "
-                "FILE`"
-            ) from None
-        try:
-            _wait(job, received, end_file)
-        finally:
-            _end(job)
-    came_to_its_end = has_ended(end_file)
-    end_file.unlink(missing_ok=True)
-    if received:
-        return 128 + received[0]
-    if job.returncode < 0:
-        return 128 - job.returncode
-    if job.returncode == 0 and not came_to_its_end:
+    with received() as signals:
+        path = end_file or default_end_file()
+        return run_job(Launch(command, path.absolute(), grace), signals).status
+
+
+def default_end_file() -> Path:
+    """A file in the current folder that no other launch has."""
+    return Path(f".eisbach-end-{socket.gethostname()}-{os.getpid()}").absolute()
+
+
+def run_job(job: Launch, signals: list[signal.Signals]) -> Ended:
+    """Runs a job to its end.
+
+    Args:
+      job: What is started.
+      signals: Those that this process gets, as of `received`; the first of
+        them stops the job.
+
+    Raises:
+      ValueError: Its command cannot be started.
+    """
+    job.end_file.unlink(missing_ok=True)
+    process = _start(job)
+    try:
+        _wait(process, signals, job)
+    finally:
+        _end(process)
+    seen = time.time()
+    told = read_told(job.end_file)
+    job.end_file.unlink(missing_ok=True)
+    return Ended(_status(process.returncode, signals, told, job), told, seen)
+
+
+def _start(job: Launch) -> subprocess.Popen[bytes]:
+    program, *words = job.command
+    variables = {END_FILE: str(job.end_file), **(job.variables or {})}
+    if "mpi" in Path(program).name:
+        passed = [
+            word for name in (*variables, "PATH") for word in ("-x", name)
+        ]
+        words = [*passed, *words]
+    try:
+        return subprocess.Popen(
+            [program, *words],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stderr=job.errors,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+    except OSError as error:
+        raise ValueError(
+            f"{program}: cannot be started: {error.strerror}; give a "
+            f"launcher, as in `eisbach {job.name} mpirun -n 2 eisbach train "
+            "FILE`"
+        ) from None
+
+
+def _status(
+    code: int, signals: list[signal.Signals], told: Told, job: Launch
+) -> int:
+    if signals and not (code == DONE and told.ended):
+        asked = signals[0]
+        kept = code == REQUEUE or (job.trains and not told.ready)
+        return stopped_by(asked) if kept else killed_by(asked)
+    if code < 0:
+        return killed_by(-code)
+    if code == DONE and not told.ended:
         print(
-            f"eisbach launch: {command[0]} ended with 0, but the job did not "
-            "come to its end: a host, its daemon or the network to it was "
-            f"lost (no {end_file})",
+            f"eisbach {job.name}: {job.command[0]} ended with 0, but the job "
+            "did not come to its end: a host, its daemon or the network to it "
+            f"was lost (no {job.end_file})",
             file=sys.stderr,
         )
-        return 1
-    return job.returncode
+        return ERROR
+    return code
 
 
 @contextlib.contextmanager
-def _received() -> Iterator[list[signal.Signals]]:
+def received() -> Iterator[list[signal.Signals]]:
     """Collects signals instead of being ended by them; urgent ones first."""
-    received: list[signal.Signals] = []
+    found: list[signal.Signals] = []
 
     def take(number: int, _: object) -> None:
-        if not received or received[0] == signal.SIGUSR1:
-            received.insert(0, signal.Signals(number))
+        if not found or found[0] == signal.SIGUSR1:
+            found.insert(0, signal.Signals(number))
 
     old = {
         number: signal.signal(number, take)
@@ -108,7 +190,7 @@ def _received() -> Iterator[list[signal.Signals]]:
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield received
+        yield found
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
@@ -120,38 +202,41 @@ def _end_with_parent() -> None:
 
 
 def _wait(
-    job: subprocess.Popen[bytes],
-    received: list[signal.Signals],
-    end_file: Path,
+    process: subprocess.Popen[bytes],
+    signals: list[signal.Signals],
+    job: Launch,
 ) -> None:
     """Waits for the end of the job; hurries it once there was a signal."""
     asked = None  # with which signal
     ends = time.monotonic()
-    while job.poll() is None:
+    while process.poll() is None:
         time.sleep(0.05)
-        if received and received[0] != asked:
+        if signals and signals[0] != asked:
             # mpirun passes the first on; the other makes it end its ranks. It
             # has a paragraph for each that dies of what it passed on.
             if asked is None:
-                ready = is_ready(end_file)
-                job.send_signal(signal.SIGUSR1 if ready else signal.SIGTERM)
-            asked = received[0]
+                ready = read_told(job.end_file).ready
+                process.send_signal(signal.SIGUSR1 if ready else signal.SIGTERM)
+            asked = signals[0]
             print(
-                f"eisbach launch: stopped by {asked.name}",
+                f"eisbach {job.name}: stopped by {asked.name}",
                 file=sys.stderr,
                 flush=True,
             )
-            ends = time.monotonic() + _PATIENCE_SECONDS
+            ends = time.monotonic() + job.grace
         if asked in (None, signal.SIGUSR1) or time.monotonic() < ends:
             continue
-        job.terminate()
+        process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            job.wait(_ENDING_SECONDS)
+            process.wait(_ENDING_SECONDS)
         return
 
 
-def _end(job: subprocess.Popen[bytes]) -> None:
-    """Leaves no mpirun behind; ranks end with it."""
-    if job.poll() is None:
-        job.kill()
-        job.wait()
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leaves no mpirun behind, nor its files; ranks end with it."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    # Of Open MPI 5, which removes it unless it was killed.
+    session = Path(tempfile.gettempdir(), f"ompi.{process.pid}")
+    shutil.rmtree(session, ignore_errors=True)

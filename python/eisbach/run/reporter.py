@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eisbach.files import write_atomically
 from eisbach.run.events import EventWriter
@@ -27,7 +27,11 @@ from eisbach.run.output import Output, warn
 from eisbach.run.picture import Picture
 from eisbach.run.plot import plot_folder
 from eisbach.run.progress import Progress
+from eisbach.run.restarts import RestartFile
 from eisbach.run.shown import Shown
+
+if TYPE_CHECKING:
+    from eisbach.job import Job
 
 # For the last curve, where a signal leaves little time.
 _HURRY_SECONDS = 2.0
@@ -49,6 +53,7 @@ class Reporter:
         *,
         steps: int,
         first: int,
+        ranks: int = 1,
         log_every: int,
         followers: Sequence[str] = (),
         metrics_port: int = 0,
@@ -59,11 +64,14 @@ class Reporter:
           folder: Of the run.
           steps: Of the whole run.
           first: Steps that an earlier run did, from which this one resumes.
+          ranks: Of the job.
           log_every: Steps between two lines on the screen.
           followers: Trackers to start.
           metrics_port: Where Prometheus finds the figures; 0 for nowhere.
         """
         self.folder = folder
+        self._restarts: RestartFile | None = RestartFile(folder)
+        self._ranks = ranks
         self._steps = LineWriter(folder.metrics, keep_until=first)
         self._validations = LineWriter(folder.validation, keep_until=first)
         self._saves = LineWriter(folder.saves, keep_until=first)
@@ -92,6 +100,19 @@ class Reporter:
             stream=self._output,
         )
 
+    @classmethod
+    def of(cls, job: Job) -> Reporter:
+        """Opens the files of a job's run."""
+        return cls(
+            job.folder,
+            steps=job.config.train.steps,
+            first=job.first,
+            ranks=job.world.size,
+            log_every=job.config.run.log_every,
+            followers=job.config.run.followers,
+            metrics_port=job.config.run.metrics_port,
+        )
+
     def say(self, line: str = "") -> None:
         """Prints a line."""
         if self._progress:
@@ -101,6 +122,9 @@ class Reporter:
         """Reports a step; LostError where the run folder is gone."""
         with self._in_its_folder():
             self._steps.write(now)
+        if self._restarts:
+            restarts, self._restarts = self._restarts, None
+            Shown("restarts.jsonl")(restarts.first_step, now.step, self._ranks)
         if self._events:
             self._show_events(self._events.write, now)
         if self._progress:

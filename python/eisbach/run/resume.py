@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.checkpoint.manifest import read_manifest
 from eisbach.config import Config, load_config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.files import read_json
-from eisbach.run.checkpoints import set_aside
+from eisbach.run.agreement import agreed
+from eisbach.run.checkpoints import mark_damaged, set_aside
 from eisbach.run.folder import RunFolder
 from eisbach.run.output import warn
 from eisbach.run.parent import Parent, real_path
+from eisbach.run.restarts import begun_here
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -31,7 +34,7 @@ class Resumption:
 
     Attributes:
       step: Steps done.
-      checkpoint: Path of the checkpoint.
+      checkpoint: Path of the checkpoint; empty where it starts over.
       finished: Whether nothing is left: all steps are done, and the result of
         the last one is in the folder.
       changed: Keys that have another value than in `config.yaml`.
@@ -69,8 +72,10 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
       ValueError: There is no checkpoint, or it is past the last step, or a
         key has changed that cannot.
     """
-    step, checkpoint = folder.last_checkpoint()
     changed = _changes(folder, config)
+    if begun_here(folder) and not folder.saved():
+        return _start_over(folder, config, changed)
+    step, checkpoint = folder.last_checkpoint()
     steps = config.train.steps
     if steps < step:
         raise ValueError(
@@ -84,6 +89,22 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
     return Resumption(
         step, str(checkpoint), finished, changed, _older(folder, step)
     )
+
+
+def _start_over(
+    folder: RunFolder, config: Config, changed: list[str]
+) -> Resumption:
+    """Starts again a run that saved nothing: with what it began with."""
+    parent = folder.parent
+    if parent is None:
+        return Resumption(changed=changed)
+    again = fork(RunFolder.open(str(parent)), config)
+    if again.parent != parent:
+        raise ValueError(
+            f"{folder.path} was forked from {parent}, whose checkpoint is "
+            "another one now; start a new run of it by --from"
+        )
+    return replace(again, changed=changed)
 
 
 def fork(parent: RunFolder, config: Config) -> Resumption:
@@ -123,7 +144,10 @@ def load_checkpoint(
     resumption: Resumption,
     identity: str,
     prefixes: Sequence[str],
-) -> None:
+    *,
+    world: _C.World,
+    forgives: bool = False,
+) -> Resumption:
     """Loads the checkpoint with which a run goes on; collective.
 
     Args:
@@ -131,11 +155,20 @@ def load_checkpoint(
       resumption: The same on all ranks.
       identity: Of the run, as `Job.identity`.
       prefixes: Of the data that it names `data.train[0]` and so on.
+      world: All ranks.
+      forgives: Whether one that is damaged is put aside, and the run goes on
+        with an older one. Where none of them loads it is no damage, but another
+        run's.
+
+    Returns:
+      How the run goes on: as was said, or from an older checkpoint.
 
     Raises:
       ValueError: It is damaged or of another run. Where an older checkpoint can
         be loaded the message names that.
     """
+    if not resumption.checkpoint:
+        return resumption
     try:
         engine.load(resumption.checkpoint, config=identity)
     except (OSError, RuntimeError, ValueError) as error:
@@ -145,10 +178,42 @@ def load_checkpoint(
             for i, name in enumerate(prefixes)
             if f"data.train[{i}]" in str(error)
         ]
-        if older := _one_that_loads(engine, resumption.older, identity):
+        older = _one_that_loads(engine, resumption.older, identity)
+        if older and forgives:
+            return _without_damaged(
+                world, engine, resumption, older, "; ".join(told)
+            )
+        if older:
             option = "--from" if resumption.parent else "--resume"
             told.append(f"nearest that works: {option} {older}")
         raise ValueError("; ".join(told)) from error
+    return resumption
+
+
+def _without_damaged(
+    world: _C.World,
+    engine: _C.Engine,
+    resumption: Resumption,
+    older: str,
+    fault: str,
+) -> Resumption:
+    """Puts aside what is newer than the checkpoint that was loaded."""
+    at = resumption.older.index(older)
+    with agreed(world):
+        if world.rank == 0:
+            damaged = (resumption.checkpoint, *resumption.older[:at])
+            places = [str(mark_damaged(Path(path))) for path in damaged]
+            warn(
+                f"{fault}; it is damaged and now {' and '.join(places)}: the "
+                f"run goes on with {older}, and what came after is done again"
+            )
+    return replace(
+        resumption,
+        step=engine.steps_done,
+        checkpoint=older,
+        finished=False,
+        older=resumption.older[at + 1 :],
+    )
 
 
 def _one_that_loads(

@@ -11,12 +11,14 @@ No other thread of this process gets a signal meanwhile.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,7 @@ from eisbach.run.process import (
     launchers_pid,
     tell_at_end,
 )
+from eisbach.run.statuses import killed_by
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -39,16 +42,17 @@ GRACE_SECONDS = 3.0
 CLOSING_SECONDS = 5.0
 # These must end a process soon.
 _URGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# This one asks for the same and leaves all the time that it takes: mpirun
-# passes it on and goes on, job systems send it ahead of time.
-_PATIENT = signal.SIGUSR1
-_OURS = (*_URGENT, _PATIENT)
+# These ask for the same and leave all the time that it takes: one is passed on
+# by mpirun, and sent ahead of time by job systems, the other comes from a timer
+# of this process.
+_PATIENT = (signal.SIGUSR1, signal.SIGALRM)
+_OURS = (*_URGENT, *_PATIENT)
 _WAKE = b"\0"  # no signal has this number
 
 
-def urgent(status: int) -> bool:
-    """Whether an exit status is that of a signal that leaves little time."""
-    return status - 128 in _URGENT
+def urgent(number: int) -> bool:
+    """Whether a signal leaves little time."""
+    return number in _URGENT
 
 
 class SignalWatch:
@@ -82,25 +86,28 @@ class SignalWatch:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
 
-    @property
-    def exit_code(self) -> int:
-        """What a shell shows of a process that the signal ended."""
-        return 128 + (self.received or 0)
-
-    def on_signal(self, ask: Callable[[], None]) -> None:
+    def on_signal(
+        self, ask: Callable[[], None], *, folder: Path | None = None
+    ) -> None:
         """Lets a signal call `ask`, at once where one has come already.
 
         All ranks have entered their watch, which `eisbach launch` is told.
 
         Args:
           ask: Asks all ranks to stop. On the thread of the watch.
+          folder: Of the run, which whoever launched it is told as well.
         """
         with self._lock:
             self._ask = ask
             received = self.received
-        tell_ready()
+        tell_ready(folder)
         if received:
             ask()
+
+    def end_after(self, seconds: float) -> None:
+        """Lets SIGALRM come to this process after a time; never if infinite."""
+        if seconds < math.inf:
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
 
     def loop_ended(self) -> None:
         """Says that all ranks have left the loop."""
@@ -111,15 +118,14 @@ class SignalWatch:
         """Tells once why all ranks stop; collective.
 
         Returns:
-          The exit status that all ranks leave with: 128 + the largest signal
-          that one of them got, 0 when none did.
+          The largest signal that one of them got, 0 when none did.
         """
         number = world.largest(self.received or 0)
         if not number:
             return 0
         if world.rank == 0:
             self._tell_of(signal.Signals(number))
-        return 128 + number
+        return number
 
     def __enter__(self) -> SignalWatch:
         self._old_fd = signal.set_wakeup_fd(
@@ -146,6 +152,7 @@ class SignalWatch:
         trace: TracebackType | None,
     ) -> None:
         self._done = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
         self._wake()
         self._thread.join()
         _watching.remove(self)
@@ -206,7 +213,13 @@ class SignalWatch:
     def _tell_of(self, number: signal.Signals) -> None:
         if not self._told:
             self._told = True
-            tell(f"eisbach: stopped by {number.name}")
+            ours = number == signal.SIGALRM
+            why = (
+                ": its time is over (run.hours)"
+                if ours
+                else f" by {number.name}"
+            )
+            tell(f"eisbach: stopped{why}")
 
     def _give_up(self) -> None:
         """Takes all ranks down; rank 0 first, which has told why."""
@@ -219,7 +232,7 @@ class SignalWatch:
             else f"no step ended within {self._grace:g} s"
         )
         tell_at_end(f"eisbach: rank {launcher_rank()}: {name}, and {what}")
-        abort(self.exit_code)
+        abort(killed_by(self.received or 0))
 
 
 # A signal of a fork must not look like one of this process, with which it

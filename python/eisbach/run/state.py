@@ -12,6 +12,7 @@ from eisbach.files import read_json, write_atomically
 from eisbach.run.folder import RunFolder
 from eisbach.run.lock import is_held
 from eisbach.run.shown import Shown
+from eisbach.run.statuses import ERROR
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -61,7 +62,7 @@ class StateFile:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            status = getattr(error, "exit_code", 1)
+            status = getattr(error, "exit_code", ERROR)
             self._show(self._replace, "failed", status)
         elif self.status is not None:
             state = "stopped" if self.status else "finished"

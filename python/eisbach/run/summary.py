@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
+from eisbach.run.restarts import restart_times
 from eisbach.run.times import shares
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def summary(job: Job) -> dict[str, Any]:
         "training_seconds": seconds,
         "time_shares": shares(steps),
         "checkpoints": _checkpoints(job),
+        "restarts": restart_times(job.folder),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eisbach.run.checkpoints import prune, set_aside
+from eisbach.run.checkpoints import mark_damaged, prune, set_aside
 from eisbach.run.folder import RunFolder
 
 
@@ -93,3 +93,14 @@ def test_half_of_one_never_looks_like_one(folder, monkeypatch):
     prune(folder, keep=1, every=0, best=0, spare=0)
     left = {2: folder.checkpoints / "step-2"}
     assert seen == [("step-1.deleted", left)]
+
+
+def test_what_is_damaged_is_kept_under_another_name(folder):
+    for name in ("10.damaged", "10.damaged-2"):
+        save(folder, "10")
+        place = mark_damaged(folder.saved()[10])
+        assert place.name == f"step-{name}"
+        assert (place / "manifest.json").is_file()
+        assert not folder.saved()
+    prune(folder, keep=1, every=0, best=0, spare=0)
+    assert len(list(folder.checkpoints.iterdir())) == 2

@@ -1,11 +1,15 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from eisbach.run.end_file import (
     END_FILE,
-    has_ended,
-    is_ready,
+    Told,
+    read_told,
     tell_end,
     tell_ready,
+    tell_refused,
 )
 
 
@@ -16,21 +20,39 @@ def path(tmp_path, monkeypatch):
 
 
 def test_a_job_is_ready_before_it_ends(path, monkeypatch):
-    assert (is_ready(path), has_ended(path)) == (False, False)
+    assert read_told(path) == Told()
     tell_ready()
-    assert (is_ready(path), has_ended(path)) == (True, False)
+    assert read_told(path) == Told(ready=True)
     tell_end(0)
-    assert (is_ready(path), has_ended(path)) == (True, True)
+    assert read_told(path) == Told(ready=True, ended=True)
+
+
+def test_a_run_tells_its_folder(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tell_ready(Path("a run/ü"))
+    told = Told(ready=True, folder=tmp_path / "a run/ü")
+    assert read_told(path) == told
+    tell_refused()  # too late for that
+    assert read_told(path) == told
+    tell_end(75)
+    assert read_told(path) == replace(told, ended=True)
+
+
+def test_a_job_may_refuse_what_it_is_asked_to(path):
+    tell_refused()
+    assert read_told(path) == Told(refused=True)
 
 
 def test_rank_0_alone_tells(path, monkeypatch):
     monkeypatch.setenv("PMIX_RANK", "1")
     tell_ready()
     tell_end(0)
+    tell_refused()
     assert not path.exists()
 
 
 def test_nobody_is_told_where_nobody_asks(path, monkeypatch):
     monkeypatch.delenv(END_FILE)
     tell_end(0)
+    tell_refused()
     assert not path.exists()

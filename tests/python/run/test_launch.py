@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -110,6 +111,14 @@ def test_mpirun_ends_with_a_launch_that_is_killed(tmp_path):
     job.kill()
     job.communicate(timeout=60)
     wait_for((tmp_path / "ended").exists)
+
+
+def test_a_killed_launcher_leaves_no_files(tmp_path, monkeypatch):
+    # As Open MPI names them.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = f"mkdir -p {tmp_path}/ompi.$$/0 {tmp_path}/ompi.1; kill -9 $$"
+    assert launch(["bash", "-c", script], end_file=tmp_path / "end") == 137
+    assert [path.name for path in tmp_path.iterdir()] == ["ompi.1"]
 
 
 @pytest.mark.mpi

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import pytest
 
 from eisbach.config import load_config, resolve
 from eisbach.run import resume
-from eisbach.run.folder import RunFolder
-from eisbach.run.parent import Parent
+from eisbach.run.folder import RunFolder, read_lines
+from eisbach.run.parent import Parent, write_parent
+from eisbach.run.restarts import Supervised
 from eisbach.run.resume import Resumption, begin, choose, fork
 
 
@@ -152,3 +155,72 @@ def test_a_fork_has_something_to_train(folder, manifests):
         fork(folder, config)
     with pytest.raises(ValueError, match=r"step 30; .*works: 20 or 40$"):
         fork(RunFolder.open(f"{folder.path}@30"), config)
+
+
+def test_a_run_that_saved_nothing_starts_over_where_it_began(
+    folder, monkeypatch
+):
+    shutil.rmtree(folder.checkpoints)
+    with pytest.raises(ValueError, match="no checkpoint"):
+        choose_with(folder)
+    told = Supervised(started=1.0, restart=1, folder=str(folder.path))
+    for name, value in told.variables.items():
+        monkeypatch.setenv(name, value)
+    resumed = choose_with(folder, "optimizer.lr=1e-4")
+    assert resumed == Resumption(changed=["optimizer.lr"])
+    other = RunFolder.create(folder.path.parent, "other")
+    other.write_config(load_config(folder.config))
+    with pytest.raises(ValueError, match="no checkpoint"):
+        choose_with(other)
+
+
+def test_a_fork_that_saved_nothing_begins_with_its_parent_again(
+    folder, manifests, monkeypatch
+):
+    config = load_config(folder.config, ["train.steps=60"])
+    begun = fork(folder, config)
+    child = RunFolder.create(folder.path.parent, "child")
+    child.write_config(config)
+    write_parent(child.parent_file, begun.parent)
+    told = Supervised(started=1.0, restart=1, folder=str(child.path))
+    for name, value in told.variables.items():
+        monkeypatch.setenv(name, value)
+    assert choose(child, config) == begun
+    write_parent(child.parent_file, replace(begun.parent, manifest="other"))
+    with pytest.raises(ValueError, match="is another one now"):
+        choose(child, config)
+
+
+@pytest.mark.mpi
+def test_auto_resume_puts_what_is_damaged_aside(trainer):
+    train = trainer("checkpoint.every_steps=1", "train.validate_every=0")
+    done, whole = train("whole", "train.steps=5", ranks=2)
+    assert not done.returncode, done.stderr
+    done, folder = train("broken", "train.steps=4", ranks=2)
+    assert not done.returncode, done.stderr
+    steps = sorted((folder / "checkpoints").iterdir())
+    (steps[2] / "manifest.json").write_text("{")
+    (weights,) = steps[1].glob("*.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 16
+    weights.write_bytes(data)
+    again = ("broken", "train.steps=5", "--auto-resume")
+    done, _ = train(*again, ranks=2)
+    assert not done.returncode, done.stderr
+    (told,) = re.findall(r"warning: .* is damaged and now .*", done.stderr)
+    assert f"{steps[2]}/manifest.json" in told
+    for step in steps[1:]:
+        assert f"{step}.damaged" in told
+        assert step.with_name(f"{step.name}.damaged").is_dir()
+    assert f"the run goes on with {steps[0]}, and what came after" in told
+    assert losses(RunFolder(folder)) == losses(RunFolder(whole))
+    # A run whose keys do not fit is not damaged.
+    before = sorted((folder / "checkpoints").iterdir())
+    done, _ = train(*again, "model.layers=1")
+    assert done.returncode == 1
+    assert "damaged" not in done.stderr
+    assert sorted((folder / "checkpoints").iterdir()) == before
+
+
+def losses(folder):
+    return [(line["step"], line["loss"]) for line in read_lines(folder.metrics)]

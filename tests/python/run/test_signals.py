@@ -13,17 +13,28 @@ import sys, time
 from eisbach.run.signals import SignalWatch
 with SignalWatch(grace_seconds=1.0, closing_seconds=3.0) as watch:
     print("ready", flush=True)
+    {before}
     while not watch.received:
         {work}
     {closing}
-sys.exit(watch.exit_code)
+sys.exit(128 + watch.received)
 """
 
 
-def stop(work: str, number: int, closing: str = "pass", **environment):
+def stop(
+    work: str,
+    number: int,
+    closing: str = "pass",
+    before: str = "pass",
+    **environment,
+):
     """Sends a signal to a loop; returns exit code, stderr and seconds."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LOOP.format(work=work, closing=closing)],
+        [
+            sys.executable,
+            "-c",
+            LOOP.format(work=work, closing=closing, before=before),
+        ],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -75,8 +86,8 @@ def test_a_stderr_that_is_gone_keeps_nobody():
 
 
 def test_some_signals_leave_little_time():
-    assert all(urgent(128 + n) for n in (signal.SIGINT, signal.SIGTERM))
-    assert not any(urgent(code) for code in (0, 1, 128 + signal.SIGUSR1))
+    assert all(urgent(n) for n in (signal.SIGINT, signal.SIGTERM))
+    assert not any(urgent(n) for n in (0, signal.SIGUSR1, signal.SIGALRM))
 
 
 def test_closing_has_its_own_time():
@@ -122,6 +133,14 @@ def test_sigusr1_leaves_all_the_time_that_a_step_takes():
     assert seconds > 2
 
 
+def test_its_own_time_limit_stops_it_like_a_patient_signal():
+    code, errors, _ = stop(
+        "time.sleep(0.05)", signal.SIGCONT, before="watch.end_after(0.5)"
+    )
+    assert code == 128 + signal.SIGALRM
+    assert errors == "eisbach: stopped: its time is over (run.hours)\n"
+
+
 ONE = """
 import os, signal, time
 from eisbach.run.signals import SignalWatch
@@ -162,7 +181,7 @@ def test_one_that_must_end_the_process_outdoes_one_that_asks():
         "    while not watch.received: time.sleep(0.01)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    while watch.received != signal.SIGTERM: time.sleep(0.01)\n"
-        "    print(watch.exit_code)"
+        "    print(128 + watch.received)"
     )
     assert run(body) == "143\n"
 

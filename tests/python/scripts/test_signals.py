@@ -53,7 +53,7 @@ def test_what_is_wrong_is_found(signals, tmp_path):
     trial = signals.Trial(0, 2, "SIGTERM", "rank", "training", 0.0, 0)
     outcome = signals.Outcome(trial, status=0, output="")
     signals.check(outcome, tmp_path)
-    assert outcome.faults == ["exit status 0, not of [-15, 143]"]
+    assert outcome.faults == ["exit status 0, not of [-15, 75, 143]"]
     (tmp_path / "state.json").write_text('{"state": "stopped"}')
     outcome = signals.Outcome(trial, status=143, output="")
     signals.check(outcome, tmp_path)

@@ -1,0 +1,48 @@
+"""What a program says on stderr: handed on at once, and its end kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+_MOST_BYTES = 64 << 10
+_STDERR = 2
+
+
+class Listener:
+    """Stands between a program and stderr, inside its context.
+
+    Attributes:
+      entry: Where the program writes; a descriptor.
+    """
+
+    def __init__(self) -> None:
+        self._exit, self.entry = os.pipe()
+        self._kept = bytearray()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    @property
+    def said(self) -> str:
+        """The end of what was said; all of it is there after the context."""
+        return self._kept.decode(errors="replace")
+
+    def _listen(self) -> None:
+        heard = True  # whether anybody reads our stderr
+        while data := os.read(self._exit, 1 << 16):
+            self._kept += data
+            del self._kept[:-_MOST_BYTES]
+            while heard and data:
+                try:
+                    data = data[os.write(_STDERR, data) :]
+                except OSError:
+                    heard = False
+        os.close(self._exit)
+
+    def __enter__(self) -> Listener:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits until all who write have ended."""
+        os.close(self.entry)
+        self._thread.join()

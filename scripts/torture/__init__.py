@@ -1,0 +1,1 @@
+"""Breaks running jobs at random and compares them with unbroken ones."""

@@ -1,0 +1,197 @@
+"""A training job under `eisbach run`, as its files and processes show it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import signals
+
+ROOT = Path(__file__).resolve().parents[2]
+GLOBAL_BATCH = 12
+_KEYS = (
+    "model={layers: 2, hidden: 32, heads: 4, context: 16}",
+    "optimizer.lr=1e-3",
+    "run={device: cpu, log_every: 50}",
+    "checkpoint={every_steps: 10, keep: 6}",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Ranks along each axis of the mesh."""
+
+    data: int
+    tensor: int
+    pipeline: int
+
+    @property
+    def ranks(self) -> int:
+        """How many there are."""
+        return self.data * self.tensor * self.pipeline
+
+    def __str__(self) -> str:
+        """Such as `d2 t1 p2`."""
+        return f"d{self.data} t{self.tensor} p{self.pipeline}"
+
+
+LAYOUTS = tuple(
+    Layout(*sizes)
+    for sizes in (
+        (1, 1, 1),
+        (2, 1, 1),
+        (1, 2, 1),
+        (1, 1, 2),
+        (3, 1, 1),
+        (4, 1, 1),
+        (2, 2, 1),
+        (2, 1, 2),
+        (1, 2, 2),
+    )
+)
+
+
+class Job:
+    """One run, which may be started several times."""
+
+    def __init__(self, disk: Path, name: str, steps: int):
+        """Starts nothing.
+
+        Args:
+          disk: Folder of the run folder.
+          name: Of the run.
+          steps: Of it.
+        """
+        self.run = disk / name
+        self._keys = [
+            *_KEYS,
+            f"run.dir={disk}",
+            f"run.name={name}",
+            f"train={{steps: {steps}, global_batch: {GLOBAL_BATCH}, "
+            "micro_batch: 1, validate_every: 0, validation_batches: 1}",
+        ]
+        self._mark = f"EISBACH_TORTURE={name}-{os.getpid()}"
+        self._temporary = disk.with_name(f"{name}-tmp")
+        self._temporary.mkdir()
+        self.log = disk.with_name(f"{name}.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, layout: Layout) -> None:
+        """Starts it under `eisbach run`."""
+        mpirun = Path(sys.prefix, "bin", "mpirun")
+        python = [sys.executable, "-m", "eisbach"]
+        options = ["--map-by", ":oversubscribe", "--bind-to", "none"]
+        command = [
+            *(*python, "run", "--restarts", "99"),
+            f"--end-file={self._temporary}/end",
+            *("--", str(mpirun) if mpirun.exists() else "mpirun", *options),
+            *("-n", str(layout.ranks), *python, "train", "configs/tiny.yaml"),
+            *self._keys,
+            f"parallel={{tensor: {layout.tensor}, data: {layout.data}, "
+            f"pipeline: {layout.pipeline}}}",
+        ]
+        name, _, value = self._mark.partition("=")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    name: value,
+                    "OMP_NUM_THREADS": "1",
+                    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                    "OMPI_MCA_btl_sm_backing_directory": str(self._temporary),
+                    "TMPDIR": str(self._temporary),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def status(self) -> int | None:
+        """That `eisbach run` ended with; None while it runs."""
+        assert self._process
+        return self._process.poll()
+
+    def supervisor(self) -> list[int]:
+        """The process of `eisbach run`."""
+        assert self._process
+        return [self._process.pid] if self.status is None else []
+
+    def launcher(self) -> list[int]:
+        """The process of mpirun."""
+        return signals.launchers_of(signals.processes(self._mark))
+
+    def ranks(self) -> dict[int, int]:
+        """The processes that train, by rank."""
+        found = {}
+        for pid in signals.ranks_of(signals.processes(self._mark)):
+            try:
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+            except OSError:
+                continue
+            for entry in environment.split(b"\0"):
+                if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
+                    found[int(entry.partition(b"=")[2])] = pid
+        return found
+
+    def lines(self) -> tuple[int, int]:
+        """Which file the metrics are, and how many lines it has.
+
+        A run that is started again replaces the file.
+        """
+        try:
+            path = self.run / "metrics.jsonl"
+            with path.open("rb") as file:
+                return os.fstat(file.fileno()).st_ino, file.read().count(b"\n")
+        except OSError:
+            return 0, 0
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The lines of the metrics."""
+        text = (self.run / "metrics.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def checkpoints(self) -> list[Path]:
+        """The complete ones, the oldest first."""
+        found = (self.run / "checkpoints").glob("step-*")
+        return sorted(path for path in found if path.suffix == "")
+
+    def left(self, seconds: float) -> list[str]:
+        """What of it is there after a while: processes, and their files.
+
+        Memory that ranks of one host share under Open MPI is removed by the
+        next job, when it has not been used for a minute.
+        """
+        end = time.monotonic() + seconds
+        while (
+            left := signals.processes(self._mark)
+        ) and time.monotonic() < end:
+            time.sleep(0.05)
+        told = [f"process {pid}: {words}" for pid, words in left.items()]
+        return told + [
+            f"file {path}"
+            for path in self._temporary.rglob("*")
+            if not path.name.startswith("sm_segment.")
+        ]
+
+    def kill(self) -> None:
+        """Ends all of it."""
+        for pid in signals.processes(self._mark):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if self._process:
+            self._process.wait()
+        shutil.rmtree(self._temporary, ignore_errors=True)
