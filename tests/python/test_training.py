@@ -80,6 +80,15 @@ def test_a_signal_ends_a_rank_between_steps(train, number):
     assert checkpoint.name == f"step-{run.steps():08}"
 
 
+def test_a_run_keeps_its_own_time_limit(train):
+    run = train("run.hours=1e-6")
+    errors = run.check_failure()
+    assert run.job.process.returncode == stopped_by(signal.SIGALRM) == 75
+    assert errors == "eisbach: stopped: its time is over (run.hours)\n"
+    (checkpoint,) = (run.folder / "checkpoints").iterdir()
+    assert checkpoint.name == f"step-{run.steps():08}"
+
+
 IN_A_TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from eisbach.cli.arguments import MisuseError
 from eisbach.cli.launch import CONTEXT as CONTEXT
 from eisbach.run.launch import GRACE
 
@@ -57,8 +59,18 @@ def command(
 
     * `eisbach run --grace 25 -- mpirun -n 16 --hostfile hosts eisbach train my.yaml`
     """  # noqa: D412, E501
+    from eisbach.run.command import TrainCommand
     from eisbach.run.supervise import supervise
 
+    if int(os.environ.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
+        raise MisuseError(
+            "run starts all ranks again, and so goes around mpirun: `eisbach "
+            "run -- mpirun -n 2 eisbach train FILE`"
+        )
+    try:
+        TrainCommand(command)
+    except ValueError as error:
+        raise MisuseError(str(error)) from None
     raise typer.Exit(
         supervise(command, restarts=restarts, grace=grace, end_file=end_file)
     )

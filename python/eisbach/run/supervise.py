@@ -31,6 +31,9 @@ MOST_CYCLES = 3
 # Before a start that follows a fault without progress: what has failed, a host
 # or a network, may come back.
 PAUSE_SECONDS = 5.0
+# Open MPI 5 gathers what its ranks have to say, and then loses the name of a
+# host whose rank is gone where another rank ends the job for it.
+_TELLING = {"OMPI_MCA_opal_base_help_aggregate": "0"}
 
 
 def supervise(
@@ -115,7 +118,7 @@ class _Supervisor:
                     self._end_file,
                     self._grace,
                     name="run",
-                    variables=self._supervised.variables,
+                    variables={**_TELLING, **self._supervised.variables},
                     errors=listener.entry,
                     trains=True,
                 ),
