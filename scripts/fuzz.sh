@@ -22,6 +22,11 @@ while [ $# -gt 0 ]; do
     *) targets+=("$1"); shift ;;
   esac
 done
+for number in "$seconds" "$jobs"; do
+  [[ "$number" =~ ^[1-9][0-9]*$ ]] && continue
+  echo "fuzz.sh: $number is no number of seconds or jobs: 1 or more" >&2
+  exit 2
+done
 known=$(ls tests/fuzz/seeds)
 for target in "${targets[@]}"; do
   [ -d "tests/fuzz/seeds/$target" ] && continue

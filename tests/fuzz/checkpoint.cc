@@ -37,13 +37,13 @@ std::string ManifestOf(absl::string_view bytes) {
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const auto* const root = new eisbach::fuzz::ScratchFolder();
-  static const std::string folder = checkpoint::StepFolder(root->path(), 1);
+  static const eisbach::fuzz::ScratchFolder root;
+  static const std::string folder = checkpoint::StepFolder(root.path(), 1);
   static const absl::Status made = eisbach::MakeFolder(folder);
   EISBACH_CHECK(made.ok());
   const absl::string_view bytes = eisbach::fuzz::Text(data, size);
-  root->Write("step-00000001/a", bytes);
-  root->Write("step-00000001/manifest.json", ManifestOf(bytes));
+  root.Write("step-00000001/a", bytes);
+  root.Write("step-00000001/manifest.json", ManifestOf(bytes));
   const auto contents = checkpoint::Contents::Open(folder);
   const auto verified = checkpoint::Verify(
       folder, [](uint64_t, uint64_t) { return absl::OkStatus(); });

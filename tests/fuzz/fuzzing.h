@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -23,13 +25,16 @@ inline absl::string_view Text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// A folder of this process, in memory where the system has a place for that.
+// A folder that is gone when the process ends by itself.
 class ScratchFolder {
  public:
   ScratchFolder() {
-    const bool shared = access("/dev/shm", W_OK) == 0;
-    path_ = absl::StrCat(shared ? "/dev/shm" : "/tmp", "/eisbach_fuzz_XXXXXX");
+    path_ = std::filesystem::temp_directory_path() / "eisbach_fuzz_XXXXXX";
     EISBACH_CHECK(mkdtemp(path_.data()) != nullptr);
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
   }
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;

@@ -7,9 +7,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using eisbach::checkpoint::SafetensorsEntry;
   using eisbach::checkpoint::SafetensorsFile;
-  static const auto* const folder = new eisbach::fuzz::ScratchFolder();
-  folder->Write("a", eisbach::fuzz::Text(data, size));
-  const auto file = SafetensorsFile::Open(folder->File("a"));
+  static const eisbach::fuzz::ScratchFolder folder;
+  folder.Write("a", eisbach::fuzz::Text(data, size));
+  const auto file = SafetensorsFile::Open(folder.File("a"));
   if (!file.ok()) return 0;
   size_t total = 0;
   uint8_t mixed = 0;

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using eisbach::data::TokenFile;
-  static const auto* const folder = new eisbach::fuzz::ScratchFolder();
+  static const eisbach::fuzz::ScratchFolder folder;
   uint16_t bytes = 0;
   if (size < sizeof(bytes)) return 0;
   std::memcpy(&bytes, data, sizeof(bytes));
@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     tokens[i] = static_cast<char>(i * 37);
   }
-  folder->Write("a.bin", tokens);
-  folder->Write(
-      "a.idx", eisbach::fuzz::Text(data + sizeof(bytes), size - sizeof(bytes)));
-  const auto file = TokenFile::Open(folder->File("a"));
+  folder.Write("a.bin", tokens);
+  folder.Write("a.idx",
+               eisbach::fuzz::Text(data + sizeof(bytes), size - sizeof(bytes)));
+  const auto file = TokenFile::Open(folder.File("a"));
   if (!file.ok()) return 0;
   int64_t total = 0;
   std::vector<int32_t> ids;

@@ -139,7 +139,9 @@ def _objects(folder):
     traces = _C.gather_traces(world, peak)
     locations = _C.gather_locations(world)
     _C.write_safetensors(folder / "a.safetensors", {"a": np.zeros(2, "f4")})
-    saved = engine.save(folder / "checkpoints")
+    engine.begin_save(folder / "checkpoints")
+    outcome = engine.finish_save()
+    saved = folder / "checkpoints" / f"step-{engine.steps_done:08}"
     tensor = _C.saved_tensors(saved)[0]
     found = [
         world,
@@ -171,6 +173,7 @@ def _objects(folder):
         locations[0],
         _C.check_network(world, locations),
         _C.read_safetensors(folder / "a.safetensors"),
+        outcome,
         tensor,
         _C.tensor_difference(tensor, tensor),
         _C.verify_checkpoint(saved, lambda *_: None),

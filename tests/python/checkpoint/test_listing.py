@@ -5,6 +5,8 @@ import pytest
 
 from eisbach.checkpoint import listing
 from eisbach.checkpoint.listing import listed, table
+from eisbach.checkpoint.verifying import verified
+from eisbach.run.folder import RunFolder
 from eisbach.run.place import locate
 
 
@@ -92,6 +94,35 @@ def test_a_file_that_gets_its_name_meanwhile_is_no_error(runs, monkeypatch):
 
     monkeypatch.setattr(type(folder), "iterdir", finish_first)
     assert states(run.path) == [(6, "unfinished")]
+
+
+def test_a_job_that_goes_on_is_never_in_the_way(start, tmp_path):
+    job = start(
+        "-m",
+        "eisbach",
+        "train",
+        "configs/tiny.yaml",
+        f"run.dir={tmp_path}",
+        "run.name=busy",
+        "run.log_every=1000000",
+        "train.steps=100000",
+        "train.validate_every=0",
+        "checkpoint.every_steps=1",
+        "checkpoint.keep=2",
+    )
+    run = RunFolder(tmp_path / "busy")
+    job.wait_for(lambda: len(run.saved()) == 2)
+    first, seen = max(run.saved()), set()
+    while max(run.saved(), default=0) < first + 20:
+        rows = listed(locate(run.path))
+        assert not [row for row in rows if row.fault]
+        seen |= {row.state for row in rows}
+        for one in verified(list(run.saved().values())):
+            assert not one.found.faults
+    assert "complete" in seen
+    assert seen <= {"complete", "being written", "deleted"}
+    job.kill()
+    job.process.communicate()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import safetensors.numpy
+import transformers
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,27 @@ def test_differences(checkpoint, folder):
     )
     assert not found["equal"]
     assert found["tensors"][0]["max_absolute"] > 0
+
+
+@pytest.mark.mpi
+def test_an_export_says_what_transformers_does(checkpoint, eisbach, folder):
+    made = folder / "for-transformers"
+    checkpoint("export", f"{folder}@2", "--output", made)
+    prompt, count = "def main(", 8
+    tokens = transformers.AutoTokenizer.from_pretrained(made)
+    net = transformers.AutoModelForCausalLM.from_pretrained(made)
+    ids = tokens(prompt, return_tensors="pt").input_ids
+    assert ids.tolist() == [list(prompt.encode())]
+    theirs = net.generate(
+        ids, do_sample=False, max_new_tokens=count, min_new_tokens=count
+    )
+    options = ("--prompt", prompt, "--temperature", "0", "--tokens", count)
+    done = eisbach("sample", made, *options)
+    assert not done.returncode, done.stderr
+    ours = done.stdout.rstrip("\n")
+    assert ours == bytes(theirs[0].tolist()).decode(errors="replace").rstrip(
+        "\n"
+    )
 
 
 @pytest.mark.mpi
