@@ -172,6 +172,8 @@ absl::StatusOr<std::string> Save(const SaveRequest& request,
   if (context.device().type() == DeviceType::kMeta) {
     return absl::FailedPreconditionError("meta parameters have no values");
   }
+  const comm::PhaseScope phase(context.world().communicator().activity(),
+                               comm::Phase::kSave);
   const Manifest manifest{request.step,
                           LayoutOf(context.mesh()),
                           optimizer.state_names(),

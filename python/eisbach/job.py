@@ -31,6 +31,7 @@ from eisbach.run.resume import (
     choose,
     load_checkpoint,
 )
+from eisbach.watching import watch
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -117,15 +118,19 @@ def set_up(
         threads=config.run.threads,
         interface=config.network.interface,
     )
+    watched = watch(world, config.fault.hang_seconds)
     locations = _C.gather_locations(world)
     if auto_resume:
         resume = _earlier(config, world)
     try:
-        return _set_up(config, world, locations, resume)
+        job = _set_up(config, world, locations, resume)
     except BaseException:
         if auto_resume and resume:
             resume.release()
         raise
+    if watched:
+        watched.write_to(str(job.folder.hangs))
+    return job
 
 
 def _set_up(
@@ -148,7 +153,8 @@ def _set_up(
     network = _C.check_requirements(
         context, locations, **config.network.model_dump(exclude={"interface"})
     )
-    files = prepare_on_hosts(config, tokenizer, world, locations)
+    with _C.phase(world, "prepare"):
+        files = prepare_on_hosts(config, tokenizer, world, locations)
     with agreed(world):
         train, validation = _mixtures(config, files)
         corpora = [

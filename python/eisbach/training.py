@@ -22,6 +22,7 @@ from eisbach.run.signals import SignalWatch, urgent
 from eisbach.run.state import StateFile
 from eisbach.run.summary import summary
 from eisbach.sampling import continuation
+from eisbach.watching import enter_last_phase
 
 
 def train(
@@ -65,6 +66,7 @@ def train(
         saver = Saver(job, report)
         stopped = _loop(job, report, saver)
         watch.loop_ended()
+        enter_last_phase(job.world)
         if stopped:
             saver.save()
         else:
