@@ -34,9 +34,7 @@ class PhaseContext {
  public:
   PhaseContext(std::shared_ptr<World> world, Phase phase)
       : world_(std::move(world)), phase_(phase) {}
-  void Enter() {
-    scope_.emplace(world_->communicator().activity(), phase_);
-  }
+  void Enter() { scope_.emplace(world_->communicator().activity(), phase_); }
   void Exit() { scope_.reset(); }
 
  private:
@@ -47,20 +45,21 @@ class PhaseContext {
 
 absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
     const std::shared_ptr<World>& world, double hang_seconds,
-    int traceback_fd) {
+    const std::string& interface, int traceback_fd) {
   if (!(hang_seconds > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("hang_seconds=", hang_seconds, " must be above 0"));
   }
-  EISBACH_ASSIGN_OR_RETURN(
-      std::unique_ptr<Watch> started,
-      Watch::Start(*world,
-                   {.hang_seconds = hang_seconds, .traceback_fd = traceback_fd},
-                   [&](const std::string& mine) {
-                     return checkpoint::GatherText(
-                         mine, world->communicator(),
-                         world->device().compute_stream());
-                   }));
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Watch> started,
+                           Watch::Start(*world,
+                                        {.hang_seconds = hang_seconds,
+                                         .interface = interface,
+                                         .traceback_fd = traceback_fd},
+                                        [&](const std::string& mine) {
+                                          return checkpoint::GatherText(
+                                              mine, world->communicator(),
+                                              world->device().compute_stream());
+                                        }));
   std::shared_ptr<Watch> watch = std::move(started);
   world->Keep(watch);
   return watch;
@@ -98,7 +97,7 @@ void BindWatch(CoreModule& m) {
            "Appends reports to a file as JSON lines, beside what standard "
            "error gets.");
   m.def("watch", &StartWatch, py::arg("world"), py::arg("hang_seconds"),
-        py::arg("traceback_fd") = -1,
+        py::arg("interface") = "", py::arg("traceback_fd") = -1,
         py::call_guard<py::gil_scoped_release>(),
         "Watches until the world ends whether any rank that others wait for "
         "makes progress. The stack that is told is that of the calling thread; "

@@ -92,10 +92,10 @@ struct RankTable {
   int32_t rank;
   int32_t pid;
   std::atomic<Phase> phase;
-  std::atomic<int64_t> phase_ns;    // when it began
-  std::atomic<int64_t> step;        // begun last
-  std::atomic<int64_t> step_done;   // read back last by this process; 0: none
-  std::atomic<uint64_t> action;     // PipelineAction, packed
+  std::atomic<int64_t> phase_ns;   // when it began
+  std::atomic<int64_t> step;       // begun last
+  std::atomic<int64_t> step_done;  // read back last by this process; 0: none
+  std::atomic<uint64_t> action;    // PipelineAction, packed
   GroupEntry groups[kGroups];
   alignas(64) char room[kRoom];  // of whoever watches; zero at first
 };

@@ -47,8 +47,7 @@ absl::StatusOr<Interconnect> Communicator::interconnect() {
 void Communicator::Record(std::shared_ptr<Activity> activity) {
   activity_ = std::move(activity);
   if (size_ == 1) return;
-  calls_made_ =
-      std::make_unique<GroupActivity>(activity_, name_, rank_, size_);
+  calls_made_ = std::make_unique<GroupActivity>(activity_, name_, rank_, size_);
 }
 
 void Communicator::Adopt(Communicator* group, int color) {
@@ -77,7 +76,7 @@ bool Communicator::Begin(CallKind kind, const Tensor& tensor) {
   const bool over = Begin(kind, Bytes(tensor));
   if (calls_made_ != nullptr) {
     call_.mark = calls_made_->Collective(kind, tensor.dtype(), Bytes(tensor),
-                                       tensor.elements());
+                                         tensor.elements());
   }
   return over;
 }

@@ -43,7 +43,8 @@ Culprit MakeCulprit(const RankView& view, const std::vector<Edge>& edges) {
   for (const Edge& edge : edges) {
     if (edge.to != view.rank) continue;
     waiting.push_back(edge.from);
-    if (culprit.waiting_rank >= 0 && culprit.call.seconds >= edge.call.seconds) {
+    if (culprit.waiting_rank >= 0 &&
+        culprit.call.seconds >= edge.call.seconds) {
       continue;
     }
     culprit.waiting_rank = edge.from;
@@ -209,8 +210,7 @@ std::vector<Culprit> Graph::Mismatches() const {
                          .waiting_rank = most->first->rank,
                          .group = member->group->name,
                          .call = *most->second,
-                         .waiting_ranks =
-                             static_cast<int>(votes(most->second)),
+                         .waiting_ranks = static_cast<int>(votes(most->second)),
                          .instead = *call,
                          .instead_group = member->group->name});
       }
@@ -309,8 +309,8 @@ Findings Find(const std::vector<RankView>& ranks, const Patience& patience) {
   found.hangs = cannot_go_on || (!found.culprits.empty() && !any_works);
   if (!found.hangs && !any_works) {
     // Everybody waits: for one another, or for bytes that do not come.
-    const bool all_silent = std::all_of(ranks.begin(), ranks.end(),
-                                        silent_enough);
+    const bool all_silent =
+        std::all_of(ranks.begin(), ranks.end(), silent_enough);
     found.culprits = graph.Mismatches();
     if (found.culprits.empty()) found.culprits = graph.Circle();
     if (found.culprits.empty()) {

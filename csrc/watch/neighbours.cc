@@ -25,9 +25,8 @@ Neighbours::Neighbours(comm::RankTable& own, std::string host)
 }
 
 absl::Status Neighbours::Add(int rank, int pid, int fd, uint64_t token) {
-  EISBACH_ASSIGN_OR_RETURN(
-      std::unique_ptr<MemoryFile> file,
-      MemoryFile::Open(pid, fd, sizeof(comm::RankTable)));
+  EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<MemoryFile> file,
+                           MemoryFile::Open(pid, fd, sizeof(comm::RankTable)));
   auto* table = reinterpret_cast<comm::RankTable*>(file->data());
   if (NotesOf(*table).token.load() != token) {
     return ApartError(absl::StrCat("process ", pid, " is not rank ", rank));
@@ -73,8 +72,7 @@ std::vector<RankView> Neighbours::Read() const {
         static_cast<double>(notes.silent_ms.load()) * 1e-3 + one.still_seconds;
     if (notes.stacks_given.load(std::memory_order_acquire) > 0) {
       const int bytes = notes.stack_bytes.load();
-      view.stack.assign(notes.stack,
-                        std::clamp(bytes, 0, Notes::kStackBytes));
+      view.stack.assign(notes.stack, std::clamp(bytes, 0, Notes::kStackBytes));
     }
     views.push_back(std::move(view));
   }
@@ -97,6 +95,10 @@ std::vector<Notes*> Neighbours::notes() const {
   std::vector<Notes*> all;
   for (const One& one : ranks_) all.push_back(&NotesOf(*one.table));
   return all;
+}
+
+void Neighbours::AskStacks() {
+  for (One& one : ranks_) NotesOf(*one.table).stacks_asked = 1;
 }
 
 bool Neighbours::HaveGivenStacks() const {

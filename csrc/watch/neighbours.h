@@ -31,6 +31,8 @@ class Neighbours {
 
   bool Has(int rank) const;
   std::vector<Notes*> notes() const;
+  // Asks all for their stacks.
+  void AskStacks();
   // Whether all that can have told their stack.
   bool HaveGivenStacks() const;
   // The processes that cannot end by themselves.

@@ -73,16 +73,17 @@ GroupView ReadGroup(const GroupEntry& entry, int64_t now_ns, int calls) {
 json ToJson(const std::vector<PeerView>& peers) {
   json all = json::array();
   for (const PeerView& one : peers) {
-    all.push_back({{"peer", one.peer},
-                   {"sends", one.sends},
-                   {"receives", one.receives}});
+    all.push_back(
+        {{"peer", one.peer}, {"sends", one.sends}, {"receives", one.receives}});
   }
   return all;
 }
 
 json ToJson(const CallView& call) {
-  json one = {{"number", call.number},   {"op", Name(call.kind)},
-              {"bytes", call.bytes},     {"elements", call.elements},
+  json one = {{"number", call.number},
+              {"op", Name(call.kind)},
+              {"bytes", call.bytes},
+              {"elements", call.elements},
               {"dtype", Name(call.dtype)}};
   if (call.collective != 0) one["collective"] = call.collective;
   if (call.seconds >= 0) one["begun_seconds_ago"] = call.seconds;
@@ -201,8 +202,7 @@ GroupView GroupOf(Members members) {
   members.Read("done", group.done);
   members.Read("waits_for", group.waited);
   group.peers = PeersOf(members);
-  members.Each("last",
-               [&](Members one) { group.last.push_back(CallOf(one)); });
+  members.Each("last", [&](Members one) { group.last.push_back(CallOf(one)); });
   return group;
 }
 

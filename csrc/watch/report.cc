@@ -13,8 +13,8 @@
 namespace eisbach::watch {
 namespace {
 
-constexpr size_t kMostRanks = 32;    // that have a line each
-constexpr size_t kMostFrames = 24;   // of a stack on the screen
+constexpr size_t kMostRanks = 32;   // that have a line each
+constexpr size_t kMostFrames = 24;  // of a stack on the screen
 
 std::string Seconds(double seconds) {
   return absl::StrFormat("%.1f s", seconds);
@@ -118,10 +118,10 @@ std::string CauseText(const Culprit& culprit, const RankView& view) {
       return absl::StrCat(who, " runs and does not go on since ",
                           Seconds(view.silent_seconds), ", ", PhaseText(view));
     case Cause::kTransport:
-      return absl::StrCat(
-          "all ranks have come to ", CallText(culprit.call, culprit.group),
-          ", and its data does not; ", who, " is one of them, ",
-          PhaseText(view));
+      return absl::StrCat("all ranks have come to ",
+                          CallText(culprit.call, culprit.group),
+                          ", and its data does not; ", who, " is one of them, ",
+                          PhaseText(view));
   }
   return who;
 }
@@ -159,8 +159,7 @@ std::string RankText(const RankView& view) {
   for (const GroupView& group : view.groups) {
     const CallView* call = group.Open();
     if (call == nullptr) continue;
-    absl::StrAppend(&text, waits ? "; " : ", in ",
-                    CallText(*call, group.name));
+    absl::StrAppend(&text, waits ? "; " : ", in ", CallText(*call, group.name));
     if (call->seconds >= 0) {
       absl::StrAppend(&text, " since ", Seconds(call->seconds));
     }
@@ -210,16 +209,15 @@ std::string Lines(const Findings& findings, const std::vector<RankView>& ranks,
   nlohmann::json culprits = nlohmann::json::array();
   for (const Culprit& culprit : findings.culprits) {
     const RankView& view = ranks[culprit.rank];
-    nlohmann::json one = {
-        {"rank", view.rank},
-        {"host", view.host},
-        {"pid", view.pid},
-        {"cause", Name(culprit.cause)},
-        {"phase", Name(view.phase)},
-        {"step", view.step},
-        {"waiting_ranks", culprit.waiting_ranks},
-        {"words",
-         absl::StrCat(CauseText(culprit, view), WaitingText(culprit))}};
+    nlohmann::json one = {{"rank", view.rank},
+                          {"host", view.host},
+                          {"pid", view.pid},
+                          {"cause", Name(culprit.cause)},
+                          {"phase", Name(view.phase)},
+                          {"step", view.step},
+                          {"waiting_ranks", culprit.waiting_ranks},
+                          {"words", absl::StrCat(CauseText(culprit, view),
+                                                 WaitingText(culprit))}};
     if (culprit.call.kind != comm::CallKind::kNone) {
       one["group"] = culprit.group;
       one["op"] = Name(culprit.call.kind);
@@ -258,9 +256,9 @@ std::string Lines(const Findings& findings, const std::vector<RankView>& ranks,
 }
 
 absl::Status Append(const std::string& path, absl::string_view text) {
-  const int fd = open(path.c_str(),
-                      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                      0640);
+  const int fd =
+      open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+           0640);
   if (fd < 0) return ErrnoError(errno, path);
   const ssize_t written = write(fd, text.data(), text.size());
   const int error = written < 0 ? errno : 0;

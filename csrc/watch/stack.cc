@@ -101,8 +101,8 @@ std::string StackOf(pthread_t thread, absl::Duration patience) {
   }
   // What is on top of the interrupted frame is the handler's.
   void** const end = frames + count.load();
-  void** begin = std::find(frames, end,
-                           reinterpret_cast<void*>(interrupted.load()));
+  void** begin =
+      std::find(frames, end, reinterpret_cast<void*>(interrupted.load()));
   if (begin == end) begin = frames;
   std::string text;
   for (void** frame = begin; frame != end; ++frame) {

@@ -6,15 +6,18 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "comm/world.h"
 #include "watch/findings.h"
 #include "watch/neighbours.h"
+#include "watch/other_hosts.h"
 #include "watch/rank_view.h"
 
 namespace eisbach::watch {
@@ -24,6 +27,8 @@ inline constexpr int kHangStatus = 76;
 
 struct WatchOptions {
   double hang_seconds = 60;  // above 0
+  // That ranks of several hosts meet on; empty: any.
+  std::string interface;
   // A file that what takes the stack signal (stack.h) before this writes the
   // frames of another language into; -1: there is none.
   int traceback_fd = -1;
@@ -60,14 +65,21 @@ class Watch {
   Watch(comm::World& world, const WatchOptions& options);
 
   absl::Status Connect(const GatherTexts& gather);
+  // `texts` are what the ranks have told of themselves.
+  absl::Status OpenSideChannel(const std::vector<nlohmann::json>& told,
+                               const GatherTexts& gather);
   void ThreadMain();
   void Look(double seconds);
   void GiveStack();
-  // What all ranks of the job do; empty where some could not be asked.
+  // What all ranks of the job do, by rank.
   std::vector<RankView> Everyone();
+  // Waits for the next look, and answers other hosts meanwhile.
+  void WaitTill(absl::Time due);
   bool AnyoneIsSilent() const;
   // Whether no rank has moved since the last time.
   bool SameAsBefore(const std::vector<RankView>& ranks);
+  // Whether another rank, which is to report, has done so in time.
+  bool OtherReports(const std::vector<RankView>& ranks);
   void EndJob(const Findings& findings, std::vector<RankView> ranks);
   void Report(const Findings& findings, const std::vector<RankView>& ranks);
   // Takes the job down; does not return.
@@ -80,11 +92,13 @@ class Watch {
   comm::RankTable& table_;
   Notes& own_;
   std::unique_ptr<Neighbours> neighbours_;
+  std::unique_ptr<OtherHosts> others_;  // null: there are none
+  std::vector<RankView> unknown_;       // what is known of all from the start
 
-  uint64_t seen_ = 0;         // of what counts as progress
+  uint64_t seen_ = 0;  // of what counts as progress
   double silent_seconds_ = 0;
   std::vector<uint64_t> before_;  // fingerprints, when the job seemed to hang
-  double certain_seconds_ = 0;    // that it has seemed so since
+  absl::Time certain_since_;      // that it has seemed so; future: it does not
 
   std::mutex mutex_;  // of path_
   std::string path_;

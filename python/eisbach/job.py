@@ -118,7 +118,11 @@ def set_up(
         threads=config.run.threads,
         interface=config.network.interface,
     )
-    watched = watch(world, config.fault.hang_seconds)
+    watched = watch(
+        world,
+        hang_seconds=config.fault.hang_seconds,
+        interface=config.network.interface,
+    )
     locations = _C.gather_locations(world)
     if auto_resume:
         resume = _earlier(config, world)

@@ -16,7 +16,9 @@ _CPU_SECONDS = 60.0
 _GPU_SECONDS = 300.0
 
 
-def watch(world: _C.World, hang_seconds: float | str) -> _C.Watch | None:
+def watch(
+    world: _C.World, *, hang_seconds: float | str, interface: str
+) -> _C.Watch | None:
     """Starts to watch whether the job goes on; collective.
 
     The main thread of each rank calls it: its stack is the one that is told.
@@ -24,6 +26,7 @@ def watch(world: _C.World, hang_seconds: float | str) -> _C.Watch | None:
     Args:
       world: All ranks.
       hang_seconds: `fault.hang_seconds`.
+      interface: `network.interface`.
 
     Returns:
       The watch, which lives as long as the world; None for a rank alone, and
@@ -39,7 +42,12 @@ def watch(world: _C.World, hang_seconds: float | str) -> _C.Watch | None:
     # A file without a name, which stays open as long as the process.
     frames = os.memfd_create("eisbach-frames")
     faulthandler.register(_STACK_SIGNAL, file=frames, all_threads=False)
-    return _C.watch(world, hang_seconds, frames)
+    return _C.watch(
+        world,
+        hang_seconds,
+        interface="" if interface == "auto" else interface,
+        traceback_fd=frames,
+    )
 
 
 def enter_last_phase(world: _C.World) -> None:
