@@ -26,6 +26,7 @@ MAY_INCLUDE = {
     "ops": ("core", "device", "tensor"),
     "autograd": NUMERICS,
     "comm": ("core", "device", "tensor"),
+    "watch": ("core", "device", "tensor", "comm"),
     "nn": (*NUMERICS, "autograd"),
     "optim": ("core", "tensor", "ops"),
     "parallel": BELOW_PARALLEL,
@@ -34,7 +35,7 @@ MAY_INCLUDE = {
     "checkpoint": BELOW_MODELS,
     "train": BELOW_TRAIN,
     "plan": (*BELOW_TRAIN, "train"),
-    "bindings": (*BELOW_TRAIN, "train", "plan"),
+    "bindings": (*BELOW_TRAIN, "train", "plan", "watch"),
 }
 BACKENDS = ("cpu", "cuda", "meta", "local", "mpi", "shm", "nccl", "sim")
 # What a backend offers to others, beside its own name on other floors.

@@ -13,6 +13,7 @@ void BindTensor(CoreModule& m);
 void BindDlpack(CoreModule& m);
 void BindAutograd(CoreModule& m);
 void BindComm(CoreModule& m);
+void BindWatch(CoreModule& m);
 void BindNn(CoreModule& m);
 void BindParallel(CoreModule& m);
 void BindOptim(CoreModule& m);

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_C, m) {
   bindings::BindTensor(core);
   bindings::BindDlpack(core);
   bindings::BindComm(core);
+  bindings::BindWatch(core);
   bindings::BindParallel(core);
   bindings::BindNn(core);
   bindings::BindAutograd(core);

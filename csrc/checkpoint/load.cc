@@ -126,6 +126,8 @@ absl::StatusOr<LoadResult> Load(const std::string& path,
   if (context.device().type() == DeviceType::kMeta) {
     return absl::FailedPreconditionError("meta parameters have no values");
   }
+  const comm::PhaseScope phase(context.world().communicator().activity(),
+                               comm::Phase::kLoad);
   absl::StatusOr<LoadResult> result =
       LoadFrom(path, config, buffer, optimizer, context);
   if (result.ok()) return result;

@@ -191,6 +191,8 @@ absl::Status Saver::Begin(const SaveRequest& request) {
         absl::StrCat("step ", request_.step, " is still being saved"));
   }
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
+  const comm::PhaseScope phase(context_.world().communicator().activity(),
+                               comm::Phase::kSave);
   request_ = request;
   outcome_ = {.step = request.step};
   begin_ = Clock::now();
@@ -294,6 +296,8 @@ absl::Status Saver::Name(const std::vector<std::string>& files) {
 
 std::optional<SaveOutcome> Saver::Advance() {
   if (!busy()) return std::nullopt;
+  const comm::PhaseScope phase(context_.world().communicator().activity(),
+                               comm::Phase::kSave);
   {
     const Adding stall(outcome_.stall_seconds);
     absl::Status status = Agree(Join());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status_macros.h"
@@ -43,7 +44,23 @@ absl::StatusOr<Interconnect> Communicator::interconnect() {
                    "\" does not know what connects its ranks"));
 }
 
-bool Communicator::Begin(absl::string_view call, int64_t bytes) {
+void Communicator::Record(std::shared_ptr<Activity> activity) {
+  activity_ = std::move(activity);
+  if (size_ == 1) return;
+  calls_made_ = std::make_unique<GroupActivity>(activity_, name_, rank_, size_);
+}
+
+void Communicator::Adopt(Communicator* group, int color) {
+  if (group == nullptr) return;
+  group->ended_ = ended_;
+  group->activity_ = activity_;
+  if (calls_made_ == nullptr || group->size_ == 1) return;
+  group->calls_made_ = std::make_unique<GroupActivity>(
+      *calls_made_, group->name_, color, group->rank_, group->size_);
+}
+
+bool Communicator::Begin(CallKind kind, int64_t bytes) {
+  const absl::string_view call = Name(kind);
   calls_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   call_ = {.name = call, .bytes = bytes};
@@ -55,10 +72,34 @@ bool Communicator::Begin(absl::string_view call, int64_t bytes) {
   return device_->type() == DeviceType::kMeta;
 }
 
+bool Communicator::Begin(CallKind kind, const Tensor& tensor) {
+  const bool over = Begin(kind, Bytes(tensor));
+  if (calls_made_ != nullptr) {
+    call_.mark = calls_made_->Collective(kind, tensor.dtype(), Bytes(tensor),
+                                         tensor.elements());
+  }
+  return over;
+}
+
+bool Communicator::BeginExchange(absl::Span<const Transfer> transfers) {
+  int64_t bytes = 0;
+  for (const Transfer& transfer : transfers) bytes += Bytes(transfer.tensor);
+  const bool over = Begin(CallKind::kExchange, bytes) || transfers.empty();
+  if (calls_made_ == nullptr || over) return over;
+  absl::InlinedVector<GroupActivity::Side, 4> sides;
+  for (const Transfer& transfer : transfers) {
+    if (transfer.peer == rank_) continue;
+    sides.push_back({.peer = transfer.peer,
+                     .send = transfer.kind == Transfer::Kind::kSend});
+  }
+  call_.mark = calls_made_->Exchange(bytes, sides);
+  return over;
+}
+
 absl::Status Communicator::AllReduce(const Tensor& inout, ReduceOp op,
                                      Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckTensor("all_reduce", "inout", inout, stream));
-  if (Begin("all_reduce", Bytes(inout)) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kAllReduce, inout) || size_ == 1) return absl::OkStatus();
   return DoAllReduce(inout, op, stream);
 }
 
@@ -66,7 +107,7 @@ absl::Status Communicator::AllGather(const Tensor& in, const Tensor& out,
                                      Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckPair("all_gather", in, out, stream));
   EISBACH_RETURN_IF_ERROR(CheckPieces("all_gather", out, "out", in, "in"));
-  if (Begin("all_gather", Bytes(out))) return absl::OkStatus();
+  if (Begin(CallKind::kAllGather, out)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   return DoAllGather(in, out, stream);
 }
@@ -75,7 +116,7 @@ absl::Status Communicator::ReduceScatter(const Tensor& in, const Tensor& out,
                                          ReduceOp op, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckPair("reduce_scatter", in, out, stream));
   EISBACH_RETURN_IF_ERROR(CheckPieces("reduce_scatter", in, "in", out, "out"));
-  if (Begin("reduce_scatter", Bytes(in))) return absl::OkStatus();
+  if (Begin(CallKind::kReduceScatter, in)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   return DoReduceScatter(in, out, op, stream);
 }
@@ -87,7 +128,7 @@ absl::Status Communicator::Broadcast(const Tensor& inout, int root,
     return absl::InvalidArgumentError(absl::StrCat(
         Where("broadcast"), ": root=", root, " is outside [0, ", size_, ")"));
   }
-  if (Begin("broadcast", Bytes(inout)) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kBroadcast, inout) || size_ == 1) return absl::OkStatus();
   return DoBroadcast(inout, root, stream);
 }
 
@@ -118,7 +159,7 @@ absl::Status Communicator::AllToAllV(const Tensor& in,
         Where("all_to_all"), ": sends itself ", send_counts[rank_],
         " elements and receives ", receive_counts[rank_], " from itself"));
   }
-  if (Begin("all_to_all", Bytes(in))) return absl::OkStatus();
+  if (Begin(CallKind::kAllToAll, in)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   return DoAllToAllV(in, send_counts, out, receive_counts, stream);
 }
@@ -126,9 +167,7 @@ absl::Status Communicator::AllToAllV(const Tensor& in,
 absl::Status Communicator::Exchange(absl::Span<const Transfer> transfers,
                                     Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckTransfers(transfers, stream));
-  int64_t bytes = 0;
-  for (const Transfer& transfer : transfers) bytes += Bytes(transfer.tensor);
-  if (Begin("exchange", bytes) || transfers.empty()) return absl::OkStatus();
+  if (BeginExchange(transfers)) return absl::OkStatus();
   if (size_ == 1) return ExchangeWithSelf(transfers, stream);
   return DoExchange(transfers, stream);
 }
@@ -152,16 +191,29 @@ absl::Status Communicator::Barrier(Stream& stream) {
     return absl::InvalidArgumentError(
         absl::StrCat(Where("barrier"), ": the stream is of another device"));
   }
-  if (Begin("barrier", 0) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kBarrier, 0) || size_ == 1) return absl::OkStatus();
+  if (calls_made_ != nullptr) {
+    call_.mark = calls_made_->Collective(CallKind::kBarrier, DType::kU8, 0, 0);
+  }
   return DoBarrier(stream);
+}
+
+CallMark Communicator::MarkSplit() {
+  if (calls_made_ == nullptr) return {};
+  const CallMark mark =
+      calls_made_->Collective(CallKind::kSplit, DType::kU8, 0, 0);
+  mark.Begun(Tracer::Now());
+  return mark;
 }
 
 absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Split(
     int color, int key, std::string name) {
   EISBACH_RETURN_IF_ERROR(CheckJoined());
+  const CallMark mark = MarkSplit();
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
                            DoSplit(color, key, std::move(name)));
-  if (group != nullptr) group->ended_ = ended_;
+  mark.Done();
+  Adopt(group.get(), color);
   return group;
 }
 
@@ -182,9 +234,11 @@ absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Subgroup(
                      "] of \"", name, "\" must be distinct, in [0, ", size_,
                      ") and hold rank ", rank_));
   }
+  const CallMark mark = MarkSplit();
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
                            DoSubgroup(ranks, std::move(name)));
-  if (group != nullptr) group->ended_ = ended_;
+  mark.Done();
+  Adopt(group.get(), sorted.empty() ? -1 : sorted.front());
   return group;
 }
 

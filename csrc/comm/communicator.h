@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "comm/group_activity.h"
 #include "comm/progress.h"
 #include "core/one_thread.h"
 #include "tensor/tensor.h"
@@ -88,6 +89,11 @@ class Communicator {
   // The world's end: this group and those that were made from it take no more
   // calls.
   void End() { ended_->store(true, std::memory_order_release); }
+  // Writes the calls of this group, and of those that are made from it, into
+  // the table of this rank. By the world, before the first call.
+  void Record(std::shared_ptr<Activity> activity);
+  // The table; null where nothing is written down: alone, and on meta.
+  Activity* activity() const { return activity_.get(); }
 
   // inout[i] = op over ranks of inout[i].
   absl::Status AllReduce(const Tensor& inout, ReduceOp op, Stream& stream);
@@ -177,7 +183,12 @@ class Communicator {
   absl::Status CheckTransfers(absl::Span<const Transfer> transfers,
                               const Stream& stream) const;
   // Counts and records; true when nothing has to move on this device.
-  bool Begin(absl::string_view call, int64_t bytes);
+  bool Begin(CallKind kind, int64_t bytes);
+  bool Begin(CallKind kind, const Tensor& tensor);
+  bool BeginExchange(absl::Span<const Transfer> transfers);
+  CallMark MarkSplit();
+  // The group that a split has made, if any, joins the books of this one.
+  void Adopt(Communicator* group, int color);
   absl::Status ExchangeWithSelf(absl::Span<const Transfer> transfers,
                                 Stream& stream);
 
@@ -192,6 +203,8 @@ class Communicator {
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
   TaskLabel call_;
+  std::shared_ptr<Activity> activity_;         // null: nothing is written down
+  std::unique_ptr<GroupActivity> calls_made_;  // null as well in a group of one
 };
 
 }  // namespace eisbach::comm

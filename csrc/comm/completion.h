@@ -14,14 +14,19 @@ namespace eisbach::comm {
 class TaskQueue::Completion final : public EventState {
  public:
   Completion(std::shared_ptr<Progress> progress, Tracer& tracer,
-             const SpanLabel& label)
-      : progress_(std::move(progress)), tracer_(tracer), label_(label) {}
+             const SpanLabel& label, const CallMark& mark)
+      : progress_(std::move(progress)),
+        tracer_(tracer),
+        label_(label),
+        mark_(mark) {}
 
   bool Done() override { return done_.load(std::memory_order_acquire); }
   absl::Status Wait() override {
     if (!Done()) {
       const TraceSpan span(tracer_, label_);
+      mark_.Waited(true);
       progress_->WaitFor(*this);
+      mark_.Waited(false);
     }
     return status_;
   }
@@ -34,6 +39,7 @@ class TaskQueue::Completion final : public EventState {
   const std::shared_ptr<Progress> progress_;
   Tracer& tracer_;
   const SpanLabel label_;
+  const CallMark mark_;
   absl::Status status_;
   std::atomic<bool> done_{false};
 };

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "comm/activity.h"
 #include "comm/bell.h"
 #include "device/event.h"
 #include "device/stream.h"
@@ -21,6 +22,7 @@ namespace eisbach::comm {
 struct TaskLabel {
   absl::string_view name = "set_up";  // "all_reduce"; outlives every task
   int64_t bytes = 0;
+  CallMark mark;  // in the table of this rank
 };
 
 // One call in flight: a state machine that never blocks. It owns what it
@@ -90,7 +92,7 @@ class TaskQueue {
   // after some microseconds; the task then goes on in the queue. Returns when
   // it was first driven, negative for never, and resets a task that is done.
   absl::StatusOr<int64_t> TryAtOnce(std::unique_ptr<Task>& task);
-  void TraceDone(const TaskLabel& label, int64_t begin_ns, int64_t end_ns);
+  void TellDone(const TaskLabel& label, int64_t begin_ns, int64_t end_ns);
   // With the drive lock held.
   Polled Poll();
   void Finish(Entry entry, absl::Status status);

@@ -32,7 +32,8 @@ absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
       std::make_shared<Completion>(progress_, tracer_,
                                    SpanLabel{.kind = SpanKind::kWait,
                                              .name = task->label().name,
-                                             .detail = name_});
+                                             .detail = name_},
+                                   task->label().mark);
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.ok()) return failure_;
   if (progress_->stopped_) {
@@ -59,6 +60,7 @@ absl::StatusOr<int64_t> TaskQueue::TryAtOnce(std::unique_ptr<Task>& task) {
     if (!entries_.empty() || progress_->stopped_) return -1;
   }
   const int64_t begin_ns = Tracer::Now();
+  task->label().mark.Begun(begin_ns);
   int64_t now_ns = begin_ns;
   while (now_ns - begin_ns < kPatienceNs) {
     absl::StatusOr<Task::Step> step = task->Poll();
@@ -69,7 +71,7 @@ absl::StatusOr<int64_t> TaskQueue::TryAtOnce(std::unique_ptr<Task>& task) {
       return step.status();
     }
     if (*step != Task::Step::kDone) continue;
-    TraceDone(task->label(), begin_ns, now_ns);
+    TellDone(task->label(), begin_ns, now_ns);
     tracer_.Add(
         {.kind = SpanKind::kWait, .name = task->label().name, .detail = name_},
         begin_ns, now_ns);
@@ -79,8 +81,9 @@ absl::StatusOr<int64_t> TaskQueue::TryAtOnce(std::unique_ptr<Task>& task) {
   return begin_ns;
 }
 
-void TaskQueue::TraceDone(const TaskLabel& label, int64_t begin_ns,
-                          int64_t end_ns) {
+void TaskQueue::TellDone(const TaskLabel& label, int64_t begin_ns,
+                         int64_t end_ns) {
+  label.mark.Done();
   tracer_.Add({.kind = SpanKind::kCollective,
                .name = label.name,
                .detail = name_,
@@ -133,7 +136,10 @@ absl::StatusOr<Task::Step> TaskQueue::PollEntry(Entry& entry) {
     EISBACH_RETURN_IF_ERROR(event.Wait());
   }
   entry.dependencies.clear();
-  if (entry.begin_ns < 0) entry.begin_ns = Tracer::Now();
+  if (entry.begin_ns < 0) {
+    entry.begin_ns = Tracer::Now();
+    entry.task->label().mark.Begun(entry.begin_ns);
+  }
   return entry.task->Poll();
 }
 
@@ -165,7 +171,7 @@ TaskQueue::Polled TaskQueue::Poll() {
       done = std::move(entries_.front());
       entries_.pop_front();
     }
-    TraceDone(done.task->label(), done.begin_ns, Tracer::Now());
+    TellDone(done.task->label(), done.begin_ns, Tracer::Now());
     Finish(std::move(done), absl::OkStatus());
   }
 }

@@ -10,8 +10,12 @@
 namespace eisbach::comm {
 
 absl::Status World::FinalizeWithin(absl::Duration limit) {
+  if (Activity* activity = communicator().activity(); activity != nullptr) {
+    activity->Enter(Phase::kEnd);
+  }
   EISBACH_RETURN_IF_ERROR(DoFinalize(limit));
   communicator().End();
+  companions_.clear();
   return absl::OkStatus();
 }
 

@@ -3,6 +3,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,12 +43,18 @@ class World {
   // `limit`: they may wait for this rank elsewhere. Nothing but Abort is then
   // left to call.
   absl::Status FinalizeWithin(absl::Duration limit);
+  // Keeps what works beside the ranks until the world has ended.
+  void Keep(std::shared_ptr<void> companion) {
+    companions_.push_back(std::move(companion));
+  }
   // Takes the whole job down with `code`, without waiting for anybody. Does
   // not return for processes; ends every wait of rank threads with an error.
   virtual void Abort(int code, absl::string_view cause) = 0;
 
  private:
   virtual absl::Status DoFinalize(absl::Duration limit) = 0;
+
+  std::vector<std::shared_ptr<void>> companions_;
 };
 
 // Under mpirun: MPI with MPI_THREAD_MULTIPLE. Otherwise a world of one that

@@ -168,6 +168,8 @@ absl::Status Engine::Submit(const StepInput& input) {
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   Stream& stream = context_.device().compute_stream();
   const int64_t step = update_->step() + 1;
+  comm::Activity* activity = context_.world().communicator().activity();
+  if (activity != nullptr) activity->BeginStep(step);
   const std::string name =
       context_.device().tracer().recording() ? absl::StrCat("step ", step) : "";
   const TraceSpan span(stream,
@@ -185,6 +187,8 @@ absl::StatusOr<StepResult> Engine::Collect() {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
+  comm::Activity* activity = context_.world().communicator().activity();
+  if (activity != nullptr) activity->EndStep(result.step);
   const StepInput input = std::move(inputs_.front());
   inputs_.pop_front();
   const bool finite =
@@ -296,6 +300,8 @@ absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   EISBACH_RETURN_IF_ERROR(CheckInput(input));
+  const comm::PhaseScope phase(context_.world().communicator().activity(),
+                               comm::Phase::kValidation);
   const int64_t samples = input.tokens.dim(0);
   if (samples == 0 || samples % config_.micro_batch != 0) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -34,6 +34,7 @@ from eisbach.run.resume import (
     fork,
     load_checkpoint,
 )
+from eisbach.watching import watch
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -127,19 +128,27 @@ def set_up(
         threads=config.run.threads,
         interface=config.network.interface,
     )
+    watched = watch(
+        world,
+        hang_seconds=config.fault.hang_seconds,
+        interface=config.network.interface,
+    )
     locations = _C.gather_locations(world)
     if auto_resume:
         resume = _earlier(config, world, parent)
     try:
         # A run that is started again and again goes on with what is whole.
         forgives = auto_resume or (resume is not None and begun_here(resume))
-        return _set_up(
+        job = _set_up(
             config, world, locations, resume, parent, forgives=forgives
         )
     except BaseException:
         if auto_resume and resume:
             resume.release()
         raise
+    if watched:
+        watched.write_to(str(job.folder.hangs))
+    return job
 
 
 def _set_up(
@@ -167,7 +176,8 @@ def _set_up(
     network = _C.check_requirements(
         context, locations, **config.network.model_dump(exclude={"interface"})
     )
-    files = prepare_on_hosts(config, tokenizer, world, locations)
+    with _C.phase(world, "prepare"):
+        files = prepare_on_hosts(config, tokenizer, world, locations)
     with agreed(world):
         train, validation = _mixtures(config, files)
         corpora = [

@@ -24,6 +24,7 @@ from eisbach.run.state import StateFile
 from eisbach.run.statuses import stopped_by
 from eisbach.run.summary import summary
 from eisbach.sampling import continuation
+from eisbach.watching import enter_last_phase
 
 
 def train(
@@ -40,8 +41,7 @@ def train(
       resume: Folder of an earlier run to go on with; None makes a new one.
       parent: Run to fork: the new one begins with its newest checkpoint, or
         that of its `step`.
-      auto_resume: Goes on with the last run of this name, and of this parent,
-        that can go on.
+      auto_resume: Goes on with the last run of this name and parent, if any.
 
     Returns:
       The exit status, on all ranks: 0, or that of the signal that stopped it.
@@ -74,6 +74,7 @@ def train(
         saver = reporting.enter_context(Saver(job, report))
         stopped = _loop(job, report, saver)
         watch.loop_ended()
+        enter_last_phase(job.world)
         if stopped:
             saver.save(last=True)
         else:

@@ -17,7 +17,9 @@ LocalWorld::LocalWorld(std::shared_ptr<LocalJob> job,
     : job_(std::move(job)),
       device_(std::move(device)),
       communicator_(std::make_unique<LocalCommunicator>(
-          std::move(everyone), rank, "world", device_)) {}
+          std::move(everyone), rank, "world", device_)) {
+  communicator_->Record(Activity::OfThread(rank));
+}
 
 LocalWorld::~LocalWorld() = default;
 

@@ -211,6 +211,11 @@ absl::StatusOr<std::unique_ptr<World>> Connect(DeviceType type,
     EISBACH_ASSIGN_OR_RETURN(
         communicator, MakeCommunicator(comm, "world", device, progress, host));
   }
+  // Where the system has no such memory, peers ask for the table (watch/).
+  absl::StatusOr<std::shared_ptr<Activity>> activity =
+      Activity::OfProcess(rank);
+  communicator->Record(activity.ok() ? *std::move(activity)
+                                     : Activity::OfThread(rank));
   return std::make_unique<MpiWorldImpl>(
       ending, std::move(device), std::move(host), std::move(progress),
       std::move(fabric), std::move(communicator));

@@ -15,26 +15,6 @@ int64_t PartBytes(int size) {
 
 }  // namespace
 
-absl::string_view Name(CallKind kind) {
-  switch (kind) {
-    case CallKind::kAllReduce:
-      return "all_reduce";
-    case CallKind::kAllGather:
-      return "all_gather";
-    case CallKind::kReduceScatter:
-      return "reduce_scatter";
-    case CallKind::kBroadcast:
-      return "broadcast";
-    case CallKind::kAllToAll:
-      return "all_to_all";
-    case CallKind::kBarrier:
-      return "barrier";
-    case CallKind::kSplit:
-      return "split";
-  }
-  return "?";
-}
-
 std::string Call::ToString() const {
   return absl::StrCat(Name(kind), " of ", elements, " ", Name(dtype), ", op ",
                       static_cast<int>(op), ", root ", root);

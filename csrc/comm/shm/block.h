@@ -20,17 +20,6 @@
 // the counter that announces them.
 namespace eisbach::comm {
 
-enum class CallKind : uint8_t {
-  kAllReduce,
-  kAllGather,
-  kReduceScatter,
-  kBroadcast,
-  kAllToAll,
-  kBarrier,
-  kSplit,
-};
-absl::string_view Name(CallKind kind);
-
 inline constexpr int64_t kPrivate = -1;
 
 // What a rank shows the others of one collective call.

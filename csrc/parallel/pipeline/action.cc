@@ -7,29 +7,29 @@
 namespace eisbach::parallel {
 namespace {
 
-absl::string_view Letter(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::kForward:
-      return "F";
-    case ActionKind::kBackward:
-      return "B";
-    case ActionKind::kBackwardInput:
-      return "I";
-    case ActionKind::kBackwardWeight:
-      return "W";
-    case ActionKind::kReduce:
-      return "R";
-    case ActionKind::kExchange:
-      break;
-  }
-  return "X";
-}
-
 std::string ChunkText(int chunk) {
   return chunk == 0 ? "" : absl::StrCat(".", chunk);
 }
 
 }  // namespace
+
+char Letter(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+      return 'F';
+    case ActionKind::kBackward:
+      return 'B';
+    case ActionKind::kBackwardInput:
+      return 'I';
+    case ActionKind::kBackwardWeight:
+      return 'W';
+    case ActionKind::kReduce:
+      return 'R';
+    case ActionKind::kExchange:
+      break;
+  }
+  return 'X';
+}
 
 absl::string_view Name(ActionKind kind) {
   switch (kind) {
@@ -63,7 +63,7 @@ std::string ToString(const Action& action) {
     };
     return absl::StrCat("{", absl::StrJoin(action.transfers, " ", append), "}");
   }
-  std::string text(Letter(action.kind));
+  std::string text(1, Letter(action.kind));
   if (action.microbatch >= 0) absl::StrAppend(&text, action.microbatch);
   return absl::StrCat(text, ChunkText(action.chunk));
 }

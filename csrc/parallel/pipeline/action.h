@@ -19,6 +19,7 @@ enum class ActionKind : uint8_t {
 
 // "forward", "backward", "backward_input", ...
 absl::string_view Name(ActionKind kind);
+char Letter(ActionKind kind);  // F, B, I, W, X, R
 
 enum class Payload : uint8_t { kActivation, kGradient };
 enum class Direction : uint8_t { kSend, kReceive };

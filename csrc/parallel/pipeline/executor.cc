@@ -23,6 +23,11 @@ absl::Status Executor::Run(const ScheduleShape& shape,
   made_.clear();
   Tracer& tracer = compute_.device().tracer();
   for (const Action& action : actions) {
+    if (activity_ != nullptr) {
+      activity_->BeginAction({.letter = Letter(action.kind),
+                              .chunk = action.chunk,
+                              .micro_batch = action.microbatch});
+    }
     const std::string name = tracer.recording() ? ToString(action) : "";
     const TraceSpan span(compute_, {.kind = SpanKind::kAction,
                                     .name = name,
@@ -32,6 +37,7 @@ absl::Status Executor::Run(const ScheduleShape& shape,
         RunAction(shape, action, program),
         absl::StrCat("stage ", pipeline_.rank(), ", ", ToString(action))));
   }
+  if (activity_ != nullptr) activity_->BeginAction({});
   // Sends may still be on their way; the compute stream need not wait for
   // them, but the next step's exchanges come after them.
   if (!arrived_.empty() || !made_.empty()) {

@@ -57,7 +57,9 @@ class Executor {
   using Key = std::tuple<Payload, int, int>;  // payload, micro-batch, chunk
 
   Executor(comm::Communicator& pipeline, Stream& compute)
-      : pipeline_(pipeline), compute_(compute) {}
+      : pipeline_(pipeline),
+        compute_(compute),
+        activity_(pipeline.activity()) {}
 
   absl::Status RunAction(const ScheduleShape& shape, const Action& action,
                          StageProgram& program);
@@ -70,6 +72,7 @@ class Executor {
 
   comm::Communicator& pipeline_;
   Stream& compute_;
+  comm::Activity* const activity_;  // null: nobody wants to know
   std::unique_ptr<Stream> exchanges_;
   absl::flat_hash_map<Key, Arrival> arrived_;
   absl::flat_hash_map<Key, Tensor> made_;

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 
 from eisbach.config.checkpoint import CheckpointSection
 from eisbach.config.data import DataSection
+from eisbach.config.fault import FaultSection
 from eisbach.config.model import ModelSection
 from eisbach.config.network import NetworkSection
 from eisbach.config.optimizer import OptimizerSection
@@ -39,6 +40,7 @@ class Config(Section):
     precision: PrecisionSection = Field(default_factory=PrecisionSection)
     parallel: ParallelSection = Field(default_factory=ParallelSection)
     network: NetworkSection = Field(default_factory=NetworkSection)
+    fault: FaultSection = Field(default_factory=FaultSection)
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

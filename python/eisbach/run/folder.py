@@ -239,6 +239,11 @@ class RunFolder:
         return self.path / "saves.jsonl"
 
     @property
+    def hangs(self) -> Path:
+        """What all ranks did when the job hung; only where it has."""
+        return self.path / "hang.jsonl"
+
+    @property
     def summary(self) -> Path:
         """One JSON object about the whole run."""
         return self.path / "summary.json"

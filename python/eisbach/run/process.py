@@ -89,6 +89,9 @@ def announce_failure() -> None:
 
 def failure_announced() -> bool:
     """Whether a rank of this host ends the job, and tells the cause."""
+    core = sys.modules.get("eisbach._C")
+    if core and core.hang_found():
+        return True
     with socket.socket(socket.AF_UNIX) as mouth:
         return mouth.connect_ex(_failure_name()) == 0
 

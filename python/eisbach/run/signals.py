@@ -211,7 +211,7 @@ class SignalWatch:
             self._tell_of(number)
 
     def _tell_of(self, number: signal.Signals) -> None:
-        if not self._told:
+        if not self._told and not failure_announced():
             self._told = True
             ours = number == signal.SIGALRM
             why = (

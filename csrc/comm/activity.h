@@ -1,0 +1,196 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "core/dtype.h"
+#include "core/memory_file.h"
+
+// What a rank does, in memory that the other processes of its host can read
+// also when it is stopped or dead. A rank writes its own table alone, with
+// plain stores and no lock; a reader takes what it finds for a hint, and a call
+// whose number changed while it was read for none.
+namespace eisbach::comm {
+
+enum class CallKind : uint8_t {
+  kNone,
+  kAllReduce,
+  kAllGather,
+  kReduceScatter,
+  kBroadcast,
+  kAllToAll,
+  kExchange,
+  kBarrier,
+  kSplit,
+};
+absl::string_view Name(CallKind kind);
+
+// What a rank is about, as far as others wait differently long for it.
+enum class Phase : uint8_t {
+  kStart,       // joins the others, allocates
+  kPrepare,     // makes token files of text
+  kLoad,        // of a checkpoint
+  kStep,        // trains
+  kValidation,  // measures the loss
+  kSave,        // of a checkpoint
+  kExport,      // writes the model and the results
+  kEnd,         // leaves the job
+};
+absl::string_view Name(Phase phase);
+
+// How many transfers with one peer a rank has listed.
+struct PeerCount {
+  std::atomic<int32_t> peer;  // plus one; 0: none
+  std::atomic<uint32_t> sends;
+  std::atomic<uint32_t> receives;
+};
+
+// One call on a group.
+struct CallEntry {
+  static constexpr int kPeers = 4;
+
+  std::atomic<int64_t> number;      // of this rank's calls; 0: being written
+  std::atomic<int64_t> collective;  // of those that all ranks make; 0: exchange
+  std::atomic<int64_t> bytes;
+  std::atomic<int64_t> elements;
+  std::atomic<int64_t> begin_ns;  // when it was first driven; 0: not yet
+  std::atomic<CallKind> kind;
+  std::atomic<DType> dtype;
+  // Of an exchange, the first few: counts up to and with this call.
+  PeerCount peers[kPeers];
+};
+
+struct GroupEntry {
+  static constexpr int kCalls = 16;  // the last ones
+  static constexpr int kPeers = 8;
+
+  std::atomic<uint64_t> id;  // the same on all ranks of a group; 0: free
+  char name[32];
+  int32_t rank;
+  int32_t size;
+  std::atomic<int64_t> calls;        // made, so the number of the last
+  std::atomic<int64_t> collectives;  // of these, by all ranks
+  std::atomic<int64_t> begun;        // number of the last that was driven
+  std::atomic<int64_t> done;         // number of the last that is over
+  std::atomic<int64_t> waited;       // a thread waits for this one; 0: none
+  PeerCount peers[kPeers];
+  CallEntry ring[kCalls];  // call n is in n % kCalls
+};
+
+struct RankTable {
+  static constexpr int kGroups = 24;
+  static constexpr size_t kRoom = 16384;
+
+  int32_t rank;
+  int32_t pid;
+  std::atomic<Phase> phase;
+  std::atomic<int64_t> phase_ns;   // when it began
+  std::atomic<int64_t> step;       // begun last
+  std::atomic<int64_t> step_done;  // read back last by this process; 0: none
+  std::atomic<uint64_t> action;    // PipelineAction, packed
+  GroupEntry groups[kGroups];
+  alignas(64) char room[kRoom];  // of whoever watches; zero at first
+};
+static_assert(std::atomic<int64_t>::is_always_lock_free);
+
+// Where a pipeline stage is in its list.
+struct PipelineAction {
+  char letter = 0;  // of the action: F, B, ...; 0: none
+  int32_t chunk = 0;
+  int32_t micro_batch = 0;
+
+  uint64_t Pack() const {
+    return uint64_t{static_cast<uint8_t>(letter)} << 56 |
+           uint64_t(chunk & 0xffffff) << 32 | uint32_t(micro_batch);
+  }
+  static PipelineAction Unpack(uint64_t packed) {
+    return {.letter = static_cast<char>(packed >> 56),
+            .chunk = static_cast<int32_t>(packed >> 32 & 0xffffff),
+            .micro_batch = static_cast<int32_t>(packed)};
+  }
+};
+
+// One call, for those that drive it and wait for it. Of nothing: does nothing.
+class CallMark {
+ public:
+  CallMark() = default;
+  CallMark(GroupEntry* group, int64_t number)
+      : group_(group), number_(number) {}
+
+  void Begun(int64_t ns) const {
+    if (group_ == nullptr) return;
+    group_->ring[number_ % GroupEntry::kCalls].begin_ns.store(
+        ns, std::memory_order_relaxed);
+    group_->begun.store(number_, std::memory_order_relaxed);
+  }
+  void Done() const {
+    if (group_ == nullptr) return;
+    group_->done.store(number_, std::memory_order_relaxed);
+  }
+  void Waited(bool waits) const {
+    if (group_ == nullptr) return;
+    group_->waited.store(waits ? number_ : 0, std::memory_order_relaxed);
+  }
+
+ private:
+  GroupEntry* group_ = nullptr;
+  int64_t number_ = 0;
+};
+
+// The table of this rank. Lives as long as a group of it.
+class Activity {
+ public:
+  // In memory that other processes can map (MemoryFile).
+  static absl::StatusOr<std::shared_ptr<Activity>> OfProcess(int rank);
+  // In memory of this process.
+  static std::shared_ptr<Activity> OfThread(int rank);
+
+  RankTable& table() const { return *table_; }
+  // For others to open; -1 where it is not shared.
+  int fd() const { return file_ == nullptr ? -1 : file_->fd(); }
+
+  // Null when the table is full: such a group is not told of.
+  GroupEntry* AddGroup(absl::string_view name, uint64_t id, int rank, int size);
+  static void RemoveGroup(GroupEntry* group);
+
+  void Enter(Phase phase);
+  Phase phase() const { return table_->phase.load(std::memory_order_relaxed); }
+  void BeginStep(int64_t step);
+  void EndStep(int64_t step) {
+    table_->step_done.store(step, std::memory_order_relaxed);
+  }
+  void BeginAction(const PipelineAction& action) {
+    table_->action.store(action.Pack(), std::memory_order_relaxed);
+  }
+
+ private:
+  Activity(int rank, std::unique_ptr<MemoryFile> file);
+
+  const std::unique_ptr<MemoryFile> file_;
+  const std::unique_ptr<RankTable> own_;
+  RankTable* const table_;
+  std::mutex mutex_;  // of who adds groups
+};
+
+// In a phase while it lives, then in the one before. Of null: nothing.
+class PhaseScope {
+ public:
+  PhaseScope(Activity* activity, Phase phase);
+  ~PhaseScope();
+  PhaseScope(const PhaseScope&) = delete;
+  PhaseScope& operator=(const PhaseScope&) = delete;
+
+ private:
+  Activity* const activity_;
+  const Phase before_;
+};
+
+}  // namespace eisbach::comm

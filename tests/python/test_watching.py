@@ -1,0 +1,203 @@
+"""Jobs that hang on purpose: named in time, ended, nothing left behind."""
+
+import json
+import os
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.mpi
+
+HANG_STATUS = 76
+TINY = (
+    "configs/tiny.yaml",
+    "run.log_every=1000",
+    "train.validate_every=0",
+    "train.steps=1000000",
+    "fault.hang_seconds=2",
+)
+# Rank {rank} does `{what}` after its third step.
+STUCK = """\
+import ctypes, os, threading
+from eisbach import _C
+from eisbach.cli import main
+from eisbach.run.collector import Collector
+
+def keeps_the_lock_of_python():
+    while True:  # a signal ends a sleep
+        ctypes.PyDLL(None).sleep(3600)
+
+def waits_for_a_lock():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+def leaves_a_call_out():
+    _C.init().barrier()
+
+collect = Collector.but
+steps = 0
+
+def but(self, lag):
+    global steps
+    steps += 1
+    collect(self, lag)
+    if steps == 3 and os.environ["OMPI_COMM_WORLD_RANK"] == "{rank}":
+        {what}()
+
+Collector.but = but
+main()
+"""
+# Rank 0 is slow where the others wait for long.
+SLOW = """\
+import os, time
+from eisbach import _C, training
+from eisbach.cli import main
+from eisbach.run import saving
+
+def slowly(phase, function):
+    def call(job, *arguments):
+        with _C.phase(job.world, phase):
+            if job.world.rank == 0:
+                time.sleep(3)
+            return function(job, *arguments)
+    return call
+
+saving.save = slowly("save", saving.save)
+training._validate = slowly("validation", training._validate)
+main()
+"""
+
+
+@pytest.fixture
+def hang(start, tmp_path):
+    """Starts a job that trains, by a script of its own where one is given."""
+
+    def hang(*arguments, ranks, script=None):
+        command = ("-m", "eisbach")
+        if script:
+            path = tmp_path / "script.py"
+            path.write_text(script)
+            command = (path,)
+        job = start(
+            *command,
+            "train",
+            *TINY,
+            f"run.dir={tmp_path}",
+            "run.name=run",
+            *arguments,
+            ranks=ranks,
+        )
+        return job, tmp_path / "run"
+
+    return hang
+
+
+def wait_for_steps(job, folder, steps):
+    def done():
+        metrics = folder / "metrics.jsonl"
+        return metrics.exists() and metrics.read_text().count("\n") >= steps
+
+    job.wait_for(done)
+
+
+def rank_of(pid):
+    with open(f"/proc/{pid}/environ", "rb") as environment:
+        for line in environment.read().split(b"\0"):
+            if line.startswith(b"OMPI_COMM_WORLD_RANK="):
+                return int(line.partition(b"=")[2])
+    raise AssertionError(pid)
+
+
+def check(job, folder):
+    """What holds for each hang; returns stderr, first culprit, ranks."""
+    errors = job.check_failure()
+    assert job.process.returncode == HANG_STATUS, errors
+    assert errors.count("the job hangs: no progress for 2 s") == 1, errors
+    assert "stopped by SIGTERM" not in errors
+    lines = (folder / "hang.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    (head,) = (line for line in told if line["event"] == "hang")
+    ranks = {line["rank"]: line for line in told if line["event"] == "rank"}
+    assert sorted(ranks) == list(range(head["ranks"]))
+    first = head["culprits"][0]
+    assert first["words"] in errors
+    return errors, first, ranks
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_rank_that_is_stopped_is_named(hang, which):
+    job, folder = hang(ranks=4)
+    wait_for_steps(job, folder, 3)
+    (stopped,) = (pid for pid in job.ranks() if rank_of(pid) == which)
+    os.kill(stopped, signal.SIGSTOP)
+    _, first, ranks = check(job, folder)
+    assert (first["rank"], first["cause"]) == (which, "stopped")
+    assert first["pid"] == stopped
+    assert first["op"] == "all_reduce"
+    assert first["number"] > 0
+    assert ranks[which]["standing"] == "stopped"
+    for rank, line in ranks.items():
+        assert ("in _loop" in line.get("stack", "")) == (rank != which)
+
+
+@pytest.mark.parametrize(
+    ("stuck", "layout"),
+    [("keeps_the_lock_of_python", "data"), ("waits_for_a_lock", "pipeline")],
+)
+def test_a_rank_that_runs_elsewhere_shows_where(hang, stuck, layout):
+    job, folder = hang(
+        f"parallel.{layout}=2",
+        ranks=2,
+        script=STUCK.format(rank=1, what=stuck),
+    )
+    wait_for_steps(job, folder, 1)
+    errors, first, ranks = check(job, folder)
+    assert (first["rank"], first["cause"]) == (1, "elsewhere")
+    assert (first["phase"], first["step"]) == ("step", 3)
+    assert f"in {stuck}" in ranks[1]["stack"]
+    assert f"in {stuck}" in errors
+
+
+def test_a_call_that_is_left_out_is_named_with_both_sides(hang, monkeypatch):
+    monkeypatch.setenv("EISBACH_TRANSPORT", "mpi")
+    job, folder = hang(
+        "train.global_batch=6",
+        ranks=3,
+        script=STUCK.format(rank=2, what="leaves_a_call_out"),
+    )
+    wait_for_steps(job, folder, 1)
+    _, first, _ = check(job, folder)
+    assert (first["rank"], first["cause"]) == (2, "another call")
+    assert (first["op"], first["instead_op"]) == ("all_reduce", "barrier")
+
+
+def test_what_takes_long_for_good_reason_is_no_hang(run, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SLOW)
+    done = run(
+        script,
+        "train",
+        *TINY,
+        "train.steps=300",
+        "train.save_every=200",
+        "train.validate_every=250",
+        "fault.hang_seconds=1",
+        f"run.dir={tmp_path}",
+        "run.name=run",
+        ranks=2,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/metrics.jsonl").read_text().count("\n") == 300
+    assert not (tmp_path / "run/hang.jsonl").exists()
+
+
+def test_a_rank_alone_is_not_watched(eisbach, tmp_path):
+    done = eisbach(
+        "train",
+        "configs/tiny.yaml",
+        "train.steps=2",
+        "fault.hang_seconds=0.001",
+        f"run.dir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
