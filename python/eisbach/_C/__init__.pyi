@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -363,6 +363,22 @@ class World:
     def size(self) -> int:
         """
         Ranks of the job.
+        """
+class Phase:
+    """
+    A context in which a rank is in a phase.
+    """
+    def __enter__(self) -> None:
+        ...
+    def __exit__(self, *args) -> None:
+        ...
+class Watch:
+    """
+    Ends a job that hangs, and tells which rank is late and what all do.
+    """
+    def write_to(self, path: str) -> None:
+        """
+        Appends reports to a file as JSON lines, beside what standard error gets.
         """
 class Mesh:
     """
@@ -1627,6 +1643,10 @@ def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation])
     """
     Says which tensor groups cross domains, over which link and how fast; empty when none does.
     """
+def enter_phase(world: World, name: str) -> None:
+    """
+    What this rank is about from now on: as `phase`, for good.
+    """
 def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
     """
     The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
@@ -1651,6 +1671,10 @@ def gather_traces(world: World, peak: Peak) -> list[RankTrace]:
     """
     Ends the recording and returns every rank's spans on rank 0, nothing on the others. Collective.
     """
+def hang_found() -> bool:
+    """
+    Whether a watch has found a hang, and this process is about to be ended.
+    """
 def init(device: str = 'cpu', interface: str = '') -> World:
     """
     All ranks that mpirun started; a world of one without it. Collective. Asked again it gives the world that is there.
@@ -1666,6 +1690,10 @@ def make_folders(path: os.PathLike | str | bytes) -> None:
 def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
+    """
+def phase(world: World, name: str) -> Phase:
+    """
+    What this rank is about in a `with`: prepare, load, validation, save or export. A watch waits longer for it.
     """
 def place_ranks(locations: collections.abc.Sequence[RankLocation], *, tensor: int) -> list[int]:
     """
@@ -1719,6 +1747,10 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
     """
     Reads every byte of a checkpoint and checks all that can be. `progress` is called with the bytes read and those of all files, from time to time.
     """
+def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1) -> Watch:
+    """
+    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Collective.
+    """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """
     Makes `bytes` the content of a file, durable when this returns: readers see the old or the new, whole, and so does a machine after a power cut. Of mode 0640 less the umask; a link of that name is replaced, not followed. OSError names the path.
@@ -1727,3 +1759,4 @@ def write_safetensors(path: os.PathLike | str | bytes, arrays: collections.abc.M
     """
     The file appears complete or not at all.
     """
+HANG_STATUS: int = 76
