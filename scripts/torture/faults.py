@@ -75,6 +75,17 @@ def _pause(job: Job, draw: random.Random) -> bool:
     return _send(pids, signal.SIGCONT)
 
 
+def _stop_for_good(job: Job, draw: random.Random) -> bool:
+    """Stops a rank that others wait for; the watch is to find out."""
+    _, before = job.lines()
+    time.sleep(0.1)
+    steps = job.lines()[1] > before  # the start has more patience
+    alone = len(job.ranks()) < 2
+    if alone or not steps:
+        return False
+    return _send(_one_rank(job, draw), signal.SIGSTOP)
+
+
 def _flip(job: Job, draw: random.Random) -> bool:
     """Turns a bit of the newest checkpoint over, and has it read."""
     found = job.checkpoints()
@@ -121,6 +132,7 @@ FAULTS = (
     Fault("TERM eisbach run", _supervisor(signal.SIGTERM)),
     Fault("USR1 eisbach run", _supervisor(signal.SIGUSR1)),
     Fault("STOP and CONT a rank", _pause, restarts=False),
+    Fault("STOP a rank for good", _stop_for_good),
     Fault("bit flip in a checkpoint", _flip),
     Fault("full disk", _full_disk, restarts=False),
     Fault("kill -9 all ranks on a full disk", _full_disk_and_kill),

@@ -16,11 +16,13 @@ import signals
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOBAL_BATCH = 12
+HANG_SECONDS = 5
 _KEYS = (
     "model={layers: 2, hidden: 32, heads: 4, context: 16}",
     "optimizer.lr=1e-3",
     "run={device: cpu, log_every: 50}",
     "checkpoint={every_steps: 10, keep: 6}",
+    f"fault.hang_seconds={HANG_SECONDS}",
 )
 
 

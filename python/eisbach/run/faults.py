@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from eisbach.run.statuses import HANG, killed_by
 
 # As csrc/watch/report.h says it: who is late is named first.
-_HANGS = re.compile(r"the job hangs: .*\n +(?P<who>rank .*)")
+_HANGS = re.compile(
+    r"the job hangs: [^;\n]*(?:; (?P<nobody>.*)|\n  (?P<who>\S.*))"
+)
 _AT_FAULT = re.compile(
     r"rank \d+ \((?P<host>[^,]+), process \d+\) (is stopped|is frozen|has died)"
 )
@@ -54,7 +56,7 @@ def read_fault(said: str, status: int) -> Fault:
       status: That the job ended with.
     """
     if hangs := _HANGS.search(said):
-        who = hangs["who"]
+        who = hangs["who"] or hangs["nobody"]
         at_fault = _AT_FAULT.match(who) or _NO_ANSWER.match(who)
         return Fault(
             f"the job hung: {who}", at_fault["host"] if at_fault else ""

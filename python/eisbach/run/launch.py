@@ -3,7 +3,9 @@
 By itself Open MPI 5's mpirun gives ranks half a second from Ctrl-C, SIGTERM or
 SIGHUP on, ends with 1 then, and with 0 when it has lost a host. Here it gets a
 session of its own, so that no terminal reaches it, and a signal that it passes
-on; what the job writes last says whether it came to its end.
+on; what the job writes last says whether it came to its end. A scheduler that
+stops a job signals all processes of it: what mpirun is sent waits there, and is
+taken for a signal to this process.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eisbach.run.end_file import END_FILE, Told, read_told
-from eisbach.run.signals import CLOSING_SECONDS, GRACE_SECONDS
+from eisbach.run.process import LAUNCHERS
+from eisbach.run.signals import (
+    CLOSING_SECONDS,
+    GRACE_SECONDS,
+    GRACE_VARIABLE,
+)
 from eisbach.run.statuses import DONE, ERROR, REQUEUE, killed_by, stopped_by
 
 # What ranks have to stop by themselves, unless told otherwise; below the ten
@@ -32,6 +40,8 @@ GRACE = GRACE_SECONDS + CLOSING_SECONDS
 # What mpirun has to end them.
 _ENDING_SECONDS = 1.5
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+# Mpirun ends its ranks by any of three; two of them are kept from it.
+_KEPT_BACK = (signal.SIGTERM, signal.SIGHUP)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -132,12 +142,17 @@ def run_job(job: Launch, signals: list[signal.Signals]) -> Ended:
 
 def _start(job: Launch) -> subprocess.Popen[bytes]:
     program, *words = job.command
-    variables = {END_FILE: str(job.end_file), **(job.variables or {})}
+    variables = {
+        END_FILE: str(job.end_file),
+        GRACE_VARIABLE: str(job.grace),
+        **(job.variables or {}),
+    }
     if "mpi" in Path(program).name:
         passed = [
             word for name in (*variables, "PATH") for word in ("-x", name)
         ]
         words = [*passed, *words]
+    prepare = _guard if _is_mpirun(program) else _end_with_parent
     try:
         return subprocess.Popen(
             [program, *words],
@@ -145,7 +160,7 @@ def _start(job: Launch) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stderr=job.errors,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=prepare,
         )
     except OSError as error:
         raise ValueError(
@@ -196,9 +211,32 @@ def received() -> Iterator[list[signal.Signals]]:
             signal.signal(number, handler)
 
 
-def _end_with_parent() -> None:
-    """Lets mpirun be stopped when this process is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+def _is_mpirun(program: str) -> bool:
+    return Path(program).name in LAUNCHERS
+
+
+def _end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Lets the launcher be stopped when this process is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+
+
+def _guard() -> None:
+    """Lets mpirun end by SIGINT alone; it gives its ranks their own mask."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _KEPT_BACK)
+    _end_with_parent(signal.SIGINT)
+
+
+def _waiting_signal(pid: int) -> signal.Signals | None:
+    """Returns what was sent to a launcher that it is kept from."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    (mask,) = re.findall(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE) or ["0"]
+    for number in _KEPT_BACK:
+        if int(mask, 16) >> (number - 1) & 1:
+            return number
+    return None
 
 
 def _wait(
@@ -207,16 +245,20 @@ def _wait(
     job: Launch,
 ) -> None:
     """Waits for the end of the job; hurries it once there was a signal."""
+    guarded = _is_mpirun(job.command[0])
+    ending = signal.SIGINT if guarded else signal.SIGTERM
     asked = None  # with which signal
     ends = time.monotonic()
     while process.poll() is None:
         time.sleep(0.05)
+        if guarded and not signals and (sent := _waiting_signal(process.pid)):
+            signals.append(sent)
         if signals and signals[0] != asked:
             # mpirun passes the first on; the other makes it end its ranks. It
             # has a paragraph for each that dies of what it passed on.
             if asked is None:
                 ready = read_told(job.end_file).ready
-                process.send_signal(signal.SIGUSR1 if ready else signal.SIGTERM)
+                process.send_signal(signal.SIGUSR1 if ready else ending)
             asked = signals[0]
             print(
                 f"eisbach {job.name}: stopped by {asked.name}",
@@ -226,7 +268,7 @@ def _wait(
             ends = time.monotonic() + job.grace
         if asked in (None, signal.SIGUSR1) or time.monotonic() < ends:
             continue
-        process.terminate()
+        process.send_signal(ending)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_ENDING_SECONDS)
         return

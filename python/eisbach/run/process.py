@@ -34,7 +34,7 @@ def launched() -> bool:
 
 
 # Of the process that starts the ranks of its host, and prints what they print.
-_LAUNCHERS = ("mpirun", "mpiexec", "orterun", "prterun")
+LAUNCHERS = ("mpirun", "mpiexec", "orterun", "prterun")
 
 
 def launchers_pid() -> int:
@@ -42,7 +42,7 @@ def launchers_pid() -> int:
     parent = os.getppid()
     try:
         with open(f"/proc/{parent}/comm", encoding="utf-8") as comm:
-            return parent if comm.read().strip() in _LAUNCHERS else 0
+            return parent if comm.read().strip() in LAUNCHERS else 0
     except OSError:
         return 0
 

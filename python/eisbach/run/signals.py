@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # a job must be gone.
 GRACE_SECONDS = 3.0
 CLOSING_SECONDS = 5.0
+# What both are together, where whoever launched the job says.
+GRACE_VARIABLE = "EISBACH_GRACE"
 # These must end a process soon.
 _URGENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # These ask for the same and leave all the time that it takes: one is passed on
@@ -65,16 +67,23 @@ class SignalWatch:
     def __init__(
         self,
         *,
-        grace_seconds: float = GRACE_SECONDS,
-        closing_seconds: float = CLOSING_SECONDS,
+        grace_seconds: float | None = None,
+        closing_seconds: float | None = None,
     ):
         """Makes a watch that does not watch yet.
 
         Args:
-          grace_seconds: From a signal to `loop_ended`.
+          grace_seconds: From a signal to `loop_ended`; None for what the
+            launcher of the job leaves, or else 3.
           closing_seconds: From there, or a later signal, to the end of the
-            context.
+            context; None as well, or else 5.
         """
+        usual = GRACE_SECONDS + CLOSING_SECONDS
+        share = float(os.environ.get(GRACE_VARIABLE, usual)) / usual
+        if grace_seconds is None:
+            grace_seconds = share * GRACE_SECONDS
+        if closing_seconds is None:
+            closing_seconds = share * CLOSING_SECONDS
         self.received: signal.Signals | None = None
         self._grace = grace_seconds
         self._closing = closing_seconds

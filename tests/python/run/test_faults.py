@@ -50,6 +50,17 @@ CUT = """\
 eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
   rank 2: its host, h2, gives no answer; 2 ranks wait for it
 """
+TRANSPORT = """\
+eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
+  all ranks have come to all_reduce 57 of "data", and its data does not; \
+rank 0 (h1, process 70) is one of them, in step 7
+    rank 0 (h1, process 70): in step 7
+"""
+NOBODY = """\
+eisbach: the job hangs: no progress for 5 s (fault.hang_seconds); all ranks \
+wait for one another
+    rank 0 (h1, process 70): in step 7
+"""
 LATE = """\
 eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
   rank 1 (h2, process 71) runs and does not go on since 5.0 s, in step 7
@@ -69,6 +80,12 @@ eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
             HANG,
             Fault(f"the job hung: {CUT.splitlines()[1].strip()}", "h2"),
         ),
+        (
+            TRANSPORT,
+            HANG,
+            Fault(f"the job hung: {TRANSPORT.splitlines()[1].strip()}"),
+        ),
+        (NOBODY, HANG, Fault("the job hung: all ranks wait for one another")),
         # Code may be late on any host.
         (
             LATE,

@@ -142,6 +142,32 @@ def test_all_ranks_stop_after_the_same_step(launch_job, tmp_path):
     assert (metrics.parent / "loss.png").exists()
 
 
+@pytest.mark.mpi
+@pytest.mark.parametrize("everybody", [False, True])
+def test_what_a_scheduler_sends_to_mpirun_stops_the_ranks(
+    launch_job, tmp_path, everybody
+):
+    job = launch_job("-n", "2", *TRAIN, ENDLESS)
+    folder = tmp_path / "runs" / "tiny"
+    metrics = folder / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size)
+    (mpirun,) = children(job.pid)
+    for pid in [*children(mpirun), job.pid] if everybody else []:
+        os.kill(pid, signal.SIGTERM)
+    os.kill(mpirun, signal.SIGTERM)
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 75, errors
+    state = json.loads((folder / "state.json").read_text())
+    assert state["state"] == "stopped"
+    (checkpoint,) = (folder / "checkpoints").iterdir()
+    assert checkpoint.name == f"step-{state['step']:08}"
+
+
+def children(pid):
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(word) for path in tasks for word in path.read_text().split()]
+
+
 @pytest.fixture
 def environment(launch):
     """Of a job of `mpirun`."""

@@ -11,7 +11,7 @@ from eisbach.run.signals import SignalWatch, urgent
 LOOP = """
 import sys, time
 from eisbach.run.signals import SignalWatch
-with SignalWatch(grace_seconds=1.0, closing_seconds=3.0) as watch:
+with SignalWatch({watch}) as watch:
     print("ready", flush=True)
     {before}
     while not watch.received:
@@ -26,15 +26,15 @@ def stop(
     number: int,
     closing: str = "pass",
     before: str = "pass",
+    watch: str = "grace_seconds=1.0, closing_seconds=3.0",
     **environment,
 ):
     """Sends a signal to a loop; returns exit code, stderr and seconds."""
+    parts = {
+        "work": work, "closing": closing, "before": before, "watch": watch,
+    }  # fmt: skip
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            LOOP.format(work=work, closing=closing, before=before),
-        ],
+        [sys.executable, "-c", LOOP.format(**parts)],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -131,6 +131,14 @@ def test_sigusr1_leaves_all_the_time_that_a_step_takes():
     assert code == 128 + signal.SIGUSR1
     assert errors == "eisbach: stopped by SIGUSR1\n"
     assert seconds > 2
+
+
+def test_whoever_launched_it_says_how_long_that_may_be():
+    code, errors, _ = stop(
+        "time.sleep(60)", signal.SIGTERM, watch="", EISBACH_GRACE="1.6"
+    )
+    assert code == 128 + signal.SIGTERM
+    assert errors.endswith("and no step ended within 0.6 s\n")
 
 
 def test_its_own_time_limit_stops_it_like_a_patient_signal():

@@ -2,6 +2,7 @@ import signal
 
 import pytest
 
+from eisbach import _C
 from eisbach.run import statuses
 
 
@@ -15,6 +16,7 @@ def test_every_status_says_one_thing():
         statuses.DO_NOT_REQUEUE,
     ]
     assert told == [0, 1, 2, 75, 76, 93]
+    assert statuses.HANG == _C.HANG_STATUS
     # A shell and POSIX keep those above for signals and programs not found.
     assert max(told) < 126
 
