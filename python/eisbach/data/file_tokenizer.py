@@ -74,7 +74,7 @@ class FileTokenizer(RuledTokenizer):
                 f"{path}: {error.strerror}; give `bytes`, or the path of a "
                 "tokenizer.json or of its folder (data.tokenizer)"
             ) from None
-        with _refuses(f"{path}: no Hugging Face tokenizer.json"):
+        with _refuses(f"{path}: no Hugging Face tokenizer.json", Exception):
             self.source_text = content.decode()
             theirs = tokenizers.Tokenizer.from_str(self.source_text)
             self._tokenizer = tokenizers.Tokenizer.from_str(
@@ -234,14 +234,17 @@ class FileTokenizer(RuledTokenizer):
 
 
 @contextlib.contextmanager
-def _refuses(what: str) -> Iterator[None]:
-    """Turns what the library raises about a file into a ValueError."""
+def _refuses(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Makes errors of the library, and those of some kinds, a ValueError.
+
+    Its own are bare Exceptions; its panics are not even that, and their class
+    is nowhere to be had. A call that means nothing stays a TypeError.
+    """
     try:
         yield
     except BaseException as error:
-        # It raises bare Exception, and its panics are not even that.
-        panicked = type(error).__name__ == "PanicException"
-        if not panicked and not isinstance(error, Exception):
+        own = type(error).__name__ in ("Exception", "PanicException")
+        if not own and not isinstance(error, kinds):
             raise
         raise ValueError(f"{what}: {error} (data.tokenizer)") from None
 
