@@ -26,7 +26,8 @@ class Listed:
       step: Steps done.
       path: The folder.
       state: `complete`; `being written` by a run that goes on; `unfinished`,
-        which a save that was cut off left; `deleted` likewise; or `damaged`.
+        which a save that was cut off left; `deleted` likewise; or `damaged`,
+        also where a resume has put it aside for that.
       written: When, in UTC; of its newest file where it is not whole.
       bytes: Of its files.
       layout: Ranks along each axis when it was written; None if it is not
@@ -75,7 +76,8 @@ def listed(place: Place) -> list[Listed]:
             continue
         if place.step not in (None, int(step)):
             continue
-        state = "complete" if not dot else rest
+        # `damaged-2` is one more of that step.
+        state = rest.partition("-")[0] if dot else "complete"
         if state == "unfinished" and writes:
             state = "being written"
         if one := _looked_at(path, int(step), state, losses.get(int(step))):
@@ -96,7 +98,15 @@ def _looked_at(
                 newest = max(newest, seen.st_mtime)
         newest = newest or path.stat().st_mtime
         if state != "complete":
-            return Listed(step, path, state, _when(newest), sum(sizes.values()))
+            fault = f"put aside as {path.name}" * (state == "damaged")
+            return Listed(
+                step,
+                path,
+                state,
+                _when(newest),
+                sum(sizes.values()),
+                fault=fault,
+            )
         return _whole(path, step, sizes, loss)
     except FileNotFoundError:
         if path.exists():

@@ -50,8 +50,8 @@ def ls(
     `layout` is p(ipeline), d(ata) and t(ensor) ranks when it was written;
     `valid.` the validation loss after that step. `unfinished` and `deleted`
     ones were left by a process that was cut off; the next save removes them.
-    A checkpoint is `damaged` where its manifest or a file's size is wrong:
-    `verify` reads the weights as well.
+    A checkpoint is `damaged` where its manifest or a file's size is wrong, or
+    where a resume has put it aside: `verify` reads the weights as well.
 
     Examples:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -22,6 +23,8 @@ from eisbach.files import read_json, read_regular
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Ids are i32 where a model reads them.
+_MOST_VOCAB = 2**31 - 1
 # Names under which tokenizers keep the token that ends a document.
 _END_NAMES = (
     "<|endoftext|>",
@@ -71,22 +74,22 @@ class FileTokenizer(RuledTokenizer):
                 f"{path}: {error.strerror}; give `bytes`, or the path of a "
                 "tokenizer.json or of its folder (data.tokenizer)"
             ) from None
-        try:
+        with _refuses(f"{path}: no Hugging Face tokenizer.json", Exception):
             self.source_text = content.decode()
             theirs = tokenizers.Tokenizer.from_str(self.source_text)
             self._tokenizer = tokenizers.Tokenizer.from_str(
                 json.dumps(_mapping(json.loads(self.source_text)))
             )
-        except Exception as error:  # the library raises bare Exception
-            raise ValueError(
-                f"{path}: no Hugging Face tokenizer.json: {error} "
-                "(data.tokenizer)"
-            ) from None
+            self._known = theirs.get_vocab(with_added_tokens=True)
+            self._template = _template(theirs)
         self.digest = hashlib.sha256(content).hexdigest()
-        self._known = theirs.get_vocab(with_added_tokens=True)
         self._ids = frozenset(self._known.values())
         self.vocab = max(self._ids, default=-1) + 1
-        self._template = _template(theirs)
+        if self.vocab > _MOST_VOCAB:
+            raise ValueError(
+                f"{path}: token id {self.vocab - 1} is above the largest that "
+                f"there can be, {_MOST_VOCAB - 1} (data.tokenizer)"
+            )
         self._eos = _eos_of(file)
         self.with_rules(self.choose())
 
@@ -151,7 +154,8 @@ class FileTokenizer(RuledTokenizer):
 
     def encodings(self, texts: list[str]) -> list[Any]:
         """Returns the library's `Encoding`s: tokens and where they lie."""
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        with _refuses(f"{self.name}: fails on a text"):
+            return self._tokenizer.encode_batch(texts, add_special_tokens=False)
 
     def ids(self, encoding: Any) -> NDArray[np.integer]:
         """Returns the tokens of an `Encoding`."""
@@ -174,7 +178,7 @@ class FileTokenizer(RuledTokenizer):
     def looks_far(self) -> bool:
         """Whether a word may depend on text any distance away from it."""
         described = json.loads(self.source_text)
-        steps = [described[key] for key in ("normalizer", "pre_tokenizer")]
+        steps = [described.get(k) for k in ("normalizer", "pre_tokenizer")]
         return any(map(_looks_far, _patterns(steps)))
 
     @cached_property
@@ -183,9 +187,9 @@ class FileTokenizer(RuledTokenizer):
         described = json.loads(self.source_text)
         model = described["model"]
         affixes = ("continuing_subword_prefix", "end_of_word_suffix")
-        if model["type"] != "BPE" or any(map(model.get, affixes)):
+        if model.get("type") != "BPE" or any(map(model.get, affixes)):
             return set(), {}
-        special = {token["id"] for token in described["added_tokens"]}
+        special = {one["id"] for one in described.get("added_tokens", ())}
         special.add(self._known.get(model.get("unk_token")))
         known = {
             token: name
@@ -210,11 +214,14 @@ class FileTokenizer(RuledTokenizer):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the text, special tokens included."""
-        return decode_known(
-            tokens,
-            self._ids,
-            lambda ids: self._tokenizer.decode(ids, skip_special_tokens=False),
-        )
+        with _refuses(f"{self.name}: fails on tokens"):
+            return decode_known(
+                tokens,
+                self._ids,
+                lambda ids: self._tokenizer.decode(
+                    ids, skip_special_tokens=False
+                ),
+            )
 
     def _id(self, name: str) -> int:
         if name in self._known:
@@ -224,6 +231,22 @@ class FileTokenizer(RuledTokenizer):
             f"{self.name}: has no token {name!r}"
             + (f"; closest: {close[0]!r}" if close else "")
         )
+
+
+@contextlib.contextmanager
+def _refuses(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Makes errors of the library, and those of some kinds, a ValueError.
+
+    Its own are bare Exceptions; its panics are not even that, and their class
+    is nowhere to be had. A call that means nothing stays a TypeError.
+    """
+    try:
+        yield
+    except BaseException as error:
+        own = type(error).__name__ in ("Exception", "PanicException")
+        if not own and not isinstance(error, kinds):
+            raise
+        raise ValueError(f"{what}: {error} (data.tokenizer)") from None
 
 
 def _inside(folder: Path) -> Path:

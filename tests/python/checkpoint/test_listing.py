@@ -6,6 +6,7 @@ import pytest
 from eisbach.checkpoint import listing
 from eisbach.checkpoint.listing import listed, table
 from eisbach.checkpoint.verifying import verified
+from eisbach.run.checkpoints import mark_damaged
 from eisbach.run.folder import RunFolder
 from eisbach.run.place import locate
 
@@ -66,6 +67,18 @@ def test_what_is_not_whole_is_told(runs, files, monkeypatch):
         False
     )
     assert list(table([])) == ["no checkpoints"]
+
+
+def test_what_a_resume_put_aside_is_told(runs):
+    run = runs(5)
+    for path in (run.saved()[5], run.saved()[5]):
+        shutil.copytree(path, mark := path.with_name("copy"))
+        mark_damaged(path)
+        mark.rename(path)
+    rows = [row for row in listed(locate(run.path)) if row.fault]
+    assert [row.state for row in rows] == ["damaged", "damaged"]
+    assert rows[1].fault == "put aside as step-00000005.damaged-2"
+    assert states(f"{run.path}@5")[0] == (5, "complete")
 
 
 def test_what_is_deleted_meanwhile_is_left_out(runs, monkeypatch):

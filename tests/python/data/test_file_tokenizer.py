@@ -1,5 +1,7 @@
 import json
+import random
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,3 +144,74 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(ValueError, match=r"a\.json: no Hugging Face"):
         load_tokenizer(str(tmp_path / "a.json"))
+
+
+def replaced(value, at, by):
+    """Yields copies in which the node that is `at` of all is another."""
+    count = 0
+
+    def copy(node):
+        nonlocal count
+        count += 1
+        if count == at + 1:
+            return by
+        if isinstance(node, dict):
+            return {key: copy(inner) for key, inner in node.items()}
+        if isinstance(node, list):
+            return [copy(inner) for inner in node]
+        return node
+
+    return copy(value), count
+
+
+def test_a_file_that_the_library_chokes_on_is_refused(byte_level, changed):
+    """Its panics are no exceptions of Python's kind."""
+    missing = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<none>", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {},
+    }
+    with pytest.raises(ValueError, match=r"json: no Hugging Face .*data\.tok"):
+        load_tokenizer(changed(byte_level, post_processor=missing))
+
+
+def test_an_id_has_a_largest(byte_level, tmp_path):
+    described = json.loads(Path(byte_level).read_text())
+    described["added_tokens"].append(
+        {**described["added_tokens"][0], "id": 2**31, "content": "<far>"}
+    )
+    described["model"]["vocab"]["<far>"] = 2**31
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"token id 2147483648 is above"):
+        load_tokenizer(str(file))
+
+
+def test_any_change_is_refused_or_harmless(byte_level, tmp_path):
+    draw = random.Random(5)
+    described = json.loads(Path(byte_level).read_text())
+    described["model"]["vocab"] = dict(
+        list(described["model"]["vocab"].items())[:40]
+    )
+    described["model"]["merges"] = []
+    _, count = replaced(described, -1, None)
+    values = [None, -1, 2**32, 2**64, 1.5, "", "x", [], {}, [1], {"a": 1}]
+    file = tmp_path / "tokenizer.json"
+    refused = 0
+    for _ in range(200):
+        other, _ = replaced(
+            described, draw.randrange(count), draw.choice(values)
+        )
+        file.write_text(json.dumps(other))
+        fault = ""
+        try:
+            tokenizer = load_tokenizer(str(file))
+            tokenizer.decode(tokenizer.encode(b"a <|endoftext|> b").tolist())
+            assert tokenizer.looks_far in (False, True)
+            tokenizer.apart(3, 4)
+        except ValueError as error:
+            fault = str(error)
+            refused += 1
+        assert not fault or str(file) in fault
+    assert 50 < refused < 200
