@@ -22,6 +22,7 @@
 #include "core/signal_mask.h"
 #include "core/status_macros.h"
 #include "device/device.h"
+#include "watch/lost_launcher.h"
 #include "watch/process_state.h"
 #include "watch/report.h"
 #include "watch/stack.h"
@@ -108,6 +109,7 @@ Watch::Watch(comm::World& world, const WatchOptions& options)
       options_(options),
       tick_(std::clamp(options.hang_seconds / 20, 0.05, 0.5)),
       worker_(pthread_self()),
+      launcher_(getppid()),
       table_(world.communicator().activity()->table()),
       own_(NotesOf(table_)),
       neighbours_(std::make_unique<Neighbours>(table_, HostName())),
@@ -320,6 +322,10 @@ void Watch::EndJob(const Findings& findings, std::vector<RankView> ranks) {
   if (!OtherReports(ranks)) Report(findings, ranks);
   for (Notes* notes : neighbours_->notes()) notes->ending = true;
   if (others_ != nullptr) others_->TellEnd();
+  const bool host_lost = std::any_of(
+      findings.culprits.begin(), findings.culprits.end(),
+      [](const Culprit& one) { return one.cause == Cause::kNoAnswer; });
+  if (host_lost && StartsRanks(launcher_)) EndLauncherSoon(launcher_);
   Leave();
 }
 

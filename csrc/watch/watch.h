@@ -89,6 +89,7 @@ class Watch {
   const WatchOptions options_;
   const double tick_;  // seconds between two looks
   const pthread_t worker_;
+  const pid_t launcher_;
   comm::RankTable& table_;
   Notes& own_;
   std::unique_ptr<Neighbours> neighbours_;

@@ -1,5 +1,7 @@
 eisbach_add_test(NAME launcher_test SRC comm/launcher_test.cc LABELS comm)
 eisbach_add_test(NAME world_test SRC comm/world_test.cc LABELS comm)
+eisbach_add_test(NAME group_activity_test SRC comm/group_activity_test.cc
+                 LABELS comm)
 eisbach_add_test(NAME progress_test SRC comm/progress_test.cc LABELS comm)
 eisbach_add_test(NAME sim_world_test SRC comm/sim/sim_world_test.cc
                  LABELS comm)
