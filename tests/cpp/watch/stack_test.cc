@@ -13,7 +13,8 @@ namespace eisbach::watch {
 
 // Not inlined, and exported, so that a stack has its name.
 __attribute__((noinline, visibility("default"))) void WaitForTheFlagOfTheTest(
-    const std::atomic<bool>& flag) {
+    std::atomic<bool>& inside, const std::atomic<bool>& flag) {
+  inside = true;
   while (!flag) absl::SleepFor(absl::Milliseconds(1));
   asm volatile("");  // no tail call
 }
@@ -26,8 +27,9 @@ TEST(Stack, NamesWhereAThreadIs) {
   // What takes the signal before is called as well.
   signal(StackSignal(), [](int) { ++seen_before; });
   InstallStackHandler();
-  std::atomic<bool> flag{false};
-  std::thread worker([&] { WaitForTheFlagOfTheTest(flag); });
+  std::atomic<bool> inside{false}, flag{false};
+  std::thread worker([&] { WaitForTheFlagOfTheTest(inside, flag); });
+  while (!inside) absl::SleepFor(absl::Milliseconds(1));
   const std::string text = StackOf(worker.native_handle(), absl::Seconds(60));
   flag = true;
   worker.join();
@@ -37,15 +39,14 @@ TEST(Stack, NamesWhereAThreadIs) {
 
 TEST(Stack, AThreadThatKeepsSignalsOffHasNone) {
   InstallStackHandler();
-  std::atomic<bool> ready{false}, flag{false};
+  std::atomic<bool> inside{false}, flag{false};
   std::thread worker([&] {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    ready = true;
-    WaitForTheFlagOfTheTest(flag);
+    WaitForTheFlagOfTheTest(inside, flag);
   });
-  while (!ready) absl::SleepFor(absl::Milliseconds(1));
+  while (!inside) absl::SleepFor(absl::Milliseconds(1));
   EXPECT_EQ(StackOf(worker.native_handle(), absl::Milliseconds(20)), "");
   flag = true;
   worker.join();
