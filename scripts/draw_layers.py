@@ -30,6 +30,7 @@ COLOURS = {
     "nn": ("#d6e6fb", "#2f6db5"),
     "optim": ("#d6e6fb", "#2f6db5"),
     "comm": ("#fde6c8", "#b8701a"),
+    "watch": ("#fde6c8", "#b8701a"),
     "parallel": ("#fde6c8", "#b8701a"),
     "data": ("#e3f1e3", "#3b7d3b"),
 }

@@ -11,16 +11,14 @@
 namespace eisbach::watch {
 namespace {
 
-// A thread that is due every half second and has not run for so long is taken
-// for one that cannot.
-constexpr double kFrozenSeconds = 3;
 // The last calls of a group that are told of.
 constexpr int kCalls = 8;
 
 }  // namespace
 
-Neighbours::Neighbours(comm::RankTable& own, std::string host)
-    : rank_(own.rank), host_(std::move(host)) {
+Neighbours::Neighbours(comm::RankTable& own, std::string host,
+                       double frozen_seconds)
+    : rank_(own.rank), host_(std::move(host)), frozen_seconds_(frozen_seconds) {
   ranks_.push_back({.table = &own, .file = nullptr});
 }
 
@@ -57,8 +55,8 @@ Standing Neighbours::StandingOf(const One& one) const {
     return Standing::kGone;
   }
   if (state.stopped()) return Standing::kStopped;
-  return one.still_seconds >= kFrozenSeconds ? Standing::kFrozen
-                                             : Standing::kRuns;
+  return one.still_seconds >= frozen_seconds_ ? Standing::kFrozen
+                                              : Standing::kRuns;
 }
 
 std::vector<RankView> Neighbours::Read() const {

@@ -15,8 +15,9 @@ namespace eisbach::watch {
 // The ranks of this host whose tables this process has mapped, itself included.
 class Neighbours {
  public:
-  // `own` outlives this.
-  Neighbours(comm::RankTable& own, std::string host);
+  // `own` outlives this. A rank whose watch, due every half second, has not run
+  // for `frozen_seconds` is taken for one that cannot.
+  Neighbours(comm::RankTable& own, std::string host, double frozen_seconds);
 
   // Maps the table of a rank of this host. Unavailable when it cannot be
   // reached or is not the one with `token`.
@@ -50,6 +51,7 @@ class Neighbours {
 
   const int rank_;
   const std::string host_;
+  const double frozen_seconds_;
   std::vector<One> ranks_;
 };
 

@@ -20,7 +20,6 @@ struct Notes {
   std::atomic<int32_t> stacks_asked;
   std::atomic<int32_t> stacks_given;
   std::atomic<int32_t> stack_bytes;
-  std::atomic<bool> told;    // this rank has reported
   std::atomic<bool> ending;  // a peer has found a hang: leave
   char stack[kStackBytes];
 };

@@ -8,6 +8,7 @@
 
 #include "absl/time/clock.h"
 #include "core/json.h"
+#include "watch/monotonic.h"
 
 namespace eisbach::watch {
 namespace {
@@ -19,6 +20,11 @@ constexpr char kEnd = 'E';
 constexpr absl::Duration kAgain = absl::Milliseconds(150);
 // A message may be lost.
 constexpr int kEndCopies = 3;
+
+std::string Text(const nlohmann::json& json) {
+  // A host's name may be no UTF-8.
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 }  // namespace
 
@@ -37,7 +43,7 @@ bool OtherHosts::Answer() {
       for (const RankView& view : neighbours_.Read()) {
         channel_->Reply(*received, {.kind = kAnswer,
                                     .nonce = message.nonce,
-                                    .body = ToJson(view).dump()});
+                                    .body = Text(ToJson(view))});
       }
     }
     if (message.kind == kAnswer && message.nonce == nonce_ && take_) {
@@ -91,12 +97,12 @@ void OtherHosts::Ask(std::vector<RankView>& ranks, bool stacks,
     known[rank] = true;
     --missing;
   };
-  const absl::Time deadline = absl::Now() + patience;
+  const absl::Time deadline = MonotonicNow() + patience;
   absl::Time again = absl::InfinitePast();
-  for (int round = 0; missing > 0 && absl::Now() < deadline;) {
-    if (absl::Now() >= again) {
+  for (int round = 0; missing > 0 && MonotonicNow() < deadline;) {
+    if (MonotonicNow() >= again) {
       AskOnce(known, stacks, nonce_, round++);
-      again = absl::Now() + kAgain;
+      again = MonotonicNow() + kAgain;
     }
     pollfd waits = {.fd = channel_->fd(), .events = POLLIN, .revents = 0};
     poll(&waits, 1, 20);

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "watch/monotonic.h"
 
 namespace eisbach::watch {
 namespace {
@@ -94,9 +95,9 @@ void InstallStackHandler() {
 std::string StackOf(pthread_t thread, absl::Duration patience) {
   there.store(false);
   if (pthread_kill(thread, StackSignal()) != 0) return "";
-  const absl::Time deadline = absl::Now() + patience;
+  const absl::Time deadline = MonotonicNow() + patience;
   while (!there.load(std::memory_order_acquire)) {
-    if (absl::Now() > deadline) return "";
+    if (MonotonicNow() > deadline) return "";
     absl::SleepFor(absl::Milliseconds(2));
   }
   // What is on top of the interrupted frame is the handler's.

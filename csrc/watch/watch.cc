@@ -22,6 +22,8 @@
 #include "core/signal_mask.h"
 #include "core/status_macros.h"
 #include "device/device.h"
+#include "watch/lost_launcher.h"
+#include "watch/monotonic.h"
 #include "watch/process_state.h"
 #include "watch/report.h"
 #include "watch/stack.h"
@@ -31,13 +33,16 @@ namespace {
 
 using nlohmann::json;
 
-// What a rank has for its stack, and all have for being killed or for leaving.
+// What a rank has for its stack, and another host for its report.
 constexpr absl::Duration kStackPatience = absl::Seconds(1);
 constexpr absl::Duration kReportPatience = absl::Milliseconds(1500);
 // What other hosts have to answer, some lost messages included.
 constexpr absl::Duration kAnswerPatience = absl::Seconds(1);
-constexpr absl::Duration kKillAfter = absl::Milliseconds(1500);
+// From the call that takes the job down, and from the verdict on, until this
+// process ends whatever it waits for; processes that cannot are killed before.
 constexpr absl::Duration kLeaveAfter = absl::Seconds(3);
+constexpr absl::Duration kEndPatience = absl::Milliseconds(4500);
+constexpr absl::Duration kKillAhead = absl::Milliseconds(1500);
 
 uint64_t Random() {
   std::random_device random;
@@ -77,6 +82,8 @@ void NumberHosts(std::vector<json>& told) {
 // Of the watch of this process; null: there is none.
 std::atomic<const Notes*> notes_here{nullptr};
 
+// On a busy machine a thread waits for some of these.
+constexpr double kFrozenSeconds = 3;
 // In which each watch has looked at its rank.
 constexpr double kCertainTicks = 2;
 
@@ -108,9 +115,12 @@ Watch::Watch(comm::World& world, const WatchOptions& options)
       options_(options),
       tick_(std::clamp(options.hang_seconds / 20, 0.05, 0.5)),
       worker_(pthread_self()),
+      launcher_(getppid()),
       table_(world.communicator().activity()->table()),
       own_(NotesOf(table_)),
-      neighbours_(std::make_unique<Neighbours>(table_, HostName())),
+      neighbours_(std::make_unique<Neighbours>(
+          table_, HostName(),
+          std::max(kFrozenSeconds, options.hang_seconds / 2))),
       certain_since_(absl::InfiniteFuture()),
       stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
@@ -202,11 +212,11 @@ void Watch::ThreadMain() {
   KeepSignalsOff();  // they are for the main thread
   SetLogRank(world_.rank());
   const absl::Duration tick = absl::Seconds(tick_);
-  absl::Time last = absl::Now();
+  absl::Time last = MonotonicNow();
   while (!stopped_) {
     WaitTill(last + tick);
     if (stopped_) return;
-    const absl::Time now = absl::Now();
+    const absl::Time now = MonotonicNow();
     // Stopped while the others found the hang: what its main thread does now
     // may reach no one.
     if (own_.ending && now - last > 2 * tick) std::_Exit(kHangStatus);
@@ -220,7 +230,7 @@ void Watch::ThreadMain() {
 
 void Watch::WaitTill(absl::Time due) {
   while (!stopped_) {
-    const absl::Duration left = due - absl::Now();
+    const absl::Duration left = due - MonotonicNow();
     if (left <= absl::ZeroDuration()) return;
     pollfd waits[2] = {{.fd = stop_fd_, .events = POLLIN, .revents = 0},
                        {.fd = others_ == nullptr ? -1 : others_->fd(),
@@ -260,8 +270,8 @@ void Watch::Look(double seconds) {
     certain_since_ = absl::InfiniteFuture();
     return;
   }
-  certain_since_ = std::min(certain_since_, absl::Now());
-  if (absl::Now() - certain_since_ >= absl::Seconds(kCertainTicks * tick_)) {
+  certain_since_ = std::min(certain_since_, MonotonicNow());
+  if (MonotonicNow() - certain_since_ >= absl::Seconds(kCertainTicks * tick_)) {
     EndJob(findings, ranks);
   }
 }
@@ -306,13 +316,14 @@ void Watch::GiveStack() {
 }
 
 void Watch::EndJob(const Findings& findings, std::vector<RankView> ranks) {
+  LeaveWithin(kEndPatience);
   neighbours_->AskStacks();
   GiveStack();
-  const absl::Time deadline = absl::Now() + kStackPatience;
+  const absl::Time deadline = MonotonicNow() + kStackPatience;
   // The signal may wake what was asleep: what all did is what it was.
   std::vector<RankView> now = ranks;
   if (others_ != nullptr) others_->Ask(now, true, kStackPatience);
-  while (!neighbours_->HaveGivenStacks() && absl::Now() < deadline) {
+  while (!neighbours_->HaveGivenStacks() && MonotonicNow() < deadline) {
     absl::SleepFor(absl::Milliseconds(20));
   }
   for (RankView& view : neighbours_->Read()) now[view.rank] = std::move(view);
@@ -320,6 +331,10 @@ void Watch::EndJob(const Findings& findings, std::vector<RankView> ranks) {
   if (!OtherReports(ranks)) Report(findings, ranks);
   for (Notes* notes : neighbours_->notes()) notes->ending = true;
   if (others_ != nullptr) others_->TellEnd();
+  const bool host_lost = std::any_of(
+      findings.culprits.begin(), findings.culprits.end(),
+      [](const Culprit& one) { return one.cause == Cause::kNoAnswer; });
+  if (host_lost && StartsRanks(launcher_)) EndLauncherSoon(launcher_);
   Leave();
 }
 
@@ -329,8 +344,8 @@ bool Watch::OtherReports(const std::vector<RankView>& ranks) {
       [](const RankView& view) { return view.standing == Standing::kRuns; });
   if (first == ranks.end() || first->rank == world_.rank()) return false;
   // That of another host, which finds the same.
-  const absl::Time deadline = absl::Now() + kReportPatience;
-  while (absl::Now() < deadline) {
+  const absl::Time deadline = MonotonicNow() + kReportPatience;
+  while (MonotonicNow() < deadline) {
     if (own_.ending || (others_ != nullptr && others_->Answer())) return true;
     absl::SleepFor(absl::Milliseconds(20));
   }
@@ -339,33 +354,37 @@ bool Watch::OtherReports(const std::vector<RankView>& ranks) {
 
 void Watch::Report(const Findings& findings,
                    const std::vector<RankView>& ranks) {
-  own_.told = true;
   std::string path;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     path = path_;
   }
+  // The words first: the folder may lie where nothing can be written any more.
   std::string words = Words(findings, ranks, options_.hang_seconds);
   if (!path.empty()) {
-    const std::string time =
-        absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone());
-    const absl::Status written =
-        Append(path, Lines(findings, ranks, options_.hang_seconds, time));
-    absl::StrAppend(&words, "\n  ",
-                    written.ok() ? absl::StrCat("stacks of all ranks: ", path)
-                                 : std::string(written.message()));
+    absl::StrAppend(&words, "\n  stacks of all ranks: ", path);
   }
   LogLine(words);
+  if (path.empty()) return;
+  const std::string time =
+      absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone());
+  const absl::Status written =
+      Append(path, Lines(findings, ranks, options_.hang_seconds, time));
+  if (!written.ok()) LogLine(written.message());
+}
+
+void Watch::LeaveWithin(absl::Duration limit) const {
+  std::thread([this, limit] {
+    KeepSignalsOff();
+    absl::SleepFor(limit - kKillAhead);
+    for (int pid : neighbours_->Helpless()) kill(pid, SIGKILL);
+    absl::SleepFor(kKillAhead);
+    std::_Exit(kHangStatus);
+  }).detach();
 }
 
 void Watch::Leave() {
-  std::thread([helpless = neighbours_->Helpless()] {
-    KeepSignalsOff();
-    absl::SleepFor(kKillAfter);
-    for (int pid : helpless) kill(pid, SIGKILL);
-    absl::SleepFor(kLeaveAfter - kKillAfter);
-    std::_Exit(kHangStatus);
-  }).detach();
+  LeaveWithin(kLeaveAfter);
   world_.Abort(kHangStatus, "");
   while (true) pause();
 }

@@ -82,6 +82,8 @@ class Watch {
   bool OtherReports(const std::vector<RankView>& ranks);
   void EndJob(const Findings& findings, std::vector<RankView> ranks);
   void Report(const Findings& findings, const std::vector<RankView>& ranks);
+  // Ends this process then, whatever it does.
+  void LeaveWithin(absl::Duration limit) const;
   // Takes the job down; does not return.
   [[noreturn]] void Leave();
 
@@ -89,6 +91,7 @@ class Watch {
   const WatchOptions options_;
   const double tick_;  // seconds between two looks
   const pthread_t worker_;
+  const pid_t launcher_;
   comm::RankTable& table_;
   Notes& own_;
   std::unique_ptr<Neighbours> neighbours_;

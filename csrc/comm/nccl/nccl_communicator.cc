@@ -63,6 +63,11 @@ NcclCommunicator::NcclCommunicator(std::unique_ptr<NcclGroup> group,
 
 NcclCommunicator::~NcclCommunicator() { segments_->Forget(group_.get()); }
 
+absl::Status NcclCommunicator::Skip() const {
+  call().mark.Done();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ncclDataType_t> NcclCommunicator::Reducible(DType dtype) const {
   switch (dtype) {
     case DType::kF32:
@@ -109,13 +114,15 @@ absl::Status NcclCommunicator::Launch(
     }
     EISBACH_RETURN_IF_ERROR(group_->Call(this->call().name, call));
   }
+  EISBACH_RETURN_IF_ERROR(
+      group_->in_flight().Add(this->call().mark, cuda::Handle(stream)));
   return stream.KeepUntilPassed(std::move(storages));
 }
 
 absl::Status NcclCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
                                            Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(const ncclDataType_t type, Reducible(inout.dtype()));
-  if (inout.elements() == 0) return absl::OkStatus();
+  if (inout.elements() == 0) return Skip();
   return Launch({&inout}, stream, [&](ncclComm_t comm) {
     return ncclAllReduce(inout.raw(), inout.raw(), inout.elements(), type,
                          ToNccl(op), comm, cuda::Handle(stream));
@@ -124,7 +131,7 @@ absl::Status NcclCommunicator::DoAllReduce(const Tensor& inout, ReduceOp op,
 
 absl::Status NcclCommunicator::DoAllGather(const Tensor& in, const Tensor& out,
                                            Stream& stream) {
-  if (in.elements() == 0) return absl::OkStatus();
+  if (in.elements() == 0) return Skip();
   return Launch({&in, &out}, stream, [&](ncclComm_t comm) {
     return ncclAllGather(in.raw(), out.raw(), in.bytes(), ncclUint8, comm,
                          cuda::Handle(stream));
@@ -135,7 +142,7 @@ absl::Status NcclCommunicator::DoReduceScatter(const Tensor& in,
                                                const Tensor& out, ReduceOp op,
                                                Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(const ncclDataType_t type, Reducible(in.dtype()));
-  if (out.elements() == 0) return absl::OkStatus();
+  if (out.elements() == 0) return Skip();
   return Launch({&in, &out}, stream, [&](ncclComm_t comm) {
     return ncclReduceScatter(in.raw(), out.raw(), out.elements(), type,
                              ToNccl(op), comm, cuda::Handle(stream));
@@ -144,7 +151,7 @@ absl::Status NcclCommunicator::DoReduceScatter(const Tensor& in,
 
 absl::Status NcclCommunicator::DoBroadcast(const Tensor& inout, int root,
                                            Stream& stream) {
-  if (inout.elements() == 0) return absl::OkStatus();
+  if (inout.elements() == 0) return Skip();
   return Launch({&inout}, stream, [&](ncclComm_t comm) {
     return ncclBroadcast(inout.raw(), inout.raw(), inout.bytes(), ncclUint8,
                          root, comm, cuda::Handle(stream));

@@ -53,6 +53,8 @@ class NcclCommunicator final : public Communicator {
   // Gives `call` to NCCL and keeps the tensors until the stream has passed it.
   absl::Status Launch(absl::Span<const Tensor* const> tensors, Stream& stream,
                       absl::FunctionRef<ncclResult_t(ncclComm_t)> call);
+  // Nothing to move.
+  absl::Status Skip() const;
   absl::StatusOr<ncclDataType_t> Reducible(DType dtype) const;
 
   const std::unique_ptr<NcclGroup> group_;

@@ -142,6 +142,7 @@ void NcclGroup::Deregister(void* data) {
 }
 
 absl::Status NcclGroup::Poll() {
+  in_flight_.Look();
   std::lock_guard<std::mutex> lock(mutex_);
   if (comm_ == nullptr) return absl::OkStatus();
   ncclResult_t state = ncclSuccess;

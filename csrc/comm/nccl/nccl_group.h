@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "comm/nccl/in_flight.h"
 #include "comm/nccl/watchdog.h"
 
 namespace eisbach::comm {
@@ -45,6 +46,9 @@ class NcclGroup {
   absl::Status Call(absl::string_view what,
                     absl::FunctionRef<ncclResult_t(ncclComm_t)> call);
 
+  // The calls that the GPU may not have passed.
+  InFlight& in_flight() { return in_flight_; }
+
   // Lets NCCL work on [data, data + bytes) without copies; once is enough.
   absl::Status Register(void* data, size_t bytes);
   void Deregister(void* data);
@@ -66,6 +70,7 @@ class NcclGroup {
   const std::shared_ptr<Watchdog> watchdog_;
   int rank_ = 0;
   int size_ = 0;
+  InFlight in_flight_;
   // Guards the following, and is never held while NCCL waits for peers.
   std::mutex mutex_;
   ncclComm_t comm_ = nullptr;

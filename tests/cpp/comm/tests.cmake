@@ -1,5 +1,7 @@
 eisbach_add_test(NAME launcher_test SRC comm/launcher_test.cc LABELS comm)
 eisbach_add_test(NAME world_test SRC comm/world_test.cc LABELS comm)
+eisbach_add_test(NAME group_activity_test SRC comm/group_activity_test.cc
+                 LABELS comm)
 eisbach_add_test(NAME progress_test SRC comm/progress_test.cc LABELS comm)
 eisbach_add_test(NAME sim_world_test SRC comm/sim/sim_world_test.cc
                  LABELS comm)
@@ -72,7 +74,8 @@ eisbach_add_test(NAME stale_segments_test
 # Jobs that go wrong on purpose.
 add_executable(mpi_fault_program comm/mpi/fault_program.cc)
 target_link_libraries(mpi_fault_program PRIVATE eisbach eisbach_test_support)
-foreach(fault nothing kill terminate exit abort terminate_mpirun kill_mpirun)
+foreach(fault nothing kill terminate exit abort hang stopped terminate_mpirun
+        kill_mpirun)
   add_test(NAME mpi_fault_${fault}
            COMMAND ${Python_EXECUTABLE}
                    ${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/fault_test.py
@@ -82,7 +85,8 @@ foreach(fault nothing kill terminate exit abort terminate_mpirun kill_mpirun)
                        LABELS "mpi;comm")
 endforeach()
 if(EISBACH_CUDA_EMULATION)
-  foreach(fault nothing kill exit abort nccl_error nccl_refuses nccl_sticks)
+  foreach(fault nothing kill exit abort hang stopped nccl_error nccl_refuses
+          nccl_sticks)
     add_test(NAME nccl_fault_${fault}
              COMMAND ${Python_EXECUTABLE}
                      ${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/fault_test.py

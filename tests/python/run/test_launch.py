@@ -258,3 +258,26 @@ def test_a_lost_host_never_ends_with_0(hosts, start_on, tmp_path, loss):
 def test_a_launcher_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"^nosuch: cannot be .*mpirun -n 2"):
         launch(["nosuch", "x"], end_file=tmp_path / "end")
+
+
+@pytest.mark.mpi
+def test_a_cable_that_is_cut_is_named_by_the_watch(hosts, start_on, tmp_path):
+    folder = tmp_path / "runs" / "tiny"
+    job = start_on(ENDLESS, "network.interface=net0", "fault.hang_seconds=3")
+    metrics = folder / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 120)
+    hosts.cut("h2")
+    _, errors = job.communicate(timeout=150)
+    # mpirun waits for its daemon on h2, and has to be killed.
+    assert job.returncode == 128 + signal.SIGKILL, errors
+    wait_for(lambda: not hosts.pids("h1"))
+    wait_for(lambda: not hosts.pids("h2"))
+    lines = (folder / "hang.jsonl").read_text().splitlines()
+    heads = [json.loads(line) for line in lines if '"event":"hang"' in line]
+    # Each side misses the other.
+    assert sorted(
+        tuple(c["rank"] for c in head["culprits"]) for head in heads
+    ) == [(0, 1), (2, 3)]
+    causes = {c["cause"] for head in heads for c in head["culprits"]}
+    assert causes == {"no answer"}
+    assert "rank 2: its host, h2, gives no answer" in errors

@@ -6,10 +6,12 @@
 #include <string>
 
 #include "absl/time/clock.h"
+#include "checkpoint/agree.h"
 #include "comm/world.h"
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "support/device_testing.h"
+#include "watch/watch.h"
 
 // A job that goes wrong in the way that its argument names; run by
 // fault_test.py. Rank 1 is the one that fails, in the middle of a loop of
@@ -25,9 +27,26 @@ void GoWrong(const std::string& fault, World& world) {
   if (fault == "segfault") raise(SIGSEGV);
   if (fault == "exit") std::_Exit(3);
   if (fault == "abort") world.Abort(5, "rank 1 cannot go on");
-  if (fault == "stop") {
+  if (fault == "stopped") raise(SIGSTOP);
+  if (fault == "stop" || fault == "hang") {
     while (true) absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+// For hangs of more than a second of a rank that has done a step.
+absl::Status StartWatch(World& world) {
+  Activity& activity = *world.communicator().activity();
+  activity.BeginStep(1);
+  activity.EndStep(1);
+  EISBACH_ASSIGN_OR_RETURN(
+      std::shared_ptr<watch::Watch> watch,
+      watch::Watch::Start(
+          world, {.hang_seconds = 1}, [&](const std::string& mine) {
+            return checkpoint::GatherText(mine, world.communicator(),
+                                          world.device().compute_stream());
+          }));
+  world.Keep(std::move(watch));
+  return absl::OkStatus();
 }
 
 absl::Status Run(const std::string& fault) {
@@ -35,6 +54,9 @@ absl::Status Run(const std::string& fault) {
                            InitWorld(test::TestedType()));
   std::printf("world of %d, pid %d\n", world->size(), getpid());
   std::fflush(stdout);
+  if (fault == "hang" || fault == "stopped") {
+    EISBACH_RETURN_IF_ERROR(StartWatch(*world));
+  }
   Device& device = world->device();
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, device.NewStream());
   for (int round = 0; round < 2 * kRoundOfFault; ++round) {

@@ -27,6 +27,8 @@ EXPECTED = {
     "terminate": (143, "signal 15"),
     "exit": (3, None),  # set-up has taken away what mpirun says of it
     "abort": (5, "rank 1 cannot go on"),
+    "hang": (76, r"rank 1 \(.*\) runs and does not go on"),
+    "stopped": (76, r"rank 1 \(.*\) is stopped by"),
     "terminate_mpirun": (None, None),
     "kill_mpirun": (None, None),
     "nccl_error": (
