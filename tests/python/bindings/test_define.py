@@ -188,7 +188,11 @@ def _objects(folder):
         _C.nn.Mlp("mlp", 8, 16),
         _C.nn.Block("block", 8, 2),
     ]
-    return {type(one).__name__: one for one in found} | {"Layer": linear}
+    others = {
+        "Layer": linear,
+        "Watch": _C.Watch.__new__(_C.Watch),  # there is none of one rank
+    }
+    return {type(one).__name__: one for one in found} | others
 
 
 class _Sweep:
