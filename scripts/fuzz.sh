@@ -80,4 +80,4 @@ fuzz() {
 export -f fuzz
 export build seconds
 printf '%s\n' "${targets[@]}" |
-  xargs -P "$jobs" -I{} bash -c 'fuzz {}'
+  xargs -P "$jobs" -I{} bash -c 'fuzz {}' || exit 1
