@@ -94,7 +94,8 @@ class Graph {
 
   void AddCall(const RankView& view, const GroupView& group) {
     const CallView* call = group.Open();
-    if (call == nullptr) return;
+    // One that was not driven waits for work of its own rank.
+    if (call == nullptr || call->seconds < 0) return;
     const size_t before = edges_.size();
     for (const Member& peer : members_.at(group.id)) {
       if (peer.rank != view.rank && !HasCome(group, *call, *peer.group)) {
@@ -107,8 +108,12 @@ class Graph {
       if (peer.rank == view.rank || !TakesPart(*call, peer.group->rank)) {
         continue;
       }
-      // It has come, and cannot do its part.
-      if (ranks_[peer.rank].standing != Standing::kRuns) {
+      // It has come, and cannot do its part, or has not begun to.
+      const CallView* theirs =
+          call->collective == 0 ? nullptr
+                                : peer.group->FindCollective(call->collective);
+      const bool begun = theirs == nullptr || theirs->seconds >= 0;
+      if (ranks_[peer.rank].standing != Standing::kRuns || !begun) {
         edges_.push_back({view.rank, peer.rank, group.name, *call});
       }
     }

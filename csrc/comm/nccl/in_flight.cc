@@ -7,27 +7,51 @@
 #include "device/tracer.h"
 
 namespace eisbach::comm {
+namespace {
 
-absl::Status InFlight::Add(const CallMark& call, cudaStream_t stream) {
-  call.Begun(Tracer::Now());
+absl::StatusOr<cuda::PooledEvent> RecordIn(cudaStream_t stream) {
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, cuda::TakeEvent());
+  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), stream));
+  return event;
+}
+
+bool IsOver(const cuda::PooledEvent& event) {
+  return cudaEventQuery(event.get()) == cudaSuccess;
+}
+
+}  // namespace
+
+absl::StatusOr<InFlight::Reached> InFlight::Before(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   EISBACH_RETURN_IF_CUDA(cudaStreamIsCapturing(stream, &status));
-  if (status != cudaStreamCaptureStatusNone) {
+  if (status != cudaStreamCaptureStatusNone) return Reached();
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, RecordIn(stream));
+  return Reached(std::move(event));
+}
+
+absl::Status InFlight::Add(const CallMark& call, Reached reached,
+                           cudaStream_t stream) {
+  if (!reached.has_value()) {
     call.Done();
     return absl::OkStatus();
   }
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, cuda::TakeEvent());
-  EISBACH_RETURN_IF_CUDA(cudaEventRecord(passed.get(), stream));
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, RecordIn(stream));
   std::lock_guard<std::mutex> lock(mutex_);
-  calls_.push_back({call, std::move(passed)});
+  calls_.push_back({call, std::move(reached), std::move(passed)});
   return absl::OkStatus();
 }
 
 void InFlight::Look() {
   std::lock_guard<std::mutex> lock(mutex_);
-  while (!calls_.empty() &&
-         cudaEventQuery(calls_.front().passed.get()) == cudaSuccess) {
-    calls_.front().call.Done();
+  while (!calls_.empty()) {
+    One& one = calls_.front();
+    if (one.reached.has_value()) {
+      if (!IsOver(*one.reached)) return;
+      one.call.Begun(Tracer::Now());
+      one.reached.reset();
+    }
+    if (!IsOver(one.passed)) return;
+    one.call.Done();
     calls_.pop_front();
   }
 }

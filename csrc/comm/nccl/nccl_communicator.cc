@@ -99,6 +99,8 @@ absl::Status NcclCommunicator::Launch(
     storages.push_back(tensor->storage());
     EISBACH_RETURN_IF_ERROR(segments_->Reach(*group_, tensor->raw()));
   }
+  EISBACH_ASSIGN_OR_RETURN(InFlight::Reached reached,
+                           InFlight::Before(cuda::Handle(stream)));
   {
     const SpanLabel label{.kind = SpanKind::kCollective,
                           .name = this->call().name,
@@ -114,8 +116,8 @@ absl::Status NcclCommunicator::Launch(
     }
     EISBACH_RETURN_IF_ERROR(group_->Call(this->call().name, call));
   }
-  EISBACH_RETURN_IF_ERROR(
-      group_->in_flight().Add(this->call().mark, cuda::Handle(stream)));
+  EISBACH_RETURN_IF_ERROR(group_->in_flight().Add(
+      this->call().mark, std::move(reached), cuda::Handle(stream)));
   return stream.KeepUntilPassed(std::move(storages));
 }
 

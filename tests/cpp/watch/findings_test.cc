@@ -93,6 +93,17 @@ TEST_F(FindingsTest, NamesARankThatRunsElsewhere) {
   EXPECT_EQ(found.culprits[0].cause, Cause::kElsewhere);
 }
 
+TEST_F(FindingsTest, NamesARankThatHasQueuedTheCallAndDoesNotComeToIt) {
+  CallView queued = AllReduce(5);
+  queued.seconds = -1;
+  InCall(2, queued);
+  const Findings found = Find();
+  EXPECT_TRUE(found.hangs);
+  ASSERT_EQ(found.culprits.size(), 1);
+  EXPECT_EQ(found.culprits[0].rank, 2);
+  EXPECT_EQ(found.culprits[0].cause, Cause::kElsewhere);
+}
+
 TEST_F(FindingsTest, ARankThatWorksIsWaitedFor) {
   Outside(3);
   ranks_[3].silent_seconds = 1;
