@@ -7,7 +7,6 @@
 #include <ctime>
 #include <fstream>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace eisbach::watch {
@@ -22,34 +21,38 @@ void Sleep(int64_t milliseconds) {
 }
 
 // What a copy of one thread of many may call: nothing that locks.
-[[noreturn]] void EndLauncher(pid_t launcher) {
+[[noreturn]] void EndLauncher(pid_t launcher, LauncherKind kind) {
   setsid();
   // Readers of the job's output wait for whoever holds it.
   for (int fd = 0; fd < kMostFiles; ++fd) close(fd);
   Sleep(800);
-  kill(launcher, SIGTERM);
-  Sleep(700);
+  if (kind == LauncherKind::kDaemon) {
+    kill(launcher, SIGTERM);
+    Sleep(700);
+  }
   kill(launcher, SIGKILL);
   _exit(0);
 }
 
 }  // namespace
 
-bool StartsRanks(pid_t pid, const std::string& proc) {
+LauncherKind KindOf(pid_t pid, const std::string& proc) {
   std::ifstream file(absl::StrCat(proc, "/", pid, "/comm"));
   std::string name;
   std::getline(file, name);
-  for (const char* prefix : {"prte", "orte", "mpirun", "mpiexec"}) {
-    if (absl::StartsWith(name, prefix)) return true;
+  if (name == "prted" || name == "orted") return LauncherKind::kDaemon;
+  for (const char* known : {"prterun", "orterun", "mpirun", "mpiexec"}) {
+    if (name == known) return LauncherKind::kMpirun;
   }
-  return false;
+  return LauncherKind::kNone;
 }
 
-void EndLauncherSoon(pid_t launcher) {
+void EndLauncherSoon(pid_t launcher, LauncherKind kind) {
+  if (kind == LauncherKind::kNone) return;
   // fork() would wait for locks that a stuck thread may hold.
   const long pid =
       syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-  if (pid == 0) EndLauncher(launcher);
+  if (pid == 0) EndLauncher(launcher, kind);
 }
 
 }  // namespace eisbach::watch

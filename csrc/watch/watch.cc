@@ -334,7 +334,7 @@ void Watch::EndJob(const Findings& findings, std::vector<RankView> ranks) {
   const bool host_lost = std::any_of(
       findings.culprits.begin(), findings.culprits.end(),
       [](const Culprit& one) { return one.cause == Cause::kNoAnswer; });
-  if (host_lost && StartsRanks(launcher_)) EndLauncherSoon(launcher_);
+  if (host_lost) EndLauncherSoon(launcher_, KindOf(launcher_));
   Leave();
 }
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/temp_folder.h"
 #include "watch/lost_launcher.h"
 
 namespace eisbach::watch {
@@ -30,7 +31,18 @@ TEST(ProcessState, TellsWhetherAProcessCanRun) {
 }
 
 TEST(LostLauncher, KnowsALauncherByItsName) {
-  EXPECT_FALSE(StartsRanks(getpid()));
+  EXPECT_EQ(KindOf(getpid()), LauncherKind::kNone);
+  const test::TempFolder proc;
+  const auto named = [&](const char* name) {
+    std::filesystem::create_directories(proc.path() + "/7");
+    std::ofstream(proc.path() + "/7/comm") << name << "\n";
+    return KindOf(7, proc.path());
+  };
+  EXPECT_EQ(named("prterun"), LauncherKind::kMpirun);
+  EXPECT_EQ(named("mpirun"), LauncherKind::kMpirun);
+  EXPECT_EQ(named("prted"), LauncherKind::kDaemon);
+  EXPECT_EQ(named("slurmstepd"), LauncherKind::kNone);
+  EXPECT_EQ(named("bash"), LauncherKind::kNone);
 }
 
 }  // namespace
