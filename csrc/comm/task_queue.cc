@@ -28,12 +28,11 @@ TaskQueue::~TaskQueue() {
 absl::StatusOr<std::shared_ptr<TaskQueue::Completion>> TaskQueue::Push(
     std::unique_ptr<Task> task, std::vector<Event> dependencies,
     int64_t begin_ns) {
-  auto completion =
-      std::make_shared<Completion>(progress_, tracer_,
-                                   SpanLabel{.kind = SpanKind::kWait,
-                                             .name = task->label().name,
-                                             .detail = name_},
-                                   task->label().mark);
+  auto completion = std::make_shared<Completion>(
+      progress_, tracer_,
+      SpanLabel{
+          .kind = SpanKind::kWait, .name = task->label().name, .detail = name_},
+      task->label().mark);
   std::lock_guard<std::mutex> lock(mutex_);
   if (!failure_.ok()) return failure_;
   if (progress_->stopped_) {
