@@ -42,12 +42,13 @@ void WaitsForPeer();
 
 // What the program asked of the device since it started, or the last Reset.
 struct Counters {
-  int64_t launches = 0;               // own kernels
-  int64_t library_calls = 0;          // cuBLASLt and cuDNN executes
-  int64_t collectives = 0;            // NCCL calls
-  int64_t copies = 0;                 // and memsets
-  int64_t host_synchronisations = 0;  // also by cudaFree, and by polling
-  int64_t allocations = 0;            // cudaMalloc, cudaMallocHost and the like
+  int64_t launches = 0;       // own kernels
+  int64_t library_calls = 0;  // cuBLASLt and cuDNN executes
+  int64_t collectives = 0;    // NCCL calls
+  int64_t copies = 0;         // and memsets
+  // Also by cudaFree, and by polling in the thread that gave the first work.
+  int64_t host_synchronisations = 0;
+  int64_t allocations = 0;  // cudaMalloc, cudaMallocHost and the like
   int64_t graph_launches = 0;
 };
 Counters& counters();
