@@ -224,13 +224,13 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_else(
     code = (
         "import sys; from pathlib import Path\n"
         "import eisbach.run.saving as saving\n"
-        "save = saving.save\n"
+        "begin_save = saving.begin_save\n"
         "def patched(job):\n"
         "    in_the_way = job.folder.checkpoints\n"
         "    if job.world.rank == 0: in_the_way.write_text('a file')\n"
         "    job.world.barrier()\n"
-        "    save(job)\n"
-        "saving.save = patched\n"
+        "    begin_save(job)\n"
+        "saving.begin_save = patched\n"
         "from eisbach.cli import main; main()\n"
     )
     done = run(
