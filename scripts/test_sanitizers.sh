@@ -23,7 +23,7 @@ case "$kind" in
     sanitize="address;undefined"
     # GCC 12 lays the frames of that check 32 bytes apart, AVX-512 needs 64 (its
     # bug 110027).
-    export ASAN_OPTIONS="detect_stack_use_after_return=0"
+    export ASAN_OPTIONS="detect_stack_use_after_return=0:allocator_may_return_null=1"
     export LSAN_OPTIONS="suppressions=$rules/leaks.txt:print_suppressions=0"
     export UBSAN_OPTIONS="print_stacktrace=1"
     ;;
@@ -43,7 +43,7 @@ case "$kind" in
     # UCX, which Open MPI loads, puts itself before madvise; the sanitizer
     # falls over it when a thread ends.
     export UCX_MEM_EVENTS=no UCX_MEM_MMAP_HOOK_MODE=none
-    export TSAN_OPTIONS="second_deadlock_stack=1"
+    export TSAN_OPTIONS="second_deadlock_stack=1:allocator_may_return_null=1"
     ;;
   *)
     echo "test_sanitizers.sh: unknown argument $kind; there are address and" \

@@ -127,8 +127,16 @@ absl::StatusOr<std::unique_ptr<Saver>> Saver::Make(
   if (!config.asynchronous) return saver;
   EISBACH_ASSIGN_OR_RETURN(const int64_t bytes,
                            StagingBytes(buffer, optimizer, context, config));
-  EISBACH_ASSIGN_OR_RETURN(saver->staging_,
-                           Staging::Make(bytes, context.device()));
+  absl::StatusOr<std::unique_ptr<Staging>> staging =
+      Staging::Make(bytes, context.device());
+  if (!staging.ok()) {
+    return Annotate(staging.status(),
+                    absl::StrCat("no ", bytes >> 20,
+                                 " MiB of host memory to write checkpoints "
+                                 "from (checkpoint.asynchronous=false needs "
+                                 "none)"));
+  }
+  saver->staging_ = *std::move(staging);
   return saver;
 }
 

@@ -40,8 +40,12 @@ absl::string_view Name(DeviceType type) {
 }
 
 absl::StatusOr<std::shared_ptr<void>> Device::AllocateHost(size_t bytes) {
-  return std::shared_ptr<void>(std::malloc(std::max<size_t>(bytes, 1)),
-                               &std::free);
+  void* data = std::malloc(std::max<size_t>(bytes, 1));
+  if (data == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the system has no ", bytes >> 20, " MiB more"));
+  }
+  return std::shared_ptr<void>(data, &std::free);
 }
 
 absl::StatusOr<std::unique_ptr<CapturedWork>> Device::NewCapturedWork() {

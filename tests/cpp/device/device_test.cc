@@ -87,5 +87,13 @@ TEST(MetaDevice, TakesWritesAndRefusesHostReads) {
               test::StatusIs(absl::StatusCode::kFailedPrecondition, "meta"));
 }
 
+TEST(Device, HasNoMoreHostMemoryThanTheSystem) {
+  const auto device = test::Value(MakeDevice(DeviceType::kCpu));
+  EXPECT_TRUE(test::Value(device->AllocateHost(0)) != nullptr);
+  EXPECT_THAT(device->AllocateHost(size_t{1} << 62).status(),
+              test::StatusIs(absl::StatusCode::kResourceExhausted,
+                             "has no 4398046511104 MiB more"));
+}
+
 }  // namespace
 }  // namespace eisbach
