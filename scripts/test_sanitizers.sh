@@ -33,7 +33,8 @@ case "$kind" in
              device_allocator_test device_host_streams_test device_tracer_test
              data_corpus_test data_data_loader_test
              parallel_data_reducer_test parallel_collectives_test
-             checkpoint_save_test checkpoint_resume_test
+             checkpoint_save_test checkpoint_saver_test
+             checkpoint_resume_test
              train_engine_test train_rank_trace_test train_same_bits_test)
     # Races are the same in every vector width: one of them is built.
     [ "$(uname -m)" = x86_64 ] &&

@@ -9,7 +9,7 @@
 namespace eisbach::comm {
 namespace {
 
-absl::StatusOr<cuda::PooledEvent> RecordIn(cudaStream_t stream) {
+absl::StatusOr<cuda::PooledEvent> RecordOn(cudaStream_t stream) {
   EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, cuda::TakeEvent());
   EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), stream));
   return event;
@@ -25,7 +25,7 @@ absl::StatusOr<InFlight::Reached> InFlight::Before(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   EISBACH_RETURN_IF_CUDA(cudaStreamIsCapturing(stream, &status));
   if (status != cudaStreamCaptureStatusNone) return Reached();
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, RecordIn(stream));
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, RecordOn(stream));
   return Reached(std::move(event));
 }
 
@@ -35,7 +35,7 @@ absl::Status InFlight::Add(const CallMark& call, Reached reached,
     call.Done();
     return absl::OkStatus();
   }
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, RecordIn(stream));
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, RecordOn(stream));
   std::lock_guard<std::mutex> lock(mutex_);
   calls_.push_back({call, std::move(reached), std::move(passed)});
   return absl::OkStatus();
