@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from page_cache import forget
+
 HERE = Path(__file__).parent
 SAVES = 3  # of a process; the first is told apart
 VOCAB, LAYERS, HIDDEN = 50304, 12, 768
@@ -82,7 +84,7 @@ def make_engine(world, *, data=1, tensor=1, pipeline=1):
     return _C.Engine(config, context)
 
 
-def ours(folder: Path) -> dict[str, list[float]]:
+def ours(folder: Path, saves: int) -> dict[str, list[float]]:
     """Saves after each of a few steps, then loads the last."""
     import numpy as np
 
@@ -92,7 +94,7 @@ def ours(folder: Path) -> dict[str, list[float]]:
     engine.prepare_saves(asynchronous=True)
     rng = np.random.default_rng(0)
     found = {"stall": [], "rate": [], "load": []}
-    for _ in range(SAVES):
+    for _ in range(saves):
         tokens = rng.integers(0, VOCAB, (1, 1025))
         engine.step(_C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device))
         began = time.perf_counter()
@@ -108,14 +110,6 @@ def ours(folder: Path) -> dict[str, list[float]]:
     engine.load(outcome.path)
     found["load"].append(outcome.bytes / (time.perf_counter() - began))
     return found
-
-
-def forget(folder: Path) -> None:
-    """Drops the files of a folder from the page cache."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def dd(folder: Path, size: int) -> dict[str, list[float]]:
@@ -151,8 +145,18 @@ def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
             else Path(__file__)
         )
         told = subprocess.check_output(
-            [sys.executable, script, "--side", side, "--folder", folder],
+            [
+                sys.executable,
+                script,
+                "--side",
+                side,
+                "--folder",
+                folder,
+                "--saves",
+                str(SAVES),
+            ],
             text=True,
+            env={**os.environ, "PYTHONPATH": str(HERE)},
         )
         return json.loads(told.splitlines()[-1])
     finally:
@@ -167,10 +171,11 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--saves", type=int, default=SAVES)
     parser.add_argument("--side", choices=["eisbach"], help="one side alone")
     args = parser.parse_args()
     if args.side:
-        print(json.dumps(ours(args.folder)))
+        print(json.dumps(ours(args.folder, args.saves)))
         return
     sides = ("eisbach", "dd", "torch")
     found: dict[str, dict[str, list[float]]] = {side: {} for side in sides}

@@ -8,32 +8,23 @@ was done, and of a load into the same tensors.
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.staging import BlockingAsyncStager
+from page_cache import forget  # of checkpoints.py, which starts this
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch_gpt import Gpt
-
-SAVES = 3
-
-
-def forget(folder: Path) -> None:
-    """Drops the files of a folder from the page cache."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def main() -> None:
     """Saves after each of a few steps, then loads the last."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--side")
+    parser.add_argument("--saves", type=int, default=3)
+    parser.add_argument("--side", choices=["torch"], default="torch")
     args = parser.parse_args()
     dist.init_process_group(
         "gloo", store=dist.HashStore(), rank=0, world_size=1
@@ -45,10 +36,19 @@ def main() -> None:
         )
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
-    stager = BlockingAsyncStager(cache_staged_state_dict=True)
+    # Staging in the background, pinned memory and copies that do not block are
+    # for accelerators.
+    stager = DefaultStager(
+        StagingOptions(
+            use_pinned_memory=False,
+            use_shared_memory=False,
+            use_async_staging=False,
+            use_non_blocking_copy=False,
+        )
+    )
     found = {"stall": [], "rate": [], "load": []}
     state = {}
-    for save in range(SAVES):
+    for save in range(args.saves):
         tokens = torch.randint(0, 50304, (1, 1025))
         loss = model(tokens[:, :-1], tokens[:, 1:])
         loss.backward()

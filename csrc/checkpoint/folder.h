@@ -31,8 +31,7 @@ absl::StatusOr<std::optional<std::string>> LatestCheckpoint(
 
 // Makes an empty folder, and the one that it is in, but none above that: where
 // a run's folder is gone, no save makes half of it again. The name of the one
-// that it is in is durable. What a save that was
-// cut off left there is removed.
+// that it is in is durable. What a save that was cut off left there is removed.
 absl::Status MakeEmptyFolder(const std::string& path);
 // Gives a folder its final name and makes the name durable. AlreadyExists
 // where there is something of that name.

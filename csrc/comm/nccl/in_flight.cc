@@ -9,12 +9,6 @@
 namespace eisbach::comm {
 namespace {
 
-absl::StatusOr<cuda::PooledEvent> RecordOn(cudaStream_t stream) {
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, cuda::TakeEvent());
-  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), stream));
-  return event;
-}
-
 bool IsOver(const cuda::PooledEvent& event) {
   return cudaEventQuery(event.get()) == cudaSuccess;
 }
@@ -25,7 +19,7 @@ absl::StatusOr<InFlight::Reached> InFlight::Before(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   EISBACH_RETURN_IF_CUDA(cudaStreamIsCapturing(stream, &status));
   if (status != cudaStreamCaptureStatusNone) return Reached();
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, RecordOn(stream));
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent event, cuda::RecordEvent(stream));
   return Reached(std::move(event));
 }
 
@@ -35,7 +29,7 @@ absl::Status InFlight::Add(const CallMark& call, Reached reached,
     call.Done();
     return absl::OkStatus();
   }
-  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, RecordOn(stream));
+  EISBACH_ASSIGN_OR_RETURN(cuda::PooledEvent passed, cuda::RecordEvent(stream));
   std::lock_guard<std::mutex> lock(mutex_);
   calls_.push_back({call, std::move(reached), std::move(passed)});
   return absl::OkStatus();

@@ -54,8 +54,8 @@ absl::StatusOr<std::shared_ptr<Timestamp>> CudaClock::Stamp(
     }
     origin = origin_;
   }
-  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent(Timing::kOn));
-  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), stream.handle()));
+  EISBACH_ASSIGN_OR_RETURN(PooledEvent event,
+                           RecordEvent(stream.handle(), Timing::kOn));
   return std::make_shared<CudaTimestamp>(std::move(event), std::move(origin),
                                          stream.device().shared_from_this());
 }

@@ -73,8 +73,7 @@ CudaStream::~CudaStream() {
 }
 
 absl::StatusOr<Event> CudaStream::Record() {
-  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
-  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
+  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, RecordEvent(handle_));
   uint64_t number = 0;
   {
     std::lock_guard<std::mutex> lock(keeper_->mutex);
@@ -128,8 +127,7 @@ absl::Status CudaStream::KeepUntilPassed(
   if (this == &device().compute_stream()) return absl::OkStatus();
   std::optional<PooledEvent> passed;
   if (!DeviceOf(*this).in_body()) {
-    EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent());
-    EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), handle_));
+    EISBACH_ASSIGN_OR_RETURN(PooledEvent event, RecordEvent(handle_));
     passed.emplace(std::move(event));
   }
   std::deque<Kept> gone;  // freed without the lock

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/status_macros.h"
 #include "device/cuda/status.h"
 
 namespace eisbach::cuda {
@@ -43,6 +44,12 @@ absl::StatusOr<PooledEvent> TakeEvent(Timing timing) {
       &event,
       timing == Timing::kOn ? cudaEventDefault : cudaEventDisableTiming));
   return PooledEvent(event, timing);
+}
+
+absl::StatusOr<PooledEvent> RecordEvent(cudaStream_t stream, Timing timing) {
+  EISBACH_ASSIGN_OR_RETURN(PooledEvent event, TakeEvent(timing));
+  EISBACH_RETURN_IF_CUDA(cudaEventRecord(event.get(), stream));
+  return event;
 }
 
 }  // namespace eisbach::cuda

@@ -30,5 +30,8 @@ class PooledEvent {
 };
 
 absl::StatusOr<PooledEvent> TakeEvent(Timing timing = Timing::kOff);
+// One that `stream` passes when all that it was given so far is done.
+absl::StatusOr<PooledEvent> RecordEvent(cudaStream_t stream,
+                                        Timing timing = Timing::kOff);
 
 }  // namespace eisbach::cuda

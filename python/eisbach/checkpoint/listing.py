@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from eisbach.checkpoint.spelling import spell_bytes, spell_layout
-from eisbach.run.folder import RunFolder, read_lines
-from eisbach.run.place import Place
+from eisbach.run.folder import RunFolder
+from eisbach.run.place import MANIFEST, Place
 from eisbach.run.state import standing
-
-_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,7 @@ def listed(place: Place) -> list[Listed]:
     if place.run:
         run = RunFolder(place.run)
         writes = standing(run) == "running"
-        losses = {
-            line["step"]: line["loss"]
-            for line in read_lines(run.validation)
-            if isinstance(line.get("loss"), float)
-        }
+        losses = run.validation_losses()
     found = []
     for path in place.root.glob("step-*"):
         step, dot, rest = path.name.removeprefix("step-").partition(".")
@@ -120,8 +114,8 @@ def _whole(
     from eisbach.checkpoint.manifest import read_manifest
 
     total = sum(sizes.values())
-    told = path / _MANIFEST
-    written = _when(os.stat(told if _MANIFEST in sizes else path).st_mtime)
+    told = path / MANIFEST
+    written = _when(os.stat(told if MANIFEST in sizes else path).st_mtime)
     try:
         manifest = read_manifest(path)
     except (OSError, ValueError) as error:

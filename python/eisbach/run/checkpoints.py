@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from eisbach.files import make_folder, write_atomically
-from eisbach.run.folder import RunFolder, read_lines
+from eisbach.run.folder import RunFolder
 
 
 def set_aside(folder: RunFolder, step: int) -> Path | None:
@@ -71,12 +71,9 @@ def prune(
       spare: The step that the run was resumed from; its checkpoint stays.
     """
     found = folder.saved()
-    losses = {
-        line["step"]: line["loss"]
-        for line in (read_lines(folder.validation) if best else ())
-        if line["step"] in found and line.get("loss") is not None
-    }
-    spared = {spare, *sorted(losses, key=losses.__getitem__)[:best]}
+    losses = folder.validation_losses() if best else {}
+    validated = [step for step in found if step in losses]
+    spared = {spare, *sorted(validated, key=losses.__getitem__)[:best]}
     for step in list(found)[:-keep] if keep else ():
         if step not in spared and not (every and step % every == 0):
             # Under another name first: half of a checkpoint must not look

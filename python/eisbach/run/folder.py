@@ -294,6 +294,14 @@ class RunFolder:
             )
         return step, found[step]
 
+    def validation_losses(self) -> dict[int, float]:
+        """Returns the losses that were measured, by the steps before them."""
+        return {
+            line["step"]: line["loss"]
+            for line in read_lines(self.validation)
+            if isinstance(line.get("loss"), float)
+        }
+
     def why_no_checkpoint(self) -> str:
         """Says why a run has none."""
         from eisbach.run.state import standing

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What `RUN/checkpoints` is called.
 CHECKPOINTS = "checkpoints"
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"  # of every checkpoint
 _STEP = re.compile(r"step-(\d+)")
 _AT = re.compile(r"(?P<run>.+)@(?P<step>\d+)")
 
@@ -127,7 +127,7 @@ def locate(path: str | os.PathLike[str]) -> Place:
       ValueError: There is nothing of that name, or no checkpoint.
     """
     given = Path(path)
-    if (given / _MANIFEST).is_file():
+    if (given / MANIFEST).is_file():
         real = Path(os.path.realpath(given))
         if step := _STEP.fullmatch(real.name):
             return Place(real.parent, int(step[1]), given)

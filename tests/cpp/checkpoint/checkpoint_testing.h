@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/gather.h"
 #include "checkpoint/load.h"
 #include "checkpoint/save.h"
+#include "support/status_testing.h"
 #include "support/toy.h"
 
 // A model small enough for many engines, whose sizes do not divide: an odd
@@ -62,6 +64,27 @@ inline absl::StatusOr<std::string> SaveEngine(const std::string& root,
                        engine.update().buffer(), engine.update().optimizer(),
                        engine.context()));
   return std::move(outcome.path);
+}
+
+// Saves a checkpoint on `layout` after one step; returns the weights.
+inline std::vector<checkpoint::LogicalTensor> SaveOn(const Layout& layout,
+                                                     const std::string& family,
+                                                     const std::string& root) {
+  std::vector<checkpoint::LogicalTensor> whole;
+  EISBACH_EXPECT_OK(OnEngines(
+      layout, SmallConfig(family),
+      [&](train::Engine& engine, int rank) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(ToyStep(engine).status());
+        EISBACH_RETURN_IF_ERROR(SaveEngine(root, engine).status());
+        EISBACH_ASSIGN_OR_RETURN(
+            std::vector<checkpoint::LogicalTensor> tensors,
+            checkpoint::GatherParameters(engine.update().parameters(),
+                                         checkpoint::ParameterValue::kMaster,
+                                         engine.context()));
+        if (rank == 0) whole = std::move(tensors);
+        return absl::OkStatus();
+      }));
+  return whole;
 }
 
 inline absl::Status LoadEngine(const std::string& path, train::Engine& engine,

@@ -13,27 +13,8 @@ namespace eisbach::checkpoint {
 namespace {
 
 using test::Layout;
+using test::SaveOn;
 using test::StatusIs;
-
-// Saves a checkpoint on `layout` after one step; returns the weights.
-std::vector<LogicalTensor> SaveOn(const Layout& layout,
-                                  const std::string& family,
-                                  const std::string& root) {
-  std::vector<LogicalTensor> whole;
-  EISBACH_EXPECT_OK(test::OnEngines(
-      layout, test::SmallConfig(family),
-      [&](train::Engine& engine, int rank) -> absl::Status {
-        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
-        EISBACH_RETURN_IF_ERROR(test::SaveEngine(root, engine).status());
-        EISBACH_ASSIGN_OR_RETURN(
-            std::vector<LogicalTensor> tensors,
-            GatherParameters(engine.update().parameters(),
-                             ParameterValue::kMaster, engine.context()));
-        if (rank == 0) whole = std::move(tensors);
-        return absl::OkStatus();
-      }));
-  return whole;
-}
 
 TEST(ReadWeightsTest, IsTheModelWhateverTheLayout) {
   for (const char* family : {"gpt", "llama"}) {
