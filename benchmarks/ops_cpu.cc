@@ -102,7 +102,8 @@ void Linear(DType dtype, int64_t rows, int64_t in, int64_t out) {
 void Rotation(DType dtype) {
   const ops::AttentionHeads heads{6, 6, 64};
   const Tensor qkv = Random({16, 256, heads.packed_width()}, dtype);
-  const Tensor table = Value(ops::RopeTable(256, 64, 10000.0, TheStream()));
+  const Tensor table =
+      Value(ops::RopeTable(256, 64, ops::PlainRope(10000.0), TheStream()));
   Report("rope " + std::string(Name(dtype)),
          [&] { Check(ops::Rope(qkv, heads, table, false, TheStream())); });
 }

@@ -83,17 +83,18 @@ absl::StatusOr<Arguments> Parse(int argc, char** argv) {
 train::EngineConfig ConfigOf(const Arguments& arguments) {
   train::EngineConfig config{};
   config.model = {.family = "gpt",
+                  .architecture = models::FindFamily("gpt").value(),
                   .layers = arguments["layers"],
                   .hidden = arguments["hidden"],
                   .heads = arguments["heads"],
                   .kv_heads = arguments["heads"],
+                  .head_dim = arguments["hidden"] / arguments["heads"],
                   .ffn_hidden = 4 * arguments["hidden"],
                   .context = arguments["context"],
                   .vocab = arguments["vocab"],
                   .dropout = 0,
                   .tie_embeddings = true,
-                  .norm_eps = 1e-5,
-                  .rope_theta = 10000};
+                  .norm_eps = 1e-5};
   config.update.optimizer = {.name = "adamw",
                              .beta1 = 0.9,
                              .beta2 = 0.95,

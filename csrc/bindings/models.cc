@@ -1,11 +1,18 @@
+#include <optional>
+
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/names.h"
 #include "models/config.h"
 
 namespace eisbach::bindings {
 
 namespace py = pybind11;
+using models::Architecture;
 using models::ModelConfig;
+using models::QkNorm;
+using ops::RopeOptions;
+using ops::RopeScaling;
 
 namespace {
 
@@ -15,42 +22,129 @@ absl::Status Checked(const absl::Status& status) {
   return absl::InvalidArgumentError(status.message());
 }
 
+Architecture FamilyOf(const std::string& name) {
+  absl::StatusOr<Architecture> found = models::FindFamily(name);
+  Unwrap(Checked(found.status()));
+  return *std::move(found);
+}
+
+constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
+                                      {"head", QkNorm::kHead}};
+constexpr Named<RopeScaling> kRopeScalings[] = {
+    {"none", RopeScaling::kNone},
+    {"linear", RopeScaling::kLinear},
+    {"llama3", RopeScaling::kLlama3},
+    {"yarn", RopeScaling::kYarn}};
+
+void BindArchitecture(CoreModule& m) {
+  Class<Architecture>(m, "Architecture",
+                      "What tells a family of models from another.")
+      .def(py::init(&FamilyOf), py::arg("family"))
+      .def_readonly("qkv_bias", &Architecture::qkv_bias,
+                    "Whether query, key and value have one.")
+      .def_readonly("output_bias", &Architecture::output_bias,
+                    "Whether the projection behind attention has one.")
+      .def_readonly("mlp_bias", &Architecture::mlp_bias,
+                    "Whether the linear layers of the MLP have one.")
+      .def_property_readonly(
+          "qk_norm",
+          [](const Architecture& a) { return NameOf(kQkNorms, a.qk_norm); },
+          "`none` or `head`.")
+      .def_readonly("rotary", &Architecture::rotary,
+                    "Whether positions are rotations; else a table.")
+      .def_property_readonly(
+          "rope_theta", [](const Architecture& a) { return a.rope.theta; },
+          "Base of the rotary frequencies.")
+      .def_readonly("no_rope_every", &Architecture::no_rope_every,
+                    "One layer in so many has no rotary positions.")
+      .def_property_readonly("gated", &Architecture::gated,
+                             "Whether the MLP has a gate.");
+  m.def("model_families", &models::FamilyNames, "The names of all families.");
+}
+
+void BindRope(CoreModule& m) {
+  Class<RopeOptions>(m, "RopeOptions", "Frequencies of rotary positions.")
+      .def(py::init([](double theta, const std::string& scaling, double factor,
+                       int64_t original_context, double low_frequency,
+                       double high_frequency, double beta_slow,
+                       double beta_fast, double attention_factor) {
+             RopeOptions options{
+                 .theta = theta,
+                 .scaling = Parse(kRopeScalings, "rope_scaling", scaling),
+                 .factor = factor,
+                 .original_context = original_context,
+                 .low_frequency = low_frequency,
+                 .high_frequency = high_frequency,
+                 .beta_slow = beta_slow,
+                 .beta_fast = beta_fast,
+                 .attention_factor = attention_factor};
+             Unwrap(ops::CheckRope(options));
+             return options;
+           }),
+           py::arg("theta"), py::kw_only(), py::arg("scaling") = "none",
+           py::arg("factor") = 1.0, py::arg("original_context") = 0,
+           py::arg("low_frequency") = 1.0, py::arg("high_frequency") = 4.0,
+           py::arg("beta_slow") = 1.0, py::arg("beta_fast") = 32.0,
+           py::arg("attention_factor") = 0.0)
+      .def("frequencies", &ops::RopeFrequencies, py::arg("head_dim"),
+           "Radians a position, of each of `head_dim` / 2 pairs.");
+}
+
 }  // namespace
 
 void BindModels(CoreModule& m) {
-  Class<ModelConfig>(m, "ModelConfig",
-                     "The sizes of a decoder-only transformer.")
-      .def(
-          py::init([](std::string family, int64_t layers, int64_t hidden,
-                      int64_t heads, int64_t kv_heads, int64_t ffn_hidden,
-                      int64_t context, int64_t vocab, double dropout,
-                      bool tie_embeddings, double norm_eps, double rope_theta) {
-            ModelConfig config{.family = std::move(family),
-                               .layers = layers,
-                               .hidden = hidden,
-                               .heads = heads,
-                               .kv_heads = kv_heads,
-                               .ffn_hidden = ffn_hidden,
-                               .context = context,
-                               .vocab = vocab,
-                               .dropout = dropout,
-                               .tie_embeddings = tie_embeddings,
-                               .norm_eps = norm_eps,
-                               .rope_theta = rope_theta};
-            Unwrap(Checked(models::Validate(config)));
-            return config;
-          }),
-          py::kw_only(), py::arg("family"), py::arg("layers"),
-          py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
-          py::arg("ffn_hidden"), py::arg("context"), py::arg("vocab"),
-          py::arg("dropout"), py::arg("tie_embeddings"), py::arg("norm_eps"),
-          py::arg("rope_theta"))
-      .def_readonly("family", &ModelConfig::family, "`gpt` or `llama`.")
+  BindArchitecture(m);
+  BindRope(m);
+  Class<ModelConfig>(m, "ModelConfig", "A decoder-only transformer.")
+      .def(py::init([](std::string family, int64_t layers, int64_t hidden,
+                       int64_t heads, int64_t kv_heads,
+                       std::optional<int64_t> head_dim, int64_t ffn_hidden,
+                       int64_t context, int64_t vocab, double dropout,
+                       bool tie_embeddings, double norm_eps, bool qkv_bias,
+                       bool output_bias, bool mlp_bias,
+                       const std::string& qk_norm, const RopeOptions& rope,
+                       int64_t no_rope_every) {
+             if (!head_dim) {
+               head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
+             }
+             Architecture architecture = FamilyOf(family);
+             architecture.qkv_bias = qkv_bias;
+             architecture.output_bias = output_bias;
+             architecture.mlp_bias = mlp_bias;
+             architecture.qk_norm = Parse(kQkNorms, "qk_norm", qk_norm);
+             architecture.rope = rope;
+             architecture.no_rope_every = no_rope_every;
+             ModelConfig config{.family = std::move(family),
+                                .architecture = architecture,
+                                .layers = layers,
+                                .hidden = hidden,
+                                .heads = heads,
+                                .kv_heads = kv_heads,
+                                .head_dim = *head_dim,
+                                .ffn_hidden = ffn_hidden,
+                                .context = context,
+                                .vocab = vocab,
+                                .dropout = dropout,
+                                .tie_embeddings = tie_embeddings,
+                                .norm_eps = norm_eps};
+             Unwrap(Checked(models::Validate(config)));
+             return config;
+           }),
+           py::kw_only(), py::arg("family"), py::arg("layers"),
+           py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
+           py::arg("head_dim"), py::arg("ffn_hidden"), py::arg("context"),
+           py::arg("vocab"), py::arg("dropout"), py::arg("tie_embeddings"),
+           py::arg("norm_eps"), py::arg("qkv_bias"), py::arg("output_bias"),
+           py::arg("mlp_bias"), py::arg("qk_norm"), py::arg("rope"),
+           py::arg("no_rope_every"))
+      .def_readonly("family", &ModelConfig::family,
+                    "The family whose choices it started from.")
       .def_readonly("layers", &ModelConfig::layers, "Blocks.")
       .def_readonly("hidden", &ModelConfig::hidden,
                     "Width of the residual stream.")
       .def_readonly("heads", &ModelConfig::heads, "Of queries.")
       .def_readonly("kv_heads", &ModelConfig::kv_heads, "Of keys and values.")
+      .def_readonly("head_dim", &ModelConfig::head_dim, "Width of a head.")
       .def_readonly("ffn_hidden", &ModelConfig::ffn_hidden,
                     "Width inside the MLP.")
       .def_readonly("context", &ModelConfig::context, "Tokens in a sequence.")
@@ -62,8 +156,6 @@ void BindModels(CoreModule& m) {
                     "Whether the head is the token embedding.")
       .def_readonly("norm_eps", &ModelConfig::norm_eps,
                     "Added to the variance in each norm.")
-      .def_readonly("rope_theta", &ModelConfig::rope_theta,
-                    "Base of the rotary frequencies.")
       .def_property_readonly("parameters", &models::ParameterCount,
                              "Trained numbers, tied tables once.")
       .def_property_readonly(

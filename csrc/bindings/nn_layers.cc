@@ -45,11 +45,13 @@ std::unique_ptr<nn::Attention> Attention(const std::string& name,
   qkv.stddev = stddev;
   const ops::AttentionHeads counts =
       Unwrap(PlainHeads(heads, kv_heads, (heads + 2 * kv_heads) * d));
-  return std::make_unique<nn::Attention>(
-      std::make_unique<nn::Linear>(qkv),
-      std::make_unique<nn::Linear>(nn::PlainLinear(
-          absl::StrCat(name, ".output"), hidden, hidden, bias, output_stddev)),
-      counts, rope == nullptr ? Tensor() : rope->value);
+  nn::Attention::Parts parts;
+  parts.qkv = std::make_unique<nn::Linear>(qkv);
+  parts.output = std::make_unique<nn::Linear>(nn::PlainLinear(
+      absl::StrCat(name, ".output"), hidden, hidden, bias, output_stddev));
+  parts.heads = counts;
+  if (rope != nullptr) parts.rope_table = rope->value;
+  return std::make_unique<nn::Attention>(std::move(parts));
 }
 
 std::unique_ptr<nn::Mlp> Mlp(const std::string& name, int64_t hidden,
@@ -152,8 +154,8 @@ std::shared_ptr<nn::Block> MakeBlock(
 
 Variable RopeTable(int64_t context, int64_t head_dim, Device& device,
                    double theta) {
-  return Variable(Unwrap(
-      ops::RopeTable(context, head_dim, theta, device.compute_stream())));
+  return Variable(Unwrap(ops::RopeTable(
+      context, head_dim, ops::PlainRope(theta), device.compute_stream())));
 }
 
 }  // namespace eisbach::bindings

@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
-#include "models/family.h"
 #include "ops/dropout_bits.h"
 
 namespace eisbach::models {
@@ -35,42 +34,63 @@ int64_t NearestDivisor(int64_t n, int64_t wanted) {
   return 1;
 }
 
-int64_t MatrixWeightsOfLayer(const ModelConfig& c, const Family& family) {
-  const int64_t kv = c.kv_heads * c.head_dim();
-  const int64_t attention = c.hidden * (2 * c.hidden + 2 * kv);
-  const int64_t ups = family.activation == nn::Activation::kSwiglu ? 2 : 1;
-  return attention + (ups + 1) * c.hidden * c.ffn_hidden;
+// Rows of the MLP's first projection: up, and gate where there is one.
+int64_t UpRows(const ModelConfig& c) {
+  return (c.architecture.gated() ? 2 : 1) * c.ffn_hidden;
+}
+
+int64_t QkvRows(const ModelConfig& c) {
+  return (c.heads + 2 * c.kv_heads) * c.head_dim;
+}
+
+int64_t MatrixWeightsOfLayer(const ModelConfig& c) {
+  const int64_t attention = QkvRows(c) + c.heads * c.head_dim;
+  return c.hidden * (attention + UpRows(c) + c.ffn_hidden);
 }
 
 }  // namespace
 
+absl::StatusOr<int64_t> DefaultHeadDim(int64_t hidden, int64_t heads) {
+  EISBACH_RETURN_IF_ERROR(CheckSize("hidden", hidden));
+  EISBACH_RETURN_IF_ERROR(CheckSize("heads", heads));
+  if (hidden % heads == 0) return hidden / heads;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "heads=", heads, " does not divide hidden=", hidden,
+      " (model.heads); nearest that works: ", NearestDivisor(hidden, heads),
+      ", or give model.head_dim"));
+}
+
 absl::Status Validate(const ModelConfig& c) {
-  EISBACH_ASSIGN_OR_RETURN(Family family, FindFamily(c.family));
   EISBACH_RETURN_IF_ERROR(CheckSize("layers", c.layers));
   EISBACH_RETURN_IF_ERROR(CheckSize("hidden", c.hidden));
   EISBACH_RETURN_IF_ERROR(CheckSize("heads", c.heads));
   EISBACH_RETURN_IF_ERROR(CheckSize("kv_heads", c.kv_heads));
+  EISBACH_RETURN_IF_ERROR(CheckSize("head_dim", c.head_dim));
   EISBACH_RETURN_IF_ERROR(CheckSize("ffn_hidden", c.ffn_hidden));
   EISBACH_RETURN_IF_ERROR(CheckSize("context", c.context));
   EISBACH_RETURN_IF_ERROR(CheckSize("vocab", c.vocab));
-  if (c.hidden % c.heads != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("heads=", c.heads, " does not divide hidden=", c.hidden,
-                     " (model.heads); nearest that works: ",
-                     NearestDivisor(c.hidden, c.heads)));
-  }
   if (c.heads % c.kv_heads != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "kv_heads=", c.kv_heads, " does not divide heads=", c.heads,
         " (model.kv_heads); nearest that works: ",
         NearestDivisor(c.heads, c.kv_heads)));
   }
-  if (family.rope && c.head_dim() % 2 != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("hidden/heads=", c.head_dim(),
-                     " is odd, and rotary positions turn "
-                     "pairs (model.heads); nearest hidden that works: ",
-                     c.heads * (c.head_dim() + 1)));
+  if (c.architecture.rotary) {
+    if (c.head_dim % 2 != 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "head_dim=", c.head_dim,
+          " is odd, and rotary positions turn pairs (model.head_dim, or "
+          "hidden / heads); nearest that works: ",
+          c.head_dim + 1));
+    }
+    EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope));
+  }
+  const int64_t every = c.architecture.no_rope_every;
+  if (every < 0 || (every > 0 && !c.architecture.rotary)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "no_rope_every=", every, " (model.no_rope_every): ",
+        every < 0 ? "is below 0" : "the model has no rotary positions",
+        "; nearest that works: 0"));
   }
   if (!(c.dropout >= 0 && c.dropout <= ops::kMostDropout)) {
     return absl::InvalidArgumentError(
@@ -82,26 +102,24 @@ absl::Status Validate(const ModelConfig& c) {
 }
 
 int64_t ParameterCount(const ModelConfig& c) {
-  const Family family = FindFamily(c.family).value();
+  const Architecture& a = c.architecture;
   const int64_t norm =
-      family.norm == ops::NormKind::kLayer ? 2 * c.hidden : c.hidden;
-  int64_t layer = MatrixWeightsOfLayer(c, family) + 2 * norm;
-  if (family.bias) {
-    const int64_t kv = c.kv_heads * c.head_dim();
-    const int64_t ups = family.activation == nn::Activation::kSwiglu ? 2 : 1;
-    layer += 2 * c.hidden + 2 * kv + ups * c.ffn_hidden + c.hidden;
-  }
+      a.norm == ops::NormKind::kLayer ? 2 * c.hidden : c.hidden;
+  int64_t layer = MatrixWeightsOfLayer(c) + 2 * norm;
+  if (a.qkv_bias) layer += QkvRows(c);
+  if (a.output_bias) layer += c.hidden;
+  if (a.mlp_bias) layer += UpRows(c) + c.hidden;
+  if (a.qk_norm == QkNorm::kHead) layer += 2 * c.head_dim;
   int64_t tables = c.vocab * c.hidden * (c.tie_embeddings ? 1 : 2);
-  if (!family.rope) tables += c.context * c.hidden;
+  if (!a.rotary) tables += c.context * c.hidden;
   return c.layers * layer + tables + norm;
 }
 
 double TrainingFlopsPerToken(const ModelConfig& c) {
-  const Family family = FindFamily(c.family).value();
   const double weights = static_cast<double>(
-      c.layers * MatrixWeightsOfLayer(c, family) + c.vocab * c.hidden);
+      c.layers * MatrixWeightsOfLayer(c) + c.vocab * c.hidden);
   return 6.0 * weights + 12.0 * static_cast<double>(c.layers) *
-                             static_cast<double>(c.hidden) *
+                             static_cast<double>(c.heads * c.head_dim) *
                              static_cast<double>(c.context);
 }
 

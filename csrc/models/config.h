@@ -3,39 +3,42 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/architecture.h"
 
 namespace eisbach::models {
 
-// The sizes of a decoder-only transformer. Carries no defaults: whoever fills
-// it in (the configuration, a test) says everything.
+// A decoder-only transformer. Carries no defaults: whoever fills it in (the
+// configuration, a test) says everything.
 struct ModelConfig {
-  std::string family;  // "gpt", "llama"
+  std::string family;  // whose choices `architecture` started from
+  Architecture architecture;
   int64_t layers;
   int64_t hidden;
   int64_t heads;
   int64_t kv_heads;
+  int64_t head_dim;
   int64_t ffn_hidden;
   int64_t context;
   int64_t vocab;
   double dropout;
   bool tie_embeddings;
   double norm_eps;
-  double rope_theta;
-
-  int64_t head_dim() const { return hidden / heads; }
 };
 
-// What holds on any layout: positive sizes, heads that divide hidden, and so
-// on. Messages name the key, the value and the nearest that works.
+// The width of a head where nobody says it: hidden / heads, which must divide.
+absl::StatusOr<int64_t> DefaultHeadDim(int64_t hidden, int64_t heads);
+
+// What holds on any layout: positive sizes, kv_heads that divide heads, and
+// so on. Messages name the key, the value and the nearest that works.
 absl::Status Validate(const ModelConfig& config);
 
 // Trained numbers of the whole model, tied tables once, without padding.
 int64_t ParameterCount(const ModelConfig& config);
 
 // Floating-point operations that training on one token needs, forward and
-// backward, without recomputation: 6 a matrix weight and 12 layers * hidden *
-// context for attention scores and values (Chowdhery et al., "PaLM",
+// backward, without recomputation: 6 a matrix weight and 12 layers * heads *
+// head_dim * context for attention scores and values (Chowdhery et al., "PaLM",
 // arXiv:2204.02311, appendix B; causal masking is not discounted).
 double TrainingFlopsPerToken(const ModelConfig& config);
 

@@ -23,11 +23,10 @@ nn::Range InElements(const nn::Range& heads, int64_t head_dim) {
 
 absl::StatusOr<LayerBuilder> LayerBuilder::Make(
     const ModelConfig& config, const parallel::ParallelContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Family family, FindFamily(config.family));
-  LayerBuilder builder(config, std::move(family), context);
+  LayerBuilder builder(config, context);
   EISBACH_ASSIGN_OR_RETURN(
       builder.heads_,
-      parallel::ShardHeads(config.heads, config.kv_heads, config.head_dim(),
+      parallel::ShardHeads(config.heads, config.kv_heads, config.head_dim,
                            builder.rank_, builder.size_));
   if (config.ffn_hidden % builder.size_ != 0) {
     return absl::InvalidArgumentError(
@@ -39,19 +38,18 @@ absl::StatusOr<LayerBuilder> LayerBuilder::Make(
   }
   const int64_t ffn = config.ffn_hidden / builder.size_;
   builder.ffn_ = {config.ffn_hidden, builder.rank_ * ffn, ffn};
-  if (builder.family_.rope) {
-    EISBACH_ASSIGN_OR_RETURN(
-        builder.rope_table_,
-        ops::RopeTable(config.context, config.head_dim(), config.rope_theta,
-                       context.device().compute_stream()));
+  if (config.architecture.rotary) {
+    EISBACH_ASSIGN_OR_RETURN(builder.rope_table_,
+                             ops::RopeTable(config.context, config.head_dim,
+                                            config.architecture.rope,
+                                            context.device().compute_stream()));
   }
   return builder;
 }
 
-LayerBuilder::LayerBuilder(const ModelConfig& config, Family family,
+LayerBuilder::LayerBuilder(const ModelConfig& config,
                            const parallel::ParallelContext& context)
     : config_(config),
-      family_(std::move(family)),
       context_(&context),
       rank_(context.index(Axis::kTensor)),
       size_(context.size(Axis::kTensor)) {}
@@ -61,19 +59,19 @@ bool LayerBuilder::sharded() const { return size_ > 1; }
 std::unique_ptr<nn::Projection> LayerBuilder::MakeColumns(
     nn::LinearOptions options) const {
   options.columns = nn::Range::Whole(config_.hidden);
-  options.bias = family_.bias;
   options.stddev = kStddev;
   if (!sharded()) return std::make_unique<nn::Linear>(options);
   return std::make_unique<parallel::ColumnParallelLinear>(options,
                                                           context_->tensor());
 }
 
-std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(
-    const std::string& name, const nn::Range& columns) const {
+std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
+                                                       const nn::Range& columns,
+                                                       bool bias) const {
   // Projections back into the residual stream start smaller, so that its
   // variance does not grow with depth (GPT-2).
   nn::LinearOptions options = nn::PlainLinear(
-      name, columns.total, config_.hidden, family_.bias,
+      name, columns.total, config_.hidden, bias,
       kStddev / std::sqrt(2.0f * static_cast<float>(config_.layers)));
   if (!sharded()) return std::make_unique<nn::Linear>(options);
   options.columns = columns;
@@ -84,10 +82,12 @@ std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(
 }
 
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
-    const std::string& name) const {
-  const int64_t d = config_.head_dim();
+    const std::string& name, int64_t layer) const {
+  const Architecture& architecture = config_.architecture;
+  const int64_t d = config_.head_dim;
   nn::LinearOptions qkv;
   qkv.name = absl::StrCat(name, ".qkv");
+  qkv.bias = architecture.qkv_bias;
   nn::LinearPiece key{absl::StrCat(name, ".key"),
                       InElements(heads_.key_value, d)};
   key.sum_over_tensor = heads_.any_shared;
@@ -96,15 +96,25 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   value.name = absl::StrCat(name, ".value");
   qkv.pieces = {
       {absl::StrCat(name, ".query"), InElements(heads_.query, d)}, key, value};
-  return std::make_unique<nn::Attention>(
-      MakeColumns(std::move(qkv)),
-      MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d)),
-      heads_.local, rope_table_);
+  nn::Attention::Parts parts;
+  parts.qkv = MakeColumns(std::move(qkv));
+  if (architecture.qk_norm == QkNorm::kHead) {
+    parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
+                                                     /*primary=*/rank_ == 0);
+  }
+  parts.output =
+      MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d),
+               architecture.output_bias);
+  parts.heads = heads_.local;
+  if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
+  return std::make_unique<nn::Attention>(std::move(parts));
 }
 
 std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) const {
+  const Architecture& architecture = config_.architecture;
   nn::LinearOptions up;
-  if (family_.activation == nn::Activation::kSwiglu) {
+  up.bias = architecture.mlp_bias;
+  if (architecture.gated()) {
     up.name = absl::StrCat(name, ".gate_up");
     up.pieces = {{absl::StrCat(name, ".gate"), ffn_},
                  {absl::StrCat(name, ".up"), ffn_}};
@@ -112,9 +122,10 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) const {
     up.name = absl::StrCat(name, ".up");
     up.pieces = {{up.name, ffn_}};
   }
-  return std::make_unique<nn::Mlp>(MakeColumns(std::move(up)),
-                                   MakeRows(absl::StrCat(name, ".down"), ffn_),
-                                   family_.activation);
+  return std::make_unique<nn::Mlp>(
+      MakeColumns(std::move(up)),
+      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias),
+      architecture.activation);
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
@@ -122,7 +133,7 @@ std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
   const std::string name = absl::StrCat("blocks.", layer);
   nn::Block::Parts parts;
   parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
-  parts.attention = MakeAttention(absl::StrCat(name, ".attention"));
+  parts.attention = MakeAttention(absl::StrCat(name, ".attention"), layer);
   parts.dropout1 = std::make_unique<nn::Dropout>(
       absl::StrCat(name, ".attention"), config_.dropout);
   parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
@@ -149,7 +160,7 @@ std::unique_ptr<nn::TokenEmbedding> LayerBuilder::MakeEmbedding(
 }
 
 std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
-  if (family_.rope) return nullptr;
+  if (config_.architecture.rotary) return nullptr;
   return std::make_unique<nn::PositionEmbedding>(
       "embedding.position", config_.context, config_.hidden, kStddev,
       /*primary=*/rank_ == 0);
@@ -164,8 +175,8 @@ std::unique_ptr<nn::Head> LayerBuilder::MakeHead(Parameter& table) const {
 
 std::unique_ptr<nn::Norm> LayerBuilder::MakeNorm(
     const std::string& name) const {
-  return std::make_unique<nn::Norm>(name, family_.norm, config_.hidden,
-                                    config_.norm_eps,
+  return std::make_unique<nn::Norm>(name, config_.architecture.norm,
+                                    config_.hidden, config_.norm_eps,
                                     /*primary=*/rank_ == 0);
 }
 

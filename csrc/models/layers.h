@@ -5,7 +5,6 @@
 
 #include "absl/status/statusor.h"
 #include "models/config.h"
-#include "models/family.h"
 #include "nn/block.h"
 #include "nn/embedding.h"
 #include "nn/head.h"
@@ -31,18 +30,19 @@ class LayerBuilder {
   std::unique_ptr<nn::Norm> MakeNorm(const std::string& name) const;
 
  private:
-  LayerBuilder(const ModelConfig& config, Family family,
+  LayerBuilder(const ModelConfig& config,
                const parallel::ParallelContext& context);
 
   bool sharded() const;
   std::unique_ptr<nn::Projection> MakeColumns(nn::LinearOptions options) const;
   std::unique_ptr<nn::Projection> MakeRows(const std::string& name,
-                                           const nn::Range& columns) const;
-  std::unique_ptr<nn::Attention> MakeAttention(const std::string& name) const;
+                                           const nn::Range& columns,
+                                           bool bias) const;
+  std::unique_ptr<nn::Attention> MakeAttention(const std::string& name,
+                                               int64_t layer) const;
   std::unique_ptr<nn::Mlp> MakeMlp(const std::string& name) const;
 
   ModelConfig config_;
-  Family family_;
   const parallel::ParallelContext* context_;
   int rank_;  // in the tensor group
   int size_;

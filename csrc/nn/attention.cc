@@ -7,29 +7,29 @@
 
 namespace eisbach::nn {
 
-Attention::Attention(std::unique_ptr<Projection> qkv,
-                     std::unique_ptr<Projection> output,
-                     const ops::AttentionHeads& heads, Tensor rope_table)
-    : qkv_(std::move(qkv)),
-      output_(std::move(output)),
-      heads_(heads),
-      rope_table_(std::move(rope_table)) {}
+Attention::Attention(Parts parts) : parts_(std::move(parts)) {}
 
 absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
                                           const ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor qkv, qkv_->Forward(x, context));
-  if (rope_table_.defined()) {
+  const ops::AttentionHeads& heads = parts_.heads;
+  EISBACH_ASSIGN_OR_RETURN(Tensor qkv, parts_.qkv->Forward(x, context));
+  if (parts_.head_norm != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(qkv,
+                             parts_.head_norm->Forward(qkv, heads, context));
+  }
+  if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
-        qkv, autograd::Rope(qkv, heads_, rope_table_, context.stream));
+        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream));
   }
   EISBACH_ASSIGN_OR_RETURN(Tensor out,
-                           autograd::Attention(qkv, heads_, context.stream));
-  return output_->Forward(out, context);
+                           autograd::Attention(qkv, heads, context.stream));
+  return parts_.output->Forward(out, context);
 }
 
 void Attention::VisitParameters(const Visitor& visit) {
-  qkv_->VisitParameters(visit);
-  output_->VisitParameters(visit);
+  parts_.qkv->VisitParameters(visit);
+  if (parts_.head_norm != nullptr) parts_.head_norm->VisitParameters(visit);
+  parts_.output->VisitParameters(visit);
 }
 
 }  // namespace eisbach::nn

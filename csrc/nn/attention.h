@@ -2,18 +2,24 @@
 
 #include <memory>
 
+#include "nn/head_norm.h"
 #include "nn/module.h"
 #include "ops/attention.h"
 
 namespace eisbach::nn {
 
-// Causal self-attention: output(attention(rope(qkv(x)))). The projections may
-// be divided among ranks; `heads` counts what this rank holds.
+// Causal self-attention: output(attention(rope(head_norm(qkv(x))))). The
+// projections may be divided among ranks; `heads` counts what this rank holds.
 class Attention final : public Module {
  public:
-  // `rope_table` is undefined for learned positions; see ops/rope.h.
-  Attention(std::unique_ptr<Projection> qkv, std::unique_ptr<Projection> output,
-            const ops::AttentionHeads& heads, Tensor rope_table);
+  struct Parts {
+    std::unique_ptr<Projection> qkv;
+    std::unique_ptr<HeadNorm> head_norm;  // or null
+    std::unique_ptr<Projection> output;
+    ops::AttentionHeads heads;
+    Tensor rope_table;  // undefined without rotary positions; see ops/rope.h
+  };
+  explicit Attention(Parts parts);
 
   // x, y: [B, T, H].
   absl::StatusOr<Tensor> Forward(const Tensor& x,
@@ -21,10 +27,7 @@ class Attention final : public Module {
   void VisitParameters(const Visitor& visit) override;
 
  private:
-  std::unique_ptr<Projection> qkv_;
-  std::unique_ptr<Projection> output_;
-  ops::AttentionHeads heads_;
-  Tensor rope_table_;
+  Parts parts_;
 };
 
 }  // namespace eisbach::nn

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
+#include "ops/norm_cost.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -13,9 +14,7 @@ EISBACH_DEFINE_KERNEL(NormBackwardSlot, NormBackwardKernel, "norm_backward")
 
 namespace {
 
-constexpr double kForwardFlops = 8;
 constexpr double kNormalizeFlops = 4;
-constexpr double kNormBackwardFlops = 14;
 
 absl::Status CheckKind(absl::string_view op, NormKind kind, bool given,
                        absl::string_view name) {
@@ -88,13 +87,8 @@ absl::StatusOr<NormOutput> NormForward(NormKind kind, double eps,
       .y = out.y,
       .mean = kind == NormKind::kLayer ? &out.mean : nullptr,
       .rstd = out.rstd};
-  const OpCost cost = {
-      .flops = kForwardFlops * x.elements(),
-      .bytes_read =
-          BytesOf(&x) + BytesOf(residual) + BytesOf(&weight) + BytesOf(bias),
-      .bytes_written = BytesOf(&out.y) + BytesOf(args.sum) +
-                       BytesOf(args.mean) + BytesOf(&out.rstd)};
-  EISBACH_RETURN_IF_ERROR(NormForwardSlot().Run(args, cost, stream));
+  EISBACH_RETURN_IF_ERROR(
+      NormForwardSlot().Run(args, NormForwardCost(args), stream));
   return out;
 }
 
@@ -158,25 +152,19 @@ absl::StatusOr<Tensor> NormBackward(NormKind kind, const Tensor& dy,
 
   EISBACH_ASSIGN_OR_RETURN(
       Tensor dx, Tensor::Empty(sum.shape(), sum.dtype(), stream.device()));
-  const double gradients = BytesOf(&dweight) + BytesOf(dbias);
-  EISBACH_RETURN_IF_ERROR(NormBackwardSlot().Run(
-      {.kind = kind,
-       .dy = dy,
-       .dsum = dsum,
-       .sum = sum,
-       .weight = weight,
-       .mean = mean,
-       .rstd = rstd,
-       .accumulate = accumulate,
-       .dweight = dweight,
-       .dbias = dbias,
-       .dx = dx},
-      {.flops = kNormBackwardFlops * sum.elements(),
-       .bytes_read = BytesOf(&dy) + BytesOf(dsum) + BytesOf(&sum) +
-                     BytesOf(&weight) + BytesOf(mean) + BytesOf(&rstd) +
-                     (accumulate ? gradients : 0.0),
-       .bytes_written = BytesOf(&dx) + gradients},
-      stream));
+  const NormBackwardArgs args = {.kind = kind,
+                                 .dy = dy,
+                                 .dsum = dsum,
+                                 .sum = sum,
+                                 .weight = weight,
+                                 .mean = mean,
+                                 .rstd = rstd,
+                                 .accumulate = accumulate,
+                                 .dweight = dweight,
+                                 .dbias = dbias,
+                                 .dx = dx};
+  EISBACH_RETURN_IF_ERROR(
+      NormBackwardSlot().Run(args, NormBackwardCost(args), stream));
   return dx;
 }
 

@@ -58,6 +58,32 @@ absl::Status OpCheck::DenseFloat(absl::string_view name,
   }
 }
 
+absl::Status OpCheck::EvenRows(absl::string_view name, const Tensor& t,
+                               DType dtype, int64_t width) const {
+  EISBACH_RETURN_IF_ERROR(Present(name, t));
+  if (t.dtype() != dtype) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        op_, ": ", name, "=", t.ToString(), " must be ", Name(dtype)));
+  }
+  EISBACH_RETURN_IF_ERROR(MinRank(name, t, 1));
+  bool even = t.stride(-1) == 1 || t.dim(-1) <= 1;
+  for (int i = 0; i + 2 < t.rank(); ++i) {
+    even &= t.stride(i) == t.dim(i + 1) * t.stride(i + 1) || t.dim(i) <= 1;
+  }
+  if (even && width > 0 && t.dim(-1) % width == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(op_, ": ", name, "=", t.ToString(),
+                   " must be of evenly spaced rows of a multiple of ", width));
+}
+
+absl::Status OpCheck::SameStrides(absl::string_view name, const Tensor& t,
+                                  const Tensor& other) const {
+  if (t.strides() == other.strides()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(op_, ": ", name, "=", t.ToString(),
+                   " must be strided as its like, ", other.ToString()));
+}
+
 absl::Status OpCheck::MinRank(absl::string_view name, const Tensor& t,
                               int rank) const {
   if (t.rank() >= rank) return absl::OkStatus();

@@ -25,6 +25,12 @@ class OpCheck {
                      const Shape& shape) const;
   // Dense, of dtype f32, bf16 or f16.
   absl::Status DenseFloat(absl::string_view name, const Tensor& t) const;
+  // Of that dtype, its last dimension contiguous and a multiple of `width`, the
+  // others as one: what RowsOf takes.
+  absl::Status EvenRows(absl::string_view name, const Tensor& t, DType dtype,
+                        int64_t width) const;
+  absl::Status SameStrides(absl::string_view name, const Tensor& t,
+                           const Tensor& other) const;
   absl::Status MinRank(absl::string_view name, const Tensor& t, int rank) const;
   absl::Status SameShape(absl::string_view name, const Tensor& t,
                          const Shape& shape) const;

@@ -23,12 +23,12 @@ absl::Status CheckEven(int64_t head_dim) {
 }  // namespace
 
 absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
-                                 double theta, Stream& stream) {
+                                 const RopeOptions& options, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckEven(head_dim));
-  if (context < 0 || !(theta > 0)) {
+  EISBACH_RETURN_IF_ERROR(CheckRope(options));
+  if (context < 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("rope: context=", context, " must not be negative and ",
-                     "theta=", theta, " must be positive"));
+        absl::StrCat("rope: context=", context, " must not be negative"));
   }
   const int64_t half = head_dim / 2;
   EISBACH_ASSIGN_OR_RETURN(
@@ -36,12 +36,14 @@ absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
       Tensor::Empty(Shape{context, half, 2}, DType::kF32, stream.device()));
   if (stream.device().type() == DeviceType::kMeta) return table;
   std::vector<float> values(context * half * 2);
+  const std::vector<double> frequencies = RopeFrequencies(options, head_dim);
+  const double amplitude = RopeAmplitude(options);
   for (int64_t i = 0; i < half; ++i) {
-    const double frequency = std::pow(theta, -2.0 * i / head_dim);
+    const double frequency = frequencies[i];
     for (int64_t t = 0; t < context; ++t) {
       float* pair = &values[(t * half + i) * 2];
-      pair[0] = static_cast<float>(std::cos(t * frequency));
-      pair[1] = static_cast<float>(std::sin(t * frequency));
+      pair[0] = static_cast<float>(amplitude * std::cos(t * frequency));
+      pair[1] = static_cast<float>(amplitude * std::sin(t * frequency));
     }
   }
   EISBACH_RETURN_IF_ERROR(stream.device().CopyToDevice(

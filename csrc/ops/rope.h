@@ -3,21 +3,23 @@
 #include "absl/status/statusor.h"
 #include "ops/attention.h"
 #include "ops/kernel_slot.h"
+#include "ops/rope_frequencies.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::ops {
 
 // Rotary position embedding, half-split form (Llama's `rotate_half`): for the
-// pair (x[i], x[i + D/2]) at position t the angle is t * theta^(-2i/D).
-// Su et al., arXiv:2104.09864.
+// pair (x[i], x[i + D/2]) at position t the angle is t times the pair's
+// frequency (rope_frequencies.h). Su et al., arXiv:2104.09864.
 
-// cos and sin for every position: f32 [context, head_dim / 2, 2]. Computed in
-// double on the host, once for a model.
+// cos and sin for every position, times RopeAmplitude: f32
+// [context, head_dim / 2, 2]. Computed in double on the host, once for a model.
 absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
-                                 double theta, Stream& stream);
+                                 const RopeOptions& options, Stream& stream);
 
 // Rotates the query and key heads of a packed qkv [B, T, width] in place;
-// `inverse` rotates back, which is the gradient of the rotation.
+// `inverse` rotates back, which is the gradient of the rotation (both multiply
+// by the amplitude).
 struct RopeArgs {
   const Tensor& qkv;
   const AttentionHeads& heads;

@@ -80,10 +80,10 @@ absl::Status Engine::Validate(const EngineConfig& config,
   EISBACH_RETURN_IF_ERROR(Update::Validate(config.update));
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
   const int tensor = mesh.size(Axis::kTensor);
-  EISBACH_RETURN_IF_ERROR(
-      parallel::ShardHeads(config.model.heads, config.model.kv_heads,
-                           config.model.head_dim(), 0, tensor)
-          .status());
+  EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
+                                               config.model.kv_heads,
+                                               config.model.head_dim, 0, tensor)
+                              .status());
   if (config.model.ffn_hidden % tensor != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "tensor=", tensor, " does not divide ffn_hidden=",

@@ -12,6 +12,7 @@ from eisbach.precision import choose_precision
 
 if TYPE_CHECKING:
     from eisbach import _C
+    from eisbach.config.model import ModelSection
 
 # Gradients are reduced in pieces of about this size.
 _BUCKET_BYTES = 4 << 20
@@ -110,6 +111,42 @@ def update_config(config: Config) -> _C.UpdateConfig:
     )
 
 
+def rope_options(model: ModelSection) -> _C.RopeOptions:
+    """Returns how a model's rotary positions turn.
+
+    Raises:
+      ValueError: A number does not fit the scaling.
+    """
+    from eisbach import _C
+
+    values = model.model_dump()
+    return _C.RopeOptions(
+        **{
+            name.removeprefix("rope_"): value
+            for name, value in values.items()
+            if name.startswith("rope_")
+        }
+    )
+
+
+def model_config(model: ModelSection) -> _C.ModelConfig:
+    """Returns the model; only `head_dim` may be `auto`.
+
+    Raises:
+      ValueError: Sizes do not fit one another.
+    """
+    from eisbach import _C
+
+    values = {
+        name: value
+        for name, value in model.model_dump().items()
+        if not name.startswith("rope_")
+    }
+    if values["head_dim"] == "auto":
+        values["head_dim"] = None
+    return _C.ModelConfig(**values, rope=rope_options(model))
+
+
 @takes(config=Config)
 def engine_config(config: Config) -> _C.EngineConfig:
     """Returns what an Engine is made from; `auto` is completed.
@@ -123,7 +160,7 @@ def engine_config(config: Config) -> _C.EngineConfig:
     train, parallel = config.train, config.parallel
     layers = parallel.layers_per_stage
     return _C.EngineConfig(
-        model=_C.ModelConfig(**config.model.model_dump()),
+        model=model_config(config.model),
         update=update_config(config),
         global_batch=train.global_batch,
         micro_batch=train.micro_batch,

@@ -11,6 +11,7 @@ from eisbach.config import Config
 from eisbach.config.rules import show
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete, engine_config, make_mesh
+from eisbach.export.families import describe
 from eisbach.run.folder import check_name
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 _OFFER = re.compile(r"[;,]? *nearest[\w ]* that works: .*$", re.DOTALL)
 _KEY = re.compile(r"\b([a-z]+)\.([a-z_0-9]+)\b")
 # Follow from other keys, where the configuration leaves them open.
-_DEPENDENT = ("model.kv_heads", "model.ffn_hidden", "parallel.data")
+_DEPENDENT = (
+    "model.kv_heads",
+    "model.head_dim",
+    "model.ffn_hidden",
+    "parallel.data",
+)
 # How far from a value one that fits is looked for.
 _FARTHEST = 2048
 
@@ -128,6 +134,7 @@ def _fit(
         config = config.derive("parallel.data", mesh.size("data"), reason)
     described = engine_config(config)
     described.validate(mesh)
+    describe(config.model)  # an export has to say it
     return Fit(config, mesh, described)
 
 

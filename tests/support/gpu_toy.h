@@ -15,6 +15,7 @@ inline train::EngineConfig GpuToyConfig(const std::string& family,
   config.model.layers = layers;
   config.model.hidden = 64;
   config.model.heads = config.model.kv_heads = 4;
+  config.model.head_dim = 16;
   config.model.ffn_hidden = 128;
   config.model.vocab = 64;
   config.update.compute_dtype = DType::kBF16;

@@ -33,17 +33,19 @@ struct Layout {
 inline models::ModelConfig ToyModel(const std::string& family) {
   models::ModelConfig model{};
   model.family = family;
+  model.architecture = models::FindFamily(family).value();
   model.layers = 8;
   model.hidden = 96;
   model.heads = 24;
-  model.kv_heads = family == "llama" ? 8 : 24;
+  model.kv_heads = family == "gpt" ? 24 : 8;
+  // Also a width that is not hidden / heads.
+  model.head_dim = family == "qwen3" ? 6 : 4;
   model.ffn_hidden = 192;
   model.context = 8;
   model.vocab = 101;
   model.dropout = 0;
   model.tie_embeddings = family == "gpt";
   model.norm_eps = 1e-5f;
-  model.rope_theta = 10000;
   return model;
 }
 

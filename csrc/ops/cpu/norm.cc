@@ -5,7 +5,7 @@
 
 #include "core/status_macros.h"
 #include "device/cpu/parallel_for.h"
-#include "ops/op_check.h"
+#include "ops/rows.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/norm.cc"
@@ -110,7 +110,8 @@ void BackwardRow(const T* dy, const T* dsum, const T* sum, const T* weight,
 
 template <typename T>
 void Forward(const NormForwardArgs& args) {
-  const int64_t width = args.x.dim(-1);
+  const Rows rows = RowsOf(args.x, args.weight.dim(0));
+  const int64_t width = rows.width;
   const T* x = args.x.data<T>();
   const T* residual = DataOrNull<T>(args.residual);
   const T* weight = args.weight.data<T>();
@@ -120,48 +121,49 @@ void Forward(const NormForwardArgs& args) {
   float* mean = DataOrNull<float>(args.mean);
   float* rstd = args.rstd.data<float>();
   cpu::ParallelFor(
-      LeadingElements(args.x.shape()), kGrain / (width + 1) + 1,
-      [&](int64_t begin, int64_t end) {
+      rows.count, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
-          const T* row = x + r * width;
+          const int64_t at = rows.At(r);
+          const T* row = x + at;
           if (residual != nullptr) {
-            AddResidual(row, residual + r * width, sum + r * width, width);
-            row = sum + r * width;
+            AddResidual(row, residual + at, sum + at, width);
+            row = sum + at;
           }
           const float center = mean == nullptr ? 0.0f : RowMean(row, width);
           const float scale =
               1.0f / std::sqrt(RowSpread(row, center, width) + args.eps);
           if (mean != nullptr) mean[r] = center;
           rstd[r] = scale;
-          NormalizeRow(row, center, scale, weight, bias, width, y + r * width);
+          NormalizeRow(row, center, scale, weight, bias, width, y + at);
         }
       });
 }
 
 template <typename T>
 void Again(const NormalizeArgs& args) {
-  const int64_t width = args.sum.dim(-1);
+  const Rows rows = RowsOf(args.sum, args.weight.dim(0));
+  const int64_t width = rows.width;
   const T* sum = args.sum.data<T>();
   const T* weight = args.weight.data<T>();
   const T* bias = DataOrNull<T>(args.bias);
   const float* mean = DataOrNull<float>(args.mean);
   const float* rstd = args.rstd.data<float>();
   T* y = args.y.data<T>();
-  cpu::ParallelFor(LeadingElements(args.sum.shape()), kGrain / (width + 1) + 1,
+  cpu::ParallelFor(rows.count, kGrain / (width + 1) + 1,
                    [&](int64_t begin, int64_t end) {
                      for (int64_t r = begin; r < end; ++r) {
-                       NormalizeRow(sum + r * width,
-                                    mean == nullptr ? 0.0f : mean[r], rstd[r],
-                                    weight, bias, width, y + r * width);
+                       const int64_t at = rows.At(r);
+                       NormalizeRow(sum + at, mean == nullptr ? 0.0f : mean[r],
+                                    rstd[r], weight, bias, width, y + at);
                      }
                    });
 }
 
 // `partial` holds for each block of rows the sums for dweight, then for dbias.
 template <typename T>
-void Backward(const NormBackwardArgs& args, int64_t rows, float* partial) {
-  const int64_t width = args.sum.dim(-1);
-  const int64_t blocks = BlockCount(rows);
+void Backward(const NormBackwardArgs& args, const Rows& rows, float* partial) {
+  const int64_t width = rows.width;
+  const int64_t blocks = BlockCount(rows.count);
   const T* dy = args.dy.data<T>();
   const T* dsum = DataOrNull<T>(args.dsum);
   const T* sum = args.sum.data<T>();
@@ -179,9 +181,9 @@ void Backward(const NormBackwardArgs& args, int64_t rows, float* partial) {
           float* dbias = dbiases == nullptr ? nullptr : dbiases + b * width;
           std::fill_n(dweight, width, 0.0f);
           if (dbias != nullptr) std::fill_n(dbias, width, 0.0f);
-          const int64_t last = std::min(rows, (b + 1) * kBlockRows);
+          const int64_t last = std::min(rows.count, (b + 1) * kBlockRows);
           for (int64_t r = b * kBlockRows; r < last; ++r) {
-            const int64_t at = r * width;
+            const int64_t at = rows.At(r);
             BackwardRow(dy + at, dsum == nullptr ? nullptr : dsum + at,
                         sum + at, weight, mean == nullptr ? 0.0f : mean[r],
                         rstd[r], width, dweight, dbias, dx + at);
@@ -213,11 +215,11 @@ absl::Status Normalize(const NormalizeArgs& args, Stream&) {
 }
 
 absl::Status NormBackward(const NormBackwardArgs& args, Stream& stream) {
-  const int64_t rows = LeadingElements(args.sum.shape());
+  const Rows rows = RowsOf(args.sum, args.weight.dim(0));
   const int64_t kinds = args.dbias == nullptr ? 1 : 2;
   EISBACH_ASSIGN_OR_RETURN(
       Tensor partial,
-      Tensor::Empty(Shape{kinds, BlockCount(rows), args.sum.dim(-1)},
+      Tensor::Empty(Shape{kinds, BlockCount(rows.count), rows.width},
                     DType::kF32, stream.device()));
   return DispatchFloat(args.sum.dtype(), "norm_backward", [&](auto type) {
     Backward<decltype(type)>(args, rows, partial.data<float>());

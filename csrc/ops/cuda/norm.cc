@@ -4,7 +4,7 @@
 #include "ops/cuda/bridge.h"
 #include "ops/cuda/norm_kernels.h"
 #include "ops/cuda/reduce_kernels.h"
-#include "ops/op_check.h"
+#include "ops/rows.h"
 
 namespace eisbach::ops {
 namespace {
@@ -15,10 +15,13 @@ T* DataOrNull(const Tensor* t) {
 }
 
 absl::Status NormForward(const NormForwardArgs& args, Stream& stream) {
+  const Rows rows = RowsOf(args.x, args.weight.dim(0));
   EISBACH_RETURN_IF_CUDA(
       cuda::LaunchNormForward({.type = cuda::ToType(args.x.dtype()),
-                               .rows = LeadingElements(args.x.shape()),
-                               .width = args.x.dim(-1),
+                               .rows = rows.count,
+                               .width = rows.width,
+                               .inner = rows.inner,
+                               .stride = rows.stride,
                                .x = args.x.raw(),
                                .residual = DataOrNull(args.residual),
                                .weight = args.weight.raw(),
@@ -32,10 +35,13 @@ absl::Status NormForward(const NormForwardArgs& args, Stream& stream) {
 }
 
 absl::Status Normalize(const NormalizeArgs& args, Stream& stream) {
+  const Rows rows = RowsOf(args.sum, args.weight.dim(0));
   EISBACH_RETURN_IF_CUDA(
       cuda::LaunchNormalize({.type = cuda::ToType(args.sum.dtype()),
-                             .rows = LeadingElements(args.sum.shape()),
-                             .width = args.sum.dim(-1),
+                             .rows = rows.count,
+                             .width = rows.width,
+                             .inner = rows.inner,
+                             .stride = rows.stride,
                              .x = args.sum.raw(),
                              .residual = nullptr,
                              .weight = args.weight.raw(),
@@ -49,18 +55,20 @@ absl::Status Normalize(const NormalizeArgs& args, Stream& stream) {
 }
 
 absl::Status NormBackward(const NormBackwardArgs& args, Stream& stream) {
-  const cuda::NormGradients gradients = {
-      .type = cuda::ToType(args.sum.dtype()),
-      .layer = args.kind == NormKind::kLayer,
-      .rows = LeadingElements(args.sum.shape()),
-      .width = args.sum.dim(-1),
-      .dy = args.dy.raw(),
-      .dsum = DataOrNull(args.dsum),
-      .sum = args.sum.raw(),
-      .weight = args.weight.raw(),
-      .mean = DataOrNull<float>(args.mean),
-      .rstd = args.rstd.data<float>(),
-      .dx = args.dx.raw()};
+  const Rows rows = RowsOf(args.sum, args.weight.dim(0));
+  const cuda::NormGradients gradients = {.type = cuda::ToType(args.sum.dtype()),
+                                         .layer = args.kind == NormKind::kLayer,
+                                         .rows = rows.count,
+                                         .width = rows.width,
+                                         .inner = rows.inner,
+                                         .stride = rows.stride,
+                                         .dy = args.dy.raw(),
+                                         .dsum = DataOrNull(args.dsum),
+                                         .sum = args.sum.raw(),
+                                         .weight = args.weight.raw(),
+                                         .mean = DataOrNull<float>(args.mean),
+                                         .rstd = args.rstd.data<float>(),
+                                         .dx = args.dx.raw()};
   const int64_t blocks = cuda::NormBackwardBlocks(
       gradients, cuda::DeviceOf(stream).multiprocessors());
   const int64_t width = gradients.width;

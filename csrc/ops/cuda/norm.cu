@@ -16,9 +16,10 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
     NormForwardKernel(const T* x, const T* __restrict__ residual,
                       const T* __restrict__ weight, const T* __restrict__ bias,
                       T* sum, T* __restrict__ y, float* mean, float* rstd,
-                      float eps, long long rows, int count) {
+                      float eps, long long rows, long long inner,
+                      long long stride, int count) {
   const long long r = blockIdx.x * (long long)blockDim.y + threadIdx.y;
-  const long long at = r * count * kWide;
+  const long long at = RowStart(r, (long long)count * kWide, inner, stride);
   // A group without a row only meets the others at barriers.
   const int mine = r < rows ? count : 0;
   Row<T, kWide, kPieces> row(x + at, mine);
@@ -94,6 +95,7 @@ cudaError_t Forward(const NormOperands& o, float eps, cudaStream_t stream) {
           static_cast<const void*>(o.y)}) {
       vectorised = vectorised && Vectorised(static_cast<const T*>(p), o.width);
     }
+    vectorised = vectorised && o.stride % kPerVector<T> == 0;
     return DispatchRow<T>(o.width, vectorised, kMaxThreads, [&](auto layout) {
       using L = decltype(layout);
       const dim3 block = layout.Block(kBlock, kMaxThreads);
@@ -103,7 +105,7 @@ cudaError_t Forward(const NormOperands& o, float eps, cudaStream_t stream) {
           static_cast<const T*>(o.x), static_cast<const T*>(o.residual),
           static_cast<const T*>(o.weight), static_cast<const T*>(o.bias),
           static_cast<T*>(o.sum), static_cast<T*>(o.y), o.mean, o.rstd, eps,
-          o.rows, layout.count);
+          o.rows, o.inner, o.stride, layout.count);
     });
   });
 }

@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
                        const T* __restrict__ sum, const T* __restrict__ weight,
                        const float* __restrict__ mean,
                        const float* __restrict__ rstd, T* __restrict__ dx,
-                       float* partial, long long rows, int count) {
+                       float* partial, long long rows, long long inner,
+                       long long stride, int count) {
   EISBACH_DYNAMIC_SHARED(float, shared);
   const long long width = (long long)count * kWide;
   float* const dweights = partial + blockIdx.x * width;
@@ -81,12 +82,12 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
   ColumnSums<kWide, kLayer ? kPieces : 1> dbias(dweights + gridDim.x * width,
                                                 kLayer ? count : 0);
   const float n = static_cast<float>(count) * kWide;
-  const long long stride = (long long)gridDim.x * blockDim.y;
+  const long long step = (long long)gridDim.x * blockDim.y;
 #pragma unroll 1
   for (long long first = (long long)blockIdx.x * blockDim.y; first < rows;
-       first += stride) {
+       first += step) {
     const long long r = first + threadIdx.y;
-    const long long at = r * width;
+    const long long at = RowStart(r, width, inner, stride);
     // A group without a row only meets the others at barriers.
     const int mine = r < rows ? count : 0;
     const Row<T, kWide, kPieces> d(dy + at, mine), x(sum + at, mine);
@@ -142,6 +143,7 @@ auto WithLayout(const NormGradients& g, F&& f) {
        {g.dy, g.dsum, g.sum, g.weight, static_cast<const void*>(g.dx)}) {
     vectorised = vectorised && Vectorised(static_cast<const T*>(p), g.width);
   }
+  vectorised = vectorised && g.stride % kPerVector<T> == 0;
   return DispatchRow<T>(g.width, vectorised, kMaxThreads, f);
 }
 
@@ -167,8 +169,8 @@ cudaError_t LaunchNormBackward(const NormGradients& g, int blocks,
             {dim3(static_cast<unsigned>(blocks)), block, stream, shared},
             kernel, static_cast<const T*>(g.dy), static_cast<const T*>(g.dsum),
             static_cast<const T*>(g.sum), static_cast<const T*>(g.weight),
-            g.mean, g.rstd, static_cast<T*>(g.dx), partial, g.rows,
-            layout.count);
+            g.mean, g.rstd, static_cast<T*>(g.dx), partial, g.rows, g.inner,
+            g.stride, layout.count);
       };
       return g.layer
                  ? start(NormBackwardKernel<T, L::kWide, L::kPieces, true>)

@@ -6,13 +6,16 @@
 
 namespace eisbach::cuda {
 
-// The operands of ops/norm.h: x, residual, sum, y [rows, width], weight and
-// bias [width] of one type, mean and rstd f32 [rows]. Null are `residual` and
-// `sum` without a residual, `bias` and `mean` for RMS norm.
+// The operands of ops/norm.h: x, residual, sum, y of `rows` rows, weight and
+// bias [width] of one type, mean and rstd f32 [rows]. `inner` rows lie side by
+// side, `stride` elements from the next as many (ops/rows.h). Null are
+// `residual` and `sum` without a residual, `bias` and `mean` for RMS norm.
 struct NormOperands {
   Type type;
   long long rows;
   long long width;
+  long long inner;
+  long long stride;
   const void* x;
   const void* residual;
   const void* weight;
@@ -36,6 +39,8 @@ struct NormGradients {
   bool layer;  // else RMS norm
   long long rows;
   long long width;
+  long long inner;
+  long long stride;
   const void* dy;
   const void* dsum;  // null for none
   const void* sum;

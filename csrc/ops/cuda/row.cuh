@@ -17,6 +17,14 @@
 // block can hold.
 namespace eisbach::cuda {
 
+// The first element of row r; see Rows in ops/rows.h.
+__device__ __forceinline__ long long RowStart(long long r, long long width,
+                                              long long inner,
+                                              long long stride) {
+  if (inner == 1) return r * stride;
+  return r / inner * stride + r % inner * width;
+}
+
 // kWide elements as they lie in memory.
 template <typename T, int kWide>
 struct Piece {

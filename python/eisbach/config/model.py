@@ -1,24 +1,39 @@
 """Section `model`: the architecture and its sizes."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from eisbach.config.section import (
     Auto,
     Count,
     Fraction,
+    Natural,
+    NonNegative,
     Positive,
     Section,
     key,
 )
 
+_ROTARY = {"model.family": ("llama", "mistral", "qwen2", "qwen3", "smollm3")}
+_SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn")}
+_STRETCHED = {"model.rope_scaling": ("llama3", "yarn")}
+_LLAMA3 = {"model.rope_scaling": "llama3"}
+_YARN = {"model.rope_scaling": "yarn"}
+
 
 class ModelSection(Section):
     """The architecture and its sizes."""
 
-    family: Literal["gpt", "llama"] = key(
-        "gpt",
-        "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, RoPE, "
-        "SwiGLU, grouped queries.",
+    family: Literal["gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3"] = (
+        key(
+            "gpt",
+            "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
+            "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
+            "biases in query, key and value, `qwen3` with a norm of each "
+            "query and key head, `smollm3` with no positions in every fourth "
+            "layer.",
+        )
     )
     layers: Count = key(
         4,
@@ -32,17 +47,22 @@ class ModelSection(Section):
     )
     heads: Count = key(
         4,
-        "Attention heads; must divide `hidden`.",
+        "Attention heads.",
         known_as="num_heads n_head n_heads num_attention_heads",
     )
     kv_heads: Auto | Count = key(
         "auto",
         "Key and value heads; must divide `heads`. `auto`: as many as `heads`.",
     )
+    head_dim: Auto | Count = key(
+        "auto",
+        "Width of a head. `auto`: `hidden` / `heads`, where `heads` must "
+        "divide it.",
+    )
     ffn_hidden: Auto | Count = key(
         "auto",
         "Width inside the MLP. `auto`: 4 x `hidden` (gpt), or 8/3 x `hidden` "
-        "rounded up to a multiple of 64 (llama).",
+        "rounded up to a multiple of 64 (the others, which have a gate).",
     )
     context: Count = key(
         256,
@@ -62,8 +82,55 @@ class ModelSection(Section):
         True, "The output projection is the token embedding."
     )
     norm_eps: Positive = key(1e-5, "Added to the variance in each norm.")
+    qkv_bias: Auto | bool = key(
+        "auto",
+        "Whether the query, key and value projections have biases. `auto`: as "
+        "`family` has.",
+    )
+    output_bias: Auto | bool = key(
+        "auto", "The same of the projection behind attention."
+    )
+    mlp_bias: Auto | bool = key("auto", "The same of the MLP's projections.")
+    qk_norm: Literal["auto", "none", "head"] = key(
+        "auto",
+        "`head`: each query and key head is RMS-normalised before it is "
+        "rotated. `auto`: as `family` does.",
+    )
     rope_theta: Positive = key(
-        10000.0,
-        "Base of the rotary frequencies.",
-        only={"model.family": "llama"},
+        10000.0, "Base of the rotary frequencies.", only=_ROTARY
+    )
+    rope_scaling: Literal["none", "linear", "llama3", "yarn"] = key(
+        "none",
+        "How rotary frequencies are changed for a longer context than that of "
+        "the first training.",
+        only=_ROTARY,
+    )
+    rope_factor: Annotated[float, Field(ge=1)] = key(
+        1.0, "How many times longer.", only=_SCALED
+    )
+    rope_original_context: Natural = key(
+        0, "Tokens of the first training's context.", only=_STRETCHED
+    )
+    rope_low_frequency: Positive = key(
+        1.0,
+        "Pairs of fewer turns in `rope_original_context` are slow: divided by "
+        "`rope_factor`.",
+        only=_LLAMA3,
+    )
+    rope_high_frequency: Positive = key(
+        4.0, "Pairs of more turns are fast: as they were.", only=_LLAMA3
+    )
+    rope_beta_slow: Positive = key(1.0, "As `rope_low_frequency`.", only=_YARN)
+    rope_beta_fast: Positive = key(
+        32.0, "As `rope_high_frequency`.", only=_YARN
+    )
+    rope_attention_factor: NonNegative = key(
+        0.0,
+        "Multiplies queries and keys; 0 for 0.1 ln(`rope_factor`) + 1.",
+        only=_YARN,
+    )
+    no_rope_every: Auto | Natural = key(
+        "auto",
+        "One layer in so many, the last of each, has no rotary positions; 0: "
+        "none. `auto`: as `family` has.",
     )

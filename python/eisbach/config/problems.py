@@ -198,13 +198,15 @@ def unused(config: Config) -> Iterator[Problem]:
             for key, wanted in prop.get("only", {}).items():
                 other, field = key.split(".")
                 actual = getattr(getattr(config, other), field)
-                if actual != wanted:
+                allowed = wanted if isinstance(wanted, list) else [wanted]
+                if actual not in allowed:
+                    values = " or ".join(map(show, allowed))
                     full = f"{section}.{name}"
                     yield Problem(
                         config.origin(full),
                         full,
                         f"{show(value)}: has a meaning only with "
-                        f"{key}={show(wanted)}, and {key} is {show(actual)} "
+                        f"{key}={values}, and {key} is {show(actual)} "
                         f"({config.origin(key)}); leave it out, or nearest: "
                         f"{show(prop['default'])}",
                     )

@@ -12,6 +12,8 @@ import os
 from eisbach.arguments import takes
 from eisbach.config.root import Config
 
+_OF_FAMILY = ("qkv_bias", "output_bias", "mlp_bias", "qk_norm", "no_rope_every")
+
 
 @takes(config=Config, file=(str, os.PathLike), vocab=int)
 def resolve(
@@ -27,18 +29,30 @@ def resolve(
       file: The file that it was loaded from; names the run.
       vocab: Size of the tokenizer's vocabulary; None leaves `model.vocab`.
     """
+    from eisbach import _C
+
     model = config.model
+    family = _C.Architecture(model.family)
     if config.run.name == "auto":
         name = os.path.splitext(os.path.basename(file))[0] if file else "run"
         config = config.derive("run.name", name, "name of the file")
     if model.kv_heads == "auto":
         config = config.derive("model.kv_heads", model.heads, "model.heads")
+    # Heads that do not divide are the core's to refuse.
+    if model.head_dim == "auto" and model.hidden % model.heads == 0:
+        width = model.hidden // model.heads
+        formula = "model.hidden / model.heads"
+        config = config.derive("model.head_dim", width, formula)
+    for name in _OF_FAMILY:
+        if getattr(model, name) == "auto":
+            value = getattr(family, name)
+            config = config.derive(f"model.{name}", value, "model.family")
     if model.ffn_hidden == "auto":
-        if model.family == "gpt":
-            width, formula = 4 * model.hidden, "4 x model.hidden"
-        else:
+        if family.gated:
             width = -(-(8 * model.hidden) // (3 * 64)) * 64
             formula = "8/3 x model.hidden, up to a multiple of 64"
+        else:
+            width, formula = 4 * model.hidden, "4 x model.hidden"
         config = config.derive("model.ffn_hidden", width, formula)
     if model.vocab == "auto" and vocab is not None:
         reason = f"data.tokenizer: {config.data.tokenizer}"

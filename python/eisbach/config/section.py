@@ -47,7 +47,7 @@ def key(
     default: Any,
     doc: str,
     *,
-    only: dict[str, str | bool] | None = None,
+    only: dict[str, str | bool | tuple[str, ...]] | None = None,
     known_as: str = "",
     words: dict[str, str] | None = None,
 ) -> Any:
@@ -56,8 +56,8 @@ def key(
     Args:
       default: The value that it has where no file and no option gives one.
       doc: One line for people, shown in docs/configuration.md and editors.
-      only: Keys and the value that each must have for this key to mean
-        anything, as in `{"model.family": "llama"}`.
+      only: Keys and the value, or one of those, that each must have for this
+        key to mean anything, as in `{"model.family": "llama"}`.
       known_as: What other programs call it, with blanks between: a message
         about such a key names this one.
       words: Values of other programs and which of ours they mean, as in
@@ -65,7 +65,10 @@ def key(
     """
     extra: dict[str, Any] = {}
     if only:
-        extra["only"] = only
+        extra["only"] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in only.items()
+        }
     if known_as:
         extra["knownAs"] = known_as.split()
     if words:

@@ -33,15 +33,16 @@ class Described:
     not known to be harmless may change the mathematics, so it is a problem.
     """
 
-    def __init__(self, path: Path):
-        """Reads the file.
+    def __init__(self, path: Path, values: Any = None):
+        """Reads the file, or takes the values that it would have.
 
         Raises:
           ValueError: It is no JSON object.
           OSError: It is missing.
         """
         self.path = path
-        values = read_json(path)
+        if values is None:
+            values = read_json(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path}: no JSON object")
         # A key that is null counts as one that is left out.

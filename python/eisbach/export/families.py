@@ -1,6 +1,65 @@
 """The families of models, by our name and by that of `config.json`."""
 
-from eisbach.export import gpt2, llama
+from __future__ import annotations
 
-FAMILIES = {"gpt": gpt2, "llama": llama}
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eisbach.export import gpt2
+from eisbach.export.described import Described
+from eisbach.export.llama_like import LLAMA_LIKE
+
+if TYPE_CHECKING:
+    from eisbach.config.model import ModelSection
+
+FAMILIES: dict[str, Any] = {
+    "gpt": gpt2,
+    **{family.family: family for family in LLAMA_LIKE},
+}
 BY_MODEL_TYPE = {family.MODEL_TYPE: family for family in FAMILIES.values()}
+# What the mathematics depend on and not every family can say.
+_CHOICES = (
+    "head_dim",
+    "qkv_bias",
+    "output_bias",
+    "mlp_bias",
+    "qk_norm",
+    "no_rope_every",
+    "rope_scaling",
+)
+
+
+def describe(model: ModelSection) -> dict[str, Any]:
+    """Returns what `config.json` says of a model, with no `auto`.
+
+    Raises:
+      ValueError: The family's `config.json` cannot say a choice of it.
+    """
+    family = FAMILIES[model.family]
+    said = family.config(model)
+    again = read_sizes(family, Described(Path("config.json"), said))
+    for name in _CHOICES:
+        value, read = getattr(model, name), getattr(again, name)
+        if value != read:
+            raise ValueError(
+                f"model.{name}={value} cannot be said in a folder of "
+                f"{said['architectures'][0]} (model.family={model.family}), "
+                f"which has {read}"
+            )
+    return said
+
+
+def read_sizes(family: Any, described: Described) -> ModelSection:
+    """Reads the section `model`, with no `auto`, from a `config.json`.
+
+    Raises:
+      ValueError: A value of it is none.
+    """
+    from eisbach.config import ConfigError, make_config, resolve
+
+    sizes = family.sizes(described)
+    described.finish()
+    try:
+        return resolve(make_config(model=sizes)).model
+    except ConfigError as error:
+        raise ValueError(f"{described.path}: {error}") from None

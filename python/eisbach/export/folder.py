@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
 from eisbach.export.dtypes import DTYPES, cast
-from eisbach.export.families import FAMILIES
+from eisbach.export.families import FAMILIES, describe
 from eisbach.export.tokenizer_files import tokenizer_files
 from eisbach.files import make_folder, write_atomically
 
@@ -66,7 +66,7 @@ def export_model(
     # Last: who finds it finds all.
     texts["config.json"] = _json(
         {
-            **family.config(model),
+            **describe(model),
             **special,
             # Before and since version 5 of transformers.
             "torch_dtype": DTYPES[dtype],

@@ -60,7 +60,7 @@ def write_gguf(
     path = Path(path)
     family = FAMILIES[model.family]
     files = tokenizer_files(tokenizer, model) if tokenizer else {}
-    writer = gguf.GGUFWriter(None, family.MODEL_TYPE)
+    writer = gguf.GGUFWriter(None, family.GGUF)
     writer.add_name(path.stem)
     writer.add_file_type(
         {
@@ -85,7 +85,7 @@ def write_gguf(
         writer.add_tokenizer_model("no_vocab")
     kind = gguf.GGMLQuantizationType[dtype.upper()]
     names = gguf.get_tensor_name_map(
-        gguf.MODEL_ARCH[family.MODEL_TYPE.upper()], model.layers
+        gguf.MODEL_ARCH[family.GGUF.upper()], model.layers
     )
     theirs = family.to_theirs(parameters, model)
     for name, value in theirs.items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Parameters = dict[str, NDArray[Any]]
 
 MODEL_TYPE = "gpt2"
+GGUF = "gpt2"  # llama.cpp's name
 # Causal masks, which old files hold as tensors.
 WITHOUT_EFFECT = re.compile(r"transformer\.h\.\d+\.attn\.(masked_)?bias")
 _QKV = ("query", "key", "value")
@@ -96,7 +97,7 @@ def _repeat(
     shared = model.heads // model.kv_heads
     if projection == "query" or shared == 1:
         return value
-    width = model.hidden // model.heads
+    width = model.head_dim
     heads = value.reshape(model.kv_heads, width, *value.shape[1:])
     return np.repeat(heads, shared, axis=0).reshape(-1, *value.shape[1:])
 
@@ -153,7 +154,7 @@ def to_ours(
 
 
 def describe_gguf(writer: Any, model: ModelSection) -> None:
-    """Adds the family's own keys to a `gguf.GGUFWriter`."""
+    """Adds the family's own keys and tensors to a `gguf.GGUFWriter`."""
     writer.add_layer_norm_eps(model.norm_eps)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from eisbach.arguments import takes
 from eisbach.export.described import Described
-from eisbach.export.families import BY_MODEL_TYPE
+from eisbach.export.families import BY_MODEL_TYPE, read_sizes
 from eisbach.export.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ def read_model(folder: str | os.PathLike[str]) -> ModelFolder:
 
 
 def _describe(described: Described) -> tuple[Any, ModelSection]:
-    from eisbach.config import ConfigError, make_config
-
     kind = described.get("model_type")
     if kind not in BY_MODEL_TYPE:
         raise ValueError(
@@ -79,9 +77,4 @@ def _describe(described: Described) -> tuple[Any, ModelSection]:
             f"{', '.join(sorted(BY_MODEL_TYPE))}"
         )
     family = BY_MODEL_TYPE[kind]
-    sizes = family.sizes(described)
-    described.finish()
-    try:
-        return family, make_config(model=sizes).model
-    except ConfigError as error:
-        raise ValueError(f"{described.path}: {error}") from None
+    return family, read_sizes(family, described)

@@ -122,7 +122,7 @@ def _checkpoint(place: Place) -> Source:
 
 
 def _model(folder: Path, saved: dict[str, Any]) -> ModelSection:
-    from eisbach.config import ConfigError, make_config
+    from eisbach.config import ConfigError, make_config, resolve
 
     if not isinstance(saved.get("model"), dict):
         raise ValueError(
@@ -130,7 +130,7 @@ def _model(folder: Path, saved: dict[str, Any]) -> ModelSection:
             "`eisbach train` writes that"
         )
     try:
-        return make_config(model=saved["model"]).model
+        return resolve(make_config(model=saved["model"])).model
     except ConfigError as error:
         raise ValueError(f"{folder}: {error}") from None
 

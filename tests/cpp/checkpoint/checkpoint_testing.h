@@ -22,6 +22,7 @@ inline train::EngineConfig SmallConfig(const std::string& family) {
   config.model.heads = 12;
   // Two tensor ranks of six query heads each: both read the middle one.
   config.model.kv_heads = family == "llama" ? 3 : 12;
+  config.model.head_dim = 2;
   config.model.ffn_hidden = 36;
   config.model.context = 6;
   config.model.vocab = 29;

@@ -11,8 +11,9 @@ namespace {
 using test::StatusIs;
 
 TEST(ModelConfigTest, ToysAreValid) {
-  EISBACH_EXPECT_OK(Validate(test::ToyModel("gpt")));
-  EISBACH_EXPECT_OK(Validate(test::ToyModel("llama")));
+  for (const std::string& family : FamilyNames()) {
+    EISBACH_EXPECT_OK(Validate(test::ToyModel(family)));
+  }
 }
 
 TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
@@ -20,9 +21,8 @@ TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
   ModelConfig config = test::ToyModel("gpt");
   config.layers = 0;
   EXPECT_THAT(Validate(config), StatusIs(bad, "model.layers=0"));
-  config = test::ToyModel("gpt");
-  config.heads = 7;
-  EXPECT_THAT(Validate(config),
+  EXPECT_EQ(test::Value(DefaultHeadDim(96, 24)), 4);
+  EXPECT_THAT(DefaultHeadDim(96, 7).status(),
               StatusIs(bad,
                        "heads=7 does not divide hidden=96 (model.heads); "
                        "nearest that works: 6"));
@@ -30,8 +30,14 @@ TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
   config.kv_heads = 9;
   EXPECT_THAT(Validate(config), StatusIs(bad, "nearest that works: 8"));
   config = test::ToyModel("llama");
-  config.hidden = 72;  // 24 heads of 3
+  config.head_dim = 3;
   EXPECT_THAT(Validate(config), StatusIs(bad, "is odd"));
+  config = test::ToyModel("llama");
+  config.architecture.rope.theta = 0;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "model.rope_theta"));
+  config = test::ToyModel("gpt");
+  config.architecture.no_rope_every = 4;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "model.no_rope_every"));
   config = test::ToyModel("gpt");
   config.dropout = 1;
   EXPECT_THAT(Validate(config), StatusIs(bad, "model.dropout"));
@@ -41,16 +47,6 @@ TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
   EISBACH_EXPECT_OK(Validate(config));
   config.norm_eps = 1e-300;
   EXPECT_THAT(Validate(config), StatusIs(bad, "f32 holds (model.norm_eps)"));
-}
-
-// GPT-2's smallest and Llama 2's published sizes.
-TEST(ModelConfigTest, CountsTheParametersOfKnownModels) {
-  ModelConfig gpt2 = {"gpt", 12,    768, 12,   12,    3072,
-                      1024,  50257, 0,   true, 1e-5f, 10000};
-  EXPECT_EQ(ParameterCount(gpt2), 124439808);
-  ModelConfig llama = {"llama", 32,    4096, 32,    32,    11008,
-                       4096,    32000, 0,    false, 1e-5f, 10000};
-  EXPECT_EQ(ParameterCount(llama), 6738415616);
 }
 
 TEST(ModelConfigTest, FlopsAreSixAWeightAndAttention) {

@@ -41,7 +41,7 @@ std::map<std::string, int64_t> PrimaryElements(const Layout& layout,
 }
 
 TEST(TransformerTest, EveryElementHasOnePrimaryRankOnEveryLayout) {
-  for (const char* family : {"gpt", "llama"}) {
+  for (const std::string& family : FamilyNames()) {
     for (bool tied : {false, true}) {
       ModelConfig config = test::ToyModel(family);
       config.tie_embeddings = tied;

@@ -40,8 +40,8 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
                         {3, 7, {4, 2, 10, 2}},    {1, 4, {1, 1, 300}},
                         {2, 3, {2, 2, 64, 2, 1}}, {0, 4, {1, 1, 8}}};
   for (const Case& c : cases) {
-    const Tensor table =
-        Value(RopeTable(40, c.heads.head_dim, 10000.0, test::TheStream()));
+    const Tensor table = Value(
+        RopeTable(40, c.heads.head_dim, PlainRope(10000.0), test::TheStream()));
     for (DType dtype : kDTypes) {
       for (bool inverse : {false, true}) {
         const Tensor qkv =
@@ -59,7 +59,8 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
 TEST(RopeTest, InverseIsTheGradient) {
   const AttentionHeads heads{2, 1, 6, 2};
   const Shape shape{2, 4, heads.packed_width()};
-  const Tensor table = Value(RopeTable(4, 6, 100.0, test::TheStream()));
+  const Tensor table =
+      Value(RopeTable(4, 6, PlainRope(100.0), test::TheStream()));
   const Tensor x = test::Normal(shape, DType::kF32, 1);
   const Tensor dy = test::Normal(shape, DType::kF32, 2);
   const auto loss = [&] {
@@ -74,7 +75,8 @@ TEST(RopeTest, InverseIsTheGradient) {
 
 TEST(RopeTest, ThreadCountDoesNotChangeTheBits) {
   const AttentionHeads heads{4, 2, 20, 2};
-  const Tensor table = Value(RopeTable(64, 20, 10000.0, test::TheStream()));
+  const Tensor table =
+      Value(RopeTable(64, 20, PlainRope(10000.0), test::TheStream()));
   std::vector<uint8_t> first;
   for (int count : {1, 2, 3}) {
     const test::ScopedThreads threads(count);
@@ -91,7 +93,8 @@ TEST(RopeTest, NotANumberStaysInItsPair) {
   std::vector<double> values(12, 1.0);
   values[1] = NAN;
   const Tensor x = test::FromValues({1, 1, 12}, DType::kF32, values);
-  const Tensor table = Value(RopeTable(1, 4, 10.0, test::TheStream()));
+  const Tensor table =
+      Value(RopeTable(1, 4, PlainRope(10.0), test::TheStream()));
   EISBACH_ASSERT_OK(Rope(x, heads, table, false, test::TheStream()));
   const std::vector<double> y = test::ToDoubles(x);
   for (size_t i = 0; i < y.size(); ++i) {
@@ -101,7 +104,8 @@ TEST(RopeTest, NotANumberStaysInItsPair) {
 
 TEST(RopeTest, TakesOperandsAtAnyOffset) {
   const AttentionHeads heads{2, 1, 32, 2};
-  const Tensor table = Value(RopeTable(8, 32, 10000.0, test::TheStream()));
+  const Tensor table =
+      Value(RopeTable(8, 32, PlainRope(10000.0), test::TheStream()));
   for (DType dtype : kDTypes) {
     test::ExpectAnyAlignment(
         {test::Normal({2, 5, heads.packed_width()}, dtype, 7), table},
@@ -113,7 +117,8 @@ TEST(RopeTest, TakesOperandsAtAnyOffset) {
 
 TEST(RopeTest, MetaRecordsTheCost) {
   const AttentionHeads heads{2, 1, 4, 2};
-  const Tensor table = Value(RopeTable(8, 4, 10000.0, test::MetaStream()));
+  const Tensor table =
+      Value(RopeTable(8, 4, PlainRope(10000.0), test::MetaStream()));
   EXPECT_EQ(table.shape(), Shape({8, 2, 2}));
   const Tensor x =
       test::Empty({2, 3, heads.packed_width()}, DType::kBF16, test::Meta());
@@ -128,12 +133,12 @@ TEST(RopeTest, MetaRecordsTheCost) {
 TEST(RopeTest, ErrorsSayWhatIsWrong) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   Stream& stream = test::TheStream();
-  EXPECT_THAT(RopeTable(8, 5, 10000.0, stream),
+  EXPECT_THAT(RopeTable(8, 5, PlainRope(10000.0), stream),
               test::StatusIs(kInvalid, "head_dim=5 must be even"));
-  EXPECT_THAT(RopeTable(8, 4, 0.0, stream),
+  EXPECT_THAT(RopeTable(8, 4, PlainRope(0.0), stream),
               test::StatusIs(kInvalid, "theta=0 must be positive"));
   const AttentionHeads heads{2, 1, 4, 2};
-  const Tensor table = Value(RopeTable(3, 4, 10000.0, stream));
+  const Tensor table = Value(RopeTable(3, 4, PlainRope(10000.0), stream));
   const auto f32 = [](const Shape& shape) {
     return test::Empty(shape, DType::kF32);
   };

@@ -135,6 +135,7 @@ TEST(EstimateTest, LargeModelsAreEstimatedAsWell) {
   config.model.hidden = 8192;
   config.model.heads = 64;
   config.model.kv_heads = 8;
+  config.model.head_dim = 128;
   config.model.ffn_hidden = 28672;
   config.model.context = 4096;
   config.model.vocab = 128256;

@@ -31,12 +31,9 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
   config.pipeline_schedule = "2f2b";
   EXPECT_THAT(ValidateOn({}, config), StatusIs(bad, "1f1b"));
   config = test::ToyConfig("gpt");
-  config.model.heads = 23;
+  config.model.kv_heads = 23;
   EXPECT_THAT(ValidateOn({}, config),
-              StatusIs(bad, "heads=23 does not divide hidden=96"));
-  config = test::ToyConfig("mamba");
-  EXPECT_THAT(ValidateOn({}, config),
-              StatusIs(absl::StatusCode::kNotFound, "gpt, llama"));
+              StatusIs(bad, "kv_heads=23 does not divide heads=24"));
 }
 
 TEST(EngineTest, NumbersThatF32DoesNotHoldNameKeyAndBound) {

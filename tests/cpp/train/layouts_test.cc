@@ -34,9 +34,9 @@ const Trained& OneRank(const std::string& key, const EngineConfig& config) {
 void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
                              const Layout& layout) {
   // A pipeline of one stage has no schedule.
-  const std::string key =
-      absl::StrCat(recipe.family, recipe.optimizer, Name(recipe.compute),
-                   config.micro_batch, config.model.dropout, recipe.groups);
+  const std::string key = absl::StrCat(
+      recipe.family, recipe.optimizer, Name(recipe.compute), config.micro_batch,
+      config.model.dropout, recipe.groups, recipe.kv_heads);
   const Trained& want = OneRank(key, config);
   test::ExpectTrainsLike(
       test::Value(test::TrainAndGather(layout, config, kSteps)), want,
@@ -67,6 +67,14 @@ std::vector<Training> Representative() {
     trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
     trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
   }
+  // Head norms, which all tensor ranks see a part of, on heads of their own and
+  // on shared ones; biases; layers without positions.
+  trainings.push_back({{"qwen3", "1f1b", "adamw"}, {1, 8, 1}});
+  trainings.push_back({{"qwen3", "1f1b", "sgd"}, {2, 2, 2}});
+  trainings.push_back(
+      {{"qwen3", "gpipe", "sgd", DType::kF32, false, 3}, {1, 4, 1}});
+  trainings.push_back({{"qwen2", "1f1b", "sgd"}, {1, 4, 2}});
+  trainings.push_back({{"smollm3", "1f1b", "adamw"}, {1, 2, 4}});
   for (DType compute : {DType::kBF16, DType::kF16}) {
     trainings.push_back({{"gpt", "1f1b", "adamw", compute}, {2, 2, 2}});
   }
@@ -91,7 +99,7 @@ TEST_P(LayoutsSweep, TrainLikeOneRank) {
 
 std::vector<Training> Everything() {
   std::vector<Recipe> recipes;
-  for (const char* family : {"gpt", "llama"}) {
+  for (const std::string& family : models::FamilyNames()) {
     for (const char* schedule : {"1f1b", "gpipe"}) {
       for (const char* optimizer : {"adamw", "sgd"}) {
         recipes.push_back({family, schedule, optimizer});

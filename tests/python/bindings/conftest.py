@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from eisbach import _C
+from eisbach.config import make_config, resolve
+from eisbach.config.model import ModelSection
+from eisbach.core_config import model_config
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +71,11 @@ def _engine_config(**changes):
         "dropout": 0.0,
         "tie_embeddings": True,
         "norm_eps": 1e-5,
-        "rope_theta": 10000.0,
+    }
+    choices = {
+        name: value
+        for name, value in changes.items()
+        if name in ModelSection.model_fields
     }
     values = {
         "global_batch": 8,
@@ -78,10 +85,10 @@ def _engine_config(**changes):
         "pipeline_schedule": "1f1b",
         "layers_per_stage": [],
     }
-    for group in (model, values):
-        group.update({k: v for k, v in changes.items() if k in group})
+    values.update({k: v for k, v in changes.items() if k in values})
+    section = resolve(make_config(model={**model, **choices})).model
     return _C.EngineConfig(
-        model=_C.ModelConfig(**model), update=_update(**changes), **values
+        model=model_config(section), update=_update(**changes), **values
     )
 
 

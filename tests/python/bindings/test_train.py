@@ -6,26 +6,44 @@ import numpy as np
 import pytest
 
 from eisbach import _C
-from eisbach.export import gpt2, llama
+from eisbach.config import make_config, resolve
+from eisbach.export.families import FAMILIES
 
+SIZES = {
+    "layers": 2,
+    "hidden": 48,
+    "heads": 6,
+    "kv_heads": 6,
+    "ffn_hidden": 96,
+    "context": 32,
+    "vocab": 61,
+}
 MODELS = {
     "gpt": {"family": "gpt"},
     "gpt_untied": {"family": "gpt", "tie_embeddings": False},
     "llama": {"family": "llama", "kv_heads": 2, "tie_embeddings": False},
     "llama_tied": {"family": "llama", "kv_heads": 6},
+    "llama3": {
+        "family": "llama",
+        "head_dim": 12,
+        "rope_scaling": "llama3",
+        "rope_factor": 4.0,
+        "rope_original_context": 16,
+    },
+    "qwen2": {"family": "qwen2", "kv_heads": 3},
+    "qwen3": {"family": "qwen3", "kv_heads": 2, "head_dim": 12},
+    "smollm3": {"family": "smollm3", "no_rope_every": 2},
 }
 STEPS = 50
 
 
-def _peer(engine, make):
+def _peer(engine, make, choices):
     """The same model in transformers, and its optimizer in PyTorch."""
     import torch
     import transformers
 
-    model = SimpleNamespace(
-        **{n: getattr(engine.config.model, n) for n in _SIZES}
-    )
-    names = {"gpt": gpt2, "llama": llama}[model.family]
+    model = resolve(make_config(model={**SIZES, **choices})).model
+    names = FAMILIES[model.family]
     described = names.config(model)
     kind = getattr(transformers, described["architectures"][0])
     config = kind.config_class(**described)
@@ -52,22 +70,6 @@ def _peer(engine, make):
     )
 
 
-_SIZES = (
-    "family",
-    "layers",
-    "hidden",
-    "heads",
-    "kv_heads",
-    "ffn_hidden",
-    "context",
-    "vocab",
-    "dropout",
-    "tie_embeddings",
-    "norm_eps",
-    "rope_theta",
-)
-
-
 def _peer_step(peer, tokens, targets=None):
     import torch
 
@@ -91,7 +93,7 @@ def _peer_step(peer, tokens, targets=None):
 @pytest.mark.parametrize("model", MODELS)
 def test_fifty_steps_equal_those_of_pytorch(make, model):
     engine = make.engine(**MODELS[model])
-    peer = _peer(engine, make)
+    peer = _peer(engine, make, MODELS[model])
     rng = make.rng(7)
     for step in range(STEPS):
         tokens, batch = make.batch(engine, rng)
@@ -115,7 +117,7 @@ def test_fifty_steps_equal_those_of_pytorch(make, model):
 @pytest.mark.parametrize("model", ["gpt", "llama"])
 def test_masked_targets_equal_the_ignored_ones_of_pytorch(make, model):
     engine = make.engine(**MODELS[model])
-    peer = _peer(engine, make)
+    peer = _peer(engine, make, MODELS[model])
     rng = make.rng(7)
     losses, counts = [], []
     for step in range(10):

@@ -35,8 +35,8 @@ def _tiny(family, *options):
 
 def _parameters(model):
     """Random values under the logical names and shapes of the core."""
-    width = model.hidden // model.heads
-    hidden, ffn, kv = model.hidden, model.ffn_hidden, model.kv_heads * width
+    hidden, ffn = model.hidden, model.ffn_hidden
+    wide, kv = model.heads * model.head_dim, model.kv_heads * model.head_dim
     shapes = {"embedding.token.weight": (model.vocab, hidden)}
     shapes["final_norm.weight"] = (hidden,)
     if not model.tie_embeddings:
@@ -49,19 +49,32 @@ def _parameters(model):
         inner = {
             "norm1": (hidden,),
             "norm2": (hidden,),
-            "attention.query": (hidden, hidden),
+            "attention.query": (wide, hidden),
             "attention.key": (kv, hidden),
             "attention.value": (kv, hidden),
-            "attention.output": (hidden, hidden),
+            "attention.output": (hidden, wide),
             "mlp.up": (ffn, hidden),
             "mlp.down": (hidden, ffn),
+        }
+        biases = {
+            "norm": gpt,
+            "attention.q": model.qkv_bias,
+            "attention.k": model.qkv_bias,
+            "attention.v": model.qkv_bias,
+            "attention.o": model.output_bias,
+            "mlp": model.mlp_bias,
         }
         if not gpt:
             inner["mlp.gate"] = (ffn, hidden)
         for name, shape in inner.items():
             shapes[f"blocks.{i}.{name}.weight"] = shape
-            if gpt:
+            if any(v for k, v in biases.items() if name.startswith(k)):
                 shapes[f"blocks.{i}.{name}.bias"] = shape[:1]
+        if model.qk_norm == "head":
+            for name in ("query_norm", "key_norm"):
+                shapes[f"blocks.{i}.attention.{name}.weight"] = (
+                    model.head_dim,
+                )
     rng = np.random.default_rng(0)
     return {
         name: rng.standard_normal(shape).astype(np.float32)

@@ -9,6 +9,7 @@ from eisbach import _C
 from eisbach.data.rules import DocumentRules, stored_tokenizer
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export import export_model, read_model
+from eisbach.export.families import FAMILIES
 
 
 def _tokens(config):
@@ -19,7 +20,7 @@ def _tokens(config):
 
 @pytest.mark.parametrize("tie", ["true", "false"])
 @pytest.mark.parametrize("kv_heads", [6, 2])
-@pytest.mark.parametrize("family", ["gpt", "llama"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_transformers_computes_the_same_logits(
     make, tmp_path, family, kv_heads, tie
 ):

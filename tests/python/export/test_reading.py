@@ -25,7 +25,24 @@ TINY_GPT = {
     "n_head": 6,
     "n_positions": 16,
 }
-TYPES = {"llama": TINY, "gpt2": TINY_GPT, "qwen2": TINY, "mistral": TINY}
+LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+TYPES = {"gpt2": TINY_GPT, "gemma": TINY, **dict.fromkeys(LLAMA_LIKE, TINY)}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 2.0,
+    "original_max_position_embeddings": 8,
+}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 4,
+    "beta_fast": 0.5,
+    "beta_slow": 0.1,
+}
 
 
 @pytest.fixture
@@ -80,6 +97,20 @@ def _check(make, net, folder, tolerance=1e-4):
         ("llama", {"rope_parameters": {
             "rope_type": "default", "rope_theta": 500.0}}),
         ("llama", {"num_key_value_heads": None, "head_dim": 8}),
+        ("llama", {"head_dim": 12}),
+        ("llama", {"attention_bias": True, "mlp_bias": True}),
+        ("llama", {"rope_parameters": {
+            "rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}),
+        ("llama", {"rope_parameters": LLAMA3}),
+        ("llama", {"rope_parameters": YARN}),
+        ("mistral", {"sliding_window": None}),
+        ("mistral", {"sliding_window": 16, "head_dim": 6}),
+        ("qwen2", {}),
+        ("qwen2", {"rope_parameters": YARN, "tie_word_embeddings": True}),
+        ("qwen3", {"head_dim": 12}),
+        ("qwen3", {"head_dim": 8, "attention_bias": True}),
+        ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None}),
+        ("smollm3", {"tie_word_embeddings": False, "pad_token_id": None}),
         ("gpt2", {}),
         ("gpt2", {"n_inner": 40, "layer_norm_epsilon": 1e-2}),
         ("gpt2", {"activation_function": "gelu_pytorch_tanh"}),
@@ -131,19 +162,20 @@ def test_names_without_the_head(make, save, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "keys", "names"),
     [
-        ("llama", {"attention_bias": True}, ["attention_bias=true"]),
-        ("llama", {"mlp_bias": True}, ["mlp_bias=true"]),
         ("llama", {"hidden_act": "gelu"}, ['hidden_act="gelu"', '"silu"']),
-        ("llama", {"head_dim": 16}, ["head_dim=16", "8"]),
         ("llama", {"rope_parameters": {
-            "rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
-         ["rope_parameters.rope_type='linear'"]),
+            "rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+         ["rope_parameters.rope_type='dynamic'"]),
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 4,
+                   "max_window_layers": 1}, ["sliding_window=4"]),
+        ("smollm3", {"no_rope_layers": [0, 1], "pad_token_id": None},
+         ["no_rope_layers=[0, 1]"]),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True},
          ["scale_attn_by_inverse_layer_idx=true"]),
         ("gpt2", {"scale_attn_weights": False}, ["scale_attn_weights=false"]),
         ("gpt2", {"activation_function": "relu"}, ["relu", "gelu_new"]),
-        ("qwen2", {}, ["model_type='qwen2'", "llama"]),
-        ("mistral", {"sliding_window": 4}, ["model_type='mistral'"]),
+        ("gemma", {}, ["model_type='gemma'", "llama"]),
+        ("mistral", {"sliding_window": 4}, ["sliding_window=4"]),
     ],
 )  # fmt: skip
 def test_what_changes_the_mathematics_is_refused(
@@ -177,8 +209,8 @@ def test_a_key_that_is_not_understood_is_refused(save, tmp_path, key, value):
 
 
 def test_all_that_does_not_fit_is_told_at_once(save, tmp_path):
-    save("llama", mlp_bias=True, attention_bias=True)
-    with pytest.raises(ValueError, match=r"attention_bias.*mlp_bias"):
+    save("llama", hidden_act="gelu", partial_rotary_factor=0.5)
+    with pytest.raises(ValueError, match=r"hidden_act.*partial_rotary_factor"):
         read_model(tmp_path)
 
 

@@ -30,8 +30,8 @@ TEST(Attention, HasTheGradientOfItsForward) {
 
 TEST(Rope, HasTheGradientOfItsForward) {
   for (const ops::AttentionHeads& heads : {kPlain, kGrouped}) {
-    const Tensor table =
-        test::Value(ops::RopeTable(8, heads.head_dim, 1e4, TheStream()));
+    const Tensor table = test::Value(
+        ops::RopeTable(8, heads.head_dim, ops::PlainRope(1e4), TheStream()));
     test::CheckGradients(
         [&](const Tensor& x) { return Rope(x, heads, table, TheStream()); },
         test::Normal({2, 7, heads.packed_width()}, DType::kF32, 1));
@@ -41,8 +41,8 @@ TEST(Rope, HasTheGradientOfItsForward) {
 // Rotation keeps lengths, so the gradient of a rotated gradient has the length
 // of the seed, and a seed that others hold is not rotated in their hands.
 TEST(Rope, LeavesASharedGradientAlone) {
-  const Tensor table =
-      test::Value(ops::RopeTable(8, kPlain.head_dim, 1e4, TheStream()));
+  const Tensor table = test::Value(
+      ops::RopeTable(8, kPlain.head_dim, ops::PlainRope(1e4), TheStream()));
   const Tensor x = test::Normal({1, 7, kPlain.packed_width()}, DType::kF32, 1);
   const Tensor seed = test::Normal(x.shape(), DType::kF32, 2);
   const std::vector<uint8_t> before = test::ToBytes(seed);
@@ -55,8 +55,8 @@ TEST(Rope, LeavesASharedGradientAlone) {
 }
 
 TEST(Attention, AfterRopeThroughOneGraph) {
-  const Tensor table =
-      test::Value(ops::RopeTable(8, kGrouped.head_dim, 1e4, TheStream()));
+  const Tensor table = test::Value(
+      ops::RopeTable(8, kGrouped.head_dim, ops::PlainRope(1e4), TheStream()));
   test::CheckGradients(
       [&](const Tensor& x) -> absl::StatusOr<Tensor> {
         EISBACH_ASSIGN_OR_RETURN(Tensor qkv,

@@ -33,7 +33,7 @@ Results Compute(DType dtype) {
   const AttentionHeads heads{4, 2, 20, 2};
   const Tensor qkv = test::Normal({2, 81, heads.packed_width()}, dtype, 1);
   const Tensor dout = test::Normal({2, 81, 80}, dtype, 2);
-  const Tensor table = Value(RopeTable(81, 20, 10000.0, stream));
+  const Tensor table = Value(RopeTable(81, 20, PlainRope(10000.0), stream));
   Results r;
   const AttentionOutput y = Value(AttentionForward(qkv, heads, stream));
   r.out = y.out;

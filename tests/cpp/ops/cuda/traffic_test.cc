@@ -122,7 +122,8 @@ TEST(Traffic, ALayerMovesLittleMoreThanItMust) {
             [&] { Value(ops::SwigluBackward(half, wide, TheStream())); });
   const ops::AttentionHeads heads{.heads = 12, .kv_heads = 12, .head_dim = 64};
   const Tensor qkv = Normal({1, kTokens, 3 * kHidden}, kType, 9);
-  const Tensor angles = Value(ops::RopeTable(kTokens, 64, 1e4, TheStream()));
+  const Tensor angles =
+      Value(ops::RopeTable(kTokens, 64, ops::PlainRope(1e4), TheStream()));
   table.Add("rope", [&] {
     EISBACH_EXPECT_OK(ops::Rope(qkv, heads, angles, false, TheStream()));
   });

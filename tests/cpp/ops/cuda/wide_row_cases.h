@@ -85,6 +85,8 @@ inline std::vector<WideCase> RowCases() {
                          const NormOperands operands = {kType,
                                                         rows,
                                                         width,
+                                                        /*inner=*/1,
+                                                        /*stride=*/width,
                                                         p[0],
                                                         again ? nullptr : p[1],
                                                         Shared<uint16_t>(width),
@@ -115,7 +117,7 @@ inline std::vector<WideCase> RowCases() {
                     {Fill::kF32, kLong, 2}},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchNormBackward(
-                         {kType, true, rows, kLong, p[0], p[1], p[2],
+                         {kType, true, rows, kLong, 1, kLong, p[0], p[1], p[2],
                           Shared<uint16_t>(kLong), As<float>(p[4]),
                           As<float>(p[5]), p[3]},
                          static_cast<int>(rows), As<float>(p[6]), TheStream());

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "ops/attention.h"
+#include "tensor/parameter.h"
+#include "tensor/tensor.h"
+
+namespace eisbach::autograd {
+
+// A packed qkv [B, T, width] whose query heads are RMS-normalised by `query`,
+// its key heads by `key` (both [head_dim]); see ops/head_norm.h. Values pass.
+absl::StatusOr<Tensor> HeadNorm(double eps, const Tensor& qkv,
+                                const ops::AttentionHeads& heads,
+                                Parameter& query, Parameter& key,
+                                Stream& stream);
+
+}  // namespace eisbach::autograd

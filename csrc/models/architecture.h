@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nn/mlp.h"
+#include "ops/norm.h"
+#include "ops/rope_frequencies.h"
+
+namespace eisbach::models {
+
+// Whether query and key heads are normalised before their rotation: each by
+// itself, with weights that all heads share (Qwen3, arXiv:2505.09388).
+enum class QkNorm : uint8_t { kNone, kHead };
+
+// What tells one decoder-only transformer from another besides its sizes. A
+// family is a row of such choices, each of which a model may make otherwise;
+// nothing else in the core asks for a family's name.
+struct Architecture {
+  ops::NormKind norm;
+  nn::Activation activation;
+  bool qkv_bias;     // of the query, key and value projections
+  bool output_bias;  // of the projection behind attention
+  bool mlp_bias;
+  QkNorm qk_norm;
+  bool rotary;  // positions by rotation; else a learned table
+  ops::RopeOptions rope;
+  // One layer in so many, the last of each, has no rotary positions; 0: none.
+  int64_t no_rope_every;
+
+  bool gated() const { return activation == nn::Activation::kSwiglu; }
+  // Whether queries and keys of a layer are rotated.
+  bool RotatesLayer(int64_t layer) const {
+    return rotary && (no_rope_every == 0 || (layer + 1) % no_rope_every != 0);
+  }
+};
+
+// NotFound for an unknown name; the message lists what there is.
+absl::StatusOr<Architecture> FindFamily(absl::string_view name);
+
+// All names, in the order of their making.
+std::vector<std::string> FamilyNames();
+
+}  // namespace eisbach::models

@@ -1,0 +1,38 @@
+#include "nn/head_norm.h"
+
+#include "absl/strings/str_cat.h"
+#include "autograd/functions/head_norm.h"
+
+namespace eisbach::nn {
+namespace {
+
+ParamSpec HeadWeight(std::string name, int64_t head_dim, bool primary) {
+  ParamSpec spec = WholeParam(std::move(name), Shape{head_dim},
+                              {Init::Kind::kOnes}, /*decay=*/false);
+  spec.slices[0].primary = primary;
+  spec.slices[0].sum_over_tensor = true;
+  return spec;
+}
+
+}  // namespace
+
+HeadNorm::HeadNorm(const std::string& name, int64_t head_dim, double eps,
+                   bool primary)
+    : eps_(eps),
+      query_(HeadWeight(absl::StrCat(name, ".query_norm.weight"), head_dim,
+                        primary)),
+      key_(HeadWeight(absl::StrCat(name, ".key_norm.weight"), head_dim,
+                      primary)) {}
+
+absl::StatusOr<Tensor> HeadNorm::Forward(const Tensor& qkv,
+                                         const ops::AttentionHeads& heads,
+                                         const ForwardContext& context) {
+  return autograd::HeadNorm(eps_, qkv, heads, query_, key_, context.stream);
+}
+
+void HeadNorm::VisitParameters(const Visitor& visit) {
+  visit(query_);
+  visit(key_);
+}
+
+}  // namespace eisbach::nn

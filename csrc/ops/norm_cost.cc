@@ -1,0 +1,32 @@
+#include "ops/norm_cost.h"
+
+namespace eisbach::ops {
+namespace {
+
+constexpr double kForwardFlops = 8;
+constexpr double kBackwardFlops = 14;
+
+double BytesOf(const Tensor* t) {
+  return t == nullptr ? 0.0 : static_cast<double>(t->bytes());
+}
+
+}  // namespace
+
+OpCost NormForwardCost(const NormForwardArgs& a) {
+  return {.flops = kForwardFlops * static_cast<double>(a.x.elements()),
+          .bytes_read = BytesOf(&a.x) + BytesOf(a.residual) +
+                        BytesOf(&a.weight) + BytesOf(a.bias),
+          .bytes_written = BytesOf(&a.y) + BytesOf(a.sum) + BytesOf(a.mean) +
+                           BytesOf(&a.rstd)};
+}
+
+OpCost NormBackwardCost(const NormBackwardArgs& a) {
+  const double gradients = BytesOf(&a.dweight) + BytesOf(a.dbias);
+  return {.flops = kBackwardFlops * static_cast<double>(a.sum.elements()),
+          .bytes_read = BytesOf(&a.dy) + BytesOf(a.dsum) + BytesOf(&a.sum) +
+                        BytesOf(&a.weight) + BytesOf(a.mean) +
+                        BytesOf(&a.rstd) + (a.accumulate ? gradients : 0.0),
+          .bytes_written = BytesOf(&a.dx) + gradients};
+}
+
+}  // namespace eisbach::ops

@@ -1,0 +1,343 @@
+"""Families whose folders differ from Llama's in a few keys and tensors.
+
+Weights have the same shapes as ours and other names. What a family's
+`config.json` can say of the choices of our section `model` is in `Family`; an
+export is read again, so what it cannot say is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eisbach.export.rotary import (
+    add_rope_scaling,
+    read_rotary,
+    rotary_config,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from eisbach.config.model import ModelSection
+    from eisbach.export.described import Described
+    from eisbach.export.tensors import Tensors
+
+    Parameters = dict[str, NDArray[Any]]
+
+_BLOCK = (
+    ("norm1", "input_layernorm"),
+    ("attention.query", "self_attn.q_proj"),
+    ("attention.key", "self_attn.k_proj"),
+    ("attention.value", "self_attn.v_proj"),
+    ("attention.query_norm", "self_attn.q_norm"),
+    ("attention.key_norm", "self_attn.k_norm"),
+    ("attention.output", "self_attn.o_proj"),
+    ("norm2", "post_attention_layernorm"),
+    ("mlp.gate", "mlp.gate_proj"),
+    ("mlp.up", "mlp.up_proj"),
+    ("mlp.down", "mlp.down_proj"),
+)
+_HEAD_NORMS = {"attention.query_norm", "attention.key_norm"}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family as Hugging Face has it.
+
+    Attributes:
+      family: Our name.
+      MODEL_TYPE: Theirs.
+      GGUF: That of llama.cpp.
+      architecture: The class of transformers.
+      say: Returns its own keys of `config.json` for a model.
+      read: Reads them: values of the section `model`.
+      kv_heads: Where `config.json` does not say; None for as many as heads.
+      theta: Base of the rotary frequencies where `config.json` has none.
+      tied: Whether the head is the embedding where it does not say.
+    """
+
+    family: str
+    MODEL_TYPE: str
+    GGUF: str
+    architecture: str
+    say: Callable[[ModelSection], dict[str, Any]]
+    read: Callable[[Described], dict[str, Any]]
+    kv_heads: int | None = None
+    theta: float = 10000.0
+    tied: bool = False
+
+    # Rotary frequencies, which old files hold as tensors.
+    WITHOUT_EFFECT = re.compile(
+        r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
+    )
+
+    def config(self, model: ModelSection) -> dict[str, Any]:
+        """Returns what `config.json` says of the model."""
+        return {
+            "architectures": [self.architecture],
+            "model_type": self.MODEL_TYPE,
+            "vocab_size": model.vocab,
+            "max_position_embeddings": model.context,
+            "hidden_size": model.hidden,
+            "intermediate_size": model.ffn_hidden,
+            "num_hidden_layers": model.layers,
+            "num_attention_heads": model.heads,
+            "num_key_value_heads": model.kv_heads,
+            "head_dim": model.head_dim,
+            "hidden_act": "silu",
+            "attention_dropout": 0.0,
+            "rms_norm_eps": model.norm_eps,
+            **rotary_config(model),
+            "initializer_range": 0.02,
+            "tie_word_embeddings": model.tie_embeddings,
+            **self.say(model),
+        }
+
+    def sizes(self, described: Described) -> dict[str, Any]:
+        """Reads `config.json`: the values of the section `model`."""
+        hidden = described.get("hidden_size")
+        heads = described.get("num_attention_heads")
+        described.only("hidden_act", "silu", "swish")
+        # Products in parts are the same products.
+        described.without_effect("attention_dropout pretraining_tp")
+        found = {
+            "family": self.family,
+            "layers": described.get("num_hidden_layers"),
+            "hidden": hidden,
+            "heads": heads,
+            "kv_heads": described.get(
+                "num_key_value_heads", self.kv_heads or heads
+            ),
+            "ffn_hidden": described.get("intermediate_size"),
+            "context": described.get("max_position_embeddings"),
+            "vocab": described.get("vocab_size"),
+            "tie_embeddings": described.get("tie_word_embeddings", self.tied),
+            "norm_eps": described.get("rms_norm_eps", 1e-6),
+            **read_rotary(described, default_theta=self.theta),
+        }
+        if hidden and heads:
+            found["head_dim"] = described.get("head_dim", hidden // heads)
+        return {**found, **self.read(described)}
+
+    def _names(self, model: ModelSection) -> Iterator[tuple[str, str]]:
+        """Yields our name and theirs of each tensor."""
+        yield "embedding.token.weight", "model.embed_tokens.weight"
+        yield "final_norm.weight", "model.norm.weight"
+        if not model.tie_embeddings:
+            yield "head.weight", "lm_head.weight"
+        biases = {
+            **dict.fromkeys(("query", "key", "value"), model.qkv_bias),
+            "output": model.output_bias,
+            **dict.fromkeys(("gate", "up", "down"), model.mlp_bias),
+        }
+        for i in range(model.layers):
+            for own, name in _BLOCK:
+                if own in _HEAD_NORMS and model.qk_norm == "none":
+                    continue
+                parts = ["weight"]
+                if biases.get(own.rpartition(".")[2]):
+                    parts.append("bias")
+                for part in parts:
+                    yield (
+                        f"blocks.{i}.{own}.{part}",
+                        f"model.layers.{i}.{name}.{part}",
+                    )
+
+    def to_theirs(self, ours: Parameters, model: ModelSection) -> Parameters:
+        """Renames logical parameters."""
+        return {name: ours[own] for own, name in self._names(model)}
+
+    def to_ours(
+        self, theirs: Tensors, model: ModelSection
+    ) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yields logical parameters."""
+        for own, name in self._names(model):
+            yield own, theirs[name]
+
+    def describe_gguf(self, writer: Any, model: ModelSection) -> None:
+        """Adds the family's own keys and tensors to a `gguf.GGUFWriter`.
+
+        Raises:
+          ValueError: llama.cpp computes it otherwise.
+        """
+        writer.add_head_count_kv(model.kv_heads)
+        writer.add_key_length(model.head_dim)
+        writer.add_value_length(model.head_dim)
+        writer.add_layer_norm_rms_eps(model.norm_eps)
+        writer.add_rope_freq_base(model.rope_theta)
+        writer.add_rope_dimension_count(model.head_dim)
+        add_rope_scaling(writer, model)
+        every = 4 if self.GGUF == "smollm3" else 0
+        if model.no_rope_every != every:
+            raise ValueError(
+                f"model.no_rope_every={model.no_rope_every}: llama.cpp takes "
+                f"{every} for {self.GGUF}"
+            )
+
+    def for_gguf(
+        self, name: str, value: NDArray[Any], model: ModelSection
+    ) -> NDArray[Any]:
+        """Returns one of `to_theirs`, as GGUF keeps it.
+
+        Of Llama the two numbers that rotate together are neighbours there in
+        a head of query and key; here they are half a head apart.
+        """
+        heads = {"q_proj": model.heads, "k_proj": model.kv_heads}
+        found = next((n for n in heads if f".{n}." in name), None)
+        if found is None or self.GGUF not in _NEIGHBOURS:
+            return value
+        halves = value.reshape(heads[found], 2, -1, *value.shape[1:])
+        return halves.swapaxes(1, 2).reshape(value.shape)
+
+
+# Whose heads llama.cpp rotates by neighbours.
+_NEIGHBOURS = {"llama", "smollm3"}
+
+
+def _no_window(described: Described) -> None:
+    """Refuses a window that a sequence can leave."""
+    window = described.get("sliding_window", None)
+    used = described.get("use_sliding_window", window is not None)
+    context = described.get("max_position_embeddings")
+    described.without_effect("max_window_layers")
+    if used and window is not None and window < (context or 0):
+        described.problem(
+            f"sliding_window={window} is not there yet; it may be null, or "
+            f"max_position_embeddings={context} at most {window}"
+        )
+    for kind in described.get("layer_types", []):
+        if kind != "full_attention" and used:
+            described.problem(f"layer_types has {kind!r}, which is not there "
+                              "yet; all may be 'full_attention'")  # fmt: skip
+            break
+
+
+def _say_llama(model: ModelSection) -> dict[str, Any]:
+    return {"attention_bias": model.qkv_bias, "mlp_bias": model.mlp_bias}
+
+
+def _read_llama(described: Described) -> dict[str, Any]:
+    bias = described.get("attention_bias", False)
+    return {
+        "qkv_bias": bias,
+        "output_bias": bias,
+        "mlp_bias": described.get("mlp_bias", False),
+    }
+
+
+def _say_mistral(model: ModelSection) -> dict[str, Any]:
+    del model
+    return {"sliding_window": None}
+
+
+def _read_mistral(described: Described) -> dict[str, Any]:
+    _no_window(described)
+    return {}
+
+
+def _say_qwen2(model: ModelSection) -> dict[str, Any]:
+    return {
+        "use_sliding_window": False,
+        "sliding_window": None,
+        "max_window_layers": model.layers,
+    }
+
+
+def _read_qwen2(described: Described) -> dict[str, Any]:
+    # Of transformers 5, where False, the window is not used.
+    if not described.get("use_sliding_window", False):
+        described.without_effect("sliding_window max_window_layers layer_types")
+        return {}
+    _no_window(described)
+    return {}
+
+
+def _say_qwen3(model: ModelSection) -> dict[str, Any]:
+    return {"attention_bias": model.qkv_bias, **_say_qwen2(model)}
+
+
+def _read_qwen3(described: Described) -> dict[str, Any]:
+    bias = described.get("attention_bias", False)
+    return {"qkv_bias": bias, "output_bias": bias, **_read_qwen2(described)}
+
+
+def _say_smollm3(model: ModelSection) -> dict[str, Any]:
+    every = model.no_rope_every or model.layers + 1
+    return {
+        **_say_llama(model),
+        "use_sliding_window": False,
+        "no_rope_layer_interval": every,
+        "no_rope_layers": [
+            int((i + 1) % every != 0) for i in range(model.layers)
+        ],
+    }
+
+
+def _read_smollm3(described: Described) -> dict[str, Any]:
+    layers = described.get("num_hidden_layers") or 0
+    every = described.get("no_rope_layer_interval", 4)
+    said = described.get("no_rope_layers", None)
+    regular = [int((i + 1) % every != 0) for i in range(layers)]
+    if said is not None and said != regular:
+        described.problem(
+            f"no_rope_layers={said} is not every {every}th layer "
+            "(no_rope_layer_interval), and other patterns are not there yet"
+        )
+    return {
+        **_read_llama(described),
+        **_read_qwen2(described),
+        "no_rope_every": every if every <= layers else 0,
+    }
+
+
+LLAMA_LIKE = (
+    Family(
+        "llama",
+        "llama",
+        "llama",
+        "LlamaForCausalLM",
+        _say_llama,
+        _read_llama,
+    ),
+    Family(
+        "mistral",
+        "mistral",
+        "llama",
+        "MistralForCausalLM",
+        _say_mistral,
+        _read_mistral,
+        kv_heads=8,
+    ),
+    Family(
+        "qwen2",
+        "qwen2",
+        "qwen2",
+        "Qwen2ForCausalLM",
+        _say_qwen2,
+        _read_qwen2,
+        kv_heads=32,
+    ),
+    Family(
+        "qwen3",
+        "qwen3",
+        "qwen3",
+        "Qwen3ForCausalLM",
+        _say_qwen3,
+        _read_qwen3,
+        kv_heads=32,
+    ),
+    Family(
+        "smollm3",
+        "smollm3",
+        "smollm3",
+        "SmolLM3ForCausalLM",
+        _say_smollm3,
+        _read_smollm3,
+        kv_heads=4,
+        theta=2e6,
+        tied=True,
+    ),
+)

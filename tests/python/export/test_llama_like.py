@@ -1,0 +1,24 @@
+import pytest
+
+FAMILIES = {
+    "llama": ["qkv_bias: true, output_bias: true, mlp_bias: true"],
+    "mistral": ["head_dim: 6"],
+    "qwen2": [],
+    "qwen3": ["head_dim: 10", "qkv_bias: true, output_bias: true"],
+    "smollm3": ["no_rope_every: 2", "mlp_bias: true"],
+}
+
+
+@pytest.mark.parametrize("tie", ["true", "false"])
+@pytest.mark.parametrize("kv_heads", [6, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_and_shapes_are_those_of_transformers(
+    check_names, family, kv_heads, tie
+):
+    for choices in ["", *FAMILIES[family]]:
+        check_names(
+            family,
+            f"model.kv_heads={kv_heads}",
+            f"model.tie_embeddings={tie}",
+            f"model={{{choices}}}",
+        )

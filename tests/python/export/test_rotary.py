@@ -1,0 +1,90 @@
+"""Both dialects of rotary positions say the same."""
+
+from pathlib import Path
+
+import pytest
+
+from eisbach.config import make_config
+from eisbach.export.described import Described
+from eisbach.export.rotary import read_rotary, rotary_config
+
+LLAMA3 = {
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+OURS = {
+    "rope_theta": 5e5,
+    "rope_scaling": "llama3",
+    "rope_factor": 8.0,
+    "rope_original_context": 8192,
+    "rope_low_frequency": 1.0,
+    "rope_high_frequency": 4.0,
+}
+
+
+def _read(values, **options):
+    described = Described(Path("config.json"), values)
+    found = read_rotary(described, **options)
+    described.finish()
+    return found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", **LLAMA3}},
+        {"rope_theta": 5e5, "rope_scaling": {"type": "llama3", **LLAMA3}},
+        {"rope_parameters": {
+            "rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}},
+        {"rope_theta": 1.0, "rope_parameters": {
+            "rope_type": "llama3", "rope_theta": 5e5, **LLAMA3}},
+    ],
+)  # fmt: skip
+def test_dialects(values):
+    assert _read(values) == OURS
+
+
+def test_a_family_has_a_base_of_its_own():
+    assert _read({}, default_theta=2e6) == {"rope_theta": 2e6}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"rope_theta": 500.0},
+        {"rope_scaling": "linear", "rope_factor": 4.0},
+        OURS,
+        {"rope_scaling": "yarn", "rope_factor": 4.0,
+         "rope_original_context": 64, "rope_beta_fast": 16.0},
+        {"rope_scaling": "yarn", "rope_factor": 4.0,
+         "rope_original_context": 64, "rope_attention_factor": 1.5},
+    ],
+)  # fmt: skip
+def test_what_is_said_is_read_again(model):
+    section = make_config(model={"family": "llama", **model}).model
+    said = rotary_config(section)
+    for dialect in (
+        {"rope_parameters": said["rope_parameters"]},
+        {k: v for k, v in said.items() if k != "rope_parameters"},
+    ):
+        again = make_config(model={"family": "llama", **_read(dialect)}).model
+        assert again == section
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ({"rope_type": "longrope"}, "rope_type='longrope' is not there yet"),
+        ({"rope_type": "llama3", **LLAMA3, "factor": None}, "has no factor"),
+        ({"rope_type": "linear", "factor": 2.0, "beta": 1}, "beta is unknown"),
+        ({"rope_type": "yarn", "factor": 2.0, "truncate": False,
+          "original_max_position_embeddings": 4}, "truncate=false"),
+        ({"rope_type": "default", "partial_rotary_factor": 0.5},
+         "partial_rotary_factor is unknown"),
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_refused(section, problem):
+    with pytest.raises(ValueError, match=problem):
+        _read({"rope_parameters": section})
