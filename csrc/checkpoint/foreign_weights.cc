@@ -1,0 +1,166 @@
+#include "checkpoint/foreign_weights.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "checkpoint/agree.h"
+#include "checkpoint/safetensors_file.h"
+#include "core/status_macros.h"
+#include "tensor/host_values.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+// A tensor of a file as ours is laid out: rows of columns, a vector being a
+// column of one.
+struct Source {
+  const SafetensorsFile* file;
+  const SafetensorsEntry* entry;
+  DType dtype;
+  bool transposed;
+  int64_t first_row;
+  int64_t rows;     // of the tensor, those of others among them
+  int64_t columns;  // 1 for a vector
+
+  std::string Where() const {
+    return absl::StrCat(file->path(), ": tensor ", entry->name);
+  }
+};
+
+// The files, each opened once.
+class Files {
+ public:
+  absl::StatusOr<Source> Find(const ForeignTensor& tensor, const Shape& shape) {
+    auto it = files_.find(tensor.file);
+    if (it == files_.end()) {
+      EISBACH_ASSIGN_OR_RETURN(SafetensorsFile file,
+                               SafetensorsFile::Open(tensor.file));
+      it = files_
+               .emplace(tensor.file,
+                        std::make_unique<SafetensorsFile>(std::move(file)))
+               .first;
+    }
+    const SafetensorsFile& file = *it->second;
+    Source source{.file = &file,
+                  .entry = file.Find(tensor.name),
+                  .transposed = tensor.transposed,
+                  .first_row = tensor.first_row};
+    if (source.entry == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(file.path(), ": has no tensor ", tensor.name));
+    }
+    const SafetensorsEntry& entry = *source.entry;
+    const std::optional<DType> dtype = entry.dtype;
+    if (dtype != DType::kF32 && dtype != DType::kBF16 && dtype != DType::kF16) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(source.Where(), " is of type ", entry.dtype_name,
+                       "; weights are of F32, BF16, F16"));
+    }
+    source.dtype = *dtype;
+    const int rows = tensor.transposed ? 1 : 0;
+    if (entry.shape.rank() == shape.rank() && rows < shape.rank()) {
+      source.rows = entry.shape[rows];
+      source.columns = shape.rank() > 1 ? entry.shape[1 - rows] : 1;
+      const int64_t columns = shape.rank() > 1 ? shape[1] : 1;
+      if (source.columns == columns &&
+          source.rows >= tensor.first_row + shape[0]) {
+        return source;
+      }
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(source.Where(), " is of shape ", entry.shape.ToString(),
+                     "; the model has ", shape.ToString(),
+                     tensor.first_row > 0
+                         ? absl::StrCat(" from row ", tensor.first_row, " on")
+                         : "",
+                     tensor.transposed ? ", transposed" : ""));
+  }
+
+ private:
+  std::map<std::string, std::unique_ptr<SafetensorsFile>> files_;
+};
+
+// `count` elements from the `first` of the file's tensor on, as f32.
+absl::Status Read(const Source& source, int64_t first, int64_t count,
+                  std::vector<std::byte>& aligned, float* values) {
+  const size_t size = SizeOf(source.dtype);
+  const std::byte* bytes = source.file->Bytes(*source.entry).data();
+  aligned.resize(count * size);
+  std::memcpy(aligned.data(), bytes + first * size, aligned.size());
+  WidenValues(source.dtype, aligned.data(), count, values);
+  for (int64_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i])) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        source.Where(), ": element ", first + i, " is ", values[i]));
+  }
+  return absl::OkStatus();
+}
+
+// The rows and columns of `slice` to `to`, which has room for its extent.
+absl::Status CopySlice(const Source& source, const LogicalSlice& slice,
+                       float* to) {
+  const bool matrix = slice.shape.rank() > 1;
+  const int64_t row = source.first_row + slice.start[0];
+  const int64_t column = matrix ? slice.start[1] : 0;
+  const int64_t rows = slice.extent[0];
+  const int64_t columns = matrix ? slice.extent[1] : 1;
+  std::vector<std::byte> aligned;
+  if (!source.transposed) {
+    if (columns == source.columns) {
+      return Read(source, row * columns, rows * columns, aligned, to);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      EISBACH_RETURN_IF_ERROR(Read(source, (row + r) * source.columns + column,
+                                   columns, aligned, to + r * columns));
+    }
+    return absl::OkStatus();
+  }
+  std::vector<float> line(rows);  // of the file: one column of ours
+  for (int64_t c = 0; c < columns; ++c) {
+    EISBACH_RETURN_IF_ERROR(Read(source, (column + c) * source.rows + row, rows,
+                                 aligned, line.data()));
+    for (int64_t r = 0; r < rows; ++r) to[r * columns + c] = line[r];
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Fill(const ForeignTensors& tensors, Files& files,
+                  const Parameter& parameter, Stream& stream) {
+  const ParamSpec& spec = parameter.spec();
+  std::vector<float> host(spec.shape.elements(), 0.0f);
+  for (const LogicalSlice& slice : spec.slices) {
+    const auto found = tensors.find(slice.name);
+    if (found == tensors.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("nothing says where ", slice.name, " lies"));
+    }
+    EISBACH_ASSIGN_OR_RETURN(const Source source,
+                             files.Find(found->second, slice.shape));
+    EISBACH_RETURN_IF_ERROR(
+        CopySlice(source, slice, host.data() + SliceOffset(spec, slice)));
+  }
+  return WriteValues(host.data(), parameter.master(), stream);
+}
+
+}  // namespace
+
+absl::Status LoadForeignWeights(const ForeignTensors& tensors,
+                                absl::Span<Parameter* const> parameters,
+                                const parallel::ParallelContext& context) {
+  comm::Communicator& world = context.world().communicator();
+  const comm::PhaseScope phase(world.activity(), comm::Phase::kLoad);
+  Stream& stream = context.device().compute_stream();
+  Files files;
+  absl::Status status;
+  for (Parameter* parameter : parameters) {
+    status.Update(Fill(tensors, files, *parameter, stream));
+    if (!status.ok()) break;
+  }
+  return AgreeOnStatus(status, world, stream);
+}
+
+}  // namespace eisbach::checkpoint

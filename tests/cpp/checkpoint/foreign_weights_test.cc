@@ -1,0 +1,183 @@
+#include "checkpoint/foreign_weights.h"
+
+#include <limits>
+
+#include "checkpoint/gather.h"
+#include "checkpoint/safetensors_writer.h"
+#include "cpp/checkpoint/checkpoint_testing.h"
+#include "support/status_testing.h"
+#include "support/temp_folder.h"
+
+namespace eisbach::checkpoint {
+namespace {
+
+using test::StatusIs;
+using test::Value;
+using Tensors = std::vector<LogicalTensor>;
+
+Tensors Gather(train::Engine& engine) {
+  return Value(GatherParameters(engine.update().parameters(),
+                                ParameterValue::kMaster, engine.context()));
+}
+
+// Of one rank, from another seed than the models below.
+Tensors Whole(const train::EngineConfig& config) {
+  train::EngineConfig other = config;
+  other.update.seed = 77;
+  Tensors whole;
+  EISBACH_EXPECT_OK(test::OnEngines({}, other, [&](train::Engine& e, int) {
+    whole = Gather(e);
+    return absl::OkStatus();
+  }));
+  return whole;
+}
+
+// One file of others with tensors in f32.
+class ForeignFile {
+ public:
+  explicit ForeignFile(std::string path) : path_(std::move(path)) {}
+
+  // Adds a tensor of the file.
+  void Add(const std::string& name, const Shape& shape,
+           std::vector<float> values) {
+    specs_.push_back({name, DType::kF32, shape});
+    values_[name] = std::move(values);
+  }
+  void Write() const {
+    auto writer = Value(SafetensorsWriter::Create(path_, specs_, {}));
+    for (const SafetensorsEntry& entry : writer->entries()) {
+      const std::vector<float>& values = values_.at(entry.name);
+      EISBACH_ASSERT_OK(writer->Write(entry.name, values.data(),
+                                      values.size() * sizeof(float)));
+    }
+    EISBACH_ASSERT_OK(writer->Commit());
+  }
+
+ private:
+  std::string path_;
+  std::vector<SafetensorsSpec> specs_;
+  std::map<std::string, std::vector<float>> values_;
+};
+
+// How others have the model: each block's query, key and value stacked, the
+// MLP's matrices transposed, the rest in a second file.
+ForeignTensors Write(const Tensors& whole, const std::string& folder) {
+  const std::string first = folder + "/1.safetensors",
+                    second = folder + "/2.safetensors";
+  ForeignFile stacked(first), rest(second);
+  ForeignTensors sources;
+  std::map<std::string, std::pair<Shape, std::vector<float>>> stacks;
+  for (const char* part : {"query", "key", "value"}) {
+    for (const LogicalTensor& t : whole) {
+      const size_t at = t.name.find(absl::StrCat(".", part, "."));
+      if (at == std::string::npos) continue;
+      const std::string name =
+          absl::StrCat("their.", t.name.substr(0, at), ".qkv",
+                       t.name.substr(at + 1 + std::string(part).size()));
+      auto& [shape, values] = stacks[name];
+      const int64_t row = shape.rank() == 0 ? 0 : shape[0];
+      shape = t.shape;
+      shape.Set(0, row + t.shape[0]);
+      values.insert(values.end(), t.values.begin(), t.values.end());
+      sources[t.name] = {first, name, row};
+    }
+  }
+  for (const auto& [name, stack] : stacks) {
+    stacked.Add(name, stack.first, stack.second);
+  }
+  for (const LogicalTensor& t : whole) {
+    if (sources.contains(t.name)) continue;
+    const std::string name = absl::StrCat("their.", t.name);
+    const bool transposed =
+        t.name.find(".mlp.") != std::string::npos && t.shape.rank() == 2;
+    std::vector<float> values = t.values;
+    Shape shape = t.shape;
+    if (transposed) {
+      shape = Shape{t.shape[1], t.shape[0]};
+      for (int64_t r = 0; r < t.shape[0]; ++r) {
+        for (int64_t c = 0; c < t.shape[1]; ++c) {
+          values[c * t.shape[0] + r] = t.values[r * t.shape[1] + c];
+        }
+      }
+    }
+    rest.Add(name, shape, std::move(values));
+    sources[t.name] = {second, name, 0, transposed};
+  }
+  stacked.Write();
+  rest.Write();
+  return sources;
+}
+
+TEST(ForeignWeightsTest, EveryLayoutReadsItsOwn) {
+  for (const char* family : {"gpt", "llama"}) {
+    const train::EngineConfig config = test::SmallConfig(family);
+    const Tensors whole = Whole(config);
+    const test::TempFolder folder;
+    const ForeignTensors sources = Write(whole, folder.path());
+    for (const test::Layout& layout : test::kLayouts) {
+      EISBACH_ASSERT_OK(
+          test::OnEngines(layout, config, [&](train::Engine& engine, int rank) {
+            EISBACH_RETURN_IF_ERROR(LoadForeignWeights(
+                sources, engine.update().parameters(), engine.context()));
+            const Tensors got = Gather(engine);
+            if (rank != 0) return absl::OkStatus();
+            EXPECT_EQ(got.size(), whole.size());
+            for (size_t i = 0; i < got.size(); ++i) {
+              EXPECT_EQ(got[i].name, whole[i].name);
+              EXPECT_EQ(got[i].values, whole[i].values)
+                  << got[i].name << layout.ToString();
+            }
+            return absl::OkStatus();
+          }));
+    }
+  }
+}
+
+TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
+  const train::EngineConfig config = test::SmallConfig("gpt");
+  Tensors whole = Whole(config);
+  const test::TempFolder folder;
+  ForeignTensors sources = Write(whole, folder.path());
+  const auto load = [&] {
+    absl::Status told[2];
+    EISBACH_EXPECT_OK(test::OnEngines(
+        {1, 2, 1}, config, [&](train::Engine& engine, int rank) {
+          told[rank] = LoadForeignWeights(sources, engine.update().parameters(),
+                                          engine.context());
+          return absl::OkStatus();
+        }));
+    EXPECT_EQ(told[0], told[1]);
+    return told[0];
+  };
+  EISBACH_EXPECT_OK(load());
+  const auto bad = absl::StatusCode::kInvalidArgument;
+  const std::string name = "blocks.1.attention.value.weight";
+  const ForeignTensor right = sources[name];
+  sources[name].first_row = 25;  // rows past the end
+  EXPECT_THAT(load(), StatusIs(bad,
+                               "1.safetensors: tensor their.blocks.1."
+                               "attention.qkv.weight is of shape "
+                               "[72, 24]; the model has [24, 24] from "
+                               "row 25 on"));
+  sources[name] = right;
+  sources[name].transposed = true;
+  EXPECT_THAT(load(), StatusIs(bad, "transposed"));
+  sources[name] = {right.file, "nobody's"};
+  EXPECT_THAT(load(), StatusIs(bad, "1.safetensors: has no tensor nobody's"));
+  sources.erase(name);
+  EXPECT_THAT(load(), StatusIs(bad, absl::StrCat("where ", name, " lies")));
+
+  // A value that only the second rank reads.
+  for (LogicalTensor& tensor : whole) {
+    if (tensor.name == "blocks.0.mlp.up.bias") {
+      tensor.values.back() = std::numeric_limits<float>::infinity();
+    }
+  }
+  sources = Write(whole, folder.path());
+  EXPECT_THAT(load(), StatusIs(bad,
+                               "tensor their.blocks.0.mlp.up.bias: "
+                               "element 35 is inf"));
+}
+
+}  // namespace
+}  // namespace eisbach::checkpoint
