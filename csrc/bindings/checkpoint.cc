@@ -14,6 +14,7 @@
 #include "bindings/numpy.h"
 #include "checkpoint/agree.h"
 #include "checkpoint/folder.h"
+#include "checkpoint/foreign_weights.h"
 #include "checkpoint/gather.h"
 #include "checkpoint/read_weights.h"
 #include "checkpoint/safetensors_file.h"
@@ -230,6 +231,16 @@ void ScatterArrays(absl::Span<Parameter* const> parameters,
 }
 
 void BindCheckpoint(CoreModule& m) {
+  Class<checkpoint::ForeignTensor>(
+      m, "ForeignTensor",
+      "Where a logical tensor lies in a safetensors file of others.")
+      .def(py::init([](const std::filesystem::path& file, std::string name,
+                       int64_t first_row, bool transposed) {
+             return checkpoint::ForeignTensor{file.string(), std::move(name),
+                                              first_row, transposed};
+           }),
+           py::arg("file"), py::arg("name"), py::kw_only(),
+           py::arg("first_row") = 0, py::arg("transposed") = false);
   BindSafetensors(m);
   BindCheckpointContents(m);
   m.def("write_safetensors", &WriteSafetensors, py::arg("path"),

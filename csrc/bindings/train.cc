@@ -18,6 +18,7 @@
 #include "bindings/numpy.h"
 #include "bindings/update_steps.h"
 #include "bindings/variable.h"
+#include "checkpoint/foreign_weights.h"
 #include "core/status_macros.h"
 #include "data/batch.h"
 #include "models/generate.h"
@@ -350,6 +351,16 @@ void BindEngine(CoreModule& m) {
           py::arg("arrays"),
           "Sets this rank's weights from whole arrays by logical name: all of "
           "the model's, of fractions that are finite. Collective.")
+      .def(
+          "load_foreign",
+          [](Engine& e, const checkpoint::ForeignTensors& tensors) {
+            Unwrap(checkpoint::LoadForeignWeights(
+                tensors, e.update().parameters(), e.context()));
+            Unwrap(e.update().RefreshData());
+          },
+          py::arg("tensors"), kReleased,
+          "Sets this rank's weights from files of others, by logical name; "
+          "each rank reads its own part. Collective.")
       .def(
           "save",
           [](Engine& e, const std::filesystem::path& root,

@@ -8,6 +8,7 @@ from eisbach.arguments import takes
 from eisbach.config import Config, resolve
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.device import choose_device
+from eisbach.export.start import with_start
 from eisbach.precision import choose_precision
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ def complete(config: Config) -> Config:
     """Returns a copy with no `auto` in model, precision and device.
 
     Raises:
-      ValueError: The tokenizer cannot be read.
+      ValueError: The tokenizer cannot be read, or the folder that the weights
+        are from.
     """
     from eisbach import _C
 
+    config = with_start(config)
     vocab = None
     if config.model.vocab == "auto":
         vocab = load_tokenizer(config.data.tokenizer).vocab
@@ -139,7 +142,7 @@ def model_config(model: ModelSection) -> _C.ModelConfig:
 
     values = {
         name: value
-        for name, value in model.model_dump().items()
+        for name, value in model.model_dump(exclude={"from"}).items()
         if not name.startswith("rope_")
     }
     if values["head_dim"] == "auto":

@@ -20,6 +20,7 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
+from eisbach.export.start import load_weights
 from eisbach.files import make_folder
 from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
@@ -201,6 +202,8 @@ def _set_up(
             forgives=forgives and resumed.parent is None,
         )
         load_seconds = time.perf_counter() - began
+    else:
+        load_weights(engine, config, tokenizer, world)
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -246,7 +249,7 @@ def _identity(
     """What the losses of a run depend on; of data its content, not its name."""
     return json.dumps(
         {
-            "model": config.model.model_dump(),
+            "model": config.model.model_dump(exclude={"from"}),
             "data.train": [
                 {"weight": weight, **content}
                 for weight, content in zip(train.weights, contents, strict=True)

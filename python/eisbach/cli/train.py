@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eisbach.cli.arguments import ConfigArguments, MisuseError, load, split
+
+if TYPE_CHECKING:
+    from eisbach.config import Config
+    from eisbach.run.folder import RunFolder
 
 
 def command(
@@ -58,7 +62,6 @@ def command(
 
     * `eisbach train --from runs/gpt_bytes@200 optimizer.lr=1e-4 run.name=slower`
     """  # noqa: D412, E501
-    from eisbach.config import load_config, resolve
     from eisbach.run.folder import RunFolder
     from eisbach.run.process import launcher_rank
     from eisbach.training import train
@@ -84,11 +87,11 @@ def command(
         folder = RunFolder.open(resume)
         if launcher_rank() == 0:
             folder.hold()
-        config = resolve(load_config(folder.config, overrides))
+        config = _of_run(folder, overrides)
     elif from_ and not split(arguments)[0]:
         parent = RunFolder.open(from_)
         _, overrides = split(arguments)
-        config = resolve(load_config(parent.config, overrides))
+        config = _of_run(parent, overrides)
     else:
         # Once a fork is there its parent may be gone.
         parent = RunFolder.named(from_) if from_ else None
@@ -98,6 +101,14 @@ def command(
             config, resume=folder, parent=parent, auto_resume=auto_resume
         )
     end_with(status)
+
+
+def _of_run(folder: RunFolder, overrides: list[str]) -> Config:
+    """That of a run whose weights are in its checkpoint by now."""
+    from eisbach.config import load_config, resolve
+
+    config = load_config(folder.config, overrides)
+    return resolve(config.derive("model.from", "none", str(folder.path)))
 
 
 def end_with(status: int) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from eisbach.config.section import (
     Auto,
     Count,
+    FilePath,
     Fraction,
     Natural,
     NonNegative,
@@ -22,9 +23,7 @@ _LLAMA3 = {"model.rope_scaling": "llama3"}
 _YARN = {"model.rope_scaling": "yarn"}
 
 
-class ModelSection(Section):
-    """The architecture and its sizes."""
-
+class _Sizes(Section):
     family: Literal["gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3"] = (
         key(
             "gpt",
@@ -134,3 +133,26 @@ class ModelSection(Section):
         "One layer in so many, the last of each, has no rotary positions; 0: "
         "none. `auto`: as `family` has.",
     )
+
+
+# `from` is no name that a class body could give.
+ModelSection = create_model(
+    "ModelSection",
+    __base__=_Sizes,
+    __doc__="The architecture, its sizes, and where its weights are from.",
+    __module__=__name__,
+    **{
+        "from": (
+            FilePath,
+            key(
+                "none",
+                "Folder of Hugging Face's form that the weights are from; "
+                "what its `config.json` says of the model need not be said "
+                "again, and its tokenizer is that of the run unless "
+                "`data.tokenizer` names one. `none`: weights are random.",
+                known_as="pretrained model_name_or_path "
+                "pretrained_model_name_or_path base_model init_from",
+            ),
+        )
+    },
+)

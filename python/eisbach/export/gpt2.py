@@ -7,24 +7,25 @@ of ours, and query, key and value are one layer, `c_attn`, in this order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from eisbach.export.stored import Stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.config.model import ModelSection
     from eisbach.export.described import Described
-    from eisbach.export.tensors import Tensors
 
     Parameters = dict[str, NDArray[Any]]
 
 MODEL_TYPE = "gpt2"
 GGUF = "gpt2"  # llama.cpp's name
 # Causal masks, which old files hold as tensors.
-WITHOUT_EFFECT = re.compile(r"transformer\.h\.\d+\.attn\.(masked_)?bias")
+WITHOUT_EFFECT = re.compile(r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias")
 _QKV = ("query", "key", "value")
 # Our name inside a block, theirs, and whether the weight is transposed.
 _BLOCK = (
@@ -128,29 +129,38 @@ def sizes(described: Described) -> dict[str, Any]:
     }
 
 
-def to_ours(
-    theirs: Tensors, model: ModelSection
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yields logical parameters."""
-    if "wte.weight" in theirs:  # saved without the head's module
-        theirs.rename(
-            lambda n: n if n.startswith("lm_head.") else f"transformer.{n}"
-        )
+def stored(
+    model: ModelSection, names: Container[str]
+) -> Iterator[tuple[str, Stored]]:
+    """Yields each logical name and where a folder of `names` has it."""
+    # Saved without the head's module they have no prefix.
+    prefix = "" if "wte.weight" in names else "transformer."
     for own, name in _WHOLE:
-        yield own, theirs[name]
+        yield own, Stored(prefix + name.removeprefix("transformer."))
     if not model.tie_embeddings:
-        yield "head.weight", theirs["lm_head.weight"]
+        yield "head.weight", Stored("lm_head.weight")
     for i in range(model.layers):
-        own, name = f"blocks.{i}", f"transformer.h.{i}"
+        own, name = f"blocks.{i}", f"{prefix}h.{i}"
         for part in ("weight", "bias"):
-            fused = theirs[f"{name}.attn.c_attn.{part}"].T
-            for p, value in zip(_QKV, np.split(fused, 3), strict=True):
-                yield f"{own}.attention.{p}.{part}", value
+            matrix = part == "weight"
+            for number, projection in enumerate(_QKV):
+                yield (
+                    f"{own}.attention.{projection}.{part}",
+                    Stored(
+                        f"{name}.attn.c_attn.{part}",
+                        number * model.hidden,
+                        model.hidden,
+                        transposed=matrix,
+                    ),
+                )
             for inner, their_inner, transposed in _BLOCK:
-                value = theirs[f"{name}.{their_inner}.{part}"]
-                if transposed and part == "weight":
-                    value = value.T
-                yield f"{own}.{inner}.{part}", value
+                yield (
+                    f"{own}.{inner}.{part}",
+                    Stored(
+                        f"{name}.{their_inner}.{part}",
+                        transposed=matrix and transposed,
+                    ),
+                )
 
 
 def describe_gguf(writer: Any, model: ModelSection) -> None:

@@ -8,7 +8,7 @@ export is read again, so what it cannot say is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,13 @@ from eisbach.export.rotary import (
     read_rotary,
     rotary_config,
 )
+from eisbach.export.stored import Stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.config.model import ModelSection
     from eisbach.export.described import Described
-    from eisbach.export.tensors import Tensors
 
     Parameters = dict[str, NDArray[Any]]
 
@@ -150,12 +150,13 @@ class Family:
         """Renames logical parameters."""
         return {name: ours[own] for own, name in self._names(model)}
 
-    def to_ours(
-        self, theirs: Tensors, model: ModelSection
-    ) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yields logical parameters."""
+    def stored(
+        self, model: ModelSection, names: Container[str]
+    ) -> Iterator[tuple[str, Stored]]:
+        """Yields each logical name and where a folder of `names` has it."""
+        del names
         for own, name in self._names(model):
-            yield own, theirs[name]
+            yield own, Stored(name)
 
     def describe_gguf(self, writer: Any, model: ModelSection) -> None:
         """Adds the family's own keys and tensors to a `gguf.GGUFWriter`.

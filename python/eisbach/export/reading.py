@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from eisbach.arguments import takes
 from eisbach.export.described import Described
 from eisbach.export.families import BY_MODEL_TYPE, read_sizes
+from eisbach.export.places import check_tied_head
 from eisbach.export.tensors import Tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.config.model import ModelSection
-
-_HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True)
@@ -50,26 +47,30 @@ def read_model(folder: str | os.PathLike[str]) -> ModelFolder:
       OSError: A file is missing.
     """
     folder = Path(folder)
-    described = Described(folder / "config.json")
-    ends = described.ids("eos_token_id")
-    family, model = _describe(described)
+    family, model, ends = read_described(folder)
     said = folder / "generation_config.json"
     if said.is_file():  # may name more of them
         ends = Described(said).ids("eos_token_id") or ends
     tensors = Tensors(folder)
-    parameters = dict(family.to_ours(tensors, model))
-    if model.tie_embeddings and _HEAD in tensors:
-        table = parameters["embedding.token.weight"]
-        if not np.array_equal(tensors[_HEAD], table):
-            raise ValueError(
-                f"{tensors.path}: {_HEAD} is not the token embedding, and "
-                "config.json has tie_word_embeddings=true"
-            )
+    tensors.check_finite()
+    stored = dict(family.stored(model, tensors))
+    parameters = {
+        own: place.take(tensors[place.name]) for own, place in stored.items()
+    }
+    check_tied_head(tensors, model, stored["embedding.token.weight"].name)
     tensors.finish(family.WITHOUT_EFFECT)
     return ModelFolder(model, parameters, ends)
 
 
-def _describe(described: Described) -> tuple[Any, ModelSection]:
+def read_described(folder: Path) -> tuple[Any, ModelSection, tuple[int, ...]]:
+    """Reads `config.json`: the family, the model, what ends a document.
+
+    Raises:
+      ValueError: It describes a model that cannot be computed here.
+      OSError: It is missing.
+    """
+    described = Described(folder / "config.json")
+    ends = described.ids("eos_token_id")
     kind = described.get("model_type")
     if kind not in BY_MODEL_TYPE:
         raise ValueError(
@@ -77,4 +78,4 @@ def _describe(described: Described) -> tuple[Any, ModelSection]:
             f"{', '.join(sorted(BY_MODEL_TYPE))}"
         )
     family = BY_MODEL_TYPE[kind]
-    return family, read_sizes(family, described)
+    return family, read_sizes(family, described), ends

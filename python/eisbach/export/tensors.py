@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,6 @@ from eisbach.files import read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from eisbach import _C
 
 _FILE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -27,7 +25,7 @@ class Tensors:
         """Opens `model.safetensors`, or the parts that its index lists.
 
         Raises:
-          ValueError: A file is damaged, or a weight is not finite.
+          ValueError: A file is damaged.
           OSError: A file is missing.
         """
         from eisbach import _C
@@ -37,17 +35,19 @@ class Tensors:
         if not self.path.is_file() and (folder / _INDEX).is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
-        # Where each is: the file, its name and its type there.
-        self._places: dict[str, tuple[_C.SafetensorsFile, str, str]] = {}
-        for name in files:
-            file = _C.read_safetensors(folder / name)
-            file.check_finite()
-            types = file.types
-            self._places.update({key: (file, key, types[key]) for key in file})
+        self._files = {
+            folder / name: _C.read_safetensors(folder / name) for name in files
+        }
+        # The file of each, and its type there.
+        self._paths: dict[str, Path] = {}
+        self._types: dict[str, str] = {}
+        for path, file in self._files.items():
+            self._types.update(file.types)
+            self._paths.update(dict.fromkeys(file, path))
         self._used: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._places
+        return name in self._paths
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Returns a tensor.
@@ -56,23 +56,40 @@ class Tensors:
           ValueError: The files have none of this name, or it is of a type
             of which there are no arrays.
         """
-        self._used.add(name)
-        if name not in self._places:
-            raise ValueError(
-                f"{self.path}: has no tensor {name}, which the model of "
-                "config.json has"
-            )
-        file, key, kind = self._places[name]
+        file = self._files[self._find(name)]
+        kind = self._types[name]
         if kind not in _FLOATS:
             raise ValueError(
                 f"{self.path}: tensor {name} is of type {kind}; weights are "
                 f"of {', '.join(_FLOATS)}"
             )
-        return file[key]
+        return file[name]
 
-    def rename(self, change: Callable[[str], str]) -> None:
-        """Changes all names."""
-        self._places = {change(k): v for k, v in self._places.items()}
+    def _find(self, name: str) -> Path:
+        self._used.add(name)
+        if name not in self._paths:
+            raise ValueError(
+                f"{self.path}: has no tensor {name}, which the model of "
+                "config.json has"
+            )
+        return self._paths[name]
+
+    def file_of(self, name: str) -> Path:
+        """Returns the file that has a tensor.
+
+        Raises:
+          ValueError: The files have none of this name.
+        """
+        return self._find(name)
+
+    def check_finite(self) -> None:
+        """Reads all of the files.
+
+        Raises:
+          ValueError: A weight is not finite.
+        """
+        for file in self._files.values():
+            file.check_finite()
 
     def finish(self, without_effect: re.Pattern[str]) -> None:
         """Refuses what nobody has asked for.
@@ -85,7 +102,7 @@ class Tensors:
         """
         left = [
             name
-            for name in self._places
+            for name in self._paths
             if name not in self._used and not without_effect.fullmatch(name)
         ]
         if left:

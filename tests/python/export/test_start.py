@@ -1,0 +1,116 @@
+"""A run that begins with a model of others."""
+
+import pytest
+
+from eisbach.config import load_config, make_config, resolve
+from eisbach.export.start import folder_of, with_model_of
+
+SIZES = {"layers": 3, "hidden": 24, "heads": 6, "kv_heads": 2, "vocab": 40}
+
+
+@pytest.fixture
+def found():
+    """What a folder says."""
+    return make_config(
+        model={"family": "llama", "rope_theta": 5e4, **SIZES}
+    ).model
+
+
+def config_of(*overrides):
+    return resolve(load_config(None, overrides))
+
+
+def test_a_configuration_need_not_say_what_the_folder_does(found, tmp_path):
+    told = with_model_of(config_of("model.dropout=0.1"), tmp_path, found)
+    for name, value in SIZES.items():
+        assert getattr(told.model, name) == value
+    assert (told.model.family, told.model.rope_theta) == ("llama", 5e4)
+    assert told.model.ffn_hidden == found.ffn_hidden
+    assert told.model.dropout == 0.1
+    assert told.origin("model.layers") == f"derived: {tmp_path}"
+    assert told.origin("model.dropout") == "command line"
+
+
+def test_what_it_says_must_be_the_same(found, tmp_path):
+    config = config_of(
+        "model.family=llama", "model.hidden=24", "model.kv_heads=auto"
+    )
+    assert with_model_of(config, tmp_path, found).model.kv_heads == 2
+    with pytest.raises(
+        ValueError,
+        match=rf"command line: model\.heads=4, and {tmp_path} has 6; command "
+        r"line: model\.layers=2, and .* has 3; leave out",
+    ):
+        with_model_of(
+            config_of("model.layers=2", "model.heads=4"), tmp_path, found
+        )
+
+
+def test_a_shorter_context_may_be_given(found, tmp_path):
+    shorter = config_of("model.context=100")
+    assert with_model_of(shorter, tmp_path, found).model.context == 100
+    with pytest.raises(ValueError, match=r"model\.context=512, and .* 256"):
+        with_model_of(config_of("model.context=512"), tmp_path, found)
+
+
+def test_its_tokenizer_is_that_of_the_run(found, tmp_path):
+    config = with_model_of(config_of(), tmp_path, found)
+    assert config.data.tokenizer == "bytes"
+    file = tmp_path / "tokenizer.json"
+    file.touch()
+    config = with_model_of(config_of(), tmp_path, found)
+    assert config.data.tokenizer == str(file)
+    config = with_model_of(config_of("data.tokenizer=bytes"), tmp_path, found)
+    assert config.data.tokenizer == "bytes"
+
+
+def test_what_is_no_folder_of_a_model_is_named(tmp_path):
+    assert folder_of(config_of()) is None
+    with pytest.raises(ValueError, match=f"model.from={tmp_path}: no folder"):
+        folder_of(config_of(f"model.from={tmp_path}"))
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("tensor", [1, 2])
+def test_a_training_begins_with_its_weights(eisbach, tmp_path, tensor):
+    """And exports them as they were, where nothing is learnt."""
+    import torch
+    import transformers
+
+    described = transformers.AutoConfig.for_model(
+        "qwen3",
+        vocab_size=256,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=12,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+    )
+    net = transformers.AutoModelForCausalLM.from_config(described)
+    theirs = tmp_path / "theirs"
+    net.to(torch.bfloat16).save_pretrained(theirs)
+    text = tmp_path / "text.txt"
+    text.write_text("Wer reitet so spät durch Nacht und Wind? " * 50)
+
+    done = eisbach(
+        "train",
+        f"model.from={theirs}",
+        "model.context=32",
+        f"data.train=[{text}]",
+        "train={steps: 2, global_batch: 2, micro_batch: 2}",
+        "optimizer={lr: 1.0e-30, min_lr: 0.0, warmup_steps: 0}",
+        "precision.compute=f32",
+        f"parallel.tensor={tensor}",
+        f"run={{dir: {tmp_path}, name: tuned}}",
+        ranks=tensor,
+    )
+    assert not done.returncode, done.stderr
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    want = load(theirs, dtype=torch.float32).state_dict()
+    got = load(tmp_path / "tuned" / "model", dtype=torch.float32).state_dict()
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        assert torch.equal(got[name], value), name
