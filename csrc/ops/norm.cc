@@ -14,8 +14,6 @@ EISBACH_DEFINE_KERNEL(NormBackwardSlot, NormBackwardKernel, "norm_backward")
 
 namespace {
 
-constexpr double kNormalizeFlops = 4;
-
 absl::Status CheckKind(absl::string_view op, NormKind kind, bool given,
                        absl::string_view name) {
   if (given == (kind == NormKind::kLayer)) return absl::OkStatus();
@@ -33,10 +31,6 @@ absl::Status CheckStatistics(const OpCheck& check, absl::string_view op,
     EISBACH_RETURN_IF_ERROR(check.Dense("mean", *mean, DType::kF32, rows));
   }
   return check.Dense("rstd", rstd, DType::kF32, rows);
-}
-
-double BytesOf(const Tensor* t) {
-  return t == nullptr ? 0.0 : static_cast<double>(t->bytes());
 }
 
 }  // namespace
@@ -110,18 +104,14 @@ absl::StatusOr<Tensor> Normalize(NormKind kind, const Tensor& sum,
   EISBACH_RETURN_IF_ERROR(CheckStatistics(check, kOp, kind, mean, rstd, rows));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(sum.shape(), sum.dtype(), stream.device()));
-  EISBACH_RETURN_IF_ERROR(NormalizeSlot().Run(
-      {.sum = sum,
-       .weight = weight,
-       .bias = bias,
-       .mean = mean,
-       .rstd = rstd,
-       .y = y},
-      {.flops = kNormalizeFlops * sum.elements(),
-       .bytes_read = BytesOf(&sum) + BytesOf(&weight) + BytesOf(bias) +
-                     BytesOf(mean) + BytesOf(&rstd),
-       .bytes_written = BytesOf(&y)},
-      stream));
+  const NormalizeArgs args = {.sum = sum,
+                              .weight = weight,
+                              .bias = bias,
+                              .mean = mean,
+                              .rstd = rstd,
+                              .y = y};
+  EISBACH_RETURN_IF_ERROR(
+      NormalizeSlot().Run(args, NormalizeCost(args), stream));
   return y;
 }
 

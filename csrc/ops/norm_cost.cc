@@ -4,6 +4,7 @@ namespace eisbach::ops {
 namespace {
 
 constexpr double kForwardFlops = 8;
+constexpr double kNormalizeFlops = 4;
 constexpr double kBackwardFlops = 14;
 
 double BytesOf(const Tensor* t) {
@@ -18,6 +19,13 @@ OpCost NormForwardCost(const NormForwardArgs& a) {
                         BytesOf(&a.weight) + BytesOf(a.bias),
           .bytes_written = BytesOf(&a.y) + BytesOf(a.sum) + BytesOf(a.mean) +
                            BytesOf(&a.rstd)};
+}
+
+OpCost NormalizeCost(const NormalizeArgs& a) {
+  return {.flops = kNormalizeFlops * static_cast<double>(a.sum.elements()),
+          .bytes_read = BytesOf(&a.sum) + BytesOf(&a.weight) + BytesOf(a.bias) +
+                        BytesOf(a.mean) + BytesOf(&a.rstd),
+          .bytes_written = BytesOf(&a.y)};
 }
 
 OpCost NormBackwardCost(const NormBackwardArgs& a) {

@@ -266,10 +266,12 @@ def _read_qwen3(described: Described) -> dict[str, Any]:
 
 
 def _say_smollm3(model: ModelSection) -> dict[str, Any]:
+    # No layer is one of so many.
     every = model.no_rope_every or model.layers + 1
     return {
         **_say_llama(model),
         "use_sliding_window": False,
+        "pad_token_id": None,  # theirs is past a small vocabulary
         "no_rope_layer_interval": every,
         "no_rope_layers": [
             int((i + 1) % every != 0) for i in range(model.layers)
@@ -290,7 +292,7 @@ def _read_smollm3(described: Described) -> dict[str, Any]:
     return {
         **_read_llama(described),
         **_read_qwen2(described),
-        "no_rope_every": every if every <= layers else 0,
+        "no_rope_every": every if every != layers + 1 else 0,
     }
 
 

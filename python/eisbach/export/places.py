@@ -30,16 +30,17 @@ def find_places(
 
     family = FAMILIES[model.family]
     tensors = Tensors(folder)
+    stored = dict(family.stored(model, tensors))
     places = {
         own: _C.ForeignTensor(
-            tensors.file_of(stored.name),
-            stored.name,
-            first_row=stored.first_row,
-            transposed=stored.transposed,
+            tensors.file_of(place.name),
+            place.name,
+            first_row=place.first_row,
+            transposed=place.transposed,
         )
-        for own, stored in family.stored(model, tensors)
+        for own, place in stored.items()
     }
-    check_tied_head(tensors, model, places["embedding.token.weight"].name)
+    check_tied_head(tensors, model, stored["embedding.token.weight"].name)
     tensors.finish(family.WITHOUT_EFFECT)
     return places
 

@@ -192,7 +192,7 @@ def test_what_changes_the_mathematics_is_refused(
     ("key", "value"),
     [
         ("sliding_window", 4),
-        ("rope_scaling", {"type": "linear", "factor": 2.0}),
+        ("rope_scaling", {"type": "dynamic", "factor": 2.0}),
         ("partial_rotary_factor", 0.5),
         ("quantization_config", {"quant_method": "gptq"}),
         ("logit_scale", 0.5),

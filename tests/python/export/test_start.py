@@ -5,7 +5,14 @@ import pytest
 from eisbach.config import load_config, make_config, resolve
 from eisbach.export.start import folder_of, with_model_of
 
-SIZES = {"layers": 3, "hidden": 24, "heads": 6, "kv_heads": 2, "vocab": 40}
+SIZES = {
+    "layers": 3,
+    "hidden": 24,
+    "heads": 6,
+    "kv_heads": 2,
+    "vocab": 40,
+    "context": 256,
+}
 
 
 @pytest.fixture
@@ -99,7 +106,7 @@ def test_a_training_begins_with_its_weights(eisbach, tmp_path, tensor):
         "train",
         f"model.from={theirs}",
         "model.context=32",
-        f"data.train=[{text}]",
+        f"data.train={text}",
         "train={steps: 2, global_batch: 2, micro_batch: 2}",
         "optimizer={lr: 1.0e-30, min_lr: 0.0, warmup_steps: 0}",
         "precision.compute=f32",
