@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -583,11 +583,67 @@ class ScheduleConfig:
         """
         In which it rises from 0.
         """
+class Architecture:
+    """
+    What tells a family of models from another.
+    """
+    def __init__(self, family: str) -> None:
+        ...
+    @property
+    def gated(self) -> bool:
+        """
+        Whether the MLP has a gate.
+        """
+    @property
+    def mlp_bias(self) -> bool:
+        """
+        Whether the linear layers of the MLP have one.
+        """
+    @property
+    def no_rope_every(self) -> int:
+        """
+        One layer in so many has no rotary positions.
+        """
+    @property
+    def output_bias(self) -> bool:
+        """
+        Whether the projection behind attention has one.
+        """
+    @property
+    def qk_norm(self) -> str:
+        """
+        `none` or `head`.
+        """
+    @property
+    def qkv_bias(self) -> bool:
+        """
+        Whether query, key and value have one.
+        """
+    @property
+    def rope_theta(self) -> float:
+        """
+        Base of the rotary frequencies.
+        """
+    @property
+    def rotary(self) -> bool:
+        """
+        Whether positions are rotations; else a table.
+        """
+class RopeOptions:
+    """
+    Frequencies of rotary positions.
+    """
+    def __init__(self, theta: float, *, scaling: str = 'none', factor: float = 1.0, original_context: int = 0, low_frequency: float = 1.0, high_frequency: float = 4.0, beta_slow: float = 1.0, beta_fast: float = 32.0, attention_factor: float = 0.0) -> None:
+        ...
+    def frequencies(self, head_dim: int) -> list[float]:
+        """
+        Radians a position, of each of `head_dim` / 2 pairs.
+        """
 class ModelConfig:
     """
-    The sizes of a decoder-only transformer.
+    A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, rope_theta: float) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int) -> None:
         ...
     @property
     def context(self) -> int:
@@ -602,7 +658,7 @@ class ModelConfig:
     @property
     def family(self) -> str:
         """
-        `gpt` or `llama`.
+        The family whose choices it started from.
         """
     @property
     def ffn_hidden(self) -> int:
@@ -613,6 +669,11 @@ class ModelConfig:
     def flops_per_token(self) -> float:
         """
         Floating-point operations that training on a token needs.
+        """
+    @property
+    def head_dim(self) -> int:
+        """
+        Width of a head.
         """
     @property
     def heads(self) -> int:
@@ -643,11 +704,6 @@ class ModelConfig:
     def parameters(self) -> int:
         """
         Trained numbers, tied tables once.
-        """
-    @property
-    def rope_theta(self) -> float:
-        """
-        Base of the rotary frequencies.
         """
     @property
     def tie_embeddings(self) -> bool:
@@ -804,6 +860,12 @@ class DataLoader:
         """
         Of the batch that `next` returns, counted from 0.
         """
+class ForeignTensor:
+    """
+    Where a logical tensor lies in a safetensors file of others.
+    """
+    def __init__(self, file: os.PathLike | str | bytes, name: str, *, first_row: int = 0, transposed: bool = False) -> None:
+        ...
 class SafetensorsFile:
     """
     The arrays of a file by name, a mapping. Each is read when it is asked for; one of a type that cannot be read is a ValueError then.
@@ -1241,6 +1303,10 @@ class Engine:
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
         Goes on from a checkpoint of any layout; returns the state that it was saved with, as a str of JSON. Collective.
+        """
+    def load_foreign(self, tensors: collections.abc.Mapping[str, ForeignTensor]) -> None:
+        """
+        Sets this rank's weights from files of others, by logical name; each rank reads its own part. Collective.
         """
     def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """
@@ -1690,6 +1756,10 @@ def make_folders(path: os.PathLike | str | bytes) -> None:
 def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
+    """
+def model_families() -> list[str]:
+    """
+    The names of all families.
     """
 def phase(world: World, name: str) -> Phase:
     """

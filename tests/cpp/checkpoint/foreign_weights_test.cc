@@ -153,12 +153,12 @@ TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
   const auto bad = absl::StatusCode::kInvalidArgument;
   const std::string name = "blocks.1.attention.value.weight";
   const ForeignTensor right = sources[name];
-  sources[name].first_row = 25;  // rows past the end
+  sources[name].first_row = 49;  // rows past the end
   EXPECT_THAT(load(), StatusIs(bad,
                                "1.safetensors: tensor their.blocks.1."
                                "attention.qkv.weight is of shape "
                                "[72, 24]; the model has [24, 24] from "
-                               "row 25 on"));
+                               "row 49 on"));
   sources[name] = right;
   sources[name].transposed = true;
   EXPECT_THAT(load(), StatusIs(bad, "transposed"));

@@ -24,9 +24,13 @@ class BlockTest : public testing::Test {
     Block::Parts parts;
     parts.norm1 = norm("norm1");
     LinearOptions qkv = PlainLinear("qkv", kHidden, 3 * kHidden, true, 0.3f);
-    parts.attention = std::make_unique<Attention>(
-        std::make_unique<Linear>(qkv), linear("output", kHidden, kHidden),
-        ops::AttentionHeads{2, 2, kHidden / 2, 1, 0}, Tensor());
+    Attention::Parts attention;
+    attention.qkv = std::make_unique<Linear>(qkv);
+    attention.output = linear("output", kHidden, kHidden);
+    attention.heads = {2, 2, kHidden / 2, 1, 0};
+    attention.head_norm =
+        std::make_unique<HeadNorm>("attention", kHidden / 2, 1e-5, true);
+    parts.attention = std::make_unique<Attention>(std::move(attention));
     parts.dropout1 = std::make_unique<Dropout>("attention", 0.0f);
     parts.norm2 = norm("norm2");
     parts.mlp =
@@ -64,7 +68,7 @@ class BlockTest : public testing::Test {
 TEST_F(BlockTest, GradientsAreThoseOfFiniteDifferences) {
   auto block = Make(/*recompute=*/false);
   const auto parameters = Bind(*block);
-  EXPECT_EQ(parameters.size(), 12);
+  EXPECT_EQ(parameters.size(), 14);
   test::CheckGradients(Run(*block),
                        test::Normal({2, 3, kHidden}, DType::kF32, 1),
                        parameters, 1e-2, 1e-2);

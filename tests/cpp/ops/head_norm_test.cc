@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "support/op_invariance.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {

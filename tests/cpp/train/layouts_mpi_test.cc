@@ -72,6 +72,10 @@ std::vector<Training> Trainings() {
     trainings.push_back(
         {{"llama", "gpipe", "sgd", DType::kF32, false, kv_heads}, layout});
   }
+  // Norms of heads that ranks have alone, and of those that they share.
+  trainings.push_back({{"qwen3", "1f1b", "adamw"}, {2, 2, 1}});
+  trainings.push_back(
+      {{"qwen3", "gpipe", "sgd", DType::kF32, false, 3}, {1, 4, 1}});
   return trainings;
 }
 
