@@ -181,3 +181,62 @@ def test_what_does_not_fit_leaves_no_file(make, tokenizers, tmp_path):
     with pytest.raises(ValueError, match=r"up_proj.*100000.*f16"):
         write_gguf(path, config.model, ours, None, dtype="f16")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "architecture", "keys"),
+    [
+        ("mistral", [], "llama", {}),
+        ("qwen2", [], "qwen2", {}),
+        ("qwen3", ["model.head_dim=12"], "qwen3",
+         {"attention.key_length": 12}),
+        ("smollm3", [], "smollm3", {}),
+        ("llama", ["model={rope_scaling: linear, rope_factor: 2.0}"], "llama",
+         {"rope.scaling.type": "linear", "rope.scaling.factor": 2.0}),
+        ("qwen2", ["model={rope_scaling: yarn, rope_factor: 2.0, "
+                   "rope_original_context: 8}"], "qwen2",
+         {"rope.scaling.type": "yarn",
+          "rope.scaling.original_context_length": 8}),
+    ],
+)  # fmt: skip
+def test_families(make, tmp_path, family, options, architecture, keys):
+    config, engine = make(f"model.family={family}", *options)
+    ours = engine.gather()
+    path = tmp_path / "a.gguf"
+    write_gguf(path, config.model, ours, None)
+    reader = gguf.GGUFReader(path)
+    assert _field(reader, "general.architecture") == architecture
+    for key, value in keys.items():
+        assert _field(reader, f"{architecture}.{key}") == value
+    found = _tensors(reader)
+    assert len(found) == len(ours)
+    query = ours["blocks.0.attention.query.weight"]
+    if architecture in ("llama", "smollm3"):
+        query = _interleaved(query, config.model.heads)
+    np.testing.assert_array_equal(found["blk.0.attn_q.weight"], query)
+
+
+def test_stretched_positions_of_llama3(make, tmp_path):
+    """What llama.cpp divides frequencies by: 1 for fast pairs, 4 for slow."""
+    config, engine = make(
+        "model={family: llama, rope_scaling: llama3, rope_factor: 4.0, "
+        "rope_original_context: 64}"
+    )
+    path = tmp_path / "a.gguf"
+    write_gguf(path, config.model, engine.gather(), None)
+    factors = _tensors(gguf.GGUFReader(path))["rope_freqs.weight"]
+    np.testing.assert_allclose(factors, [1, 3.926, 4, 4], rtol=1e-3)
+
+
+def test_what_llama_cpp_computes_otherwise_is_refused(make, tmp_path):
+    path = tmp_path / "a.gguf"
+    for options, named in (
+        ("{family: smollm3, no_rope_every: 2}", "no_rope_every=2"),
+        ("{family: llama, rope_scaling: yarn, rope_factor: 2.0, "
+         "rope_original_context: 8, rope_attention_factor: 1.5}",
+         "rope_attention_factor=1.5"),
+    ):  # fmt: skip
+        config, engine = make(f"model={options}")
+        with pytest.raises(ValueError, match=named):
+            write_gguf(path, config.model, engine.gather(), None)
+    assert not list(tmp_path.iterdir())
