@@ -30,7 +30,8 @@ using ForeignTensors = std::map<std::string, ForeignTensor>;
 // the rows and columns that ours has.
 //
 // Collective over the world; all ranks get the same status, which names the
-// file and the tensor. After an error some weights may have been written.
+// file and the tensor. After an error some weights may have been written. On
+// meta, where there are no values, it is the check alone, of one rank.
 absl::Status LoadForeignWeights(const ForeignTensors& tensors,
                                 absl::Span<Parameter* const> parameters,
                                 const parallel::ParallelContext& context);

@@ -14,6 +14,7 @@ from eisbach.cli import (
     estimate,
     export,
     follow,
+    import_,
     launch,
     profile,
     run,
@@ -40,6 +41,7 @@ app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("run", context_settings=run.CONTEXT)(run.command)
 app.command("sample")(sample.command)
 app.command("export")(export.command)
+app.command("import")(import_.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.command("estimate", cls=KeyedCommand)(estimate.command)

@@ -46,6 +46,16 @@ class Tensors:
             self._paths.update(dict.fromkeys(file, path))
         self._used: set[str] = set()
 
+    @property
+    def files(self) -> list[Path]:
+        """Paths of the files."""
+        return list(self._files)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """What the files call the type of each tensor."""
+        return dict(self._types)
+
     def __contains__(self, name: str) -> bool:
         return name in self._paths
 

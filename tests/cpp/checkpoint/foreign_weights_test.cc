@@ -167,6 +167,22 @@ TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
   sources.erase(name);
   EXPECT_THAT(load(), StatusIs(bad, absl::StrCat("where ", name, " lies")));
 
+  // On meta it is the check alone.
+  const auto check = [&] {
+    auto world = Value(comm::SimWorld(0, 1, DeviceType::kMeta));
+    absl::Status told;
+    EISBACH_EXPECT_OK(
+        test::WithEngine(*world, {}, config, [&](train::Engine& engine) {
+          told = LoadForeignWeights(sources, engine.update().parameters(),
+                                    engine.context());
+          return absl::OkStatus();
+        }));
+    return told;
+  };
+  EXPECT_THAT(check(), StatusIs(bad, absl::StrCat("where ", name, " lies")));
+  sources = Write(whole, folder.path());
+  EISBACH_EXPECT_OK(check());
+
   // A value that only the second rank reads.
   for (LogicalTensor& tensor : whole) {
     if (tensor.name == "blocks.0.mlp.up.bias") {
@@ -177,6 +193,7 @@ TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
   EXPECT_THAT(load(), StatusIs(bad,
                                "tensor their.blocks.0.mlp.up.bias: "
                                "element 35 is inf"));
+  EXPECT_THAT(check(), StatusIs(bad, "element 35 is inf"));
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Of transformers, in bf16."""
+    import torch
+    import transformers
+
+    described = transformers.AutoConfig.for_model(
+        "llama",
+        vocab_size=256,
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+    )
+    net = transformers.AutoModelForCausalLM.from_config(described)
+    net.to(torch.bfloat16).save_pretrained(tmp_path / "theirs")
+    return tmp_path / "theirs"
+
+
+def test_a_folder_is_told_in_a_table(eisbach, folder):
+    done = eisbach("import", str(folder))
+    assert done.returncode == 0, done.stderr
+    rows = dict(
+        line.split(None, 1) for line in done.stdout.splitlines() if line
+    )
+    assert rows["family"] == "llama, 55,536 parameters"
+    assert "kv_heads 2, head_dim 8" in rows["sizes"]
+    assert rows["weights"].startswith("21 BF16 tensors in 1 files, 0.1 MiB")
+    assert rows["context"] == "64 tokens; rope_scaling none"
+    assert f"model.from={folder}" in done.stdout.splitlines()[-1]
+
+
+def test_what_cannot_be_read_is_named(eisbach, folder):
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "num_hidden_layers": 3}))
+    done = eisbach("import", str(folder))
+    assert done.returncode == 1
+    assert "has no tensor model.layers.2.input_layernorm" in done.stderr
+    path.write_text(json.dumps({**values, "logit_scale": 2.0}))
+    done = eisbach("import", str(folder))
+    assert done.returncode == 1
+    assert "logit_scale=2.0 is unknown" in done.stderr
+    done = eisbach("import", str(folder / "none"))
+    assert done.returncode == 1
+    assert "no folder with a config.json" in done.stderr
