@@ -52,9 +52,7 @@ void BindArchitecture(CoreModule& m) {
           "`none` or `head`.")
       .def_readonly("rotary", &Architecture::rotary,
                     "Whether positions are rotations; else a table.")
-      .def_property_readonly(
-          "rope_theta", [](const Architecture& a) { return a.rope.theta; },
-          "Base of the rotary frequencies.")
+      .def_readonly("rope", &Architecture::rope, "How fast positions turn.")
       .def_readonly("no_rope_every", &Architecture::no_rope_every,
                     "One layer in so many has no rotary positions.")
       .def_property_readonly("gated", &Architecture::gated,
@@ -86,6 +84,25 @@ void BindRope(CoreModule& m) {
            py::arg("low_frequency") = 1.0, py::arg("high_frequency") = 4.0,
            py::arg("beta_slow") = 1.0, py::arg("beta_fast") = 32.0,
            py::arg("attention_factor") = 0.0)
+      .def_readonly("theta", &RopeOptions::theta, "Base of the frequencies.")
+      .def_property_readonly(
+          "scaling",
+          [](const RopeOptions& o) { return NameOf(kRopeScalings, o.scaling); },
+          "`none`, `linear`, `llama3` or `yarn`.")
+      .def_readonly("factor", &RopeOptions::factor,
+                    "How many times longer the context is.")
+      .def_readonly("original_context", &RopeOptions::original_context,
+                    "Tokens of the first training's context.")
+      .def_readonly("low_frequency", &RopeOptions::low_frequency,
+                    "Turns of slow pairs, of llama3.")
+      .def_readonly("high_frequency", &RopeOptions::high_frequency,
+                    "Turns of fast pairs, of llama3.")
+      .def_readonly("beta_slow", &RopeOptions::beta_slow,
+                    "Turns of slow pairs, of yarn.")
+      .def_readonly("beta_fast", &RopeOptions::beta_fast,
+                    "Turns of fast pairs, of yarn.")
+      .def_readonly("attention_factor", &RopeOptions::attention_factor,
+                    "Of yarn; 0 for 0.1 ln(factor) + 1.")
       .def("frequencies", &ops::RopeFrequencies, py::arg("head_dim"),
            "Radians a position, of each of `head_dim` / 2 pairs.");
 }
@@ -93,8 +110,8 @@ void BindRope(CoreModule& m) {
 }  // namespace
 
 void BindModels(CoreModule& m) {
-  BindArchitecture(m);
   BindRope(m);
+  BindArchitecture(m);
   Class<ModelConfig>(m, "ModelConfig", "A decoder-only transformer.")
       .def(py::init([](std::string family, int64_t layers, int64_t hidden,
                        int64_t heads, int64_t kv_heads,
@@ -139,6 +156,7 @@ void BindModels(CoreModule& m) {
            py::arg("no_rope_every"))
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
+      .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")
       .def_readonly("layers", &ModelConfig::layers, "Blocks.")
       .def_readonly("hidden", &ModelConfig::hidden,
                     "Width of the residual stream.")

@@ -79,8 +79,8 @@ absl::Status Validate(const ModelConfig& c) {
     if (c.head_dim % 2 != 0) {
       return absl::InvalidArgumentError(absl::StrCat(
           "head_dim=", c.head_dim,
-          " is odd, and rotary positions turn pairs (model.head_dim, or "
-          "hidden / heads); nearest that works: ",
+          " is odd, and rotary positions turn pairs (model.head_dim, "
+          "model.heads); nearest that works: ",
           c.head_dim + 1));
     }
     EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope));

@@ -31,7 +31,7 @@ def test_every_key_arrives():
     assert (model.family, model.layers, model.hidden) == ("llama", 3, 48)
     assert (model.heads, model.kv_heads, model.context) == (6, 2, 20)
     assert (model.ffn_hidden, model.vocab) == (128, 99)
-    assert (model.tie_embeddings, model.rope_theta) == (False, 500.0)
+    assert not model.tie_embeddings
     assert model.dropout == pytest.approx(0.1)
     assert model.norm_eps == pytest.approx(1e-6)
     assert (engine.global_batch, engine.micro_batch) == (12, 3)
@@ -50,6 +50,43 @@ def test_every_key_arrives():
     assert (schedule.name, schedule.learning_rate) == ("linear", 0.5)
     assert (schedule.min_learning_rate, schedule.warmup_steps) == (0.25, 5)
     assert schedule.total_steps == 77
+
+
+def test_every_choice_of_a_model_arrives():
+    config = load_config(
+        None,
+        [
+            "model={family: qwen3, head_dim: 12, vocab: 99, mlp_bias: true}",
+            "model={qkv_bias: true, output_bias: true, qk_norm: none}",
+            "model={rope_theta: 500.0, no_rope_every: 3, rope_factor: 2.0}",
+            "model={rope_scaling: llama3, rope_original_context: 64}",
+            "model={rope_low_frequency: 2.0, rope_high_frequency: 3.0}",
+        ],
+    )
+    model = engine_config(config).model
+    assert model.head_dim == 12
+    made = model.architecture
+    assert (made.qkv_bias, made.output_bias, made.mlp_bias) == (True,) * 3
+    assert (made.qk_norm, made.no_rope_every) == ("none", 3)
+    rope = made.rope
+    assert (rope.theta, rope.scaling, rope.factor) == (500.0, "llama3", 2.0)
+    assert (rope.low_frequency, rope.high_frequency) == (2.0, 3.0)
+    assert rope.original_context == 64
+    yarn = make_config(
+        model={
+            "family": "llama",
+            "vocab": 9,
+            "rope_scaling": "yarn",
+            "rope_factor": 2.0,
+            "rope_original_context": 64,
+            "rope_beta_slow": 2.0,
+            "rope_beta_fast": 3.0,
+            "rope_attention_factor": 1.5,
+        }
+    )
+    rope = engine_config(yarn).model.architecture.rope
+    assert (rope.beta_slow, rope.beta_fast) == (2.0, 3.0)
+    assert rope.attention_factor == 1.5
 
 
 def test_loss_scale_and_rounding_arrive():

@@ -60,7 +60,7 @@ def _in_the_tree(repo, monkeypatch):
             1,
             ["model.family=llama", "model.hidden=60"],
             "is odd",
-            ["model.heads=3"],
+            ["model.head_dim=14", "model.heads=3"],
         ),
     ],
 )

@@ -583,6 +583,61 @@ class ScheduleConfig:
         """
         In which it rises from 0.
         """
+class RopeOptions:
+    """
+    Frequencies of rotary positions.
+    """
+    def __init__(self, theta: float, *, scaling: str = 'none', factor: float = 1.0, original_context: int = 0, low_frequency: float = 1.0, high_frequency: float = 4.0, beta_slow: float = 1.0, beta_fast: float = 32.0, attention_factor: float = 0.0) -> None:
+        ...
+    def frequencies(self, head_dim: int) -> list[float]:
+        """
+        Radians a position, of each of `head_dim` / 2 pairs.
+        """
+    @property
+    def attention_factor(self) -> float:
+        """
+        Of yarn; 0 for 0.1 ln(factor) + 1.
+        """
+    @property
+    def beta_fast(self) -> float:
+        """
+        Turns of fast pairs, of yarn.
+        """
+    @property
+    def beta_slow(self) -> float:
+        """
+        Turns of slow pairs, of yarn.
+        """
+    @property
+    def factor(self) -> float:
+        """
+        How many times longer the context is.
+        """
+    @property
+    def high_frequency(self) -> float:
+        """
+        Turns of fast pairs, of llama3.
+        """
+    @property
+    def low_frequency(self) -> float:
+        """
+        Turns of slow pairs, of llama3.
+        """
+    @property
+    def original_context(self) -> int:
+        """
+        Tokens of the first training's context.
+        """
+    @property
+    def scaling(self) -> str:
+        """
+        `none`, `linear`, `llama3` or `yarn`.
+        """
+    @property
+    def theta(self) -> float:
+        """
+        Base of the frequencies.
+        """
 class Architecture:
     """
     What tells a family of models from another.
@@ -620,24 +675,14 @@ class Architecture:
         Whether query, key and value have one.
         """
     @property
-    def rope_theta(self) -> float:
+    def rope(self) -> RopeOptions:
         """
-        Base of the rotary frequencies.
+        How fast positions turn.
         """
     @property
     def rotary(self) -> bool:
         """
         Whether positions are rotations; else a table.
-        """
-class RopeOptions:
-    """
-    Frequencies of rotary positions.
-    """
-    def __init__(self, theta: float, *, scaling: str = 'none', factor: float = 1.0, original_context: int = 0, low_frequency: float = 1.0, high_frequency: float = 4.0, beta_slow: float = 1.0, beta_fast: float = 32.0, attention_factor: float = 0.0) -> None:
-        ...
-    def frequencies(self, head_dim: int) -> list[float]:
-        """
-        Radians a position, of each of `head_dim` / 2 pairs.
         """
 class ModelConfig:
     """
@@ -645,6 +690,11 @@ class ModelConfig:
     """
     def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int) -> None:
         ...
+    @property
+    def architecture(self) -> Architecture:
+        """
+        Its choices.
+        """
     @property
     def context(self) -> int:
         """

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.config.rules import show
+from eisbach.data.tokenizer import BYTES
 from eisbach.export.places import find_places
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
@@ -77,10 +78,11 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
         raise ValueError(
             "; ".join(wrong) + "; leave out what the folder says itself"
         )
-    tokenizer = folder / _TOKENIZER
-    if not _is_given(config.origin("data.tokenizer")) and tokenizer.is_file():
-        config = config.derive("data.tokenizer", str(tokenizer), str(folder))
-    return config
+    own = folder_tokenizer(folder, config.model.vocab)
+    if own is None or _is_given(config.origin("data.tokenizer")):
+        return config
+    name = BYTES if own.digest == BYTES else str(folder / _TOKENIZER)
+    return config.derive("data.tokenizer", name, str(folder))
 
 
 def _is_given(origin: str) -> bool:

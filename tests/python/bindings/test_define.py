@@ -153,6 +153,8 @@ def _objects(folder):
         context,
         engine_config,
         engine_config.model,
+        engine_config.model.architecture,
+        engine_config.model.architecture.rope,
         engine_config.update,
         engine_config.update.optimizer,
         engine_config.update.schedule,

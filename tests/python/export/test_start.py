@@ -1,8 +1,12 @@
 """A run that begins with a model of others."""
 
+import shutil
+
 import pytest
 
 from eisbach.config import load_config, make_config, resolve
+from eisbach.data.rules import store_tokenizer
+from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export.start import folder_of, with_model_of
 
 SIZES = {
@@ -60,14 +64,18 @@ def test_a_shorter_context_may_be_given(found, tmp_path):
         with_model_of(config_of("model.context=512"), tmp_path, found)
 
 
-def test_its_tokenizer_is_that_of_the_run(found, tmp_path):
+def test_its_tokenizer_is_that_of_the_run(found, tokenizers, tmp_path):
     config = with_model_of(config_of(), tmp_path, found)
     assert config.data.tokenizer == "bytes"
     file = tmp_path / "tokenizer.json"
-    file.touch()
+    shutil.copy(tokenizers["bpe"], file)
     config = with_model_of(config_of(), tmp_path, found)
     assert config.data.tokenizer == str(file)
     config = with_model_of(config_of("data.tokenizer=bytes"), tmp_path, found)
+    assert config.data.tokenizer == "bytes"
+    rules = load_tokenizer("bytes")
+    store_tokenizer(tmp_path, rules)  # as our own exports have it
+    config = with_model_of(config_of(), tmp_path, found)
     assert config.data.tokenizer == "bytes"
 
 
