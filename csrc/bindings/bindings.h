@@ -24,6 +24,7 @@ void BindCheckpointContents(CoreModule& m);  // a part of checkpoint
 void BindTrain(CoreModule& m);
 void BindUpdate(CoreModule& m);   // a part of train
 void BindProfile(CoreModule& m);  // the same
+void BindSpikes(CoreModule& m);   // the same
 void BindNetwork(CoreModule& m);  // the same
 void BindPlan(CoreModule& m);
 

@@ -24,6 +24,7 @@
 #include "models/generate.h"
 #include "ops/ids.h"
 #include "train/engine.h"
+#include "train/spikes.h"
 #include "train/update.h"
 
 namespace eisbach::bindings {
@@ -109,7 +110,8 @@ void BindConfigs(CoreModule& m) {
                       int64_t global_batch, int64_t micro_batch, bool recompute,
                       bool deferred_weights, std::string pipeline_schedule,
                       std::vector<int> layers_per_stage, bool replays_steps,
-                      bool tf32) {
+                      bool tf32, std::optional<optim::SpikeConfig> spikes,
+                      int64_t hash_every) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -120,13 +122,16 @@ void BindConfigs(CoreModule& m) {
                 .pipeline_schedule = std::move(pipeline_schedule),
                 .layers_per_stage = std::move(layers_per_stage),
                 .replays_steps = replays_steps,
-                .tf32 = tf32};
+                .tf32 = tf32,
+                .spikes = spikes.value_or(optim::SpikeConfig()),
+                .hash_every = hash_every};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
           py::arg("deferred_weights"), py::arg("pipeline_schedule"),
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
-          py::arg("tf32") = false)
+          py::arg("tf32") = false, py::arg("spikes") = py::none(),
+          py::arg("hash_every") = 0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -145,6 +150,10 @@ void BindConfigs(CoreModule& m) {
                     "Whether a GPU replays a step as a CUDA graph.")
       .def_readonly("tf32", &EngineConfig::tf32,
                     "Whether GPUs multiply f32 in TF32.")
+      .def_readonly("spikes", &EngineConfig::spikes,
+                    "Which steps are bad, and what is done then.")
+      .def_readonly("hash_every", &EngineConfig::hash_every,
+                    "Steps after which replicas compare their bits.")
       .def(
           "validate",
           [](const EngineConfig& config, const parallel::Mesh& mesh) {
@@ -188,8 +197,26 @@ void BindEngine(CoreModule& m) {
                     "What the loss was multiplied by in backward; 1 but in "
                     "f16.")
       .def_readonly("skipped", &StepResult::skipped,
-                    "A gradient overflowed at this loss scale: the weights "
-                    "are as before, and the scale halves.")
+                    "The weights are as before: the step was bad, or a "
+                    "gradient overflowed at this loss scale, which halves.")
+      .def_property_readonly(
+          "cause",
+          [](const StepResult& r) { return std::string(train::CauseOf(r)); },
+          "Why it was skipped: `loss_not_finite`, `grad_norm_not_finite`, "
+          "`loss_spike`, `grad_norm_spike`, `gradient_overflow`; empty for "
+          "others.")
+      .def_property_readonly(
+          "limit", [](const StepResult& r) { return r.spike.limit; },
+          "Of a spike: what it is above.")
+      .def_property_readonly(
+          "median", [](const StepResult& r) { return r.spike.median; },
+          "Of a spike: of the good steps before it.")
+      .def_readonly("why", &StepResult::why,
+                    "What is wrong with a step that was skipped, or computed "
+                    "twice, in words; empty for others.")
+      .def_readonly("transient_fault", &StepResult::transient_fault,
+                    "It was bad at first and is good now: a fault of the "
+                    "machine.")
       .def_readonly("asked_to_stop", &StepResult::asked_to_stop,
                     "Whether a rank had asked before it began this step; the "
                     "same on all ranks.")
@@ -251,6 +278,23 @@ void BindEngine(CoreModule& m) {
           "Asks all ranks for a checkpoint, as ask_to_stop.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
+      .def_property_readonly(
+          "failed_alike", &Engine::failed_alike,
+          "Whether collect has raised what it raised on every rank: a step "
+          "was bad, or replicas differ.")
+      .def_property_readonly(
+          "replicas_differ",
+          [](const Engine& e) {
+            return e.replicas() != nullptr && e.replicas()->differ();
+          },
+          "Whether collect has found ranks that should hold the same bits and "
+          "do not; the same on all ranks.")
+      .def_property_readonly(
+          "replicas_equal_at",
+          [](const Engine& e) {
+            return e.replicas() == nullptr ? 0 : e.replicas()->equal_at();
+          },
+          "The last step after which they did hold the same; 0 before.")
       .def(
           "evaluate",
           [](Engine& engine, const Batch& batch) {
@@ -433,6 +477,7 @@ void BindEngine(CoreModule& m) {
 }  // namespace
 
 void BindTrain(CoreModule& m) {
+  BindSpikes(m);
   BindConfigs(m);
   BindUpdate(m);
   BindSaveOutcome(m);

@@ -27,7 +27,8 @@ absl::StatusOr<std::string> LoadSteps(train::Update& update,
       checkpoint::LoadResult loaded,
       checkpoint::Load(path.string(), config.text, update.buffer(),
                        update.optimizer(), update.context()));
-  EISBACH_RETURN_IF_ERROR(update.Resume(loaded.step, loaded.loss_scale));
+  EISBACH_RETURN_IF_ERROR(
+      update.Resume(loaded.step, loaded.loss_scale, loaded.history));
   update.set_checkpoint(loaded.id);
   return std::move(loaded.state);
 }

@@ -113,7 +113,7 @@ absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
   EISBACH_RETURN_IF_ERROR(agree(plan.status()));
   EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
   return LoadResult{manifest.step, manifest.state, manifest.loss_scale,
-                    manifest.id()};
+                    manifest.history, manifest.id()};
 }
 
 }  // namespace

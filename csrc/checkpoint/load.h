@@ -17,6 +17,7 @@ struct LoadResult {
   int64_t step;       // steps done
   std::string state;  // as given to Save
   std::optional<optim::LossScale> loss_scale;
+  std::optional<optim::SpikeHistory> history;
   ManifestId id;  // of the checkpoint: the parent of the next one
 };
 

@@ -183,6 +183,39 @@ absl::StatusOr<optim::LossScale> ParseLossScale(const json& value) {
   return scale;
 }
 
+absl::StatusOr<std::vector<double>> ParseNumbers(const json& list,
+                                                 absl::string_view what) {
+  std::vector<double> numbers;
+  for (const json& value : list) {
+    if (!value.is_number()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, " holds ", Shown(value), ", which is no number"));
+    }
+    numbers.push_back(value.get<double>());
+  }
+  return numbers;
+}
+
+absl::StatusOr<optim::SpikeHistory> ParseHistory(const json& value) {
+  Fields fields(value, "history");
+  const json& losses = fields.List("losses");
+  const json& norms = fields.List("norms");
+  optim::SpikeHistory history;
+  history.in_a_row = fields.Size("in_a_row", 0);
+  // A double holds it on the device.
+  history.skipped = fields.Integer("skipped", 0, int64_t{1} << 53);
+  EISBACH_RETURN_IF_ERROR(fields.status());
+  EISBACH_ASSIGN_OR_RETURN(history.losses,
+                           ParseNumbers(losses, "history.losses"));
+  EISBACH_ASSIGN_OR_RETURN(history.norms, ParseNumbers(norms, "history.norms"));
+  if (history.losses.size() != history.norms.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "history has ", history.losses.size(), " losses and ",
+        history.norms.size(), " norms, which are of the same steps"));
+  }
+  return history;
+}
+
 absl::Status CheckFiles(const Manifest& manifest) {
   const auto& layout = manifest.layout;
   // Of each rank of the model, which shares there are.
@@ -256,6 +289,13 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
     root["loss_scale"]["scale"] = manifest.loss_scale->scale;
     root["loss_scale"]["good_steps"] = manifest.loss_scale->good_steps;
   }
+  if (manifest.history) {
+    json& history = root["history"];
+    history["losses"] = manifest.history->losses;
+    history["norms"] = manifest.history->norms;
+    history["in_a_row"] = manifest.history->in_a_row;
+    history["skipped"] = manifest.history->skipped;
+  }
   if (manifest.parent) {
     root["parent"]["step"] = manifest.parent->step;
     root["parent"][kHashKey] = HashText(manifest.parent->hash);
@@ -318,6 +358,9 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   }
   if (const auto scale = root.find("loss_scale"); scale != root.end()) {
     EISBACH_ASSIGN_OR_RETURN(manifest.loss_scale, ParseLossScale(*scale));
+  }
+  if (const auto history = root.find("history"); history != root.end()) {
+    EISBACH_ASSIGN_OR_RETURN(manifest.history, ParseHistory(*history));
   }
   if (const auto parent = root.find("parent"); parent != root.end()) {
     EISBACH_ASSIGN_OR_RETURN(manifest.parent, ParseId(*parent, "parent"));

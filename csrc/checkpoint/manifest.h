@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "optim/step_guard.h"
 #include "optim/step_state.h"
 #include "parallel/mesh.h"
 
@@ -44,7 +45,8 @@ struct Manifest {
   std::vector<std::string> optimizer_state;  // "m", "v"
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object: what the caller wants back
-  std::optional<optim::LossScale> loss_scale;  // of the next step, in f16
+  std::optional<optim::LossScale> loss_scale;    // of the next step, in f16
+  std::optional<optim::SpikeHistory> history{};  // where steps are judged
   // The one before it: saved last by the same run, or what that went on from.
   std::optional<ManifestId> parent{};
   std::vector<ManifestFile> files{};

@@ -96,6 +96,7 @@ Manifest ManifestOf(const SaveRequest& request,
                   .config = request.config,
                   .state = request.state,
                   .loss_scale = request.loss_scale,
+                  .history = request.history,
                   .parent = request.parent};
 }
 

@@ -28,6 +28,7 @@ struct SaveRequest {
   std::string config;  // JSON object: what must be the same to load it
   std::string state;   // JSON object that Load gives back
   std::optional<optim::LossScale> loss_scale{};  // of the next step, in f16
+  std::optional<optim::SpikeHistory> history{};  // where steps are judged
   std::optional<ManifestId> parent{};            // what training went on from
 };
 

@@ -9,6 +9,7 @@
 #include "parallel/pipeline/forward_only.h"
 #include "parallel/tensor/heads.h"
 #include "train/diagnose.h"
+#include "train/spikes.h"
 #include "train/stages.h"
 
 namespace eisbach::train {
@@ -78,6 +79,13 @@ absl::Status Engine::Validate(const EngineConfig& config,
                               const parallel::Mesh& mesh) {
   EISBACH_RETURN_IF_ERROR(models::Validate(config.model));
   EISBACH_RETURN_IF_ERROR(Update::Validate(config.update));
+  EISBACH_RETURN_IF_ERROR(optim::Validate(config.spikes));
+  if (config.hash_every < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("hash_every=", config.hash_every,
+                     " is below 0 (fault.hash_every); nearest that works: 0, "
+                     "which never compares"));
+  }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
@@ -124,6 +132,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(engine->update_,
                            Update::Make(parameters, config.update,
                                         engine->micro_batches_ + 1, context));
+  EISBACH_RETURN_IF_ERROR(engine->update_->Guard(config.spikes));
+  if (config.hash_every > 0) {
+    EISBACH_ASSIGN_OR_RETURN(
+        engine->replicas_,
+        Replicas::Make(engine->update_->parameters(), engine->update_->buffer(),
+                       engine->update_->optimizer(), context));
+  }
   engine->saves_ = std::make_unique<Saves>(*engine->update_);
   Stream& stream = context.device().compute_stream();
   EISBACH_ASSIGN_OR_RETURN(
@@ -166,6 +181,11 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
 absl::Status Engine::Submit(const StepInput& input) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
+  saves_->BeforeStep();
+  return Begin(input);
+}
+
+absl::Status Engine::Begin(const StepInput& input) {
   Stream& stream = context_.device().compute_stream();
   const int64_t step = update_->step() + 1;
   comm::Activity* activity = context_.world().communicator().activity();
@@ -174,69 +194,49 @@ absl::Status Engine::Submit(const StepInput& input) {
       context_.device().tracer().recording() ? absl::StrCat("step ", step) : "";
   const TraceSpan span(stream,
                        {.kind = SpanKind::kStep, .name = name, .index = step});
-  saves_->BeforeStep();
   EISBACH_RETURN_IF_ERROR(Run(input));
   EISBACH_RETURN_IF_ERROR(results_->Push(step, update_->learning_rate(),
                                          Tokens(input), update_->outcome(),
                                          stream));
   if (submitted() > 0) inputs_.push_back(input);
-  return absl::OkStatus();
+  if (replicas_ == nullptr || step % config_.hash_every != 0) {
+    return absl::OkStatus();
+  }
+  return replicas_->Begin(step);
 }
 
 absl::StatusOr<StepResult> Engine::Collect() {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
-  EISBACH_ASSIGN_OR_RETURN(StepResult result, results_->Pop());
-  comm::Activity* activity = context_.world().communicator().activity();
-  if (activity != nullptr) activity->EndStep(result.step);
-  const StepInput input = std::move(inputs_.front());
-  inputs_.pop_front();
+  StepInput input;
+  EISBACH_ASSIGN_OR_RETURN(StepResult result, Take(input));
+  if (result.spike.is_void &&
+      config_.spikes.on_spike == optim::OnSpike::kRerun) {
+    EISBACH_ASSIGN_OR_RETURN(result, Rerun(input, result));
+  }
   const bool finite =
       std::isfinite(result.loss) && std::isfinite(result.grad_norm);
-  if (result.counted > 0 && (finite || result.skipped)) {
+  if (result.counted > 0 && !result.spike.is_void &&
+      (finite || result.skipped)) {
+    if (replicas_ != nullptr && replicas_->begun(result.step)) {
+      const absl::Status equal = replicas_->End();
+      failed_alike_ = replicas_->differ();
+      EISBACH_RETURN_IF_ERROR(equal);
+    }
+    if (result.why.empty()) result.why = SpikeText(result, config_.spikes);
     result.saved = saves_->AfterStep(result.step, result.asked_to_advance);
     return result;
   }
   // Steps that were submitted after it have changed nothing.
   while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
   inputs_.clear();
+  asked_.clear();
+  if (replicas_ != nullptr) replicas_->Forget();
   const absl::Status why = Explain(input, result);
   update_->set_step(result.step);
   EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
+  failed_alike_ = true;
   return why;
-}
-
-absl::Status Engine::Explain(const StepInput& input, const StepResult& result) {
-  EISBACH_RETURN_IF_ERROR(Annotate(
-      ExplainIds(input.tokens, input.targets, config_.model.vocab, context_),
-      absl::StrCat("step ", result.step, ", which is void")));
-  if (result.counted == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("step ", result.step,
-                     ", which is void: no token of the global batch "
-                     "counts, as every target is below 0"));
-  }
-  return Diagnose(input, result);
-}
-
-absl::Status Engine::Diagnose(const StepInput& input,
-                              const StepResult& result) {
-  // The weights are as they were, so the same step shows the same again; the
-  // observer sees it all.
-  Observations observations(context_.device());
-  EISBACH_RETURN_IF_ERROR(observations.CheckParameters(update_->parameters()));
-  program_->set_observer(&observations);
-  update_->set_step(result.step - 1);
-  EISBACH_RETURN_IF_ERROR(update_->NextStep());
-  const auto compute = [&] { return Compute(input); };
-  const absl::Status rerun =
-      replay_ == nullptr ? compute() : replay_->Run(compute);
-  program_->set_observer(nullptr);
-  EISBACH_RETURN_IF_ERROR(rerun);
-  return ExplainNonFinite(
-      absl::StrCat("loss=", result.loss, " and grad_norm=", result.grad_norm,
-                   " at step ", result.step),
-      observations, context_);
 }
 
 absl::Status Engine::Run(const StepInput& input) {
@@ -263,7 +263,9 @@ absl::Status Engine::Compute(const StepInput& input) {
                                      static_cast<float>(1.0 / tokens)));
   EISBACH_ASSIGN_OR_RETURN(const Tensor counted,
                            update_->sums().Narrow(0, micro_batches_, 1));
-  return update_->Finish({.counted = &counted, .all = tokens});
+  EISBACH_ASSIGN_OR_RETURN(const Tensor losses,
+                           update_->sums().Narrow(0, 0, micro_batches_));
+  return update_->Finish({.counted = &counted, .all = tokens}, &losses);
 }
 
 double Engine::Tokens(const StepInput& input) const {

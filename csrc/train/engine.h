@@ -12,6 +12,7 @@
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
+#include "train/replicas.h"
 #include "train/results.h"
 #include "train/saves.h"
 #include "train/stage_program.h"
@@ -33,6 +34,10 @@ struct EngineConfig {
   bool replays_steps = true;
   // Whether a GPU may multiply f32 in TF32 (Device::set_allows_tf32).
   bool tf32 = false;
+  // Which steps are bad, and what is done then.
+  optim::SpikeConfig spikes{};
+  // Steps after which replicas compare their bits; 0: never.
+  int64_t hash_every = 0;
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -64,6 +69,10 @@ class Engine {
   // where nobody looked before; so is a step in which no token counts. With a
   // loss scale that can still halve, a
   // norm that is not finite is no error: the step is `skipped`.
+  //
+  // Where config().spikes says so a bad step is `skipped` as well, or computed
+  // once more from what is kept, with the same samples and dropout; then those
+  // that were submitted after it come again by themselves.
   absl::StatusOr<StepResult> Collect();
   // Asks all ranks for something: the step that this one begins next carries
   // it, and each finds it in that step's result. From any thread.
@@ -72,6 +81,12 @@ class Engine {
   // on, where Saves::Prepare was told so; Collect advances it and gives its
   // end.
   Saves& saves() { return *saves_; }
+  // What was found of the replicas; null where nothing is compared. Where bits
+  // differ Collect gives the error of Replicas::End.
+  const Replicas* replicas() const { return replicas_.get(); }
+  // Whether Collect has given an error that every rank got: a step was void, or
+  // replicas differ.
+  bool failed_alike() const { return failed_alike_; }
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 
@@ -107,6 +122,13 @@ class Engine {
   // what every step does.
   absl::Status Run(const StepInput& input);
   absl::Status Compute(const StepInput& input);
+  // Run, and has its result collected.
+  absl::Status Begin(const StepInput& input);
+  // The oldest result, and its input.
+  absl::StatusOr<StepResult> Take(StepInput& input);
+  // Computes a step again that is void, as are those after it.
+  absl::StatusOr<StepResult> Rerun(const StepInput& input,
+                                   const StepResult& first);
   // What Evaluate reads back: the sum of the losses, over all ranks.
   absl::StatusOr<LossSum> SumLosses(const StepInput& input);
   // Why a step is void.
@@ -134,7 +156,11 @@ class Engine {
   parallel::Schedule schedule_;
   std::unique_ptr<StepReplay> replay_;  // null: call by call
   std::unique_ptr<ResultQueue> results_;
-  std::deque<StepInput> inputs_;  // of the steps whose results wait
+  std::unique_ptr<Replicas> replicas_;  // null: none are compared
+  std::deque<StepInput> inputs_;        // of the steps whose results wait
+  // Of the first of these, where they were submitted before: what ranks asked.
+  std::deque<StepResult> asked_;
+  bool failed_alike_ = false;
   // Of ranks that do not count theirs: tensor ranks past the first.
   Tensor unused_sums_;
 };

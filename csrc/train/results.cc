@@ -6,13 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
-#include "train/requests.h"
+#include "train/update.h"
 
 namespace eisbach::train {
 namespace {
 
-// Of an outcome: norm, losses, tokens that count, requests, loss scale.
-constexpr int Values(int losses) { return 3 + kRequests + losses; }
+// Of an outcome whose sums are the losses and the tokens that count.
+constexpr int Values(int losses) { return Update::OutcomeSize(losses + 1); }
 
 }  // namespace
 
@@ -64,6 +64,7 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
   const Entry entry = std::move(waiting_.front());
   waiting_.pop_front();
   free_.push_back(entry.values);
+  popped_ = entry.values;
   EISBACH_RETURN_IF_ERROR(entry.copied.Wait());
   const double counted = entry.values[1 + losses_];
   const double* requested = entry.values + 2 + losses_;
@@ -82,11 +83,28 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
                         requested[static_cast<int>(Request::kAdvance)])};
   for (int i = 1; i <= losses_; ++i) result.loss += entry.values[i];
   if (counted > 0) result.loss *= entry.tokens / counted;
+  const double* verdict = requested + kRequests + 1;
+  result.spike = {
+      .bad = static_cast<ops::BadStep>(static_cast<int>(verdict[ops::kBad])),
+      .is_void = verdict[ops::kIsVoid] != 0,
+      .limit = verdict[ops::kLimit],
+      .median = verdict[ops::kMedian]};
   // As ops::UpdateLossScale has decided.
-  result.skipped = std::isfinite(result.loss) &&
-                   !std::isfinite(result.grad_norm) &&
-                   result.loss_scale > ops::kLeastLossScale;
+  const bool overflow = std::isfinite(result.loss) &&
+                        !std::isfinite(result.grad_norm) &&
+                        result.loss_scale > ops::kLeastLossScale;
+  result.skipped = result.spike.bad == ops::BadStep::kNone
+                       ? overflow
+                       : !result.spike.is_void;
   return result;
+}
+
+std::vector<double> ResultQueue::parts() const {
+  const int count = 2 + losses_;
+  std::vector<double> parts(popped_, popped_ + count);
+  const double* end = popped_ + Values(losses_);
+  parts.insert(parts.end(), end - count, end);
+  return parts;
 }
 
 }  // namespace eisbach::train

@@ -3,15 +3,25 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "checkpoint/saver.h"
 #include "device/device.h"
 #include "device/event.h"
+#include "ops/spike_rule.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::train {
+
+// What was wrong with a step, where it was judged (ops/spike.h).
+struct Spike {
+  ops::BadStep bad = ops::BadStep::kNone;
+  bool is_void = false;  // nothing changes until the host has said so
+  double limit = 0;      // of a spike: what it is above
+  double median = 0;     // of a spike: of the steps before it
+};
 
 struct StepResult {
   int64_t step;  // counted from 1
@@ -19,8 +29,15 @@ struct StepResult {
   double grad_norm;
   double learning_rate;
   double loss_scale = 1;  // what the loss was multiplied by in backward
-  bool skipped = false;   // that was too much: the weights did not change
-  int64_t counted = 0;    // tokens of the global batch whose target counts
+  // The weights did not change: the step was bad (`spike`), or else this scale
+  // was too much for its gradients.
+  bool skipped = false;
+  Spike spike{};
+  int64_t counted = 0;  // tokens of the global batch whose target counts
+  // What is wrong with a step that is skipped, or was at first with one that
+  // was computed twice, and what that has shown; empty for others.
+  std::string why{};
+  bool transient_fault = false;  // the second time was another, and good
   // Whether a rank asked for it before it began this step (Engine::Ask): the
   // same on all ranks.
   bool asked_to_stop = false;
@@ -62,6 +79,9 @@ class ResultQueue {
   int size() const { return static_cast<int>(waiting_.size()); }
   // The oldest; waits for it. FailedPrecondition when there is none.
   absl::StatusOr<StepResult> Pop();
+  // Of the one popped last: norm, losses and tokens, over all ranks and then
+  // this rank's part (see Update::outcome). Until the next Push.
+  std::vector<double> parts() const;
 
  private:
   struct Entry {
@@ -76,6 +96,7 @@ class ResultQueue {
 
   const int losses_;
   const std::shared_ptr<void> memory_;
+  const double* popped_ = nullptr;
   std::deque<Entry> waiting_;
   std::vector<double*> free_;
 };

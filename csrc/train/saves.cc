@@ -1,5 +1,7 @@
 #include "train/saves.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 
@@ -19,11 +21,13 @@ absl::Status Saves::Prepare(const checkpoint::SaverConfig& config) {
 absl::Status Saves::Begin(const SaveText& text) {
   if (saver_ == nullptr) EISBACH_RETURN_IF_ERROR(Prepare({}));
   EISBACH_ASSIGN_OR_RETURN(const auto loss_scale, update_.ReadLossScale());
+  EISBACH_ASSIGN_OR_RETURN(auto history, update_.ReadHistory());
   EISBACH_RETURN_IF_ERROR(saver_->Begin({.root = text.root,
                                          .step = update_.step(),
                                          .config = text.config,
                                          .state = text.state,
                                          .loss_scale = loss_scale,
+                                         .history = std::move(history),
                                          .parent = update_.checkpoint()}));
   since_ = update_.step();
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/check.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
@@ -128,16 +129,31 @@ absl::Status Update::MakeOutcome(int sums) {
   const int reduced = 1 + sums + kRequests;
   EISBACH_ASSIGN_OR_RETURN(requests_, Requests::Make(stream));
   EISBACH_ASSIGN_OR_RETURN(
-      outcome_, Tensor::Zeros(Shape{reduced + 1}, DType::kF64, stream));
+      outcome_, Tensor::Zeros(Shape{OutcomeSize(sums)}, DType::kF64, stream));
   EISBACH_ASSIGN_OR_RETURN(reduced_, outcome_.Narrow(0, 0, reduced));
   EISBACH_ASSIGN_OR_RETURN(norm_squared_, outcome_.Narrow(0, 0, 1));
   EISBACH_ASSIGN_OR_RETURN(sums_, outcome_.Narrow(0, 1, sums));
   EISBACH_ASSIGN_OR_RETURN(requested_, outcome_.Narrow(0, 1 + sums, kRequests));
   EISBACH_ASSIGN_OR_RETURN(used_loss_scale_, outcome_.Narrow(0, reduced, 1));
+  EISBACH_ASSIGN_OR_RETURN(verdict_,
+                           outcome_.Narrow(0, reduced + 1, ops::kVerdictSize));
+  EISBACH_ASSIGN_OR_RETURN(
+      mine_, outcome_.Narrow(0, reduced + 1 + ops::kVerdictSize, 1 + sums));
   const double none = 1;
   EISBACH_RETURN_IF_ERROR(context_.device().CopyToDevice(
       used_loss_scale_.raw(), &none, sizeof(none), stream));
   return stream.Synchronize();
+}
+
+absl::Status Update::Guard(const optim::SpikeConfig& config) {
+  EISBACH_RETURN_IF_ERROR(optim::Validate(config));
+  guard_ = nullptr;
+  if (!config.judges()) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(
+      optim::StepGuard guard,
+      optim::StepGuard::Make(config, context_.device().compute_stream()));
+  guard_ = std::make_unique<optim::StepGuard>(std::move(guard));
+  return absl::OkStatus();
 }
 
 absl::Status Update::BeginStep(int micro_batches) {
@@ -169,7 +185,8 @@ absl::Status Update::ExpectGradients(int micro_batches) {
   return reducer_->BeginStep(micro_batches);
 }
 
-absl::Status Update::Finish(const ops::CountedTokens& tokens) {
+absl::Status Update::Finish(const ops::CountedTokens& tokens,
+                            const Tensor* losses) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   Device& device = context_.device();
@@ -184,19 +201,34 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens) {
     EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
         norm_squared_.raw(), norm_->partial().raw(), sizeof(double), stream));
   }
+  if (guard_ != nullptr &&
+      guard_->config().on_spike == optim::OnSpike::kRerun) {
+    EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(mine_.raw(), reduced_.raw(),
+                                                mine_.bytes(), stream));
+  }
   EISBACH_RETURN_IF_ERROR(
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
   EISBACH_RETURN_IF_ERROR(
       ops::ClipFactor(norm_squared_, static_cast<float>(config_.clip_grad_norm),
                       tokens, state_.values(), stream));
+  if (guard_ != nullptr) {
+    EISBACH_CHECK(losses != nullptr);
+    EISBACH_RETURN_IF_ERROR(guard_->Judge(norm_squared_, *losses, tokens,
+                                          config_.scales_loss(), state_,
+                                          verdict_, stream));
+  }
   EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
-  if (!config_.scales_loss()) return absl::OkStatus();
-  return ops::UpdateLossScale({.norm_squared = norm_squared_,
-                               .losses = sums_,
-                               .used = used_loss_scale_,
-                               .window = config_.loss_scale_window,
-                               .step_state = state_.values()},
-                              stream);
+  if (config_.scales_loss()) {
+    EISBACH_RETURN_IF_ERROR(
+        ops::UpdateLossScale({.norm_squared = norm_squared_,
+                              .losses = sums_,
+                              .used = used_loss_scale_,
+                              .window = config_.loss_scale_window,
+                              .step_state = state_.values()},
+                             stream));
+  }
+  return guard_ == nullptr ? absl::OkStatus()
+                           : guard_->End(state_, verdict_, stream);
 }
 
 absl::Status Update::SumTiedGradients() {
@@ -248,8 +280,21 @@ absl::StatusOr<std::optional<optim::LossScale>> Update::ReadLossScale() const {
   return scale;
 }
 
+absl::StatusOr<std::optional<optim::SpikeHistory>> Update::ReadHistory() const {
+  if (guard_ == nullptr) return std::nullopt;
+  EISBACH_ASSIGN_OR_RETURN(optim::SpikeHistory history,
+                           guard_->Read(context_.device().compute_stream()));
+  return history;
+}
+
 absl::Status Update::Resume(int64_t step,
-                            const std::optional<optim::LossScale>& loss_scale) {
+                            const std::optional<optim::LossScale>& loss_scale,
+                            const std::optional<optim::SpikeHistory>& history) {
+  if (guard_ != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        guard_->Restore(history.value_or(optim::SpikeHistory()),
+                        context_.device().compute_stream()));
+  }
   if (config_.scales_loss()) {
     const optim::LossScale first{.scale = config_.initial_loss_scale};
     EISBACH_RETURN_IF_ERROR(state_.SetLossScale(

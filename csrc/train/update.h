@@ -11,6 +11,7 @@
 #include "optim/gradient_norm.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "optim/step_guard.h"
 #include "optim/step_state.h"
 #include "parallel/context.h"
 #include "parallel/data/reducer.h"
@@ -59,6 +60,12 @@ class Update {
       absl::Span<Parameter* const> parameters, const UpdateConfig& config,
       int sums, const parallel::ParallelContext& context);
 
+  // Judges each step from the next one on, before it changes a weight; then
+  // Finish is given the losses. Nothing where `config` does not judge.
+  absl::Status Guard(const optim::SpikeConfig& config);
+  // Null where steps are not judged.
+  optim::StepGuard* guard() { return guard_.get(); }
+
   // NextStep, then ExpectGradients.
   absl::Status BeginStep(int micro_batches);
   // Counts a step and writes what it changes where kernels read it. OutOfRange
@@ -73,8 +80,9 @@ class Update {
   // one, or where no scale helps, nothing changes any more until
   // ForgetNonFinite. `tokens` are those that count, one of the sums: norm and
   // update are those of the mean over them; if there is none, nothing changes
-  // either.
-  absl::Status Finish(const ops::CountedTokens& tokens = {});
+  // either. `losses` are those of the sums that a guard judges.
+  absl::Status Finish(const ops::CountedTokens& tokens = {},
+                      const Tensor* losses = nullptr);
 
   // f64 [sums]: a rank's part before Finish, the sum over all ranks after it.
   // BeginStep sets it to 0.
@@ -85,9 +93,14 @@ class Update {
   // What all ranks are asked for; the next step carries it.
   Requests& requests() { return *requests_; }
 
-  // f64 [2 + kRequests + sums]: the norm's square, the sums, how many ranks
-  // made each request, and the loss scale of the step.
+  // f64 [OutcomeSize(sums)]: the norm's square, the sums, how many ranks made
+  // each request, the loss scale of the step, the guard's verdict
+  // (ops::VerdictIndex), and of norm and sums this rank's part, where a guard
+  // would compare it with another run of the step.
   const Tensor& outcome() const { return outcome_; }
+  static constexpr int OutcomeSize(int sums) {
+    return 1 + sums + kRequests + 1 + ops::kVerdictSize + 1 + sums;
+  }
 
   absl::Status ForgetNonFinite();
 
@@ -96,14 +109,17 @@ class Update {
   Tensor loss_scale() const;
   // Of the next step; nothing where the loss has none. Waits for the device.
   absl::StatusOr<std::optional<optim::LossScale>> ReadLossScale() const;
+  // Of the steps so far; nothing where none is judged. Waits for the device.
+  absl::StatusOr<std::optional<optim::SpikeHistory>> ReadHistory() const;
 
   int64_t step() const { return step_; }  // steps begun
   void set_step(int64_t step) { step_ = step; }
   // As if `step` steps had been made, after weights and optimizer state were
-  // loaded. `loss_scale`: nothing where they were trained in another type; then
-  // one that is needed begins anew.
+  // loaded. `loss_scale` and `history`: nothing where they were trained in
+  // another type, or not judged; then what is needed begins anew.
   absl::Status Resume(int64_t step,
-                      const std::optional<optim::LossScale>& loss_scale);
+                      const std::optional<optim::LossScale>& loss_scale,
+                      const std::optional<optim::SpikeHistory>& history);
   // The checkpoint that was loaded, or saved, last: known on rank 0 of those
   // that are saved.
   const std::optional<checkpoint::ManifestId>& checkpoint() const {
@@ -154,12 +170,15 @@ class Update {
   std::unique_ptr<parallel::GradientReducer> reducer_;
   std::unique_ptr<optim::GradientNorm> norm_;
   std::unique_ptr<Requests> requests_;
+  std::unique_ptr<optim::StepGuard> guard_;  // null: none
   Tensor outcome_;  // f64, of which the others are parts
   Tensor reduced_;  // norm_squared_, sums_ and requested_
   Tensor norm_squared_;
   Tensor sums_;
   Tensor requested_;
   Tensor used_loss_scale_;
+  Tensor verdict_;
+  Tensor mine_;  // of norm_squared_ and sums_
   int64_t step_ = 0;
   std::optional<checkpoint::ManifestId> checkpoint_;
 };

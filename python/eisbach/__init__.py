@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ParallelContext,
         Parameter,
         ScheduleConfig,
+        SpikeConfig,
         StepResult,
         Tensor,
         TokenFile,
@@ -67,9 +68,9 @@ _NAMES = {
     "eisbach._C": (
         "Batch Communicator Corpus DataLoader Device Engine EngineConfig "
         "Graph Mesh ModelConfig NonFiniteError OptimizerConfig "
-        "ParallelContext Parameter ScheduleConfig StepResult Tensor TokenFile "
-        "TokenFileWriter Update UpdateConfig World build_info functional "
-        "read_safetensors sim_world write_safetensors"
+        "ParallelContext Parameter ScheduleConfig SpikeConfig StepResult "
+        "Tensor TokenFile TokenFileWriter Update UpdateConfig World build_info "
+        "functional read_safetensors sim_world write_safetensors"
     ),
     "eisbach.config": "Config ConfigError load_config make_config resolve",
     "eisbach.core_config": "engine_config make_mesh update_config",
@@ -97,6 +98,7 @@ __all__ = [
     "ParallelContext",
     "Parameter",
     "ScheduleConfig",
+    "SpikeConfig",
     "StepResult",
     "Tensor",
     "TokenFile",

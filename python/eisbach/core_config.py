@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Gradients are reduced in pieces of about this size.
 _BUCKET_BYTES = 4 << 20
+# As docs/resilience.md says; `fault.spike_deviations: auto`.
+_SPIKE_DEVIATIONS = 20.0
 
 
 def complete(config: Config) -> Config:
@@ -150,6 +152,22 @@ def model_config(model: ModelSection) -> _C.ModelConfig:
     return _C.ModelConfig(**values, rope=rope_options(model))
 
 
+def spike_config(config: Config) -> _C.SpikeConfig:
+    """Returns which steps are bad, and what is done then."""
+    from eisbach import _C
+
+    fault = config.fault
+    deviations = fault.spike_deviations
+    if deviations == "auto":
+        deviations = 0.0 if fault.on_spike == "stop" else _SPIKE_DEVIATIONS
+    return _C.SpikeConfig(
+        on_spike=fault.on_spike,
+        deviations=deviations,
+        window=fault.spike_window,
+        most_skips=fault.most_skips,
+    )
+
+
 @takes(config=Config)
 def engine_config(config: Config) -> _C.EngineConfig:
     """Returns what an Engine is made from; `auto` is completed.
@@ -173,4 +191,6 @@ def engine_config(config: Config) -> _C.EngineConfig:
         layers_per_stage=[] if layers == "auto" else layers,
         replays_steps=config.run.cuda_graphs,
         tf32=config.precision.tf32,
+        spikes=spike_config(config),
+        hash_every=config.fault.hash_every,
     )

@@ -1,6 +1,20 @@
 """Section `fault`: what a run does where something goes wrong."""
 
-from eisbach.config.section import Auto, NonNegative, Section, key
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from eisbach.config.section import (
+    Auto,
+    Count,
+    Natural,
+    NonNegative,
+    Section,
+    key,
+)
+
+# The core's ops/spike_rule.h has the same bounds.
+SpikeWindow = Annotated[int, Field(ge=4, le=256)]
 
 
 class FaultSection(Section):
@@ -12,4 +26,35 @@ class FaultSection(Section):
         "ranks tells who is late, and ends; 0 for never. The first step, "
         "validation and checkpoints may take ten times as long, and at least "
         "ten minutes. `auto`: 60 on the CPU, 300 on GPUs.",
+    )
+    on_spike: Literal["stop", "skip", "rerun"] = key(
+        "stop",
+        "What is done with a step whose loss or gradient norm is not finite, "
+        "or a spike, before it changes a weight: `stop` ends the run, `skip` "
+        "makes no update and goes on, `rerun` computes it once more, which "
+        "tells a fault of the machine, and skips it where that gives the same "
+        "bits.",
+    )
+    spike_deviations: Auto | NonNegative = key(
+        "auto",
+        "A loss or gradient norm is a spike when it is so many deviations "
+        "above the median of the last good steps; 0: only what is not finite "
+        "is bad. A deviation is 1.48 times the median distance from the "
+        "median, and at least 1 % of a loss (and 0.01), 25 % of a norm. "
+        "`auto`: 20, and 0 where `fault.on_spike` is `stop`.",
+    )
+    spike_window: SpikeWindow = key(
+        64,
+        "Good steps that a step is compared with; before there are as many "
+        "nothing is a spike.",
+    )
+    most_skips: Count = key(
+        3,
+        "Steps in a row that may be skipped; one more ends the run.",
+    )
+    hash_every: Natural = key(
+        100,
+        "Steps after which ranks that hold the same weights and optimizer "
+        "state compare their bits; 0 for never. Where they differ the run "
+        "ends, and says who is wrong.",
     )

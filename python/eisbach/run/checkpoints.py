@@ -29,6 +29,7 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
         folder.metrics,
         folder.validation,
         folder.saves,
+        folder.ledger,
         *folder.tokenizer.glob("*"),
     ):
         if path.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from eisbach.run.ledger import BadStep
 from eisbach.run.metrics import StepMetrics
 from eisbach.run.times import step_times, unknown_times
 
@@ -53,6 +54,10 @@ class Collector:
             self.asked_to_save |= result.asked_to_save
             seconds = time.perf_counter() - self._start
             if self._report:
+                if bad := BadStep.of(
+                    result, self._job.config.train.global_batch
+                ):
+                    self._report.bad_step(bad)
                 self._report.step(self._metrics(result, seconds))
             if result.saved:
                 self._saver.ended(result.saved)

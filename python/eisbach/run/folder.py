@@ -29,7 +29,8 @@ class RunFolder:
     `config.yaml` resolved configuration, `parent.json` what the run was forked
     from, if it was, `tokenizer/` the run's own copy,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
-    `saves.jsonl` a line a checkpoint, `restarts.jsonl` a line a restart,
+    `saves.jsonl` a line a checkpoint, `ledger.jsonl` a line a step that was
+    skipped, `restarts.jsonl` a line a restart,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
     `model/` the export, `lock` who writes here.
 
@@ -237,6 +238,11 @@ class RunFolder:
     def saves(self) -> Path:
         """How each checkpoint was written, a line each."""
         return self.path / "saves.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """Steps that were skipped or done twice, a line each."""
+        return self.path / "ledger.jsonl"
 
     @property
     def hangs(self) -> Path:

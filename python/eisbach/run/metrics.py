@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.files import write_atomically
 from eisbach.run import lines
 from eisbach.run.held import Held, LostError
+from eisbach.run.ledger import BadStep
 from eisbach.run.output import warn
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ class StepMetrics:
       grad_norm: L2 norm of the whole gradient before clipping.
       learning_rate: Of this step.
       loss_scale: What the loss was multiplied by in backward; 1 but in f16.
-      skipped: Whether a gradient overflowed at that scale, so that the weights
-        are as before; `grad_norm` is then not finite.
+      skipped: Whether the weights are as before; `ledger.jsonl` says why.
       tokens: Trained on since the first step.
       tokens_per_second: Of this step, over all ranks.
       step_seconds: Wall time of this step.
@@ -112,7 +112,7 @@ class SaveMetrics:
         )
 
 
-Metrics = StepMetrics | ValidationMetrics | SaveMetrics
+Metrics = StepMetrics | ValidationMetrics | SaveMetrics | BadStep
 
 
 class LineWriter:

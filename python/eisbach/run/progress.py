@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
+from eisbach.run.ledger import BadStep
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
 from eisbach.run.process import launched
 
@@ -150,6 +151,10 @@ class Progress:
         else:
             print(line, file=self._stream, flush=True)
 
+    def bad_step(self, now: BadStep) -> None:
+        """Says what is wrong with a step."""
+        self.say(f"{self._head(now.step)}  {now}")
+
     def step(self, now: StepMetrics) -> None:
         """Shows a step."""
         speed = f"{compact(now.tokens_per_second)} tok/s"
@@ -158,11 +163,6 @@ class Progress:
                 self._task,
                 completed=now.step,
                 description=f"loss {now.loss:.4f}  {speed}",
-            )
-        if now.skipped:
-            self.say(
-                f"{self._head(now.step)}  skipped: gradient overflow at loss "
-                f"scale {now.loss_scale:.0f}, halved"
             )
         regular = now.step % self._log_every == 0
         if regular or now.step in (self._first + 1, self._steps):

@@ -16,6 +16,7 @@ from eisbach.run.events import EventWriter
 from eisbach.run.folder import RunFolder
 from eisbach.run.followers.started import Followers
 from eisbach.run.held import LostError
+from eisbach.run.ledger import BadStep
 from eisbach.run.lines import missing
 from eisbach.run.metrics import (
     LineWriter,
@@ -75,6 +76,7 @@ class Reporter:
         self._steps = LineWriter(folder.metrics, keep_until=first)
         self._validations = LineWriter(folder.validation, keep_until=first)
         self._saves = LineWriter(folder.saves, keep_until=first)
+        self._ledger = LineWriter(folder.ledger, keep_until=first)
         begin = folder.parent.step if folder.parent else 0
         if gaps := missing(self._steps.lines, first, after=begin):
             warn(f"{folder.metrics}: steps without a line: {gaps}")
@@ -133,6 +135,16 @@ class Reporter:
         if self._followers:
             self._show_followers(self._followers.step)
 
+    def bad_step(self, now: BadStep) -> None:
+        """Reports a step that was skipped or done twice, before `step` does.
+
+        LostError as there.
+        """
+        with self._in_its_folder():
+            self._ledger.write(now)
+        if self._progress:
+            self._show_progress(self._progress.bad_step, now)
+
     def validation(self, now: ValidationMetrics) -> None:
         """Reports a validation; LostError as in `step`."""
         with self._in_its_folder():
@@ -154,7 +166,7 @@ class Reporter:
         finds out for itself. LostError as in `step`.
         """
         with self._in_its_folder():
-            for sink in (self._steps, self._validations):
+            for sink in (self._ledger, self._steps, self._validations):
                 self._sync(sink.sync)
 
     @contextlib.contextmanager
@@ -193,7 +205,12 @@ class Reporter:
             self.hurry()
         if self._progress:
             self._show_progress(self._progress.close)
-        for sink in (self._steps, self._validations, self._saves):
+        for sink in (
+            self._ledger,
+            self._steps,
+            self._validations,
+            self._saves,
+        ):
             sink.close()
         if self._events:
             self._show_events(self._events.close)

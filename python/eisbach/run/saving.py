@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from eisbach.job import begin_save
-from eisbach.run.checkpoints import prune
+from eisbach.run.checkpoints import mark_damaged, prune
 from eisbach.run.metrics import SaveMetrics
 from eisbach.run.output import warn
 from eisbach.run.shown import Shown
@@ -137,12 +137,23 @@ class Saver:
     ) -> None:
         """Ends what is being written where a step ends all ranks by an error.
 
-        Weights that were good are not lost for it.
+        Weights that were good are not lost for it, and those that may be wrong
+        are not gone on with.
         """
-        from eisbach import _C
-
-        if isinstance(error, _C.NonFiniteError):
+        engine = self._job.engine
+        if error is not None and engine.failed_alike:
             self.finish()
+            if engine.replicas_differ and self._report:
+                self._put_aside(max(engine.replicas_equal_at, self._job.first))
+
+    def _put_aside(self, step: int) -> None:
+        """Renames checkpoints that may hold wrong bits: those after `step`."""
+        for at, path in self._job.folder.saved().items():
+            if at > step:
+                warn(
+                    f"{path} may hold wrong bits, as replicas were last equal "
+                    f"after step {step}; it is now {mark_damaged(path)}"
+                )
 
     def check(self) -> None:
         """Raises the error of the last checkpoint, if it had one."""

@@ -54,6 +54,7 @@ def summary(job: Job) -> dict[str, Any]:
         "bits_per_byte": validation.get("bits_per_byte"),
         "parameters": job.engine.config.model.parameters,
         "tokens": last.get("tokens", 0),
+        "skipped_steps": sum(bool(line.get("skipped")) for line in steps),
         "training_seconds": seconds,
         "time_shares": shares(steps),
         "checkpoints": _checkpoints(job),

@@ -95,7 +95,7 @@ inline absl::Status LoadEngine(const std::string& path, train::Engine& engine,
       checkpoint::Load(path, config, engine.update().buffer(),
                        engine.update().optimizer(), engine.context()));
   if (loaded.state != kState) return absl::InternalError(loaded.state);
-  return engine.update().Resume(loaded.step, loaded.loss_scale);
+  return engine.update().Resume(loaded.step, loaded.loss_scale, loaded.history);
 }
 
 // The bytes of all that training changes on a rank: masters, compute copies and

@@ -53,6 +53,24 @@ TEST(Manifest, ReadsWhatItWrote) {
   EXPECT_EQ(back.files[2].data, 1);
 }
 
+TEST(Manifest, KeepsWhatTheNextStepIsJudgedBy) {
+  Manifest manifest = Example();
+  EXPECT_EQ(Value(FormatManifest(manifest)).find("history"), std::string::npos);
+  const double third = 1.0 / 3;
+  manifest.history = optim::SpikeHistory{.losses = {third, 3},
+                                         .norms = {1e-300, 0.1},
+                                         .in_a_row = 1,
+                                         .skipped = int64_t{1} << 53};
+  const std::string text = Value(FormatManifest(manifest));
+  EXPECT_EQ(Value(ParseManifest(text)).history, manifest.history);
+  manifest.history->norms = {1};
+  EXPECT_THAT(ParseManifest(Value(FormatManifest(manifest))),
+              StatusIs(kInvalid, "history has 2 losses and 1 norms"));
+  manifest.history = optim::SpikeHistory{.in_a_row = -1};
+  EXPECT_THAT(ParseManifest(Value(FormatManifest(manifest))),
+              StatusIs(kInvalid, "history.in_a_row=-1"));
+}
+
 TEST(Manifest, NeedsNoLossScale) {
   Manifest manifest = Example();
   manifest.loss_scale = std::nullopt;

@@ -312,6 +312,117 @@ TEST_P(StepReplayTest, NonFiniteValuesAreNamed) {
   }));
 }
 
+// Fills a weight with NaN, or gives it its values back.
+class Poison {
+ public:
+  explicit Poison(Engine& engine)
+      : device_(engine.context().device()),
+        weight_(engine.update().parameters().back()->data()),
+        saved_(weight_.elements()) {
+    EISBACH_EXPECT_OK(device_.CopyToHost(saved_.data(), weight_.raw(),
+                                         weight_.bytes(), stream()));
+    Write(std::vector<uint16_t>(saved_.size(), 0x7fc0));  // bf16 NaN
+  }
+  void TakeBack() { Write(saved_); }
+
+ private:
+  Stream& stream() { return device_.compute_stream(); }
+  void Write(const std::vector<uint16_t>& values) {
+    EISBACH_EXPECT_OK(stream().Synchronize());
+    EISBACH_EXPECT_OK(device_.CopyToDevice(weight_.raw(), values.data(),
+                                           weight_.bytes(), stream()));
+    EISBACH_EXPECT_OK(stream().Synchronize());
+  }
+
+  Device& device_;
+  Tensor weight_;
+  std::vector<uint16_t> saved_;
+};
+
+// A replayed step that is bad changes nothing, and is skipped or computed again
+// while the next one is on the device; no step waits for the host to judge it.
+TEST_P(StepReplayTest, BadStepsAreJudgedOnTheDevice) {
+  constexpr int kBad = 5;
+  static_assert(kBad > StepReplay::kRunsBeforeCapture + 1);
+  const Trained unbroken = test::Value(Train(true, 1, &Nothing));
+  for (const bool reruns : {false, true}) {
+    EngineConfig config = ConfigOf(GetParam(), true);
+    config.spikes = {
+        .on_spike = reruns ? optim::OnSpike::kRerun : optim::OnSpike::kSkip,
+        .rule = {.window = 4, .deviations = 1e3}};
+    std::vector<StepResult> results;
+    EISBACH_EXPECT_OK(test::WithEngine(
+        TestWorld(), GetParam().layout, config,
+        [&](Engine& engine) -> absl::Status {
+          std::vector<StepInput> inputs(kSteps);
+          for (int i = 0; i < kSteps; ++i) {
+            EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+          }
+          for (int step = 1; step <= kSteps + 1; ++step) {
+            if (step <= kSteps) {
+              std::unique_ptr<Poison> poison;
+              if (step == kBad) poison = std::make_unique<Poison>(engine);
+              const int64_t before = doubles::counters().host_synchronisations;
+              EISBACH_RETURN_IF_ERROR(engine.Submit(inputs[step - 1]));
+              if (step > StepReplay::kRunsBeforeCapture + 1) {
+                EXPECT_EQ(doubles::counters().host_synchronisations, before);
+              }
+              if (poison != nullptr) poison->TakeBack();
+            }
+            if (step == 1) continue;
+            EISBACH_ASSIGN_OR_RETURN(StepResult result, engine.Collect());
+            results.push_back(std::move(result));
+          }
+          return absl::OkStatus();
+        }));
+    ASSERT_EQ(results.size(), static_cast<size_t>(kSteps));
+    for (const StepResult& result : results) {
+      const bool bad = result.step == kBad;
+      EXPECT_EQ(result.skipped, bad && !reruns) << result.step;
+      EXPECT_EQ(result.transient_fault, bad && reruns) << result.why;
+      if (reruns || result.step < kBad) {
+        EXPECT_EQ(result.loss, unbroken.curve[3 * (result.step - 1) + 1]);
+      }
+    }
+    EXPECT_TRUE(std::isfinite(results[kBad].loss));
+  }
+}
+
+// Fingerprints come between replayed steps, and wait for the host when the
+// step is collected.
+TEST_P(StepReplayTest, ReplicasAreCompared) {
+  const Trained unbroken = test::Value(Train(true, 1, &Nothing));
+  EngineConfig config = ConfigOf(GetParam(), true);
+  config.hash_every = 2;
+  const Layout& layout = GetParam().layout;
+  EISBACH_EXPECT_OK(test::WithEngine(
+      TestWorld(), layout, config, [&](Engine& engine) -> absl::Status {
+        for (int step = 1; step <= 4; ++step) {
+          EISBACH_ASSIGN_OR_RETURN(const StepResult result,
+                                   test::ToyStep(engine));
+          EXPECT_EQ(result.loss, unbroken.curve[3 * (step - 1) + 1]);
+        }
+        if (layout.data == 1) return absl::OkStatus();
+        EXPECT_EQ(engine.replicas()->equal_at(), 4);
+        const Tensor& weight = engine.update().parameters()[0]->master();
+        Device& device = engine.context().device();
+        float value = 0;
+        Stream& stream = device.compute_stream();
+        EISBACH_RETURN_IF_ERROR(
+            device.CopyToHost(&value, weight.raw(), sizeof(value), stream));
+        EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+        if (engine.context().index(Axis::kData) == 1) value += 1;
+        EISBACH_RETURN_IF_ERROR(
+            device.CopyToDevice(weight.raw(), &value, sizeof(value), stream));
+        EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        EXPECT_THAT(test::ToyStep(engine),
+                    test::StatusIs(absl::StatusCode::kAborted,
+                                   "all were equal after step 4"));
+        return absl::OkStatus();
+      }));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All, StepReplayTest,
     testing::Values(Case{"gpt", {1, 1, 1}}, Case{"llama", {1, 1, 1}},

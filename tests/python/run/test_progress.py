@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from eisbach.run.ledger import BadStep
 from eisbach.run.metrics import StepMetrics, ValidationMetrics
 from eisbach.run.output import Output
 from eisbach.run.progress import (
@@ -71,14 +72,34 @@ def test_a_pipe_gets_plain_lines():
 def test_a_skipped_step_is_told():
     stream = io.StringIO()
     progress = Progress(steps=7, log_every=7, stream=stream)
+    skipped = BadStep(
+        step=3,
+        outcome="skipped",
+        cause="gradient_overflow",
+        why="gradient overflow at loss scale 512, halved",
+        first_sample=16,
+        samples=8,
+        loss=2.5,
+        grad_norm=float("inf"),
+        limit=0.0,
+        median=0.0,
+    )
+    again = replace(
+        skipped, step=4, outcome="recomputed", why="loss=nan is not finite"
+    )
     for step in range(1, 5):
+        for bad in (skipped, again):
+            if bad.step == step:
+                progress.bad_step(bad)
         progress.step(metrics(step, skipped=step == 3))
     progress.close()
     lines = stream.getvalue().splitlines()
-    assert [line.split()[1] for line in lines] == ["1/7", "3/7"]
+    assert [line.split()[1] for line in lines] == ["1/7", "3/7", "4/7"]
     assert lines[1].endswith(
-        "skipped: gradient overflow at loss scale 512, halved"
+        "skipped: gradient overflow at loss scale 512, halved; samples 16 to "
+        "23 change nothing"
     )
+    assert lines[2].endswith("computed again: loss=nan is not finite")
 
 
 def test_a_terminal_gets_a_bar_too(terminal):
@@ -110,7 +131,7 @@ def test_the_longest_line_fits_80_columns(steps):
     progress.step(worst)
     progress.validation(ValidationMetrics(steps, 10.3751, 12.3456))
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert max(map(len, lines)) <= 80, lines
 
 

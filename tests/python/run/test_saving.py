@@ -6,6 +6,7 @@ import pytest
 
 from eisbach.config import make_config
 from eisbach.run import saving
+from eisbach.run.folder import RunFolder
 
 
 class Engine:
@@ -15,6 +16,9 @@ class Engine:
         self.order = order
         self.begun = None
         self.error = None
+        self.failed_alike = False
+        self.replicas_differ = False
+        self.replicas_equal_at = 0
 
     def ask_to_save(self):
         self.order.append("ask")
@@ -175,25 +179,50 @@ def test_a_disk_that_is_full_ends_a_run_that_says_so(order):
         saver.save()
 
 
-def test_a_step_that_is_not_finite_loses_no_checkpoint(order):
-    from eisbach import NonFiniteError
-
+def test_a_step_that_is_bad_loses_no_checkpoint(order):
     job = job_of(order)
     job.train.step = 1
+    job.engine.failed_alike = True
 
     def step(error):
         with saving.Saver(job, None) as saver:
             saver.save()
             raise error
 
-    with pytest.raises(NonFiniteError):
-        step(NonFiniteError("loss=nan"))
+    with pytest.raises(FloatingPointError):
+        step(FloatingPointError("loss=nan"))
     assert order == ["begin 1", "finish 1"]
     job.train.step = 2
+    job.engine.failed_alike = False
     # Of one rank alone: the others do not come.
     with pytest.raises(OSError, match="alone"):
         step(OSError("alone"))
     assert order[2:] == ["begin 2"]
+
+
+def test_checkpoints_of_wrong_bits_are_put_aside(order, tmp_path, capsys):
+    folder = RunFolder.create(tmp_path, "a")
+    for step in (4, 8, 12):
+        path = folder.checkpoints / f"step-{step}"
+        path.mkdir(parents=True)
+        (path / "manifest.json").write_text("{}")
+    job = job_of(order)
+    job.folder = folder
+    job.engine.failed_alike = job.engine.replicas_differ = True
+    job.engine.replicas_equal_at = 8
+
+    def fail(report):
+        with saving.Saver(job, report):
+            raise RuntimeError("other bits")
+
+    with pytest.raises(RuntimeError):
+        fail(None)  # any rank but 0
+    assert list(folder.saved()) == [4, 8, 12]
+    with pytest.raises(RuntimeError):
+        fail(report_of(order))
+    assert list(folder.saved()) == [4, 8]
+    assert (folder.checkpoints / "step-12.damaged").is_dir()
+    assert "last equal after step 8" in capsys.readouterr().err
 
 
 def test_time_is_what_rank_0_says(order, clock):
