@@ -11,14 +11,6 @@ namespace {
 constexpr int kBlock = 256;
 constexpr long long kMostBlocks = 2048;
 
-// MixElement, which nvcc does not take as a function of the host.
-__device__ unsigned Mix(unsigned bits, unsigned index) {
-  unsigned h = bits ^ (index * ops::kIndexFactor);
-  h = (h ^ (h >> 16)) * ops::kMixFactor1;
-  h = (h ^ (h >> 13)) * ops::kMixFactor2;
-  return h ^ (h >> 16);
-}
-
 // Threads take elements a grid apart; the sum is one of integers, which no
 // order changes.
 template <typename Word>
@@ -29,7 +21,7 @@ __global__ void __launch_bounds__(kBlock)
   const long long first = blockIdx.x * (long long)kBlock + threadIdx.x;
 #pragma unroll 4
   for (long long i = first; i < n; i += (long long)gridDim.x * kBlock) {
-    sum += Mix(x[i], static_cast<unsigned>(i));
+    sum += ops::MixElement(x[i], static_cast<unsigned>(i));
   }
   sum = BlockReduce<SumOf>(sum);
   if (threadIdx.x == 0) atomicAdd(out, sum);

@@ -13,7 +13,9 @@
 #include "ops/cuda/attention_kernels.h"
 #include "ops/cuda/copy_kernels.h"
 #include "ops/cuda/embedding_kernels.h"
+#include "ops/cuda/fingerprint_kernels.h"
 #include "ops/cuda/reduce_kernels.h"
+#include "ops/fingerprint_bits.h"
 #include "wide_element_cases.h"
 #include "wide_row_cases.h"
 
@@ -179,11 +181,32 @@ TEST(WideTest, CountsReachTheEnd) {
   }
 }
 
+TEST(WideTest, FingerprintsReachTheEnd) {
+  constexpr int64_t kN = kPast + (int64_t{1} << 24);
+  const test::WideRange x(kN * 2);
+  uint16_t* const data = As<uint16_t>(x.data());
+  const auto fingerprint = [&] {
+    unsigned long long sum = 0;
+    const emulation::OnlyEnds ends(1);
+    EXPECT_EQ(LaunchFingerprint(kType, data, kN, &sum, TheStream()),
+              cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(TheStream()), cudaSuccess);
+    return sum;
+  };
+  const unsigned long long zeros = fingerprint();
+  const auto index = static_cast<uint32_t>(kN - 1);
+  data[kN - 1] = 0x3f80;
+  EXPECT_EQ(fingerprint(),
+            zeros - ops::MixElement(0, index) + ops::MixElement(0x3f80, index));
+}
+
 // Why a kernel has no case.
 const std::map<std::string, std::string> kNone = {
     {"AddSumsKernel", "adds up to 2048 sums"},
     {"ClipFactorKernel", "one number"},
     {"UpdateLossScaleKernel", "a number a micro-batch"},
+    {"JudgeStepKernel", "a number a micro-batch, and a window"},
+    {"EndSkippedStepKernel", "one number"},
     {"CountTokensKernel", "tokens and rows are counted in 32 bits"},
     {"PlaceBucketsKernel", "tokens and rows are counted in 32 bits"},
     {"PlaceTokensKernel", "tokens and rows are counted in 32 bits"},
@@ -191,7 +214,8 @@ const std::map<std::string, std::string> kNone = {
 };
 
 TEST(WideTest, EveryKernelHasACaseOrAReason) {
-  std::set<std::string> covered = {"SumKernel", "CountNonFiniteKernel"};
+  std::set<std::string> covered = {"SumKernel", "CountNonFiniteKernel",
+                                   "FingerprintKernel"};
   for (const WideCase& c : AllCases()) {
     covered.insert(c.kernels.begin(), c.kernels.end());
   }
