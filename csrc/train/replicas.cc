@@ -206,9 +206,10 @@ absl::Status Replicas::End() {
   if ((*first)["majority"]) {
     return absl::AbortedError(absl::StrCat(
         "step ", waiting.step, ": ", NamesOf(wrong, told),
-        " holds other bits than its replicas on ", NamesOf(others, told),
-        ", first in ", what, after,
-        "; its memory or processor has failed (fault.hash_every)"));
+        wrong.size() == 1 ? " holds other bits than its replicas on "
+                          : " hold other bits than their replicas on ",
+        NamesOf(others, told), ", first in ", what, after,
+        "; memory or a processor has failed there (fault.hash_every)"));
   }
   return absl::AbortedError(absl::StrCat(
       "step ", waiting.step, ": ", NamesOf(wrong, told),

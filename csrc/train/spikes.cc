@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -17,9 +18,11 @@ using ops::BadStep;
 
 constexpr size_t kMostNamed = 4;
 
+// One NaN is as good as another.
 bool SameBits(const double* a, const double* b, size_t count) {
   return std::equal(a, a + count, b, [](double x, double y) {
-    return std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(y);
+    return std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(y) ||
+           (std::isnan(x) && std::isnan(y));
   });
 }
 
@@ -89,8 +92,8 @@ absl::Status SpikeError(const StepResult& result,
       "step ", result.step, before, ": ", SpikeText(result, config),
       "; weights are as before the step. To go on from there: ",
       skips ? "an older checkpoint with other data or a lower optimizer.lr"
-            : "the same command with fault.on_spike=skip, which leaves the "
-              "step out, or with a larger fault.spike_deviations"));
+            : "the same command with --auto-resume and fault.on_spike=skip, "
+              "which leaves the step out, or a larger fault.spike_deviations"));
 }
 
 absl::StatusOr<RerunBits> CompareRuns(

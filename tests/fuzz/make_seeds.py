@@ -233,6 +233,12 @@ def manifests() -> Iterator[tuple[str, bytes]]:
         "config": {"model": {"heads": 2}, "data.train": [{"weight": 1.0}]},
         "state": {"samples": 56},
         "loss_scale": {"scale": 1024.0, "good_steps": 3},
+        "history": {
+            "losses": [3.5, 3.25],
+            "norms": [1.0, 0.75],
+            "in_a_row": 1,
+            "skipped": 2,
+        },
         "files": [
             {
                 "name": f"stage-{i}",
@@ -254,6 +260,7 @@ def manifests() -> Iterator[tuple[str, bytes]]:
         "files": {"files": sound["files"][:1]},
         "name": {"files": [{**sound["files"][0], "name": "../a"}]},
         "scale": {"loss_scale": {"scale": -1, "good_steps": 0}},
+        "history": {"history": {"losses": [1], "norms": [], "in_a_row": -1}},
     }
     for name, change in changes.items():
         yield name, json.dumps({**sound, **change}).encode()

@@ -182,3 +182,24 @@ def test_groups_arrive():
     assert (first.lr_factor, first.weight_decay) == (1.0, None)
     assert (second.parameters, second.frozen) == (["c"], False)
     assert (second.lr_factor, second.weight_decay) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ({}, ("stop", 0.0)),
+        ({"on_spike": "skip"}, ("skip", 20.0)),
+        ({"on_spike": "rerun"}, ("rerun", 20.0)),
+        ({"on_spike": "rerun", "spike_deviations": 0.0}, ("rerun", 0.0)),
+        ({"spike_deviations": 5.0}, ("stop", 5.0)),
+    ],
+)
+def test_what_is_a_spike_depends_on_what_is_done_then(fault, expected):
+    config = make_config(
+        fault={**fault, "spike_window": 9, "most_skips": 7, "hash_every": 11}
+    )
+    engine = engine_config(config)
+    spikes = engine.spikes
+    assert (spikes.on_spike, spikes.deviations) == expected
+    assert (spikes.window, spikes.most_skips) == (9, 7)
+    assert engine.hash_every == 11

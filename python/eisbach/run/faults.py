@@ -31,6 +31,12 @@ _GONE = re.compile(
     r"peer process has unexpectedly disconnected\..*?Peer host: *(?P<host>\S+)"
 )
 _RESET = re.compile(r"\bpeer: (?P<host>\S+) mca_btl_tcp_")
+# As csrc/train/replicas.cc says it, of one rank whose replicas agree.
+_WRONG_BITS = re.compile(
+    r"^eisbach: error: step \d+: (?P<cause>rank \d+ \((?P<host>[^)]+)\) holds "
+    r"other bits than its replicas)",
+    re.MULTILINE,
+)
 _ERROR = re.compile(r"^eisbach: (error: .*|rank \d+: failed)$", re.MULTILINE)
 
 
@@ -61,6 +67,8 @@ def read_fault(said: str, status: int) -> Fault:
         return Fault(
             f"the job hung: {who}", at_fault["host"] if at_fault else ""
         )
+    if wrong := _WRONG_BITS.search(said):
+        return Fault(wrong["cause"], wrong["host"])
     flat = re.sub(r"\s+", " ", said)  # the launcher's lines break anywhere
     if dead := _DEAD.search(flat):
         name = _signal_name(int(dead["signal"]))

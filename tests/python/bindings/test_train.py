@@ -351,3 +351,17 @@ def test_stochastic_rounding_changes_the_copy_alone(make):
         np.testing.assert_array_equal(value, masters[1][name])
     with pytest.raises(ValueError, match=r"optimizer\.stochastic_rounding"):
         make.engine(compute_dtype="f32", stochastic_rounding=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"on_spike": "retry"}, "stop, skip, rerun"),
+        ({"deviations": -1.0}, r"fault\.spike_deviations"),
+        ({"window": 3}, r"fault\.spike_window\); nearest that works: 4"),
+        ({"most_skips": 0}, r"fault\.most_skips"),
+    ],
+)
+def test_rules_of_spikes_that_do_not_fit_name_the_key(changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        _C.SpikeConfig(**changes)

@@ -38,6 +38,10 @@ be due to several factors, including inability to find the
 """
 
 
+WRONG_BITS = """\
+eisbach: error: step 600: rank 5 (h2) holds other bits than its replicas on \
+ranks 1 (h1), 9 (h3), first in blocks.4.mlp.up.weight
+"""
 STOPPED = """\
 eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
   rank 1 (h2, process 71) is stopped by a signal or a debugger, in step 7; \
@@ -116,6 +120,11 @@ eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
             "step 1\neisbach: error: rank 3: disk is full\nmore\n",
             1,
             Fault("error: rank 3: disk is full"),
+        ),
+        (
+            WRONG_BITS + DEAD,
+            1,
+            Fault("rank 5 (h2) holds other bits than its replicas", "h2"),
         ),
         ("", HANG, Fault("the job hung")),
         ("", 137, Fault("the launcher was killed by SIGKILL")),
