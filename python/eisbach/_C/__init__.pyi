@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -1030,6 +1030,32 @@ class Verification:
         """
         Logical ones, optimizer state included.
         """
+class SpikeConfig:
+    """
+    Which steps are bad, and what is done then.
+    """
+    def __init__(self, *, on_spike: str = 'stop', deviations: float = 0.0, window: int = 64, most_skips: int = 3) -> None:
+        ...
+    @property
+    def deviations(self) -> float:
+        """
+        From the median to where a spike begins; 0: only what is not finite is bad.
+        """
+    @property
+    def most_skips(self) -> int:
+        """
+        In a row.
+        """
+    @property
+    def on_spike(self) -> str:
+        """
+        `stop`, `skip` or `rerun`.
+        """
+    @property
+    def window(self) -> int:
+        """
+        Good steps that a step is compared with.
+        """
 class UpdateConfig:
     """
     How weights change.
@@ -1082,7 +1108,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1097,6 +1123,11 @@ class EngineConfig:
     def global_batch(self) -> int:
         """
         Samples of a step, over all ranks.
+        """
+    @property
+    def hash_every(self) -> int:
+        """
+        Steps after which replicas compare their bits.
         """
     @property
     def layers_per_stage(self) -> list[int]:
@@ -1127,6 +1158,11 @@ class EngineConfig:
     def replays_steps(self) -> bool:
         """
         Whether a GPU replays a step as a CUDA graph.
+        """
+    @property
+    def spikes(self) -> SpikeConfig:
+        """
+        Which steps are bad, and what is done then.
         """
     @property
     def tf32(self) -> bool:
@@ -1265,6 +1301,11 @@ class StepResult:
         Whether a rank had asked before it began this step; the same on all ranks.
         """
     @property
+    def cause(self) -> str:
+        """
+        Why it was skipped: `loss_not_finite`, `grad_norm_not_finite`, `loss_spike`, `grad_norm_spike`, `gradient_overflow`; empty for others.
+        """
+    @property
     def counted(self) -> int:
         """
         Tokens of the global batch that count: those whose target is not below 0.
@@ -1280,6 +1321,11 @@ class StepResult:
         Of this step.
         """
     @property
+    def limit(self) -> float:
+        """
+        Of a spike: what it is above.
+        """
+    @property
     def loss(self) -> float:
         """
         Mean over the tokens of the global batch that count.
@@ -1290,6 +1336,11 @@ class StepResult:
         What the loss was multiplied by in backward; 1 but in f16.
         """
     @property
+    def median(self) -> float:
+        """
+        Of a spike: of the good steps before it.
+        """
+    @property
     def saved(self) -> SaveOutcome | None:
         """
         How a checkpoint ended that was begun before this step, where it did: a SaveOutcome, the same on all ranks.
@@ -1297,12 +1348,22 @@ class StepResult:
     @property
     def skipped(self) -> bool:
         """
-        A gradient overflowed at this loss scale: the weights are as before, and the scale halves.
+        The weights are as before: the step was bad, or a gradient overflowed at this loss scale, which halves.
         """
     @property
     def step(self) -> int:
         """
         Counted from 1.
+        """
+    @property
+    def transient_fault(self) -> bool:
+        """
+        It was bad at first and is good now: a fault of the machine.
+        """
+    @property
+    def why(self) -> str:
+        """
+        What is wrong with a step that was skipped, or computed twice, in words; empty for others.
         """
 class Engine:
     """
@@ -1402,6 +1463,11 @@ class Engine:
         That the model lies on.
         """
     @property
+    def failed_alike(self) -> bool:
+        """
+        Whether collect has raised what it raised on every rank: a step was bad, or replicas differ.
+        """
+    @property
     def layers(self) -> tuple[int, int]:
         """
         First and past-the-last layer of this stage.
@@ -1415,6 +1481,16 @@ class Engine:
     def parameters(self) -> list[Parameter]:
         """
         Those of this rank, in the order of forward.
+        """
+    @property
+    def replicas_differ(self) -> bool:
+        """
+        Whether collect has found ranks that should hold the same bits and do not; the same on all ranks.
+        """
+    @property
+    def replicas_equal_at(self) -> int:
+        """
+        The last step after which they did hold the same; 0 before.
         """
     @property
     def samples(self) -> int:
