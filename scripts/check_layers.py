@@ -33,8 +33,8 @@ MAY_INCLUDE = {
     "data": ("core", "device", "tensor"),
     "models": BELOW_MODELS,
     "checkpoint": BELOW_MODELS,
-    "train": BELOW_TRAIN,
-    "plan": (*BELOW_TRAIN, "train"),
+    "train": (*BELOW_TRAIN, "watch"),
+    "plan": (*BELOW_TRAIN, "train", "watch"),
     "bindings": (*BELOW_TRAIN, "train", "plan", "watch"),
 }
 BACKENDS = ("cpu", "cuda", "meta", "local", "mpi", "shm", "nccl", "sim")

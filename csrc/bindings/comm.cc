@@ -260,6 +260,12 @@ void BindWorld(CoreModule& m) {
             Collective(group, [&](Stream& s) { return group.Barrier(s); });
           },
           "Waits until all ranks are here.")
+      .def(
+          "check_collectives",
+          [](World& world) { world.communicator().CheckCalls(); },
+          "From here on ranks compare each call before its data moves: one "
+          "that differs is a ValueError that names both sides. Every rank "
+          "calls it, before it makes groups.")
       .def("finalize", &Finalize, py::call_guard<py::gil_scoped_release>(),
            "Waits for all ranks, as long as it takes, and ends the job. A "
            "program that ends with status 0 does so by itself, for 10 seconds; "

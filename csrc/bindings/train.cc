@@ -185,6 +185,19 @@ void BindSaveOutcome(CoreModule& m) {
                     "Of the rank that wrote longest.");
 }
 
+void BindStraggler(CoreModule& m) {
+  using watch::Straggler;
+  Class<Straggler>(m, "Straggler", "A rank that holds the others up.")
+      .def_readonly("rank", &Straggler::rank, "Which.")
+      .def_property_readonly(
+          "part", [](const Straggler& s) { return std::string(Name(s.part)); },
+          "In which it loses most: host, data, forward, backward, reduction or "
+          "optimizer.")
+      .def_readonly("since", &Straggler::since, "The first slow step.")
+      .def_readonly("excess", &Straggler::excess,
+                    "Seconds of a step above what is expected of it.");
+}
+
 void BindEngine(CoreModule& m) {
   Class<StepResult>(m, "StepResult", "What came out of a step.")
       .def_readonly("step", &StepResult::step, "Counted from 1.")
@@ -225,6 +238,11 @@ void BindEngine(CoreModule& m) {
       .def_readonly("saved", &StepResult::saved,
                     "How a checkpoint ended that was begun before this step, "
                     "where it did: a SaveOutcome, the same on all ranks.")
+      .def_readonly("stragglers", &StepResult::stragglers,
+                    "On rank 0, after watch_stragglers: who is late, the worst "
+                    "first.")
+      .def_readonly("straggler_news", &StepResult::straggler_news,
+                    "Lines on who has become late, or is so no more.")
       .def_readonly("counted", &StepResult::counted,
                     "Tokens of the global batch that count: those whose target "
                     "is not below 0.")
@@ -276,6 +294,10 @@ void BindEngine(CoreModule& m) {
       .def(
           "ask_to_save", [](Engine& e) { e.Ask(train::Request::kSave); },
           "Asks all ranks for a checkpoint, as ask_to_stop.")
+      .def("watch_stragglers", &Engine::WatchStragglers, py::arg("steps"),
+           kReleased,
+           "From here on the results on rank 0 tell which rank is slow for so "
+           "many steps. Collective; not on GPUs.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
       .def_property_readonly(
@@ -481,6 +503,7 @@ void BindTrain(CoreModule& m) {
   BindConfigs(m);
   BindUpdate(m);
   BindSaveOutcome(m);
+  BindStraggler(m);
   BindEngine(m);
   BindProfile(m);
   BindNetwork(m);

@@ -45,7 +45,7 @@ class PhaseContext {
 
 absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
     const std::shared_ptr<World>& world, double hang_seconds,
-    const std::string& interface, int traceback_fd) {
+    const std::string& interface, int traceback_fd, double circle_seconds) {
   if (!(hang_seconds > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("hang_seconds=", hang_seconds, " must be above 0"));
@@ -53,6 +53,7 @@ absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Watch> started,
                            Watch::Start(*world,
                                         {.hang_seconds = hang_seconds,
+                                         .circle_seconds = circle_seconds,
                                          .interface = interface,
                                          .traceback_fd = traceback_fd},
                                         [&](const std::string& mine) {
@@ -98,11 +99,13 @@ void BindWatch(CoreModule& m) {
            "error gets.");
   m.def("watch", &StartWatch, py::arg("world"), py::arg("hang_seconds"),
         py::arg("interface") = "", py::arg("traceback_fd") = -1,
+        py::arg("circle_seconds") = 0.0,
         py::call_guard<py::gil_scoped_release>(),
         "Watches until the world ends whether any rank that others wait for "
         "makes progress. The stack that is told is that of the calling thread; "
         "`traceback_fd` is a file that a handler of SIGURG writes its frames "
-        "to. Collective.");
+        "to. Ranks that wait for one another in calls that differ are given "
+        "`circle_seconds`, where that is not 0. Collective.");
   m.def("hang_found", &watch::HangFound,
         "Whether a watch has found a hang, and this process is about to be "
         "ended.");

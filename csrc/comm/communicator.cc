@@ -53,6 +53,7 @@ void Communicator::Record(std::shared_ptr<Activity> activity) {
 void Communicator::Adopt(Communicator* group, int color) {
   if (group == nullptr) return;
   group->ended_ = ended_;
+  group->checks_ = checks_;
   group->activity_ = activity_;
   if (calls_made_ == nullptr || group->size_ == 1) return;
   group->calls_made_ = std::make_unique<GroupActivity>(
@@ -100,6 +101,10 @@ absl::Status Communicator::AllReduce(const Tensor& inout, ReduceOp op,
                                      Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckTensor("all_reduce", "inout", inout, stream));
   if (Begin(CallKind::kAllReduce, inout) || size_ == 1) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kAllReduce,
+                                 .dtype = inout.dtype(),
+                                 .op = op,
+                                 .elements = inout.elements()}));
   return DoAllReduce(inout, op, stream);
 }
 
@@ -109,6 +114,9 @@ absl::Status Communicator::AllGather(const Tensor& in, const Tensor& out,
   EISBACH_RETURN_IF_ERROR(CheckPieces("all_gather", out, "out", in, "in"));
   if (Begin(CallKind::kAllGather, out)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kAllGather,
+                                 .dtype = in.dtype(),
+                                 .elements = in.elements()}));
   return DoAllGather(in, out, stream);
 }
 
@@ -118,6 +126,10 @@ absl::Status Communicator::ReduceScatter(const Tensor& in, const Tensor& out,
   EISBACH_RETURN_IF_ERROR(CheckPieces("reduce_scatter", in, "in", out, "out"));
   if (Begin(CallKind::kReduceScatter, in)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kReduceScatter,
+                                 .dtype = in.dtype(),
+                                 .op = op,
+                                 .elements = in.elements()}));
   return DoReduceScatter(in, out, op, stream);
 }
 
@@ -129,6 +141,10 @@ absl::Status Communicator::Broadcast(const Tensor& inout, int root,
         Where("broadcast"), ": root=", root, " is outside [0, ", size_, ")"));
   }
   if (Begin(CallKind::kBroadcast, inout) || size_ == 1) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kBroadcast,
+                                 .dtype = inout.dtype(),
+                                 .root = root,
+                                 .elements = inout.elements()}));
   return DoBroadcast(inout, root, stream);
 }
 
@@ -161,6 +177,9 @@ absl::Status Communicator::AllToAllV(const Tensor& in,
   }
   if (Begin(CallKind::kAllToAll, in)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
+  EISBACH_RETURN_IF_ERROR(
+      Agree({.kind = CallKind::kAllToAll, .dtype = in.dtype()}));
+  EISBACH_RETURN_IF_ERROR(AgreeOnCounts(send_counts, receive_counts));
   return DoAllToAllV(in, send_counts, out, receive_counts, stream);
 }
 
@@ -169,6 +188,7 @@ absl::Status Communicator::Exchange(absl::Span<const Transfer> transfers,
   EISBACH_RETURN_IF_ERROR(CheckTransfers(transfers, stream));
   if (BeginExchange(transfers)) return absl::OkStatus();
   if (size_ == 1) return ExchangeWithSelf(transfers, stream);
+  EISBACH_RETURN_IF_ERROR(AgreeOnTransfers(transfers));
   return DoExchange(transfers, stream);
 }
 
@@ -195,6 +215,7 @@ absl::Status Communicator::Barrier(Stream& stream) {
   if (calls_made_ != nullptr) {
     call_.mark = calls_made_->Collective(CallKind::kBarrier, DType::kU8, 0, 0);
   }
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kBarrier}));
   return DoBarrier(stream);
 }
 
@@ -203,6 +224,7 @@ CallMark Communicator::MarkSplit() {
   const CallMark mark =
       calls_made_->Collective(CallKind::kSplit, DType::kU8, 0, 0);
   mark.Begun(Tracer::Now());
+  call_ = {.name = Name(CallKind::kSplit), .mark = mark};
   return mark;
 }
 
@@ -210,6 +232,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Split(
     int color, int key, std::string name) {
   EISBACH_RETURN_IF_ERROR(CheckJoined());
   const CallMark mark = MarkSplit();
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kSplit}));
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
                            DoSplit(color, key, std::move(name)));
   mark.Done();
@@ -235,6 +258,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> Communicator::Subgroup(
                      ") and hold rank ", rank_));
   }
   const CallMark mark = MarkSplit();
+  EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kSplit}));
   EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group,
                            DoSubgroup(ranks, std::move(name)));
   mark.Done();

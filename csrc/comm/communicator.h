@@ -9,14 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "comm/call_shape.h"
 #include "comm/group_activity.h"
 #include "comm/progress.h"
 #include "core/one_thread.h"
 #include "tensor/tensor.h"
 
 namespace eisbach::comm {
-
-enum class ReduceOp : uint8_t { kSum, kMax, kMin };
 
 // One side of a point-to-point transfer within an Exchange.
 struct Transfer {
@@ -28,6 +27,14 @@ struct Transfer {
 
 inline int64_t Bytes(const Tensor& tensor) {
   return static_cast<int64_t>(tensor.bytes());
+}
+
+inline TransferShape ShapeOf(const Transfer& transfer) {
+  return {.told = TransferShape::kTold,
+          .bytes = Bytes(transfer.tensor),
+          .peer = transfer.peer,
+          .dtype = transfer.tensor.dtype(),
+          .sends = transfer.kind == Transfer::Kind::kSend};
 }
 
 // How often and how much a communicator was used.
@@ -92,6 +99,16 @@ class Communicator {
   // Writes the calls of this group, and of those that are made from it, into
   // the table of this rank. By the world, before the first call.
   void Record(std::shared_ptr<Activity> activity);
+  // From here on this group, and those that are made from it afterwards,
+  // compare the calls of their ranks. A collective that differs is
+  // InvalidArgument before its data moves, names both sides, and is the same on
+  // every rank; of a transfer the receiver says so, and the sender where it
+  // would wait. From then on every call fails with it. Every rank does so
+  // before the same call.
+  //
+  // Where a backend compares always this changes nothing. NCCL makes the host
+  // wait in every call until all ranks have come to it, and cannot be captured.
+  void CheckCalls() { checks_ = true; }
   // The table; null where nothing is written down: alone, and on meta.
   Activity* activity() const { return activity_.get(); }
 
@@ -138,6 +155,17 @@ class Communicator {
         name_(std::move(name)),
         device_(std::move(device)) {}
 
+  // Whether the backend itself compares calls, at least where checks() says so.
+  // It has what this call must have in common with those of the other ranks in
+  // shape(), or in the list of transfers.
+  virtual bool compares_calls() const = 0;
+  bool checks() const {
+    return checks_ && size_ > 1 && device_->type() != DeviceType::kMeta;
+  }
+  const CallShape& shape() const { return shape_; }
+  // Error prefix: `all_reduce on "tensor" (rank 1 of 4)`.
+  std::string Where(absl::string_view call) const;
+
   // The call that is being made, inside a Do... other than DoSplit.
   const TaskLabel& call() const { return call_; }
 
@@ -164,8 +192,6 @@ class Communicator {
   virtual absl::StatusOr<std::unique_ptr<Communicator>> DoSubgroup(
       absl::Span<const int> ranks, std::string name);
 
-  // Error prefix: `all_reduce on "tensor" (rank 1 of 4)`.
-  std::string Where(absl::string_view call) const;
   absl::Status CheckTensor(absl::string_view call, absl::string_view what,
                            const Tensor& tensor, const Stream& stream) const;
   absl::Status CheckPair(absl::string_view call, const Tensor& in,
@@ -182,6 +208,16 @@ class Communicator {
                            absl::string_view counts_name) const;
   absl::Status CheckTransfers(absl::Span<const Transfer> transfers,
                               const Stream& stream) const;
+  // With checks(), for a backend that does not compare calls: whether all ranks
+  // are about to make this one. Blocking.
+  absl::Status Agree(const CallShape& mine);
+  absl::Status AgreeOnCounts(absl::Span<const int64_t> send_counts,
+                             absl::Span<const int64_t> receive_counts);
+  absl::Status AgreeOnTransfers(absl::Span<const Transfer> transfers);
+  template <typename T>
+  absl::StatusOr<std::vector<T>> GatherFromAll(const std::vector<T>& mine);
+  // Remembers the error that `text` makes; OK where there is none.
+  absl::Status Disagrees(absl::string_view text);
   // Counts and records; true when nothing has to move on this device.
   bool Begin(CallKind kind, int64_t bytes);
   bool Begin(CallKind kind, const Tensor& tensor);
@@ -200,6 +236,9 @@ class Communicator {
   // Shared with the groups that are made from this one.
   std::shared_ptr<std::atomic<bool>> ended_ =
       std::make_shared<std::atomic<bool>>(false);
+  bool checks_ = false;
+  absl::Status disagreement_;  // that was found here
+  CallShape shape_;            // of the collective that is being made
   std::atomic<int64_t> calls_{0};
   std::atomic<int64_t> bytes_{0};
   TaskLabel call_;

@@ -121,6 +121,7 @@ void DataLoader::Fill(HostBatch& batch, int64_t step) const {
 }
 
 absl::StatusOr<Batch> DataLoader::Next(Stream& stream) {
+  const StepClock::Scope scope(stream.device().step_clock(), StepPart::kData);
   HostBatchPtr host;
   {
     std::unique_lock lock(mutex_);

@@ -9,6 +9,7 @@
 #include "device/allocator.h"
 #include "device/captured_work.h"
 #include "device/recorder.h"
+#include "device/step_clock.h"
 #include "device/storage.h"
 #include "device/stream.h"
 #include "device/tracer.h"
@@ -87,6 +88,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
   // Where this rank's time goes.
   Tracer& tracer() { return tracer_; }
+  // The same by the parts of a step, and for the rank alone.
+  StepClock& step_clock() { return step_clock_; }
 
  protected:
   explicit Device(DeviceType type) : type_(type) {}
@@ -96,6 +99,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool allows_tf32_ = false;
   Recorder* recorder_ = nullptr;
   Tracer tracer_;
+  StepClock step_clock_{tracer_};
 };
 
 // Makes a device of a registered type: number `index` of those that the process

@@ -81,6 +81,10 @@ class Tracer {
   // where nothing is recorded or a stamp is null.
   void AddBehind(const SpanLabel& label, Stamp begin, Stamp end);
   TraceTotals totals() const;
+  int64_t waited_ns() const {
+    return kind_ns_[static_cast<int>(SpanKind::kWait)].load(
+        std::memory_order_relaxed);
+  }
 
   bool recording() const { return recording_.load(std::memory_order_relaxed); }
   // Forgets earlier spans and keeps those that begin from now on.

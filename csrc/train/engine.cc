@@ -178,6 +178,14 @@ absl::StatusOr<StepResult> Engine::Step(const StepInput& input) {
   return Collect();
 }
 
+absl::Status Engine::WatchStragglers(int steps) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
+  if (context_.world().size() == 1) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(times_, StepTimes::Make(steps, context_));
+  return absl::OkStatus();
+}
+
 absl::Status Engine::Submit(const StepInput& input) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
@@ -199,6 +207,7 @@ absl::Status Engine::Begin(const StepInput& input) {
                                          Tokens(input), update_->outcome(),
                                          stream));
   if (submitted() > 0) inputs_.push_back(input);
+  if (times_ != nullptr) EISBACH_RETURN_IF_ERROR(times_->EndStep(step));
   if (replicas_ == nullptr || step % config_.hash_every != 0) {
     return absl::OkStatus();
   }
@@ -213,6 +222,10 @@ absl::StatusOr<StepResult> Engine::Collect() {
   if (result.spike.is_void &&
       config_.spikes.on_spike == optim::OnSpike::kRerun) {
     EISBACH_ASSIGN_OR_RETURN(result, Rerun(input, result));
+  }
+  if (times_ != nullptr) {
+    result.stragglers = times_->stragglers();
+    result.straggler_news = times_->TakeNews();
   }
   const bool finite =
       std::isfinite(result.loss) && std::isfinite(result.grad_norm);
@@ -323,6 +336,7 @@ absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
   }
   sum.loss += more.loss;
   sum.counted += more.counted;
+  if (times_ != nullptr) times_->Restart();  // it is no part of a step
   return absl::OkStatus();
 }
 

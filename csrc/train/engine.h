@@ -17,6 +17,7 @@
 #include "train/saves.h"
 #include "train/stage_program.h"
 #include "train/step_replay.h"
+#include "train/step_times.h"
 #include "train/update.h"
 
 namespace eisbach::train {
@@ -74,6 +75,9 @@ class Engine {
   // once more from what is kept, with the same samples and dropout; then those
   // that were submitted after it come again by themselves.
   absl::StatusOr<StepResult> Collect();
+  // From here on the results on rank 0 tell who is late: which rank is slow for
+  // `steps` steps (StepTimes). Collective; nothing in a world of one.
+  absl::Status WatchStragglers(int steps);
   // Asks all ranks for something: the step that this one begins next carries
   // it, and each finds it in that step's result. From any thread.
   void Ask(Request request) { update_->requests().Ask(request); }
@@ -157,6 +161,7 @@ class Engine {
   std::unique_ptr<StepReplay> replay_;  // null: call by call
   std::unique_ptr<ResultQueue> results_;
   std::unique_ptr<Replicas> replicas_;  // null: none are compared
+  std::unique_ptr<StepTimes> times_;    // null: nobody looks for who is late
   std::deque<StepInput> inputs_;        // of the steps whose results wait
   // Of the first of these, where they were submitted before: what ranks asked.
   std::deque<StepResult> asked_;

@@ -191,6 +191,8 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens,
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
+  std::optional<StepClock::Scope> part;
+  part.emplace(device.step_clock(), StepPart::kReduction);
   EISBACH_RETURN_IF_ERROR(reducer_->Finish());
   EISBACH_RETURN_IF_ERROR(
       parallel::SumSharedGradients(parameters_, context_.tensor(), stream));
@@ -208,6 +210,8 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens,
   }
   EISBACH_RETURN_IF_ERROR(
       context_.everyone().AllReduce(reduced_, comm::ReduceOp::kSum, stream));
+  part.reset();
+  part.emplace(device.step_clock(), StepPart::kOptimizer);
   EISBACH_RETURN_IF_ERROR(
       ops::ClipFactor(norm_squared_, static_cast<float>(config_.clip_grad_norm),
                       tokens, state_.values(), stream));

@@ -314,10 +314,15 @@ Findings Find(const std::vector<RankView>& ranks, const Patience& patience) {
   found.hangs = cannot_go_on || (!found.culprits.empty() && !any_works);
   if (!found.hangs && !any_works) {
     // Everybody waits: for one another, or for bytes that do not come.
-    const bool all_silent =
-        std::all_of(ranks.begin(), ranks.end(), silent_enough);
     found.culprits = graph.Mismatches();
     if (found.culprits.empty()) found.culprits = graph.Circle();
+    const bool all_silent =
+        std::all_of(ranks.begin(), ranks.end(), silent_enough);
+    found.circle =
+        !all_silent && patience.circle_seconds > 0 && !found.culprits.empty() &&
+        std::all_of(ranks.begin(), ranks.end(), [&](const RankView& view) {
+          return view.silent_seconds >= patience.circle_seconds;
+        });
     if (found.culprits.empty()) {
       for (const Edge& edge : graph.stuck()) {
         found.culprits.push_back({.rank = edge.from,
@@ -327,7 +332,7 @@ Findings Find(const std::vector<RankView>& ranks, const Patience& patience) {
                                   .call = edge.call});
       }
     }
-    found.hangs = all_silent && !ranks.empty();
+    found.hangs = (all_silent || found.circle) && !ranks.empty();
   } else if (found.hangs && !cannot_go_on) {
     // Who waits elsewhere in another call of the same number is worse.
     std::vector<Culprit> mismatches = graph.Mismatches();

@@ -11,6 +11,9 @@ namespace eisbach::watch {
 // How long ranks may be silent.
 struct Patience {
   double hang_seconds = 0;
+  // All ranks, when they wait for one another in calls that differ: that does
+  // not pass. 0: as long as for anything else.
+  double circle_seconds = 0;
 
   // What a rank that can run has in a phase: a step, that; the first step and
   // every other phase ten times as much and at least ten minutes; preparing
@@ -47,6 +50,7 @@ struct Findings {
   // Whether the job hangs: nobody that others wait for can go on, or has done
   // so within its patience.
   bool hangs = false;
+  bool circle = false;  // it was not waited for longer than circle_seconds
   std::vector<Culprit> culprits;  // the likeliest first
 };
 

@@ -173,8 +173,13 @@ std::string RankText(const RankView& view) {
 
 std::string Words(const Findings& findings, const std::vector<RankView>& ranks,
                   double hang_seconds) {
-  std::string text = absl::StrCat("the job hangs: no progress for ",
-                                  hang_seconds, " s (fault.hang_seconds)");
+  std::string text =
+      findings.circle
+          ? std::string(
+                "the job hangs: ranks wait for one another in calls "
+                "that differ (fault.check_collectives)")
+          : absl::StrCat("the job hangs: no progress for ", hang_seconds,
+                         " s (fault.hang_seconds)");
   if (findings.culprits.empty()) {
     absl::StrAppend(&text, "; all ranks wait for one another");
   }

@@ -263,7 +263,9 @@ void Watch::Look(double seconds) {
   neighbours_->Look(seconds);
   if (!AnyoneIsSilent() || neighbours_->Speaker() != world_.rank()) return;
   const std::vector<RankView> ranks = Everyone();
-  const Findings findings = Find(ranks, {options_.hang_seconds});
+  const Findings findings =
+      Find(ranks, {.hang_seconds = options_.hang_seconds,
+                   .circle_seconds = options_.circle_seconds});
   // Tables and accounts of silence are read at different moments: what holds
   // for some time is true.
   if (!findings.hangs || !SameAsBefore(ranks)) {
@@ -286,9 +288,10 @@ bool Watch::SameAsBefore(const std::vector<RankView>& ranks) {
 
 bool Watch::AnyoneIsSilent() const {
   const std::vector<Notes*> all = neighbours_->notes();
+  const double silence = options_.circle_seconds > 0 ? options_.circle_seconds
+                                                     : options_.hang_seconds;
   return std::any_of(all.begin(), all.end(), [&](const Notes* notes) {
-    return static_cast<double>(notes->silent_ms.load()) >=
-           options_.hang_seconds * 1e3;
+    return static_cast<double>(notes->silent_ms.load()) >= silence * 1e3;
   });
 }
 

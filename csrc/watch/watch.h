@@ -26,7 +26,8 @@ namespace eisbach::watch {
 inline constexpr int kHangStatus = 76;
 
 struct WatchOptions {
-  double hang_seconds = 60;  // above 0
+  double hang_seconds = 60;   // above 0
+  double circle_seconds = 0;  // see Patience; below hang_seconds
   // That ranks of several hosts meet on; empty: any.
   std::string interface;
   // A file that what takes the stack signal (stack.h) before this writes the

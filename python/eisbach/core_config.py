@@ -189,7 +189,8 @@ def engine_config(config: Config) -> _C.EngineConfig:
         deferred_weights=False,
         pipeline_schedule=parallel.schedule,
         layers_per_stage=[] if layers == "auto" else layers,
-        replays_steps=config.run.cuda_graphs,
+        replays_steps=config.run.cuda_graphs
+        and not config.fault.check_collectives,
         tf32=config.precision.tf32,
         spikes=spike_config(config),
         hash_every=config.fault.hash_every,

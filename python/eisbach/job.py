@@ -35,7 +35,7 @@ from eisbach.run.resume import (
     fork,
     load_checkpoint,
 )
-from eisbach.watching import watch
+from eisbach.watching import watch, watch_stragglers
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -129,9 +129,12 @@ def set_up(
         threads=config.run.threads,
         interface=config.network.interface,
     )
+    if config.fault.check_collectives:
+        world.check_collectives()
     watched = watch(
         world,
         hang_seconds=config.fault.hang_seconds,
+        checks_calls=config.fault.check_collectives,
         interface=config.network.interface,
     )
     locations = _C.gather_locations(world)
@@ -210,6 +213,7 @@ def _set_up(
             asynchronous=config.checkpoint.asynchronous,
             bytes_per_second=config.checkpoint.max_mib_per_second * 2**20,
         )
+    watch_stragglers(engine, config.fault.straggler_steps)
     folder = _folder(config, world, resume, resumed, tokenizer)
     return Job(
         config=config,

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 _STACK_SIGNAL = signal.SIGURG
 _CPU_SECONDS = 60.0
 _GPU_SECONDS = 300.0
+_STRAGGLER_STEPS = 50
+_CIRCLE_SECONDS = 2.0
 
 
 def watch(
-    world: _C.World, *, hang_seconds: float | str, interface: str
+    world: _C.World,
+    *,
+    hang_seconds: float | str,
+    interface: str,
+    checks_calls: bool = False,
 ) -> _C.Watch | None:
     """Starts to watch whether the job goes on; collective.
 
@@ -27,6 +33,8 @@ def watch(
       world: All ranks.
       hang_seconds: `fault.hang_seconds`.
       interface: `network.interface`.
+      checks_calls: `fault.check_collectives`: ranks that wait for one another
+        in calls that differ are then told of sooner.
 
     Returns:
       The watch, which lives as long as the world; None for a rank alone, and
@@ -47,7 +55,24 @@ def watch(
         hang_seconds,
         interface="" if interface == "auto" else interface,
         traceback_fd=frames,
+        circle_seconds=_CIRCLE_SECONDS if checks_calls else 0.0,
     )
+
+
+def watch_stragglers(engine: _C.Engine, steps: int | str) -> None:
+    """Starts to look for ranks that are late; collective.
+
+    Args:
+      engine: Whose step results tell from here on.
+      steps: `fault.straggler_steps`.
+
+    Raises:
+      NotImplementedError: A number other than 0 on a GPU.
+    """
+    if steps == "auto":
+        steps = _STRAGGLER_STEPS if engine.device.runs_inline else 0
+    if steps:
+        engine.watch_stragglers(steps)
 
 
 def enter_last_phase(world: _C.World) -> None:

@@ -1,8 +1,11 @@
-"""Jobs that hang on purpose: named in time, ended, nothing left behind."""
+"""Jobs that hang, are late or call something else on purpose: named."""
 
 import json
 import os
+import re
 import signal
+import threading
+import time
 
 import pytest
 
@@ -65,6 +68,49 @@ def slowly(phase, function):
 
 saving.begin_save = slowly("save", saving.begin_save)
 training._validate = slowly("validation", training._validate)
+main()
+"""
+
+# Rank 1 keeps the others waiting in steps 31 to 70.
+LATE = """\
+import os, time
+from eisbach.cli import main
+from eisbach.run.collector import Collector
+
+collect = Collector.but
+steps = 0
+
+def but(self, lag):
+    global steps
+    steps += 1
+    if 30 < steps <= 70 and os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+        time.sleep(0.05)
+    collect(self, lag)
+
+Collector.but = but
+main()
+"""
+# After the third step rank 1 calls something, and the others may.
+ODD = """\
+from eisbach import _C
+from eisbach.cli import main
+from eisbach.run.collector import Collector
+
+collect = Collector.but
+steps = 0
+
+def but(self, lag):
+    global steps
+    steps += 1
+    collect(self, lag)
+    if steps == 3:
+        world = _C.init()
+        if world.rank == 1:
+            world.barrier()
+        elif {others}:
+            world.largest(steps)
+
+Collector.but = but
 main()
 """
 
@@ -170,6 +216,118 @@ def test_a_call_that_is_left_out_is_named_with_both_sides(hang, monkeypatch):
     _, first, _ = check(job, folder)
     assert (first["rank"], first["cause"]) == (2, "another call")
     assert (first["op"], first["instead_op"]) == ("all_reduce", "barrier")
+
+
+@pytest.mark.parametrize("transport", ["shm", "mpi"])
+def test_calls_that_differ_are_an_error_of_every_rank(
+    hang, monkeypatch, transport
+):
+    monkeypatch.setenv("EISBACH_TRANSPORT", transport)
+    job, folder = hang(
+        "train.global_batch=6",
+        "fault.check_collectives=true",
+        ranks=3,
+        script=ODD.format(others=True),
+    )
+    _, errors = job.process.communicate(timeout=600)
+    assert job.process.returncode not in (0, HANG_STATUS), errors
+    assert "ranks of a group disagree: rank 1 calls barrier; " in errors
+    assert "ranks 0 and 2 call all_reduce (max) of 1 i32" in errors
+    assert not (folder / "hang.jsonl").exists()
+
+
+def test_calls_that_never_meet_are_named_at_once_where_they_are_checked(hang):
+    job, folder = hang(
+        "parallel.pipeline=2",
+        "fault.check_collectives=true",
+        "fault.hang_seconds=1000000",
+        ranks=2,
+        script=ODD.format(others=False),
+    )
+    _, errors = job.process.communicate(timeout=600)
+    assert job.process.returncode == HANG_STATUS, errors
+    assert "in calls that differ (fault.check_collectives)" in errors
+    lines = (folder / "hang.jsonl").read_text().splitlines()
+    culprits = json.loads(lines[0])["culprits"]
+    assert {one["cause"] for one in culprits} == {"another call"}
+    assert {one["op"] for one in culprits} == {"exchange", "barrier"}
+
+
+def straggler_lines(folder):
+    metrics = folder / "metrics.jsonl"
+    if not metrics.exists():
+        return []
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    return [line for line in lines if line["straggler_rank"] is not None]
+
+
+def test_a_rank_that_is_late_is_named_and_forgiven(run, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(LATE)
+    done = run(
+        script,
+        "train",
+        *TINY,
+        "fault.straggler_steps=10",
+        "train.steps=120",
+        f"run.dir={tmp_path}",
+        "run.name=run",
+        ranks=2,
+    )
+    assert done.returncode == 0, done.stderr
+    slow = re.search(
+        r"rank 1 \(\S+\) is slow since step 3\d: the host's other work takes "
+        r"0\.\d+ s, where it took \S+ s before; it holds each step up by 0\.\d",
+        done.stdout,
+    )
+    assert slow, done.stdout
+    over = re.search(r"rank 1 \(\S+\) is no longer slow since", done.stdout)
+    assert over
+    assert over.start() > slow.end()
+    late = [
+        line
+        for line in straggler_lines(tmp_path / "run")
+        if line["straggler_part"] == "host"
+    ]
+    assert late[0]["straggler_rank"] == 1
+    assert late[0]["straggler_seconds"] >= 0.04
+
+
+def test_a_rank_whose_core_is_taken_is_named_with_what_it_computes(hang):
+    job, folder = hang(
+        "fault.straggler_steps=10",
+        "fault.hang_seconds=60",
+        "model.hidden=256",
+        "model.layers=4",
+        "train.global_batch=64",
+        ranks=2,
+    )
+    wait_for_steps(job, folder, 3)
+    (slow,) = (pid for pid in job.ranks() if rank_of(pid) == 1)
+    taken = threading.Event()
+
+    def take_core():
+        while not taken.wait(0.02):
+            os.kill(slow, signal.SIGSTOP)
+            time.sleep(0.03)
+            os.kill(slow, signal.SIGCONT)
+
+    thread = threading.Thread(target=take_core)
+    thread.start()
+    try:
+        job.wait_for(
+            lambda: any(
+                line["straggler_rank"] == 1
+                and line["straggler_part"] in ("forward", "backward")
+                for line in straggler_lines(folder)
+            )
+        )
+    finally:
+        taken.set()
+        thread.join()
+    job.process.terminate()
+    said, errors = job.process.communicate(timeout=600)
+    assert re.search(r"rank 1 \(\S+\) is slow since step", said), errors
 
 
 def test_what_takes_long_for_good_reason_is_no_hang(run, tmp_path):

@@ -1,33 +1,14 @@
 #include "comm/local/collective_task.h"
 
-#include "absl/strings/str_cat.h"
+#include <string>
+#include <vector>
 
 namespace eisbach::comm {
-namespace {
-
-std::string ToString(const LocalCall& call) {
-  return absl::StrCat(call.name, " of ", call.elements, " ", Name(call.dtype),
-                      ", op ", static_cast<int>(call.op), ", root ", call.root);
-}
-
-}  // namespace
-
-bool CollectiveTask::Matches(const LocalCall& theirs) const {
-  return theirs.name == call_.name && theirs.dtype == call_.dtype &&
-         theirs.op == call_.op && theirs.root == call_.root &&
-         theirs.elements == call_.elements;
-}
-
 absl::Status CollectiveTask::CheckCalls() const {
-  for (int peer = 0; peer < size(); ++peer) {
-    const LocalCall& theirs = calls()[peer];
-    if (!Matches(theirs)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "ranks of a group disagree: rank ", rank_, " calls ", ToString(call_),
-          "; rank ", peer, " calls ", ToString(theirs)));
-    }
-  }
-  return absl::OkStatus();
+  std::vector<CallShape> shapes;
+  for (const LocalCall& call : calls()) shapes.push_back(call.shape);
+  const std::string text = Disagreement(shapes);
+  return text.empty() ? absl::OkStatus() : absl::InvalidArgumentError(text);
 }
 
 absl::Status CollectiveTask::Fail(absl::Status cause) {

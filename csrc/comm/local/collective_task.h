@@ -22,8 +22,6 @@ class CollectiveTask : public Task {
  protected:
   // Moves about kBytesAPoll; true when all is done.
   virtual absl::StatusOr<bool> Work() = 0;
-  // Whether `theirs` is the same call as mine.
-  virtual bool Matches(const LocalCall& theirs) const;
 
   int rank() const { return rank_; }
   int size() const { return group_->size(); }

@@ -28,14 +28,13 @@ class Cursor {
 
 class TensorTask : public CollectiveTask {
  public:
-  TensorTask(const CallContext& context, absl::string_view name, Tensor in,
-             Tensor out)
+  TensorTask(const CallContext& context, CallKind kind, Tensor in, Tensor out)
       : CollectiveTask(context.group, context.rank, context.index),
         in_(in.Detach()),
         out_(out.Detach()) {
-    call_.name = name;
-    call_.dtype = in_.dtype();
-    call_.elements = in_.elements();
+    call_.shape.kind = kind;
+    call_.shape.dtype = in_.dtype();
+    call_.shape.elements = in_.elements();
     call_.in = static_cast<const char*>(in_.raw());
     call_.out = static_cast<char*>(out_.raw());
     call_.eager = Bytes(in_) <= kLocalEagerBytes;
@@ -54,7 +53,7 @@ class TensorTask : public CollectiveTask {
     for (const LocalCall& call : calls()) {
       inputs_.push_back(call.in + first * element_bytes());
     }
-    cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, to,
+    cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.shape.op), inputs_, to,
                        elements);
   }
   // Elements of one step of a reduction: what all ranks read stays in cache.
@@ -75,8 +74,8 @@ class TensorTask : public CollectiveTask {
 class AllReduceTask final : public TensorTask {
  public:
   AllReduceTask(const CallContext& context, const Tensor& inout, ReduceOp op)
-      : TensorTask(context, "all_reduce", inout, inout) {
-    call_.op = op;
+      : TensorTask(context, CallKind::kAllReduce, inout, inout) {
+    call_.shape.op = op;
     slice_ = call_.eager ? Slice{0, inout.elements()}
                          : SliceOf(inout.elements(), rank(), size());
     cursor_ = Cursor(slice_.elements());
@@ -108,9 +107,9 @@ class ReduceScatterTask final : public TensorTask {
  public:
   ReduceScatterTask(const CallContext& context, const Tensor& in,
                     const Tensor& out, ReduceOp op)
-      : TensorTask(context, "reduce_scatter", in, out),
+      : TensorTask(context, CallKind::kReduceScatter, in, out),
         cursor_(out.elements()) {
-    call_.op = op;
+    call_.shape.op = op;
   }
 
   absl::StatusOr<bool> Work() override {
@@ -132,7 +131,8 @@ class ReduceScatterTask final : public TensorTask {
 class AllGatherTask final : public TensorTask {
  public:
   AllGatherTask(const CallContext& context, const Tensor& in, const Tensor& out)
-      : TensorTask(context, "all_gather", in, out), cursor_(Bytes(in)) {}
+      : TensorTask(context, CallKind::kAllGather, in, out),
+        cursor_(Bytes(in)) {}
 
   absl::StatusOr<bool> Work() override {
     while (turn_ < size()) {
@@ -157,16 +157,16 @@ class AllGatherTask final : public TensorTask {
 class BroadcastTask final : public TensorTask {
  public:
   BroadcastTask(const CallContext& context, const Tensor& inout, int root)
-      : TensorTask(context, "broadcast", inout, inout),
+      : TensorTask(context, CallKind::kBroadcast, inout, inout),
         cursor_(context.rank == root ? 0 : Bytes(inout)) {
-    call_.root = root;
+    call_.shape.root = root;
     if (context.rank != root) call_.in = nullptr;  // nobody reads it
   }
 
   absl::StatusOr<bool> Work() override {
     const int64_t at = cursor_.at();
     const int64_t n = cursor_.Take(kBytesAPoll);
-    if (n > 0) Copy(call_.out + at, calls()[call_.root].in + at, n);
+    if (n > 0) Copy(call_.out + at, calls()[call_.shape.root].in + at, n);
     return cursor_.done();
   }
 
@@ -179,11 +179,11 @@ class AllToAllVTask final : public TensorTask {
   AllToAllVTask(const CallContext& context, const Tensor& in,
                 absl::Span<const int64_t> send_counts, const Tensor& out,
                 absl::Span<const int64_t> receive_counts)
-      : TensorTask(context, "all_to_all", in, out),
+      : TensorTask(context, CallKind::kAllToAll, in, out),
         send_counts_(send_counts.begin(), send_counts.end()),
         receive_counts_(receive_counts.begin(), receive_counts.end()) {
     call_.eager = false;
-    call_.elements = 0;  // differ between ranks
+    call_.shape.elements = 0;  // differ between ranks
     call_.send_counts = send_counts_;
   }
 
@@ -233,7 +233,7 @@ class BarrierTask final : public CollectiveTask {
  public:
   explicit BarrierTask(const CallContext& context)
       : CollectiveTask(context.group, context.rank, context.index) {
-    call_.name = "barrier";
+    call_.shape.kind = CallKind::kBarrier;
     call_.eager = true;
   }
   absl::StatusOr<bool> Work() override { return true; }
@@ -244,7 +244,7 @@ class SplitTask final : public CollectiveTask {
   SplitTask(const CallContext& context, int color, int key, SplitResult* result)
       : CollectiveTask(context.group, context.rank, context.index),
         result_(result) {
-    call_.name = "split";
+    call_.shape.kind = CallKind::kSplit;
     call_.color = color;
     call_.key = key;
     call_.eager = true;

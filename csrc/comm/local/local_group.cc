@@ -25,7 +25,7 @@ void LocalGroup::Post(int rank, int64_t index, const LocalCall& call) {
   Slot& slot = slots_[index % 2];
   LocalCall& mine = slot.calls[rank];
   mine = call;
-  const int64_t bytes = call.elements * SizeOf(call.dtype);
+  const int64_t bytes = call.shape.elements * SizeOf(call.shape.dtype);
   if (call.eager && call.in != nullptr && bytes > 0) {
     if (slot.eager[rank] == nullptr) {
       slot.eager[rank] = std::make_unique<char[]>(kLocalEagerBytes);

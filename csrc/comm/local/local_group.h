@@ -16,11 +16,7 @@ namespace eisbach::comm {
 
 // What a rank shows the others of one collective call.
 struct LocalCall {
-  absl::string_view name;
-  DType dtype = DType::kU8;
-  ReduceOp op = ReduceOp::kSum;
-  int root = 0;
-  int64_t elements = 0;  // the same on all ranks
+  CallShape shape;
   const char* in = nullptr;
   char* out = nullptr;
   absl::Span<const int64_t> send_counts;

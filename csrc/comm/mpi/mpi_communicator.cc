@@ -59,6 +59,22 @@ absl::StatusOr<Tensor> MpiCommunicator::Scratch(int64_t bytes) {
 
 absl::Status MpiCommunicator::Submit(std::unique_ptr<Task> task,
                                      Stream& stream) {
+  if (checks()) {
+    EISBACH_ASSIGN_OR_RETURN(TaskPart first, Comparison());
+    std::vector<TaskPart> parts;
+    parts.push_back(std::move(first));
+    parts.push_back({.task = std::move(task)});
+    task = MakeTaskOfParts(std::move(parts));
+  }
+  return Queue(std::move(task), stream);
+}
+
+absl::StatusOr<TaskPart> MpiCommunicator::Comparison() {
+  return CompareShapes(context_, shape(), Where(Name(shape().kind)), device());
+}
+
+absl::Status MpiCommunicator::Queue(std::unique_ptr<Task> task,
+                                    Stream& stream) {
   task->set_label(call());
   const absl::Status status = queue_.Submit(std::move(task), stream);
   if (status.ok()) return status;  // a small call costs less than the text
@@ -116,13 +132,26 @@ absl::Status MpiCommunicator::DoBroadcast(const Tensor& inout, int root,
 absl::Status MpiCommunicator::DoAllToAllV(
     const Tensor& in, absl::Span<const int64_t> send_counts, const Tensor& out,
     absl::Span<const int64_t> receive_counts, Stream& stream) {
-  return Submit(
-      MakeMpiAllToAllV(context_, in, send_counts, out, receive_counts), stream);
+  std::unique_ptr<Task> task =
+      MakeMpiAllToAllV(context_, in, send_counts, out, receive_counts);
+  if (!checks()) return Queue(std::move(task), stream);
+  std::vector<TaskPart> parts(2);
+  EISBACH_ASSIGN_OR_RETURN(parts[0], Comparison());
+  EISBACH_ASSIGN_OR_RETURN(parts[1],
+                           CompareCounts(context_, send_counts, receive_counts,
+                                         Where(call().name), device()));
+  parts.push_back({.task = std::move(task)});
+  return Queue(MakeTaskOfParts(std::move(parts)), stream);
 }
 
 absl::Status MpiCommunicator::DoExchange(absl::Span<const Transfer> transfers,
                                          Stream& stream) {
-  return Submit(MakeMpiExchange(context_, transfers), stream);
+  if (!checks()) return Queue(MakeMpiExchange(context_, transfers), stream);
+  std::vector<TaskPart> parts(1);
+  EISBACH_ASSIGN_OR_RETURN(
+      parts[0],
+      ComparedExchange(context_, transfers, Where(call().name), device()));
+  return Queue(MakeTaskOfParts(std::move(parts)), stream);
 }
 
 absl::Status MpiCommunicator::DoBarrier(Stream& stream) {
@@ -133,6 +162,11 @@ absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::DoSplit(
     int color, int key, std::string name) {
   // MPI wants the collectives of a communicator in one order on all ranks.
   queue_.Drain();
+  if (checks()) {
+    std::vector<TaskPart> parts(1);
+    EISBACH_ASSIGN_OR_RETURN(parts[0], Comparison());
+    EISBACH_RETURN_IF_ERROR(queue_.Run(MakeTaskOfParts(std::move(parts))));
+  }
   MPI_Comm comm = MPI_COMM_NULL;
   EISBACH_RETURN_IF_MPI(MPI_Comm_split, context_.comm,
                         color < 0 ? MPI_UNDEFINED : color, key, &comm);

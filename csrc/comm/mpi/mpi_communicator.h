@@ -7,6 +7,7 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "comm/mpi/compared_task.h"
 #include "comm/mpi/hierarchical_tasks.h"
 #include "comm/mpi/mpi_host.h"
 #include "comm/mpi/mpi_tasks.h"
@@ -37,6 +38,7 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  bool compares_calls() const override { return true; }
   MpiCommunicator(const MpiContext& context, std::optional<HostsContext> hosts,
                   std::string name, std::shared_ptr<Device> device,
                   std::shared_ptr<Progress> progress,
@@ -61,7 +63,11 @@ class MpiCommunicator final : public Communicator {
   absl::StatusOr<std::unique_ptr<Communicator>> DoSplit(
       int color, int key, std::string name) override;
 
+  // A collective; where calls are checked, after what all ranks call was
+  // compared.
   absl::Status Submit(std::unique_ptr<Task> task, Stream& stream);
+  absl::Status Queue(std::unique_ptr<Task> task, Stream& stream);
+  absl::StatusOr<TaskPart> Comparison();
   // At least `bytes` of memory, shared by all calls of this communicator.
   absl::StatusOr<Tensor> Scratch(int64_t bytes);
 

@@ -31,6 +31,7 @@ class NcclCommunicator final : public Communicator {
   absl::StatusOr<Interconnect> interconnect() override;  // interconnect.cc
 
  private:
+  bool compares_calls() const override { return false; }
   absl::Status DoAllReduce(const Tensor& inout, ReduceOp op,
                            Stream& stream) override;
   absl::Status DoAllGather(const Tensor& in, const Tensor& out,

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-
 namespace eisbach::comm {
 namespace {
 
@@ -14,11 +12,6 @@ int64_t PartBytes(int size) {
 }
 
 }  // namespace
-
-std::string Call::ToString() const {
-  return absl::StrCat(Name(kind), " of ", elements, " ", Name(dtype), ", op ",
-                      static_cast<int>(op), ", root ", root);
-}
 
 BlockLayout::BlockLayout(int size) : size_(size), part_bytes_(PartBytes(size)) {
   const size_t n = size;

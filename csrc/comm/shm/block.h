@@ -24,20 +24,10 @@ inline constexpr int64_t kPrivate = -1;
 
 // What a rank shows the others of one collective call.
 struct Call {
-  CallKind kind = CallKind::kBarrier;
-  DType dtype = DType::kU8;
-  ReduceOp op = ReduceOp::kSum;
-  int32_t root = 0;
-  int64_t elements = 0;  // of the input; 0 where ranks may differ
+  CallShape shape;
   // Bytes into the arena of the rank; kPrivate for other memory.
   int64_t in = kPrivate;
   int64_t out = kPrivate;
-
-  bool SameAs(const Call& other) const {
-    return kind == other.kind && dtype == other.dtype && op == other.op &&
-           root == other.root && elements == other.elements;
-  }
-  std::string ToString() const;
 };
 
 struct alignas(64) Counter {

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "comm/shm/shm_task.h"
 
 namespace eisbach::comm {
@@ -134,11 +133,8 @@ class AllToAllVTask final : public MoveTask {
         receive_counts_(receive_counts.begin(), receive_counts.end()) {}
 
  private:
-  // What `member` sends to rank i, and expects from it.
+  // What `member` sends to rank i.
   int64_t SendCount(int member, int i) const { return Counts(member)[i]; }
-  int64_t ReceiveCount(int member, int i) const {
-    return Counts(member)[size() + i];
-  }
   int64_t* Counts(int member) const {
     return group().layout().counts(group().block(member), index());
   }
@@ -149,18 +145,16 @@ class AllToAllVTask final : public MoveTask {
     std::copy(receive_counts_.begin(), receive_counts_.end(), counts + size());
   }
   absl::Status Met() override {
+    std::vector<int64_t> all;
     for (int from = 0; from < size(); ++from) {
+      all.insert(all.end(), Counts(from), Counts(from) + 2 * size());
       for (int to = 0; to < size(); ++to) {
-        const int64_t sent = SendCount(from, to);
-        if (sent != ReceiveCount(to, from)) {
-          return absl::InvalidArgumentError(absl::StrCat(
-              "all_to_all: rank ", from, " sends ", sent, " elements to rank ",
-              to, ", which expects ", ReceiveCount(to, from)));
-        }
-        if (from != to) longest_ = std::max(longest_, sent * element_bytes_);
+        if (from == to) continue;
+        longest_ = std::max(longest_, SendCount(from, to) * element_bytes_);
       }
     }
-    return absl::OkStatus();
+    const std::string text = CountDisagreement(all, size());
+    return text.empty() ? absl::OkStatus() : absl::InvalidArgumentError(text);
   }
   bool Reachable(int, const Call& call) const override {
     return call.in != kPrivate;
@@ -212,7 +206,8 @@ class AllToAllVTask final : public MoveTask {
 class BarrierTask final : public ShmTask {
  public:
   explicit BarrierTask(const ShmCall& call)
-      : ShmTask(call.group, call.index, {.kind = CallKind::kBarrier}) {}
+      : ShmTask(call.group, call.index,
+                {.shape = {.kind = CallKind::kBarrier}}) {}
 
  private:
   const void* EagerInput() const override { return ""; }
@@ -221,10 +216,9 @@ class BarrierTask final : public ShmTask {
 };
 
 Call Shown(const ShmCall& call, CallKind kind, const Tensor& in) {
-  return {.kind = kind,
-          .dtype = in.dtype(),
-          .elements = in.elements(),
-          .in = call.group->OffsetOf(in.raw())};
+  return {
+      .shape = {.kind = kind, .dtype = in.dtype(), .elements = in.elements()},
+      .in = call.group->OffsetOf(in.raw())};
 }
 
 }  // namespace
@@ -237,7 +231,7 @@ std::unique_ptr<Task> MakeShmAllGather(const ShmCall& call, CallKind kind,
 std::unique_ptr<Task> MakeShmBroadcast(const ShmCall& call, const Tensor& inout,
                                        int root) {
   Call shown = Shown(call, CallKind::kBroadcast, inout);
-  shown.root = root;
+  shown.shape.root = root;
   return std::make_unique<ShareTask>(call, shown, inout, inout, root);
 }
 
@@ -246,7 +240,7 @@ std::unique_ptr<Task> MakeShmAllToAllV(
     absl::Span<const int64_t> send_counts, const Tensor& out,
     absl::Span<const int64_t> receive_counts) {
   Call shown = Shown(call, CallKind::kAllToAll, in);
-  shown.elements = 0;  // differ between ranks
+  shown.shape.elements = 0;  // differ between ranks
   return std::make_unique<AllToAllVTask>(call, shown, in, send_counts, out,
                                          receive_counts);
 }

@@ -69,8 +69,8 @@ class ReduceTask final : public ShmTask {
         if (member == rank()) continue;
         outputs_.push_back(const_cast<char*>(Input(member)) + offset);
       }
-      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, outputs_,
-                         n);
+      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.shape.op), inputs_,
+                         outputs_, n);
       at_ += n;
       budget -= n * size() * element_bytes_;
     }
@@ -109,8 +109,8 @@ class ReduceTask final : public ShmTask {
       }
       outputs_.assign(1, Out(at));
       if (gather_) outputs_.push_back(Result(rank(), round) + offset);
-      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.op), inputs_, outputs_,
-                         n);
+      cpu::ReduceInOrder(in_.dtype(), ToReduction(call_.shape.op), inputs_,
+                         outputs_, n);
     }
   }
 
@@ -154,10 +154,10 @@ class ReduceTask final : public ShmTask {
 };
 
 Call Shown(const ShmCall& call, CallKind kind, const Tensor& in, ReduceOp op) {
-  return {.kind = kind,
-          .dtype = in.dtype(),
-          .op = op,
-          .elements = in.elements(),
+  return {.shape = {.kind = kind,
+                    .dtype = in.dtype(),
+                    .op = op,
+                    .elements = in.elements()},
           .in = call.group->OffsetOf(in.raw())};
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "device/cpu/copy.h"
 
@@ -36,10 +35,12 @@ void ShmTask::Post() {
 
 absl::Status ShmTask::Check() const {
   for (int peer = 0; peer < size(); ++peer) {
-    if (call_.SameAs(call(peer))) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "ranks of a group disagree: rank ", rank(), " calls ", call_.ToString(),
-        "; rank ", peer, " calls ", call(peer).ToString()));
+    if (call(peer).shape == call_.shape) continue;
+    std::vector<CallShape> shapes;
+    for (int rank = 0; rank < size(); ++rank) {
+      shapes.push_back(call(rank).shape);
+    }
+    return absl::InvalidArgumentError(Disagreement(shapes));
   }
   return absl::OkStatus();
 }

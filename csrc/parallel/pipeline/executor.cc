@@ -9,6 +9,25 @@
 #include "parallel/pipeline/dependencies.h"
 
 namespace eisbach::parallel {
+namespace {
+
+StepPart PartOf(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+      return StepPart::kForward;
+    case ActionKind::kBackward:
+    case ActionKind::kBackwardInput:
+    case ActionKind::kBackwardWeight:
+      return StepPart::kBackward;
+    case ActionKind::kReduce:
+      return StepPart::kReduction;
+    case ActionKind::kExchange:
+      break;
+  }
+  return StepPart::kHost;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Executor>> Executor::Make(
     comm::Communicator& pipeline, Stream& compute) {
@@ -51,6 +70,8 @@ absl::Status Executor::Run(const ScheduleShape& shape,
 
 absl::Status Executor::RunAction(const ScheduleShape& shape,
                                  const Action& action, StageProgram& program) {
+  const StepClock::Scope scope(compute_.device().step_clock(),
+                               PartOf(action.kind));
   switch (action.kind) {
     case ActionKind::kForward: {
       EISBACH_ASSIGN_OR_RETURN(Tensor input, Input(shape, action));

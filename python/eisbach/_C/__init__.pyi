@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -320,6 +320,10 @@ class World:
     def broadcast(self, text: str, *, root: int = 0) -> str:
         """
         Returns the text of rank `root` on every rank.
+        """
+    def check_collectives(self) -> None:
+        """
+        From here on ranks compare each call before its data moves: one that differs is a ValueError that names both sides. Every rank calls it, before it makes groups.
         """
     def finalize(self) -> None:
         """
@@ -1284,6 +1288,30 @@ class SaveOutcome:
         """
         Of the rank that wrote longest.
         """
+class Straggler:
+    """
+    A rank that holds the others up.
+    """
+    @property
+    def excess(self) -> float:
+        """
+        Seconds of a step above what is expected of it.
+        """
+    @property
+    def part(self) -> str:
+        """
+        In which it loses most: host, data, forward, backward, reduction or optimizer.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Which.
+        """
+    @property
+    def since(self) -> int:
+        """
+        The first slow step.
+        """
 class StepResult:
     """
     What came out of a step.
@@ -1364,6 +1392,14 @@ class StepResult:
     def why(self) -> str:
         """
         What is wrong with a step that was skipped, or computed twice, in words; empty for others.
+    def straggler_news(self) -> list[str]:
+        """
+        Lines on who has become late, or is so no more.
+        """
+    @property
+    def stragglers(self) -> list[Straggler]:
+        """
+        On rank 0, after watch_stragglers: who is late, the worst first.
         """
 class Engine:
     """
@@ -1446,6 +1482,10 @@ class Engine:
     def submit(self, batch: Batch) -> None:
         """
         Gives a step to the device without waiting for it; a few may wait to be collected.
+        """
+    def watch_stragglers(self, steps: int) -> None:
+        """
+        From here on the results on rank 0 tell which rank is slow for so many steps. Collective; not on GPUs.
         """
     @property
     def config(self) -> EngineConfig:
@@ -1943,9 +1983,9 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
     """
     Reads every byte of a checkpoint and checks all that can be. `progress` is called with the bytes read and those of all files, from time to time.
     """
-def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1) -> Watch:
+def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, circle_seconds: float = 0.0) -> Watch:
     """
-    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Collective.
+    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Ranks that wait for one another in calls that differ are given `circle_seconds`, where that is not 0. Collective.
     """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """

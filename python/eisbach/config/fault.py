@@ -58,3 +58,15 @@ class FaultSection(Section):
         "state compare their bits; 0 for never. Where they differ the run "
         "ends, and says who is wrong.",
     )
+    straggler_steps: Auto | Natural = key(
+        "auto",
+        "Steps for which a rank of a job of several must be slow to be named; "
+        "0 looks for none. `auto`: 50 on the CPU; 0 on GPUs, where no other "
+        "value works.",
+    )
+    check_collectives: bool = key(
+        False,
+        "Whether ranks compare each collective call before its data moves: one "
+        "that differs is an error that names both sides. Takes some "
+        "microseconds a call; GPUs capture no CUDA graphs.",
+    )

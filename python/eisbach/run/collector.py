@@ -59,6 +59,8 @@ class Collector:
                 ):
                     self._report.bad_step(bad)
                 self._report.step(self._metrics(result, seconds))
+                for line in result.straggler_news:
+                    self._report.say(line)
             if result.saved:
                 self._saver.ended(result.saved)
             self._start_step()
@@ -72,6 +74,7 @@ class Collector:
             times = step_times(self._before, totals, seconds)
         else:
             times = unknown_times()
+        worst = next(iter(result.stragglers), None)
         return StepMetrics(
             step=result.step,
             loss=result.loss,
@@ -87,5 +90,8 @@ class Collector:
             / seconds
             / 1e12,
             peak_memory_bytes=engine.device.memory().peak_bytes_in_use,
+            straggler_rank=worst and worst.rank,
+            straggler_part=worst and worst.part,
+            straggler_seconds=worst and worst.excess,
             **times,
         )

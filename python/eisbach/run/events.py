@@ -79,7 +79,7 @@ class EventWriter:
         values = [
             self._summary.Value(tag=f"{group}/{name}", simple_value=value)
             for name, value in asdict(now).items()
-            if name != "step" and value is not None
+            if name != "step" and isinstance(value, (int, float))
         ]
         self._add(step=now.step, summary=self._summary(value=values))
         if time.monotonic() >= self._flushed + _FLUSH_SECONDS:

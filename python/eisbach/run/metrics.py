@@ -44,6 +44,10 @@ class StepMetrics:
         computed nothing.
       other_seconds: What is left of `step_seconds`: other ops, reading the
         batch, and whatever else the host did.
+      straggler_rank: The rank that is late most; None where none is, or nobody
+        looks (`fault.straggler_steps`).
+      straggler_part: In which part of a step it loses most.
+      straggler_seconds: By which it holds each step up.
     """
 
     step: int
@@ -61,6 +65,9 @@ class StepMetrics:
     attention_seconds: float | None
     exposed_communication_seconds: float | None
     other_seconds: float | None
+    straggler_rank: int | None = None
+    straggler_part: str | None = None
+    straggler_seconds: float | None = None
 
 
 @dataclass(frozen=True)

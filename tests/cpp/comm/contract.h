@@ -18,6 +18,7 @@ struct ContractCheck {
 
 }  // namespace eisbach::comm
 
+#include "cpp/comm/contract_agreement.h"
 #include "cpp/comm/contract_async.h"
 #include "cpp/comm/contract_collectives.h"
 #include "cpp/comm/contract_errors.h"
@@ -58,6 +59,9 @@ inline std::vector<ContractCheck> ContractChecks() {
       {"TracesCalls", contract::TracesCalls},
       {"TracesNoWaitForWhatIsDone", contract::TracesNoWaitForWhatIsDone},
       {"BadArguments", contract::BadArguments},
+      {"DifferentCollectives", contract::DifferentCollectives},
+      {"DifferentCounts", contract::DifferentCounts},
+      {"DifferentTransfers", contract::DifferentTransfers},
   };
 }
 

@@ -1,5 +1,24 @@
 eisbach_add_test(NAME launcher_test SRC comm/launcher_test.cc LABELS comm)
 eisbach_add_test(NAME world_test SRC comm/world_test.cc LABELS comm)
+eisbach_add_test(NAME call_shape_test SRC comm/call_shape_test.cc LABELS comm)
+eisbach_add_test(NAME communicator_agreement_test
+                 SRC comm/communicator_agreement_test.cc NP 2 3 6 LABELS comm
+                 HOT)
+foreach(np 2 3)
+  set_property(TEST communicator_agreement_test_np${np} PROPERTY
+               ENVIRONMENT EISBACH_TRANSPORT=mpi)
+endforeach()
+set_property(TEST communicator_agreement_test_np6 PROPERTY
+             ENVIRONMENT EISBACH_RANKS_PER_HOST=2)
+if(EISBACH_CUDA_EMULATION)
+  target_link_libraries(communicator_agreement_test PRIVATE eisbach::mpi)
+  add_dependencies(communicator_agreement_test eisbach_cuda_emulated)
+  eisbach_register(NAME nccl_communicator_agreement_test
+                   TARGET communicator_agreement_test NP 3
+                   LABELS "comm;cuda" TIMEOUT ${EISBACH_TEST_TIMEOUT})
+  set_property(TEST nccl_communicator_agreement_test_np3 PROPERTY ENVIRONMENT
+               ${EISBACH_EMULATED_GPU} EISBACH_CUDA_DOUBLE_DEVICES=8)
+endif()
 eisbach_add_test(NAME group_activity_test SRC comm/group_activity_test.cc
                  LABELS comm)
 eisbach_add_test(NAME progress_test SRC comm/progress_test.cc LABELS comm)

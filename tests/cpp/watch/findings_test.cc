@@ -193,6 +193,24 @@ TEST_F(FindingsTest, NamesTheOneThatTheOthersWaitForInACircle) {
   EXPECT_EQ(found.culprits[0].instead_group, "world");
 }
 
+TEST_F(FindingsTest, DoesNotWaitLongForACircleWhereCallsAreChecked) {
+  InCall(2, AllReduce(5, /*elements=*/99));
+  const Patience checked{.hang_seconds = 60, .circle_seconds = 2};
+  EXPECT_FALSE(watch::Find(ranks_, {.hang_seconds = 60}).hangs);
+  const Findings found = watch::Find(ranks_, checked);
+  EXPECT_TRUE(found.hangs);
+  EXPECT_TRUE(found.circle);
+  ASSERT_FALSE(found.culprits.empty());
+  EXPECT_EQ(found.culprits[0].cause, Cause::kMismatch);
+  // All but one may wait for less.
+  ranks_[1].silent_seconds = 1;
+  EXPECT_FALSE(watch::Find(ranks_, checked).hangs);
+  ranks_[1].silent_seconds = 3;
+  // Calls that do not differ may take their time.
+  InCall(2, AllReduce(5));
+  EXPECT_FALSE(watch::Find(ranks_, checked).hangs);
+}
+
 TEST_F(FindingsTest, AllAreInTheCallAndItDoesNotMove) {
   const Findings found = Find();
   EXPECT_TRUE(found.hangs);

@@ -49,6 +49,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         "model_tflops_per_second", "peak_memory_bytes", "matmul_seconds",
         "attention_seconds",
         "exposed_communication_seconds", "other_seconds",
+        "straggler_rank", "straggler_part", "straggler_seconds",
     }  # fmt: skip
     assert read_lines(folder.validation) == [
         {"step": 2, "loss": 2.0, "bits_per_byte": 2.9}

@@ -44,43 +44,6 @@ TEST(ShmWorld, SharesMemory) {
             TestWorld().size() == 1 ? "mpi" : "shm");
 }
 
-// Calls that do not match are named on every rank, and end the communicator.
-TEST(ShmCommunicator, MismatchIsNamed) {
-  World& world = TestWorld();
-  if (world.size() == 1) return;
-  Stream& stream = world.device().compute_stream();
-  for (const int64_t elements : {10, 1000000}) {
-    auto group = world.communicator().Split(0, world.rank(), "odd");
-    ASSERT_TRUE(group.ok()) << group.status();
-    const int64_t mine = elements + (world.rank() == 1 ? 1 : 0);
-    auto x = Tensor::Zeros({mine}, DType::kF32, stream);
-    ASSERT_TRUE(x.ok());
-    const absl::Status status = (*group)->AllReduce(*x, ReduceOp::kSum, stream);
-    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
-    EXPECT_TRUE(absl::StrContains(status.message(), "all_reduce of")) << status;
-    EXPECT_EQ((*group)->Barrier(stream).code(), status.code());
-  }
-}
-
-TEST(ShmCommunicator, CountsThatDoNotMatchAreNamed) {
-  World& world = TestWorld();
-  const int n = world.size();
-  if (n == 1) return;
-  Stream& stream = world.device().compute_stream();
-  auto group = world.communicator().Split(0, world.rank(), "odd");
-  ASSERT_TRUE(group.ok()) << group.status();
-  std::vector<int64_t> send(n, 5), receive(n, 5);
-  if (world.rank() == 0) send[1] = 6;  // rank 1 expects 5
-  auto in =
-      Tensor::Zeros({5 * n + (world.rank() == 0 ? 1 : 0)}, DType::kF32, stream);
-  auto out = Tensor::Zeros({5 * n}, DType::kF32, stream);
-  const absl::Status status =
-      (*group)->AllToAllV(*in, send, *out, receive, stream);
-  EXPECT_TRUE(absl::StrContains(
-      status.message(), "rank 0 sends 6 elements to rank 1, which expects 5"))
-      << status;
-}
-
 // Groups that come and go do not use ever more memory.
 TEST(ShmCommunicator, BlocksAreUsedAgain) {
   World& world = TestWorld();

@@ -1,0 +1,87 @@
+#include "device/step_clock.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "device/tracer.h"
+
+namespace eisbach {
+namespace {
+
+constexpr int64_t kMs = 1000000;
+
+class StepClockTest : public testing::Test {
+ protected:
+  double Of(StepPart part) const { return parts_[static_cast<int>(part)]; }
+  double Total() const {
+    double sum = waiting_;
+    for (double seconds : parts_) sum += seconds;
+    return sum;
+  }
+  void Take() { parts_ = clock_.Take(&waiting_); }
+  void Wait(int64_t ns) {
+    tracer_.Add({.kind = SpanKind::kWait, .name = "all_reduce"}, 0, ns);
+  }
+
+  Tracer tracer_;
+  StepClock clock_{tracer_};
+  StepParts parts_{};
+  double waiting_ = 0;
+};
+
+TEST_F(StepClockTest, GivesTimeToThePartThatIsOpen) {
+  const int64_t begin = Tracer::Now();
+  clock_.Begin();
+  {
+    const StepClock::Scope forward(clock_, StepPart::kForward);
+    absl::SleepFor(absl::Milliseconds(20));
+    const StepClock::Scope reduction(clock_, StepPart::kReduction);
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  Take();
+  const double all = 1e-9 * static_cast<double>(Tracer::Now() - begin);
+  EXPECT_GE(Of(StepPart::kForward), 0.02);
+  EXPECT_GE(Of(StepPart::kReduction), 0.01);
+  EXPECT_EQ(Of(StepPart::kBackward), 0);
+  EXPECT_EQ(waiting_, 0);
+  EXPECT_LE(Total(), all);
+  Take();
+  EXPECT_EQ(Of(StepPart::kForward), 0);
+}
+
+TEST_F(StepClockTest, TakesNoWaitForWork) {
+  clock_.Begin();
+  {
+    const StepClock::Scope backward(clock_, StepPart::kBackward);
+    absl::SleepFor(absl::Milliseconds(20));
+    Wait(8 * kMs);
+  }
+  Take();
+  EXPECT_DOUBLE_EQ(waiting_, 0.008);
+  EXPECT_GE(Of(StepPart::kBackward), 0.012);
+  // Another thread may wait as well: never for longer than there was time.
+  Wait(3600 * 1000 * kMs);
+  Take();
+  for (double seconds : parts_) EXPECT_GE(seconds, 0);
+}
+
+TEST_F(StepClockTest, CountsNothingBeforeItBeginsAndOfOtherThreads) {
+  {
+    const StepClock::Scope forward(clock_, StepPart::kForward);
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  clock_.Begin();
+  std::thread([&] {
+    const StepClock::Scope data(clock_, StepPart::kData);
+    absl::SleepFor(absl::Milliseconds(2));
+  }).join();
+  Take();
+  EXPECT_EQ(Of(StepPart::kForward), 0);
+  EXPECT_EQ(Of(StepPart::kData), 0);
+  EXPECT_GE(Of(StepPart::kHost), 0.002);
+}
+
+}  // namespace
+}  // namespace eisbach
