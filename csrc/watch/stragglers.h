@@ -52,7 +52,9 @@ struct Straggler {
 class StragglerFinder {
  public:
   static constexpr double kSlowShare = 0.15;
-  static constexpr double kLeastSeconds = 1e-3;
+  // A few turns of the system's scheduler: on a machine with more to do than
+  // cores a rank may lose them at the same place in every step.
+  static constexpr double kLeastSeconds = 0.02;
 
   // `work`: ranks of the same number do the same work. `steps` is at least 1.
   StragglerFinder(std::vector<int> work, int steps);

@@ -122,6 +122,9 @@ def test_what_a_gpu_may_do_arrives():
         )
     )
     assert (engine.tf32, engine.replays_steps) == (True, False)
+    # What is compared in every call cannot be captured.
+    engine = engine_config(make_config(fault={"check_collectives": True}))
+    assert not engine.replays_steps
 
 
 def test_sgd_arrives():

@@ -176,7 +176,7 @@ TEST(StragglerFinder, CountsWhatIsSmallForNothing) {
   StragglerFinder finder({0, 0}, kSteps);
   const auto make = [](int rank, int) {
     RankStep one;
-    one.busy = {0, 0, rank == 1 ? 0.0019 : 0.001, 0, 0, 0};
+    one.busy = {0, 0, rank == 1 ? 0.029 : 0.01, 0, 0, 0};
     return one;
   };
   EXPECT_TRUE(RunSteps(finder, 2, 1, 100, make).empty());

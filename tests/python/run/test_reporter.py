@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
     folder = RunFolder.create(tmp_path, "a")
     with report(folder, 0, 2) as reporter:
         reporter.step(metrics(1))
-        reporter.step(metrics(2))
+        late = {"rank": 1, "part": "data", "seconds": 0.25}
+        straggler = {f"straggler_{name}": v for name, v in late.items()}
+        reporter.step(dataclasses.replace(metrics(2), **straggler))
         reporter.validation(ValidationMetrics(2, 2.0, 2.9))
         reporter.summary({"final_loss": 2.5})
     assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2]
@@ -51,6 +54,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         "exposed_communication_seconds", "other_seconds",
         "straggler_rank", "straggler_part", "straggler_seconds",
     }  # fmt: skip
+    assert read_lines(folder.metrics)[1].items() >= straggler.items()
     assert read_lines(folder.validation) == [
         {"step": 2, "loss": 2.0, "bits_per_byte": 2.9}
     ]
