@@ -1,6 +1,8 @@
 // A rank that is slow in a part of its steps is named, on every layout.
 #include "train/step_times.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
 #include "support/op_testing.h"
@@ -15,7 +17,7 @@ constexpr int kSteps = 8;  // that a rank must be slow for
 
 struct Seen {
   std::vector<std::string> news;
-  std::vector<watch::Straggler> last;
+  std::vector<watch::Straggler> worst;  // after each step in which there is one
 };
 
 // What rank 0 is told in `steps` steps, of which rank `slow` takes some
@@ -39,7 +41,9 @@ absl::StatusOr<Seen> Train(const Layout& layout, int steps, int slow,
                                          test::ToyStep(engine));
                 EXPECT_TRUE(world.rank() == 0 || result.stragglers.empty());
                 if (world.rank() != 0) continue;
-                seen.last = result.stragglers;
+                if (!result.stragglers.empty()) {
+                  seen.worst.push_back(result.stragglers[0]);
+                }
                 for (std::string& line : result.straggler_news) {
                   seen.news.push_back(std::move(line));
                 }
@@ -53,43 +57,51 @@ absl::StatusOr<Seen> Train(const Layout& layout, int steps, int slow,
 // Much longer than a step takes, also on a busy machine.
 constexpr int kMuch = 100;
 
+struct Case {
+  Layout layout;
+  int slow;
+  StepPart part;
+  bool by_peers;
+};
+
+// On a busy machine others may be late as well; the slow one is in any case.
+void ExpectNamed(const Case& c, const Seen& seen) {
+  SCOPED_TRACE(c.layout.ToString());
+  const auto named = std::find_if(
+      seen.worst.begin(), seen.worst.end(), [&](const watch::Straggler& one) {
+        return one.rank == c.slow && one.part == c.part;
+      });
+  ASSERT_NE(named, seen.worst.end());
+  EXPECT_EQ(named->by_peers, c.by_peers);
+  EXPECT_GE(named->excess, 0.25 * kMuch / 1000);
+  const std::string line = absl::StrCat("rank ", c.slow, " (");
+  EXPECT_TRUE(std::any_of(
+      seen.news.begin(), seen.news.end(), [&](const std::string& news) {
+        return absl::StartsWith(news, line) &&
+               absl::StrContains(news, "is slow since step ");
+      }));
+}
+
 TEST(StepTimes, NameTheRankAndThePart) {
-  struct Case {
-    Layout layout;
-    int slow;
-    StepPart part;
-  };
-  for (const Case& c : {Case{{2, 1, 1}, 1, StepPart::kData},
-                        Case{{1, 2, 1}, 0, StepPart::kBackward},
-                        Case{{2, 1, 2}, 2, StepPart::kForward}}) {
-    SCOPED_TRACE(c.layout.ToString());
-    const Seen seen = test::Value(
-        Train(c.layout, kSteps, c.slow, c.part, /*after=*/0, kMuch));
-    ASSERT_FALSE(seen.last.empty());
-    EXPECT_EQ(seen.last[0].rank, c.slow);
-    EXPECT_EQ(seen.last[0].part, c.part);
-    EXPECT_TRUE(seen.last[0].by_peers);
-    EXPECT_GE(seen.last[0].excess, 0.5 * kMuch / 1000);
-    ASSERT_FALSE(seen.news.empty());
-    EXPECT_TRUE(absl::StrContains(seen.news[0], "is slow since step "))
-        << seen.news[0];
+  for (const Case& c : {Case{{2, 1, 1}, 1, StepPart::kData, true},
+                        Case{{1, 2, 1}, 0, StepPart::kBackward, true},
+                        Case{{2, 1, 2}, 2, StepPart::kForward, true}}) {
+    ExpectNamed(c, test::Value(Train(c.layout, 2 * kSteps, c.slow, c.part,
+                                     /*after=*/0, kMuch)));
   }
 }
 
 // Each stage is one rank, which is measured by its earlier steps.
 TEST(StepTimes, NameARankThatWorksAlone) {
-  const Seen seen = test::Value(
-      Train({1, 1, 2}, 3 * kSteps, 1, StepPart::kOptimizer, 2 * kSteps, kMuch));
-  ASSERT_FALSE(seen.last.empty());
-  EXPECT_EQ(seen.last[0].rank, 1);
-  EXPECT_EQ(seen.last[0].part, StepPart::kOptimizer);
-  EXPECT_FALSE(seen.last[0].by_peers);
+  const Case c{{1, 1, 2}, 1, StepPart::kOptimizer, false};
+  ExpectNamed(c, test::Value(Train(c.layout, 4 * kSteps, c.slow, c.part,
+                                   /*after=*/2 * kSteps, kMuch)));
 }
 
 TEST(StepTimes, AreOfNoUseToARankAlone) {
   const Seen seen =
       test::Value(Train({1, 1, 1}, kSteps, 0, StepPart::kData, 0, 1));
-  EXPECT_TRUE(seen.last.empty());
+  EXPECT_TRUE(seen.worst.empty());
 }
 
 TEST(StepTimes, NeedAtLeastOneStep) {
