@@ -25,11 +25,13 @@ struct Seen {
 absl::StatusOr<Seen> Train(const Layout& layout, int steps, int slow,
                            StepPart part, int after, int milliseconds) {
   Seen seen;
+  EngineConfig config = test::ToyConfig("gpt");
+  config.model.layers = 2;
+  config.global_batch = 4;  // quick steps, also on a busy machine
   EISBACH_RETURN_IF_ERROR(comm::RunLocalRanks(
       layout.ranks(), DeviceType::kCpu, 1, [&](comm::World& world) {
         return test::WithEngine(
-            world, layout, test::ToyConfig("gpt"),
-            [&](Engine& engine) -> absl::Status {
+            world, layout, config, [&](Engine& engine) -> absl::Status {
               EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(kSteps));
               for (int step = 1; step <= steps; ++step) {
                 if (world.rank() == slow && step > after) {
