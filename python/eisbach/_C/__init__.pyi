@@ -1392,6 +1392,8 @@ class StepResult:
     def why(self) -> str:
         """
         What is wrong with a step that was skipped, or computed twice, in words; empty for others.
+        """
+    @property
     def straggler_news(self) -> list[str]:
         """
         Lines on who has become late, or is so no more.
