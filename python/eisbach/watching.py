@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from eisbach.run.end_file import END_FILE
+
 if TYPE_CHECKING:
     from eisbach import _C
 
@@ -47,6 +49,7 @@ def watch(
         hang_seconds,
         interface="" if interface == "auto" else interface,
         traceback_fd=frames,
+        launcher_file=os.environ.get(END_FILE, ""),
     )
 
 

@@ -3,8 +3,13 @@
 import json
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from hosts.freezer import Freezer
 
 pytestmark = pytest.mark.mpi
 
@@ -139,6 +144,26 @@ def test_a_rank_that_is_stopped_is_named(hang, which):
     assert ranks[which]["standing"] == "stopped"
     for rank, line in ranks.items():
         assert ("in _loop" in line.get("stack", "")) == (rank != which)
+
+
+@pytest.fixture
+def freezer():
+    try:
+        made = Freezer(f"eisbach-test-{os.getpid()}")
+    except OSError as error:
+        pytest.fail(f"no control group of its own (they need root): {error}")
+    yield made
+    made.remove()
+
+
+def test_a_rank_that_is_frozen_by_a_control_group_is_named(hang, freezer):
+    job, folder = hang(ranks=2)
+    wait_for_steps(job, folder, 3)
+    (frozen,) = (pid for pid in job.ranks() if rank_of(pid) == 1)
+    freezer.freeze([frozen])
+    _, first, ranks = check(job, folder)
+    assert (first["rank"], first["cause"]) == (1, "frozen")
+    assert ranks[1]["standing"] == "frozen"
 
 
 @pytest.mark.parametrize(

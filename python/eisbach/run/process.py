@@ -88,9 +88,11 @@ def announce_failure() -> None:
 
 
 def failure_announced() -> bool:
-    """Whether a rank of this host ends the job, and tells the cause."""
+    """Whether the cause of the end is told: by a rank of this host that ends
+    the job, or by mpirun, which has lost one.
+    """
     core = sys.modules.get("eisbach._C")
-    if core and core.hang_found():
+    if core and (core.hang_found() or core.rank_gone()):
         return True
     with socket.socket(socket.AF_UNIX) as mouth:
         return mouth.connect_ex(_failure_name()) == 0

@@ -1,0 +1,93 @@
+"""Runs a command on a host that is made up.
+
+    python -S login.py FOLDER HOST WORD...        as a shell there would
+    python -S login.py --ssh FOLDER HOST WORD...  as ssh would
+
+The latter knocks at the host over the network first, waits for five seconds,
+and takes nothing of the environment along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+
+PORT = 22  # that of machine.py
+_PATIENCE_SECONDS = 5.0
+_FAILED = 255  # as ssh does
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+def _knock(host: str) -> None:
+    try:
+        with socket.create_connection((host, PORT), _PATIENCE_SECONDS) as door:
+            door.settimeout(_PATIENCE_SECONDS)
+            if door.recv(16):
+                return
+            reason = "closed by the other side"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    print(f"login: {host} port {PORT}: {reason}", file=sys.stderr)
+    sys.exit(_FAILED)
+
+
+def _call(
+    folder: str,
+    host: str,
+    words: list[str],
+    environment: dict[str, str],
+    *,
+    tied: bool,
+) -> int:
+    """Returns the exit status, or minus a signal; 255 where the host goes.
+
+    What is tied is killed with this process.
+    """
+    call = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        call.connect(f"{folder}/{host}.sock")
+    except OSError as error:
+        print(f"login: {host}: {error.strerror}", file=sys.stderr)
+        return _FAILED
+    asked = {
+        "words": words,
+        "folder": os.getcwd(),
+        "environment": environment,
+        "tied": tied,
+    }
+    socket.send_fds(call, [json.dumps(asked).encode()], [0, 1, 2])
+    for number in _PASSED_ON:
+        signal.signal(number, lambda n, _: call.send(str(int(n)).encode()))
+    try:
+        return int(call.recv(16) or _FAILED)
+    except ConnectionError:
+        return _FAILED
+
+
+def main() -> None:
+    """Ends as the command has ended."""
+    over_network = sys.argv[1] == "--ssh"
+    folder, host, *words = sys.argv[1 + over_network :]
+    environment = dict(os.environ)
+    if over_network:
+        _knock(host)
+        words = ["sh", "-c", " ".join(words)]
+        environment = {
+            "HOME": os.environ["HOME"],
+            "PATH": "/usr/bin:/bin",
+            "TMPDIR": f"{folder}/{host}",
+        }
+    status = _call(folder, host, words, environment, tied=not over_network)
+    if status < 0:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
