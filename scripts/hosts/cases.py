@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -63,8 +63,7 @@ def _kill(pids: Iterable[int]) -> None:
 
 def _blip(job: Job) -> None:
     job.hosts.cut("h2")
-    time.sleep(_BLIP_SECONDS)
-    job.hosts.join("h2")
+    threading.Timer(_BLIP_SECONDS, job.hosts.join, ["h2"]).start()
 
 
 def _freeze_rank(job: Job) -> None:

@@ -4,7 +4,8 @@
     python -S login.py --ssh FOLDER HOST WORD...  as ssh would
 
 The latter knocks at the host over the network first, waits for five seconds,
-and takes nothing of the environment along.
+and takes nothing along: not the environment, nor streams, which a host that is
+frozen would hold.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 
 PORT = 22  # that of machine.py
 _PATIENCE_SECONDS = 5.0
@@ -40,6 +42,7 @@ def _call(
     host: str,
     words: list[str],
     environment: dict[str, str],
+    streams: list[int],
     *,
     tied: bool,
 ) -> int:
@@ -59,7 +62,10 @@ def _call(
         "environment": environment,
         "tied": tied,
     }
-    socket.send_fds(call, [json.dumps(asked).encode()], [0, 1, 2])
+    socket.send_fds(call, [json.dumps(asked).encode()], streams)
+    for stream in streams:
+        if stream > 2:
+            os.close(stream)
     for number in _PASSED_ON:
         signal.signal(number, lambda n, _: call.send(str(int(n)).encode()))
     try:
@@ -68,11 +74,26 @@ def _call(
         return _FAILED
 
 
+def _through_pipe(stream: int, threads: list[threading.Thread]) -> int:
+    """Returns what is written to in place of a stream of ours."""
+    source, sink = os.pipe()
+
+    def copy() -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(source, 1 << 16):
+                os.write(stream, data)
+
+    threads.append(threading.Thread(target=copy, daemon=True))
+    threads[-1].start()
+    return sink
+
+
 def main() -> None:
     """Ends as the command has ended."""
     over_network = sys.argv[1] == "--ssh"
     folder, host, *words = sys.argv[1 + over_network :]
     environment = dict(os.environ)
+    streams, threads = [0, 1, 2], []
     if over_network:
         _knock(host)
         words = ["sh", "-c", " ".join(words)]
@@ -81,7 +102,12 @@ def main() -> None:
             "PATH": "/usr/bin:/bin",
             "TMPDIR": f"{folder}/{host}",
         }
-    status = _call(folder, host, words, environment, tied=not over_network)
+        streams[1:] = [_through_pipe(stream, threads) for stream in (1, 2)]
+    status = _call(
+        folder, host, words, environment, streams, tied=not over_network
+    )
+    for thread in threads if status != _FAILED else []:
+        thread.join()
     if status < 0:
         with contextlib.suppress(OSError):  # SIGKILL has no handler
             signal.signal(-status, signal.SIG_DFL)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import time
 from pathlib import Path
 
 from hosts.network import Hosts
 
+ROOT = Path(__file__).resolve().parents[2]
 SLOTS = 2  # of a node
 _START_SECONDS = 60.0
 _COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "scontrol")
@@ -29,6 +31,7 @@ SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmdLogFile={folder}/slurmd-%n.log
 SlurmdSpoolDir={folder}/spool-%n
 StateSaveLocation={folder}/state
+TmpFS={folder}/tmp-%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -96,6 +99,7 @@ class Cluster:
         """
         done = subprocess.run(
             [*self.hosts.on(self.head), *words],
+            cwd=ROOT,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -155,14 +159,17 @@ class Cluster:
         conf = _CONF.format(head=self.head, folder=self.folder, nodes=nodes)
         (self.folder / "slurm.conf").write_text(conf)
         for slot in range(SLOTS):
-            (self.folder / f"gpu{slot}").touch()
+            device = self.folder / f"gpu{slot}"
+            os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))
         devices = f"{self.folder}/gpu[0-{SLOTS - 1}]"
         gres = f"Name=gpu File={devices}\n"
         (self.folder / "gres.conf").write_text(gres)
         # Found by itself it would be looked for where a host has none.
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
-        for name in ("state", *(f"spool-{node}" for node in self.nodes)):
-            (self.folder / name).mkdir()
+        (self.folder / "state").mkdir()
+        for node in self.nodes:
+            (self.folder / f"spool-{node}").mkdir()
+            (self.folder / f"tmp-{node}").mkdir()
         munge = self.folder / "munge"
         munge.mkdir(mode=0o755)
         key = munge / "key"

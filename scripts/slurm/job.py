@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from slurm.cluster import SLOTS, Cluster
+from slurm.cluster import ROOT, SLOTS, Cluster
 from torture.job import GLOBAL_BATCH
 from torture.record import Record
 
-ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "scripts" / "launch" / "slurm.sbatch"
 _PATIENCE_SECONDS = 600.0
 
@@ -71,7 +70,7 @@ class Job(Record):
         self._number = self.cluster.command(
             *("sbatch", "--parsable", f"--nodes={count}", "--exclusive"),
             *(f"--ntasks-per-node={SLOTS}", f"--gpus-per-node={SLOTS}"),
-            *(f"--chdir={ROOT}", f"--output={self.log}", "--open-mode=append"),
+            *(f"--output={self.log}", "--open-mode=append"),
             *words,
         ).strip()
 

@@ -44,6 +44,9 @@ class Record:
 
     def damaged(self) -> list[str]:
         """What is wrong with its checkpoints, and what was left beside them."""
+        folder = self.run / "checkpoints"
+        if not folder.is_dir():
+            return [f"there is no {folder}"]
         verified = subprocess.run(
             [sys.executable, "-m", "eisbach", "checkpoint", "verify", self.run],
             cwd=_ROOT,
@@ -52,7 +55,5 @@ class Record:
             check=False,
         )
         told = [verified.stdout[-2000:]] if verified.returncode else []
-        there = set((self.run / "checkpoints").iterdir())
-        return told + [
-            f"left over: {path}" for path in there - set(self.checkpoints())
-        ]
+        more = set(folder.iterdir()) - set(self.checkpoints())
+        return told + [f"left over: {path}" for path in more]
