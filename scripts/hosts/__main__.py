@@ -122,6 +122,7 @@ class Trials:
             job.start()
         if (status := job.wait()) != 0:
             result.faults.append(f"eisbach run ended with {status}")
+        case.later(job)
         result.faults += [f"left: {it}" for it in job.left()]
         if not job.status:
             result.faults += job.damaged()

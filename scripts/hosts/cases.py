@@ -33,6 +33,7 @@ class Case:
       status: That the job has to end with before it is started again; None for
         any but 0.
       after: What is done once the cause was told: a host comes back, say.
+      later: What is done once the run is over, before anybody looks.
       before: What is done before the job is started.
       hang_seconds: `fault.hang_seconds`.
       steps: Of the run.
@@ -46,6 +47,7 @@ class Case:
     named: str = ""
     status: int | None = None
     after: Do = _nothing
+    later: Do = _nothing
     before: Do = _nothing
     hang_seconds: float = 3.0
     steps: int = 300
@@ -114,10 +116,11 @@ CASES = (
         after=lambda job: job.hosts.thaw("h2"),
     ),
     Case(
-        "host frozen (cgroup) for good",
+        "host frozen (cgroup), thawed when the run was over",
         lambda job: job.hosts.freeze("h2"),
         _NO_ANSWER,
         _HANG,
+        later=lambda job: job.hosts.thaw("h2"),
         ranks=2,
     ),
     Case(

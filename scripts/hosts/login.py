@@ -1,9 +1,9 @@
 """Runs a command on a host that is made up.
 
-    python -S login.py FOLDER HOST WORD...        as a shell there would
-    python -S login.py --ssh FOLDER HOST WORD...  as ssh would
+    python -S login.py FOLDER HOST WORD...              as a shell there would
+    python -S login.py --ssh=SECONDS FOLDER HOST WORD...  as ssh would
 
-The latter knocks at the host over the network first, waits for five seconds,
+The latter knocks at the host over the network first, waits for some seconds,
 and takes nothing along: not the environment, nor streams, which a host that is
 frozen would hold.
 """
@@ -19,15 +19,14 @@ import sys
 import threading
 
 PORT = 22  # that of machine.py
-_PATIENCE_SECONDS = 5.0
 _FAILED = 255  # as ssh does
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
-def _knock(host: str) -> None:
+def _knock(host: str, seconds: float) -> None:
     try:
-        with socket.create_connection((host, PORT), _PATIENCE_SECONDS) as door:
-            door.settimeout(_PATIENCE_SECONDS)
+        with socket.create_connection((host, PORT), seconds) as door:
+            door.settimeout(seconds)
             if door.recv(16):
                 return
             reason = "closed by the other side"
@@ -90,12 +89,12 @@ def _through_pipe(stream: int, threads: list[threading.Thread]) -> int:
 
 def main() -> None:
     """Ends as the command has ended."""
-    over_network = sys.argv[1] == "--ssh"
+    over_network = sys.argv[1].startswith("--ssh=")
     folder, host, *words = sys.argv[1 + over_network :]
     environment = dict(os.environ)
     streams, threads = [0, 1, 2], []
     if over_network:
-        _knock(host)
+        _knock(host, float(sys.argv[1].partition("=")[2]))
         words = ["sh", "-c", " ".join(words)]
         environment = {
             "HOME": os.environ["HOME"],

@@ -37,8 +37,9 @@ class Hosts:
       agent: What mpirun logs in by, as its `plm_ssh_agent`.
     """
 
-    def __init__(self, count: int = 2):
-        """Makes nothing yet."""
+    def __init__(self, count: int = 2, *, patience: float = 5.0):
+        """Makes nothing yet; `patience` is that of a login, in seconds."""
+        self._patience = patience
         self.names = [f"h{number}" for number in range(1, count + 1)]
         self._folder = Path(tempfile.mkdtemp(prefix="eisbach-hosts-"))
         self.agent = self._folder / "agent"
@@ -208,10 +209,16 @@ class Hosts:
     def _connect(self, name: str) -> None:
         first = self._first(name)
         assert self._switch
-        _run("ip", "link", "add", "net0", "netns", str(first), "type", "veth",
-             "peer", "name", name, "netns", str(self._switch.pid))  # fmt: skip
+        number = self.names.index(name) + 1
+        # The same after each start, as others remember it.
+        hardware = f"02:00:00:00:00:{number:02x}"
+        _run(
+            *("ip", "link", "add", "net0", "address", hardware),
+            *("netns", str(first), "type", "veth"),
+            *("peer", "name", name, "netns", str(self._switch.pid)),
+        )
         self._on_switch("link", "set", name, "master", "br0", "up")
-        address = f"198.18.0.{self.names.index(name) + 1}/24"
+        address = f"198.18.0.{number}/24"
         _ip(first, "addr", "add", address, "dev", "net0")
         _ip(first, "link", "set", "net0", "up")
 
@@ -220,8 +227,8 @@ class Hosts:
         lines += [f"198.18.0.{i} {n}" for i, n in enumerate(self.names, 1)]
         (self._folder / "hosts").write_text("\n".join(lines) + "\n")
         self.agent.write_text(
-            f"#!/bin/sh\nexec {sys.executable} -S {_HERE}/login.py --ssh "
-            f'{self._folder} "$@"\n'
+            f"#!/bin/sh\nexec {sys.executable} -S {_HERE}/login.py "
+            f'--ssh={self._patience} {self._folder} "$@"\n'
         )
         self.agent.chmod(0o755)
         for name in self.names:

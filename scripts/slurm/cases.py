@@ -65,6 +65,10 @@ def _time_limit(name: str) -> Callable[[Job], str]:
     def do(job: Job) -> str:
         # SLURM looks at time limits twice a minute.
         job.submit("--time=1", f"--signal=B:{name}@45")
+        job.wait_for(lambda: job.is_over or job.shown("Restarts") != "0")
+        if job.is_over:
+            return f"its time was not over before its end: {job.state}"
+        job.scontrol("update", "TimeLimit=UNLIMITED")
         return ""
 
     return do
@@ -95,15 +99,15 @@ def _node_lost(job: Job) -> str:
     return ""
 
 
-LONG = 6000
+_LONG = 2500
 
 CASES = (
     Case("submit", _submit),
     Case("mpirun inside sbatch", _mpirun),
     Case("srun --mpi=pmix", _srun),
     Case("scancel", _cancel, ends="CANCELLED", steps=100000, whole=False),
-    Case("time limit, USR1", _time_limit("USR1"), steps=LONG, restarts=None),
-    Case("time limit, TERM", _time_limit("TERM"), steps=LONG, restarts=None),
+    Case("time limit, USR1", _time_limit("USR1"), steps=_LONG, restarts=None),
+    Case("time limit, TERM", _time_limit("TERM"), steps=_LONG, restarts=None),
     Case("scontrol requeue", _requeue, restarts=1),
     Case("a rank killed", _rank_killed),
     Case("a node lost, and back", _node_lost, restarts=None),

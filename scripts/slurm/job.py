@@ -74,9 +74,10 @@ class Job(Record):
             *words,
         ).strip()
 
-    def scontrol(self, verb: str) -> None:
-        """Does something to it, such as to queue it again."""
-        self.cluster.command("scontrol", verb, self._number)
+    def scontrol(self, verb: str, *words: str) -> None:
+        """Does something to it: `requeue`, or `update` with what changes."""
+        number = f"JobId={self._number}" if words else self._number
+        self.cluster.command("scontrol", verb, number, *words)
 
     def cancel(self) -> None:
         """Cancels it."""
@@ -94,6 +95,11 @@ class Job(Record):
     def state(self) -> str:
         """Such as RUNNING."""
         return self.shown("JobState")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in _ENDED
 
     @property
     def said(self) -> str:
@@ -117,13 +123,11 @@ class Job(Record):
 
     def wait_for_steps(self, steps: int) -> None:
         """Waits until so many are done."""
-        self.wait_for(
-            lambda: len(self.metrics()) >= steps or self.state in _ENDED
-        )
+        self.wait_for(lambda: len(self.metrics()) >= steps or self.is_over)
 
     def wait(self) -> str:
         """Waits for its end; returns its state."""
-        self.wait_for(lambda: self.state in _ENDED)
+        self.wait_for(lambda: self.is_over)
         return self.state
 
     def left(self) -> list[str]:

@@ -3,8 +3,8 @@
 The launcher of MPI cannot be asked: that of Open MPI 5 says 0 when it has lost
 a host, and passes a signal on to ranks that it still kills. So rank 0 writes a
 file, of a word and, from the moment on at which all ranks stop together, the
-run's folder. The watch of the core adds a line where it has to kill the launcher
-(csrc/watch/watch.h).
+run's folder. The watch of the core adds a line where it has to kill the
+launcher (csrc/watch/watch.h).
 """
 
 from __future__ import annotations

@@ -88,8 +88,9 @@ def announce_failure() -> None:
 
 
 def failure_announced() -> bool:
-    """Whether the cause of the end is told: by a rank of this host that ends
-    the job, or by mpirun, which has lost one.
+    """Whether somebody else tells why the job ends.
+
+    A rank of this host that ends it does, or mpirun, which has lost one.
     """
     core = sys.modules.get("eisbach._C")
     if core and (core.hang_found() or core.rank_gone()):
