@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -1895,6 +1895,10 @@ def place_ranks(locations: collections.abc.Sequence[RankLocation], *, tensor: in
     """
     The rank at each position of a mesh, for `Mesh(placement=...)`, such that as few tensor groups as can be cross a domain.
     """
+def rank_gone() -> bool:
+    """
+    Whether a watch sees that a rank of this host has gone.
+    """
 def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     A row a rank and a line a domain.
@@ -1943,9 +1947,9 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
     """
     Reads every byte of a checkpoint and checks all that can be. `progress` is called with the bytes read and those of all files, from time to time.
     """
-def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1) -> Watch:
+def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, launcher_file: str = '') -> Watch:
     """
-    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Collective.
+    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to, and `launcher_file` one that gets a line `hung` when mpirun has to be killed because a host is lost. Collective.
     """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """
