@@ -118,12 +118,12 @@ class Trials:
         case.after(job)
         if case.ends:
             job.wait()
-            result.faults += [f"left: {it}" for it in job.left()]
+            result.faults += _left(job, case)
             job.start()
         if (status := job.wait()) != 0:
             result.faults.append(f"eisbach run ended with {status}")
         case.later(job)
-        result.faults += [f"left: {it}" for it in job.left()]
+        result.faults += _left(job, case)
         if not job.status:
             result.faults += job.damaged()
         self._judge(job, result, wall)
@@ -144,8 +144,8 @@ class Trials:
         if not restarts:
             result.faults.append("it was not started again")
             return
-        causes = re.findall(r"^eisbach run: (.*); starts again", job.said, re.M)
-        result.cause = causes[0]
+        causes = re.findall(r"eisbach run: (.*); starts again", job.said)
+        result.cause = causes[0] if causes else ""
         # A start that does not come to a step leaves no line.
         told = [line for line in restarts if line["cause"] == result.cause]
         result.status = told[0]["status"] if told else None
@@ -167,6 +167,10 @@ class Trials:
         outcome.faults = result.faults
         compare(job, whole, result.case.steps, outcome)
         result.same = outcome.same
+
+
+def _left(job: Job, case: Case) -> list[str]:
+    return [f"left: {it}" for it in job.left(files=not case.mess)]
 
 
 def _over(job: Job) -> bool:

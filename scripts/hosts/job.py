@@ -134,8 +134,13 @@ class Job(Record):
         self.wait_for(lambda: self.status is not None)
         return self.status
 
-    def left(self, seconds: float = 10.0) -> list[str]:
-        """What is there after a while: processes, their memory, their files."""
+    def left(self, *, files: bool, seconds: float = 10.0) -> list[str]:
+        """What is there after a while: processes, with their files and memory.
+
+        Args:
+          files: Whether files and memory count.
+          seconds: That processes have to end.
+        """
         names = [name for name in self.hosts.names if self.hosts.is_up(name)]
         self.wait_for(
             lambda: not any(self.hosts.pids(name) for name in names), seconds
@@ -146,12 +151,14 @@ class Job(Record):
                 f"{name}: process {pid}: {_command(pid)}"
                 for pid in self.hosts.pids(name)
             ]
-            found += [f"{name}: memory {it}" for it in self.hosts.memory(name)]
-            found += [
-                f"{name}: file {path}"
-                for path in self.hosts.folder(name).rglob("*")
-                if path.is_file()
-            ]
+            if files:
+                memory = self.hosts.memory(name)
+                found += [f"{name}: memory {it}" for it in memory]
+                found += [
+                    f"{name}: file {path}"
+                    for path in self.hosts.folder(name).rglob("*")
+                    if path.is_file()
+                ]
         return found
 
     def kill(self) -> None:

@@ -47,7 +47,8 @@ def _call(
 ) -> int:
     """Returns the exit status, or minus a signal; 255 where the host goes.
 
-    What is tied is killed with this process.
+    What is tied is killed with this process. What is not hears nothing of a
+    host that goes, as ssh does not, and waits.
     """
     call = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
@@ -67,10 +68,12 @@ def _call(
             os.close(stream)
     for number in _PASSED_ON:
         signal.signal(number, lambda n, _: call.send(str(int(n)).encode()))
-    try:
-        return int(call.recv(16) or _FAILED)
-    except ConnectionError:
-        return _FAILED
+    with contextlib.suppress(ConnectionError):
+        if status := call.recv(16):
+            return int(status)
+    while not tied:
+        signal.pause()
+    return _FAILED
 
 
 def _through_pipe(stream: int, threads: list[threading.Thread]) -> int:

@@ -77,6 +77,8 @@ class Hosts:
     def start(self, name: str) -> None:
         """Starts a host, the first time or after its end."""
         (self._folder / f"{name}.sock").unlink(missing_ok=True)
+        shutil.rmtree(self.folder(name), ignore_errors=True)
+        self.folder(name).mkdir()
         spaces = ("--net", "--uts", "--ipc", "--pid", "--mount")
         self._processes[name] = _start(
             *("unshare", *spaces, "--fork", "--kill-child", "--mount-proc"),
@@ -231,8 +233,6 @@ class Hosts:
             f'--ssh={self._patience} {self._folder} "$@"\n'
         )
         self.agent.chmod(0o755)
-        for name in self.names:
-            self.folder(name).mkdir()
 
 
 def _space(pid: int) -> str:
