@@ -260,8 +260,6 @@ def test_a_lost_host_never_ends_with_0(hosts, start_on, tmp_path, loss):
     assert job.returncode not in (0, -signal.SIGKILL), errors
     for name in hosts.names:
         wait_for(lambda name=name: not hosts.pids(name))
-        # Where all are killed at once nobody can.
-        assert loss == "host" or not hosts.memory(name)
 
 
 def test_a_launcher_that_is_not_there_is_told(tmp_path):
