@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -222,6 +223,8 @@ def main() -> int:
         for case in CASES
         if not options.only or any(w in case.name for w in options.only)
     ]
+    # What was made goes, also where this is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     with tempfile.TemporaryDirectory(prefix="eisbach-faults-") as folder:
         trials = Trials(Path(folder))

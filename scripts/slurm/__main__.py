@@ -10,6 +10,7 @@ ran in one piece. Needs root and the commands of SLURM and munge.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -140,6 +141,8 @@ def main() -> int:
         for case in CASES
         if not options.only or any(w in case.name for w in options.only)
     ]
+    # What was made goes, also where this is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     with (
         tempfile.TemporaryDirectory(prefix="eisbach-slurm-") as folder,
