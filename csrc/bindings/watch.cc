@@ -100,8 +100,7 @@ void BindWatch(CoreModule& m) {
            "error gets.");
   m.def("watch", &StartWatch, py::arg("world"), py::arg("hang_seconds"),
         py::arg("interface") = "", py::arg("traceback_fd") = -1,
-        py::arg("launcher_file") = "",
-        py::call_guard<py::gil_scoped_release>(),
+        py::arg("launcher_file") = "", py::call_guard<py::gil_scoped_release>(),
         "Watches until the world ends whether any rank that others wait for "
         "makes progress. The stack that is told is that of the calling thread; "
         "`traceback_fd` is a file that a handler of SIGURG writes its frames "
