@@ -56,8 +56,9 @@ system_packages() {
 
 # mpirun shall simply work: ranks fill the slots of one host after the other,
 # may be more than there are cores, and are not bound (they place their threads
-# themselves); it notices a host that it does not reach any more within 20 s;
-# and as root where one is root.
+# themselves); it gives up a host that it does not reach for six minutes, longer
+# than fault.hang_seconds, so that a short fault of a network ends no job and the
+# watch of the core judges longer ones; and as root where one is root.
 mpi_settings() {
   local settings=.venv/etc/prte-mca-params.conf
   mkdir -p .venv/etc
@@ -71,9 +72,9 @@ mpi_settings() {
 # Written by eisbach's scripts/setup.sh
 rmaps_default_mapping_policy = slot:oversubscribe
 hwloc_default_binding_policy = none
-oob_tcp_keepalive_time = 5
-oob_tcp_keepalive_intvl = 5
-oob_tcp_keepalive_probes = 3
+oob_tcp_keepalive_time = 60
+oob_tcp_keepalive_intvl = 60
+oob_tcp_keepalive_probes = 5
 # The end of eisbach's settings
 END
   if [ "$(id -u)" -eq 0 ] && ! grep -q OMPI_ALLOW .venv/bin/activate; then

@@ -45,7 +45,8 @@ class PhaseContext {
 
 absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
     const std::shared_ptr<World>& world, double hang_seconds,
-    const std::string& interface, int traceback_fd, double circle_seconds) {
+    const std::string& interface, int traceback_fd, double circle_seconds,
+    const std::string& launcher_file) {
   if (!(hang_seconds > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("hang_seconds=", hang_seconds, " must be above 0"));
@@ -55,7 +56,8 @@ absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
                                         {.hang_seconds = hang_seconds,
                                          .circle_seconds = circle_seconds,
                                          .interface = interface,
-                                         .traceback_fd = traceback_fd},
+                                         .traceback_fd = traceback_fd,
+                                         .launcher_file = launcher_file},
                                         [&](const std::string& mine) {
                                           return checkpoint::GatherText(
                                               mine, world->communicator(),
@@ -99,16 +101,20 @@ void BindWatch(CoreModule& m) {
            "error gets.");
   m.def("watch", &StartWatch, py::arg("world"), py::arg("hang_seconds"),
         py::arg("interface") = "", py::arg("traceback_fd") = -1,
-        py::arg("circle_seconds") = 0.0,
+        py::arg("circle_seconds") = 0.0, py::arg("launcher_file") = "",
         py::call_guard<py::gil_scoped_release>(),
         "Watches until the world ends whether any rank that others wait for "
         "makes progress. The stack that is told is that of the calling thread; "
         "`traceback_fd` is a file that a handler of SIGURG writes its frames "
         "to. Ranks that wait for one another in calls that differ are given "
-        "`circle_seconds`, where that is not 0. Collective.");
+        "`circle_seconds`, where that is not 0. `launcher_file` gets a line "
+        "`hung` when mpirun has to be killed because a host is lost. "
+        "Collective.");
   m.def("hang_found", &watch::HangFound,
         "Whether a watch has found a hang, and this process is about to be "
         "ended.");
+  m.def("rank_gone", &watch::RankGone,
+        "Whether a watch sees that a rank of this host has gone.");
   m.attr("HANG_STATUS") = watch::kHangStatus;
 }
 

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "device/tracer.h"
-#include "watch/process_state.h"
 
 namespace eisbach::watch {
 namespace {
@@ -47,13 +46,21 @@ void Neighbours::Look(double seconds) {
   }
 }
 
+bool Neighbours::IsGone(const One& one, const ProcessState& state) {
+  return state.gone() ||
+         state.start_ticks != NotesOf(*one.table).start_ticks.load();
+}
+
+bool Neighbours::AnyoneGone() const {
+  return std::any_of(ranks_.begin(), ranks_.end(), [](const One& one) {
+    return IsGone(one, StateOf(one.table->pid));
+  });
+}
+
 Standing Neighbours::StandingOf(const One& one) const {
   if (one.table->rank == rank_) return Standing::kRuns;
   const ProcessState state = StateOf(one.table->pid);
-  if (state.gone() ||
-      state.start_ticks != NotesOf(*one.table).start_ticks.load()) {
-    return Standing::kGone;
-  }
+  if (IsGone(one, state)) return Standing::kGone;
   if (state.stopped()) return Standing::kStopped;
   return one.still_seconds >= frozen_seconds_ ? Standing::kFrozen
                                               : Standing::kRuns;

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "core/memory_file.h"
 #include "watch/notes.h"
+#include "watch/process_state.h"
 #include "watch/rank_view.h"
 
 namespace eisbach::watch {
@@ -31,6 +32,8 @@ class Neighbours {
   int Speaker() const;
 
   bool Has(int rank) const;
+  // Whether the process of any has ended. From any thread.
+  bool AnyoneGone() const;
   std::vector<Notes*> notes() const;
   // Asks all for their stacks.
   void AskStacks();
@@ -47,6 +50,7 @@ class Neighbours {
     double still_seconds = 0;  // since it last moved
   };
 
+  static bool IsGone(const One& one, const ProcessState& state);
   Standing StandingOf(const One& one) const;
 
   const int rank_;

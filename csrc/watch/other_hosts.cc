@@ -17,6 +17,7 @@ constexpr char kAsk = 'Q';
 constexpr char kAskStacks = 'S';
 constexpr char kAnswer = 'A';
 constexpr char kEnd = 'E';
+constexpr char kEndWithout = 'L';  // a host, which is lost
 constexpr absl::Duration kAgain = absl::Milliseconds(150);
 // A message may be lost.
 constexpr int kEndCopies = 3;
@@ -37,7 +38,8 @@ OtherHosts::OtherHosts(std::unique_ptr<SideChannel> channel,
 bool OtherHosts::Answer() {
   while (auto received = channel_->Receive()) {
     const SideChannel::Message& message = received->message;
-    if (message.kind == kEnd) end_told_ = true;
+    if (message.kind == kEndWithout) loss_told_ = true;
+    if (message.kind == kEnd || loss_told_) end_told_ = true;
     if (message.kind == kAsk || message.kind == kAskStacks) {
       if (message.kind == kAskStacks) neighbours_.AskStacks();
       for (const RankView& view : neighbours_.Read()) {
@@ -111,11 +113,11 @@ void OtherHosts::Ask(std::vector<RankView>& ranks, bool stacks,
   take_ = nullptr;
 }
 
-void OtherHosts::TellEnd() {
+void OtherHosts::TellEnd(bool host_lost) {
   for (int copy = 0; copy < kEndCopies; ++copy) {
     for (const Place& place : places_) {
       for (const std::string& address : place.addresses) {
-        channel_->Send(address, {.kind = kEnd});
+        channel_->Send(address, {.kind = host_lost ? kEndWithout : kEnd});
       }
     }
     absl::SleepFor(absl::Milliseconds(5));

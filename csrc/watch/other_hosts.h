@@ -30,11 +30,13 @@ class OtherHosts {
   // Answers the questions that have come. True when another host has said that
   // the job ends.
   bool Answer();
+  // Whether it has said as well that a host is lost.
+  bool loss_told() const { return loss_told_; }
   // Replaces the views of other hosts' ranks in `ranks`, which are by rank, by
   // what is answered within `patience`; with stacks of those that can tell.
   void Ask(std::vector<RankView>& ranks, bool stacks, absl::Duration patience);
-  // Tells all others that the job ends.
-  void TellEnd();
+  // Tells all others that the job ends, and whether a host is lost.
+  void TellEnd(bool host_lost);
 
  private:
   void AskOnce(const std::vector<bool>& known, bool stacks, uint64_t nonce,
@@ -44,6 +46,7 @@ class OtherHosts {
   const std::vector<Place> places_;
   Neighbours& neighbours_;
   bool end_told_ = false;
+  bool loss_told_ = false;
   // Of the question that is open, and who takes its answers.
   uint64_t nonce_ = 0;
   std::function<void(RankView)> take_;

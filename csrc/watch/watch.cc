@@ -81,6 +81,7 @@ void NumberHosts(std::vector<json>& told) {
 
 // Of the watch of this process; null: there is none.
 std::atomic<const Notes*> notes_here{nullptr};
+std::atomic<const Neighbours*> neighbours_here{nullptr};
 
 // On a busy machine a thread waits for some of these.
 constexpr double kFrozenSeconds = 3;
@@ -92,6 +93,11 @@ constexpr double kCertainTicks = 2;
 bool HangFound() {
   const Notes* notes = notes_here.load();
   return notes != nullptr && notes->ending.load();
+}
+
+bool RankGone() {
+  const Neighbours* neighbours = neighbours_here.load();
+  return neighbours != nullptr && neighbours->AnyoneGone();
 }
 
 absl::StatusOr<std::unique_ptr<Watch>> Watch::Start(comm::World& world,
@@ -106,6 +112,7 @@ absl::StatusOr<std::unique_ptr<Watch>> Watch::Start(comm::World& world,
   EISBACH_RETURN_IF_ERROR(watch->Connect(gather));
   InstallStackHandler();
   notes_here = &watch->own_;
+  neighbours_here = watch->neighbours_.get();
   watch->thread_ = std::thread([raw = watch.get()] { raw->ThreadMain(); });
   return watch;
 }
@@ -126,6 +133,7 @@ Watch::Watch(comm::World& world, const WatchOptions& options)
 
 Watch::~Watch() {
   notes_here = nullptr;
+  neighbours_here = nullptr;
   stopped_ = true;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = write(stop_fd_, &one, sizeof(one));
@@ -238,6 +246,7 @@ void Watch::WaitTill(absl::Time due) {
                         .revents = 0}};
     poll(waits, 2, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
     if (others_ != nullptr && others_->Answer()) {
+      if (others_->loss_told()) EndLauncher();
       for (Notes* notes : neighbours_->notes()) notes->ending = true;
       return;
     }
@@ -333,12 +342,20 @@ void Watch::EndJob(const Findings& findings, std::vector<RankView> ranks) {
   for (RankView& view : ranks) view.stack = now[view.rank].stack;
   if (!OtherReports(ranks)) Report(findings, ranks);
   for (Notes* notes : neighbours_->notes()) notes->ending = true;
-  if (others_ != nullptr) others_->TellEnd();
   const bool host_lost = std::any_of(
       findings.culprits.begin(), findings.culprits.end(),
       [](const Culprit& one) { return one.cause == Cause::kNoAnswer; });
-  if (host_lost) EndLauncherSoon(launcher_, KindOf(launcher_));
+  if (others_ != nullptr) others_->TellEnd(host_lost);
+  if (host_lost) EndLauncher();
   Leave();
+}
+
+void Watch::EndLauncher() const {
+  const LauncherKind kind = KindOf(launcher_);
+  if (kind == LauncherKind::kMpirun && !options_.launcher_file.empty()) {
+    Append(options_.launcher_file, kHungLine).IgnoreError();
+  }
+  EndLauncherSoon(launcher_, kind);
 }
 
 bool Watch::OtherReports(const std::vector<RankView>& ranks) {

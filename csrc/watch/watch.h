@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "comm/world.h"
 #include "watch/findings.h"
@@ -24,6 +25,7 @@ namespace eisbach::watch {
 
 // The exit status of a job that was ended because it hung.
 inline constexpr int kHangStatus = 76;
+inline constexpr absl::string_view kHungLine = "hung\n";
 
 struct WatchOptions {
   double hang_seconds = 60;   // above 0
@@ -33,6 +35,9 @@ struct WatchOptions {
   // A file that what takes the stack signal (stack.h) before this writes the
   // frames of another language into; -1: there is none.
   int traceback_fd = -1;
+  // A file that gets the line kHungLine when mpirun has to be killed on this
+  // host, and cannot pass the status of its ranks on; empty: none.
+  std::string launcher_file;
 };
 
 // Gives everyone's text, by rank, on every rank; collective, blocking.
@@ -42,6 +47,10 @@ using GatherTexts = std::function<absl::StatusOr<std::vector<std::string>>(
 // Whether the watch of this process has found a hang, and is about to end it.
 // From any thread.
 bool HangFound();
+
+// Whether the watch of this process sees that a rank of its host has gone. From
+// any thread.
+bool RankGone();
 
 // Watches whether the job goes on, on a thread of its own in each rank, which
 // takes part in no collective. When a rank has made no progress for
@@ -82,6 +91,8 @@ class Watch {
   // Whether another rank, which is to report, has done so in time.
   bool OtherReports(const std::vector<RankView>& ranks);
   void EndJob(const Findings& findings, std::vector<RankView> ranks);
+  // Ends the launcher of this host, which would wait for a host that is lost.
+  void EndLauncher() const;
   void Report(const Findings& findings, const std::vector<RankView>& ranks);
   // Ends this process then, whatever it does.
   void LeaveWithin(absl::Duration limit) const;

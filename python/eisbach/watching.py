@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from eisbach.run.end_file import END_FILE
+
 if TYPE_CHECKING:
     from eisbach import _C
 
@@ -56,6 +58,7 @@ def watch(
         interface="" if interface == "auto" else interface,
         traceback_fd=frames,
         circle_seconds=_CIRCLE_SECONDS if checks_calls else 0.0,
+        launcher_file=os.environ.get(END_FILE, ""),
     )
 
 

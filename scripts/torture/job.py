@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import signals
+from torture.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOBAL_BATCH = 12
@@ -60,7 +60,7 @@ LAYOUTS = tuple(
 )
 
 
-class Job:
+class Job(Record):
     """One run, which may be started several times."""
 
     def __init__(self, disk: Path, name: str, steps: int):
@@ -71,7 +71,7 @@ class Job:
           name: Of the run.
           steps: Of it.
         """
-        self.run = disk / name
+        super().__init__(disk / name)
         self._keys = [
             *_KEYS,
             f"run.dir={disk}",
@@ -158,16 +158,6 @@ class Job:
                 return os.fstat(file.fileno()).st_ino, file.read().count(b"\n")
         except OSError:
             return 0, 0
-
-    def metrics(self) -> list[dict[str, float]]:
-        """The lines of the metrics."""
-        text = (self.run / "metrics.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
-
-    def checkpoints(self) -> list[Path]:
-        """The complete ones, the oldest first."""
-        found = (self.run / "checkpoints").glob("step-*")
-        return sorted(path for path in found if path.suffix == "")
 
     def left(self, seconds: float) -> list[str]:
         """What of it is there after a while: processes, and their files.

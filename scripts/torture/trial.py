@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torture.faults import FAULTS, Fault
 from torture.job import GLOBAL_BATCH, LAYOUTS, Job, Layout
+from torture.record import Record
 
 # With these `eisbach run` asks to be started again, or was ended by a fault.
 _AGAIN = {75, 129, 130, 138, 143, -9, 137}
@@ -137,7 +138,7 @@ class Trials:
                     f"a run that nobody breaks ends with {status}:\n"
                     f"{job.log.read_text(errors='replace')}"
                 )
-            self._unbroken[layout] = Unbroken(job.metrics(), _weights(job))
+            self._unbroken[layout] = Unbroken(job.metrics(), job.weights())
             shutil.rmtree(job.run)
         return self._unbroken[layout]
 
@@ -230,7 +231,9 @@ class Trials:
         return True
 
 
-def compare(job: Job, unbroken: Unbroken, steps: int, outcome: Outcome) -> None:
+def compare(
+    job: Record, unbroken: Unbroken, steps: int, outcome: Outcome
+) -> None:
     """Holds the record and the weights against the unbroken run's."""
     if outcome.faults:
         return
@@ -249,7 +252,7 @@ def compare(job: Job, unbroken: Unbroken, steps: int, outcome: Outcome) -> None:
         _near(metrics, unbroken.metrics)
         if outcome.changed
         else _bits(metrics) == _bits(unbroken.metrics)
-        and _weights(job) == unbroken.weights
+        and job.weights() == unbroken.weights
     )
     if not outcome.same:
         outcome.faults.append("not as the unbroken run")
@@ -265,10 +268,6 @@ def _wait(job: Job, seconds: float) -> int | None:
 
 def _now(job: Job) -> tuple[tuple[int, int], float]:
     return job.lines(), time.monotonic()
-
-
-def _weights(job: Job) -> bytes:
-    return (job.run / "model" / "model.safetensors").read_bytes()
 
 
 def _samples(checkpoint: Path) -> int:

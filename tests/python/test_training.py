@@ -193,6 +193,7 @@ def test_a_rank_that_is_killed_takes_the_others_down(train, layout, which):
     os.kill(ranks[which], signal.SIGKILL)
     errors = run.check_failure()
     assert errors.count("signal 9 (Killed)") == 1, errors
+    assert "stopped by" not in errors  # as nobody has
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,15 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from hosts.freezer import Freezer
 
 pytestmark = pytest.mark.mpi
 
@@ -155,11 +160,12 @@ def rank_of(pid):
     raise AssertionError(pid)
 
 
-def check(job, folder):
+def check(job, folder, seconds=2):
     """What holds for each hang; returns stderr, first culprit, ranks."""
     errors = job.check_failure()
     assert job.process.returncode == HANG_STATUS, errors
-    assert errors.count("the job hangs: no progress for 2 s") == 1, errors
+    told = f"the job hangs: no progress for {seconds} s"
+    assert errors.count(told) == 1, errors
     assert "stopped by SIGTERM" not in errors
     lines = (folder / "hang.jsonl").read_text().splitlines()
     told = [json.loads(line) for line in lines]
@@ -185,6 +191,27 @@ def test_a_rank_that_is_stopped_is_named(hang, which):
     assert ranks[which]["standing"] == "stopped"
     for rank, line in ranks.items():
         assert ("in _loop" in line.get("stack", "")) == (rank != which)
+
+
+@pytest.fixture
+def freezer():
+    try:
+        made = Freezer(f"eisbach-test-{os.getpid()}")
+    except OSError as error:
+        pytest.fail(f"no control group of its own (they need root): {error}")
+    yield made
+    made.remove()
+
+
+def test_a_rank_that_is_frozen_by_a_control_group_is_named(hang, freezer):
+    # Above the three seconds after which nothing but that explains its silence.
+    job, folder = hang("fault.hang_seconds=4", ranks=2)
+    wait_for_steps(job, folder, 3)
+    (frozen,) = (pid for pid in job.ranks() if rank_of(pid) == 1)
+    freezer.freeze([frozen])
+    _, first, ranks = check(job, folder, seconds=4)
+    assert (first["rank"], first["cause"]) == (1, "frozen")
+    assert ranks[1]["standing"] == "frozen"
 
 
 @pytest.mark.parametrize(

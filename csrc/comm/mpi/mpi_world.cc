@@ -110,6 +110,8 @@ class MpiWorldImpl final : public World {
     std::fflush(nullptr);
     if (fabric_ != nullptr) fabric_->Abort(absl::AbortedError(cause));
     ExitSoon(code);
+    // The launcher, which would, may have to be killed.
+    RemoveOwnSegments();
     if (!ended_) AbortJob(code);
     std::_Exit(code);
   }

@@ -51,6 +51,13 @@ def command(
 
     * `eisbach launch mpirun --host a:8,b:8 -n 16 eisbach train --resume runs/gpt_bytes`
     """  # noqa: D412, E501
+    from eisbach.run.descendants import adopt_orphans, kill_children
     from eisbach.run.launch import launch
 
-    raise typer.Exit(launch(command, end_file=end_file, grace=grace))
+    # A killed launcher leaves ranks, and logins to hosts that are lost.
+    adopt_orphans()
+    try:
+        status = launch(command, end_file=end_file, grace=grace)
+    finally:
+        kill_children()
+    raise typer.Exit(status)

@@ -3,7 +3,8 @@
 The launcher of MPI cannot be asked: that of Open MPI 5 says 0 when it has lost
 a host, and passes a signal on to ranks that it still kills. So rank 0 writes a
 file, of a word and, from the moment on at which all ranks stop together, the
-run's folder.
+run's folder. The watch of the core adds a line where it has to kill the
+launcher (csrc/watch/watch.h).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from eisbach.run.process import launcher_rank
 END_FILE = "EISBACH_END_FILE"
 _READY = "ready"
 _REFUSED = "refused"
+_HUNG = "hung"
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Told:
       ended: Whether they have come to their end.
       refused: Whether it found before its first step that it cannot do what it
         is asked to.
+      hung: Whether its watch has ended it, and the launcher with it.
       folder: Of the run; None where it has told none.
     """
 
     ready: bool = False
     ended: bool = False
     refused: bool = False
+    hung: bool = False
     folder: Path | None = None
 
 
@@ -78,13 +82,15 @@ def _tell(text: str, *, keeps_folder: bool = False) -> None:
 def read_told(path: Path) -> Told:
     """Reads the file of a job; one that is not there says nothing."""
     try:
-        word, _, rest = path.read_text().partition("\n")
+        lines = path.read_text().removesuffix("\n").split("\n")
     except OSError:
         return Told()
-    refused = word == _REFUSED
+    hung = _HUNG in lines
+    word, *rest = [line for line in lines if line != _HUNG] or [""]
     return Told(
-        ready=not refused,
-        ended=word not in (_READY, _REFUSED),
-        refused=refused,
-        folder=Path(rest.removesuffix("\n")) if rest.strip() else None,
+        ready=word not in ("", _REFUSED),
+        ended=word not in ("", _READY, _REFUSED),
+        refused=word == _REFUSED,
+        hung=hung,
+        folder=Path("\n".join(rest)) if rest else None,
     )

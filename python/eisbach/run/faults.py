@@ -55,10 +55,10 @@ class Fault:
 
 
 def read_fault(said: str, status: int) -> Fault:
-    """Finds the cause in what a job said on stderr; the surest goes first.
+    """Finds the cause in what a job said; the surest goes first.
 
     Args:
-      said: The end of it, with the launcher's own words.
+      said: The end of it, with the launcher's own words; stderr first.
       status: That the job ended with.
     """
     if hangs := _HANGS.search(said):
@@ -90,9 +90,9 @@ def read_fault(said: str, status: int) -> Fault:
 def _spell(status: int) -> str:
     if status == HANG:
         return "the job hung"
-    if status > killed_by(0):
-        name = _signal_name(status - killed_by(0))
-        return f"the launcher was killed by {name}"
+    number = status - killed_by(0)
+    if number in signal.valid_signals():
+        return f"the launcher was killed by {_signal_name(number)}"
     return f"the launcher ended with {status}"
 
 

@@ -32,7 +32,14 @@ from eisbach.run.signals import (
     GRACE_SECONDS,
     GRACE_VARIABLE,
 )
-from eisbach.run.statuses import DONE, ERROR, REQUEUE, killed_by, stopped_by
+from eisbach.run.statuses import (
+    DONE,
+    ERROR,
+    HANG,
+    REQUEUE,
+    killed_by,
+    stopped_by,
+)
 
 # What ranks have to stop by themselves, unless told otherwise; below the ten
 # seconds in which a job must be gone.
@@ -57,6 +64,7 @@ class Launch:
       name: Of the command that this is, for what it tells.
       variables: Added to the environment of the ranks.
       errors: Takes what the job prints on stderr; None leaves it ours.
+      output: The same of stdout.
       trains: Whether ranks that are stopped before they have begun have lost
         nothing.
     """
@@ -67,6 +75,7 @@ class Launch:
     name: str = "launch"
     variables: Mapping[str, str] | None = None
     errors: int | None = None
+    output: int | None = None
     trains: bool = False
 
 
@@ -158,6 +167,7 @@ def _start(job: Launch) -> subprocess.Popen[bytes]:
             [program, *words],
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
+            stdout=job.output,
             stderr=job.errors,
             start_new_session=True,
             preexec_fn=prepare,
@@ -177,6 +187,8 @@ def _status(
         asked = signals[0]
         kept = code == REQUEUE or (job.trains and not told.ready)
         return stopped_by(asked) if kept else killed_by(asked)
+    if told.hung:
+        return HANG
     if code < 0:
         return killed_by(-code)
     if code == DONE and not told.ended:

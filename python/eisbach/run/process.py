@@ -88,9 +88,12 @@ def announce_failure() -> None:
 
 
 def failure_announced() -> bool:
-    """Whether a rank of this host ends the job, and tells the cause."""
+    """Whether somebody else tells why the job ends.
+
+    A rank of this host that ends it does, or mpirun, which has lost one.
+    """
     core = sys.modules.get("eisbach._C")
-    if core and core.hang_found():
+    if core and (core.hang_found() or core.rank_gone()):
         return True
     with socket.socket(socket.AF_UNIX) as mouth:
         return mouth.connect_ex(_failure_name()) == 0

@@ -213,8 +213,8 @@ class SignalWatch:
                 return
             # It may be stopping itself, and then ends its ranks at once.
             tell_at_end(
-                "eisbach: stopped by SIGTERM (what mpirun makes of Ctrl-C and "
-                "SIGHUP, too)"
+                "eisbach: stopped by SIGTERM (what mpirun makes of Ctrl-C, of "
+                "SIGHUP and of a rank that it has lost)"
             )
         else:
             self._tell_of(number)

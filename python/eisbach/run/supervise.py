@@ -21,7 +21,7 @@ from eisbach.run.launch import (
     received,
     run_job,
 )
-from eisbach.run.listener import Listener
+from eisbach.run.listener import STDERR, STDOUT, Listener
 from eisbach.run.output import tell
 from eisbach.run.restarts import Supervised
 from eisbach.run.statuses import DO_NOT_REQUEUE, is_final, stopped_by
@@ -111,7 +111,7 @@ class _Supervisor:
 
     def _start(self) -> tuple[Ended, str]:
         """Runs the job once; returns what it said at its end as well."""
-        with Listener() as listener:
+        with Listener(STDERR) as errors, Listener(STDOUT) as output:
             ended = run_job(
                 Launch(
                     self._job.start(),
@@ -119,14 +119,17 @@ class _Supervisor:
                     self._grace,
                     name="run",
                     variables={**_TELLING, **self._supervised.variables},
-                    errors=listener.entry,
+                    errors=errors.entry,
+                    # There Open MPI 5 tells of hosts that it cannot log in at.
+                    # A run without it may draw on a terminal.
+                    output=output.entry if self._job.launcher else None,
                     trains=True,
                 ),
                 self._signals,
             )
             # A launcher that was killed leaves ranks, which hold the folder.
             kill_children()
-        return ended, listener.said
+        return ended, f"{errors.said}\n{output.said}"
 
     def _is_over(self, ended: Ended, *, first: bool) -> bool:
         """Whether another start is not wanted, or would end the same way."""

@@ -25,4 +25,5 @@ def test_a_rank_alone_has_nothing_to_watch():
     with pytest.raises(ValueError, match="hang_seconds=0 must be above 0"):
         _C.watch(world, 0.0)
     assert not _C.hang_found()
+    assert not _C.rank_gone()
     assert _C.HANG_STATUS == 76

@@ -43,6 +43,20 @@ def test_a_job_may_refuse_what_it_is_asked_to(path):
     assert read_told(path) == Told(refused=True)
 
 
+def test_the_watch_adds_that_it_has_killed_the_launcher(path, tmp_path):
+    def add():
+        with path.open("a") as file:
+            file.write("hung\n")  # kHungLine of csrc/watch/watch.h
+
+    add()
+    add()  # of several ranks
+    assert read_told(path) == Told(hung=True)
+    tell_ready(tmp_path)
+    add()
+    told = Told(ready=True, hung=True, folder=tmp_path)
+    assert read_told(path) == told
+
+
 def test_rank_0_alone_tells(path, monkeypatch):
     monkeypatch.setenv("PMIX_RANK", "1")
     tell_ready()

@@ -128,6 +128,7 @@ eisbach: the job hangs: no progress for 5 s (fault.hang_seconds)
         ),
         ("", HANG, Fault("the job hung")),
         ("", 137, Fault("the launcher was killed by SIGKILL")),
+        ("", 255, Fault("the launcher ended with 255")),
         ("", 7, Fault("the launcher ended with 7")),
     ],
 )

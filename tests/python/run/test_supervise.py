@@ -70,6 +70,21 @@ def test_a_fault_is_told_and_the_job_starts_again(run_job, tmp_path, capfd):
     assert not (tmp_path / "end").exists()
 
 
+# As Open MPI 5 does where it cannot log in.
+ABSENT = """echo 'A daemon failed to report back after being spawned.'
+echo '  Remote host:   h2'; exit 213"""
+
+
+def test_what_the_launcher_says_on_stdout_is_heard_and_handed_on(
+    run_job, capfd
+):
+    body = f"ready; step $starts; [ $starts = 2 ] || {{ {ABSENT}; }}; {ENDS}"
+    assert run_job(body) == (0, 2)
+    output, errors = capfd.readouterr()
+    assert "no rank could be started on the host h2; starts again" in errors
+    assert "Remote host:   h2\n" in output
+
+
 @pytest.mark.parametrize("status", [0, 2, 75, 93, 129, 130])
 def test_some_ends_are_the_end(run_job, status):
     body = f'ready; echo {status} > "$EISBACH_END_FILE"; exit {status}'

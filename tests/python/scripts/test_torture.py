@@ -61,6 +61,7 @@ def job(tmp_path):
         lines=lines,
         metrics=lambda: lines,
         checkpoints=lambda: [checkpoint],
+        weights=(model / "model.safetensors").read_bytes,
     )
 
 

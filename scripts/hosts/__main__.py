@@ -1,0 +1,244 @@
+"""Breaks the network between hosts, and hosts, under running jobs.
+
+    scripts/hosts.sh [--only WORDS]...
+
+Each case starts a job of four ranks on two hosts that are made up, under
+`eisbach run`, does something to it while it trains, and holds what comes of it
+against the same run that nothing befell: who is named, after how long, what the
+job ends with, whether anything is left on a host, and the losses and weights.
+Needs root, `ip` and cgroup v2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hosts.cases import CASES, Case
+from hosts.job import Job
+from hosts.network import Hosts, missing
+from torture.job import Layout
+from torture.trial import Outcome, Unbroken, compare
+
+# What the watch has from hang_seconds on, and a busy machine.
+_REPORT_SECONDS = 5.0
+
+
+@dataclass
+class Result:
+    """What came of a case.
+
+    Attributes:
+      case: What was done.
+      told_after: Seconds until the cause was on stderr; None: nothing was told.
+      status: That the job had then.
+      cause: That `eisbach run` told.
+      on_after: Seconds from the fault to the first new step.
+      ranks: That did the last step.
+      same: Whether losses and weights are those of the unbroken run.
+      faults: What should not be.
+    """
+
+    case: Case
+    told_after: float | None = None
+    status: int | None = None
+    cause: str = ""
+    on_after: float | None = None
+    ranks: int = 4
+    same: bool = False
+    faults: list[str] = field(default_factory=list)
+
+
+class Trials:
+    """Runs cases, each on hosts of its own."""
+
+    def __init__(self, folder: Path):
+        """Takes a folder for what is written."""
+        self._folder = folder
+        self._whole: dict[int, Unbroken] = {}
+
+    def run(self, case: Case) -> Result:
+        """Runs one; nothing is left of it."""
+        whole = self._unbroken(case.steps)
+        result = Result(case)
+        with Hosts() as hosts:
+            job = Job(
+                hosts,
+                self._folder,
+                f"run{CASES.index(case)}",
+                steps=case.steps,
+                hang_seconds=case.hang_seconds,
+            )
+            try:
+                case.before(job)
+                job.start()
+                self._break(job, result)
+                self._compare(job, whole, result)
+            finally:
+                end = job.said[-6000:]
+                job.kill()
+        if result.faults:
+            result.faults.append(f"its end:\n{end}")
+        return result
+
+    def _unbroken(self, steps: int) -> Unbroken:
+        if steps not in self._whole:
+            with Hosts() as hosts:
+                name = f"whole{steps}"
+                job = Job(
+                    hosts, self._folder, name, steps=steps, hang_seconds=60
+                )
+                try:
+                    job.start()
+                    status = job.wait()
+                finally:
+                    job.kill()
+            if status != 0:
+                raise RuntimeError(
+                    f"what nothing befalls ends with {status}:\n{job.said}"
+                )
+            self._whole[steps] = Unbroken(job.metrics(), job.weights())
+        return self._whole[steps]
+
+    def _break(self, job: Job, result: Result) -> None:
+        case = result.case
+        if not job.wait_for(lambda: job.has_done(case.at) or _over(job)):
+            result.faults.append("it does not train")
+            return
+        start, wall = time.monotonic(), time.time()
+        case.strike(job)
+        if case.named:
+            self._wait_for_report(job, result, start)
+        case.after(job)
+        if case.ends:
+            job.wait()
+            result.faults += _left(job, case)
+            job.start()
+        if (status := job.wait()) != 0:
+            result.faults.append(f"eisbach run ended with {status}")
+        case.later(job)
+        result.faults += _left(job, case)
+        if not job.status:
+            result.faults += job.damaged()
+        self._judge(job, result, wall)
+
+    def _wait_for_report(self, job: Job, result: Result, start: float) -> None:
+        told = r"the job hangs|eisbach run: .*; starts again"
+        if not job.wait_for(lambda: re.search(told, job.said) or _over(job)):
+            result.faults.append("nothing was told")
+        result.told_after = time.monotonic() - start
+        job.wait_for(lambda: "starts again" in job.said or _over(job))
+
+    def _judge(self, job: Job, result: Result, wall: float) -> None:
+        case, restarts = result.case, job.told("restarts.jsonl")
+        if not case.named:
+            told = re.findall(r"the job hangs.*|eisbach run: .*", job.said)
+            result.faults += [f"told: {line}" for line in told]
+            return
+        if not restarts:
+            result.faults.append("it was not started again")
+            return
+        causes = re.findall(r"eisbach run: (.*); starts again", job.said)
+        result.cause = causes[0] if causes else ""
+        # A start that does not come to a step leaves no line.
+        told = [line for line in restarts if line["cause"] == result.cause]
+        result.status = told[0]["status"] if told else None
+        result.on_after = restarts[-1]["time"] - wall
+        result.ranks = restarts[-1]["ranks"]
+        if not re.search(case.named, result.cause):
+            result.faults.append(f"not named: {case.named}")
+        wrong = case.status not in (None, result.status)
+        if told and (wrong or not result.status):
+            result.faults.append(f"status {result.status}, not {case.status}")
+        if result.ranks != case.ranks:
+            result.faults.append(f"{result.ranks} ranks, not {case.ranks}")
+        limit = case.hang_seconds + _REPORT_SECONDS
+        if case.status == 76 and (result.told_after or 0) > limit:
+            result.faults.append(f"told after {result.told_after:.1f} s")
+
+    def _compare(self, job: Job, whole: Unbroken, result: Result) -> None:
+        outcome = Outcome(0, [Layout(4, 1, 1), Layout(result.ranks, 1, 1)])
+        outcome.faults = result.faults
+        compare(job, whole, result.case.steps, outcome)
+        result.same = outcome.same
+
+
+def _left(job: Job, case: Case) -> list[str]:
+    return [f"left: {it}" for it in job.left(files=not case.mess)]
+
+
+def _over(job: Job) -> bool:
+    return job.status is not None
+
+
+def table(results: Sequence[Result]) -> str:
+    """Says what was done, and what came of it."""
+    lines = [
+        "| fault | hang_seconds | told after | status | told | goes on after "
+        "| ranks | losses and weights | left |",
+        "| --- " * 9 + "|",
+    ]
+    for result in results:
+        left = sum(fault.startswith("left") for fault in result.faults)
+        if result.same:
+            same = "same bits" if result.ranks == 4 else "to rounding"
+        else:
+            same = "OTHERS"
+        cells = (
+            result.case.name,
+            f"{result.case.hang_seconds:g}",
+            _seconds(result.told_after),
+            "-" if result.status is None else str(result.status),
+            result.cause.partition(";")[0] or "-",
+            _seconds(result.on_after),
+            str(result.ranks),
+            same,
+            str(left) if left else "nothing",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def main() -> int:
+    """Runs the cases; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", default=[])
+    options = parser.parse_args()
+    if absent := missing():
+        print(f"hosts: no command {', '.join(absent)}", file=sys.stderr)
+        return 2
+    chosen = [
+        case
+        for case in CASES
+        if not options.only or any(w in case.name for w in options.only)
+    ]
+    # What was made goes, also where this is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    results = []
+    with tempfile.TemporaryDirectory(prefix="eisbach-faults-") as folder:
+        trials = Trials(Path(folder))
+        for case in chosen:
+            result = trials.run(case)
+            results.append(result)
+            print(table([result]).splitlines()[-1], flush=True)
+            for fault in result.faults:
+                print(f"  FAULT {fault}", flush=True)
+    print(f"\n{table(results)}")
+    count = sum(bool(result.faults) for result in results)
+    print(f"\ncases: {len(results)}, with faults: {count}")
+    return int(bool(count))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
