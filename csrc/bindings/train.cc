@@ -185,19 +185,6 @@ void BindSaveOutcome(CoreModule& m) {
                     "Of the rank that wrote longest.");
 }
 
-void BindStraggler(CoreModule& m) {
-  using watch::Straggler;
-  Class<Straggler>(m, "Straggler", "A rank that holds the others up.")
-      .def_readonly("rank", &Straggler::rank, "Which.")
-      .def_property_readonly(
-          "part", [](const Straggler& s) { return std::string(Name(s.part)); },
-          "In which it loses most: host, data, forward, backward, reduction or "
-          "optimizer.")
-      .def_readonly("since", &Straggler::since, "The first slow step.")
-      .def_readonly("excess", &Straggler::excess,
-                    "Seconds of a step above what is expected of it.");
-}
-
 void BindEngine(CoreModule& m) {
   Class<StepResult>(m, "StepResult", "What came out of a step.")
       .def_readonly("step", &StepResult::step, "Counted from 1.")
@@ -503,7 +490,6 @@ void BindTrain(CoreModule& m) {
   BindConfigs(m);
   BindUpdate(m);
   BindSaveOutcome(m);
-  BindStraggler(m);
   BindEngine(m);
   BindProfile(m);
   BindNetwork(m);

@@ -8,6 +8,7 @@
 #include "bindings/casters.h"
 #include "checkpoint/agree.h"
 #include "core/status_macros.h"
+#include "watch/stragglers.h"
 
 namespace eisbach::bindings {
 namespace {
@@ -68,9 +69,23 @@ absl::StatusOr<std::shared_ptr<Watch>> StartWatch(
   return watch;
 }
 
+void BindStraggler(CoreModule& m) {
+  using watch::Straggler;
+  Class<Straggler>(m, "Straggler", "A rank that holds the others up.")
+      .def_readonly("rank", &Straggler::rank, "Which.")
+      .def_property_readonly(
+          "part", [](const Straggler& s) { return std::string(Name(s.part)); },
+          "In which it loses most: host, data, forward, backward, reduction or "
+          "optimizer.")
+      .def_readonly("since", &Straggler::since, "The first slow step.")
+      .def_readonly("excess", &Straggler::excess,
+                    "Seconds of a step above what is expected of it.");
+}
+
 }  // namespace
 
 void BindWatch(CoreModule& m) {
+  BindStraggler(m);
   Class<PhaseContext>(m, "Phase", "A context in which a rank is in a phase.")
       .def("__enter__", [](PhaseContext& phase) { phase.Enter(); })
       .def("__exit__",
