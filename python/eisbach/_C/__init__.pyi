@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -367,6 +367,30 @@ class World:
     def size(self) -> int:
         """
         Ranks of the job.
+        """
+class Straggler:
+    """
+    A rank that holds the others up.
+    """
+    @property
+    def excess(self) -> float:
+        """
+        Seconds of a step above what is expected of it.
+        """
+    @property
+    def part(self) -> str:
+        """
+        In which it loses most: host, data, forward, backward, reduction or optimizer.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Which.
+        """
+    @property
+    def since(self) -> int:
+        """
+        The first slow step.
         """
 class Phase:
     """
@@ -1288,30 +1312,6 @@ class SaveOutcome:
         """
         Of the rank that wrote longest.
         """
-class Straggler:
-    """
-    A rank that holds the others up.
-    """
-    @property
-    def excess(self) -> float:
-        """
-        Seconds of a step above what is expected of it.
-        """
-    @property
-    def part(self) -> str:
-        """
-        In which it loses most: host, data, forward, backward, reduction or optimizer.
-        """
-    @property
-    def rank(self) -> int:
-        """
-        Which.
-        """
-    @property
-    def since(self) -> int:
-        """
-        The first slow step.
-        """
 class StepResult:
     """
     What came out of a step.
@@ -1384,16 +1384,6 @@ class StepResult:
         Counted from 1.
         """
     @property
-    def transient_fault(self) -> bool:
-        """
-        It was bad at first and is good now: a fault of the machine.
-        """
-    @property
-    def why(self) -> str:
-        """
-        What is wrong with a step that was skipped, or computed twice, in words; empty for others.
-        """
-    @property
     def straggler_news(self) -> list[str]:
         """
         Lines on who has become late, or is so no more.
@@ -1402,6 +1392,16 @@ class StepResult:
     def stragglers(self) -> list[Straggler]:
         """
         On rank 0, after watch_stragglers: who is late, the worst first.
+        """
+    @property
+    def transient_fault(self) -> bool:
+        """
+        It was bad at first and is good now: a fault of the machine.
+        """
+    @property
+    def why(self) -> str:
+        """
+        What is wrong with a step that was skipped, or computed twice, in words; empty for others.
         """
 class Engine:
     """
@@ -1937,6 +1937,10 @@ def place_ranks(locations: collections.abc.Sequence[RankLocation], *, tensor: in
     """
     The rank at each position of a mesh, for `Mesh(placement=...)`, such that as few tensor groups as can be cross a domain.
     """
+def rank_gone() -> bool:
+    """
+    Whether a watch sees that a rank of this host has gone.
+    """
 def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     A row a rank and a line a domain.
@@ -1985,9 +1989,9 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
     """
     Reads every byte of a checkpoint and checks all that can be. `progress` is called with the bytes read and those of all files, from time to time.
     """
-def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, circle_seconds: float = 0.0) -> Watch:
+def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, circle_seconds: float = 0.0, launcher_file: str = '') -> Watch:
     """
-    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Ranks that wait for one another in calls that differ are given `circle_seconds`, where that is not 0. Collective.
+    Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Ranks that wait for one another in calls that differ are given `circle_seconds`, where that is not 0. `launcher_file` gets a line `hung` when mpirun has to be killed because a host is lost. Collective.
     """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """
