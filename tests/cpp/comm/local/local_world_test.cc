@@ -169,9 +169,11 @@ TEST(LocalCommunicator, CallsThatDoNotMatchAreAnErrorEverywhere) {
   EXPECT_TRUE(status.ok()) << status;
   for (int rank = 0; rank < 3; ++rank) {
     EXPECT_TRUE(absl::IsInvalidArgument(first[rank])) << first[rank];
-    EXPECT_TRUE(absl::StrContains(first[rank].message(), "all_reduce of 12"))
+    EXPECT_TRUE(absl::StrContains(first[rank].message(),
+                                  "calls all_reduce (sum) of 12 f32"))
         << first[rank];
-    EXPECT_TRUE(absl::StrContains(first[rank].message(), "all_reduce of 11"))
+    EXPECT_TRUE(absl::StrContains(first[rank].message(),
+                                  "call all_reduce (sum) of 11 f32"))
         << first[rank];
     EXPECT_EQ(second[rank].code(), first[rank].code());
   }
