@@ -11,12 +11,10 @@ from eisbach.files import read_json
 # Of these no key changes what the model computes.
 _HARMLESS_NAMES = (
     "model_type architectures dtype torch_dtype transformers_version "
-    "_name_or_path name_or_path _commit_hash bos_token_id eos_token_id "
-    "pad_token_id sep_token_id decoder_start_token_id tokenizer_class prefix "
-    "use_cache initializer_range return_dict output_hidden_states "
-    "output_attentions torchscript use_bfloat16 gradient_checkpointing "
-    "chunk_size_feed_forward attn_implementation _attn_implementation "
-    "_attn_implementation_autoset id2label label2id num_labels problem_type "
+    "name_or_path tokenizer_class prefix use_cache initializer_range "
+    "return_dict output_hidden_states output_attentions torchscript "
+    "use_bfloat16 gradient_checkpointing chunk_size_feed_forward "
+    "attn_implementation id2label label2id num_labels problem_type "
     "finetuning_task task_specific_params max_length min_length do_sample "
     "early_stopping num_beams temperature top_k top_p typical_p "
     "repetition_penalty length_penalty no_repeat_ngram_size "
@@ -24,6 +22,15 @@ _HARMLESS_NAMES = (
 )
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
 _REQUIRED = object()
+
+
+def _is_harmless(name: str) -> bool:
+    """Notes of the writer, and which ids are special, change no logits."""
+    return (
+        name in _HARMLESS
+        or name.startswith("_")
+        or (name.endswith("_token_id"))
+    )
 
 
 class Described:
@@ -84,7 +91,8 @@ class Described:
         Raises:
           ValueError: The model is not one that can be computed here.
         """
-        for name in sorted(self._values.keys() - self._asked - _HARMLESS):
+        left = self._values.keys() - self._asked
+        for name in sorted(n for n in left if not _is_harmless(n)):
             value = json.dumps(self._values[name])
             self.problem(f"{name}={value:.60} is unknown and may change what "
                          "the model computes")  # fmt: skip

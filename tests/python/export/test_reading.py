@@ -201,7 +201,8 @@ def test_what_changes_the_mathematics_is_refused(
 def test_a_key_that_is_not_understood_is_refused(save, tmp_path, key, value):
     save("llama")
     path = tmp_path / "config.json"
-    _change(path, **{key: None})
+    # Notes of who wrote it, and a special id more.
+    _change(path, **{key: None, "_model_name": "x", "unk_token_id": 0})
     read_model(tmp_path)
     _change(path, **{key: value})
     with pytest.raises(ValueError, match=key):
