@@ -158,6 +158,7 @@ def _objects(folder):
         engine_config.update,
         engine_config.update.optimizer,
         engine_config.update.schedule,
+        engine_config.spikes,
         engine,
         batch,
         _C.TokenFileWriter(folder / "b", dtype="u8"),
