@@ -22,6 +22,7 @@
 #include "core/signal_mask.h"
 #include "core/status_macros.h"
 #include "device/device.h"
+#include "device/machine.h"
 #include "watch/lost_launcher.h"
 #include "watch/monotonic.h"
 #include "watch/process_state.h"
@@ -47,12 +48,6 @@ constexpr absl::Duration kKillAhead = absl::Milliseconds(1500);
 uint64_t Random() {
   std::random_device random;
   return uint64_t{random()} << 32 | random() | 1;
-}
-
-std::string HostName() {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return name;
 }
 
 // Processes of one name may see one another's memory: the machine since it was

@@ -11,9 +11,7 @@ Needs root, `ip` and cgroup v2.
 
 from __future__ import annotations
 
-import argparse
 import re
-import signal
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ from pathlib import Path
 from hosts.cases import CASES, Case
 from hosts.job import Job
 from hosts.network import Hosts, missing
+from torture.cases import choose, conclude, run_all
 from torture.job import Layout
 from torture.trial import Outcome, Unbroken, compare
 
@@ -212,32 +211,12 @@ def _seconds(value: float | None) -> str:
 
 def main() -> int:
     """Runs the cases; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", default=[])
-    options = parser.parse_args()
-    if absent := missing():
-        print(f"hosts: no command {', '.join(absent)}", file=sys.stderr)
-        return 2
-    chosen = [
-        case
-        for case in CASES
-        if not options.only or any(w in case.name for w in options.only)
-    ]
-    # What was made goes, also where this is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = []
+    chosen = choose(
+        CASES, program="hosts", description=__doc__, absent=missing()
+    )
     with tempfile.TemporaryDirectory(prefix="eisbach-faults-") as folder:
-        trials = Trials(Path(folder))
-        for case in chosen:
-            result = trials.run(case)
-            results.append(result)
-            print(table([result]).splitlines()[-1], flush=True)
-            for fault in result.faults:
-                print(f"  FAULT {fault}", flush=True)
-    print(f"\n{table(results)}")
-    count = sum(bool(result.faults) for result in results)
-    print(f"\ncases: {len(results)}, with faults: {count}")
-    return int(bool(count))
+        results = run_all(chosen, Trials(Path(folder)).run, table)
+    return conclude(results, table, "cases")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ ran in one piece. Needs root and the commands of SLURM and munge.
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ from hosts.network import Hosts
 from slurm.cases import CASES, Case
 from slurm.cluster import Cluster, missing
 from slurm.job import Job
+from torture.cases import choose, conclude, run_all
 from torture.job import Layout
 from torture.trial import Outcome, Unbroken, compare
 
@@ -130,20 +129,9 @@ def table(results: Sequence[Result]) -> str:
 
 def main() -> int:
     """Runs the cases; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", action="append", default=[])
-    options = parser.parse_args()
-    if absent := missing():
-        print(f"slurm: no command {', '.join(absent)}", file=sys.stderr)
-        return 2
-    chosen = [
-        case
-        for case in CASES
-        if not options.only or any(w in case.name for w in options.only)
-    ]
-    # What was made goes, also where this is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = []
+    chosen = choose(
+        CASES, program="slurm", description=__doc__, absent=missing()
+    )
     with (
         tempfile.TemporaryDirectory(prefix="eisbach-slurm-") as folder,
         Hosts(3) as hosts,
@@ -151,19 +139,10 @@ def main() -> int:
         cluster = Cluster(hosts, Path(folder))
         try:
             cluster.start()
-            trials = Trials(cluster)
-            for case in chosen:
-                result = trials.run(case)
-                results.append(result)
-                print(table([result]).splitlines()[-1], flush=True)
-                for fault in result.faults:
-                    print(f"  FAULT {fault}", flush=True)
+            results = run_all(chosen, Trials(cluster).run, table)
         finally:
             cluster.stop()
-    print(f"\n{table(results)}")
-    count = sum(bool(result.faults) for result in results)
-    print(f"\njobs: {len(results)}, with faults: {count}")
-    return int(bool(count))
+    return conclude(results, table, "jobs")
 
 
 if __name__ == "__main__":

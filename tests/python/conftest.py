@@ -110,6 +110,31 @@ def trainer(eisbach, tmp_path_factory):
     return trainer
 
 
+@pytest.fixture
+def others_folder(tmp_path):
+    """Makes a tiny folder of transformers, in bf16, of a kind of model."""
+    import torch
+    import transformers
+
+    def others_folder(kind, **keys):
+        described = transformers.AutoConfig.for_model(
+            kind,
+            vocab_size=256,
+            hidden_size=48,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            max_position_embeddings=64,
+            **keys,
+        )
+        net = transformers.AutoModelForCausalLM.from_config(described)
+        net.to(torch.bfloat16).save_pretrained(tmp_path / "theirs")
+        return tmp_path / "theirs"
+
+    return others_folder
+
+
 class Job:
     """A command in the background, and what is left of it at its end.
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "autograd/functions/written_gradient.h"
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
@@ -45,13 +46,8 @@ class HeadNormNode final : public Node {
     EISBACH_ASSIGN_OR_RETURN(const auto dx, Parts(dqkv, heads_));
     for (size_t i = 0; i < weights_.size(); ++i) {
       Parameter& weight = *weights_[i];
-      // The kernel computes it in any case.
-      Tensor dweight = weight.grad();
-      if (!weight.trains()) {
-        EISBACH_ASSIGN_OR_RETURN(
-            dweight,
-            Tensor::Zeros(weight.spec().shape, DType::kF32, context.stream));
-      }
+      EISBACH_ASSIGN_OR_RETURN(const Tensor dweight,
+                               WrittenGradient(weight, context.stream));
       EISBACH_RETURN_IF_ERROR(ops::HeadNormBackward(
           dy[i], x[i], weight.data(), rstd_[i], weight.accumulate(), dweight,
           dx[i], context.stream));

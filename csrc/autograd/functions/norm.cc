@@ -1,5 +1,6 @@
 #include "autograd/functions/norm.h"
 
+#include "autograd/functions/written_gradient.h"
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 
@@ -23,10 +24,10 @@ class NormNode final : public Node {
       return Send(1, dsum, context.stream);
     }
     EISBACH_ASSIGN_OR_RETURN(Tensor dweight,
-                             GradientOf(weight_, context.stream));
+                             WrittenGradient(weight_, context.stream));
     Tensor dbias;
     if (bias_ != nullptr) {
-      EISBACH_ASSIGN_OR_RETURN(dbias, GradientOf(*bias_, context.stream));
+      EISBACH_ASSIGN_OR_RETURN(dbias, WrittenGradient(*bias_, context.stream));
     }
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
@@ -54,13 +55,6 @@ class NormNode final : public Node {
   // Outputs: the sum, then what it is normalized to.
   static constexpr int kNormed = 1;
 
-  // Where the kernel writes a gradient, which it computes in any case; one that
-  // nobody wants is a row, and forgotten.
-  static absl::StatusOr<Tensor> GradientOf(const Parameter& parameter,
-                                           Stream& stream) {
-    if (parameter.trains()) return parameter.grad();
-    return Tensor::Zeros(parameter.spec().shape, DType::kF32, stream);
-  }
   // Of the one that trains.
   bool Accumulates() const {
     return weight_.trains() || bias_ == nullptr ? weight_.accumulate()

@@ -60,8 +60,8 @@ def check_folder(folder: Path) -> Checked:
     world = _C.sim_world(0, 1, device="meta")
     context = _C.ParallelContext(world, _C.Mesh(1))
     engine = _C.Engine(engine_config(config), context)
-    engine.load_foreign(find_places(folder, config.model))
     tensors = Tensors(folder)
+    engine.load_foreign(find_places(tensors, config.model))
     return Checked(
         config.model,
         engine.config.model.parameters,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.arguments import takes
 from eisbach.export.described import Described
 from eisbach.export.families import BY_MODEL_TYPE, read_sizes
-from eisbach.export.places import check_tied_head
+from eisbach.export.places import find_stored
 from eisbach.export.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -47,23 +47,21 @@ def read_model(folder: str | os.PathLike[str]) -> ModelFolder:
       OSError: A file is missing.
     """
     folder = Path(folder)
-    family, model, ends = read_described(folder)
+    model, ends = read_described(folder)
     said = folder / "generation_config.json"
     if said.is_file():  # may name more of them
         ends = Described(said).ids("eos_token_id") or ends
     tensors = Tensors(folder)
     tensors.check_finite()
-    stored = dict(family.stored(model, tensors))
     parameters = {
-        own: place.take(tensors[place.name]) for own, place in stored.items()
+        own: place.take(tensors[place.name])
+        for own, place in find_stored(tensors, model).items()
     }
-    check_tied_head(tensors, model, stored["embedding.token.weight"].name)
-    tensors.finish(family.WITHOUT_EFFECT)
     return ModelFolder(model, parameters, ends)
 
 
-def read_described(folder: Path) -> tuple[Any, ModelSection, tuple[int, ...]]:
-    """Reads `config.json`: the family, the model, what ends a document.
+def read_described(folder: Path) -> tuple[ModelSection, tuple[int, ...]]:
+    """Reads `config.json`: the model, what ends a document.
 
     Raises:
       ValueError: It describes a model that cannot be computed here.
@@ -77,5 +75,4 @@ def read_described(folder: Path) -> tuple[Any, ModelSection, tuple[int, ...]]:
             f"{described.path}: model_type={kind!r} is none of "
             f"{', '.join(sorted(BY_MODEL_TYPE))}"
         )
-    family = BY_MODEL_TYPE[kind]
-    return family, read_sizes(family, described), ends
+    return read_sizes(BY_MODEL_TYPE[kind], described), ends

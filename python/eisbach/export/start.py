@@ -10,6 +10,7 @@ from eisbach.data.tokenizer import BYTES
 from eisbach.export.places import find_places
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
+from eisbach.export.tensors import Tensors
 from eisbach.run.agreement import agreed
 from eisbach.run.output import warn
 
@@ -51,7 +52,7 @@ def with_start(config: Config) -> Config:
     folder = folder_of(config)
     if folder is None:
         return config
-    return with_model_of(config, folder, read_described(folder)[1])
+    return with_model_of(config, folder, read_described(folder)[0])
 
 
 def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
@@ -78,8 +79,11 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
         raise ValueError(
             "; ".join(wrong) + "; leave out what the folder says itself"
         )
+    # Given, or taken over before: a configuration is completed several times.
+    if config.origin("data.tokenizer") != "default":
+        return config
     own = folder_tokenizer(folder, config.model.vocab)
-    if own is None or _is_given(config.origin("data.tokenizer")):
+    if own is None:
         return config
     name = BYTES if own.digest == BYTES else str(folder / _TOKENIZER)
     return config.derive("data.tokenizer", name, str(folder))
@@ -103,7 +107,7 @@ def load_weights(
     if folder is None:
         return
     with agreed(world):
-        places = find_places(folder, config.model)
+        places = find_places(Tensors(folder), config.model)
         own = folder_tokenizer(folder, config.model.vocab)
     engine.load_foreign(places)
     if world.rank == 0 and own is not None and own.digest != tokenizer.digest:

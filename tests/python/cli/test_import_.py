@@ -4,24 +4,8 @@ import pytest
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Of transformers, in bf16."""
-    import torch
-    import transformers
-
-    described = transformers.AutoConfig.for_model(
-        "llama",
-        vocab_size=256,
-        hidden_size=48,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-    )
-    net = transformers.AutoModelForCausalLM.from_config(described)
-    net.to(torch.bfloat16).save_pretrained(tmp_path / "theirs")
-    return tmp_path / "theirs"
+def folder(others_folder):
+    return others_folder("llama")
 
 
 def test_a_folder_is_told_in_a_table(eisbach, folder):

@@ -87,26 +87,14 @@ def test_what_is_no_folder_of_a_model_is_named(tmp_path):
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("tensor", [1, 2])
-def test_a_training_begins_with_its_weights(eisbach, tmp_path, tensor):
+def test_a_training_begins_with_its_weights(
+    eisbach, others_folder, tmp_path, tensor
+):
     """And exports them as they were, where nothing is learnt."""
     import torch
     import transformers
 
-    described = transformers.AutoConfig.for_model(
-        "qwen3",
-        vocab_size=256,
-        hidden_size=48,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=12,
-        max_position_embeddings=64,
-        initializer_range=0.3,
-    )
-    net = transformers.AutoModelForCausalLM.from_config(described)
-    theirs = tmp_path / "theirs"
-    net.to(torch.bfloat16).save_pretrained(theirs)
+    theirs = others_folder("qwen3", head_dim=12, initializer_range=0.3)
     text = tmp_path / "text.txt"
     text.write_text("Wer reitet so spät durch Nacht und Wind? " * 50)
 
