@@ -84,6 +84,7 @@ class Job(Record):
         self._temporary.mkdir()
         self.log = disk.with_name(f"{name}.log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._orphaned = False  # an mpirun of it
 
     def start(self, layout: Layout) -> None:
         """Starts it under `eisbach run`."""
@@ -163,18 +164,22 @@ class Job(Record):
         """What of it is there after a while: processes, and their files.
 
         Memory that ranks of one host share under Open MPI is removed by the
-        next job, when it has not been used for a minute.
+        next job, when it has not been used for a minute. An mpirun whose
+        `eisbach run` was killed ends in a hurry and may leave its folder, which
+        goes when the next one of its process number starts.
         """
+        self._orphaned |= self.status == -signal.SIGKILL
         end = time.monotonic() + seconds
         while (
             left := signals.processes(self._mark)
         ) and time.monotonic() < end:
             time.sleep(0.05)
         told = [f"process {pid}: {words}" for pid, words in left.items()]
+        stay = ("sm_segment.", "ompi.") if self._orphaned else ("sm_segment.",)
         return told + [
             f"file {path}"
             for path in self._temporary.rglob("*")
-            if not path.name.startswith("sm_segment.")
+            if not path.relative_to(self._temporary).parts[0].startswith(stay)
         ]
 
     def kill(self) -> None:

@@ -233,9 +233,14 @@ def _end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def _guard() -> None:
-    """Lets mpirun end by SIGINT alone; it gives its ranks their own mask."""
+    """Lets mpirun end by SIGINT alone; it gives its ranks their own mask.
+
+    A killed mpirun leaves its folder, and one that finds another's under its
+    own process number does not start ("listener thread failed to start", 213).
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _KEPT_BACK)
     _end_with_parent(signal.SIGINT)
+    _remove_session(os.getpid())
 
 
 def _waiting_signal(pid: int) -> signal.Signals | None:
@@ -291,6 +296,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
-    # Of Open MPI 5, which removes it unless it was killed.
-    session = Path(tempfile.gettempdir(), f"ompi.{process.pid}")
+    _remove_session(process.pid)
+
+
+def _remove_session(pid: int) -> None:
+    """Removes the folder of an mpirun, which Open MPI 5 does unless killed."""
+    session = Path(tempfile.gettempdir(), f"ompi.{pid}")
     shutil.rmtree(session, ignore_errors=True)

@@ -119,6 +119,19 @@ def test_a_killed_launcher_leaves_no_files(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["ompi.1"]
 
 
+def test_the_files_of_another_mpirun_are_not_in_the_way(tmp_path, monkeypatch):
+    # Of a killed one whose process number comes again.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getpid", lambda: 4321)
+    (tmp_path / "ompi.4321" / "0").mkdir(parents=True)
+    mpirun = tmp_path / "mpirun"
+    script = f"test ! -e {tmp_path}/ompi.4321 && exit 7"
+    mpirun.write_text(f"#!/bin/sh\n{script}\n")
+    mpirun.chmod(0o755)
+    end = tmp_path / "end"
+    assert launch([str(mpirun)], end_file=end) == 7
+
+
 @pytest.mark.mpi
 def test_ranks_that_are_not_ready_end_without_a_paragraph(launch_job):
     job = launch_job("-n", "2", sys.executable, "-c", WAITS)
