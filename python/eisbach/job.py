@@ -20,7 +20,7 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
-from eisbach.export.start import load_weights
+from eisbach.export.start import keep_carried, load_weights
 from eisbach.files import make_folder
 from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
@@ -214,7 +214,7 @@ def _set_up(
             bytes_per_second=config.checkpoint.max_mib_per_second * 2**20,
         )
     watch_stragglers(engine, config.fault.straggler_steps)
-    folder = _folder(config, world, resume, resumed, tokenizer)
+    folder = _folder(config, world, resume, parent, resumed, tokenizer)
     return Job(
         config=config,
         world=world,
@@ -369,6 +369,7 @@ def _folder(
     config: Config,
     world: _C.World,
     resume: RunFolder | None,
+    parent: RunFolder | None,
     resumed: Resumption,
     tokenizer: Tokenizer,
 ) -> RunFolder:
@@ -385,6 +386,7 @@ def _folder(
             write_parent(folder.parent_file, resumed.parent)
         make_folder(folder.tokenizer)
         store_tokenizer(folder.tokenizer, tokenizer)
+        keep_carried(folder, config, tokenizer, parent)
         folder.write_config(config)
     except BaseException:
         folder.release()

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from eisbach.config import Config, as_config
-from eisbach.export import export_model
+from eisbach.export.trained import export_run
 from eisbach.job import Job, set_up
 from eisbach.run.closing import closing
 from eisbach.run.collector import Collector
@@ -139,9 +139,7 @@ def _close(job: Job, report: Reporter | None) -> None:
     parameters = job.engine.gather(copy=False)
     if report:
         job.folder.check()
-        export_model(
-            job.folder.model, job.config.model, parameters, job.tokenizer
-        )
+        export_run(job, parameters)
         report.summary(summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def command(
@@ -41,8 +44,20 @@ def command(
         ),
     ] = None,
     dtype: Annotated[
-        Literal["f32", "bf16", "f16"], typer.Option(help="Of the weights.")
-    ] = "f32",
+        Literal["auto", "f32", "bf16", "f16"],
+        typer.Option(
+            help="Of the weights. `auto`: what the folder of `model.from` "
+            "has; `f32` for a model that began with random weights."
+        ),
+    ] = "auto",
+    shard_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Most of one file of weights, such as 500MB; there is an "
+            "index beside several. Default: 5GB. GGUF is one file.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is there.")
     ] = False,
@@ -57,6 +72,8 @@ def command(
     * `eisbach export runs/gpt_bytes` (of a run that has not come to its end)
 
     * `eisbach export runs/gpt_bytes --checkpoint 200`, or runs/gpt_bytes@200
+
+    * `eisbach export runs/tuned --dtype bf16 --shard-size 2GB`
 
     * `eisbach export runs/gpt_bytes --format gguf --dtype bf16`
     """  # noqa: D412
@@ -77,13 +94,40 @@ def command(
         raise ValueError(
             f"{output} exists; --force replaces it, another --output keeps it"
         )
-    write = write_gguf if format == "gguf" else export_model
-    write(
-        output,
-        source.model,
-        source.parameters,
-        source.tokenizer,
-        dtype=dtype,
-        ends=source.ends,
-    )
+    if dtype == "auto":
+        dtype = source.carried.dtype or "f32"
+    if format == "gguf":
+        if shard_size is not None:
+            raise ValueError("--shard-size is of folders: GGUF is one file")
+        write_gguf(
+            output,
+            source.carried.of(source.model),
+            source.parameters,
+            source.tokenizer,
+            dtype=dtype,
+            ends=source.ends,
+            template=source.carried.template,
+        )
+    else:
+        export_model(
+            output,
+            source.model,
+            source.parameters,
+            source.tokenizer,
+            dtype=dtype,
+            ends=source.ends,
+            carried=source.carried,
+            card=source.card,
+            shard_bytes=_bytes(shard_size or "5GB"),
+        )
     print(f"{output}: {source.path} in {dtype}")
+
+
+def _bytes(size: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)", size.strip().upper())
+    count = float(found[1]) * _UNITS[found[2]] if found else 0
+    if count < 1:
+        raise ValueError(
+            f"--shard-size {size}: a number and KB, MB or GB, such as 5GB"
+        )
+    return int(count)

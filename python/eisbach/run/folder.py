@@ -27,7 +27,8 @@ class RunFolder:
     """Paths inside the folder of a run.
 
     `config.yaml` resolved configuration, `parent.json` what the run was forked
-    from, if it was, `tokenizer/` the run's own copy,
+    from, if it was, `tokenizer/` the run's own copy, `base/` what goes along with
+    the model that it began with,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
     `saves.jsonl` a line a checkpoint, `ledger.jsonl` a line a step that was
     skipped, `restarts.jsonl` a line a restart,
@@ -223,6 +224,14 @@ class RunFolder:
     def tokenizer(self) -> Path:
         """A folder with the tokenizer as it was when the run started."""
         return self.path / "tokenizer"
+
+    @property
+    def base(self) -> Path:
+        """Files of the model that the run began with, which an export has too.
+
+        Its template of conversations is among them.
+        """
+        return self.path / "base"
 
     @property
     def metrics(self) -> Path:
