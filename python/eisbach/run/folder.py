@@ -27,8 +27,8 @@ class RunFolder:
     """Paths inside the folder of a run.
 
     `config.yaml` resolved configuration, `parent.json` what the run was forked
-    from, if it was, `tokenizer/` the run's own copy, `base/` what goes along with
-    the model that it began with,
+    from, if it was, `tokenizer/` the run's own copy, `base/` what goes along
+    with the model that it began with,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
     `saves.jsonl` a line a checkpoint, `ledger.jsonl` a line a step that was
     skipped, `restarts.jsonl` a line a restart,
