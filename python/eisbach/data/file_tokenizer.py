@@ -142,6 +142,12 @@ class FileTokenizer(RuledTokenizer):
         self._tokenizer.encode_special_tokens = rules.special_tokens == "text"
         return self
 
+    @cached_property
+    def special_names(self) -> tuple[str, ...]:
+        """Texts of the special tokens."""
+        added = json.loads(self.source_text).get("added_tokens") or ()
+        return tuple(one["content"] for one in added if one.get("special"))
+
     @property
     def dtype(self) -> type[np.integer]:
         """The smallest type that holds all ids."""

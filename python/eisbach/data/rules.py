@@ -35,6 +35,21 @@ class DocumentRules:
 
 
 @dataclass(frozen=True)
+class Marking:
+    """How conversations became documents.
+
+    Attributes:
+      shape: Of the records.
+      template: Digest of the chat template; empty where none was needed.
+      train_on: What was marked as trained.
+    """
+
+    shape: str
+    template: str
+    train_on: str
+
+
+@dataclass(frozen=True)
 class TokenFileInfo:
     """What `PREFIX.json` says about a token file.
 
@@ -47,6 +62,8 @@ class TokenFileInfo:
       rules: How documents became tokens; None in files that say nothing.
       source: Names of the files and folders that the text is from.
       encodings: How many files were in which character encoding.
+      trained: How many tokens are, where there is a mask; else None.
+      marked: How conversations became documents; None for texts.
     """
 
     tokenizer: str
@@ -57,6 +74,8 @@ class TokenFileInfo:
     rules: DocumentRules | None = None
     source: tuple[str, ...] = ()
     encodings: dict[str, int] | None = None
+    trained: int | None = None
+    marked: Marking | None = None
 
     def as_json(self) -> str:
         """Returns the text of `PREFIX.json`."""
