@@ -161,7 +161,7 @@ def test_only_what_the_assistant_says_counts(eisbach, talks):
     assert everything[-1] > 3 * losses[-1]
     shown = eisbach("data", "show", home / "one", "--samples", "2")
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.count(">>yes, sir<|im_end|>\n<<") == 2
+    assert shown.stdout.count(">>yes, sir<|im_end|><<") == 2
 
 
 @pytest.mark.mpi
@@ -181,7 +181,6 @@ def test_another_mask_is_other_data(eisbach, talks):
         home / "one",
         "train.steps=32",
         "data.train_on=last",
-        "data.validation=none",
     )
     # One answer each: the same tokens, and the same mask.
     assert done.returncode == 0, done.stderr

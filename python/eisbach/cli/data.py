@@ -171,7 +171,8 @@ def prepare(
         chat_documents,
         detect_shape,
     )
-    from eisbach.data.chats import chat_tokenizer, prepare_chats, template_of
+    from eisbach.data.chat_template import take_template
+    from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
     from eisbach.data.conversations import parse_columns
     from eisbach.data.documents import Documents
     from eisbach.data.prepare import (
@@ -206,7 +207,7 @@ def prepare(
                 encoding=encoding,
             )
     if inputs and shape != "text":
-        chat = ChatOptions(shape, columns, template, train_on, max_tokens)
+        chat = ChatOptions(shape, columns, train_on, max_tokens)
     else:
         for option, given in own_options.items():
             if given:
@@ -238,8 +239,9 @@ def prepare(
         "pipes": True,
     }
     if chat:
-        written_by = template_of(chat, tokenizer)
+        take_template(made_by, template)
         made_by = chat_tokenizer(made_by)
+        written_by = template_for(chat, made_by)
         documents = chat_documents(
             inputs, chat, stops=bad_lines == "stop", **found
         )

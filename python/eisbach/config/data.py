@@ -76,9 +76,9 @@ class DataSection(Section):
     )
     template: Auto | FilePath = key(
         "auto",
-        "Chat template that writes conversations: that of the tokenizer's "
-        "folder, `chatml`, or the path of a Jinja file, of a "
-        "`tokenizer_config.json` or of a folder.",
+        "Chat template that writes conversations, and that the exported model "
+        "gets: that of the tokenizer's folder, `chatml`, or the path of a "
+        "Jinja file, of a `tokenizer_config.json` or of a folder.",
     )
     train_on: Literal["assistant", "completion", "all", "last"] = key(
         "assistant",

@@ -14,7 +14,7 @@ from eisbach.data.chat_records import (
     chat_documents,
     detect_shape,
 )
-from eisbach.data.chats import chat_tokenizer, prepare_chats, template_of
+from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
 from eisbach.data.conversations import parse_columns
 from eisbach.data.named import KEYS, is_text, named, text_error
 from eisbach.data.prepare import cache_folder, kept_there, validation_prefix
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 # Keys that are about conversations alone.
-_ONLY = ("columns", "template", "train_on", "max_tokens")
+_ONLY = ("columns", "train_on", "max_tokens")
 
 
 def shape_at(config: Config, path: str) -> Shape:
@@ -100,7 +100,7 @@ def prepare_chat_file(
     """
     try:
         documents = chat_documents([path], options)
-        template = template_of(options, tokenizer.name)
+        template = template_for(options, tokenizer)
         made_by = chat_tokenizer(tokenizer)
         facts = {
             **asdict(options),

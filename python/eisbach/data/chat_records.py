@@ -63,14 +63,12 @@ class ChatOptions:
     Attributes:
       shape: Of the records; not `text`.
       columns: Our names of fields to theirs, where they differ.
-      template: `auto`, `chatml` or a path.
       train_on: What of a conversation is trained.
       max_tokens: Of a document; the rest is cut off. None: any number.
     """
 
     shape: Shape
     columns: dict[str, str] = field(default_factory=dict)
-    template: str = "auto"
     train_on: TrainOn = "assistant"
     max_tokens: int | None = None
 
@@ -80,7 +78,6 @@ class ChatOptions:
         return cls(
             shape,
             parse_columns(section.columns),
-            section.template,
             section.train_on,
             None if section.max_tokens == "none" else section.max_tokens,
         )

@@ -7,22 +7,26 @@ functions and variables.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eisbach.data.tokenizer import BYTES
-from eisbach.files import read_json, read_regular
+from eisbach.files import read_regular
+
+if TYPE_CHECKING:
+    from eisbach.data.tokenizer import Tokenizer
 
 CHATML = "chatml"
-_FILE = "chat_template.jinja"
+TEMPLATE_FILE = "chat_template.jinja"
 _CONFIG = "tokenizer_config.json"
-_MORE = "additional_chat_templates"
-# Templates have some ten thousand bytes.
-_MOST_BYTES = 1 << 22
+_GENERATION = "generation_config.json"
+_FOR_TOOLS = "additional_chat_templates/tool_use.jinja"
+# Templates have some ten thousand bytes; configurations list added tokens.
+_MOST_BYTES = 1 << 24
 _TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 _CHATML = (
     "{% for message in messages %}"
@@ -185,118 +189,117 @@ def _environment(name: str) -> Any:
     return environment
 
 
-def load_template(name: str, tokenizer: str) -> ChatTemplate:
-    """Finds a template.
-
-    Args:
-      name: `auto`, which takes that of the tokenizer's folder; `chatml`; or the
-        path of a template, of a `tokenizer_config.json`, or of a folder.
-      tokenizer: `bytes`, or the path of a `tokenizer.json` or of its folder.
+def template_of(tokenizer: Tokenizer) -> ChatTemplate:
+    """Returns the template that lies beside a tokenizer.
 
     Raises:
-      ValueError: There is none, or it cannot be read.
+      ValueError: There is none, or it is damaged.
     """
-    home = Path(tokenizer)
-    if not home.is_dir():
-        home = home.parent
-    has_files = tokenizer != BYTES
-    config = _config(home / _CONFIG) if has_files else {}
-    tokens = _tokens(config)
-    ends = _ends(home) if has_files else []
-    if name == CHATML:
-        # It ends its turns itself, whatever a tokenizer calls its end.
-        return ChatTemplate(
-            _CHATML, name=CHATML, tokens=tokens, ends=("<|im_end|>", *ends)
-        )
-    found = None
-    if name != "auto":
-        found = _templates(Path(name))
-    elif has_files:
-        found = _templates(home)
-    if found is None:
-        raise ValueError(
-            (
-                f"data.tokenizer={tokenizer} has no chat template beside it"
-                if name == "auto"
-                else f"data.template={name}: there is no chat template"
-            )
-            + f" ({_FILE}, or chat_template in {_CONFIG}); give the path of "
-            "one, or chatml (data.template, --template)"
-        )
-    where, texts = found
+    config = _parsed(tokenizer.beside, _CONFIG)
+    texts = _templates(tokenizer.beside)
     if "default" not in texts:
+        has = f" only for {', '.join(sorted(texts))}" if texts else ""
         raise ValueError(
-            f"{where}: has the chat templates {', '.join(sorted(texts))}, but "
-            "no default; write the one to take to a file and name it "
+            f"data.tokenizer={tokenizer.name} has{has or ' no'} chat template"
+            f"{'s' if has else ''} beside it ({TEMPLATE_FILE}, or "
+            f"chat_template in {_CONFIG}): give the path of one, or chatml "
             "(data.template, --template)"
         )
+    text = texts["default"]
+    # It ends its turns itself, whatever a tokenizer calls its end.
+    own = ["<|im_end|>"] if text == _CHATML else []
     return ChatTemplate(
-        texts["default"],
-        name=str(where),
-        tokens=tokens,
-        ends=ends,
+        text,
+        name=f"the chat template of {tokenizer.name}",
+        tokens=_tokens(config),
+        ends=[*own, *_ends(tokenizer)],
         for_tools=texts.get("tool_use"),
     )
 
 
-def template_text(name: str, tokenizer: str) -> str | None:
-    """Returns the default template that `load_template` takes; None: none."""
-    if name == CHATML:
-        return _CHATML
-    home = Path(tokenizer if name == "auto" else name)
-    if name == "auto" and not home.is_dir():
-        home = home.parent
-    found = None if name == "auto" and tokenizer == BYTES else _templates(home)
-    return found[1].get("default") if found else None
+def default_template(tokenizer: Tokenizer) -> str | None:
+    """Returns the text of the template beside a tokenizer; None: none."""
+    return _templates(tokenizer.beside).get("default")
 
 
-def _templates(path: Path) -> tuple[Path, dict[str, str]] | None:
-    """Where templates are, and their texts by name."""
+def files_beside(folder: Path) -> dict[str, str]:
+    """Returns the files of a tokenizer's folder that templates need, by name.
+
+    One that cannot be read is left out.
+    """
+    names = [TEMPLATE_FILE, _FOR_TOOLS, _CONFIG, _GENERATION]
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError, ValueError):
+            found[name] = read_regular(folder / name, most=_MOST_BYTES).decode()
+    return found
+
+
+def take_template(tokenizer: Tokenizer, name: str) -> None:
+    """Puts another template beside a tokenizer.
+
+    Args:
+      tokenizer: Loses its own.
+      name: `auto`, which changes nothing; `chatml`; or the path of a template,
+        of a `tokenizer_config.json`, or of a folder.
+
+    Raises:
+      ValueError: There is no such template.
+    """
+    if name == "auto":
+        return
+    text: str | None = _CHATML
+    if name != CHATML:
+        text = _named(Path(name))
+    if text is None:
+        raise ValueError(
+            f"data.template={name}: there is no chat template; give chatml, "
+            "or the path of one (data.template, --template)"
+        )
+    tokenizer.beside.pop(_FOR_TOOLS, None)
+    tokenizer.beside[TEMPLATE_FILE] = text
+
+
+def _named(path: Path) -> str | None:
     if path.is_dir():
-        file = path / _FILE
-        if not file.is_file():
-            return _of_config(path / _CONFIG)
-        texts = {"default": _text(file)}
-        if (path / _MORE).is_dir():
-            for more in sorted((path / _MORE).glob("*.jinja")):
-                texts.setdefault(more.stem, _text(more))
-        return file, texts
+        return _templates(files_beside(path)).get("default")
     if not path.is_file():
         return None
-    if path.suffix == ".json":
-        return _of_config(path)
-    return path, {"default": _text(path)}
-
-
-def _text(file: Path) -> str:
     try:
-        return read_regular(file, most=_MOST_BYTES).decode()
+        text = read_regular(path, most=_MOST_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{file}: no chat template: not UTF-8 at byte {error.start}"
+            f"{path}: no chat template: not UTF-8 at byte {error.start}"
         ) from None
+    if path.suffix == ".json":
+        return _templates({_CONFIG: text}).get("default")
+    return text
 
 
-def _of_config(file: Path) -> tuple[Path, dict[str, str]] | None:
-    found = _config(file).get("chat_template")
+def _templates(beside: dict[str, str]) -> dict[str, str]:
+    """The templates among files, by name; a file of its own wins."""
+    if TEMPLATE_FILE in beside:
+        texts = {"default": beside[TEMPLATE_FILE]}
+        if _FOR_TOOLS in beside:
+            texts["tool_use"] = beside[_FOR_TOOLS]
+        return texts
+    found = _parsed(beside, _CONFIG).get("chat_template")
     if isinstance(found, str):
-        return file, {"default": found}
-    if not isinstance(found, list):
-        return None
-    texts = {
+        return {"default": found}
+    return {
         one["name"]: one["template"]
-        for one in found
+        for one in (found if isinstance(found, list) else ())
         if isinstance(one, dict)
         and isinstance(one.get("name"), str)
         and isinstance(one.get("template"), str)
     }
-    return (file, texts) if texts else None
 
 
-def _config(file: Path) -> dict[str, Any]:
-    if not file.is_file():
+def _parsed(beside: dict[str, str], name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(beside.get(name, "{}"))
+    except (ValueError, RecursionError):
         return {}
-    found = read_json(file)
     return found if isinstance(found, dict) else {}
 
 
@@ -311,16 +314,11 @@ def _tokens(config: dict[str, Any]) -> dict[str, str]:
     return tokens
 
 
-def _ends(home: Path) -> list[str]:
+def _ends(tokenizer: Tokenizer) -> list[str]:
     """Texts of the tokens at which `generation_config.json` stops a model."""
-    wanted = _config(home / "generation_config.json").get("eos_token_id")
+    wanted = _parsed(tokenizer.beside, _GENERATION).get("eos_token_id")
     wanted = wanted if isinstance(wanted, list) else [wanted]
-    file = home / "tokenizer.json"
-    if wanted == [None] or not file.is_file():
+    if wanted == [None] or tokenizer.source_text is None:
         return []
-    added = _config(file).get("added_tokens") or []
-    return [
-        one["content"]
-        for one in added
-        if isinstance(one, dict) and one.get("id") in wanted
-    ]
+    added = json.loads(tokenizer.source_text).get("added_tokens") or []
+    return [one["content"] for one in added if one.get("id") in wanted]

@@ -11,7 +11,8 @@ from eisbach.data.chat_records import ChatOptions, Conversations, LeftOut
 from eisbach.data.chat_template import (
     ChatTemplate,
     TemplateRefuses,
-    load_template,
+    default_template,
+    template_of,
 )
 from eisbach.data.chunks import CHUNK
 from eisbach.data.held_out import HeldOut
@@ -35,7 +36,9 @@ def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer.source_text is None:
         return tokenizer
     rules = replace(tokenizer.rules, special_tokens="tokens")
-    return load_tokenizer(tokenizer.name, rules=rules)
+    made = load_tokenizer(tokenizer.name, rules=rules)
+    made.beside = tokenizer.beside
+    return made
 
 
 @dataclass
@@ -110,18 +113,17 @@ class _Preparation:
         self._length = 0
 
 
-def template_of(options: ChatOptions, tokenizer: str) -> ChatTemplate | None:
-    """Returns the template; None where plain pairs of texts may have none.
+def template_for(
+    options: ChatOptions, tokenizer: Tokenizer
+) -> ChatTemplate | None:
+    """Returns the template; None where pairs of texts may have none.
 
     Raises:
-      ValueError: There is none, or it cannot be read.
+      ValueError: There is none, or it is damaged.
     """
-    try:
-        return load_template(options.template, tokenizer)
-    except ValueError:
-        if options.shape == "completion" and options.template == "auto":
-            return None
-        raise
+    if options.shape == "completion" and default_template(tokenizer) is None:
+        return None
+    return template_of(tokenizer)
 
 
 def prepare_chats(

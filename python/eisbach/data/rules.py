@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from eisbach.files import read_regular, write_atomically
+from eisbach.files import make_folder, read_regular, write_atomically
 
 if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
@@ -127,13 +127,17 @@ def store_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     """Writes `tokenizer.json` (none for bytes) and `documents.json`.
 
     Together they are all that a prompt needs to become tokens in the way of
-    the training text: see `stored_tokenizer`.
+    the training text: see `stored_tokenizer`. Beside them are the files that
+    say how conversations are written.
     """
     import json
 
     text = tokenizer.source_text
     if text is not None:
         write_atomically(folder / "tokenizer.json", text)
+    for name, content in tokenizer.beside.items():
+        make_folder((folder / name).parent)
+        write_atomically(folder / name, content)
     facts = {"tokenizer": tokenizer.digest, **asdict(tokenizer.rules)}
     write_atomically(
         folder / "documents.json", json.dumps(facts, indent=1) + "\n"
@@ -147,6 +151,7 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
       ValueError: A file is missing or damaged, or `tokenizer.json` is not the
         one that was stored.
     """
+    from eisbach.data.chat_template import files_beside
     from eisbach.data.tokenizer import BYTES, load_tokenizer
 
     path = folder / "documents.json"
@@ -163,6 +168,7 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
         raise ValueError(
             f"{name}: is not the tokenizer that {path} was written with"
         )
+    tokenizer.beside = files_beside(folder)
     return tokenizer
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eisbach.data.chat_template import take_template
 from eisbach.data.corpus import VALIDATION_SHARE
 from eisbach.data.named import (
     KEYS,
@@ -89,7 +90,9 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
         common_rules([("the data of the run", own), *infos])
         return stored
     rules = common_rules(infos)
-    return load_tokenizer(name, rules=rules) if rules else plain
+    found = load_tokenizer(name, rules=rules) if rules else plain
+    take_template(found, config.data.template)
+    return found
 
 
 def locate(

@@ -83,7 +83,7 @@ class Marker:
         if not conversation.messages:
             return [self._pair(conversation)]
         if self._template is None:
-            raise ValueError("messages need a chat template")
+            raise TemplateRefuses("there is no template for messages")
         try:
             return self._marked(conversation)
         except TemplateRefuses:

@@ -7,8 +7,7 @@ import pytest
 
 import eisbach
 from eisbach import _C
-from eisbach.data.sources import locate, mixture
-from eisbach.data.tokenizer import ByteTokenizer
+from eisbach.data.sources import locate, mixture, run_tokenizer
 
 TALKS = [
     {
@@ -32,7 +31,7 @@ def located(tmp_path, monkeypatch):
             data={"train": str(tmp_path / "c.jsonl"), **data}
         )
         said = []
-        return locate(config, ByteTokenizer(), say=said.append), said
+        return locate(config, run_tokenizer(config), say=said.append), said
 
     return located
 

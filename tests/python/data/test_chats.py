@@ -7,7 +7,7 @@ import pytest
 from eisbach import _C
 from eisbach.data.chat_records import ChatOptions, chat_documents
 from eisbach.data.chat_template import ChatTemplate
-from eisbach.data.chats import chat_tokenizer, prepare_chats, template_of
+from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
 from eisbach.data.rules import read_info
 from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
 
@@ -138,9 +138,9 @@ def test_special_tokens_of_the_model(prepared, tmp_path, byte_level, kinds):
 def test_pairs_of_texts(prepared, tmp_path):
     prepared({"prompt": "2 + 2 = ", "completion": "4"}, shape="completion")
     assert documents_of(tmp_path / "out" / "x") == [("2 + 2 = 4", "4")]
-    assert template_of(ChatOptions("completion"), "bytes") is None
+    assert template_for(ChatOptions("completion"), ByteTokenizer()) is None
     with pytest.raises(ValueError, match="no chat template beside it"):
-        template_of(ChatOptions("chat"), "bytes")
+        template_for(ChatOptions("chat"), ByteTokenizer())
 
 
 def test_whole_conversations_are_held_out(prepared, tmp_path, kinds):
