@@ -159,6 +159,9 @@ def test_only_what_the_assistant_says_counts(eisbach, talks):
     assert losses[-1] < 0.3 < 3 < losses[0]
     everything, _ = train_talks(eisbach, home, "all", "data.train_on=all")
     assert everything[-1] > 3 * losses[-1]
+    # Whoever asks the model does so in the words that it was trained with.
+    template = (home / "one" / "model" / "chat_template.jinja").read_text()
+    assert "<|im_start|>" in template
     shown = eisbach("data", "show", home / "one", "--samples", "2")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.count(">>yes, sir<|im_end|><<") == 2

@@ -187,13 +187,8 @@ def prepare(
     from eisbach.data.workers import default_processes
     from eisbach.meter import Meter
 
-    own_options = {
-        "--shape": shape not in ("auto", "text"),
-        "--column": bool(column),
-        "--template": template != "auto",
-        "--train-on": train_on != "assistant",
-        "--max-tokens": max_tokens is not None,
-    }
+    if inputs and not output:
+        raise ValueError("give the prefix to write: --output data/NAME")
     columns = parse_columns(column or ())
     chat = None
     if inputs and shape == "auto":
@@ -206,15 +201,25 @@ def prepare(
                 kind=format,
                 encoding=encoding,
             )
-    if inputs and shape != "text":
+    if inputs and shape not in ("auto", "text"):
         chat = ChatOptions(shape, columns, train_on, max_tokens)
-    else:
-        for option, given in own_options.items():
-            if given:
-                raise ValueError(
-                    f"{option} is about conversations, and these are texts; "
-                    "--shape says what records hold"
-                )
+    # Options that mean nothing for what is read.
+    idle = {
+        "--column": bool(column),
+        "--template": template != "auto",
+        "--train-on": train_on != "assistant",
+        "--max-tokens": max_tokens is not None,
+    }
+    what, other = "conversations", "texts"
+    if chat:
+        idle = {"--field": field != "text", "--processes": bool(processes)}
+        what, other = other, what
+    for option, given in idle.items():
+        if given:
+            raise ValueError(
+                f"{option} is about {what}, and these are {other}; --shape "
+                "says what records hold"
+            )
     made_by = load_tokenizer(
         tokenizer,
         end_of_document=end_of_document,
@@ -230,8 +235,6 @@ def prepare(
         for prefix in prepare_default(made_by):
             print(report(prefix, read_info(prefix)))
         return
-    if not output:
-        raise ValueError("give the prefix to write: --output data/NAME")
     found = {
         "patterns": pattern or (),
         "kind": format,

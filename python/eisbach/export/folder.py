@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
 
 _OTHERS = {
+    "chat_template.jinja",
     "model.safetensors.index.json",
     "documents.json",
     "tokenizer.json",
