@@ -189,7 +189,9 @@ def _set_up(
             for part in (train, validation)
         ]
     contents = shared_contents(world, train.prefixes)
-    identity = _identity(config, tokenizer, train, contents)
+    identity = _identity(
+        config, tokenizer, train, contents, separate=corpora[0].separate
+    )
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume, parent)
@@ -249,8 +251,11 @@ def _identity(
     tokenizer: Tokenizer,
     train: Mixture,
     contents: list[dict[str, str]],
+    *,
+    separate: bool,
 ) -> str:
     """What the losses of a run depend on; of data its content, not its name."""
+    documents = {"data.documents": "separate"} if separate else {}
     return json.dumps(
         {
             "model": config.model.model_dump(exclude={"from"}),
@@ -259,6 +264,7 @@ def _identity(
                 for weight, content in zip(train.weights, contents, strict=True)
             ],
             "data.tokenizer": tokenizer.digest,
+            **documents,
             "optimizer.name": config.optimizer.name,
             "run.seed": config.run.seed,
             "train.global_batch": config.train.global_batch,
@@ -311,6 +317,7 @@ def _corpus(
         vocab=config.model.vocab,
         seed=config.run.seed,
         shuffled=shuffled,
+        documents=config.data.documents,
     )
 
 

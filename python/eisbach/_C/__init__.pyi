@@ -797,19 +797,21 @@ class TokenFileWriter:
     """
     Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen under these names before close().
     """
-    def __init__(self, prefix: os.PathLike | str | bytes, *, dtype: str, end_of_document: int | None = None) -> None:
-        ...
-    def add_document(self, tokens: numpy.typing.ArrayLike) -> None:
+    def __init__(self, prefix: os.PathLike | str | bytes, *, dtype: str, end_of_document: int | None = None, masked: bool = False) -> None:
         """
-        Appends integers, and the end of document where there is one.
+        `masked`: PREFIX.mask is written as well, which says of each token whether it is trained.
         """
-    def append(self, tokens: numpy.typing.ArrayLike) -> None:
+    def add_document(self, tokens: numpy.typing.ArrayLike, mask: numpy.typing.ArrayLike | None = None) -> None:
         """
-        Adds to the document at hand.
+        Appends integers, and the end of document where there is one. `mask` is 1 for each that is trained, else 0; None: all are.
+        """
+    def append(self, tokens: numpy.typing.ArrayLike, mask: numpy.typing.ArrayLike | None = None) -> None:
+        """
+        Adds to the document at hand; `mask` as for `add_document`.
         """
     def close(self) -> None:
         """
-        Makes both files durable. At most once.
+        Makes all files durable. At most once.
         """
     def end_document(self) -> None:
         """
@@ -827,7 +829,7 @@ class TokenFileWriter:
         """
 class TokenFile:
     """
-    Documents of token ids in a pair of mapped files.
+    Documents of token ids in mapped files.
     """
     def __getitem__(self, document: int) -> numpy.typing.NDArray[numpy.int32]:
         """
@@ -845,6 +847,10 @@ class TokenFile:
         """
         Tokens of a document in [0, len(self)).
         """
+    def mask(self, document: int) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        u8: 1 for each token of a document that is trained, else 0.
+        """
     def read(self, document: int, begin: int, tokens: int) -> numpy.typing.NDArray[numpy.int32]:
         """
         So many tokens of a document from `begin` on, i32.
@@ -853,6 +859,11 @@ class TokenFile:
     def dtype(self) -> str:
         """
         Of the tokens in the file.
+        """
+    @property
+    def masked(self) -> bool:
+        """
+        Whether there is a PREFIX.mask.
         """
     @property
     def prefix(self) -> str:
@@ -864,18 +875,28 @@ class TokenFile:
         """
         Of all documents.
         """
+    @property
+    def trained(self) -> int:
+        """
+        How many tokens are; all where there is no mask.
+        """
 class Batch:
     """
     One rank's share of a step.
     """
-    def __init__(self, tokens: numpy.typing.ArrayLike, targets: numpy.typing.ArrayLike, device: Device, *, samples: numpy.typing.ArrayLike | None = None, step: int = 0) -> None:
+    def __init__(self, tokens: numpy.typing.ArrayLike, targets: numpy.typing.ArrayLike, device: Device, *, samples: numpy.typing.ArrayLike | None = None, step: int = 0, starts: numpy.typing.ArrayLike | None = None) -> None:
         """
-        From integers [samples, context]; `samples` are their indices in the run, of which dropout depends.
+        From integers [samples, context]; `samples` are their indices in the run, of which dropout depends. `starts`: of each token the place in its row where its document begins; None: rows are one document each.
         """
     @property
     def samples(self) -> Tensor:
         """
         i64 [samples]: their indices in the run.
+        """
+    @property
+    def starts(self) -> Tensor | None:
+        """
+        i32 [samples, context]: the place in its row where the document of each token begins; None: rows are one document each.
         """
     @property
     def step(self) -> int:
@@ -896,9 +917,9 @@ class Corpus:
     """
     Token files, blended by weight.
     """
-    def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True) -> None:
+    def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True, documents: str = 'auto') -> None:
         """
-        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation).
+        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks.
         """
     def check_vocab(self) -> None:
         """
@@ -910,9 +931,24 @@ class Corpus:
         Samples until every file has been read once.
         """
     @property
+    def separate(self) -> bool:
+        """
+        Whether documents are packed.
+        """
+    @property
+    def split_documents(self) -> int:
+        """
+        Documents longer than a row, where they are separate.
+        """
+    @property
     def tokens(self) -> int:
         """
         In all files.
+        """
+    @property
+    def trained(self) -> int:
+        """
+        Tokens that masks do not leave out.
         """
 class DataLoader:
     """

@@ -106,7 +106,6 @@ def command(
             source.tokenizer,
             dtype=dtype,
             ends=source.ends,
-            template=source.carried.template,
         )
     else:
         export_model(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,18 +47,6 @@ class Carried:
         """In which its weights were, as `DTYPES` names it; None: not told."""
         name = self.described.get("dtype", self.described.get("torch_dtype"))
         return next((own for own, it in DTYPES.items() if it == name), None)
-
-    @property
-    def template(self) -> str | None:
-        """How a conversation is written, in Jinja; a file of its own wins."""
-        if own := self.files.get("chat_template.jinja"):
-            return own.decode()
-        described = self.files.get("tokenizer_config.json", b"{}")
-        template = json.loads(described).get("chat_template")
-        if isinstance(template, list):  # of several: by name
-            named = {it.get("name"): it.get("template") for it in template}
-            template = named.get("default")
-        return template if isinstance(template, str) else None
 
     def of(self, model: ModelSection) -> ModelSection:
         """Returns the model with the context that it was made for.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
+from eisbach.data.chat_template import TEMPLATE_FILE
 from eisbach.export.carried import TOKENIZER_FILES, Carried, write_carried
 from eisbach.export.dtypes import DTYPES
 from eisbach.export.families import FAMILIES, describe
@@ -74,9 +75,10 @@ def export_model(
     special = _special_ids(tokenizer, ends)
     special.update(carried.ids())
     texts: dict[str, str | bytes] = {"generation_config.json": _json(special)}
-    if tokenizer:
-        texts.update(tokenizer_files(tokenizer, model))
-    texts.update(carried.files)
+    made = tokenizer_files(tokenizer, model) if tokenizer else {}
+    texts.update(made | carried.files)
+    if TEMPLATE_FILE in made:  # the run may have another than its base
+        texts[TEMPLATE_FILE] = made[TEMPLATE_FILE]
     if card is not None:
         texts["README.md"] = card
     # Last: who finds it finds all.

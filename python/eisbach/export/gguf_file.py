@@ -12,6 +12,7 @@ import numpy as np
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
+from eisbach.data.chat_template import TEMPLATE_FILE
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary
@@ -35,7 +36,6 @@ def write_gguf(
     *,
     dtype: str = "f32",
     ends: Sequence[int] | None = None,
-    template: str | None = None,
 ) -> None:
     """Writes a model as one GGUF file, which appears complete or not at all.
 
@@ -47,7 +47,6 @@ def write_gguf(
       dtype: `f32`, `bf16` or `f16`, of the matrices; vectors are f32.
       ends: Token ids that end a text, of which GGUF knows the first; None
         takes the tokenizer's.
-      template: How a conversation is written, in Jinja.
 
     Raises:
       ValueError: `gguf` is not installed, llama.cpp cannot make the tokens of
@@ -83,7 +82,7 @@ def write_gguf(
         _add_vocabulary(writer, found)
         end = ends[0] if ends else tokenizer.end_of_document
         _add_special(writer, tokenizer, found.never if end is None else end)
-        if template:
+        if template := files.get(TEMPLATE_FILE):
             writer.add_chat_template(template)
     else:
         writer.add_tokenizer_model("no_vocab")

@@ -72,7 +72,6 @@ def test_a_run_keeps_what_its_model_came_with(base, tmp_path):
         "tokenizer_config.json",
     ]
     assert found == read_carried(base)
-    assert found.template == TEMPLATE
     assert found.dtype == "bf16"
     assert found.ids() == {"eos_token_id": [7, 9]}
     fork = kept(
@@ -90,34 +89,16 @@ def test_another_tokenizer_takes_nothing_but_the_licence(base, tmp_path):
     found = read_carried(run.base)
     assert list(found.files) == ["LICENSE"]
     assert found.ids() == {}
-    assert found.template is None
     assert found.described["max_position_embeddings"] == 128
 
 
 def test_a_tokenizer_brings_its_template(base, tmp_path):
     run = kept(tmp_path, f"data.tokenizer={base}/tokenizer.json")
     found = read_carried(run.base)
-    assert found.template == TEMPLATE
+    assert found.files["chat_template.jinja"].decode() == TEMPLATE
     assert found.described == {}
     assert "LICENSE" not in found.files
     assert not kept(tmp_path, name="plain").base.exists()
-
-
-@pytest.mark.parametrize(
-    ("said", "template"),
-    [
-        ("{}", None),
-        ('{"chat_template": "a"}', "a"),
-        (
-            '{"chat_template": [{"name": "tool", "template": "b"}, '
-            '{"name": "default", "template": "c"}]}',
-            "c",
-        ),
-    ],
-)
-def test_a_template_in_the_tokenizers_own_file(said, template):
-    carried = Carried({"tokenizer_config.json": said.encode()})
-    assert carried.template == template
 
 
 def test_the_context_is_that_of_the_base():
