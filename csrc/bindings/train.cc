@@ -42,6 +42,15 @@ train::StepInput InputOf(const Batch& batch) {
   return {batch.tokens, batch.targets, batch.samples, batch.ids_below};
 }
 
+// All but the base of adapters.
+std::vector<Parameter*> WithoutBase(absl::Span<Parameter* const> parameters) {
+  std::vector<Parameter*> left;
+  for (Parameter* parameter : parameters) {
+    if (parameter->spec().role != AdapterRole::kBase) left.push_back(parameter);
+  }
+  return left;
+}
+
 absl::StatusOr<std::vector<int32_t>> Generate(
     Engine& engine, const std::vector<int32_t>& prompt, int64_t tokens,
     double temperature, int64_t top_k, uint64_t seed,
@@ -385,16 +394,28 @@ void BindEngine(CoreModule& m) {
           "them.")
       .def(
           "gather",
-          [](Engine& e, const std::string& value, bool copy) {
-            return GatherArrays(e.update().parameters(), value, copy,
+          [](Engine& e, const std::string& value, bool copy, bool adapter) {
+            const std::vector<Parameter*>& all = e.update().parameters();
+            return GatherArrays(adapter ? WithoutBase(all) : all, value, copy,
                                 e.context());
           },
           py::arg("value") = "master", py::kw_only(), py::arg("copy") = true,
+          py::arg("adapter") = false,
           "Whole parameters (or gradients, by `grad`, in f16 times the loss "
           "scale) by logical name, on rank 0; empty on the others. With "
           "copy=False arrays are read-only, and "
           "those that rank 0 holds whole show its weights, which change with "
-          "the next step. Collective.")
+          "the next step. With adapter=True without the base of adapters. "
+          "Collective.")
+      .def(
+          "merge_adapters",
+          [](Engine& e) {
+            return e.model().MergeAdapters(
+                e.context().device().compute_stream());
+          },
+          kReleased,
+          "Makes the adapters part of the weights, in f32, and ineffective "
+          "themselves. RuntimeError where weights are kept in another type.")
       .def(
           "scatter",
           [](Engine& e, const std::map<std::string, py::array>& arrays) {
@@ -413,7 +434,8 @@ void BindEngine(CoreModule& m) {
           },
           py::arg("tensors"), kReleased,
           "Sets this rank's weights from files of others, by logical name; "
-          "each rank reads its own part. Collective.")
+          "each rank reads its own part. Adapters of which nothing is said "
+          "stay as they are. Collective.")
       .def(
           "save",
           [](Engine& e, const std::filesystem::path& root,

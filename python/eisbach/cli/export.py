@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from eisbach.cli.arguments import MisuseError
+
 
 def command(
     folder: Annotated[
         str,
         typer.Argument(
             help="The folder of a run, a checkpoint or RUN@STEP, or the folder "
-            "of a model with `config.json` and `model.safetensors`.",
+            "of a model with `config.json` and `model.safetensors`, or of "
+            "adapters with `adapter_config.json`.",
             metavar="FOLDER",
         ),
     ],
@@ -43,6 +46,14 @@ def command(
     dtype: Annotated[
         Literal["f32", "bf16", "f16"], typer.Option(help="Of the weights.")
     ] = "f32",
+    adapter: Annotated[
+        bool,
+        typer.Option(
+            "--adapter",
+            help="Write the adapters of a run alone, for PEFT. Without it "
+            "they are merged into the model.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is there.")
     ] = False,
@@ -50,7 +61,8 @@ def command(
     """Write the model of a run for transformers or llama.cpp.
 
     Runs on one process, whatever layout the model was trained on, also while
-    the run goes on. `eisbach checkpoint export` is the same command.
+    the run goes on. Adapters (LoRA) are merged in f32, and logits before and
+    after compared. `eisbach checkpoint export` is the same command.
 
     Examples:
 
@@ -59,24 +71,38 @@ def command(
     * `eisbach export runs/gpt_bytes --checkpoint 200`, or runs/gpt_bytes@200
 
     * `eisbach export runs/gpt_bytes --format gguf --dtype bf16`
+
+    * `eisbach export runs/tuned --adapter --output adapters/tuned`
     """  # noqa: D412
     from eisbach.export import export_model, write_gguf
+    from eisbach.export.adapted import adapted_at
+    from eisbach.export.merging import merge
     from eisbach.export.source import find_source
-    from eisbach.run.folder import has_config
 
-    source = find_source(folder, checkpoint=checkpoint)
-    if output is None:
-        part = f"model-step-{source.step}" if source.named else "model"
-        output = source.home / (f"{part}.gguf" if format == "gguf" else part)
-    if has_config(output):
-        raise ValueError(
-            f"{output} is a run folder, which no model replaces; without "
-            f"--output it goes to {output}/model"
+    if adapter and (format != "hf" or dtype != "f32"):
+        raise MisuseError(
+            "--adapter writes the folder of PEFT in f32: leave --format and "
+            "--dtype out"
         )
-    if output.exists() and not force:
-        raise ValueError(
-            f"{output} exists; --force replaces it, another --output keeps it"
-        )
+    with adapted_at(folder, checkpoint=checkpoint) as adapted:
+        found = adapted or find_source(folder, checkpoint=checkpoint)
+        if output is None:
+            part = "adapter" if adapter else "model"
+            part += f"-step-{found.step}" if found.named else ""
+            suffix = ".gguf" if format == "gguf" else ""
+            output = found.home / f"{part}{suffix}"
+        _check(output, force=force)
+        if adapter:
+            if adapted is None:
+                raise ValueError(f"{folder}: has no adapters (--adapter)")
+            adapted.write_to(output)
+            print(f"{output}: {adapted.path}")
+            return
+        if adapted:
+            source, proof = merge(adapted, dtype=dtype)
+            print(proof)
+        else:
+            source = found
     write = write_gguf if format == "gguf" else export_model
     write(
         output,
@@ -87,3 +113,17 @@ def command(
         ends=source.ends,
     )
     print(f"{output}: {source.path} in {dtype}")
+
+
+def _check(output: Path, *, force: bool) -> None:
+    from eisbach.run.folder import has_config
+
+    if has_config(output):
+        raise ValueError(
+            f"{output} is a run folder, which no model replaces; without "
+            f"--output it goes to {output}/model"
+        )
+    if output.exists() and not force:
+        raise ValueError(
+            f"{output} exists; --force replaces it, another --output keeps it"
+        )
