@@ -78,7 +78,7 @@ bool AnyTrains(const LowRank& low_rank) {
 }
 
 // The gradient of `parameter`, dy^T · x.
-absl::Status AddWeightGradient(Parameter& parameter, const Tensor& dy,
+absl::Status AddProduct(Parameter& parameter, const Tensor& dy,
                                const Tensor& x, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(const Tensor dy_t, dy.Transpose(0, 1));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(dy_t, x, nullptr, parameter.accumulate(),
@@ -128,7 +128,7 @@ class LowRankNode final : public Node {
             EISBACH_ASSIGN_OR_RETURN(const Tensor of_inner,
                                      Inner(inner_rows, low_rank, i));
             EISBACH_RETURN_IF_ERROR(
-                AddWeightGradient(*term.b, of_y, of_inner, stream));
+                AddProduct(*term.b, of_y, of_inner, stream));
           }
           return absl::OkStatus();
         });
@@ -144,7 +144,7 @@ class LowRankNode final : public Node {
                                    Dropped(x, low_rank, stream));
           EISBACH_ASSIGN_OR_RETURN(const Tensor x_rows, RowsOf(dropped));
           EISBACH_ASSIGN_OR_RETURN(const Tensor dy, RowsOf(inner_grad));
-          return AddWeightGradient(*low_rank.a, dy, x_rows, stream);
+          return AddProduct(*low_rank.a, dy, x_rows, stream);
         });
   }
 
