@@ -18,6 +18,11 @@ from eisbach.export.adapter_start import WEIGHTS
 from eisbach.export.load import load_weights
 from eisbach.export.peft_config import FILE
 
+# Of PEFT about transformers, and of PEFT about tables that are tied.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
 CONTEXT = 16
 BATCH = 4
 STEPS = 30

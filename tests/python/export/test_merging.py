@@ -12,6 +12,9 @@ from safetensors.numpy import load_file
 
 from eisbach.export.adapter_start import WEIGHTS
 
+# Of PEFT about transformers.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
 
 @pytest.fixture(scope="module")
 def trained(trainer, eisbach, tmp_path_factory):
