@@ -64,9 +64,7 @@ bool Adapter::Adapts(absl::string_view projection) const {
   return enabled() && (targets.empty() || Has(targets, projection));
 }
 
-bool Adapter::Saves(absl::string_view table) const {
-  return Has(saved, table);
-}
+bool Adapter::Saves(absl::string_view table) const { return Has(saved, table); }
 
 float Adapter::Scale() const {
   const auto r = static_cast<double>(rank);
@@ -95,20 +93,21 @@ absl::Status Validate(const Adapter& adapter, const Architecture& architecture,
   }
   if (!adapter.enabled()) return CheckNothingSaid(adapter);
   if (!(adapter.alpha > 0)) {
-    return Problem("alpha", absl::StrCat(adapter.alpha,
-                                         " is not above 0; nearest that works: ",
-                                         2 * adapter.rank));
+    return Problem(
+        "alpha",
+        absl::StrCat(adapter.alpha, " is not above 0; nearest that works: ",
+                     2 * adapter.rank));
   }
-  EISBACH_RETURN_IF_ERROR(CheckFitsF32("alpha", adapter.alpha, "adapter.alpha"));
+  EISBACH_RETURN_IF_ERROR(
+      CheckFitsF32("alpha", adapter.alpha, "adapter.alpha"));
   if (!(adapter.dropout >= 0 && adapter.dropout <= ops::kMostDropout)) {
     return Problem("dropout",
                    absl::StrCat(adapter.dropout, " is outside [0, 1 - 2^-24]; ",
                                 "nearest that works: ",
                                 adapter.dropout > 0 ? "0.9999999" : "0"));
   }
-  EISBACH_RETURN_IF_ERROR(CheckNames("targets", adapter.targets,
-                                     AdapterTargets(architecture),
-                                     "projection"));
+  EISBACH_RETURN_IF_ERROR(CheckNames(
+      "targets", adapter.targets, AdapterTargets(architecture), "projection"));
   EISBACH_RETURN_IF_ERROR(CheckNames("modules_to_save", adapter.saved,
                                      {"embedding", "head"}, "table"));
   if (tied && adapter.Saves("embedding") != adapter.Saves("head")) {

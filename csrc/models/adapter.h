@@ -13,10 +13,10 @@ namespace eisbach::models {
 // Low-rank adapters beside the linear layers of a model that else stays as it
 // is: Hu et al., "LoRA", arXiv:2106.09685; nn/lora.h.
 struct Adapter {
-  int64_t rank = 0;      // 0: there are none
-  double alpha = 0;      // scale · rank, or · sqrt(rank) where `rslora`
-  double dropout = 0;    // of what adapters take
-  bool rslora = false;   // Kalajdzievski, arXiv:2312.03732
+  int64_t rank = 0;     // 0: there are none
+  double alpha = 0;     // scale · rank, or · sqrt(rank) where `rslora`
+  double dropout = 0;   // of what adapters take
+  bool rslora = false;  // Kalajdzievski, arXiv:2312.03732
   // Which projections have one; AdapterTargets lists them. Empty: all.
   std::vector<std::string> targets = {};
   // Whole tables that train as well: "embedding", "head".

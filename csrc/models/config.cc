@@ -65,14 +65,13 @@ int64_t AdapterWeightsOfLayer(const ModelConfig& c) {
     int64_t inputs, outputs;
   };
   int64_t sum = 0;
-  for (const Layer& layer : {Layer{"qkv", c.hidden, QkvRows(c)},
-                             Layer{"query", c.hidden, queries},
-                             Layer{"key", c.hidden, keys},
-                             Layer{"value", c.hidden, keys},
-                             Layer{"output", queries, c.hidden},
-                             Layer{"gate", c.hidden, c.ffn_hidden},
-                             Layer{"up", c.hidden, c.ffn_hidden},
-                             Layer{"down", c.ffn_hidden, c.hidden}}) {
+  for (const Layer& layer :
+       {Layer{"qkv", c.hidden, QkvRows(c)}, Layer{"query", c.hidden, queries},
+        Layer{"key", c.hidden, keys}, Layer{"value", c.hidden, keys},
+        Layer{"output", queries, c.hidden},
+        Layer{"gate", c.hidden, c.ffn_hidden},
+        Layer{"up", c.hidden, c.ffn_hidden},
+        Layer{"down", c.ffn_hidden, c.hidden}}) {
     const std::vector<std::string> all = AdapterTargets(c.architecture);
     if (std::find(all.begin(), all.end(), layer.name) == all.end()) continue;
     if (!c.adapter.Adapts(layer.name)) continue;
@@ -166,9 +165,10 @@ double TrainingFlopsPerToken(const ModelConfig& c) {
   const double adapters =
       static_cast<double>(c.layers * AdapterWeightsOfLayer(c));
   return FlopsOfWeight(c, /*trains=*/false) * weights + 6.0 * adapters +
-         HeadFlopsPerToken(c) + 12.0 * static_cast<double>(c.layers) *
-                             static_cast<double>(c.heads * c.head_dim) *
-                             static_cast<double>(c.context);
+         HeadFlopsPerToken(c) +
+         12.0 * static_cast<double>(c.layers) *
+             static_cast<double>(c.heads * c.head_dim) *
+             static_cast<double>(c.context);
 }
 
 }  // namespace eisbach::models

@@ -126,8 +126,8 @@ absl::Status Lora::Merge(Stream& stream) {
     EISBACH_ASSIGN_OR_RETURN(const Tensor a,
                              a_.data().Narrow(0, row, b.dim(1)));
     row += b.dim(1);
-    EISBACH_ASSIGN_OR_RETURN(
-        const Tensor rows, weight.Narrow(0, output.first_row, b.dim(0)));
+    EISBACH_ASSIGN_OR_RETURN(const Tensor rows,
+                             weight.Narrow(0, output.first_row, b.dim(0)));
     EISBACH_RETURN_IF_ERROR(ops::Scale(b, scale_, stream));
     EISBACH_RETURN_IF_ERROR(
         ops::Matmul(b, a, nullptr, /*accumulate=*/true, rows, stream));

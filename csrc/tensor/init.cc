@@ -51,9 +51,9 @@ void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
     for (int64_t r = 0; r < slice.extent[0]; ++r) {
       const int64_t base = (slice.start[0] + r) * columns + first_column;
       for (int64_t c = 0; c < width; ++c) {
-        out[r * width + c] =
-            normal ? spec.init.stddev * NormalAt(base + c, key)
-                   : spec.init.bound * UniformAt(base + c, key);
+        out[r * width + c] = normal
+                                 ? spec.init.stddev * NormalAt(base + c, key)
+                                 : spec.init.bound * UniformAt(base + c, key);
       }
     }
   }

@@ -20,7 +20,6 @@ from eisbach.run.state import standing
 
 if TYPE_CHECKING:
     from eisbach import _C
-    from eisbach.config import Config
     from eisbach.job import Job
 
 _PROMPT_TOKENS = 64

@@ -49,8 +49,7 @@ absl::Status MultiplyOut(const Tensor& inner, const LowRank& low_rank,
   EISBACH_ASSIGN_OR_RETURN(const Tensor out_rows, RowsOf(out));
   for (size_t i = 0; i < low_rank.terms.size(); ++i) {
     const LowRankTerm& term = low_rank.terms[i];
-    EISBACH_ASSIGN_OR_RETURN(const Tensor from,
-                             Inner(inner_rows, low_rank, i));
+    EISBACH_ASSIGN_OR_RETURN(const Tensor from, Inner(inner_rows, low_rank, i));
     EISBACH_ASSIGN_OR_RETURN(const Tensor to, Outer(out_rows, term));
     EISBACH_ASSIGN_OR_RETURN(const Tensor b_t, term.b->data().Transpose(0, 1));
     EISBACH_RETURN_IF_ERROR(
@@ -78,8 +77,8 @@ bool AnyTrains(const LowRank& low_rank) {
 }
 
 // The gradient of `parameter`, dy^T · x.
-absl::Status AddProduct(Parameter& parameter, const Tensor& dy,
-                               const Tensor& x, Stream& stream) {
+absl::Status AddProduct(Parameter& parameter, const Tensor& dy, const Tensor& x,
+                        Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(const Tensor dy_t, dy.Transpose(0, 1));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(dy_t, x, nullptr, parameter.accumulate(),
                                       parameter.grad(), stream));
@@ -105,9 +104,8 @@ class LowRankNode final : public Node {
                              InnerGradient(dy, context.stream));
     if (Wants(1)) {
       EISBACH_ASSIGN_OR_RETURN(
-          Tensor dx,
-          ops::LinearBackwardInput(inner_grad, low_rank_.a->data(),
-                                   context.stream));
+          Tensor dx, ops::LinearBackwardInput(inner_grad, low_rank_.a->data(),
+                                              context.stream));
       EISBACH_ASSIGN_OR_RETURN(dx, Dropped(dx, low_rank_, context.stream));
       EISBACH_RETURN_IF_ERROR(Send(1, std::move(dx), context.stream));
     }
@@ -116,22 +114,20 @@ class LowRankNode final : public Node {
 
  private:
   absl::Status BackwardB(const Tensor& dy, BackwardContext& context) {
-    return context.WeightGradient(
-        [dy, inner = inner_,
-         low_rank = low_rank_](Stream& stream) -> absl::Status {
-          EISBACH_ASSIGN_OR_RETURN(const Tensor dy_rows, RowsOf(dy));
-          EISBACH_ASSIGN_OR_RETURN(const Tensor inner_rows, RowsOf(inner));
-          for (size_t i = 0; i < low_rank.terms.size(); ++i) {
-            const LowRankTerm& term = low_rank.terms[i];
-            if (!term.b->trains()) continue;
-            EISBACH_ASSIGN_OR_RETURN(const Tensor of_y, Outer(dy_rows, term));
-            EISBACH_ASSIGN_OR_RETURN(const Tensor of_inner,
-                                     Inner(inner_rows, low_rank, i));
-            EISBACH_RETURN_IF_ERROR(
-                AddProduct(*term.b, of_y, of_inner, stream));
-          }
-          return absl::OkStatus();
-        });
+    return context.WeightGradient([dy, inner = inner_, low_rank = low_rank_](
+                                      Stream& stream) -> absl::Status {
+      EISBACH_ASSIGN_OR_RETURN(const Tensor dy_rows, RowsOf(dy));
+      EISBACH_ASSIGN_OR_RETURN(const Tensor inner_rows, RowsOf(inner));
+      for (size_t i = 0; i < low_rank.terms.size(); ++i) {
+        const LowRankTerm& term = low_rank.terms[i];
+        if (!term.b->trains()) continue;
+        EISBACH_ASSIGN_OR_RETURN(const Tensor of_y, Outer(dy_rows, term));
+        EISBACH_ASSIGN_OR_RETURN(const Tensor of_inner,
+                                 Inner(inner_rows, low_rank, i));
+        EISBACH_RETURN_IF_ERROR(AddProduct(*term.b, of_y, of_inner, stream));
+      }
+      return absl::OkStatus();
+    });
   }
 
   absl::Status BackwardA(const Tensor& inner_grad, BackwardContext& context) {

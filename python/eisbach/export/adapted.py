@@ -65,9 +65,7 @@ class Adapted:
         return own or folder_tokenizer(self.base, vocab)
 
 
-def find_adapted(
-    path: Path, overrides: Sequence[str] = ()
-) -> Adapted | None:
+def find_adapted(path: Path, overrides: Sequence[str] = ()) -> Adapted | None:
     """Finds adapters that are written, and their model.
 
     Args:
@@ -129,9 +127,7 @@ def _trains_adapters(place: Place) -> bool:
     return run is not None and load_config(run / "config.yaml").adapter.rank > 0
 
 
-def _of_folder(
-    path: Path, folder: Path, overrides: Sequence[str]
-) -> Adapted:
+def _of_folder(path: Path, folder: Path, overrides: Sequence[str]) -> Adapted:
     file = path / "config.yaml"
     own = load_config(file if file.is_file() else None, overrides)
     base = getattr(own.model, "from")

@@ -21,8 +21,7 @@ def projections(model: ModelSection, adapter: AdapterSection) -> list[str]:
     return [
         own
         for own in FAMILIES[model.family].ADAPTED
-        if adapter.targets == "all"
-        or own.rpartition(".")[2] in adapter.targets
+        if adapter.targets == "all" or own.rpartition(".")[2] in adapter.targets
     ]
 
 
@@ -35,9 +34,7 @@ def target_modules(model: ModelSection, adapter: AdapterSection) -> list[str]:
 def saved_modules(model: ModelSection, adapter: AdapterSection) -> list[str]:
     """Returns PEFT's names of the tables that are trained whole."""
     tables = FAMILIES[model.family].TABLES
-    return [
-        tables[name].rpartition(".")[2] for name in adapter.modules_to_save
-    ]
+    return [tables[name].rpartition(".")[2] for name in adapter.modules_to_save]
 
 
 def adapter_places(
@@ -52,20 +49,23 @@ def adapter_places(
         for own in projections(model, adapter):
             name = f"{PREFIX}{family.LAYER}.{i}.{family.ADAPTED[own]}"
             block = f"blocks.{i}"
-            yield f"{block}.{own}.lora_a.weight", Stored(
-                f"{name}.lora_A.weight"
+            yield (
+                f"{block}.{own}.lora_a.weight",
+                Stored(f"{name}.lora_A.weight"),
             )
             for number, part in enumerate(family.STACKED.get(own, (own,))):
                 stacked = own in family.STACKED
                 rows = model.hidden if stacked else None
-                yield f"{block}.{part}.lora_b.weight", Stored(
-                    f"{name}.lora_B.weight", number * (rows or 0), rows
+                yield (
+                    f"{block}.{part}.lora_b.weight",
+                    Stored(f"{name}.lora_B.weight", number * (rows or 0), rows),
                 )
     for table in adapter.modules_to_save:
         if table == "head" and model.tie_embeddings:
             continue
-        yield f"{_TABLES[table]}.weight", Stored(
-            f"{PREFIX}{family.TABLES[table]}.weight"
+        yield (
+            f"{_TABLES[table]}.weight",
+            Stored(f"{PREFIX}{family.TABLES[table]}.weight"),
         )
 
 

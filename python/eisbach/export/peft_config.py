@@ -143,7 +143,9 @@ def _saved(described: Described, family: Any) -> list[str]:
         if not own:
             described.problem(
                 f"modules_to_save has {json.dumps(name)}; it may have "
-                + ", ".join(t.rpartition(".")[2] for t in family.TABLES.values())
+                + ", ".join(
+                    t.rpartition(".")[2] for t in family.TABLES.values()
+                )
             )
         found += own
     return found

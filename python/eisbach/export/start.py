@@ -97,7 +97,10 @@ def take_over(
     wrong = []
     for name, value in said.items():
         key = f"{section}.{name}"
-        own, origin = getattr(getattr(config, section), name), config.origin(key)
+        own, origin = (
+            getattr(getattr(config, section), name),
+            config.origin(key),
+        )
         if _is_given(origin) and own not in (value, "auto"):
             if name in free:
                 continue

@@ -41,7 +41,11 @@ class Tensors:
             else "what adapter_config.json describes"
         )
         files = [name]
-        if name == _FILE and not self.path.is_file() and (folder / _INDEX).is_file():
+        if (
+            name == _FILE
+            and not self.path.is_file()
+            and (folder / _INDEX).is_file()
+        ):
             self.path = folder / _INDEX
             files = _parts(self.path)
         self._files = {

@@ -45,8 +45,9 @@ TEST(AdapterTest, ErrorsNameKeyValueAndNearest) {
   EXPECT_THAT(told({.rank = 4, .alpha = 8, .dropout = 1}),
               StatusIs(bad, "adapter.dropout=1"));
   EXPECT_THAT(told({.rank = 4, .alpha = 8, .targets = {"gate"}}),
-              StatusIs(bad, "gate is no projection of this model; there are "
-                            "qkv, output, up, down"));
+              StatusIs(bad,
+                       "gate is no projection of this model; there are "
+                       "qkv, output, up, down"));
   EXPECT_THAT(told({.rank = 4, .alpha = 8, .targets = {"up", "up"}}),
               StatusIs(bad, "has up twice"));
   EXPECT_THAT(told({.rank = 4, .alpha = 8, .saved = {"head"}}),

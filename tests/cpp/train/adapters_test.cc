@@ -128,8 +128,8 @@ TEST(AdaptersTest, NothingElseChanges) {
   EngineConfig config = Config("llama");
   config.model.adapter.targets = {"query", "up"};
   config.model.adapter.saved = {"head"};
-  EISBACH_EXPECT_OK(test::OnEngines(
-      {}, config, [&](Engine& engine, int) -> absl::Status {
+  EISBACH_EXPECT_OK(
+      test::OnEngines({}, config, [&](Engine& engine, int) -> absl::Status {
         const Values before = Gather(engine);
         for (int step = 0; step < 2; ++step) {
           EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
@@ -265,13 +265,13 @@ TEST(AdaptersTest, MergedTheyArePartOfTheWeights) {
   }
   EngineConfig config = Config("llama");
   config.update.compute_dtype = DType::kBF16;
-  EXPECT_THAT(test::OnEngines({}, config,
-                              [](Engine& engine, int) {
-                                return engine.model().MergeAdapters(
-                                    engine.context().device().compute_stream());
-                              }),
-              test::StatusIs(absl::StatusCode::kFailedPrecondition,
-                             "merged in f32"));
+  EXPECT_THAT(
+      test::OnEngines({}, config,
+                      [](Engine& engine, int) {
+                        return engine.model().MergeAdapters(
+                            engine.context().device().compute_stream());
+                      }),
+      test::StatusIs(absl::StatusCode::kFailedPrecondition, "merged in f32"));
 }
 
 // Groups are of what trains: LoRA+ (arXiv:2402.12354) is a rate of B.
@@ -280,8 +280,8 @@ TEST(AdaptersTest, GroupsAreOfWhatTrains) {
   config.update.optimizer.groups = {
       {.patterns = {"*.lora_b.weight"}, .rate_factor = 16},
       {.patterns = {"*.down.lora_a.weight"}, .frozen = true}};
-  EISBACH_EXPECT_OK(test::OnEngines(
-      {}, config, [&](Engine& engine, int) -> absl::Status {
+  EISBACH_EXPECT_OK(
+      test::OnEngines({}, config, [&](Engine& engine, int) -> absl::Status {
         for (const Parameter* parameter : engine.update().parameters()) {
           const ParamSpec& spec = parameter->spec();
           EXPECT_EQ(parameter->trains(),

@@ -117,9 +117,7 @@ def adapted_by_hand(base, folder, config):
             path = path.removesuffix(".lora_A.weight")
             a, b = tensors[name], tensors[name.replace("lora_A", "lora_B")]
             layer = net.get_submodule(path)
-            net.set_submodule(
-                path, ByHand(layer, a, b, adapter.alpha / root)
-            )
+            net.set_submodule(path, ByHand(layer, a, b, adapter.alpha / root))
         elif "lora_B" not in name:
             net.get_parameter(path).requires_grad_(True)
     return net
@@ -169,9 +167,7 @@ def test_thirty_steps_equal(base, world, tmp_path, kind, reference):
     rng = np.random.default_rng(3)
     first = None
     for _ in range(STEPS):
-        tokens = np.minimum(
-            *rng.integers(0, 61, (2, BATCH, CONTEXT + 1))
-        )
+        tokens = np.minimum(*rng.integers(0, 61, (2, BATCH, CONTEXT + 1)))
         batch = _C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device)
         ours = engine.step(batch).loss
         told = torch.from_numpy(tokens).long()
@@ -239,8 +235,6 @@ def test_a_tied_table_is_there_twice(base, world, tmp_path):
     tokens = np.arange(CONTEXT, dtype=np.int32)[None]
     with torch.no_grad():
         wanted = theirs(torch.from_numpy(tokens).long()).logits.numpy()
-    np.testing.assert_allclose(
-        engine.logits(tokens).numpy(), wanted, atol=1e-4
-    )
+    np.testing.assert_allclose(engine.logits(tokens).numpy(), wanted, atol=1e-4)
     told = json.loads((tmp_path / "a" / FILE).read_text())
     assert told["modules_to_save"] == ["embed_tokens", "lm_head"]

@@ -84,9 +84,7 @@ def test_of_a_checkpoint_too(eisbach, trained, tmp_path):
     _, base, tuned = trained
     last, alone = tmp_path / "last", tmp_path / "alone"
     for output, *more in ((last,), (alone, "--checkpoint", "3")):
-        done = eisbach(
-            "export", tuned, "--adapter", "--output", output, *more
-        )
+        done = eisbach("export", tuned, "--adapter", "--output", output, *more)
         assert done.returncode == 0, done.stderr
     assert (last / WEIGHTS).read_bytes() == (
         tuned / "adapter" / WEIGHTS
@@ -109,9 +107,7 @@ def test_of_a_checkpoint_too(eisbach, trained, tmp_path):
 
 def test_it_speaks(eisbach, trained):
     _, _, tuned = trained
-    done = eisbach(
-        "sample", tuned, "--prompt", "def ", "--tokens", "8"
-    )
+    done = eisbach("sample", tuned, "--prompt", "def ", "--tokens", "8")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("def ")
 

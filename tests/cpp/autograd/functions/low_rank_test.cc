@@ -54,8 +54,8 @@ TEST_P(LowRankTest, AddsToTheColumnsOfItsTerms) {
           for (int64_t r = 0; r < kRank; ++r) {
             double inner = 0;
             for (int64_t k = 0; k < kInputs; ++k) {
-              inner += x[row * kInputs + k] *
-                       a[(term * kRank + r) * kInputs + k];
+              inner +=
+                  x[row * kInputs + k] * a[(term * kRank + r) * kInputs + k];
             }
             sum += inner * values[c * kRank + r];
           }
@@ -65,8 +65,8 @@ TEST_P(LowRankTest, AddsToTheColumnsOfItsTerms) {
     };
     add(first_, 0, 0);
     add(second_, 5, 1);
-    const Tensor y = test::Value(
-        AddLowRank(test::Clone(y_), x_, Make(p), TheStream()));
+    const Tensor y =
+        test::Value(AddLowRank(test::Clone(y_), x_, Make(p), TheStream()));
     test::ExpectClose(y, want, 4 * test::Tolerance(GetParam()));
   }
 }
@@ -111,8 +111,7 @@ TEST_P(LowRankTest, AnInputWithoutGradientIsNotWanted) {
     {
       GraphScope scope(&graph);
       const Tensor x = wanted ? graph.Leaf(x_) : x_;
-      y = test::Value(
-          AddLowRank(test::Clone(y_), x, Make(), TheStream()));
+      y = test::Value(AddLowRank(test::Clone(y_), x, Make(), TheStream()));
     }
     test::CostRecorder recorder(test::TheDevice());
     BackwardContext context{TheStream()};
