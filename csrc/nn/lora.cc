@@ -92,7 +92,8 @@ Lora::Lora(const LoraOptions& options)
 
 absl::StatusOr<Tensor> Lora::Forward(const Tensor& x,
                                      const ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(const Tensor y, base_.Forward(x, context));
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, base_.Forward(x, context));
+  if (!context.adapters) return y;
   autograd::LowRank low_rank{.a = &a_, .terms = {}, .scale = scale_};
   for (const Output& output : outputs_) {
     low_rank.terms.push_back({output.b.get(), output.first_row});

@@ -112,15 +112,11 @@ def read_peft_config(folder: Path, model: ModelSection) -> dict[str, Any]:
 def _targets(described: Described, family: Any) -> list[str] | None:
     """Which projections are meant; None where a pattern says it."""
     said = described.get("target_modules")
-    if said == "all-linear" or not isinstance(said, list):
+    if isinstance(said, str):
         return None
     found = []
-    for name in said:
-        own = [
-            own
-            for own, theirs in family.ADAPTED.items()
-            if theirs == name or theirs.endswith(f".{name}")
-        ]
+    for name in _names(described, "target_modules", said):
+        own = _meant(name, family.ADAPTED)
         if not own:
             described.problem(
                 f"target_modules has {json.dumps(name)}, which is none of "
@@ -134,18 +130,31 @@ def _targets(described: Described, family: Any) -> list[str] | None:
 def _saved(described: Described, family: Any) -> list[str]:
     said = described.get("modules_to_save", [])
     found = []
-    for name in said:
-        own = [
-            own
-            for own, theirs in family.TABLES.items()
-            if theirs == name or theirs.endswith(f".{name}")
-        ]
+    for name in _names(described, "modules_to_save", said):
+        own = _meant(name, family.TABLES)
         if not own:
+            known = (t.rpartition(".")[2] for t in family.TABLES.values())
             described.problem(
                 f"modules_to_save has {json.dumps(name)}; it may have "
-                + ", ".join(
-                    t.rpartition(".")[2] for t in family.TABLES.values()
-                )
+                + ", ".join(known)
             )
-        found += own
+        found += [one for one in own if one not in found]
     return found
+
+
+def _names(described: Described, key: str, said: Any) -> list[str]:
+    """Returns a list of names, or none and says that it is no such list."""
+    if isinstance(said, list) and all(isinstance(n, str) for n in said):
+        return said
+    if said is not None:
+        described.problem(f"{key}={json.dumps(said)} is no list of names")
+    return []
+
+
+def _meant(name: str, modules: dict[str, str]) -> list[str]:
+    """Ours whose names of theirs end so, by PEFT's rule."""
+    return [
+        own
+        for own, theirs in modules.items()
+        if theirs == name or theirs.endswith(f".{name}")
+    ]

@@ -97,10 +97,8 @@ def take_over(
     wrong = []
     for name, value in said.items():
         key = f"{section}.{name}"
-        own, origin = (
-            getattr(getattr(config, section), name),
-            config.origin(key),
-        )
+        own = getattr(getattr(config, section), name)
+        origin = config.origin(key)
         if _is_given(origin) and own not in (value, "auto"):
             if name in free:
                 continue

@@ -37,15 +37,8 @@ class Tensors:
         self.path = folder / name
         self._described = (
             "the model of config.json"
-            if name == _FILE
-            else "what adapter_config.json describes"
-        )
-        files = [name]
-        if (
-            name == _FILE
-            and not self.path.is_file()
-            and (folder / _INDEX).is_file()
-        ):
+            divided = name == _FILE and (folder / _INDEX).is_file()
+        if divided and not self.path.is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
         self._files = {

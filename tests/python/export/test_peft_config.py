@@ -2,9 +2,12 @@
 
 import json
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from eisbach.config import make_config
+from eisbach.export.adapter_start import read_adapter
 from eisbach.export.peft_config import FILE, peft_config, read_peft_config
 
 SIZES = {"layers": 2, "hidden": 24, "heads": 6, "vocab": 17}
@@ -81,6 +84,34 @@ def test_names_are_those_of_pefts_rule(read):
 def test_what_is_not_there_is_named(read, key, value):
     with pytest.raises(ValueError, match=f"{FILE}: {key}="):
         read(**{key: value})
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+_KEYS = (
+    "r lora_alpha lora_dropout use_rslora target_modules modules_to_save bias "
+    "fan_in_fan_out peft_type rank_pattern init_lora_weights"
+)
+
+
+@hypothesis.settings(
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(st.dictionaries(st.sampled_from(_KEYS.split()), _JSON))
+def test_any_json_is_taken_or_refused_in_words(tmp_path, changes):
+    model = model_of("llama")
+    adapter = make_config(adapter={"rank": 8, "alpha": 16.0}).adapter
+    said = {**peft_config(model, adapter, "base"), **changes}
+    (tmp_path / FILE).write_text(json.dumps(said))
+    try:
+        found = read_adapter(tmp_path, model)
+    except (ValueError, FileNotFoundError) as error:
+        assert str(tmp_path) in str(error)
+    else:
+        assert found["rank"] == said["r"]
 
 
 def test_several_are_named_at_once(read):
