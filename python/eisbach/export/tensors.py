@@ -37,7 +37,11 @@ class Tensors:
         self.path = folder / name
         self._described = (
             "the model of config.json"
-            divided = name == _FILE and (folder / _INDEX).is_file()
+            if name == _FILE
+            else "what adapter_config.json describes"
+        )
+        files = [name]
+        divided = name == _FILE and (folder / _INDEX).is_file()
         if divided and not self.path.is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
