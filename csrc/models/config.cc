@@ -1,5 +1,7 @@
 #include "models/config.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
@@ -43,12 +45,40 @@ int64_t QkvRows(const ModelConfig& c) {
   return (c.heads + 2 * c.kv_heads) * c.head_dim;
 }
 
+// Of one weight of the model itself.
+double FlopsOfWeight(const ModelConfig& c, bool trains) {
+  return c.adapter.enabled() && !trains ? 4.0 : 6.0;
+}
+
+}  // namespace
+
 int64_t MatrixWeightsOfLayer(const ModelConfig& c) {
   const int64_t attention = QkvRows(c) + c.heads * c.head_dim;
   return c.hidden * (attention + UpRows(c) + c.ffn_hidden);
 }
 
-}  // namespace
+int64_t AdapterWeightsOfLayer(const ModelConfig& c) {
+  const int64_t queries = c.heads * c.head_dim;
+  const int64_t keys = c.kv_heads * c.head_dim;
+  struct Layer {
+    absl::string_view name;
+    int64_t inputs, outputs;
+  };
+  int64_t sum = 0;
+  for (const Layer& layer :
+       {Layer{"qkv", c.hidden, QkvRows(c)}, Layer{"query", c.hidden, queries},
+        Layer{"key", c.hidden, keys}, Layer{"value", c.hidden, keys},
+        Layer{"output", queries, c.hidden},
+        Layer{"gate", c.hidden, c.ffn_hidden},
+        Layer{"up", c.hidden, c.ffn_hidden},
+        Layer{"down", c.ffn_hidden, c.hidden}}) {
+    const std::vector<std::string> all = AdapterTargets(c.architecture);
+    if (std::find(all.begin(), all.end(), layer.name) == all.end()) continue;
+    if (!c.adapter.Adapts(layer.name)) continue;
+    sum += c.adapter.rank * (layer.inputs + layer.outputs);
+  }
+  return sum;
+}
 
 absl::StatusOr<int64_t> DefaultHeadDim(int64_t hidden, int64_t heads) {
   EISBACH_RETURN_IF_ERROR(CheckSize("hidden", hidden));
@@ -98,6 +128,8 @@ absl::Status Validate(const ModelConfig& c) {
                      "(model.dropout); nearest that works: ",
                      c.dropout > 0 ? "0.9999999" : "0"));
   }
+  EISBACH_RETURN_IF_ERROR(
+      Validate(c.adapter, c.architecture, c.tie_embeddings));
   return CheckFitsF32("norm_eps", c.norm_eps, "model.norm_eps");
 }
 
@@ -115,12 +147,28 @@ int64_t ParameterCount(const ModelConfig& c) {
   return c.layers * layer + tables + norm;
 }
 
+int64_t TrainedParameterCount(const ModelConfig& c) {
+  if (!c.adapter.enabled()) return ParameterCount(c);
+  int64_t tables = static_cast<int64_t>(c.adapter.saved.size());
+  if (c.tie_embeddings) tables = std::min<int64_t>(tables, 1);
+  return c.layers * AdapterWeightsOfLayer(c) + tables * c.vocab * c.hidden;
+}
+
+double HeadFlopsPerToken(const ModelConfig& c) {
+  return FlopsOfWeight(c, c.adapter.Saves("head")) *
+         static_cast<double>(c.vocab * c.hidden);
+}
+
 double TrainingFlopsPerToken(const ModelConfig& c) {
-  const double weights = static_cast<double>(
-      c.layers * MatrixWeightsOfLayer(c) + c.vocab * c.hidden);
-  return 6.0 * weights + 12.0 * static_cast<double>(c.layers) *
-                             static_cast<double>(c.heads * c.head_dim) *
-                             static_cast<double>(c.context);
+  const double weights =
+      static_cast<double>(c.layers * MatrixWeightsOfLayer(c));
+  const double adapters =
+      static_cast<double>(c.layers * AdapterWeightsOfLayer(c));
+  return FlopsOfWeight(c, /*trains=*/false) * weights + 6.0 * adapters +
+         HeadFlopsPerToken(c) +
+         12.0 * static_cast<double>(c.layers) *
+             static_cast<double>(c.heads * c.head_dim) *
+             static_cast<double>(c.context);
 }
 
 }  // namespace eisbach::models

@@ -15,6 +15,7 @@ Architecture Gpt() {
   a.norm = ops::NormKind::kLayer;
   a.activation = nn::Activation::kGelu;
   a.qkv_bias = a.output_bias = a.mlp_bias = true;
+  a.fused_qkv = true;
   return a;
 }
 

@@ -23,6 +23,7 @@ struct ForwardContext {
   // f64 [1] in device memory: a loss adds how many of its tokens count, which
   // are those whose target is not below 0. Undefined: nobody asks.
   Tensor counted{};
+  bool adapters = true;  // false: a model computes as if it had none
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

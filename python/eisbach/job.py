@@ -20,7 +20,8 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
-from eisbach.export.start import keep_carried, load_weights
+from eisbach.export.keeping import keep_carried
+from eisbach.export.load import base_content, load_weights
 from eisbach.files import make_folder
 from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
@@ -189,13 +190,23 @@ def _set_up(
             for part in (train, validation)
         ]
     contents = shared_contents(world, train.prefixes)
+    base = base_content(config, world) if config.adapter.rank else []
     identity = _identity(
-        config, tokenizer, train, contents, separate=corpora[0].separate
+        config,
+        tokenizer,
+        train,
+        contents,
+        base,
+        separate=corpora[0].separate,
     )
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume, parent)
     load_seconds = None
+    # Checkpoints have no base of adapters.
+    if config.adapter.rank or not resumed.checkpoint:
+        alone = bool(resumed.checkpoint)
+        load_weights(engine, config, tokenizer, world, base_alone=alone)
     if resumed.checkpoint:
         began = time.perf_counter()
         resumed = load_checkpoint(
@@ -207,8 +218,6 @@ def _set_up(
             forgives=forgives and resumed.parent is None,
         )
         load_seconds = time.perf_counter() - began
-    else:
-        load_weights(engine, config, tokenizer, world)
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -251,11 +260,18 @@ def _identity(
     tokenizer: Tokenizer,
     train: Mixture,
     contents: list[dict[str, str]],
+    base: list[str],
     *,
     separate: bool,
 ) -> str:
-    """What the losses of a run depend on; of data its content, not its name."""
+    """What the losses of a run depend on; of files their content, not names."""
     documents = {"data.documents": "separate"} if separate else {}
+    adapter = {}
+    if config.adapter.rank:
+        adapter = {
+            "adapter": config.adapter.model_dump(exclude={"from"}),
+            "model.from": base,
+        }
     return json.dumps(
         {
             "model": config.model.model_dump(exclude={"from"}),
@@ -268,6 +284,7 @@ def _identity(
             "optimizer.name": config.optimizer.name,
             "run.seed": config.run.seed,
             "train.global_batch": config.train.global_batch,
+            **adapter,
         }
     )
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.core_config import engine_config, make_mesh
+from eisbach.core_config import complete
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 from eisbach.export import read_model
+from eisbach.export.adapted import Adapted, find_adapted
+from eisbach.export.load import load_weights
+from eisbach.export.merging import alone, engine_of
 from eisbach.export.source import folder_tokenizer, model_folder
 from eisbach.run.folder import RunFolder
 from eisbach.run.state import standing
-from eisbach.world import init
 
 if TYPE_CHECKING:
     from eisbach import _C
-    from eisbach.config import Config
     from eisbach.job import Job
 
 _PROMPT_TOKENS = 64
@@ -88,7 +89,7 @@ def load_model(
 ) -> Model:
     """Loads the model of a run, or of any folder that `read_model` reads.
 
-    Nothing outside the folder is needed.
+    Nothing outside the folder is needed, but for the model of adapters.
 
     Args:
       path: The folder of a run that has ended, or a model's.
@@ -100,9 +101,10 @@ def load_model(
       ValueError: There is no model, or it is damaged, or of a kind that
         cannot be computed here.
     """
-    from eisbach import _C
     from eisbach.config import load_config
 
+    if adapted := find_adapted(path, overrides):
+        return _load_adapted(adapted, tokenizer)
     folder = model_folder(path)
     if folder is None:
         raise ValueError(_no_model(path))
@@ -120,12 +122,27 @@ def load_model(
             f"{folder}: has no tokenizer.json; give `bytes` or one "
             "(--tokenizer)"
         )
-    world = init(device=config.run.device, threads=config.run.threads)
-    config = _whole_on_each_rank(config, world.size)
-    mesh = make_mesh(config, world.size)
-    engine = _C.Engine(engine_config(config), _C.ParallelContext(world, mesh))
+    engine, world = engine_of(alone(config))
     engine.scatter(found.parameters)
     return Model(world, engine, loaded, found.ends)
+
+
+def _load_adapted(adapted: Adapted, tokenizer: str | None) -> Model:
+    """Loads a model and, beside it, adapters."""
+    config = complete(alone(adapted.config))
+    engine, world = engine_of(config)
+    loaded = (
+        load_tokenizer(tokenizer)
+        if tokenizer
+        else adapted.tokenizer(config.model.vocab)
+    )
+    if loaded is None:
+        raise ValueError(
+            f"{adapted.folder}: has no tokenizer.json, nor has {adapted.base}; "
+            "give `bytes` or one (--tokenizer)"
+        )
+    load_weights(engine, config, loaded, world)
+    return Model(world, engine, loaded, adapted.ends())
 
 
 def _no_model(path: Path) -> str:
@@ -147,19 +164,6 @@ def _no_model(path: Path) -> str:
             f"its newest checkpoint, of step {max(saved)}"
         )
     return f"{path}: no model: {why}; there is no checkpoint of it either"
-
-
-def _whole_on_each_rank(config: Config, ranks: int) -> Config:
-    for key, value in (
-        ("parallel.data", ranks),
-        ("parallel.tensor", 1),
-        ("parallel.pipeline", 1),
-        ("parallel.layers_per_stage", "auto"),
-        ("train.global_batch", ranks),
-        ("train.micro_batch", 1),
-    ):
-        config = config.derive(key, value, "sampling")
-    return config
 
 
 def sample(

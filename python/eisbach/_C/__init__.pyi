@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -666,12 +666,58 @@ class RopeOptions:
         """
         Base of the frequencies.
         """
+class Adapter:
+    """
+    Low-rank adapters beside linear layers that stay as they are.
+    """
+    def __init__(self, rank: int, *, alpha: float = 0.0, dropout: float = 0.0, rslora: bool = False, targets: collections.abc.Sequence[str] = [], modules_to_save: collections.abc.Sequence[str] = []) -> None:
+        ...
+    @property
+    def alpha(self) -> float:
+        """
+        The scale times rank, or times its root with rslora.
+        """
+    @property
+    def dropout(self) -> float:
+        """
+        Share of what A takes that is dropped.
+        """
+    @property
+    def modules_to_save(self) -> list[str]:
+        """
+        Tables that train as well.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Rows of A; 0: there are none.
+        """
+    @property
+    def rslora(self) -> bool:
+        """
+        Whether the scale falls with the root of rank.
+        """
+    @property
+    def scale(self) -> float:
+        """
+        What the product of A and B is multiplied by.
+        """
+    @property
+    def targets(self) -> list[str]:
+        """
+        Projections that have one; empty for all.
+        """
 class Architecture:
     """
     What tells a family of models from another.
     """
     def __init__(self, family: str) -> None:
         ...
+    @property
+    def adapter_targets(self) -> list[str]:
+        """
+        The projections that may have an adapter.
+        """
     @property
     def gated(self) -> bool:
         """
@@ -716,8 +762,13 @@ class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None) -> None:
         ...
+    @property
+    def adapter(self) -> Adapter:
+        """
+        What is trained beside it.
+        """
     @property
     def architecture(self) -> Architecture:
         """
@@ -781,12 +832,17 @@ class ModelConfig:
     @property
     def parameters(self) -> int:
         """
-        Trained numbers, tied tables once.
+        Numbers of the model, tied tables once.
         """
     @property
     def tie_embeddings(self) -> bool:
         """
         Whether the head is the token embedding.
+        """
+    @property
+    def trained_parameters(self) -> int:
+        """
+        Those that train, of adapters where there are some; groups of the optimizer do not count.
         """
     @property
     def vocab(self) -> int:
@@ -1477,9 +1533,9 @@ class Engine:
         """
         Waits for the end of a save that was begun; None where there is none. Collective.
         """
-    def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
+    def gather(self, value: str = 'master', *, copy: bool = True, adapter: bool = False) -> dict:
         """
-        Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. Collective.
+        Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. With adapter=True without the base of adapters. Collective.
         """
     def generate(self, prompt: collections.abc.Sequence[int], *, tokens: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0, stop: int | None = None) -> list[int]:
         """
@@ -1491,11 +1547,15 @@ class Engine:
         """
     def load_foreign(self, tensors: collections.abc.Mapping[str, ForeignTensor]) -> None:
         """
-        Sets this rank's weights from files of others, by logical name; each rank reads its own part. Collective.
+        Sets this rank's weights from files of others, by logical name; each rank reads its own part. Adapters of which nothing is said stay as they are. Collective.
         """
     def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """
         Logits [B, T, vocab] of tokens [B, T], integers or a Tensor of i32; on one pipeline stage.
+        """
+    def merge_adapters(self) -> None:
+        """
+        Makes the adapters part of the weights, in f32, and ineffective themselves. RuntimeError where weights are kept in another type.
         """
     def prepare_saves(self, *, asynchronous: bool, bytes_per_second: float = 0.0, bytes_per_file: int = 16777216) -> None:
         """

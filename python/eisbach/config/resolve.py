@@ -54,6 +54,10 @@ def resolve(
         else:
             width, formula = 4 * model.hidden, "4 x model.hidden"
         config = config.derive("model.ffn_hidden", width, formula)
+    adapter = config.adapter
+    if adapter.rank and adapter.alpha == "auto":
+        alpha = 2.0 * adapter.rank
+        config = config.derive("adapter.alpha", alpha, "2 x adapter.rank")
     if model.vocab == "auto" and vocab is not None:
         reason = f"data.tokenizer: {config.data.tokenizer}"
         config = config.derive("model.vocab", vocab, reason)

@@ -46,7 +46,7 @@ def export_model(
     dtype: str = "f32",
     ends: Sequence[int] | None = None,
     carried: Carried | None = None,
-    card: str | None = None,
+    page: str | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Writes weights, `config.json` and what a tokenizer needs.
@@ -61,7 +61,7 @@ def export_model(
       ends: Token ids that end a text; None takes the tokenizer's.
       carried: Files of the model's own folder, which go along, and what its
         `config.json` says of a context and special ids.
-      card: Page about the model, in Markdown.
+      page: About the model, in Markdown.
       shard_bytes: Most bytes of weights in a file, but for a larger tensor.
 
     Raises:
@@ -75,12 +75,7 @@ def export_model(
     special = _special_ids(tokenizer, ends)
     special.update(carried.ids())
     texts: dict[str, str | bytes] = {"generation_config.json": _json(special)}
-    made = tokenizer_files(tokenizer, model) if tokenizer else {}
-    texts.update(made | carried.files)
-    if TEMPLATE_FILE in made:  # the run may have another than its base
-        texts[TEMPLATE_FILE] = made[TEMPLATE_FILE]
-    if card is not None:
-        texts["README.md"] = card
+    texts.update(files_along(tokenizer, model, carried, page))
     # Last: who finds it finds all.
     texts["config.json"] = _json(
         {
@@ -98,6 +93,22 @@ def export_model(
         (folder / name).unlink(missing_ok=True)
     write_carried(folder, texts)
     write_atomically(folder / "config.json", config)
+
+
+def files_along(
+    tokenizer: Tokenizer | None,
+    model: ModelSection,
+    carried: Carried,
+    page: str | None,
+) -> dict[str, str | bytes]:
+    """Returns the files beside the weights: tokenizer, template, page."""
+    made = tokenizer_files(tokenizer, model) if tokenizer else {}
+    files: dict[str, str | bytes] = {**made, **carried.files}
+    if TEMPLATE_FILE in made:  # the run may have another than its base
+        files[TEMPLATE_FILE] = made[TEMPLATE_FILE]
+    if page is not None:
+        files["README.md"] = page
+    return files
 
 
 def _special_ids(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from eisbach.export.rotary import (
     add_rope_scaling,
@@ -40,6 +40,8 @@ _BLOCK = (
     ("mlp.up", "mlp.up_proj"),
     ("mlp.down", "mlp.down_proj"),
 )
+# Of PEFT: layers and tables that may be adapted.
+_ADAPTED = {own: name for own, name in _BLOCK if name.endswith("_proj")}
 _HEAD_NORMS = {"attention.query_norm", "attention.key_norm"}
 
 
@@ -73,6 +75,12 @@ class Family:
     WITHOUT_EFFECT = re.compile(
         r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
     )
+
+    LAYER = "model.layers"
+    ADAPTED: ClassVar = _ADAPTED
+    STACKED: ClassVar[dict[str, tuple[str, ...]]] = {}
+    TABLES: ClassVar = {"embedding": "model.embed_tokens", "head": "lm_head"}
+    FAN_IN_FAN_OUT = False
 
     def config(self, model: ModelSection) -> dict[str, Any]:
         """Returns what `config.json` says of the model."""

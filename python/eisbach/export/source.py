@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
-from eisbach.export.card import card
+from eisbach.export.card import card, card_of
 from eisbach.export.carried import Carried, read_carried
 from eisbach.export.reading import read_model
-from eisbach.run.folder import RunFolder, has_config
+from eisbach.run.folder import RunFolder
 from eisbach.run.place import Place, locate
 
 if TYPE_CHECKING:
@@ -104,17 +104,12 @@ def find_source(
             False,
             Path(path),
             read_carried(folder),
-            _card(Path(path)),
+            card_of(Path(path)),
         )
     place = locate(path)
     if checkpoint is not None:
         place = replace(place, step=checkpoint)
     return _checkpoint(place)
-
-
-def _card(path: Path) -> str | None:
-    """Of the run whose model is taken; None where it is another's folder."""
-    return card(RunFolder(path)) if has_config(path) else None
 
 
 def _checkpoint(place: Place) -> Source:

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eisbach.config.rules import show
-from eisbach.data.rules import stored_tokenizer
 from eisbach.data.tokenizer import BYTES
-from eisbach.export.carried import (
-    CONFIG,
-    OF_MODEL,
-    read_carried,
-    write_carried,
-)
-from eisbach.export.places import find_places
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
-from eisbach.export.tensors import Tensors
-from eisbach.files import read_regular
-from eisbach.run.agreement import agreed
-from eisbach.run.output import warn
 
 if TYPE_CHECKING:
-    from eisbach import _C
     from eisbach.config import Config
     from eisbach.config.model import ModelSection
-    from eisbach.data.tokenizer import Tokenizer
-    from eisbach.run.folder import RunFolder
 
 NONE = "none"
 _TOKENIZER = "tokenizer.json"
@@ -72,22 +58,13 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
     Raises:
       ValueError: The configuration gives another value.
     """
-    wrong = []
-    for name in sorted(found.model_fields_set - {"from"}):
-        key, value = f"model.{name}", getattr(found, name)
-        own, origin = getattr(config.model, name), config.origin(key)
-        if _is_given(origin) and own not in (value, "auto"):
-            if name == "context" and own < value:
-                continue
-            wrong.append(
-                f"{origin}: {key}={show(own)}, and {folder} has {show(value)}"
-            )
-        elif own != value:
-            config = config.derive(key, value, str(folder))
-    if wrong:
-        raise ValueError(
-            "; ".join(wrong) + "; leave out what the folder says itself"
-        )
+    said = {
+        name: getattr(found, name)
+        for name in sorted(found.model_fields_set - {"from"})
+    }
+    context = config.model.context
+    shorter = {"context"} if context < said.get("context", 0) else set()
+    config = take_over(config, "model", said, folder, shorter)
     # Given, or taken over before: a configuration is completed several times.
     if config.origin("data.tokenizer") != "default":
         return config
@@ -98,66 +75,44 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
     return config.derive("data.tokenizer", name, str(folder))
 
 
+def take_over(
+    config: Config,
+    section: str,
+    said: dict[str, Any],
+    folder: Path,
+    free: Container[str],
+) -> Config:
+    """Takes over what a folder says of a section.
+
+    Args:
+      config: Of the run.
+      section: Its name.
+      said: Key of the section to value.
+      folder: That says so.
+      free: Keys of which the configuration may give another value.
+
+    Raises:
+      ValueError: The configuration gives another value of another key.
+    """
+    wrong = []
+    for name, value in said.items():
+        key = f"{section}.{name}"
+        own = getattr(getattr(config, section), name)
+        origin = config.origin(key)
+        if _is_given(origin) and own not in (value, "auto"):
+            if name in free:
+                continue
+            wrong.append(
+                f"{origin}: {key}={show(own)}, and {folder} has {show(value)}"
+            )
+        elif own != value:
+            config = config.derive(key, value, str(folder))
+    if wrong:
+        raise ValueError(
+            "; ".join(wrong) + "; leave out what the folder says itself"
+        )
+    return config
+
+
 def _is_given(origin: str) -> bool:
     return origin != "default" and not origin.startswith("derived")
-
-
-def keep_carried(
-    folder: RunFolder,
-    config: Config,
-    tokenizer: Tokenizer,
-    parent: RunFolder | None,
-) -> None:
-    """Copies into a new run's folder what goes along with its model.
-
-    That is what its parent has; else what the folder `model.from` has; else,
-    of a tokenizer that is named by its file, what lies beside it.
-
-    Raises:
-      ValueError: A file is damaged.
-    """
-    if parent:
-        source, own = parent.base, stored_tokenizer(parent.tokenizer)
-    elif source := folder_of(config):
-        own = folder_tokenizer(source, config.model.vocab)
-    elif config.data.tokenizer != BYTES:
-        file = Path(config.data.tokenizer)
-        source, own = file if file.is_dir() else file.parent, tokenizer
-    else:
-        return
-    found = read_carried(source)
-    of_model = parent or folder_of(config)
-    same = own is not None and own.digest == tokenizer.digest
-    files = {
-        name: content
-        for name, content in found.files.items()
-        if (of_model if name in OF_MODEL else same)
-    }
-    if of_model and found.described:
-        files[CONFIG] = read_regular(source / CONFIG)
-    write_carried(folder.base, files)
-
-
-def load_weights(
-    engine: _C.Engine, config: Config, tokenizer: Tokenizer, world: _C.World
-) -> None:
-    """Fills an engine from `model.from`, if there is one; collective.
-
-    Each rank reads its own part.
-
-    Raises:
-      ValueError: A file is damaged, or not of this model.
-    """
-    folder = folder_of(config)
-    if folder is None:
-        return
-    with agreed(world):
-        places = find_places(Tensors(folder), config.model)
-        own = folder_tokenizer(folder, config.model.vocab)
-    engine.load_foreign(places)
-    if world.rank == 0 and own is not None and own.digest != tokenizer.digest:
-        warn(
-            f"{folder}: its tokenizer is not the one of this run, "
-            f"data.tokenizer={config.data.tokenizer}: the weights know other "
-            "tokens"
-        )

@@ -33,7 +33,7 @@ class RunFolder:
     `saves.jsonl` a line a checkpoint, `ledger.jsonl` a line a step that was
     skipped, `restarts.jsonl` a line a restart,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
-    `model/` the export, `lock` who writes here.
+    `model/` the export, or `adapter/`, `lock` who writes here.
 
     Attributes:
       path: The folder.
@@ -282,6 +282,11 @@ class RunFolder:
     def model(self) -> Path:
         """The exported model, in Hugging Face's format."""
         return self.path / "model"
+
+    @property
+    def adapter(self) -> Path:
+        """The adapters that it has trained, in PEFT's format."""
+        return self.path / "adapter"
 
     @property
     def checkpoints(self) -> Path:

@@ -9,7 +9,7 @@ from eisbach.config import load_config, make_config, resolve
 from eisbach.data.rules import store_tokenizer
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export.carried import Carried, read_carried
-from eisbach.export.start import keep_carried
+from eisbach.export.keeping import keep_carried
 from eisbach.run.folder import RunFolder
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
