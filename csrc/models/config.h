@@ -39,7 +39,8 @@ int64_t ParameterCount(const ModelConfig& config);
 // Floating-point operations that training on one token needs, forward and
 // backward, without recomputation: 6 a matrix weight and 12 layers * heads *
 // head_dim * context for attention scores and values (Chowdhery et al., "PaLM",
-// arXiv:2204.02311, appendix B; causal masking is not discounted).
+// arXiv:2204.02311, appendix B; causal masking is not discounted, and a layer
+// with a window counts that instead of the context).
 double TrainingFlopsPerToken(const ModelConfig& config);
 
 }  // namespace eisbach::models

@@ -23,6 +23,9 @@ struct ForwardContext {
   // f64 [1] in device memory: a loss adds how many of its tokens count, which
   // are those whose target is not below 0. Undefined: nobody asks.
   Tensor counted{};
+  // i32 [B, T]: where each token's document begins in its row
+  // (ops/document_starts.h). Undefined: rows are one document each.
+  Tensor starts{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from
