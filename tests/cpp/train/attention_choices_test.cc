@@ -27,16 +27,16 @@ EngineConfig Config(const std::string& family) {
   return config;
 }
 
-Trained Run(const Layout& layout, const EngineConfig& config) {
+Trained Trains(const Layout& layout, const EngineConfig& config) {
   return test::Value(test::TrainAndGather(layout, config, kSteps));
 }
 
 TEST(AttentionChoicesTest, EveryLayoutTrainsLikeOneRank) {
   for (const char* family : {"llama", "gpt"}) {
-    const Trained want = Run({}, Config(family));
+    const Trained want = Trains({}, Config(family));
     for (const Layout& layout :
          {Layout{2, 1, 1}, Layout{1, 3, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
-      test::ExpectTrainsLike(Run(layout, Config(family)), want,
+      test::ExpectTrainsLike(Trains(layout, Config(family)), want,
                              test::kFloat32Tolerance,
                              absl::StrCat(family, " ", layout.ToString()));
     }
@@ -46,11 +46,11 @@ TEST(AttentionChoicesTest, EveryLayoutTrainsLikeOneRank) {
 // None of them is without effect, and a window that hides nothing is none.
 TEST(AttentionChoicesTest, EachChangesTheLoss) {
   const EngineConfig config = Config("llama");
-  const double loss = Run({}, config).curve.back().loss;
+  const double loss = Trains({}, config).curve.back().loss;
   const auto changed = [&](auto change) {
     EngineConfig other = config;
     change(other.model.architecture);
-    return Run({}, other).curve.back().loss;
+    return Trains({}, other).curve.back().loss;
   };
   using models::Architecture;
   EXPECT_NE(changed([](Architecture& a) { a.window = 4; }), loss);

@@ -101,6 +101,13 @@ absl::StatusOr<Outcome> Train(const Layout& layout, const EngineConfig& config,
               checkpoint::GatherParameters(
                   engine.update().parameters(),
                   checkpoint::ParameterValue::kGradient, engine.context()));
+          // They are of the mean over all tokens; what counts is known later.
+          const auto factor = static_cast<float>(
+              static_cast<double>(config.global_batch * config.model.context) /
+              static_cast<double>(result.counted));
+          for (checkpoint::LogicalTensor& gradient : mine.trained.gradients) {
+            for (float& value : gradient.values) value *= factor;
+          }
         }
         EISBACH_ASSIGN_OR_RETURN(const StepInput input,
                                  make(engine, kSteps + 1));
