@@ -104,7 +104,7 @@ __device__ __forceinline__ void WeightsAndGradients(
 
 // A block owns 64 queries of a head.
 template <typename T, int kChunks, bool kLimited>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     QueryGradientKernel(AttentionSizes s, bool vectors, const T* qkv,
                         const T* dout, const float* lse, const float* delta,
                         T* dqkv) {
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
 // A block owns 64 keys and values of a head; the query heads that read them
 // come one after the other. Those that no query head reads get zeros.
 template <typename T, int kChunks, bool kLimited>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     KeyValueGradientKernel(AttentionSizes s, bool vectors, const T* qkv,
                            const T* dout, const float* lse, const float* delta,
                            T* dqkv) {

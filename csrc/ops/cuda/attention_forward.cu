@@ -59,7 +59,7 @@ __device__ __forceinline__ void ToWeights(const AttentionSizes& s, Part& scores,
 }
 
 template <typename T, int kChunks, bool kLimited>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     AttentionForwardKernel(AttentionSizes s, bool vectors, const T* qkv, T* out,
                            float* lse) {
   EISBACH_SHARED(Tile, tiles, [2]);

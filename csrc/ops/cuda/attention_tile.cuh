@@ -19,8 +19,8 @@ constexpr int kTileStride = kTile + 4;  // keeps 16-byte alignment
 
 // Blocks that a multiprocessor has registers for: left to itself, the compiler
 // makes room for a second by spilling.
-template <int kChunks>
-constexpr int kBlocks = kChunks == 1 ? 2 : 1;
+template <int kChunks, bool kLimited>
+constexpr int kBlocks = kChunks == 1 && !kLimited ? 2 : 1;
 
 struct alignas(16) Tile {
   float at[kTile][kTileStride];
