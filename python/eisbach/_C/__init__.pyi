@@ -673,6 +673,21 @@ class Architecture:
     def __init__(self, family: str) -> None:
         ...
     @property
+    def attention_cap(self) -> float:
+        """
+        That bounds scores; 0: none.
+        """
+    @property
+    def attention_scale(self) -> float:
+        """
+        Of scores; 0: 1 / sqrt(head_dim).
+        """
+    @property
+    def final_cap(self) -> float:
+        """
+        That bounds logits; 0: none.
+        """
+    @property
     def gated(self) -> bool:
         """
         Whether the MLP has a gate.
@@ -712,11 +727,26 @@ class Architecture:
         """
         Whether positions are rotations; else a table.
         """
+    @property
+    def window(self) -> int:
+        """
+        Keys that a query sees in layers with a window; 0: all.
+        """
+    @property
+    def window_from(self) -> int:
+        """
+        The first layer with a window.
+        """
+    @property
+    def window_full_every(self) -> int:
+        """
+        One layer in so many has no window.
+        """
 class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0) -> None:
         ...
     @property
     def architecture(self) -> Architecture:

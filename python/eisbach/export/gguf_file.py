@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
 
 
-@takes(
-    path=(str, os.PathLike), model=ModelSection, parameters=Mapping, dtype=str
-)
 def _refuse_what_llama_cpp_lacks(model: ModelSection) -> None:
     """Raises ValueError for choices that its families here do not have."""
     for name in ("attention_scale", "attention_cap", "final_cap"):
@@ -43,6 +40,9 @@ def _refuse_what_llama_cpp_lacks(model: ModelSection) -> None:
         )
 
 
+@takes(
+    path=(str, os.PathLike), model=ModelSection, parameters=Mapping, dtype=str
+)
 def write_gguf(
     path: str | os.PathLike[str],
     model: ModelSection,
