@@ -61,6 +61,18 @@ void BindArchitecture(CoreModule& m) {
       .def_readonly("rope", &Architecture::rope, "How fast positions turn.")
       .def_readonly("no_rope_every", &Architecture::no_rope_every,
                     "One layer in so many has no rotary positions.")
+      .def_readonly("window", &Architecture::window,
+                    "Keys that a query sees in layers with a window; 0: all.")
+      .def_readonly("window_from", &Architecture::window_from,
+                    "The first layer with a window.")
+      .def_readonly("window_full_every", &Architecture::window_full_every,
+                    "One layer in so many has no window.")
+      .def_readonly("attention_scale", &Architecture::attention_scale,
+                    "Of scores; 0: 1 / sqrt(head_dim).")
+      .def_readonly("attention_cap", &Architecture::attention_cap,
+                    "That bounds scores; 0: none.")
+      .def_readonly("final_cap", &Architecture::final_cap,
+                    "That bounds logits; 0: none.")
       .def_property_readonly("gated", &Architecture::gated,
                              "Whether the MLP has a gate.");
   m.def("model_families", &models::FamilyNames, "The names of all families.");
@@ -161,7 +173,10 @@ void BindModels(CoreModule& m) {
                        bool output_bias, bool mlp_bias,
                        const std::string& qk_norm, const RopeOptions& rope,
                        int64_t no_rope_every,
-                       const std::optional<Adapter>& adapter) {
+                       const std::optional<Adapter>& adapter, int64_t window,
+                       int64_t window_from, int64_t window_full_every,
+                       double attention_scale, double attention_cap,
+                       double final_cap) {
              if (!head_dim) {
                head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
              }
@@ -172,6 +187,12 @@ void BindModels(CoreModule& m) {
              architecture.qk_norm = Parse(kQkNorms, "qk_norm", qk_norm);
              architecture.rope = rope;
              architecture.no_rope_every = no_rope_every;
+             architecture.window = window;
+             architecture.window_from = window_from;
+             architecture.window_full_every = window_full_every;
+             architecture.attention_scale = attention_scale;
+             architecture.attention_cap = attention_cap;
+             architecture.final_cap = final_cap;
              ModelConfig config{.family = std::move(family),
                                 .architecture = architecture,
                                 .layers = layers,
@@ -195,7 +216,10 @@ void BindModels(CoreModule& m) {
            py::arg("vocab"), py::arg("dropout"), py::arg("tie_embeddings"),
            py::arg("norm_eps"), py::arg("qkv_bias"), py::arg("output_bias"),
            py::arg("mlp_bias"), py::arg("qk_norm"), py::arg("rope"),
-           py::arg("no_rope_every"), py::arg("adapter") = py::none())
+           py::arg("no_rope_every"), py::arg("adapter") = py::none(),
+           py::arg("window") = 0, py::arg("window_from") = 0,
+           py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
+           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0)
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
       .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")

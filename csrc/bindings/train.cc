@@ -38,7 +38,8 @@ using train::Update;
 using train::UpdateConfig;
 
 train::StepInput InputOf(const Batch& batch) {
-  return {batch.tokens, batch.targets, batch.samples, batch.ids_below};
+  return {batch.tokens, batch.targets, batch.samples, batch.ids_below,
+          batch.starts};
 }
 
 absl::StatusOr<std::vector<int32_t>> Generate(

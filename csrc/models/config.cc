@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
+#include "ops/attention.h"
 #include "ops/dropout_bits.h"
 
 namespace eisbach::models {
@@ -48,6 +49,57 @@ int64_t QkvRows(const ModelConfig& c) {
 // Of one weight of the model itself.
 double FlopsOfWeight(const ModelConfig& c, bool trains) {
   return c.adapter.enabled() && !trains ? 4.0 : 6.0;
+}
+
+// What bounds or multiplies scores and logits.
+absl::Status CheckFactor(absl::string_view key, double value) {
+  if (value == 0 ||
+      (value >= ops::kLeastScoreFactor && value <= ops::kMostScoreFactor)) {
+    return absl::OkStatus();
+  }
+  const double nearest = value > ops::kMostScoreFactor ? ops::kMostScoreFactor
+                         : value > 0                   ? ops::kLeastScoreFactor
+                                                       : 0;
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, "=", value, " is neither 0 nor between ",
+                   ops::kLeastScoreFactor, " and ", ops::kMostScoreFactor,
+                   " (model.", key, "); nearest that works: ", nearest));
+}
+
+// A window that no layer has would be a wish that nobody hears.
+absl::Status CheckWindow(const ModelConfig& c) {
+  const Architecture& a = c.architecture;
+  const auto refuse = [](absl::string_view key, int64_t value,
+                         absl::string_view why, int64_t nearest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(key, "=", value, " (model.", key, "): ", why,
+                     "; nearest that works: ", nearest));
+  };
+  constexpr absl::string_view kBelow = "is below 0";
+  constexpr absl::string_view kNone = "the model has no window (model.window)";
+  if (a.window < 0) return refuse("window", a.window, kBelow, 0);
+  if (a.window > kMostSize) {
+    return refuse("window", a.window, "is above 2^31 - 1", kMostSize);
+  }
+  if (a.window_from < 0) return refuse("window_from", a.window_from, kBelow, 0);
+  if (a.window_full_every < 0) {
+    return refuse("window_full_every", a.window_full_every, kBelow, 0);
+  }
+  if (a.window == 0 && a.window_from != 0) {
+    return refuse("window_from", a.window_from, kNone, 0);
+  }
+  if (a.window == 0 && a.window_full_every != 0) {
+    return refuse("window_full_every", a.window_full_every, kNone, 0);
+  }
+  if (a.window_full_every == 1) {
+    return refuse("window_full_every", 1, "no layer would have the window", 2);
+  }
+  if (a.window_from >= c.layers) {
+    return refuse("window_from", a.window_from,
+                  absl::StrCat("no layer of layers=", c.layers, " has it"),
+                  c.layers - 1);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -122,6 +174,11 @@ absl::Status Validate(const ModelConfig& c) {
         every < 0 ? "is below 0" : "the model has no rotary positions",
         "; nearest that works: 0"));
   }
+  EISBACH_RETURN_IF_ERROR(CheckWindow(c));
+  const Architecture& a = c.architecture;
+  EISBACH_RETURN_IF_ERROR(CheckFactor("attention_scale", a.attention_scale));
+  EISBACH_RETURN_IF_ERROR(CheckFactor("attention_cap", a.attention_cap));
+  EISBACH_RETURN_IF_ERROR(CheckFactor("final_cap", a.final_cap));
   if (!(c.dropout >= 0 && c.dropout <= ops::kMostDropout)) {
     return absl::InvalidArgumentError(
         absl::StrCat("dropout=", c.dropout, " is outside [0, 1 - 2^-24] ",
@@ -164,11 +221,15 @@ double TrainingFlopsPerToken(const ModelConfig& c) {
       static_cast<double>(c.layers * MatrixWeightsOfLayer(c));
   const double adapters =
       static_cast<double>(c.layers * AdapterWeightsOfLayer(c));
+  int64_t keys = 0;  // that a query of the whole context sees, of all layers
+  for (int64_t layer = 0; layer < c.layers; ++layer) {
+    const int64_t window = c.architecture.WindowOf(layer);
+    keys += window == 0 ? c.context : std::min(window, c.context);
+  }
   return FlopsOfWeight(c, /*trains=*/false) * weights + 6.0 * adapters +
          HeadFlopsPerToken(c) +
-         12.0 * static_cast<double>(c.layers) *
-             static_cast<double>(c.heads * c.head_dim) *
-             static_cast<double>(c.context);
+         12.0 * static_cast<double>(keys) *
+             static_cast<double>(c.heads * c.head_dim);
 }
 
 }  // namespace eisbach::models

@@ -50,7 +50,8 @@ int64_t AdapterWeightsOfLayer(const ModelConfig& config);
 // backward, without recomputation: 6 a matrix weight, 4 where it has no
 // gradient (the base of adapters), and 12 layers * heads *
 // head_dim * context for attention scores and values (Chowdhery et al., "PaLM",
-// arXiv:2204.02311, appendix B; causal masking is not discounted).
+// arXiv:2204.02311, appendix B; causal masking is not discounted, and a layer
+// with a window counts that instead of the context).
 double TrainingFlopsPerToken(const ModelConfig& config);
 // Of these the head's.
 double HeadFlopsPerToken(const ModelConfig& config);

@@ -162,6 +162,9 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
                architecture.output_bias);
   parts.heads = heads_.local;
   if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
+  parts.options.window = architecture.WindowOf(layer);
+  parts.options.scale = architecture.attention_scale;
+  parts.options.cap = architecture.attention_cap;
   return std::make_unique<nn::Attention>(std::move(parts));
 }
 
@@ -228,10 +231,11 @@ std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
 }
 
 std::unique_ptr<nn::Head> LayerBuilder::MakeHead(Parameter& table) const {
-  if (!sharded()) return std::make_unique<nn::PlainHead>(table);
+  const double cap = config_.architecture.final_cap;
+  if (!sharded()) return std::make_unique<nn::PlainHead>(table, cap);
   return std::make_unique<parallel::VocabularyHead>(
       table, parallel::VocabularyRows(config_.vocab, rank_, size_),
-      context_->tensor());
+      context_->tensor(), cap);
 }
 
 std::unique_ptr<nn::Norm> LayerBuilder::MakeNorm(

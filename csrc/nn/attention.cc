@@ -19,10 +19,13 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
   }
   if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
-        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream));
+        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
+                            context.starts));
   }
-  EISBACH_ASSIGN_OR_RETURN(Tensor out,
-                           autograd::Attention(qkv, heads, context.stream));
+  ops::AttentionOptions options = parts_.options;
+  options.starts = context.starts;
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor out, autograd::Attention(qkv, heads, context.stream, options));
   return parts_.output->Forward(out, context);
 }
 

@@ -8,8 +8,9 @@
 
 namespace eisbach::nn {
 
-// Causal self-attention: output(attention(rope(head_norm(qkv(x))))). The
-// projections may be divided among ranks; `heads` counts what this rank holds.
+// Causal self-attention: output(attention(rope(head_norm(qkv(x))))), each
+// document for itself (ForwardContext::starts). The projections may be divided
+// among ranks; `heads` counts what this rank holds.
 class Attention final : public Module {
  public:
   struct Parts {
@@ -18,6 +19,7 @@ class Attention final : public Module {
     std::unique_ptr<Projection> output;
     ops::AttentionHeads heads;
     Tensor rope_table;  // undefined without rotary positions; see ops/rope.h
+    ops::AttentionOptions options{};  // the same for all batches: no starts
   };
   explicit Attention(Parts parts);
 

@@ -38,7 +38,7 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
-  return autograd::AddPosition(x, weight_, context.stream);
+  return autograd::AddPosition(x, weight_, context.stream, context.starts);
 }
 
 }  // namespace eisbach::nn

@@ -24,6 +24,9 @@ struct ForwardContext {
   // are those whose target is not below 0. Undefined: nobody asks.
   Tensor counted{};
   bool adapters = true;  // false: a model computes as if it had none
+  // i32 [B, T]: where each token's document begins in its row
+  // (ops/document_starts.h). Undefined: rows are one document each.
+  Tensor starts{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

@@ -758,6 +758,21 @@ class Architecture:
         """
         Whether positions are rotations; else a table.
         """
+    @property
+    def window(self) -> int:
+        """
+        Keys that a query sees in layers with a window; 0: all.
+        """
+    @property
+    def window_from(self) -> int:
+        """
+        The first layer with a window.
+        """
+    @property
+    def window_full_every(self) -> int:
+        """
+        One layer in so many has no window.
+        """
 class ModelConfig:
     """
     A decoder-only transformer.

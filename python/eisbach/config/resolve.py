@@ -12,7 +12,19 @@ import os
 from eisbach.arguments import takes
 from eisbach.config.root import Config
 
-_OF_FAMILY = ("qkv_bias", "output_bias", "mlp_bias", "qk_norm", "no_rope_every")
+_OF_FAMILY = (
+    "qkv_bias",
+    "output_bias",
+    "mlp_bias",
+    "qk_norm",
+    "no_rope_every",
+    "window",
+    "window_from",
+    "window_full_every",
+    "attention_scale",
+    "attention_cap",
+    "final_cap",
+)
 
 
 @takes(config=Config, file=(str, os.PathLike), vocab=int)

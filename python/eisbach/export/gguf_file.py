@@ -25,6 +25,22 @@ if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
 
 
+def _refuse_what_llama_cpp_lacks(model: ModelSection) -> None:
+    """Raises ValueError for choices that its families here do not have."""
+    for name in ("attention_scale", "attention_cap", "final_cap"):
+        if getattr(model, name) != 0:
+            raise ValueError(
+                f"model.{name}={getattr(model, name)}: llama.cpp takes 0 for "
+                f"{model.family}"
+            )
+    if 0 < model.window < model.context:
+        raise ValueError(
+            f"model.window={model.window}: llama.cpp computes {model.family} "
+            f"without one; it may be 0 or at least model.context="
+            f"{model.context}"
+        )
+
+
 @takes(
     path=(str, os.PathLike), model=ModelSection, parameters=Mapping, dtype=str
 )
@@ -49,8 +65,9 @@ def write_gguf(
         takes the tokenizer's.
 
     Raises:
-      ValueError: `gguf` is not installed, llama.cpp cannot make the tokens of
-        this tokenizer, or a weight is too large for `dtype`.
+      ValueError: `gguf` is not installed, llama.cpp computes the model
+        otherwise or cannot make the tokens of this tokenizer, or a weight is
+        too large for `dtype`.
     """
     try:
         import gguf
@@ -59,6 +76,7 @@ def write_gguf(
             "GGUF needs the library gguf: pip install 'eisbach[gguf]'"
         ) from None
     path = Path(path)
+    _refuse_what_llama_cpp_lacks(model)
     family = FAMILIES[model.family]
     files = tokenizer_files(tokenizer, model) if tokenizer else {}
     writer = gguf.GGUFWriter(None, family.GGUF)

@@ -5,6 +5,7 @@
 #include "ops/attention.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
+#include "ops/softcap.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -26,6 +27,8 @@ class AttentionTargetsTest : public testing::Test {
 
 struct Results {
   Tensor out, lse, dqkv, rotated, narrow;
+  Tensor limited, limited_lse, limited_dqkv;  // documents, a window and a cap
+  Tensor capped;
 };
 
 Results Compute(DType dtype) {
@@ -39,6 +42,21 @@ Results Compute(DType dtype) {
   r.out = y.out;
   r.lse = y.lse;
   r.dqkv = Value(AttentionBackward(dout, qkv, y.out, y.lse, heads, stream));
+  std::vector<double> starts(2 * 81, 0.0);
+  std::fill(starts.begin() + 10, starts.begin() + 81, 10.0);
+  const AttentionOptions options = {
+      .starts = test::FromValues({2, 81}, DType::kI32, starts),
+      .window = 20,
+      .scale = 0.3,
+      .cap = 2};
+  const AttentionOutput limited =
+      Value(AttentionForward(qkv, heads, stream, options));
+  r.limited = limited.out;
+  r.limited_lse = limited.lse;
+  r.limited_dqkv = Value(AttentionBackward(dout, qkv, limited.out, limited.lse,
+                                           heads, stream, options));
+  r.capped = test::Normal({1013}, dtype, 3, 20);
+  EISBACH_EXPECT_OK(Softcap(r.capped, 10, stream));
   EISBACH_EXPECT_OK(Rope(qkv, heads, table, false, stream));
   r.rotated = qkv;
   r.narrow =
@@ -63,6 +81,11 @@ TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
       test::ExpectClose(r.out, test::ToDoubles(best.out), tolerance);
       test::ExpectClose(r.lse, test::ToDoubles(best.lse), 4e-6);
       test::ExpectClose(r.dqkv, test::ToDoubles(best.dqkv), tolerance, 4);
+      test::ExpectClose(r.limited, test::ToDoubles(best.limited), tolerance);
+      test::ExpectClose(r.limited_lse, test::ToDoubles(best.limited_lse), 4e-6);
+      test::ExpectClose(r.limited_dqkv, test::ToDoubles(best.limited_dqkv),
+                        tolerance, 4);
+      test::ExpectClose(r.capped, test::ToDoubles(best.capped), tolerance, 10);
       // One product and one sum, rounded alike everywhere.
       EXPECT_EQ(test::ToBytes(r.rotated), test::ToBytes(best.rotated));
       EXPECT_EQ(test::ToBytes(r.narrow), test::ToBytes(best.narrow));
