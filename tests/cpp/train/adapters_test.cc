@@ -156,6 +156,32 @@ TEST(AdaptersTest, NewOnesChangeNothing) {
   EXPECT_EQ(first(Config("llama")), first(plain));
 }
 
+// Off, they leave the model as it is, which is what preferences are measured
+// against (DPO).
+TEST(AdaptersTest, OffTheyChangeNothing) {
+  const auto hidden = [](const EngineConfig& config, bool adapters) {
+    std::vector<float> values;
+    EISBACH_EXPECT_OK(
+        test::OnEngines({}, config, [&](Engine& engine, int) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(Stir(engine));
+          Device& device = engine.context().device();
+          EISBACH_ASSIGN_OR_RETURN(const StepInput input,
+                                   test::ToyInput(config, 1, 0, 1, device));
+          nn::ForwardContext context{device.compute_stream()};
+          context.adapters = adapters;
+          EISBACH_ASSIGN_OR_RETURN(
+              const Tensor out, engine.model().Forward(input.tokens, context));
+          values.assign(out.data<float>(), out.data<float>() + out.elements());
+          return absl::OkStatus();
+        }));
+    return values;
+  };
+  EngineConfig plain = Config("llama");
+  plain.model.adapter = {};
+  EXPECT_EQ(hidden(Config("llama"), false), hidden(plain, true));
+  EXPECT_NE(hidden(Config("llama"), true), hidden(plain, true));
+}
+
 // No gradient, master or state of the base; of activations less.
 TEST(AdaptersTest, TheBaseTakesItsWeightsAlone) {
   EngineConfig config = Config("llama");
@@ -172,6 +198,7 @@ TEST(AdaptersTest, TheBaseTakesItsWeightsAlone) {
   EXPECT_EQ(some.masters, some.gradients);
   EXPECT_EQ(some.optimizer, 2 * some.gradients);
   EXPECT_NEAR(some.weights, all.weights + 2 * trained, gaps);
+  EXPECT_LT(some.activations, all.activations);
 }
 
 // A checkpoint has the adapters alone; what is trained on is the same on the
