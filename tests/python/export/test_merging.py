@@ -112,8 +112,8 @@ def test_it_speaks(eisbach, trained):
     assert done.stdout.startswith("def ")
 
 
-def test_it_goes_on_where_it_was(eisbach, trainer, trained, tmp_path):
-    _, _, tuned = trained
+def test_it_goes_on_where_it_was(eisbach, trained, tmp_path):
+    _, base, tuned = trained
     again = tmp_path / "tuned"
     shutil.copytree(tuned, again)
     for name in ("adapter", "summary.json"):
@@ -123,7 +123,10 @@ def test_it_goes_on_where_it_was(eisbach, trainer, trained, tmp_path):
     files = list((again / "checkpoints" / "step-00000003").glob("*.safe*"))
     names = {name for file in files for name in load_file(file)}
     assert all(".lora_" in name for name in names), names
-    done = eisbach("train", "--resume", again)
+    # Its model has another place by now.
+    moved = tmp_path / "moved"
+    shutil.copytree(base / "model", moved)
+    done = eisbach("train", "--resume", again, f"model.from={moved}")
     assert done.returncode == 0, done.stderr
     assert (again / "adapter" / WEIGHTS).read_bytes() == (
         tuned / "adapter" / WEIGHTS
