@@ -3,7 +3,6 @@ import shutil
 import pytest
 
 from eisbach.config import load_config
-from eisbach.data.chat_template import default_template
 from eisbach.data.prepare import write_token_file
 from eisbach.data.rules import read_info
 from eisbach.data.sources import (
@@ -12,6 +11,7 @@ from eisbach.data.sources import (
     mixture,
     run_tokenizer,
 )
+from eisbach.data.template_files import default_template
 from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
 
 
