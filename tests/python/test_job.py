@@ -195,3 +195,22 @@ def test_another_mask_is_other_data(eisbach, talks):
         "data.train_on=all",
     )
     assert "data.train[0].mask=" in told(done)
+
+
+def test_the_model_answers_as_it_was_trained_to(talks):
+    import transformers
+
+    home, *_ = talks
+    tokenizer = transformers.AutoTokenizer.from_pretrained(home / "one/model")
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        home / "one/model", dtype="float32"
+    )
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "abcdefgh"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    made = model.generate(**asked, max_new_tokens=18, do_sample=False)
+    answer = tokenizer.decode(made[0, asked["input_ids"].shape[1] :])
+    assert answer == "yes, sir<|im_end|>"
