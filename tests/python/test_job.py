@@ -214,3 +214,21 @@ def test_the_model_answers_as_it_was_trained_to(talks):
     made = model.generate(**asked, max_new_tokens=18, do_sample=False)
     answer = tokenizer.decode(made[0, asked["input_ids"].shape[1] :])
     assert answer == "yes, sir<|im_end|>"
+
+
+def test_a_folder_brings_its_template(eisbach, talks):
+    home, *_ = talks
+    done = eisbach(
+        "train",
+        f"model.from={home / 'one' / 'model'}",
+        f"run.dir={home}",
+        "run.name=on",
+        f"data.train={home / 'talks.jsonl'}",
+        "data.validation=none",
+        "train={steps: 2, global_batch: 4, micro_batch: 4}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kept 40 conversations" in done.stdout
+    lines = (home / "on" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["loss"] < 0.5, "the template is that of before"
+    assert (home / "on" / "model" / "chat_template.jinja").is_file()
