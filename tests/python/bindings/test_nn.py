@@ -237,13 +237,13 @@ def test_a_module_is_called_by_its_forward(make):
 
 
 def test_documents_in_a_row_are_each_for_themselves(make):
+    device = make.world.device
     model = nn.Module()
     model.layers = [
         nn.PositionEmbedding("positions", 8, 16),
-        nn.Attention("attention", 16, 2, rope_theta=100.0, context=8),
+        nn.Attention("attention", 16, 2, rope=nn.rope_table(8, 8, device)),
     ]
     update = _C.Update(model.parameters(), make.update_config(), make.context)
-    device = make.world.device
     x = np.random.default_rng(0).standard_normal((1, 6, 16), np.float32)
 
     def run(x, starts=None):
