@@ -125,6 +125,17 @@ TEST(CudnnAttentionPlanTest, SaysWhyItIsNotAsked) {
   EXPECT_THAT(CudnnAttentionPlan::Claims(other),
               test::StatusIs(kUnimplemented, "evenly"));
   other = key;
+  other.hides = true;
+  EXPECT_THAT(CudnnAttentionPlan::Claims(other),
+              test::StatusIs(kUnimplemented, "see all that is before them"));
+  other = key;
+  other.cap = 50;
+  EXPECT_THAT(CudnnAttentionPlan::Claims(other),
+              test::StatusIs(kUnimplemented, "scores have a cap"));
+  other = key;
+  other.scale = 0.5;
+  EXPECT_TRUE(CudnnAttentionPlan::Claims(other).ok());
+  other = key;
   other.length = 0;
   EXPECT_THAT(CudnnAttentionPlan::Claims(other),
               test::StatusIs(kUnimplemented, "no elements"));
