@@ -21,10 +21,11 @@ import argparse
 import dataclasses
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from children import peak_of
 
 HERE = Path(__file__).parent
 OURS = "eisbach"
@@ -66,26 +67,6 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _peak_of(command: list[str]) -> tuple[str, int]:
-    """Runs a command; returns its output and the peak bytes of one process."""
-    code = (
-        "import json, resource, subprocess, sys\n"
-        "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True,"
-        " text=True)\n"
-        "usage = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(json.dumps([done.returncode, done.stdout, done.stderr,"
-        " usage.ru_maxrss * 1024]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(command)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    status, output, errors, peak = json.loads(done.stdout)
-    if status != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{output}{errors}")
-    return output, peak
-
-
 def eisbach_command(
     shape: Shape, *, steps: int, dtype: str, ranks: int, folder: Path
 ) -> list[str]:
@@ -116,7 +97,7 @@ def run_eisbach(
         command = eisbach_command(
             shape, steps=steps, dtype=dtype, ranks=ranks, folder=Path(folder)
         )
-        _, peak = _peak_of(command + overrides)
+        _, peak = peak_of(command + overrides)
         text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()][3:]
     return Run(
@@ -146,7 +127,7 @@ def run_torch(
     shape: Shape, *, steps: int, dtype: str, ranks: int, compiled: bool
 ) -> Run:
     """One run of PyTorch's."""
-    output, _ = _peak_of(
+    output, _ = peak_of(
         torch_command(
             shape, steps=steps, dtype=dtype, ranks=ranks, compiled=compiled
         )

@@ -72,7 +72,8 @@ void BindConfigs(CoreModule& m) {
       .def(py::init([](optim::OptimizerConfig optimizer,
                        optim::ScheduleConfig schedule, double clip_grad_norm,
                        DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
-                       float initial_loss_scale, int loss_scale_window) {
+                       float initial_loss_scale, int loss_scale_window,
+                       bool initial_values) {
              return UpdateConfig{.optimizer = std::move(optimizer),
                                  .schedule = std::move(schedule),
                                  .clip_grad_norm = clip_grad_norm,
@@ -80,14 +81,17 @@ void BindConfigs(CoreModule& m) {
                                  .bucket_bytes = bucket_bytes,
                                  .seed = seed,
                                  .initial_loss_scale = initial_loss_scale,
-                                 .loss_scale_window = loss_scale_window};
+                                 .loss_scale_window = loss_scale_window,
+                                 .initial_values = initial_values};
            }),
            py::kw_only(), py::arg("optimizer"), py::arg("schedule"),
            py::arg("clip_grad_norm"), py::arg("compute_dtype"),
            py::arg("bucket_bytes"), py::arg("seed"),
            py::arg("initial_loss_scale") = 65536.0,
            py::arg("loss_scale_window") = 1000,
-           "The last two have a meaning in f16 alone.")
+           py::arg("initial_values") = true,
+           "The two of the loss scale have a meaning in f16 alone. Without "
+           "initial_values weights are zero until they are loaded.")
       .def_readonly("optimizer", &UpdateConfig::optimizer, "The update rule.")
       .def_readonly("schedule", &UpdateConfig::schedule,
                     "The learning rate of each step.")
@@ -102,7 +106,10 @@ void BindConfigs(CoreModule& m) {
       .def_readonly("initial_loss_scale", &UpdateConfig::initial_loss_scale,
                     "In f16, of the first step.")
       .def_readonly("loss_scale_window", &UpdateConfig::loss_scale_window,
-                    "In f16, steps without overflow until the scale doubles.");
+                    "In f16, steps without overflow until the scale doubles.")
+      .def_readonly("initial_values", &UpdateConfig::initial_values,
+                    "Whether weights are drawn; else they are zero until they "
+                    "are loaded, new adapters apart.");
 
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(

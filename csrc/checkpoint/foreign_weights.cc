@@ -1,7 +1,6 @@
 #include "checkpoint/foreign_weights.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/agree.h"
 #include "checkpoint/safetensors_file.h"
+#include "core/finite.h"
 #include "core/status_macros.h"
 #include "tensor/host_values.h"
 
@@ -85,6 +85,10 @@ class Files {
   std::map<std::string, std::unique_ptr<SafetensorsFile>> files_;
 };
 
+// Elements that are converted at once: of a whole table they would take twice
+// its memory.
+constexpr int64_t kPiece = 1 << 18;
+
 // `count` elements from the `first` of the file's tensor on, as f32.
 absl::Status Read(const Source& source, int64_t first, int64_t count,
                   std::vector<std::byte>& aligned, float* values) {
@@ -93,21 +97,18 @@ absl::Status Read(const Source& source, int64_t first, int64_t count,
   aligned.resize(count * size);
   std::memcpy(aligned.data(), bytes + first * size, aligned.size());
   WidenValues(source.dtype, aligned.data(), count, values);
-  for (int64_t i = 0; i < count; ++i) {
-    if (std::isfinite(values[i])) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        source.Where(), ": element ", first + i, " is ", values[i]));
-  }
-  return absl::OkStatus();
+  const auto at = FirstNonFinite(source.dtype, aligned);
+  if (!at) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      source.Where(), ": element ", first + *at, " is ", values[*at]));
 }
 
-// The rows and columns of `slice` to `to`, which has room for its extent.
-absl::Status CopySlice(const Source& source, const LogicalSlice& slice,
-                       float* to) {
+// `rows` rows of `slice` from its `first` on, in all its columns.
+absl::Status ReadRows(const Source& source, const LogicalSlice& slice,
+                      int64_t first, int64_t rows, float* to) {
   const bool matrix = slice.shape.rank() > 1;
-  const int64_t row = source.first_row + slice.start[0];
+  const int64_t row = source.first_row + slice.start[0] + first;
   const int64_t column = matrix ? slice.start[1] : 0;
-  const int64_t rows = slice.extent[0];
   const int64_t columns = matrix ? slice.extent[1] : 1;
   std::vector<std::byte> aligned;
   if (!source.transposed) {
@@ -142,7 +143,11 @@ absl::Status Fill(const ForeignTensors& tensors, Files& files,
                   const Parameter& parameter, Stream& stream) {
   const ParamSpec& spec = parameter.spec();
   if (IsNew(tensors, spec)) return absl::OkStatus();
-  std::vector<float> host(spec.shape.elements(), 0.0f);
+  const bool meta = stream.device().type() == DeviceType::kMeta;
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor values,
+      parameter.master().View(Shape{spec.shape.elements()}));
+  std::vector<float> piece;
   for (const LogicalSlice& slice : spec.slices) {
     const auto found = tensors.find(slice.name);
     if (found == tensors.end()) {
@@ -151,11 +156,24 @@ absl::Status Fill(const ForeignTensors& tensors, Files& files,
     }
     EISBACH_ASSIGN_OR_RETURN(const Source source,
                              files.Find(found->second, slice.shape));
-    EISBACH_RETURN_IF_ERROR(
-        CopySlice(source, slice, host.data() + SliceOffset(spec, slice)));
+    const int64_t columns = slice.shape.rank() > 1 ? slice.extent[1] : 1;
+    const int64_t most = std::max<int64_t>(kPiece / columns, 1);
+    int64_t at = SliceOffset(spec, slice);
+    for (int64_t row = 0; row < slice.extent[0]; row += most) {
+      const int64_t rows = std::min(most, slice.extent[0] - row);
+      piece.resize(rows * columns);
+      EISBACH_RETURN_IF_ERROR(
+          ReadRows(source, slice, row, rows, piece.data()));
+      if (!meta) {
+        EISBACH_ASSIGN_OR_RETURN(const Tensor part,
+                                 values.Narrow(0, at, rows * columns));
+        EISBACH_RETURN_IF_ERROR(WriteValues(piece.data(), part, stream));
+      }
+      at += rows * columns;
+    }
+    source.file->Release(*source.entry);
   }
-  if (stream.device().type() == DeviceType::kMeta) return absl::OkStatus();
-  return WriteValues(host.data(), parameter.master(), stream);
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -43,6 +43,11 @@ class SafetensorsFile {
                                                    DType dtype,
                                                    const Shape& shape) const;
 
+  // See MappedFile::Release.
+  void Release(const SafetensorsEntry& entry) const {
+    file_.Release(data_begin_ + entry.begin, entry.bytes());
+  }
+
   // Reads all of the data. InvalidArgument names the first tensor that holds a
   // NaN or an infinity, and where.
   absl::Status CheckFinite() const;

@@ -1,6 +1,7 @@
 #include "core/mapped_file.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -38,6 +39,16 @@ absl::Status MappedFile::CheckWhole() const {
       absl::StrCat(path_, " ends at byte ", now.st_size, ", it had ", size(),
                    " bytes when it was opened: it was changed while it was in "
                    "use"));
+}
+
+void MappedFile::Release(size_t offset, size_t bytes) const {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = (offset + page - 1) / page * page;
+  const size_t end = (offset + bytes) / page * page;
+  if (begin >= end) return;
+  // A mapping that is shared loses nothing.
+  madvise(const_cast<std::byte*>(data_.get()) + begin, end - begin,
+          MADV_DONTNEED);
 }
 
 void MappedFile::Unmap::operator()(const std::byte* data) {

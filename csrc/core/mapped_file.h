@@ -36,6 +36,10 @@ class MappedFile {
   // asked after bytes were read from it, and before they are used.
   absl::Status CheckWhole() const;
 
+  // Lets the system take back the memory of pages that lie in these bytes; they
+  // are read again when they are touched again.
+  void Release(size_t offset, size_t bytes) const;
+
   // The T at `offset`, which needs no alignment and lies within the file.
   template <typename T>
   T Load(size_t offset) const {

@@ -79,6 +79,8 @@ absl::StatusOr<std::unique_ptr<Update>> Update::Make(
       FlatBuffer::Make(update->parameters_, config.compute_dtype,
                        config.bucket_bytes, stream));
   for (Parameter* parameter : update->parameters_) {
+    const bool is_new = parameter->spec().role == AdapterRole::kFactor;
+    if (!config.initial_values && !is_new) continue;
     EISBACH_RETURN_IF_ERROR(InitParameter(*parameter, config.seed, stream));
   }
   optim::OptimizerConfig optimizer = config.optimizer;

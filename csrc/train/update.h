@@ -30,6 +30,9 @@ struct UpdateConfig {
   // In f16 alone; see ops/loss_scale.h.
   float initial_loss_scale = 65536;
   int loss_scale_window = 1000;  // finite steps until it doubles
+  // False: all but new adapters is zero, and whoever makes the update fills it
+  // from files; drawing values that are replaced takes longer than reading.
+  bool initial_values = true;
 
   // Whether the loss has a scale, which follows the gradients.
   bool scales_loss() const { return compute_dtype == DType::kF16; }

@@ -115,6 +115,7 @@ def update_config(config: Config) -> _C.UpdateConfig:
         seed=config.run.seed,
         initial_loss_scale=config.precision.initial_loss_scale,
         loss_scale_window=config.precision.loss_scale_window,
+        initial_values=getattr(config.model, "from") == "none",
     )
 
 

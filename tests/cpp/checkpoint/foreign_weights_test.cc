@@ -133,6 +133,36 @@ TEST(ForeignWeightsTest, EveryLayoutReadsItsOwn) {
   }
 }
 
+// Tables and transposed matrices of more elements than are converted at once,
+// into weights that were never drawn.
+TEST(ForeignWeightsTest, LargeTensorsAreReadInPieces) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.model.layers = 1;
+  config.model.vocab = 24'001;  // one row of padding on two ranks
+  config.model.ffn_hidden = 24'000;
+  const Tensors whole = Whole(config);
+  const test::TempFolder folder;
+  const ForeignTensors sources = Write(whole, folder.path());
+  config.update.initial_values = false;
+  for (const test::Layout& layout : {test::Layout{1, 1, 1}, {1, 2, 1}}) {
+    EISBACH_ASSERT_OK(
+        test::OnEngines(layout, config, [&](train::Engine& engine, int rank) {
+          for (const LogicalTensor& tensor : Gather(engine)) {
+            for (float value : tensor.values) EXPECT_EQ(value, 0.0f);
+          }
+          EISBACH_RETURN_IF_ERROR(LoadForeignWeights(
+              sources, engine.update().parameters(), engine.context()));
+          const Tensors got = Gather(engine);
+          if (rank != 0) return absl::OkStatus();
+          EXPECT_EQ(got.size(), whole.size());
+          for (size_t i = 0; i < got.size(); ++i) {
+            EXPECT_EQ(got[i].values, whole[i].values) << got[i].name;
+          }
+          return absl::OkStatus();
+        }));
+  }
+}
+
 TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
   const train::EngineConfig config = test::SmallConfig("gpt");
   Tensors whole = Whole(config);

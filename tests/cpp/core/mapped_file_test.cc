@@ -36,6 +36,20 @@ TEST(MappedFileTest, OutlivesTheName) {
   EXPECT_EQ(file.Load<char>(0), 'o');
 }
 
+TEST(MappedFileTest, WhatWasReleasedIsReadAgain) {
+  test::TempFolder folder;
+  const std::string text(20'000, 'x');
+  test::WriteFile(folder.File("x"), text + "y");
+  EISBACH_ASSERT_OK_AND_ASSIGN(MappedFile file,
+                               MappedFile::Open(folder.File("x")));
+  EXPECT_EQ(file.Load<char>(12'000), 'x');
+  file.Release(1, 20'000);
+  EXPECT_EQ(file.Load<char>(12'000), 'x');
+  EXPECT_EQ(file.Load<char>(20'000), 'y');
+  file.Release(5, 10);  // of no whole page
+  EXPECT_EQ(file.Load<char>(5), 'x');
+}
+
 TEST(MappedFileTest, EmptyFileIsFine) {
   test::TempFolder folder;
   test::WriteFile(folder.File("x"), "");
