@@ -12,6 +12,7 @@ from eisbach.cli import (
     data,
     doctor,
     estimate,
+    eval,
     export,
     follow,
     import_,
@@ -40,6 +41,7 @@ app.command("train", cls=KeyedCommand)(train.command)
 app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("run", context_settings=run.CONTEXT)(run.command)
 app.command("sample")(sample.command)
+app.command("eval")(eval.command)
 app.command("export")(export.command)
 app.command("import")(import_.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
