@@ -201,11 +201,11 @@ absl::Status CachedAttention(const CachedAttentionArgs& args, Stream& stream) {
                           QueryBuffer::Size(group, s.head_dim)));
   return DispatchFloat(args.qkv.dtype(), "cached_attention", [&](auto zero) {
     using T = decltype(zero);
-    cpu::ParallelFor(tokens, 64, [&](int64_t begin, int64_t end) {
+    ::eisbach::cpu::ParallelFor(tokens, 64, [&](int64_t begin, int64_t end) {
       Append<T>(args, s, begin, end);
     });
     // A thread takes heads, each for all tokens: later ones have more to do.
-    cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
+    ::eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         AttendToken<T>(args, s, task % tokens, task / tokens, buffers.Mine());
       }

@@ -155,6 +155,7 @@ def test_two_hundred_greedy_tokens_are_those_of_transformers(
     for prompt, one in zip(prompts, made, strict=True):
         theirs = net.generate(
             torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt)),
             do_sample=False,
             max_new_tokens=200,
             eos_token_id=None,
