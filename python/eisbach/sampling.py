@@ -210,9 +210,9 @@ def _for_reading(config: Config, data: int) -> Config:
     """Without what training alone needs: gradients, and f32 of most weights."""
     from eisbach.config.optimizer import GroupSection
 
-    # Something is always trained; the last norm is small.
+    # Something must be trained, and a group say how; the last norm is small.
     groups = [
-        GroupSection(parameters=["final_norm.*"]),
+        GroupSection(parameters=["final_norm.*"], lr_factor=2.0),
         GroupSection(parameters=["*"], frozen=True),
     ]
     for key, value in (

@@ -75,8 +75,9 @@ def test_a_pipeline_of_transformers_says_what_we_say(
         prompt, max_new_tokens=6, do_sample=False, return_tensors=True
     )[0]["generated_token_ids"]
     ids = tokenizer.prompt(prompt)
+    end = tokenizer.end_of_document
     (made,) = _C.Decoder(engine).generate(
-        [ids], tokens=6, temperature=0, stops=[tokenizer.end_of_document]
+        [ids], tokens=6, temperature=0, stops=[] if end is None else [end]
     )
     made = made.tokens
     after = said[len(ids) :]
