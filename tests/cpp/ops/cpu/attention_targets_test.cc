@@ -3,6 +3,7 @@
 
 #include "hwy/targets.h"
 #include "ops/attention.h"
+#include "ops/cached_attention.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
 #include "support/op_testing.h"
@@ -25,7 +26,7 @@ class AttentionTargetsTest : public testing::Test {
 };
 
 struct Results {
-  Tensor out, lse, dqkv, rotated, narrow;
+  Tensor out, lse, dqkv, cached, rotated, narrow;
 };
 
 Results Compute(DType dtype) {
@@ -39,6 +40,19 @@ Results Compute(DType dtype) {
   r.out = y.out;
   r.lse = y.lse;
   r.dqkv = Value(AttentionBackward(dout, qkv, y.out, y.lse, heads, stream));
+  std::vector<double> slots(81, 0.0), positions(81);
+  for (size_t i = 0; i < positions.size(); ++i) {
+    positions[i] = static_cast<double>(i);
+  }
+  const Tensor one =
+      test::FromValues({1, 81, heads.packed_width()}, dtype,
+                       test::ToDoubles(Value(qkv.Narrow(0, 1, 1))));
+  r.cached = Value(CachedAttention(
+      one, heads,
+      {test::Empty({1, 2, 90, 20}, dtype), test::Empty({1, 2, 90, 20}, dtype)},
+      {test::FromValues({81}, DType::kI32, slots),
+       test::FromValues({81}, DType::kI32, positions)},
+      {.scale = 0.25, .window = 70, .cap = 4}, stream));
   EISBACH_EXPECT_OK(Rope(qkv, heads, table, false, stream));
   r.rotated = qkv;
   r.narrow =
@@ -63,6 +77,7 @@ TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
       test::ExpectClose(r.out, test::ToDoubles(best.out), tolerance);
       test::ExpectClose(r.lse, test::ToDoubles(best.lse), 4e-6);
       test::ExpectClose(r.dqkv, test::ToDoubles(best.dqkv), tolerance, 4);
+      test::ExpectClose(r.cached, test::ToDoubles(best.cached), tolerance);
       // One product and one sum, rounded alike everywhere.
       EXPECT_EQ(test::ToBytes(r.rotated), test::ToBytes(best.rotated));
       EXPECT_EQ(test::ToBytes(r.narrow), test::ToBytes(best.narrow));
