@@ -347,6 +347,12 @@ def furnish(folder: Path) -> None:
     (folder / "web.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     rows = "".join(f"{i},{text}\n" for i, text in enumerate(texts))
     (folder / "news.csv").write_text(f"number,body\n{rows}")
+    talk = [
+        {"role": role, "content": f"{role} says {role}"}
+        for role in ("user", "assistant")
+    ]
+    line = json.dumps({"messages": talk}) + "\n"
+    (folder / "talks.jsonl").write_text(line * 40)
     (folder / "old.txt").write_text("Zwölf Bücher. " * 99, encoding="latin-1")
     (folder / "src").mkdir()
     (folder / "src" / "main.c").write_text("int main() { return 0; }\n" * 99)

@@ -66,8 +66,36 @@ Tensor SampleIndices(const std::optional<Integers>& samples, int64_t count,
   return ToDevice(indices, device);
 }
 
+// Where the document of each token begins in its row.
+Tensor DocumentStarts(const Integers& starts, const Integers& tokens,
+                      Device& device) {
+  if (ShapeOf(starts.array) != ShapeOf(tokens.array)) {
+    throw py::value_error(absl::StrCat(
+        "Batch: tokens are ", ShapeOf(tokens.array), " and starts ",
+        ShapeOf(starts.array), "; each token has the start of its document"));
+  }
+  const py::array_t<int32_t> begins = AsTokens(starts);
+  const int64_t context = begins.shape(1);
+  for (int64_t i = 0; i < begins.size(); ++i) {
+    const int64_t start = begins.data()[i], place = i % context;
+    // A start is its own, and documents come one after another.
+    if (start >= 0 && start <= place &&
+        begins.data()[i - place + start] == start &&
+        (place == 0 || start == place || start == begins.data()[i - 1])) {
+      continue;
+    }
+    throw py::value_error(
+        absl::StrCat("Batch: starts[", i / context, ", ", place, "]=", start,
+                     " is no start of its document: that is ", place,
+                     " itself, or the "
+                     "start of the token before it"));
+  }
+  return ToDevice(begins, device);
+}
+
 Batch MakeBatch(const Integers& tokens, const Integers& targets, Device& device,
-                const std::optional<Integers>& samples, int64_t step) {
+                const std::optional<Integers>& samples, int64_t step,
+                const std::optional<Integers>& starts) {
   if (tokens.array.ndim() != 2) {
     throw py::value_error(
         absl::StrCat("Batch: tokens are of shape [samples, context], not ",
@@ -91,6 +119,7 @@ Batch MakeBatch(const Integers& tokens, const Integers& targets, Device& device,
   batch.tokens = ToDevice(ids, device);
   batch.targets = ToDevice(wanted, device);
   batch.samples = SampleIndices(samples, tokens.array.shape(0), device);
+  if (starts) batch.starts = DocumentStarts(*starts, tokens, device);
   return batch;
 }
 
@@ -99,6 +128,36 @@ py::array_t<int32_t> AsDocument(const Integers& tokens) {
   if (tokens.array.ndim() == 1) return AsTokens(tokens);
   throw py::value_error(absl::StrCat("tokens of a document are [tokens], not ",
                                      ShapeOf(tokens.array)));
+}
+
+// 1 for each of so many tokens that is trained, else 0; empty for no mask.
+std::vector<uint8_t> AsMask(const std::optional<Integers>& mask,
+                            int64_t tokens) {
+  if (!mask) return {};
+  if (mask->array.ndim() != 1 || mask->array.size() != tokens) {
+    throw py::value_error(absl::StrCat("mask is [", tokens,
+                                       "], a value for each token, not ",
+                                       ShapeOf(mask->array)));
+  }
+  const py::array_t<int32_t> values = AsTokens(*mask);
+  std::vector<uint8_t> trained(values.size());
+  for (size_t i = 0; i < trained.size(); ++i) {
+    const int32_t value = values.data()[i];
+    if (value < 0 || value > 1) {
+      throw py::value_error(absl::StrCat("mask[", i, "]=", value,
+                                         " is neither 1 (trained) nor 0"));
+    }
+    trained[i] = static_cast<uint8_t>(value);
+  }
+  return trained;
+}
+
+data::Documents DocumentsFromName(const std::string& name) {
+  if (name == "auto") return data::Documents::kAuto;
+  if (name == "joined") return data::Documents::kJoined;
+  if (name == "separate") return data::Documents::kSeparate;
+  throw py::value_error("documents=" + name +
+                        " is none of auto, joined, separate (data.documents)");
 }
 
 void CheckVocab(int64_t vocab) {
@@ -114,48 +173,56 @@ void BindTokenFiles(CoreModule& m) {
       "under these names before close().")
       .def(py::init([](const std::filesystem::path& prefix,
                        const std::string& dtype,
-                       std::optional<int32_t> end_of_document) {
+                       std::optional<int32_t> end_of_document, bool masked) {
              for (auto type : {data::TokenType::kU8, data::TokenType::kU16,
                                data::TokenType::kI32}) {
                if (dtype != std::string(data::Name(type))) continue;
-               return Unwrap(TokenFileWriter::Create(prefix.string(), type,
-                                                     end_of_document));
+               return Unwrap(TokenFileWriter::Create(
+                   prefix.string(), type, end_of_document,
+                   std::numeric_limits<int32_t>::max(), masked));
              }
              throw py::value_error("dtype=" + dtype +
                                    " is none of u8, u16, i32");
            }),
            py::arg("prefix"), py::kw_only(), py::arg("dtype"),
-           py::arg("end_of_document") = py::none())
+           py::arg("end_of_document") = py::none(), py::arg("masked") = false,
+           "`masked`: PREFIX.mask is written as well, which says of each token "
+           "whether it is trained.")
       .def(
           "add_document",
-          [](TokenFileWriter& writer, const Integers& tokens) {
+          [](TokenFileWriter& writer, const Integers& tokens,
+             const std::optional<Integers>& mask) {
             const py::array_t<int32_t> ids = AsDocument(tokens);
             const absl::Span<const int32_t> span(ids.data(), ids.size());
-            WithoutGil([&] { Unwrap(writer.AddDocument(span)); });
+            const auto trained = AsMask(mask, ids.size());
+            WithoutGil([&] { Unwrap(writer.AddDocument(span, trained)); });
           },
-          py::arg("tokens"),
-          "Appends integers, and the end of document where there is one.")
+          py::arg("tokens"), py::arg("mask") = py::none(),
+          "Appends integers, and the end of document where there is one. "
+          "`mask` is 1 for each that is trained, else 0; None: all are.")
       .def(
           "append",
-          [](TokenFileWriter& writer, const Integers& tokens) {
+          [](TokenFileWriter& writer, const Integers& tokens,
+             const std::optional<Integers>& mask) {
             const py::array_t<int32_t> ids = AsDocument(tokens);
             const absl::Span<const int32_t> span(ids.data(), ids.size());
-            WithoutGil([&] { Unwrap(writer.Append(span)); });
+            const auto trained = AsMask(mask, ids.size());
+            WithoutGil([&] { Unwrap(writer.Append(span, trained)); });
           },
-          py::arg("tokens"), "Adds to the document at hand.")
+          py::arg("tokens"), py::arg("mask") = py::none(),
+          "Adds to the document at hand; `mask` as for `add_document`.")
       .def("end_document", &TokenFileWriter::EndDocument,
            py::call_guard<py::gil_scoped_release>(),
            "Ends the document at hand.")
       .def("close", &TokenFileWriter::Finish,
            py::call_guard<py::gil_scoped_release>(),
-           "Makes both files durable. At most once.")
+           "Makes all files durable. At most once.")
       .def_property_readonly("documents", &TokenFileWriter::documents,
                              "That were added.")
       .def_property_readonly("tokens", &TokenFileWriter::tokens,
                              "That were added, ends included.");
 
-  Class<TokenFile>(m, "TokenFile",
-                   "Documents of token ids in a pair of mapped files.")
+  Class<TokenFile>(m, "TokenFile", "Documents of token ids in mapped files.")
       .def(py::init([](const std::filesystem::path& prefix) {
              return std::make_unique<TokenFile>(
                  Unwrap(TokenFile::Open(prefix.string())));
@@ -168,6 +235,23 @@ void BindTokenFiles(CoreModule& m) {
           [](const TokenFile& f) { return std::string(data::Name(f.type())); },
           "Of the tokens in the file.")
       .def_property_readonly("tokens", &TokenFile::tokens, "Of all documents.")
+      .def_property_readonly("masked", &TokenFile::masked,
+                             "Whether there is a PREFIX.mask.")
+      .def_property_readonly("trained", &TokenFile::trained,
+                             "How many tokens are; all where there is no mask.")
+      .def(
+          "mask",
+          [](const TokenFile& file, int64_t document) {
+            if (document < 0 || document >= file.documents()) {
+              throw py::index_error("no such document");
+            }
+            py::array_t<uint8_t> mask(file.DocumentLength(document));
+            Unwrap(file.ReadMask(
+                document, 0, absl::MakeSpan(mask.mutable_data(), mask.size())));
+            return mask;
+          },
+          py::arg("document"),
+          "u8: 1 for each token of a document that is trained, else 0.")
       .def("__len__", &TokenFile::documents)
       .def(
           "__getitem__",
@@ -226,9 +310,11 @@ void BindLoader(CoreModule& m) {
   Class<Batch>(m, "Batch", "One rank's share of a step.")
       .def(py::init(&MakeBatch), py::arg("tokens"), py::arg("targets"),
            py::arg("device"), py::kw_only(), py::arg("samples") = py::none(),
-           py::arg("step") = 0,
+           py::arg("step") = 0, py::arg("starts") = py::none(),
            "From integers [samples, context]; `samples` are their indices in "
-           "the run, of which dropout depends.")
+           "the run, of which dropout depends. `starts`: of each token the "
+           "place in its row where its document begins; None: rows are one "
+           "document each.")
       .def_readonly("step", &Batch::step,
                     "The step that it is for, counted from 0.")
       .def_property_readonly(
@@ -239,34 +325,53 @@ void BindLoader(CoreModule& m) {
           "i32 [samples, context]: the token after each.")
       .def_property_readonly(
           "samples", [](const Batch& b) { return Variable(b.samples); },
-          "i64 [samples]: their indices in the run.");
+          "i64 [samples]: their indices in the run.")
+      .def_property_readonly(
+          "starts",
+          [](const Batch& b) -> std::optional<Variable> {
+            if (!b.starts.defined()) return std::nullopt;
+            return Variable(b.starts);
+          },
+          "i32 [samples, context]: the place in its row where the document of "
+          "each token begins; None: rows are one document each.");
 
   Class<Corpus, std::shared_ptr<Corpus>>(m, "Corpus",
                                          "Token files, blended by weight.")
-      .def(
-          py::init(
-              [](const std::vector<std::pair<std::filesystem::path, double>>&
-                     sources,
-                 int64_t context, int64_t vocab, uint64_t seed, bool shuffled) {
-                CheckVocab(vocab);
-                data::CorpusOptions options{
-                    .context = context,
-                    .vocab = vocab,
-                    .seed = seed,
-                    .order = shuffled ? data::SampleOrder::kSeeded
-                                      : data::SampleOrder::kFixed};
-                for (const auto& [prefix, weight] : sources) {
-                  options.sources.push_back({prefix.string(), weight});
-                }
-                return WithoutGil([&] {
-                  return std::shared_ptr<Corpus>(
-                      Unwrap(Corpus::Open(std::move(options))));
-                });
-              }),
-          py::arg("sources"), py::kw_only(), py::arg("context"),
-          py::arg("vocab"), py::arg("seed"), py::arg("shuffled") = true,
-          "`sources` are pairs of prefix and weight; without `shuffled` the "
-          "samples are the same whatever the seed (validation).")
+      .def(py::init(
+               [](const std::vector<std::pair<std::filesystem::path, double>>&
+                      sources,
+                  int64_t context, int64_t vocab, uint64_t seed, bool shuffled,
+                  const std::string& documents) {
+                 CheckVocab(vocab);
+                 data::CorpusOptions options{
+                     .context = context,
+                     .vocab = vocab,
+                     .seed = seed,
+                     .order = shuffled ? data::SampleOrder::kSeeded
+                                       : data::SampleOrder::kFixed,
+                     .documents = DocumentsFromName(documents)};
+                 for (const auto& [prefix, weight] : sources) {
+                   options.sources.push_back({prefix.string(), weight});
+                 }
+                 return WithoutGil([&] {
+                   return std::shared_ptr<Corpus>(
+                       Unwrap(Corpus::Open(std::move(options))));
+                 });
+               }),
+           py::arg("sources"), py::kw_only(), py::arg("context"),
+           py::arg("vocab"), py::arg("seed"), py::arg("shuffled") = true,
+           py::arg("documents") = "auto",
+           "`sources` are pairs of prefix and weight; without `shuffled` the "
+           "samples are the same whatever the seed (validation). `documents`: "
+           "joined, separate (packed, none sees another), or auto: separate "
+           "where the sources have masks.")
+      .def_property_readonly("separate", &Corpus::separate,
+                             "Whether documents are packed.")
+      .def_property_readonly("trained", &Corpus::trained,
+                             "Tokens that masks do not leave out.")
+      .def_property_readonly(
+          "split_documents", &Corpus::SplitDocuments,
+          "Documents longer than a row, where they are separate.")
       .def_property_readonly("tokens", &Corpus::tokens, "In all files.")
       .def_property_readonly("epoch_samples", &Corpus::EpochSamples,
                              "Samples until every file has been read once.")

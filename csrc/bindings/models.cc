@@ -1,4 +1,7 @@
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
@@ -8,6 +11,7 @@
 namespace eisbach::bindings {
 
 namespace py = pybind11;
+using models::Adapter;
 using models::Architecture;
 using models::ModelConfig;
 using models::QkNorm;
@@ -50,11 +54,25 @@ void BindArchitecture(CoreModule& m) {
           "qk_norm",
           [](const Architecture& a) { return NameOf(kQkNorms, a.qk_norm); },
           "`none` or `head`.")
+      .def_property_readonly("adapter_targets", &models::AdapterTargets,
+                             "The projections that may have an adapter.")
       .def_readonly("rotary", &Architecture::rotary,
                     "Whether positions are rotations; else a table.")
       .def_readonly("rope", &Architecture::rope, "How fast positions turn.")
       .def_readonly("no_rope_every", &Architecture::no_rope_every,
                     "One layer in so many has no rotary positions.")
+      .def_readonly("window", &Architecture::window,
+                    "Keys that a query sees in layers with a window; 0: all.")
+      .def_readonly("window_from", &Architecture::window_from,
+                    "The first layer with a window.")
+      .def_readonly("window_full_every", &Architecture::window_full_every,
+                    "One layer in so many has no window.")
+      .def_readonly("attention_scale", &Architecture::attention_scale,
+                    "Of scores; 0: 1 / sqrt(head_dim).")
+      .def_readonly("attention_cap", &Architecture::attention_cap,
+                    "That bounds scores; 0: none.")
+      .def_readonly("final_cap", &Architecture::final_cap,
+                    "That bounds logits; 0: none.")
       .def_property_readonly("gated", &Architecture::gated,
                              "Whether the MLP has a gate.");
   m.def("model_families", &models::FamilyNames, "The names of all families.");
@@ -107,10 +125,44 @@ void BindRope(CoreModule& m) {
            "Radians a position, of each of `head_dim` / 2 pairs.");
 }
 
+void BindAdapter(CoreModule& m) {
+  Class<Adapter>(m, "Adapter",
+                 "Low-rank adapters beside linear layers that stay as they "
+                 "are.")
+      .def(py::init([](int64_t rank, double alpha, double dropout, bool rslora,
+                       std::vector<std::string> targets,
+                       std::vector<std::string> modules_to_save) {
+             return Adapter{.rank = rank,
+                            .alpha = alpha,
+                            .dropout = dropout,
+                            .rslora = rslora,
+                            .targets = std::move(targets),
+                            .saved = std::move(modules_to_save)};
+           }),
+           py::arg("rank"), py::kw_only(), py::arg("alpha") = 0.0,
+           py::arg("dropout") = 0.0, py::arg("rslora") = false,
+           py::arg("targets") = std::vector<std::string>(),
+           py::arg("modules_to_save") = std::vector<std::string>())
+      .def_readonly("rank", &Adapter::rank, "Rows of A; 0: there are none.")
+      .def_readonly("alpha", &Adapter::alpha,
+                    "The scale times rank, or times its root with rslora.")
+      .def_readonly("dropout", &Adapter::dropout,
+                    "Share of what A takes that is dropped.")
+      .def_readonly("rslora", &Adapter::rslora,
+                    "Whether the scale falls with the root of rank.")
+      .def_readonly("targets", &Adapter::targets,
+                    "Projections that have one; empty for all.")
+      .def_readonly("modules_to_save", &Adapter::saved,
+                    "Tables that train as well.")
+      .def_property_readonly("scale", &Adapter::Scale,
+                             "What the product of A and B is multiplied by.");
+}
+
 }  // namespace
 
 void BindModels(CoreModule& m) {
   BindRope(m);
+  BindAdapter(m);
   BindArchitecture(m);
   Class<ModelConfig>(m, "ModelConfig", "A decoder-only transformer.")
       .def(py::init([](std::string family, int64_t layers, int64_t hidden,
@@ -120,7 +172,11 @@ void BindModels(CoreModule& m) {
                        bool tie_embeddings, double norm_eps, bool qkv_bias,
                        bool output_bias, bool mlp_bias,
                        const std::string& qk_norm, const RopeOptions& rope,
-                       int64_t no_rope_every) {
+                       int64_t no_rope_every,
+                       const std::optional<Adapter>& adapter, int64_t window,
+                       int64_t window_from, int64_t window_full_every,
+                       double attention_scale, double attention_cap,
+                       double final_cap) {
              if (!head_dim) {
                head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
              }
@@ -131,6 +187,12 @@ void BindModels(CoreModule& m) {
              architecture.qk_norm = Parse(kQkNorms, "qk_norm", qk_norm);
              architecture.rope = rope;
              architecture.no_rope_every = no_rope_every;
+             architecture.window = window;
+             architecture.window_from = window_from;
+             architecture.window_full_every = window_full_every;
+             architecture.attention_scale = attention_scale;
+             architecture.attention_cap = attention_cap;
+             architecture.final_cap = final_cap;
              ModelConfig config{.family = std::move(family),
                                 .architecture = architecture,
                                 .layers = layers,
@@ -143,7 +205,8 @@ void BindModels(CoreModule& m) {
                                 .vocab = vocab,
                                 .dropout = dropout,
                                 .tie_embeddings = tie_embeddings,
-                                .norm_eps = norm_eps};
+                                .norm_eps = norm_eps,
+                                .adapter = adapter.value_or(Adapter())};
              Unwrap(Checked(models::Validate(config)));
              return config;
            }),
@@ -153,7 +216,10 @@ void BindModels(CoreModule& m) {
            py::arg("vocab"), py::arg("dropout"), py::arg("tie_embeddings"),
            py::arg("norm_eps"), py::arg("qkv_bias"), py::arg("output_bias"),
            py::arg("mlp_bias"), py::arg("qk_norm"), py::arg("rope"),
-           py::arg("no_rope_every"))
+           py::arg("no_rope_every"), py::arg("adapter") = py::none(),
+           py::arg("window") = 0, py::arg("window_from") = 0,
+           py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
+           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0)
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
       .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")
@@ -174,8 +240,14 @@ void BindModels(CoreModule& m) {
                     "Whether the head is the token embedding.")
       .def_readonly("norm_eps", &ModelConfig::norm_eps,
                     "Added to the variance in each norm.")
+      .def_readonly("adapter", &ModelConfig::adapter,
+                    "What is trained beside it.")
       .def_property_readonly("parameters", &models::ParameterCount,
-                             "Trained numbers, tied tables once.")
+                             "Numbers of the model, tied tables once.")
+      .def_property_readonly("trained_parameters",
+                             &models::TrainedParameterCount,
+                             "Those that train, of adapters where there are "
+                             "some; groups of the optimizer do not count.")
       .def_property_readonly(
           "flops_per_token", &models::TrainingFlopsPerToken,
           "Floating-point operations that training on a token needs.");

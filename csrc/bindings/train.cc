@@ -14,11 +14,10 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "bindings/json_text.h"
-#include "bindings/logical.h"
 #include "bindings/numpy.h"
+#include "bindings/train_weights.h"
 #include "bindings/update_steps.h"
 #include "bindings/variable.h"
-#include "checkpoint/foreign_weights.h"
 #include "core/status_macros.h"
 #include "data/batch.h"
 #include "train/engine.h"
@@ -37,7 +36,8 @@ using train::Update;
 using train::UpdateConfig;
 
 train::StepInput InputOf(const Batch& batch) {
-  return {batch.tokens, batch.targets, batch.samples, batch.ids_below};
+  return {batch.tokens, batch.targets, batch.samples, batch.ids_below,
+          batch.starts};
 }
 
 void BindConfigs(CoreModule& m) {
@@ -216,9 +216,11 @@ void BindEngine(CoreModule& m) {
       });
 
   constexpr auto kReleased = py::call_guard<py::gil_scoped_release>();
-  Class<Engine>(m, "Engine",
-                "One rank of a training job. Every rank makes the same "
-                "calls with its own samples.")
+  Class<Engine> engine(m, "Engine",
+                       "One rank of a training job. Every rank makes the same "
+                       "calls with its own samples.");
+  BindWeights(engine);
+  engine
       .def(py::init([](const EngineConfig& config,
                        const parallel::ParallelContext& context) {
              return WithoutGil(
@@ -365,37 +367,6 @@ void BindEngine(CoreModule& m) {
           kReleased,
           "Rounds the master weights to the compute type, after writing to "
           "them.")
-      .def(
-          "gather",
-          [](Engine& e, const std::string& value, bool copy) {
-            return GatherArrays(e.update().parameters(), value, copy,
-                                e.context());
-          },
-          py::arg("value") = "master", py::kw_only(), py::arg("copy") = true,
-          "Whole parameters (or gradients, by `grad`, in f16 times the loss "
-          "scale) by logical name, on rank 0; empty on the others. With "
-          "copy=False arrays are read-only, and "
-          "those that rank 0 holds whole show its weights, which change with "
-          "the next step. Collective.")
-      .def(
-          "scatter",
-          [](Engine& e, const std::map<std::string, py::array>& arrays) {
-            ScatterArrays(e.update().parameters(), arrays, e.context());
-            WithoutGil([&] { Unwrap(e.update().RefreshData()); });
-          },
-          py::arg("arrays"),
-          "Sets this rank's weights from whole arrays by logical name: all of "
-          "the model's, of fractions that are finite. Collective.")
-      .def(
-          "load_foreign",
-          [](Engine& e, const checkpoint::ForeignTensors& tensors) {
-            Unwrap(checkpoint::LoadForeignWeights(
-                tensors, e.update().parameters(), e.context()));
-            Unwrap(e.update().RefreshData());
-          },
-          py::arg("tensors"), kReleased,
-          "Sets this rank's weights from files of others, by logical name; "
-          "each rank reads its own part. Collective.")
       .def(
           "save",
           [](Engine& e, const std::filesystem::path& root,

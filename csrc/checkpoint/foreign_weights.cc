@@ -1,5 +1,6 @@
 #include "checkpoint/foreign_weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -128,9 +129,19 @@ absl::Status CopySlice(const Source& source, const LogicalSlice& slice,
   return absl::OkStatus();
 }
 
+// Whether the files have an adapter that keeps its initial values.
+bool IsNew(const ForeignTensors& tensors, const ParamSpec& spec) {
+  return spec.role == AdapterRole::kFactor &&
+         std::none_of(spec.slices.begin(), spec.slices.end(),
+                      [&](const LogicalSlice& slice) {
+                        return tensors.contains(slice.name);
+                      });
+}
+
 absl::Status Fill(const ForeignTensors& tensors, Files& files,
                   const Parameter& parameter, Stream& stream) {
   const ParamSpec& spec = parameter.spec();
+  if (IsNew(tensors, spec)) return absl::OkStatus();
   std::vector<float> host(spec.shape.elements(), 0.0f);
   for (const LogicalSlice& slice : spec.slices) {
     const auto found = tensors.find(slice.name);

@@ -24,10 +24,11 @@ struct ForeignTensor {
 using ForeignTensors = std::map<std::string, ForeignTensor>;
 
 // Fills the masters of `parameters` from files of others, whatever their float
-// type; padding becomes zero. Each rank copies its own slices from the mapped
-// files, so that no rank holds more of the model than it keeps, and checks what
-// it copies: that it is finite, and that the tensor is of a float type and has
-// the rows and columns that ours has.
+// type; padding becomes zero. Adapters that `tensors` does not name stay as
+// they are. Each rank copies its own slices from the mapped files, so that no
+// rank holds more of the model than it keeps, and checks what it copies: that
+// it is finite, and that the tensor is of a float type and has the rows and
+// columns that ours has.
 //
 // Collective over the world; all ranks get the same status, which names the
 // file and the tensor. After an error some weights may have been written. On

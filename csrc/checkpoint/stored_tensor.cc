@@ -28,6 +28,7 @@ absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
   for (const FrozenBlock& block : buffer.frozen()) {
     for (size_t i = 0; i < block.parameters.size(); ++i) {
       const ParamSpec& spec = block.parameters[i]->spec();
+      if (spec.role == AdapterRole::kBase) continue;
       EISBACH_ASSIGN_OR_RETURN(
           Tensor value,
           block.data.Narrow(0, block.offsets[i], spec.shape.elements()));

@@ -18,7 +18,8 @@ struct StoredTensor {
   Tensor local;           // flat
 };
 
-// By bucket, then parameter, then part; then those that are frozen.
+// By bucket, then parameter, then part; then those that are frozen, but for the
+// base of adapters: whoever has that loads it before.
 absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
     const FlatBuffer& buffer, const optim::Optimizer& optimizer);
 

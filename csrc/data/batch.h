@@ -16,6 +16,9 @@ struct Batch {
       targets;  // i32 [samples, context], the token after each; below 0: masked
   Tensor samples;         // i64 [samples], global sample indices
   int64_t ids_below = 0;  // IdsBelow of tokens and targets; 0: not known
+  // For each token the position in its row of the first token of its document.
+  Tensor
+      starts;  // i32 [samples, context]; undefined: rows are one document each
 };
 
 // The least bound above all ids, and above every vocabulary where one of

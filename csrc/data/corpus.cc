@@ -32,32 +32,82 @@ absl::Status CheckApart(absl::Span<const SourceOptions> sources) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> AreSeparate(Documents documents,
+                                 absl::Span<const TokenFile> files) {
+  if (documents != Documents::kAuto) return documents == Documents::kSeparate;
+  const TokenFile* masked = nullptr;
+  const TokenFile* plain = nullptr;
+  for (const TokenFile& file : files) {
+    (file.masked() ? masked : plain) = &file;
+  }
+  if (masked != nullptr && plain != nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        masked->prefix(), " has a mask of what is trained, ", plain->prefix(),
+        " has none, so that the documents of one would be separate and those "
+        "of the other joined: say data.documents=separate, or joined"));
+  }
+  return masked != nullptr;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Corpus>> Corpus::Open(CorpusOptions options) {
+  if (options.context < 1 || options.context >= int64_t{1} << 31) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.context=", options.context,
+                     options.context < 1 ? " must be at least 1"
+                                         : " must be less than 2^31"));
+  }
   std::vector<TokenFile> files;
-  std::vector<SourceSize> sizes;
-  std::vector<std::string> names;
   for (const SourceOptions& source : options.sources) {
     EISBACH_ASSIGN_OR_RETURN(TokenFile file, TokenFile::Open(source.prefix));
-    sizes.push_back({file.tokens(), source.weight});
-    names.push_back(source.prefix);
     files.push_back(std::move(file));
   }
   EISBACH_RETURN_IF_ERROR(CheckApart(options.sources));
-  EISBACH_ASSIGN_OR_RETURN(Sampler sampler,
-                           Sampler::Make(sizes, names, options.context,
-                                         options.seed, options.order));
-  return std::unique_ptr<Corpus>(
-      new Corpus(std::move(options), std::move(files), std::move(sampler)));
+  EISBACH_ASSIGN_OR_RETURN(const bool separate,
+                           AreSeparate(options.documents, files));
+  const SampleOrder order = options.order;
+  const uint64_t seed = options.seed;
+  std::unique_ptr<Corpus> corpus(
+      new Corpus(std::move(options), separate, std::move(files)));
+  std::vector<SourceSize> sizes;
+  for (size_t i = 0; i < corpus->files_.size(); ++i) {
+    EISBACH_ASSIGN_OR_RETURN(const int64_t samples,
+                             corpus->MakeRows(static_cast<int>(i)));
+    sizes.push_back({samples, corpus->options_.sources[i].weight});
+  }
+  EISBACH_ASSIGN_OR_RETURN(corpus->sampler_, Sampler::Make(sizes, seed, order));
+  return corpus;
 }
 
-Corpus::Corpus(CorpusOptions options, std::vector<TokenFile> files,
-               Sampler sampler)
+Corpus::Corpus(CorpusOptions options, bool separate,
+               std::vector<TokenFile> files)
     : options_(std::move(options)),
+      separate_(separate),
       files_(std::move(files)),
-      sampler_(std::move(sampler)),
       orders_(files_.size()) {}
+
+absl::StatusOr<int64_t> Corpus::MakeRows(int source) {
+  const TokenFile& file = files_[source];
+  if (separate_) {
+    EISBACH_ASSIGN_OR_RETURN(RowPacking packing,
+                             RowPacking::Make(file, options_.context));
+    packings_.push_back(std::move(packing));
+    return packings_.back().rows();
+  }
+  if (file.tokens() >= options_.context + 1) {
+    return (file.tokens() - 1) / options_.context;
+  }
+  std::string why = absl::StrCat(
+      file.prefix(), " holds ", file.tokens(),
+      " tokens, fewer than one sample of model.context=", options_.context,
+      " and the token after it");
+  if (file.tokens() >= 2) {
+    absl::StrAppend(&why,
+                    "; nearest that works: model.context=", file.tokens() - 1);
+  }
+  return absl::InvalidArgumentError(why);
+}
 
 int64_t Corpus::tokens() const {
   int64_t total = 0;
@@ -65,10 +115,24 @@ int64_t Corpus::tokens() const {
   return total;
 }
 
+int64_t Corpus::trained() const {
+  int64_t total = 0;
+  for (const TokenFile& file : files_) total += file.trained();
+  return total;
+}
+
+int64_t Corpus::SplitDocuments() const {
+  int64_t total = 0;
+  for (const RowPacking& packing : packings_) {
+    total += packing.split_documents();
+  }
+  return total;
+}
+
 int64_t Corpus::EpochSamples() const {
   int64_t total = 0;
   for (size_t i = 0; i < files_.size(); ++i) {
-    total += sampler_.EpochSamples(static_cast<int>(i));
+    total += sampler_->EpochSamples(static_cast<int>(i));
   }
   return total;
 }
@@ -84,16 +148,37 @@ std::shared_ptr<const DocumentOrder> Corpus::Order(int source,
   if (cached.size() == kCachedOrders) cached.pop_back();
   cached.push_front(
       {epoch, std::make_shared<DocumentOrder>(
-                  files_[source], sampler_.DocumentKey(source, epoch))});
+                  files_[source], sampler_->DocumentKey(source, epoch))});
   return cached.front().order;
 }
 
-absl::Status Corpus::Read(int64_t sample, absl::Span<int32_t> tokens) const {
-  EISBACH_CHECK(sample >= 0);
-  EISBACH_CHECK(static_cast<int64_t>(tokens.size()) == options_.context + 1);
-  const SamplePlace place = sampler_(sample);
+absl::Status Corpus::ReadJoined(const SamplePlace& place,
+                                const SampleSpans& out) const {
+  std::vector<int32_t> tokens(options_.context + 1);
+  std::vector<uint8_t> mask(options_.context + 1);
   EISBACH_RETURN_IF_ERROR(Order(place.source, place.epoch)
-                              ->Read(place.begin, options_.vocab, tokens));
+                              ->Read(place.index * options_.context,
+                                     options_.vocab, absl::MakeSpan(tokens),
+                                     absl::MakeSpan(mask)));
+  for (int64_t t = 0; t < options_.context; ++t) {
+    out.tokens[t] = tokens[t];
+    out.targets[t] = mask[t + 1] != 0 ? tokens[t + 1] : -1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Corpus::Read(int64_t sample, const SampleSpans& out) const {
+  EISBACH_CHECK(sample >= 0);
+  const size_t context = static_cast<size_t>(options_.context);
+  EISBACH_CHECK(out.tokens.size() == context && out.targets.size() == context);
+  EISBACH_CHECK(out.starts.size() == (separate_ ? context : 0));
+  const SamplePlace place = (*sampler_)(sample);
+  if (separate_) {
+    EISBACH_RETURN_IF_ERROR(packings_[place.source].Read(
+        place.index, options_.vocab, out.tokens, out.targets, out.starts));
+  } else {
+    EISBACH_RETURN_IF_ERROR(ReadJoined(place, out));
+  }
   return files_[place.source].CheckWhole();
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "data/document_order.h"
+#include "data/row_packing.h"
 #include "data/sampler.h"
 #include "data/token_file.h"
 
@@ -22,34 +24,64 @@ struct SourceOptions {
   double weight;       // share of the samples, relative to other sources
 };
 
+// How documents become rows.
+enum class Documents : uint8_t {
+  kAuto,      // separate where the sources have masks, else joined
+  kJoined,    // one after another in a stream that rows are cut from
+  kSeparate,  // packed into rows in which none sees another (RowPacking)
+};
+
 struct CorpusOptions {
   std::vector<SourceOptions> sources;
   int64_t context;  // tokens a sample, without the one after
   int64_t vocab;    // ids are in [0, vocab)
   uint64_t seed;
   SampleOrder order;
+  Documents documents = Documents::kAuto;
+};
+
+// Where a sample is written; each is `context` long.
+struct SampleSpans {
+  absl::Span<int32_t> tokens;
+  absl::Span<int32_t> targets;  // the token after each; -1: not trained
+  absl::Span<int32_t> starts;   // of separate documents; joined ones: empty
 };
 
 // Token files, blended: sample by global index. Which tokens a sample holds
 // depends on the files, their weights, context, seed and index alone.
+//
+// Joined, an epoch of a source gives (tokens - 1) / context samples, at
+// multiples of context in its documents as the epoch orders them: neighbours
+// share one token, which is target to one and input to the other. The tokens
+// after the last whole sample are left out, others in each epoch since the
+// order of documents differs. Separate, its samples are the rows of RowPacking.
 class Corpus {
  public:
-  // InvalidArgument when two sources are one file, by whatever names.
+  // InvalidArgument when two sources are one file, by whatever names, when one
+  // is shorter than a sample, or when only some have masks and `documents` is
+  // kAuto.
   static absl::StatusOr<std::unique_ptr<Corpus>> Open(CorpusOptions options);
 
   int64_t context() const { return options_.context; }
-  int64_t tokens() const;        // of all sources
-  int64_t EpochSamples() const;  // of all sources, each taken once through
+  bool separate() const { return separate_; }
+  int64_t tokens() const;   // of all sources
+  int64_t trained() const;  // of these, those that masks do not leave out
+  int64_t SplitDocuments() const;  // longer than a row; joined: 0
+  int64_t EpochSamples() const;    // of all sources, each taken once through
 
-  // Copies a sample's context + 1 tokens. Thread-safe. OutOfRange when one is
-  // outside the vocabulary, or when a file was cut short since Open.
-  absl::Status Read(int64_t sample, absl::Span<int32_t> tokens) const;
+  // Writes a sample. Thread-safe. OutOfRange when a token is outside the
+  // vocabulary, or when a file was cut short since Open.
+  absl::Status Read(int64_t sample, const SampleSpans& out) const;
 
   // Checks every token of every source against the vocabulary.
   absl::Status CheckVocab() const;
 
  private:
-  Corpus(CorpusOptions options, std::vector<TokenFile> files, Sampler sampler);
+  Corpus(CorpusOptions options, bool separate, std::vector<TokenFile> files);
+
+  absl::StatusOr<int64_t> MakeRows(int source);  // returns their number
+  absl::Status ReadJoined(const SamplePlace& place,
+                          const SampleSpans& out) const;
 
   std::shared_ptr<const DocumentOrder> Order(int source, int64_t epoch) const;
 
@@ -61,8 +93,10 @@ class Corpus {
   };
 
   const CorpusOptions options_;
+  const bool separate_;
   const std::vector<TokenFile> files_;
-  const Sampler sampler_;
+  std::vector<RowPacking> packings_;  // one a source; none when joined
+  std::optional<Sampler> sampler_;    // set by Open
   mutable std::mutex mutex_;
   mutable std::vector<std::deque<CachedOrder>> orders_;  // one list a source
 };

@@ -105,17 +105,20 @@ void DataLoader::Fill(HostBatch& batch, int64_t step) const {
   batch.status = absl::OkStatus();
   batch.tokens.resize(rows_ * context);
   batch.targets.resize(rows_ * context);
+  batch.starts.resize(corpus_->separate() ? rows_ * context : 0);
   batch.samples.resize(rows_);
-  std::vector<int32_t> sample(context + 1);
+  const auto row_of = [context](std::vector<int32_t>& all, int64_t row) {
+    return all.empty() ? absl::Span<int32_t>()
+                       : absl::MakeSpan(all).subspan(row * context, context);
+  };
   for (int64_t row = 0; row < rows_; ++row) {
     const int64_t index =
         step * options_.global_batch + options_.dp_rank * rows_ + row;
-    batch.status = corpus_->Read(index, absl::MakeSpan(sample));
+    batch.status = corpus_->Read(
+        index, {row_of(batch.tokens, row), row_of(batch.targets, row),
+                row_of(batch.starts, row)});
     if (!batch.status.ok()) return;
     batch.samples[row] = index;
-    std::copy_n(sample.begin(), context, batch.tokens.begin() + row * context);
-    std::copy_n(sample.begin() + 1, context,
-                batch.targets.begin() + row * context);
   }
   batch.ids_below = IdsBelow(batch.tokens, batch.targets);
 }
@@ -151,7 +154,7 @@ absl::StatusOr<Batch> DataLoader::CopyToDevice(const HostBatch& host,
                                                Stream& stream) const {
   Device& device = stream.device();
   const Shape shape({rows_, corpus_->context()});
-  Batch batch{host.step, {}, {}, {}, host.ids_below};
+  Batch batch{host.step, {}, {}, {}, host.ids_below, {}};
   EISBACH_ASSIGN_OR_RETURN(batch.tokens,
                            Tensor::Empty(shape, DType::kI32, device));
   EISBACH_ASSIGN_OR_RETURN(batch.targets,
@@ -162,6 +165,12 @@ absl::StatusOr<Batch> DataLoader::CopyToDevice(const HostBatch& host,
       batch.tokens.raw(), host.tokens.data(), batch.tokens.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
       batch.targets.raw(), host.targets.data(), batch.targets.bytes(), stream));
+  if (!host.starts.empty()) {
+    EISBACH_ASSIGN_OR_RETURN(batch.starts,
+                             Tensor::Empty(shape, DType::kI32, device));
+    EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
+        batch.starts.raw(), host.starts.data(), batch.starts.bytes(), stream));
+  }
   EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
       batch.samples.raw(), host.samples.data(), batch.samples.bytes(), stream));
   return batch;

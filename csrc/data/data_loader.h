@@ -55,6 +55,7 @@ class DataLoader {
     absl::Status status;
     std::vector<int32_t> tokens;
     std::vector<int32_t> targets;
+    std::vector<int32_t> starts;  // empty: joined documents
     std::vector<int64_t> samples;
     int64_t ids_below;
   };

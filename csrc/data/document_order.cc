@@ -24,7 +24,8 @@ DocumentOrder::DocumentOrder(const TokenFile& file, uint64_t key)
 }
 
 absl::Status DocumentOrder::Read(int64_t begin, int64_t vocab,
-                                 absl::Span<int32_t> out) const {
+                                 absl::Span<int32_t> out,
+                                 absl::Span<uint8_t> mask) const {
   // The last document that starts at or before `begin` holds it: empty ones
   // start where the next does.
   size_t i = std::upper_bound(starts_.begin(), starts_.end() - 1, begin) -
@@ -36,6 +37,8 @@ absl::Status DocumentOrder::Read(int64_t begin, int64_t vocab,
     const size_t count = std::min(static_cast<size_t>(left), out.size() - done);
     EISBACH_RETURN_IF_ERROR(
         file_.Read(documents_[i], position, vocab, out.subspan(done, count)));
+    EISBACH_RETURN_IF_ERROR(
+        file_.ReadMask(documents_[i], position, mask.subspan(done, count)));
     done += count;
   }
   return absl::OkStatus();

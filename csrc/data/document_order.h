@@ -17,9 +17,10 @@ class DocumentOrder {
   DocumentOrder(const TokenFile& file, uint64_t key);
 
   // Copies the tokens [begin, begin + out.size()) of the stream, which has
-  // them, across documents. Errors as TokenFile::Read.
-  absl::Status Read(int64_t begin, int64_t vocab,
-                    absl::Span<int32_t> out) const;
+  // them, across documents, and the mask of each into `mask`, which is as long.
+  // Errors as TokenFile::Read.
+  absl::Status Read(int64_t begin, int64_t vocab, absl::Span<int32_t> out,
+                    absl::Span<uint8_t> mask) const;
 
  private:
   const TokenFile& file_;

@@ -15,35 +15,28 @@ enum class SampleOrder : uint8_t {
 };
 
 struct SourceSize {
-  int64_t tokens;
+  int64_t samples;  // that it gives in an epoch, at least 1
   double weight;
 };
 
-// Where a sample lies: context + 1 tokens from `begin` on in its source's
-// documents, joined in the order of the epoch.
+// Which of a source's samples it is, counted as the source has them in an
+// epoch.
 struct SamplePlace {
   int source;
   int64_t epoch;
-  int64_t begin;
+  int64_t index;
 
   friend bool operator==(const SamplePlace&, const SamplePlace&) = default;
 };
 
 // From a sample's global index to its place. A pure function of sizes, weights,
-// context, seed and index; nothing depends on ranks.
-//
-// In an epoch a source gives (tokens - 1) / context samples, at multiples of
-// context: neighbours share one token, which is target to one and input to the
-// other. They come in a shuffled order. The tokens after the last whole sample
-// are left out, others in each epoch since the order of documents differs.
+// seed and index; nothing depends on ranks. In an epoch a source gives each of
+// its samples once, in a shuffled order.
 class Sampler {
  public:
-  // InvalidArgument when context < 1, or when a source is shorter than a
-  // sample; `names` (one a source) are for the message.
+  // Errors as Blend::Make.
   static absl::StatusOr<Sampler> Make(absl::Span<const SourceSize> sources,
-                                      absl::Span<const std::string> names,
-                                      int64_t context, uint64_t seed,
-                                      SampleOrder order);
+                                      uint64_t seed, SampleOrder order);
 
   SamplePlace operator()(int64_t sample) const;  // sample >= 0
 
@@ -53,12 +46,11 @@ class Sampler {
   uint64_t DocumentKey(int source, int64_t epoch) const;
 
  private:
-  Sampler(Blend blend, std::vector<int64_t> epoch_samples, int64_t context,
-          uint64_t seed, SampleOrder order);
+  Sampler(Blend blend, std::vector<int64_t> epoch_samples, uint64_t seed,
+          SampleOrder order);
 
   Blend blend_;
   std::vector<int64_t> epoch_samples_;
-  int64_t context_;
   uint64_t seed_;
   SampleOrder order_;
 };

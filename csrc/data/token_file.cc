@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -28,7 +30,92 @@ absl::StatusOr<TokenFile> TokenFile::Open(absl::string_view prefix) {
   EISBACH_RETURN_IF_ERROR(file.ReadHeader());
   EISBACH_RETURN_IF_ERROR(file.CheckSequences());
   EISBACH_RETURN_IF_ERROR(file.CheckBounds());
+  EISBACH_RETURN_IF_ERROR(file.OpenMask());
   return file;
+}
+
+absl::Status TokenFile::OpenMask() {
+  trained_ = tokens_;
+  const std::string path = absl::StrCat(prefix_, ".mask");
+  absl::StatusOr<MappedFile> mask = MappedFile::Open(path);
+  if (absl::IsNotFound(mask.status())) {
+    // A link to nowhere is a mask that went, not a file without one.
+    std::error_code error;
+    if (!std::filesystem::is_symlink(path, error)) return absl::OkStatus();
+  }
+  EISBACH_RETURN_IF_ERROR(mask.status());
+  const auto wrong = [&path](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", what...));
+  };
+  if (mask->size() < kMaskHeaderBytes) {
+    return wrong("has ", mask->size(), " bytes, a header has ",
+                 kMaskHeaderBytes);
+  }
+  const absl::string_view magic(reinterpret_cast<const char*>(mask->data()),
+                                sizeof(kMaskMagic));
+  if (magic != absl::string_view(kMaskMagic, sizeof(kMaskMagic))) {
+    return wrong("begins with \"", absl::CHexEscape(magic),
+                 "\", not with \"EISMASK\\0\": no mask of tokens");
+  }
+  const uint32_t version = mask->Load<uint32_t>(kMaskVersionAt);
+  if (version != kMaskVersion) {
+    return wrong("version ", version, " is not ", kMaskVersion);
+  }
+  if (const auto reserved = mask->Load<uint32_t>(kMaskReservedAt)) {
+    return wrong("has ", reserved, " where version 1 has 0");
+  }
+  const size_t size = mask->size() - kMaskHeaderBytes;
+  if (size != static_cast<size_t>(tokens_)) {
+    return wrong("is of ", size, " tokens, but ", data_.path(), " has ",
+                 tokens_, "; the two belong together: prepare them again");
+  }
+  const auto* values =
+      reinterpret_cast<const uint8_t*>(mask->data()) + kMaskHeaderBytes;
+  uint8_t seen = 0;
+  int64_t trained = 0;
+  for (size_t i = 0; i < size; ++i) {
+    seen |= values[i];
+    trained += values[i];
+  }
+  if (seen > 1) {
+    const auto* bad =
+        std::find_if(values, values + size, [](uint8_t v) { return v > 1; });
+    return wrong("has ", *bad, " for token ", bad - values,
+                 "; a token is trained (1) or not (0)");
+  }
+  trained_ = trained;
+  mask_ = *std::move(mask);
+  return absl::OkStatus();
+}
+
+const std::byte* TokenFile::MaskOf(int64_t document, int64_t begin,
+                                   int64_t count) const {
+  const int64_t width = static_cast<int64_t>(SizeOf(type_));
+  const int64_t first = DocumentOffset(document) / width + begin;
+  // An index that was changed since Open may say anything.
+  if (first < 0 || count < 0 || first > tokens_ - count) return nullptr;
+  return mask_->data() + kMaskHeaderBytes + first;
+}
+
+absl::Status TokenFile::ReadMask(int64_t document, int64_t begin,
+                                 absl::Span<uint8_t> out) const {
+  if (!mask_) {
+    std::fill(out.begin(), out.end(), 1);
+    return absl::OkStatus();
+  }
+  const std::byte* from =
+      MaskOf(document, begin, static_cast<int64_t>(out.size()));
+  if (from == nullptr) return ChangedError(document);
+  if (!out.empty()) std::memcpy(out.data(), from, out.size());
+  return absl::OkStatus();
+}
+
+bool TokenFile::AnyTrained(int64_t document, int64_t begin,
+                           int64_t count) const {
+  if (!mask_) return count > 0;
+  const std::byte* from = MaskOf(document, begin, count);
+  return from != nullptr && count > 0 &&
+         std::memchr(from, 1, static_cast<size_t>(count)) != nullptr;
 }
 
 absl::Status TokenFile::ReadHeader() {
@@ -187,6 +274,7 @@ absl::Status TokenFile::Read(int64_t document, int64_t begin, int64_t vocab,
 
 absl::Status TokenFile::CheckWhole() const {
   EISBACH_RETURN_IF_ERROR(index_.CheckWhole());
+  if (mask_) EISBACH_RETURN_IF_ERROR(mask_->CheckWhole());
   return data_.CheckWhole();
 }
 

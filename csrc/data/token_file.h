@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -27,18 +28,28 @@ namespace eisbach::data {
 //                   [bounds[d], bounds[d + 1])
 //   .bin   the tokens
 //
-// Open checks everything that later reads rely on, so that a damaged file is an
-// error and never a crash. Thread-safe.
+// Beside them there may be prefix.mask, a format of our own, which says of each
+// token whether its prediction is trained:
+//
+//   .mask  8 bytes  "EISMASK" 0
+//          u32      version, 1
+//          u32      0
+//          u8[]     of each token of .bin: 1 trained, 0 not
+//
+// Without it all tokens are trained. Open checks everything that later reads
+// rely on, so that a damaged file is an error and never a crash. Thread-safe.
 class TokenFile {
  public:
   // `prefix` is the path without ".bin" and ".idx". Errors name the file, what
-  // is wrong, and the value.
+  // is wrong, and the value. Reads a mask once through, of tokens nothing.
   static absl::StatusOr<TokenFile> Open(absl::string_view prefix);
 
   const std::string& prefix() const { return prefix_; }
   TokenType type() const { return type_; }
   int64_t documents() const { return bounds_count_ - 1; }
   int64_t tokens() const { return tokens_; }  // of all documents
+  bool masked() const { return mask_.has_value(); }
+  int64_t trained() const { return trained_; }  // tokens; all without a mask
 
   // `document` is in [0, documents()).
   int64_t DocumentLength(int64_t document) const;
@@ -49,7 +60,15 @@ class TokenFile {
   absl::Status Read(int64_t document, int64_t begin, int64_t vocab,
                     absl::Span<int32_t> out) const;
 
-  // OutOfRange when a file of the pair has another size than when it was
+  // Copies the mask of tokens [begin, begin + out.size()) of a document: 1 for
+  // those that are trained.
+  absl::Status ReadMask(int64_t document, int64_t begin,
+                        absl::Span<uint8_t> out) const;
+
+  // Whether one of the tokens [begin, begin + count) of a document is trained.
+  bool AnyTrained(int64_t document, int64_t begin, int64_t count) const;
+
+  // OutOfRange when a file of these has another size than when it was
   // opened: what was read from it may be zeros.
   absl::Status CheckWhole() const;
 
@@ -68,21 +87,27 @@ class TokenFile {
   absl::Status ReadHeader();
   absl::Status CheckSequences() const;
   absl::Status CheckBounds();
+  absl::Status OpenMask();
 
   int64_t SequenceLength(int64_t sequence) const;
   int64_t SequenceOffset(int64_t sequence) const;
   int64_t Bound(int64_t i) const;
   int64_t DocumentOffset(int64_t document) const;  // bytes in .bin
+  // Of tokens [begin, begin + count) of a document; null when they do not lie
+  // in the mask.
+  const std::byte* MaskOf(int64_t document, int64_t begin, int64_t count) const;
 
   absl::Status IndexError(absl::string_view what) const;
 
   std::string prefix_;
   MappedFile index_;
   MappedFile data_;
+  std::optional<MappedFile> mask_;
   TokenType type_{};
   int64_t sequences_ = 0;
   int64_t bounds_count_ = 0;
   int64_t tokens_ = 0;
+  int64_t trained_ = 0;
 };
 
 }  // namespace eisbach::data

@@ -20,7 +20,8 @@ absl::Status Put(AtomicFile& file, T value) {
 
 absl::StatusOr<std::unique_ptr<TokenFileWriter>> TokenFileWriter::Create(
     absl::string_view prefix, TokenType type,
-    std::optional<int32_t> end_of_document, int64_t longest_sequence) {
+    std::optional<int32_t> end_of_document, int64_t longest_sequence,
+    bool masked) {
   std::unique_ptr<TokenFileWriter> writer(new TokenFileWriter(
       std::string(prefix), type, end_of_document, longest_sequence));
   if (end_of_document) {
@@ -29,7 +30,36 @@ absl::StatusOr<std::unique_ptr<TokenFileWriter>> TokenFileWriter::Create(
   }
   EISBACH_ASSIGN_OR_RETURN(writer->data_,
                            AtomicFile::Create(absl::StrCat(prefix, ".bin")));
+  if (!masked) return writer;
+  EISBACH_ASSIGN_OR_RETURN(writer->mask_,
+                           AtomicFile::Create(absl::StrCat(prefix, ".mask")));
+  EISBACH_RETURN_IF_ERROR(
+      writer->mask_->Write(absl::string_view(kMaskMagic, sizeof(kMaskMagic))));
+  EISBACH_RETURN_IF_ERROR(Put<uint32_t>(*writer->mask_, kMaskVersion));
+  EISBACH_RETURN_IF_ERROR(Put<uint32_t>(*writer->mask_, 0));
   return writer;
+}
+
+absl::Status TokenFileWriter::CheckMask(absl::Span<const int32_t> tokens,
+                                        absl::Span<const uint8_t> mask) const {
+  if (mask.empty()) return absl::OkStatus();
+  const auto wrong = [this](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat(prefix_, ": ", what...));
+  };
+  if (mask_ == nullptr) {
+    return wrong("no mask is written beside these tokens");
+  }
+  if (mask.size() != tokens.size()) {
+    return wrong("a mask of ", mask.size(), " values for ", tokens.size(),
+                 " tokens; each token has its own");
+  }
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] <= 1) continue;
+    return wrong("mask ", mask[i], " of the token at position ",
+                 document_tokens_ + static_cast<int64_t>(i), " of document ",
+                 documents(), " is neither 1 (trained) nor 0");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TokenFileWriter::CheckFits(int32_t token, int64_t position) const {
@@ -46,7 +76,8 @@ absl::Status TokenFileWriter::CheckFits(int32_t token, int64_t position) const {
   });
 }
 
-absl::Status TokenFileWriter::Write(absl::Span<const int32_t> tokens) {
+absl::Status TokenFileWriter::Write(absl::Span<const int32_t> tokens,
+                                    absl::Span<const uint8_t> mask) {
   encoded_.clear();
   encoded_.reserve(tokens.size() * SizeOf(type_));
   DispatchTokenType(type_, [&](auto zero) {
@@ -56,6 +87,11 @@ absl::Status TokenFileWriter::Write(absl::Span<const int32_t> tokens) {
     }
   });
   EISBACH_RETURN_IF_ERROR(data_->Write(encoded_));
+  if (mask_ != nullptr) {
+    encoded_.assign(tokens.size(), 1);
+    std::copy(mask.begin(), mask.end(), encoded_.begin());
+    EISBACH_RETURN_IF_ERROR(mask_->Write(encoded_));
+  }
   document_tokens_ += static_cast<int64_t>(tokens.size());
   while (!tokens.empty()) {
     if (sequence_tokens_ == longest_sequence_) {
@@ -77,19 +113,22 @@ absl::Status TokenFileWriter::CheckOpen() const {
       absl::StrCat(prefix_, ": the file is closed, and takes no more tokens"));
 }
 
-absl::Status TokenFileWriter::Append(absl::Span<const int32_t> tokens) {
+absl::Status TokenFileWriter::Append(absl::Span<const int32_t> tokens,
+                                     absl::Span<const uint8_t> mask) {
   EISBACH_RETURN_IF_ERROR(CheckOpen());
   for (size_t i = 0; i < tokens.size(); ++i) {
     EISBACH_RETURN_IF_ERROR(
         CheckFits(tokens[i], document_tokens_ + static_cast<int64_t>(i)));
   }
-  return Write(tokens);
+  EISBACH_RETURN_IF_ERROR(CheckMask(tokens, mask));
+  return Write(tokens, mask);
 }
 
 absl::Status TokenFileWriter::EndDocument() {
   EISBACH_RETURN_IF_ERROR(CheckOpen());
   if (end_of_document_) {
-    EISBACH_RETURN_IF_ERROR(Write(absl::MakeConstSpan(&*end_of_document_, 1)));
+    EISBACH_RETURN_IF_ERROR(
+        Write(absl::MakeConstSpan(&*end_of_document_, 1), {}));
   }
   lengths_.push_back(static_cast<int32_t>(sequence_tokens_));
   bounds_.push_back(static_cast<int64_t>(lengths_.size()));
@@ -99,8 +138,9 @@ absl::Status TokenFileWriter::EndDocument() {
   return absl::OkStatus();
 }
 
-absl::Status TokenFileWriter::AddDocument(absl::Span<const int32_t> tokens) {
-  EISBACH_RETURN_IF_ERROR(Append(tokens));
+absl::Status TokenFileWriter::AddDocument(absl::Span<const int32_t> tokens,
+                                          absl::Span<const uint8_t> mask) {
+  EISBACH_RETURN_IF_ERROR(Append(tokens, mask));
   return EndDocument();
 }
 
@@ -128,10 +168,12 @@ absl::Status TokenFileWriter::Finish() {
   }
   EISBACH_RETURN_IF_ERROR(
       index->Write(bounds_.data(), bounds_.size() * sizeof(int64_t)));
-  // An index that stood here described other tokens.
+  // An index or a mask that stood here described other tokens.
   std::remove(index_path.c_str());
+  std::remove(absl::StrCat(prefix_, ".mask").c_str());
   finished_ = true;
   EISBACH_RETURN_IF_ERROR(data_->Commit());
+  if (mask_ != nullptr) EISBACH_RETURN_IF_ERROR(mask_->Commit());
   return index->Commit();
 }
 

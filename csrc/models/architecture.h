@@ -25,16 +25,34 @@ struct Architecture {
   bool qkv_bias;     // of the query, key and value projections
   bool output_bias;  // of the projection behind attention
   bool mlp_bias;
+  // Whether files have query, key and value as one layer, whose adapters then
+  // share an A.
+  bool fused_qkv;
   QkNorm qk_norm;
   bool rotary;  // positions by rotation; else a learned table
   ops::RopeOptions rope;
   // One layer in so many, the last of each, has no rotary positions; 0: none.
   int64_t no_rope_every;
+  // Keys that a query sees, its own counted, in layers with a window; 0: all.
+  int64_t window;
+  int64_t window_from;  // the first layer that has it
+  // One layer in so many, the last of each, has none; 0: all have.
+  int64_t window_full_every;
+  double attention_scale;  // of scores; 0: 1 / sqrt(head_dim)
+  double attention_cap;    // that bounds scores; 0: none
+  double final_cap;        // that bounds logits; 0: none
 
   bool gated() const { return activation == nn::Activation::kSwiglu; }
   // Whether queries and keys of a layer are rotated.
   bool RotatesLayer(int64_t layer) const {
     return rotary && (no_rope_every == 0 || (layer + 1) % no_rope_every != 0);
+  }
+  // The window of a layer; 0: none.
+  int64_t WindowOf(int64_t layer) const {
+    const bool full =
+        layer < window_from ||
+        (window_full_every != 0 && (layer + 1) % window_full_every == 0);
+    return full ? 0 : window;
   }
 };
 

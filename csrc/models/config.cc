@@ -1,8 +1,11 @@
 #include "models/config.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
+#include "ops/attention.h"
 #include "ops/dropout_bits.h"
 
 namespace eisbach::models {
@@ -43,12 +46,91 @@ int64_t QkvRows(const ModelConfig& c) {
   return (c.heads + 2 * c.kv_heads) * c.head_dim;
 }
 
+// Of one weight of the model itself.
+double FlopsOfWeight(const ModelConfig& c, bool trains) {
+  return c.adapter.enabled() && !trains ? 4.0 : 6.0;
+}
+
+// What bounds or multiplies scores and logits.
+absl::Status CheckFactor(absl::string_view key, double value) {
+  if (value == 0 ||
+      (value >= ops::kLeastScoreFactor && value <= ops::kMostScoreFactor)) {
+    return absl::OkStatus();
+  }
+  const double nearest = value > ops::kMostScoreFactor ? ops::kMostScoreFactor
+                         : value > 0                   ? ops::kLeastScoreFactor
+                                                       : 0;
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, "=", value, " is neither 0 nor between ",
+                   ops::kLeastScoreFactor, " and ", ops::kMostScoreFactor,
+                   " (model.", key, "); nearest that works: ", nearest));
+}
+
+// A window that no layer has would be a wish that nobody hears.
+absl::Status CheckWindow(const ModelConfig& c) {
+  const Architecture& a = c.architecture;
+  const auto refuse = [](absl::string_view key, int64_t value,
+                         absl::string_view why, int64_t nearest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(key, "=", value, " (model.", key, "): ", why,
+                     "; nearest that works: ", nearest));
+  };
+  constexpr absl::string_view kBelow = "is below 0";
+  constexpr absl::string_view kNone = "the model has no window (model.window)";
+  if (a.window < 0) return refuse("window", a.window, kBelow, 0);
+  if (a.window > kMostSize) {
+    return refuse("window", a.window, "is above 2^31 - 1", kMostSize);
+  }
+  if (a.window_from < 0) return refuse("window_from", a.window_from, kBelow, 0);
+  if (a.window_full_every < 0) {
+    return refuse("window_full_every", a.window_full_every, kBelow, 0);
+  }
+  if (a.window == 0 && a.window_from != 0) {
+    return refuse("window_from", a.window_from, kNone, 0);
+  }
+  if (a.window == 0 && a.window_full_every != 0) {
+    return refuse("window_full_every", a.window_full_every, kNone, 0);
+  }
+  if (a.window_full_every == 1) {
+    return refuse("window_full_every", 1, "no layer would have the window", 2);
+  }
+  if (a.window_from >= c.layers) {
+    return refuse("window_from", a.window_from,
+                  absl::StrCat("no layer of layers=", c.layers, " has it"),
+                  c.layers - 1);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 int64_t MatrixWeightsOfLayer(const ModelConfig& c) {
   const int64_t attention = QkvRows(c) + c.heads * c.head_dim;
   return c.hidden * (attention + UpRows(c) + c.ffn_hidden);
 }
 
-}  // namespace
+int64_t AdapterWeightsOfLayer(const ModelConfig& c) {
+  const int64_t queries = c.heads * c.head_dim;
+  const int64_t keys = c.kv_heads * c.head_dim;
+  struct Layer {
+    absl::string_view name;
+    int64_t inputs, outputs;
+  };
+  int64_t sum = 0;
+  for (const Layer& layer :
+       {Layer{"qkv", c.hidden, QkvRows(c)}, Layer{"query", c.hidden, queries},
+        Layer{"key", c.hidden, keys}, Layer{"value", c.hidden, keys},
+        Layer{"output", queries, c.hidden},
+        Layer{"gate", c.hidden, c.ffn_hidden},
+        Layer{"up", c.hidden, c.ffn_hidden},
+        Layer{"down", c.ffn_hidden, c.hidden}}) {
+    const std::vector<std::string> all = AdapterTargets(c.architecture);
+    if (std::find(all.begin(), all.end(), layer.name) == all.end()) continue;
+    if (!c.adapter.Adapts(layer.name)) continue;
+    sum += c.adapter.rank * (layer.inputs + layer.outputs);
+  }
+  return sum;
+}
 
 absl::StatusOr<int64_t> DefaultHeadDim(int64_t hidden, int64_t heads) {
   EISBACH_RETURN_IF_ERROR(CheckSize("hidden", hidden));
@@ -92,12 +174,19 @@ absl::Status Validate(const ModelConfig& c) {
         every < 0 ? "is below 0" : "the model has no rotary positions",
         "; nearest that works: 0"));
   }
+  EISBACH_RETURN_IF_ERROR(CheckWindow(c));
+  const Architecture& a = c.architecture;
+  EISBACH_RETURN_IF_ERROR(CheckFactor("attention_scale", a.attention_scale));
+  EISBACH_RETURN_IF_ERROR(CheckFactor("attention_cap", a.attention_cap));
+  EISBACH_RETURN_IF_ERROR(CheckFactor("final_cap", a.final_cap));
   if (!(c.dropout >= 0 && c.dropout <= ops::kMostDropout)) {
     return absl::InvalidArgumentError(
         absl::StrCat("dropout=", c.dropout, " is outside [0, 1 - 2^-24] ",
                      "(model.dropout); nearest that works: ",
                      c.dropout > 0 ? "0.9999999" : "0"));
   }
+  EISBACH_RETURN_IF_ERROR(
+      Validate(c.adapter, c.architecture, c.tie_embeddings));
   return CheckFitsF32("norm_eps", c.norm_eps, "model.norm_eps");
 }
 
@@ -115,12 +204,32 @@ int64_t ParameterCount(const ModelConfig& c) {
   return c.layers * layer + tables + norm;
 }
 
+int64_t TrainedParameterCount(const ModelConfig& c) {
+  if (!c.adapter.enabled()) return ParameterCount(c);
+  int64_t tables = static_cast<int64_t>(c.adapter.saved.size());
+  if (c.tie_embeddings) tables = std::min<int64_t>(tables, 1);
+  return c.layers * AdapterWeightsOfLayer(c) + tables * c.vocab * c.hidden;
+}
+
+double HeadFlopsPerToken(const ModelConfig& c) {
+  return FlopsOfWeight(c, c.adapter.Saves("head")) *
+         static_cast<double>(c.vocab * c.hidden);
+}
+
 double TrainingFlopsPerToken(const ModelConfig& c) {
-  const double weights = static_cast<double>(
-      c.layers * MatrixWeightsOfLayer(c) + c.vocab * c.hidden);
-  return 6.0 * weights + 12.0 * static_cast<double>(c.layers) *
-                             static_cast<double>(c.heads * c.head_dim) *
-                             static_cast<double>(c.context);
+  const double weights =
+      static_cast<double>(c.layers * MatrixWeightsOfLayer(c));
+  const double adapters =
+      static_cast<double>(c.layers * AdapterWeightsOfLayer(c));
+  int64_t keys = 0;  // that a query of the whole context sees, of all layers
+  for (int64_t layer = 0; layer < c.layers; ++layer) {
+    const int64_t window = c.architecture.WindowOf(layer);
+    keys += window == 0 ? c.context : std::min(window, c.context);
+  }
+  return FlopsOfWeight(c, /*trains=*/false) * weights + 6.0 * adapters +
+         HeadFlopsPerToken(c) +
+         12.0 * static_cast<double>(keys) *
+             static_cast<double>(c.heads * c.head_dim);
 }
 
 }  // namespace eisbach::models

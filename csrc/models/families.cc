@@ -15,6 +15,7 @@ Architecture Gpt() {
   a.norm = ops::NormKind::kLayer;
   a.activation = nn::Activation::kGelu;
   a.qkv_bias = a.output_bias = a.mlp_bias = true;
+  a.fused_qkv = true;
   return a;
 }
 
@@ -29,7 +30,8 @@ Architecture Llama() {
   return a;
 }
 
-// Mistral 7B: Jiang et al., arXiv:2310.06825, of a context within its window.
+// Mistral 7B: Jiang et al., arXiv:2310.06825. Its first version had a window of
+// 4096 in every layer, those after it have none.
 Architecture Mistral() { return Llama(); }
 
 // Qwen2 and Qwen2.5: arXiv:2407.10671.

@@ -19,11 +19,40 @@ nn::Range InElements(const nn::Range& heads, int64_t head_dim) {
           heads.count * head_dim};
 }
 
+void MarkBase(Parameter& parameter) {
+  parameter.mutable_spec().role = AdapterRole::kBase;
+  parameter.mutable_spec().training = {.frozen = true};
+}
+
+// "query" of "blocks.0.attention.query".
+absl::string_view LastPart(absl::string_view name) {
+  return name.substr(name.rfind('.') + 1);
+}
+
+// What is adapted of a linear layer: all of it by one, or each of its pieces.
+std::vector<nn::LoraTerm> AdaptedTerms(const nn::LinearOptions& options,
+                                       const Adapter& adapter) {
+  const int pieces = static_cast<int>(options.pieces.size());
+  if (pieces > 1 && adapter.Adapts(LastPart(options.name))) {
+    return {{options.name, 0, pieces}};
+  }
+  std::vector<nn::LoraTerm> terms;
+  for (int i = 0; i < pieces; ++i) {
+    const std::string& name = options.pieces[i].name;
+    if (adapter.Adapts(LastPart(name))) terms.push_back({name, i, 1});
+  }
+  return terms;
+}
+
 }  // namespace
 
 absl::StatusOr<LayerBuilder> LayerBuilder::Make(
     const ModelConfig& config, const parallel::ParallelContext& context) {
   LayerBuilder builder(config, context);
+  Adapter& adapter = builder.config_.adapter;
+  if (adapter.targets.empty()) {
+    adapter.targets = AdapterTargets(config.architecture);
+  }
   EISBACH_ASSIGN_OR_RETURN(
       builder.heads_,
       parallel::ShardHeads(config.heads, config.kv_heads, config.head_dim,
@@ -56,33 +85,58 @@ LayerBuilder::LayerBuilder(const ModelConfig& config,
 
 bool LayerBuilder::sharded() const { return size_ > 1; }
 
+void LayerBuilder::Freeze(nn::Module& module) const {
+  if (config_.adapter.enabled()) module.VisitParameters(MarkBase);
+}
+
+std::unique_ptr<nn::Projection> LayerBuilder::MakeLocal(
+    const nn::LinearOptions& options) {
+  std::vector<nn::LoraTerm> terms = AdaptedTerms(options, config_.adapter);
+  if (terms.empty()) {
+    auto linear = std::make_unique<nn::Linear>(options);
+    Freeze(*linear);
+    return linear;
+  }
+  auto lora = std::make_unique<nn::Lora>(
+      nn::LoraOptions{.base = options,
+                      .terms = std::move(terms),
+                      .rank = config_.adapter.rank,
+                      .scale = config_.adapter.Scale(),
+                      .dropout = config_.adapter.dropout,
+                      .divided = sharded(),
+                      .first = rank_ == 0});
+  adapted_.push_back(lora.get());
+  return lora;
+}
+
 std::unique_ptr<nn::Projection> LayerBuilder::MakeColumns(
-    nn::LinearOptions options) const {
+    nn::LinearOptions options) {
   options.columns = nn::Range::Whole(config_.hidden);
   options.stddev = kStddev;
-  if (!sharded()) return std::make_unique<nn::Linear>(options);
-  return std::make_unique<parallel::ColumnParallelLinear>(options,
+  std::unique_ptr<nn::Projection> local = MakeLocal(options);
+  if (!sharded()) return local;
+  return std::make_unique<parallel::ColumnParallelLinear>(std::move(local),
                                                           context_->tensor());
 }
 
 std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
                                                        const nn::Range& columns,
-                                                       bool bias) const {
+                                                       bool bias) {
   // Projections back into the residual stream start smaller, so that its
   // variance does not grow with depth (GPT-2).
   nn::LinearOptions options = nn::PlainLinear(
       name, columns.total, config_.hidden, bias,
       kStddev / std::sqrt(2.0f * static_cast<float>(config_.layers)));
-  if (!sharded()) return std::make_unique<nn::Linear>(options);
+  if (!sharded()) return MakeLocal(options);
   options.columns = columns;
   options.shared_bias = true;
   options.first = rank_ == 0;
-  return std::make_unique<parallel::RowParallelLinear>(options,
+  return std::make_unique<parallel::RowParallelLinear>(MakeLocal(options),
                                                        context_->tensor());
 }
 
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
-    const std::string& name, int64_t layer) const {
+    const std::string& name, int64_t layer) {
   const Architecture& architecture = config_.architecture;
   const int64_t d = config_.head_dim;
   nn::LinearOptions qkv;
@@ -101,6 +155,7 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   if (architecture.qk_norm == QkNorm::kHead) {
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
                                                      /*primary=*/rank_ == 0);
+    Freeze(*parts.head_norm);
   }
   parts.output =
       MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d),
@@ -108,10 +163,13 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   parts.heads = heads_.local;
   parts.layer = layer;
   if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
+  parts.options.window = architecture.WindowOf(layer);
+  parts.options.scale = architecture.attention_scale;
+  parts.options.cap = architecture.attention_cap;
   return std::make_unique<nn::Attention>(std::move(parts));
 }
 
-std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) const {
+std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
   const Architecture& architecture = config_.architecture;
   nn::LinearOptions up;
   up.bias = architecture.mlp_bias;
@@ -130,7 +188,7 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) const {
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
-                                                   bool recompute) const {
+                                                   bool recompute) {
   const std::string name = absl::StrCat("blocks.", layer);
   nn::Block::Parts parts;
   parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
@@ -147,9 +205,13 @@ std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
 
 std::unique_ptr<Parameter> LayerBuilder::MakeTable(
     const std::string& name) const {
-  return std::make_unique<Parameter>(
+  auto table = std::make_unique<Parameter>(
       nn::TableSpec(name, parallel::VocabularyRows(config_.vocab, rank_, size_),
                     config_.hidden, kStddev));
+  const Adapter& adapter = config_.adapter;
+  const bool trains = adapter.Saves(name == "head" ? "head" : "embedding");
+  if (adapter.enabled() && !trains) MarkBase(*table);
+  return table;
 }
 
 std::unique_ptr<nn::TokenEmbedding> LayerBuilder::MakeEmbedding(
@@ -162,23 +224,28 @@ std::unique_ptr<nn::TokenEmbedding> LayerBuilder::MakeEmbedding(
 
 std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
   if (config_.architecture.rotary) return nullptr;
-  return std::make_unique<nn::PositionEmbedding>(
+  auto positions = std::make_unique<nn::PositionEmbedding>(
       "embedding.position", config_.context, config_.hidden, kStddev,
       /*primary=*/rank_ == 0);
+  Freeze(*positions);
+  return positions;
 }
 
 std::unique_ptr<nn::Head> LayerBuilder::MakeHead(Parameter& table) const {
-  if (!sharded()) return std::make_unique<nn::PlainHead>(table);
+  const double cap = config_.architecture.final_cap;
+  if (!sharded()) return std::make_unique<nn::PlainHead>(table, cap);
   return std::make_unique<parallel::VocabularyHead>(
       table, parallel::VocabularyRows(config_.vocab, rank_, size_),
-      context_->tensor());
+      context_->tensor(), cap);
 }
 
 std::unique_ptr<nn::Norm> LayerBuilder::MakeNorm(
     const std::string& name) const {
-  return std::make_unique<nn::Norm>(name, config_.architecture.norm,
-                                    config_.hidden, config_.norm_eps,
-                                    /*primary=*/rank_ == 0);
+  auto norm = std::make_unique<nn::Norm>(name, config_.architecture.norm,
+                                         config_.hidden, config_.norm_eps,
+                                         /*primary=*/rank_ == 0);
+  Freeze(*norm);
+  return norm;
 }
 
 }  // namespace eisbach::models

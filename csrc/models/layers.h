@@ -2,12 +2,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "models/config.h"
 #include "nn/block.h"
 #include "nn/embedding.h"
 #include "nn/head.h"
+#include "nn/lora.h"
 #include "parallel/context.h"
 #include "parallel/tensor/heads.h"
 
@@ -21,26 +23,31 @@ class LayerBuilder {
   static absl::StatusOr<LayerBuilder> Make(
       const ModelConfig& config, const parallel::ParallelContext& context);
 
-  std::unique_ptr<nn::Block> MakeBlock(int64_t layer, bool recompute) const;
+  std::unique_ptr<nn::Block> MakeBlock(int64_t layer, bool recompute);
   // The [vocab, hidden] table of the embedding or the head.
   std::unique_ptr<Parameter> MakeTable(const std::string& name) const;
   std::unique_ptr<nn::TokenEmbedding> MakeEmbedding(Parameter& table) const;
   std::unique_ptr<nn::PositionEmbedding> MakePositions() const;  // or null
   std::unique_ptr<nn::Head> MakeHead(Parameter& table) const;
   std::unique_ptr<nn::Norm> MakeNorm(const std::string& name) const;
+  // The adapted layers that were made, in order; they belong to the blocks.
+  const std::vector<nn::Lora*>& adapted() const { return adapted_; }
 
  private:
   LayerBuilder(const ModelConfig& config,
                const parallel::ParallelContext& context);
 
   bool sharded() const;
-  std::unique_ptr<nn::Projection> MakeColumns(nn::LinearOptions options) const;
+  // What stays as it is where there are adapters.
+  void Freeze(nn::Module& module) const;
+  // This rank's part of a linear layer, with adapters where it has some.
+  std::unique_ptr<nn::Projection> MakeLocal(const nn::LinearOptions& options);
+  std::unique_ptr<nn::Projection> MakeColumns(nn::LinearOptions options);
   std::unique_ptr<nn::Projection> MakeRows(const std::string& name,
-                                           const nn::Range& columns,
-                                           bool bias) const;
+                                           const nn::Range& columns, bool bias);
   std::unique_ptr<nn::Attention> MakeAttention(const std::string& name,
-                                               int64_t layer) const;
-  std::unique_ptr<nn::Mlp> MakeMlp(const std::string& name) const;
+                                               int64_t layer);
+  std::unique_ptr<nn::Mlp> MakeMlp(const std::string& name);
 
   ModelConfig config_;
   const parallel::ParallelContext* context_;
@@ -49,6 +56,7 @@ class LayerBuilder {
   parallel::HeadShard heads_;
   nn::Range ffn_;
   Tensor rope_table_;
+  std::vector<nn::Lora*> adapted_;
 };
 
 }  // namespace eisbach::models

@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
   for (int64_t i = layers.first_layer; i < layers.end_layer; ++i) {
     model->blocks_.push_back(build.MakeBlock(i, recompute));
   }
+  model->adapted_ = build.adapted();
   if (context.last_stage()) {
     model->final_norm_ = build.MakeNorm("final_norm");
     Parameter* table = model->table_.get();
@@ -85,6 +86,13 @@ void Transformer::VisitParameters(const Visitor& visit) {
   }
   if (final_norm_ != nullptr) final_norm_->VisitParameters(visit);
   if (head_ != nullptr) head_->VisitParameters(visit);
+}
+
+absl::Status Transformer::MergeAdapters(Stream& stream) {
+  for (nn::Lora* lora : adapted_) {
+    EISBACH_RETURN_IF_ERROR(lora->Merge(stream));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace eisbach::models

@@ -8,6 +8,7 @@
 #include "nn/block.h"
 #include "nn/embedding.h"
 #include "nn/head.h"
+#include "nn/lora.h"
 #include "parallel/context.h"
 
 namespace eisbach::models {
@@ -37,6 +38,11 @@ class Transformer final : public nn::Module {
 
   void VisitParameters(const Visitor& visit) override;
 
+  // Makes the adapters part of the weights, whose f32 values change, and
+  // ineffective themselves: what the model computes is the same but for
+  // rounding. FailedPrecondition where weights are not kept in f32.
+  absl::Status MergeAdapters(Stream& stream);
+
   const ModelConfig& config() const { return config_; }
 
  private:
@@ -49,6 +55,7 @@ class Transformer final : public nn::Module {
   std::unique_ptr<nn::PositionEmbedding> positions_;
   std::unique_ptr<nn::Dropout> dropout_;
   std::vector<std::unique_ptr<nn::Block>> blocks_;
+  std::vector<nn::Lora*> adapted_;  // inside the blocks
   std::unique_ptr<nn::Norm> final_norm_;
   std::unique_ptr<nn::Head> head_;
 };

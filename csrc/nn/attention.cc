@@ -1,6 +1,5 @@
 #include "nn/attention.h"
 
-#include <cmath>
 #include <utility>
 
 #include "autograd/functions/attention.h"
@@ -27,10 +26,13 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
   }
   if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
-        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream));
+        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
+                            context.starts));
   }
-  EISBACH_ASSIGN_OR_RETURN(Tensor out,
-                           autograd::Attention(qkv, heads, context.stream));
+  ops::AttentionOptions options = parts_.options;
+  options.starts = context.starts;
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor out, autograd::Attention(qkv, heads, context.stream, options));
   return parts_.output->Forward(out, context);
 }
 
@@ -52,12 +54,8 @@ absl::StatusOr<Tensor> Attention::ForwardCached(const Tensor& qkv,
     EISBACH_RETURN_IF_ERROR(
         ops::Rope(qkv, heads, angles, /*inverse=*/false, context.stream));
   }
-  const ops::ScoreOptions scores{
-      .scale = 1 / std::sqrt(static_cast<double>(heads.head_dim)),
-      .window = 0,
-      .cap = 0};
   return ops::CachedAttention(qkv, heads, cached.cache.layer(parts_.layer),
-                              cached.places, scores, context.stream);
+                              cached.places, parts_.options, context.stream);
 }
 
 void Attention::VisitParameters(const Visitor& visit) {

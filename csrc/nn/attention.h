@@ -8,8 +8,9 @@
 
 namespace eisbach::nn {
 
-// Causal self-attention: output(attention(rope(head_norm(qkv(x))))). The
-// projections may be divided among ranks; `heads` counts what this rank holds.
+// Causal self-attention: output(attention(rope(head_norm(qkv(x))))), each
+// document for itself (ForwardContext::starts). The projections may be divided
+// among ranks; `heads` counts what this rank holds.
 class Attention final : public Module {
  public:
   struct Parts {
@@ -19,6 +20,7 @@ class Attention final : public Module {
     ops::AttentionHeads heads;
     Tensor rope_table;  // undefined without rotary positions; see ops/rope.h
     int64_t layer = 0;  // its place in a KeyValueCache
+    ops::AttentionOptions options{};  // the same for all batches: no starts
   };
   explicit Attention(Parts parts);
 

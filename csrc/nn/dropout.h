@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "nn/module.h"
+#include "ops/dropout.h"
 
 namespace eisbach::nn {
 
@@ -12,10 +14,15 @@ namespace eisbach::nn {
 // the unsharded tensor of the global batch alone.
 class Dropout final : public Module {
  public:
-  Dropout(const std::string& name, double p);
+  // x holds the features from `first_feature` on.
+  Dropout(const std::string& name, double p, int64_t first_feature = 0);
 
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context) const;
+  // What the mask of a call is made from; nothing where nothing is dropped.
+  std::optional<ops::DropoutSource> Source(const ForwardContext& context) const;
+  double p() const { return p_; }
+
   void VisitParameters(const Visitor&) override {}
   void VisitRandom(const NameVisitor& visit) override;
 
@@ -23,6 +30,7 @@ class Dropout final : public Module {
   std::string name_;
   uint64_t layer_;  // the name's hash
   double p_;
+  int64_t first_feature_;
 };
 
 }  // namespace eisbach::nn

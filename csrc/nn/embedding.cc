@@ -42,7 +42,7 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
   if (context.cached == nullptr) {
-    return autograd::AddPosition(x, weight_, context.stream);
+    return autograd::AddPosition(x, weight_, context.stream, context.starts);
   }
   EISBACH_ASSIGN_OR_RETURN(
       Tensor rows, ops::EmbeddingForward(

@@ -31,7 +31,7 @@ class Embedding final : public TokenEmbedding {
   Parameter& weight_;  // [vocab, hidden]
 };
 
-// Learned positions, added to x [B, T, H] in place.
+// Learned positions, of a token in its document, added to x [B, T, H] in place.
 class PositionEmbedding final : public Module {
  public:
   PositionEmbedding(const std::string& name, int64_t context, int64_t hidden,

@@ -6,7 +6,8 @@
 namespace eisbach::nn {
 
 // The language-model head: logits = x · weight^T over this rank's part of the
-// vocabulary, and the cross-entropy over all of it.
+// vocabulary, bounded by a cap where there is one (ops/softcap.h), and the
+// cross-entropy over all of it.
 class Head : public Module {
  public:
   // loss (f64 [1]) = scale * sum of the tokens' losses; see
@@ -23,7 +24,9 @@ class Head : public Module {
 // embedding's.
 class PlainHead final : public Head {
  public:
-  explicit PlainHead(Parameter& weight) : weight_(weight) {}
+  // cap: of the logits; 0: none.
+  explicit PlainHead(Parameter& weight, double cap = 0)
+      : weight_(weight), cap_(cap) {}
   absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
                               float scale,
                               const ForwardContext& context) override;
@@ -33,6 +36,7 @@ class PlainHead final : public Head {
 
  private:
   Parameter& weight_;  // [vocab, hidden]
+  double cap_;
 };
 
 }  // namespace eisbach::nn

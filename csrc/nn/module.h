@@ -28,6 +28,10 @@ struct ForwardContext {
   // What came before the tokens, see nn/cache.h; no gradient goes through it.
   // Null: nothing did, and rows are whole.
   const CachedTokens* cached = nullptr;
+  bool adapters = true;  // false: a model computes as if it had none
+  // i32 [B, T]: where each token's document begins in its row
+  // (ops/document_starts.h). Undefined: rows are one document each.
+  Tensor starts{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

@@ -1,7 +1,11 @@
 #include "ops/attention.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/document_starts.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -13,8 +17,20 @@ EISBACH_DEFINE_KERNEL(AttentionBackwardSlot, AttentionBackwardKernel,
 
 namespace {
 
+// What multiplies or bounds scores; written so that NaN is refused.
+absl::Status CheckScoreFactor(absl::string_view op, absl::string_view name,
+                              double value) {
+  if (value == 0 || (value >= kLeastScoreFactor && value <= kMostScoreFactor)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(op, ": ", name, "=", value, " must be 0 or between ",
+                   kLeastScoreFactor, " and ", kMostScoreFactor));
+}
+
 absl::Status CheckPacked(absl::string_view op, const Tensor& qkv,
-                         const AttentionHeads& heads, Stream& stream) {
+                         const AttentionHeads& heads,
+                         const AttentionOptions& options, Stream& stream) {
   const OpCheck check(op, stream);
   EISBACH_RETURN_IF_ERROR(CheckHeads(op, heads));
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("qkv", qkv));
@@ -24,17 +40,34 @@ absl::Status CheckPacked(absl::string_view op, const Tensor& qkv,
         "], (heads=", heads.heads, " + 2 * kv_heads=", heads.kv_heads,
         ") * head_dim=", heads.head_dim));
   }
-  return absl::OkStatus();
+  if (options.window < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(op, ": window=", options.window, " must not be negative"));
+  }
+  EISBACH_RETURN_IF_ERROR(CheckScoreFactor(op, "scale", options.scale));
+  EISBACH_RETURN_IF_ERROR(CheckScoreFactor(op, "cap", options.cap));
+  if (!options.starts.defined()) return absl::OkStatus();
+  return CheckStarts(op, options.starts, Shape{qkv.dim(0), qkv.dim(1)}, stream);
 }
 
-// FLOPs of one product of all T x T / 2 causal pairs with the head dimension.
-double CausalProduct(const Tensor& qkv, const AttentionHeads& heads) {
+// FLOPs of one product of all pairs that a query may see with the head
+// dimension. Documents are not discounted: where they lie is data.
+double CausalProduct(const Tensor& qkv, const AttentionHeads& heads,
+                     const AttentionOptions& options) {
   const double t = static_cast<double>(qkv.dim(1));
-  return static_cast<double>(qkv.dim(0) * heads.heads * heads.head_dim) * t *
-         (t + 1);
+  const double seen = options.window == 0
+                          ? t
+                          : std::min(t, static_cast<double>(options.window));
+  const double twice_pairs = seen * (seen + 1) + 2 * (t - seen) * seen;
+  return static_cast<double>(qkv.dim(0) * heads.heads * heads.head_dim) *
+         twice_pairs;
 }
 
 }  // namespace
+
+double AttentionOptions::ScaleFor(int64_t head_dim) const {
+  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_dim));
+}
 
 absl::Status CheckHeads(absl::string_view op, const AttentionHeads& heads) {
   if (heads.heads < 1 || heads.kv_heads < 1 || heads.head_dim < 1 ||
@@ -55,10 +88,11 @@ absl::Status CheckHeads(absl::string_view op, const AttentionHeads& heads) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<AttentionOutput> AttentionForward(const Tensor& qkv,
-                                                 const AttentionHeads& heads,
-                                                 Stream& stream) {
-  EISBACH_RETURN_IF_ERROR(CheckPacked("attention_forward", qkv, heads, stream));
+absl::StatusOr<AttentionOutput> AttentionForward(
+    const Tensor& qkv, const AttentionHeads& heads, Stream& stream,
+    const AttentionOptions& options) {
+  EISBACH_RETURN_IF_ERROR(
+      CheckPacked("attention_forward", qkv, heads, options, stream));
   const int64_t batch = qkv.dim(0), length = qkv.dim(1);
   AttentionOutput output;
   EISBACH_ASSIGN_OR_RETURN(
@@ -69,21 +103,22 @@ absl::StatusOr<AttentionOutput> AttentionForward(const Tensor& qkv,
       output.lse, Tensor::Empty(Shape{batch, heads.heads, length}, DType::kF32,
                                 stream.device()));
   OpCost cost;
-  cost.flops = 2 * CausalProduct(qkv, heads);
+  cost.flops = 2 * CausalProduct(qkv, heads, options);
   cost.bytes_read = static_cast<double>(qkv.bytes());
   cost.bytes_written =
       static_cast<double>(output.out.bytes() + output.lse.bytes());
   EISBACH_RETURN_IF_ERROR(AttentionForwardSlot().Run(
-      {qkv, heads, output.out, output.lse}, cost, stream));
+      {qkv, heads, output.out, output.lse, options}, cost, stream));
   return output;
 }
 
 absl::StatusOr<Tensor> AttentionBackward(const Tensor& dout, const Tensor& qkv,
                                          const Tensor& out, const Tensor& lse,
                                          const AttentionHeads& heads,
-                                         Stream& stream) {
+                                         Stream& stream,
+                                         const AttentionOptions& options) {
   constexpr absl::string_view kOp = "attention_backward";
-  EISBACH_RETURN_IF_ERROR(CheckPacked(kOp, qkv, heads, stream));
+  EISBACH_RETURN_IF_ERROR(CheckPacked(kOp, qkv, heads, options, stream));
   const OpCheck check(kOp, stream);
   const int64_t batch = qkv.dim(0), length = qkv.dim(1);
   const Shape out_shape{batch, length, heads.heads * heads.head_dim};
@@ -94,12 +129,12 @@ absl::StatusOr<Tensor> AttentionBackward(const Tensor& dout, const Tensor& qkv,
   EISBACH_ASSIGN_OR_RETURN(
       Tensor dqkv, Tensor::Empty(qkv.shape(), qkv.dtype(), stream.device()));
   OpCost cost;
-  cost.flops = 5 * CausalProduct(qkv, heads);
+  cost.flops = 5 * CausalProduct(qkv, heads, options);
   cost.bytes_read = static_cast<double>(dout.bytes() + qkv.bytes() +
                                         out.bytes() + lse.bytes());
   cost.bytes_written = static_cast<double>(dqkv.bytes());
   EISBACH_RETURN_IF_ERROR(AttentionBackwardSlot().Run(
-      {dout, qkv, out, lse, heads, dqkv}, cost, stream));
+      {dout, qkv, out, lse, heads, dqkv, options}, cost, stream));
   return dqkv;
 }
 

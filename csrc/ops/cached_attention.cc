@@ -27,14 +27,15 @@ absl::Status CheckCache(const OpCheck& check, const Tensor& qkv,
   return check.Dense("values", cache.values, qkv.dtype(), cache.keys.shape());
 }
 
-absl::Status CheckScores(const ScoreOptions& scores) {
-  if (std::isfinite(scores.scale) && scores.window >= 0 && scores.cap >= 0 &&
-      std::isfinite(scores.cap)) {
+absl::Status CheckOptions(const AttentionOptions& options) {
+  if (std::isfinite(options.scale) && options.window >= 0 && options.cap >= 0 &&
+      std::isfinite(options.cap) && !options.starts.defined()) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      kOp, ": scale=", scores.scale, " and cap=", scores.cap,
-      " must be finite, cap and window=", scores.window, " at least 0"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(kOp, ": scale=", options.scale, " and cap=", options.cap,
+                   " must be finite, cap and window=", options.window,
+                   " at least 0, and starts undefined"));
 }
 
 // Whether each token lies in the cache, and behind the one before it where
@@ -61,12 +62,15 @@ absl::Status CheckPlaces(const TokenPlaces& places, const KeyValues& cache) {
 
 }  // namespace
 
-absl::StatusOr<Tensor> CachedAttention(
-    const Tensor& qkv, const AttentionHeads& heads, const KeyValues& cache,
-    const TokenPlaces& places, const ScoreOptions& scores, Stream& stream) {
+absl::StatusOr<Tensor> CachedAttention(const Tensor& qkv,
+                                       const AttentionHeads& heads,
+                                       const KeyValues& cache,
+                                       const TokenPlaces& places,
+                                       const AttentionOptions& options,
+                                       Stream& stream) {
   const OpCheck check(kOp, stream);
   EISBACH_RETURN_IF_ERROR(CheckHeads(kOp, heads));
-  EISBACH_RETURN_IF_ERROR(CheckScores(scores));
+  EISBACH_RETURN_IF_ERROR(CheckOptions(options));
   EISBACH_RETURN_IF_ERROR(check.DenseFloat("qkv", qkv));
   if (qkv.rank() != 3 || qkv.dim(0) != 1 ||
       qkv.dim(2) != heads.packed_width()) {
@@ -98,7 +102,7 @@ absl::StatusOr<Tensor> CachedAttention(
       out.bytes() +
       2 * tokens * heads.kv_heads * heads.head_dim * SizeOf(qkv.dtype()));
   EISBACH_RETURN_IF_ERROR(CachedAttentionSlot().Run(
-      {qkv, heads, cache, places, scores, out}, cost, stream));
+      {qkv, heads, cache, places, options, out}, cost, stream));
   return out;
 }
 

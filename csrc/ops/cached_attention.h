@@ -23,16 +23,10 @@ struct TokenPlaces {
   Tensor positions;
 };
 
-// How the scores of a query are made, and how many keys it sees.
-struct ScoreOptions {
-  double scale;    // of the dot product
-  int64_t window;  // the last so many positions, its own counted; 0: all
-  double cap;      // cap * tanh(score / cap) takes a score's place; 0: none
-};
-
 // Attention of N new tokens to all that their slots have seen and to each
 // other: writes their keys and values into `cache`, then
-//   out[n] = softmax(scores of keys at positions 0 .. positions[n]) · values.
+//   out[n] = softmax(scores of keys at positions 0 .. positions[n]) · values,
+// by the scale, window and cap of `options`, which has no starts.
 // qkv: [1, N, packed_width] as ops/attention.h packs it, f32, bf16 or f16; out:
 // [1, N, heads * head_dim]. Sums are in f32. A token's bits depend on its slot
 // alone, not on what else is in the call. What a slot holds past its tokens is
@@ -42,7 +36,7 @@ struct CachedAttentionArgs {
   const AttentionHeads& heads;
   const KeyValues& cache;
   const TokenPlaces& places;
-  const ScoreOptions& scores;
+  const AttentionOptions& options;
   const Tensor& out;
 };
 using CachedAttentionKernel = KernelSlot<CachedAttentionArgs>;
@@ -52,6 +46,6 @@ CachedAttentionKernel& CachedAttentionSlot();
 // and they are not written. The cost counts a cache that is full.
 absl::StatusOr<Tensor> CachedAttention(
     const Tensor& qkv, const AttentionHeads& heads, const KeyValues& cache,
-    const TokenPlaces& places, const ScoreOptions& scores, Stream& stream);
+    const TokenPlaces& places, const AttentionOptions& options, Stream& stream);
 
 }  // namespace eisbach::ops

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/document_starts.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -54,7 +55,8 @@ absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
 }
 
 absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
-                  const Tensor& table, bool inverse, Stream& stream) {
+                  const Tensor& table, bool inverse, Stream& stream,
+                  const Tensor& starts) {
   const OpCheck check("rope", stream);
   EISBACH_RETURN_IF_ERROR(CheckHeads("rope", heads));
   EISBACH_RETURN_IF_ERROR(CheckEven(heads.head_dim));
@@ -71,6 +73,10 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
         "rope: table=", table.ToString(), " must be [context >= ", qkv.dim(1),
         ", ", heads.head_dim / 2, ", 2]"));
   }
+  if (starts.defined()) {
+    EISBACH_RETURN_IF_ERROR(
+        CheckStarts("rope", starts, Shape{qkv.dim(0), qkv.dim(1)}, stream));
+  }
   const double rotated =
       static_cast<double>(qkv.dim(0) * qkv.dim(1)) *
       static_cast<double>((heads.heads + heads.kv_heads) * heads.head_dim);
@@ -80,7 +86,7 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
   cost.bytes_read =
       cost.bytes_written +
       static_cast<double>(qkv.dim(1) * heads.head_dim) * sizeof(float);
-  return RopeSlot().Run({qkv, heads, table, inverse}, cost, stream);
+  return RopeSlot().Run({qkv, heads, table, inverse, starts}, cost, stream);
 }
 
 }  // namespace eisbach::ops

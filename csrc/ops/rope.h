@@ -19,17 +19,20 @@ absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
 
 // Rotates the query and key heads of a packed qkv [B, T, width] in place;
 // `inverse` rotates back, which is the gradient of the rotation (both multiply
-// by the amplitude).
+// by the amplitude). A token's position is its place in its document where
+// `starts` (document_starts.h) is defined, else in its row.
 struct RopeArgs {
   const Tensor& qkv;
   const AttentionHeads& heads;
   const Tensor& table;
   bool inverse;
+  Tensor starts{};
 };
 using RopeKernel = KernelSlot<RopeArgs>;
 RopeKernel& RopeSlot();
 
 absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
-                  const Tensor& table, bool inverse, Stream& stream);
+                  const Tensor& table, bool inverse, Stream& stream,
+                  const Tensor& starts = Tensor());
 
 }  // namespace eisbach::ops

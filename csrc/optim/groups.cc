@@ -98,10 +98,12 @@ absl::Status CheckOneGroup(const ParamSpec& spec,
   return absl::OkStatus();
 }
 
-// "blocks.*.norm1.weight" for the name in any block; each once.
+// "blocks.*.norm1.weight" for the name in any block; each once. What adapters
+// leave as it is has no group.
 std::vector<std::string> KindsOfNames(absl::Span<Parameter* const> parameters) {
   std::vector<std::string> kinds;
   for (const Parameter* parameter : parameters) {
+    if (parameter->spec().role == AdapterRole::kBase) continue;
     for (const LogicalSlice& slice : parameter->spec().slices) {
       std::vector<absl::string_view> parts = absl::StrSplit(slice.name, '.');
       for (absl::string_view& part : parts) {
@@ -136,6 +138,10 @@ absl::StatusOr<GroupCounts> ApplyGroups(
   }
   for (Parameter* parameter : parameters) {
     ParamSpec& spec = parameter->mutable_spec();
+    if (spec.role == AdapterRole::kBase) {
+      spec.training = {.frozen = true};
+      continue;
+    }
     std::vector<Decision> decisions;
     for (const LogicalSlice& slice : spec.slices) {
       decisions.push_back(Decide(groups, slice.name));

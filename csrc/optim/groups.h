@@ -32,7 +32,8 @@ struct GroupCounts {
 };
 
 // Writes to the specs of `parameters`, not bound yet, what the first group with
-// a pattern that fits says. InvalidArgument where the logical tensors of one
+// a pattern that fits says; the base of adapters stays frozen, whatever they
+// say, and is decided by none. InvalidArgument where the logical tensors of one
 // parameter are of different groups.
 absl::StatusOr<GroupCounts> ApplyGroups(
     absl::Span<const ParameterGroup> groups,

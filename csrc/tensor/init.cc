@@ -21,10 +21,20 @@ float NormalAt(uint64_t index, PhiloxKey key) {
   return ToNormal(bits[0], bits[1])[index % 2];
 }
 
+// Elements 4i to 4i + 3 share counter i.
+float UniformAt(uint64_t index, PhiloxKey key) {
+  const uint64_t four = index / 4;
+  const PhiloxCounter bits = Philox(
+      {static_cast<uint32_t>(four), static_cast<uint32_t>(four >> 32), 0, 0},
+      key);
+  return 2 * ToUniform(bits[index % 4]) - 1;
+}
+
 void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
                float* local) {
   float* out = local + SliceOffset(spec, slice);
-  if (spec.init.kind != Init::Kind::kNormal) {
+  const bool normal = spec.init.kind == Init::Kind::kNormal;
+  if (!normal && spec.init.kind != Init::Kind::kUniform) {
     std::fill_n(out, SliceElements(slice),
                 spec.init.kind == Init::Kind::kOnes ? 1.0f : 0.0f);
     return;
@@ -41,7 +51,9 @@ void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
     for (int64_t r = 0; r < slice.extent[0]; ++r) {
       const int64_t base = (slice.start[0] + r) * columns + first_column;
       for (int64_t c = 0; c < width; ++c) {
-        out[r * width + c] = spec.init.stddev * NormalAt(base + c, key);
+        out[r * width + c] = normal
+                                 ? spec.init.stddev * NormalAt(base + c, key)
+                                 : spec.init.bound * UniformAt(base + c, key);
       }
     }
   }

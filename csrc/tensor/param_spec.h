@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,9 +11,10 @@ namespace eisbach {
 
 // How a parameter starts.
 struct Init {
-  enum class Kind { kNormal, kZeros, kOnes };
+  enum class Kind { kNormal, kUniform, kZeros, kOnes };
   Kind kind = Kind::kZeros;
   float stddev = 0;  // of kNormal, mean 0
+  float bound = 0;   // of kUniform, in [-bound, bound)
 };
 
 // One piece of a logical tensor inside a rank's local parameter.
@@ -46,6 +48,13 @@ struct Training {
   friend bool operator==(const Training&, const Training&) = default;
 };
 
+// What a parameter is where a model has adapters (nn/lora.h).
+enum class AdapterRole : uint8_t {
+  kNone,    // trains with them, or there are none
+  kBase,    // of the model that is adapted: never trained, and in no checkpoint
+  kFactor,  // of an adapter
+};
+
 // All that init, norm, ties, export, ZeRO and resharding need to know of a
 // parameter: plain data.
 struct ParamSpec {
@@ -57,6 +66,7 @@ struct ParamSpec {
   Init init;
   bool decay = false;  // takes part in weight decay
   Training training;
+  AdapterRole role = AdapterRole::kNone;
   // Parameters of the same key on different pipeline stages are one logical
   // parameter: their gradients are summed, their values stay equal.
   std::string tie_key;

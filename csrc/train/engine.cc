@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "ops/document_starts.h"
 #include "ops/ids.h"
 #include "parallel/pipeline/forward_only.h"
 #include "parallel/tensor/heads.h"
@@ -430,6 +431,11 @@ absl::Status Engine::CheckInput(const StepInput& input) const {
         "indices, i64 [samples], contiguous on the engine's device, not ",
         input.tokens.ToString(), ", ", input.targets.ToString(), " and ",
         input.sample_index.ToString()));
+  }
+  if (input.starts.defined()) {
+    EISBACH_RETURN_IF_ERROR(
+        ops::CheckStarts("a step", input.starts, input.tokens.shape(),
+                         context_.device().compute_stream()));
   }
   return CheckIds(input);
 }

@@ -67,6 +67,9 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
   nn::ForwardContext context = *context_;
   EISBACH_ASSIGN_OR_RETURN(context.sample_index,
                            Rows(input_.sample_index, microbatch));
+  if (input_.starts.defined()) {
+    EISBACH_ASSIGN_OR_RETURN(context.starts, Rows(input_.starts, microbatch));
+  }
   Tensor x = input;
   if (first_stage_) {
     EISBACH_ASSIGN_OR_RETURN(x, Rows(input_.tokens, microbatch));

@@ -18,6 +18,8 @@ struct StepInput {
   // Above every id, as whoever had them in host memory has seen, and above
   // every vocabulary where a token is negative. 0: nobody has looked.
   int64_t ids_below = 0;
+  // i32 [samples, T], see nn::ForwardContext; undefined: a row is one document.
+  Tensor starts{};
 };
 
 // Where a rank's losses go, in device memory.

@@ -9,8 +9,7 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
     return parallel::StagesOf(layers_per_stage, static_cast<int>(config.layers),
                               stages);
   }
-  const double head = 6.0 * static_cast<double>(config.vocab) *
-                      static_cast<double>(config.hidden);
+  const double head = models::HeadFlopsPerToken(config);
   const double layer = (models::TrainingFlopsPerToken(config) - head) /
                        static_cast<double>(config.layers);
   parallel::LayerCosts costs;

@@ -11,6 +11,9 @@ absl::Status StepReplay::Step(
   EISBACH_RETURN_IF_ERROR(Copy(input.tokens, input_.tokens));
   EISBACH_RETURN_IF_ERROR(Copy(input.targets, input_.targets));
   EISBACH_RETURN_IF_ERROR(Copy(input.sample_index, input_.sample_index));
+  if (input.starts.defined()) {
+    EISBACH_RETURN_IF_ERROR(Copy(input.starts, input_.starts));
+  }
   const auto work = [&] { return body(input_); };
   // A graph's parts cannot be timed.
   if (device_.tracer().recording()) return work_->Run(work);
@@ -31,7 +34,8 @@ absl::Status StepReplay::Run(absl::FunctionRef<absl::Status()> body) {
 }
 
 absl::Status StepReplay::Fit(const StepInput& input) {
-  if (work_ != nullptr && input.tokens.shape() == input_.tokens.shape()) {
+  if (work_ != nullptr && input.tokens.shape() == input_.tokens.shape() &&
+      input.starts.defined() == input_.starts.defined()) {
     return absl::OkStatus();
   }
   work_ = nullptr;
@@ -42,6 +46,10 @@ absl::Status StepReplay::Fit(const StepInput& input) {
   EISBACH_ASSIGN_OR_RETURN(input_.tokens, like(input.tokens));
   EISBACH_ASSIGN_OR_RETURN(input_.targets, like(input.targets));
   EISBACH_ASSIGN_OR_RETURN(input_.sample_index, like(input.sample_index));
+  input_.starts = Tensor();
+  if (input.starts.defined()) {
+    EISBACH_ASSIGN_OR_RETURN(input_.starts, like(input.starts));
+  }
   EISBACH_ASSIGN_OR_RETURN(work_, device_.NewCapturedWork());
   return absl::OkStatus();
 }

@@ -33,7 +33,8 @@ class StepReplay {
   absl::Status Run(absl::FunctionRef<absl::Status()> body);
 
  private:
-  // Forgets what was captured, if the shapes are others.
+  // Forgets what was captured, if the shapes are others, or rows have documents
+  // as they had none before.
   absl::Status Fit(const StepInput& input);
   absl::Status Copy(const Tensor& from, const Tensor& to);
 

@@ -8,11 +8,13 @@ from eisbach.arguments import takes
 from eisbach.config import Config, resolve
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.device import choose_device
+from eisbach.export.adapter_start import with_adapter
 from eisbach.export.start import with_start
 from eisbach.precision import choose_precision
 
 if TYPE_CHECKING:
     from eisbach import _C
+    from eisbach.config.adapter import AdapterSection
     from eisbach.config.model import ModelSection
 
 # Gradients are reduced in pieces of about this size.
@@ -30,7 +32,7 @@ def complete(config: Config) -> Config:
     """
     from eisbach import _C
 
-    config = with_start(config)
+    config = with_adapter(with_start(config))
     vocab = None
     if config.model.vocab == "auto":
         vocab = load_tokenizer(config.data.tokenizer).vocab
@@ -134,7 +136,23 @@ def rope_options(model: ModelSection) -> _C.RopeOptions:
     )
 
 
-def model_config(model: ModelSection) -> _C.ModelConfig:
+def adapter_config(adapter: AdapterSection) -> _C.Adapter:
+    """Returns what is trained beside the model; `alpha` is no `auto`."""
+    from eisbach import _C
+
+    return _C.Adapter(
+        adapter.rank,
+        alpha=0.0 if adapter.alpha == "auto" else adapter.alpha,
+        dropout=adapter.dropout,
+        rslora=adapter.rslora,
+        targets=[] if adapter.targets == "all" else adapter.targets,
+        modules_to_save=adapter.modules_to_save,
+    )
+
+
+def model_config(
+    model: ModelSection, adapter: AdapterSection | None = None
+) -> _C.ModelConfig:
     """Returns the model; only `head_dim` may be `auto`.
 
     Raises:
@@ -149,7 +167,11 @@ def model_config(model: ModelSection) -> _C.ModelConfig:
     }
     if values["head_dim"] == "auto":
         values["head_dim"] = None
-    return _C.ModelConfig(**values, rope=rope_options(model))
+    return _C.ModelConfig(
+        **values,
+        rope=rope_options(model),
+        adapter=adapter_config(adapter) if adapter else None,
+    )
 
 
 def spike_config(config: Config) -> _C.SpikeConfig:
@@ -181,7 +203,7 @@ def engine_config(config: Config) -> _C.EngineConfig:
     train, parallel = config.train, config.parallel
     layers = parallel.layers_per_stage
     return _C.EngineConfig(
-        model=model_config(config.model),
+        model=model_config(config.model, config.adapter),
         update=update_config(config),
         global_batch=train.global_batch,
         micro_batch=train.micro_batch,

@@ -20,7 +20,8 @@ from eisbach.data.sources import (
     run_tokenizer,
 )
 from eisbach.data.tokenizer import Tokenizer
-from eisbach.export.start import load_weights
+from eisbach.export.keeping import keep_carried
+from eisbach.export.load import base_content, load_weights
 from eisbach.files import make_folder
 from eisbach.fitting import fit, on_ranks
 from eisbach.preparing import prepare_on_hosts
@@ -189,11 +190,23 @@ def _set_up(
             for part in (train, validation)
         ]
     contents = shared_contents(world, train.prefixes)
-    identity = _identity(config, tokenizer, train, contents)
+    base = base_content(config, world) if config.adapter.rank else []
+    identity = _identity(
+        config,
+        tokenizer,
+        train,
+        contents,
+        base,
+        separate=corpora[0].separate,
+    )
     engine = _C.Engine(found.engine, context)
     loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume, parent)
     load_seconds = None
+    # Checkpoints have no base of adapters.
+    if config.adapter.rank or not resumed.checkpoint:
+        alone = bool(resumed.checkpoint)
+        load_weights(engine, config, tokenizer, world, base_alone=alone)
     if resumed.checkpoint:
         began = time.perf_counter()
         resumed = load_checkpoint(
@@ -205,8 +218,6 @@ def _set_up(
             forgives=forgives and resumed.parent is None,
         )
         load_seconds = time.perf_counter() - began
-    else:
-        load_weights(engine, config, tokenizer, world)
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -214,7 +225,7 @@ def _set_up(
             bytes_per_second=config.checkpoint.max_mib_per_second * 2**20,
         )
     watch_stragglers(engine, config.fault.straggler_steps)
-    folder = _folder(config, world, resume, resumed, tokenizer)
+    folder = _folder(config, world, resume, parent, resumed, tokenizer)
     return Job(
         config=config,
         world=world,
@@ -249,8 +260,18 @@ def _identity(
     tokenizer: Tokenizer,
     train: Mixture,
     contents: list[dict[str, str]],
+    base: list[str],
+    *,
+    separate: bool,
 ) -> str:
-    """What the losses of a run depend on; of data its content, not its name."""
+    """What the losses of a run depend on; of files their content, not names."""
+    documents = {"data.documents": "separate"} if separate else {}
+    adapter = {}
+    if config.adapter.rank:
+        adapter = {
+            "adapter": config.adapter.model_dump(exclude={"from"}),
+            "model.from": base,
+        }
     return json.dumps(
         {
             "model": config.model.model_dump(exclude={"from"}),
@@ -259,9 +280,11 @@ def _identity(
                 for weight, content in zip(train.weights, contents, strict=True)
             ],
             "data.tokenizer": tokenizer.digest,
+            **documents,
             "optimizer.name": config.optimizer.name,
             "run.seed": config.run.seed,
             "train.global_batch": config.train.global_batch,
+            **adapter,
         }
     )
 
@@ -311,6 +334,7 @@ def _corpus(
         vocab=config.model.vocab,
         seed=config.run.seed,
         shuffled=shuffled,
+        documents=config.data.documents,
     )
 
 
@@ -369,6 +393,7 @@ def _folder(
     config: Config,
     world: _C.World,
     resume: RunFolder | None,
+    parent: RunFolder | None,
     resumed: Resumption,
     tokenizer: Tokenizer,
 ) -> RunFolder:
@@ -385,6 +410,7 @@ def _folder(
             write_parent(folder.parent_file, resumed.parent)
         make_folder(folder.tokenizer)
         store_tokenizer(folder.tokenizer, tokenizer)
+        keep_carried(folder, config, tokenizer, parent)
         folder.write_config(config)
     except BaseException:
         folder.release()

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.core_config import engine_config, make_mesh
+from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
-from eisbach.export import read_model
+from eisbach.export.adapted import Adapted, find_adapted
+from eisbach.export.load import load_weights
+from eisbach.export.reading import read_described, read_ends
 from eisbach.export.source import folder_tokenizer, model_folder
 from eisbach.run.folder import RunFolder
 from eisbach.run.state import standing
@@ -137,8 +139,8 @@ def load_model(
 ) -> Model:
     """Loads the model of a run, or of any folder that `read_model` reads.
 
-    Nothing outside the folder is needed. Ranks share each layer, unless a key
-    of `parallel` says otherwise.
+    Nothing outside the folder is needed, but for the model of adapters. Ranks
+    share each layer, unless a key of `parallel` says otherwise.
 
     Args:
       path: The folder of a run that has ended, or a model's.
@@ -150,39 +152,90 @@ def load_model(
       ValueError: There is no model, or it is damaged, or of a kind that
         cannot be computed here.
     """
-    from eisbach import _C
     from eisbach.config import load_config
 
+    layout = [key for key in overrides if key.startswith("parallel.")]
+    others = [key for key in overrides if key not in layout]
+    if adapted := find_adapted(path, others):
+        return _load_adapted(adapted, layout, tokenizer)
     folder = model_folder(path)
     if folder is None:
         raise ValueError(_no_model(path))
-    layout = [key for key in overrides if key.startswith("parallel.")]
-    others = [key for key in overrides if key not in layout]
     run = path / "config.yaml"
     config = load_config(run if run.is_file() else None, others)
-    parallel = load_config(None, layout)
-    found = read_model(folder)
-    config = config.model_copy(
-        update={"model": found.model, "parallel": parallel.parallel}
-    )
+    described = read_described(folder)[0]
+    described = described.model_copy(update={"from": str(folder)})
+    config = config.model_copy(update={"model": described})
     loaded = (
         load_tokenizer(tokenizer)
         if tokenizer
-        else folder_tokenizer(folder, found.model.vocab)
+        else folder_tokenizer(folder, described.vocab)
     )
     if loaded is None:
         raise ValueError(
             f"{folder}: has no tokenizer.json; give `bytes` or one "
             "(--tokenizer)"
         )
+    world, engine = _filled(_frozen(config), layout)
+    return Model(world, engine, loaded, read_ends(folder), folder)
+
+
+def _load_adapted(
+    adapted: Adapted, layout: Sequence[str], tokenizer: str | None
+) -> Model:
+    """Loads a model and, beside it, adapters."""
+    config = complete(adapted.config)
+    loaded = (
+        load_tokenizer(tokenizer)
+        if tokenizer
+        else adapted.tokenizer(config.model.vocab)
+    )
+    if loaded is None:
+        raise ValueError(
+            f"{adapted.folder}: has no tokenizer.json, nor has {adapted.base}; "
+            "give `bytes` or one (--tokenizer)"
+        )
+    world, engine = _filled(config, layout)
+    own = (adapted.folder / "tokenizer.json").is_file()
+    folder = adapted.folder if own else adapted.base
+    return Model(world, engine, loaded, adapted.ends(), folder)
+
+
+def _filled(
+    config: Config, layout: Sequence[str]
+) -> tuple[_C.World, _C.Engine]:
+    """Makes an engine that has the weights of the configuration's folders."""
+    from eisbach import _C
+    from eisbach.config import load_config
+
     world = init(device=config.run.device, threads=config.run.threads)
+    parallel = load_config(None, layout).parallel
+    config = config.model_copy(update={"parallel": parallel})
     if not layout:
         config = config.derive("parallel.tensor", world.size, "sampling")
     mesh = make_mesh(config, world.size)
-    config = _for_reading(config, mesh.size("data"))
+    for key, value in (
+        ("train.global_batch", mesh.size("data")),
+        ("train.micro_batch", 1),
+        ("fault.on_spike", "stop"),
+        ("fault.hash_every", 0),
+    ):
+        config = config.derive(key, value, "sampling")
     engine = _C.Engine(engine_config(config), _C.ParallelContext(world, mesh))
-    engine.scatter(found.parameters)
-    return Model(world, engine, loaded, found.ends, folder)
+    load_weights(engine, complete(config), None, world)
+    return world, engine
+
+
+def _frozen(config: Config) -> Config:
+    """Without what training alone needs: gradients, and f32 of most weights."""
+    from eisbach.config.optimizer import GroupSection
+
+    # Something must be trained, and a group say how; the last norm is small.
+    groups = [
+        GroupSection(parameters=["final_norm.*"], lr_factor=2.0),
+        GroupSection(parameters=["*"], frozen=True),
+    ]
+    return config.derive("optimizer.groups", groups, "sampling")
 
 
 def _no_model(path: Path) -> str:
@@ -204,26 +257,6 @@ def _no_model(path: Path) -> str:
             f"its newest checkpoint, of step {max(saved)}"
         )
     return f"{path}: no model: {why}; there is no checkpoint of it either"
-
-
-def _for_reading(config: Config, data: int) -> Config:
-    """Without what training alone needs: gradients, and f32 of most weights."""
-    from eisbach.config.optimizer import GroupSection
-
-    # Something must be trained, and a group say how; the last norm is small.
-    groups = [
-        GroupSection(parameters=["final_norm.*"], lr_factor=2.0),
-        GroupSection(parameters=["*"], frozen=True),
-    ]
-    for key, value in (
-        ("optimizer.groups", groups),
-        ("train.global_batch", data),
-        ("train.micro_batch", 1),
-        ("fault.on_spike", "stop"),
-        ("fault.hash_every", 0),
-    ):
-        config = config.derive(key, value, "sampling")
-    return config
 
 
 def prompt_ids(model: Model, prompt: str) -> list[int]:

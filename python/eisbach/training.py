@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from eisbach.config import Config, as_config
-from eisbach.export import export_model
+from eisbach.export.adapter_folder import export_run
 from eisbach.job import Job, set_up
 from eisbach.run.closing import closing
 from eisbach.run.collector import Collector
@@ -136,12 +136,11 @@ def _close(job: Job, report: Reporter | None) -> None:
     """Exports the model, then shows the result; collective."""
     # Steps have left memory of sizes that nothing below asks for.
     job.engine.device.trim_memory()
-    parameters = job.engine.gather(copy=False)
+    adapts = job.config.adapter.rank > 0
+    parameters = job.engine.gather(copy=False, adapter=adapts)
     if report:
         job.folder.check()
-        export_model(
-            job.folder.model, job.config.model, parameters, job.tokenizer
-        )
+        export_run(job.folder, job.config, parameters, job.tokenizer)
         report.summary(summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:

@@ -107,3 +107,91 @@ def test_data_that_is_cut_under_a_run_ends_it_with_its_name(
     assert str(tmp_path / "books.bin") in errors
     assert "at byte " in errors
     assert f"it had {tokens} bytes when it was opened" in errors
+
+
+# Nobody can tell what the user says; the assistant says the same each time.
+def write_talks(path):
+    draw = np.random.default_rng(3)
+    with open(path, "w") as stream:
+        for _ in range(40):
+            word = "".join(draw.choice(list("abcdefghijklmnop"), 8))
+            talk = [
+                {"role": "user", "content": word},
+                {"role": "assistant", "content": "yes, sir"},
+            ]
+            stream.write(json.dumps({"messages": talk}) + "\n")
+    return path
+
+
+def train_talks(eisbach, home, name, *overrides, **options):
+    done = eisbach(
+        "train",
+        "configs/tiny.yaml",
+        f"run.dir={home}",
+        f"run.name={name}",
+        f"data.train={home / 'talks.jsonl'}",
+        "data.template=chatml",
+        "model.context=192",
+        "train.steps=30",
+        "train.validate_every=30",
+        "optimizer.lr=0.01",
+        *overrides,
+        **options,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = (home / name / "metrics.jsonl").read_text().splitlines()
+    losses = [m["loss"] for m in map(json.loads, lines) if "loss" in m]
+    return losses, done.stdout
+
+
+@pytest.fixture(scope="module")
+def talks(eisbach, tmp_path_factory):
+    """A folder with conversations and the losses of one rank."""
+    home = tmp_path_factory.mktemp("talks")
+    write_talks(home / "talks.jsonl")
+    return home, *train_talks(eisbach, home, "one")
+
+
+def test_only_what_the_assistant_says_counts(eisbach, talks):
+    home, losses, said = talks
+    assert "kept 40 conversations" in said
+    # That the answer follows is soon known, whatever the user said.
+    assert losses[-1] < 0.3 < 3 < losses[0]
+    everything, _ = train_talks(eisbach, home, "all", "data.train_on=all")
+    assert everything[-1] > 3 * losses[-1]
+    # Whoever asks the model does so in the words that it was trained with.
+    template = (home / "one" / "model" / "chat_template.jinja").read_text()
+    assert "<|im_start|>" in template
+    shown = eisbach("data", "show", home / "one", "--samples", "2")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count(">>yes, sir<|im_end|><<") == 2
+
+
+@pytest.mark.mpi
+def test_ranks_with_other_numbers_of_counted_tokens_have_the_same_loss(
+    eisbach, talks
+):
+    home, losses, _ = talks
+    divided, _ = train_talks(eisbach, home, "two", ranks=2)
+    np.testing.assert_allclose(divided, losses, rtol=2e-4)
+
+
+def test_another_mask_is_other_data(eisbach, talks):
+    home, *_ = talks
+    done = eisbach(
+        "train",
+        "--resume",
+        home / "one",
+        "train.steps=32",
+        "data.train_on=last",
+    )
+    # One answer each: the same tokens, and the same mask.
+    assert done.returncode == 0, done.stderr
+    done = eisbach(
+        "train",
+        "--resume",
+        home / "one",
+        "train.steps=34",
+        "data.train_on=all",
+    )
+    assert "data.train[0].mask=" in told(done)

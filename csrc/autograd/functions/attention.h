@@ -9,11 +9,13 @@ namespace eisbach::autograd {
 // Causal attention on a packed qkv [B, T, width]; see ops/attention.h.
 absl::StatusOr<Tensor> Attention(const Tensor& qkv,
                                  const ops::AttentionHeads& heads,
-                                 Stream& stream);
+                                 Stream& stream,
+                                 const ops::AttentionOptions& options = {});
 
 // Rotates qkv's query and key heads in place and returns it; see ops/rope.h.
 // Nothing else may need the unrotated values.
 absl::StatusOr<Tensor> Rope(const Tensor& qkv, const ops::AttentionHeads& heads,
-                            const Tensor& table, Stream& stream);
+                            const Tensor& table, Stream& stream,
+                            const Tensor& starts = Tensor());
 
 }  // namespace eisbach::autograd

@@ -9,6 +9,7 @@
 #include "ops/ids.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
+#include "ops/softcap.h"
 
 namespace eisbach::autograd {
 namespace {
@@ -88,10 +89,18 @@ class KnownGradientNode final : public Node {
 // no gradient is wanted.
 absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                        const Tensor& targets, const VocabularyShard& shard,
-                       const LossScale& scale, bool first, const Tensor& loss,
-                       const Tensor& dx, Stream& stream) {
+                       const LossScale& scale, double cap, bool first,
+                       const Tensor& loss, const Tensor& dx, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
+  Tensor capped;  // backward overwrites the logits
+  if (cap != 0) {
+    EISBACH_RETURN_IF_ERROR(ops::Softcap(logits, cap, stream));
+    if (dx.defined()) {
+      EISBACH_ASSIGN_OR_RETURN(capped,
+                               ops::Cast(logits, logits.dtype(), stream));
+    }
+  }
   EISBACH_ASSIGN_OR_RETURN(Tensor lse,
                            AddLoss(logits, targets, shard, scale,
                                    /*accumulate=*/!first, loss, stream));
@@ -99,6 +108,9 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
       logits, targets, lse, shard.first_column, shard.valid_columns,
       scale.scale, stream, FactorOf(scale)));
+  if (cap != 0) {
+    EISBACH_RETURN_IF_ERROR(ops::SoftcapBackward(logits, capped, cap, stream));
+  }
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
   if (!weight.trains()) return absl::OkStatus();
@@ -135,8 +147,8 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
                                           const Tensor& targets,
                                           const VocabularyShard& shard,
                                           const LossScale& scale,
-                                          Stream& stream,
-                                          int64_t logits_bytes) {
+                                          Stream& stream, int64_t logits_bytes,
+                                          double cap) {
   const int64_t n = targets.elements();
   EISBACH_RETURN_IF_ERROR(
       ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
@@ -170,7 +182,7 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
       EISBACH_ASSIGN_OR_RETURN(dx_part, dx_rows.Narrow(0, begin, count));
     }
     EISBACH_RETURN_IF_ERROR(ChunkLoss(x_part, weight, targets_part, shard,
-                                      scale, /*first=*/begin == 0, loss,
+                                      scale, cap, /*first=*/begin == 0, loss,
                                       dx_part, stream));
     begin += chunk;
   } while (begin < n);

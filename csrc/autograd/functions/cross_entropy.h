@@ -48,13 +48,12 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
 // 3). So a recorded forward does the work of backward: it has already added to
 // the weight's gradient, and saves the gradient of x. `logits_bytes` bounds a
 // chunk (which has one row at least); each chunk costs a pass over the weight's
-// gradient.
+// gradient. Where `cap` is not 0 logits are bounded by it (ops/softcap.h); that
+// takes a second chunk.
 inline constexpr int64_t kLogitsBytes = int64_t{32} << 20;
-absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
-                                          const Tensor& targets,
-                                          const VocabularyShard& shard,
-                                          const LossScale& scale,
-                                          Stream& stream,
-                                          int64_t logits_bytes = kLogitsBytes);
+absl::StatusOr<Tensor> LinearCrossEntropy(
+    const Tensor& x, Parameter& weight, const Tensor& targets,
+    const VocabularyShard& shard, const LossScale& scale, Stream& stream,
+    int64_t logits_bytes = kLogitsBytes, double cap = 0);
 
 }  // namespace eisbach::autograd

@@ -2,6 +2,8 @@
 
 #include "autograd/graph.h"
 #include "core/status_macros.h"
+#include "ops/document_starts.h"
+#include "ops/elementwise.h"
 #include "ops/embedding.h"
 
 namespace eisbach::autograd {
@@ -36,21 +38,30 @@ class EmbeddingNode final : public Node {
 
 class PositionNode final : public Node {
  public:
-  explicit PositionNode(Parameter& weight) : weight_(weight) {}
+  // positions: undefined where they are those of the row.
+  PositionNode(Tensor positions, Parameter& weight)
+      : positions_(std::move(positions)), weight_(weight) {}
   absl::string_view name() const override { return weight_.spec().name; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_RETURN_IF_ERROR(Send(0, grads[0], context.stream));
     if (!weight_.trains()) return absl::OkStatus();
     return context.WeightGradient(
-        [dy = grads[0], &weight = weight_](Stream& stream) -> absl::Status {
-          EISBACH_RETURN_IF_ERROR(ops::PositionBackward(dy, weight.accumulate(),
-                                                        weight.grad(), stream));
+        [dy = grads[0], positions = positions_,
+         &weight = weight_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(
+              positions.defined()
+                  ? ops::EmbeddingBackward(
+                        dy, positions, /*first_row=*/0, weight.data().dim(0),
+                        weight.accumulate(), weight.grad(), stream)
+                  : ops::PositionBackward(dy, weight.accumulate(),
+                                          weight.grad(), stream));
           return weight.GradientWritten();
         });
   }
 
  private:
+  Tensor positions_;
   Parameter& weight_;
 };
 
@@ -70,11 +81,25 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
 }
 
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
-                                   Stream& stream) {
-  EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
+                                   Stream& stream, const Tensor& starts) {
+  Tensor positions;
+  if (starts.defined()) {
+    EISBACH_RETURN_IF_ERROR(ops::CheckStarts(
+        "add_position", starts,
+        Shape(x.shape().dims().subspan(0, x.rank() - 1)), stream));
+    EISBACH_ASSIGN_OR_RETURN(positions, ops::DocumentPositions(starts, stream));
+    EISBACH_ASSIGN_OR_RETURN(
+        const Tensor rows,
+        ops::EmbeddingForward(positions, weight.data(), /*first_row=*/0,
+                              weight.data().dim(0), stream));
+    EISBACH_RETURN_IF_ERROR(ops::AddInPlace(x, rows, stream));
+  } else {
+    EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
+  }
   Tensor y = x.Detach();
   if (Graph* graph = CurrentGraph()) {
-    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y}, weight);
+    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y},
+                                        std::move(positions), weight);
   }
   return y;
 }

@@ -12,8 +12,10 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
                                  int64_t first_row, int64_t vocab,
                                  Stream& stream);
 
-// x [B, T, H] + weight[t], in place; returns x.
+// x [B, T, H] + weight[t], in place; returns x. With `starts`
+// (ops/document_starts.h), i32 [B, T], weight[t - starts[t]].
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
-                                   Stream& stream);
+                                   Stream& stream,
+                                   const Tensor& starts = Tensor());
 
 }  // namespace eisbach::autograd

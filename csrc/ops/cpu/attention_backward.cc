@@ -1,7 +1,9 @@
 #include <cmath>
 #include <numbers>
 #include <utility>
+#include <vector>
 
+#include "ops/cpu/attention_sequences.h"
 #include "ops/cpu/attention_tile.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -56,18 +58,31 @@ struct BackwardBuffer {
 
 // On entry `weights` holds a row of scores, to be multiplied by `scale`, and
 // `dscores` one of dout · v^T; on return the softmax weights and the gradient
-// of the scores. Columns from `visible` on become zero.
+// of the scores. Columns outside [hidden, visible) become zero. `cap` is that
+// of scores, in units of log2.
+template <bool kCapped>
 HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT dscores, int64_t visible,
-                                 float scale, float lse, float delta) {
+                                 float* HWY_RESTRICT dscores, int64_t hidden,
+                                 int64_t visible, float scale, float cap,
+                                 float lse, float delta) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
   const auto row_lse = hn::Set(d, lse), row_delta = hn::Set(d, delta);
-  const auto by = hn::Set(d, scale);
+  const auto by = hn::Set(d, kCapped ? scale / cap : scale);
   int64_t j = 0;
   for (; j < visible; j += lanes) {
-    auto p = Exp2(d, hn::MulSub(hn::LoadU(d, weights + j), by, row_lse));
+    auto score = hn::LoadU(d, weights + j);
+    auto slope = hn::Zero(d);  // of the cap
+    if constexpr (kCapped) {
+      const auto bent = Tanh(d, hn::Mul(score, by));
+      slope = hn::NegMulAdd(bent, bent, hn::Set(d, 1.0f));
+      score = hn::Sub(hn::Mul(bent, hn::Set(d, cap)), row_lse);
+    } else {
+      score = hn::MulSub(score, by, row_lse);
+    }
+    auto p = Exp2(d, score);
     auto ds = hn::Mul(p, hn::Sub(hn::LoadU(d, dscores + j), row_delta));
+    if constexpr (kCapped) ds = hn::Mul(ds, slope);
     if (j + lanes > visible) {
       const auto mask = hn::FirstN(d, visible - j);
       p = hn::IfThenElseZero(mask, p);
@@ -79,6 +94,29 @@ HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
   for (; j < kTile; j += lanes) {
     hn::StoreU(hn::Zero(d), d, weights + j);
     hn::StoreU(hn::Zero(d), d, dscores + j);
+  }
+  std::fill_n(weights, hidden, 0.0f);
+  std::fill_n(dscores, hidden, 0.0f);
+}
+
+// The same for row `r` of query tile `i` and key tile `j`.
+template <bool kDiagonal, class Buffer>
+HWY_INLINE void DifferentiateTileRow(const AttentionSizes& s,
+                                     const Buffer& buffer, int64_t i, int64_t j,
+                                     int64_t r, float scale) {
+  float* weights = buffer.weights + r * kTileStride;
+  float* dscores = buffer.dscores + r * kTileStride;
+  const int64_t hidden = s.columns_before_window(i, r, j);
+  const int64_t visible = kDiagonal ? r + 1 : kTile;
+  const float lse = buffer.lse[i * kTile + r];
+  const float delta = buffer.delta[i * kTile + r];
+  if (s.cap == 0) {
+    DifferentiateRow<false>(weights, dscores, hidden, visible, scale, 0, lse,
+                            delta);
+  } else {
+    DifferentiateRow<true>(weights, dscores, hidden, visible, scale,
+                           static_cast<float>(s.cap * std::numbers::log2e), lse,
+                           delta);
   }
 }
 
@@ -102,10 +140,7 @@ void DifferentiateTile(const AttentionSizes& s, const BackwardBuffer& buffer,
       rows, kTile, s.head_dim, dout, s.stride, buffer.values_t + transposed,
       kTileStride, false, buffer.dscores, kTileStride);
   for (int64_t r = 0; r < rows; ++r) {
-    DifferentiateRow(buffer.weights + r * kTileStride,
-                     buffer.dscores + r * kTileStride,
-                     kDiagonal ? r + 1 : kTile, 1.0f, buffer.lse[query_row + r],
-                     buffer.delta[query_row + r]);
+    DifferentiateTileRow<kDiagonal>(s, buffer, i, j, r, 1.0f);
   }
   TileProduct<part(Part::kTermsFromRow), true>(
       keys, columns, rows, buffer.weights, kTileStride, dout, s.stride, true,
@@ -218,11 +253,9 @@ void DifferentiateTile(const AttentionSizes& s,
       PairStride(s), buffer.values_t + transposed, kTileStride, false,
       buffer.dscores, kTileStride);
   for (int64_t r = 0; r < rows; ++r) {
-    float* dscores = buffer.dscores + r * kTileStride;
-    DifferentiateRow(buffer.weights + r * kTileStride, dscores,
-                     kDiagonal ? r + 1 : kTile, scale,
-                     buffer.lse[query_row + r], buffer.delta[query_row + r]);
-    RoundRow(dscores, buffer.dscore_rows + r * kPairTileStride);
+    DifferentiateTileRow<kDiagonal>(s, buffer, i, j, r, scale);
+    RoundRow(buffer.dscores + r * kTileStride,
+             buffer.dscore_rows + r * kPairTileStride);
   }
   RoundRowPairs(buffer.weights, rows, buffer.weight_pairs);
   RoundRowPairs(buffer.dscores, rows, buffer.dscore_pairs);
@@ -272,16 +305,19 @@ inline void PackQueries(const AttentionSizes& s, const BFloat16* queries,
 
 template <typename T, class Buffer>
 void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
-                   int64_t b, int64_t head, float scale, const Buffer& buffer) {
+                   const Sequence& sequence, int64_t head, float scale,
+                   const Buffer& buffer) {
   const Floats d;
+  const int64_t row = sequence.batch * args.qkv.dim(1) + sequence.first;
   const int64_t out_width = s.heads.heads * s.head_dim;
-  const int64_t out_offset = b * s.length * out_width + head * s.head_dim;
+  const int64_t out_offset = row * out_width + head * s.head_dim;
   const T* douts = args.dout.data<T>() + out_offset;
-  PackQueries(s, args.qkv.data<T>() + b * s.length * s.width + s.query(head),
-              douts, scale, buffer);
+  PackQueries(s, args.qkv.data<T>() + row * s.width + s.query(head), douts,
+              scale, buffer);
   PackRows(s, douts, out_width, s.length, 1.0f, buffer.dout);
-  const float* lse =
-      args.lse.data<float>() + (b * s.heads.heads + head) * s.length;
+  const float* lse = args.lse.data<float>() +
+                     (sequence.batch * s.heads.heads + head) * args.qkv.dim(1) +
+                     sequence.first;
   for (int64_t t = 0; t < s.length; ++t) {
     float* out = buffer.dqueries;  // one row of it, zeroed below
     PackRows(s, args.out.data<T>() + out_offset + t * out_width, out_width, 1,
@@ -297,33 +333,32 @@ void PackQueryHead(const AttentionBackwardArgs& args, const AttentionSizes& s,
   std::fill_n(buffer.dqueries, s.length * s.stride, 0.0f);
 }
 
-// Tasks [begin, end) of [batch, key/value head]. The query heads that share
-// one add to its gradients in their order, key tile by key tile.
+// Key/value heads [begin, end) of a sequence. The query heads that share one
+// add to its gradients in their order, key tile by key tile.
 template <typename T, class Buffer>
-void BackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
-                   int64_t end, float* base) {
-  const AttentionSizes s(args.qkv, args.heads);
+void BackwardTasks(const AttentionBackwardArgs& args, const Sequence& sequence,
+                   int64_t begin, int64_t end, float* base) {
+  const AttentionSizes s(args.heads, args.options, sequence.length);
   const Buffer buffer(base, s);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(s.head_dim));
-  const float scale_log2 = static_cast<float>(scale * std::numbers::log2e);
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t b = task / s.heads.kv_heads, kv = task % s.heads.kv_heads;
-    const int64_t offset = b * s.length * s.width;
-    T* dqkv = args.dqkv.data<T>() + offset;
+  const float scale_log2 = s.scale_log2();
+  const int64_t offset =
+      (sequence.batch * args.qkv.dim(1) + sequence.first) * s.width;
+  T* dqkv = args.dqkv.data<T>() + offset;
+  for (int64_t kv = begin; kv < end; ++kv) {
     PackKeyValueHead(s, args.qkv.data<T>() + offset, kv, buffer);
     for (int64_t h = s.first_query(kv); h < s.last_query(kv); ++h) {
-      PackQueryHead<T>(args, s, b, h, scale_log2, buffer);
+      PackQueryHead<T>(args, s, sequence, h, scale_log2, buffer);
       for (int64_t j = 0; j < s.tiles; ++j) {
         DifferentiateTile<true>(s, buffer, j, j, scale_log2);
-        for (int64_t i = j + 1; i < s.tiles; ++i) {
+        for (int64_t i = j + 1; i < s.end_query_tile(j); ++i) {
           DifferentiateTile<false>(s, buffer, i, j, scale_log2);
         }
       }
       UnpackRows(s, buffer.dqueries, s.length, s.width,
-                 static_cast<float>(scale), dqkv + s.query(h));
+                 static_cast<float>(s.scale), dqkv + s.query(h));
     }
     UnpackRows(s, buffer.dkeys, s.length, s.width,
-               Buffer::KeyGradientFactor(scale), dqkv + s.key(kv));
+               Buffer::KeyGradientFactor(s.scale), dqkv + s.key(kv));
     UnpackRows(s, buffer.dvalues, s.length, s.width, 1.0f, dqkv + s.value(kv));
   }
 }
@@ -338,16 +373,19 @@ int64_t BackwardBufferSize(const AttentionSizes& s,
   return BackwardBuffer::Size(s);
 }
 
-absl::Status RunBackwardTasks(const AttentionBackwardArgs& args, int64_t begin,
+absl::Status RunBackwardTasks(const AttentionBackwardArgs& args,
+                              const Sequence& sequence, int64_t begin,
                               int64_t end, float* base) {
 #if EISBACH_ATTENTION_PAIRS
   if (args.qkv.dtype() == DType::kBF16 && MultipliesPairs()) {
-    BackwardTasks<BFloat16, PairBackwardBuffer>(args, begin, end, base);
+    BackwardTasks<BFloat16, PairBackwardBuffer>(args, sequence, begin, end,
+                                                base);
     return absl::OkStatus();
   }
 #endif
   return DispatchFloat(args.qkv.dtype(), "attention_backward", [&](auto zero) {
-    BackwardTasks<decltype(zero), BackwardBuffer>(args, begin, end, base);
+    BackwardTasks<decltype(zero), BackwardBuffer>(args, sequence, begin, end,
+                                                  base);
     return absl::OkStatus();
   });
 }
@@ -364,19 +402,22 @@ HWY_EXPORT(RunBackwardTasks);
 
 absl::Status AttentionBackwardCpu(const AttentionBackwardArgs& args,
                                   Stream& stream) {
-  const AttentionSizes s(args.qkv, args.heads);
-  const int64_t tasks = s.batch * s.heads.kv_heads;
-  if (tasks * s.length == 0) return absl::OkStatus();
+  const std::vector<Sequence> sequences =
+      SequencesOf(args.qkv, args.options.starts);
+  if (sequences.empty()) return absl::OkStatus();
+  const AttentionSizes longest(args.heads, args.options, LongestOf(sequences));
+  const auto tasks = [&](const Sequence&) { return args.heads.kv_heads; };
   EISBACH_ASSIGN_OR_RETURN(
       const ThreadBuffers buffers,
       ThreadBuffers::Make(
-          stream.device(), tasks,
-          HWY_DYNAMIC_DISPATCH(BackwardBufferSize)(s, args.qkv.dtype())));
-  eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
-    // The op has checked the dtype.
-    HWY_DYNAMIC_DISPATCH(RunBackwardTasks)
-    (args, begin, end, buffers.Mine()).IgnoreError();
-  });
+          stream.device(), CountTasks(sequences, tasks),
+          HWY_DYNAMIC_DISPATCH(BackwardBufferSize)(longest, args.qkv.dtype())));
+  ParallelTasks(sequences, tasks,
+                [&](const Sequence& sequence, int64_t begin, int64_t end) {
+                  // The op has checked the dtype.
+                  HWY_DYNAMIC_DISPATCH(RunBackwardTasks)
+                  (args, sequence, begin, end, buffers.Mine()).IgnoreError();
+                });
   return absl::OkStatus();
 }
 

@@ -1,7 +1,9 @@
 #include <cmath>
 #include <numbers>
 #include <utility>
+#include <vector>
 
+#include "ops/cpu/attention_sequences.h"
 #include "ops/cpu/attention_tile.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -39,14 +41,35 @@ struct ForwardBuffer {
   float *keys_t, *values, *queries, *output, *scores, *maximum, *sum;
 };
 
+// The first `visible` scores of one row, times `scale`, become capped scores in
+// units of log2.
+HWY_INLINE void CapRow(float* HWY_RESTRICT scores, int64_t visible, float scale,
+                       double cap) {
+  const Floats d;
+  const auto by =
+      hn::Set(d, static_cast<float>(scale / (cap * std::numbers::log2e)));
+  const auto largest =
+      hn::Set(d, static_cast<float>(cap * std::numbers::log2e));
+  for (int64_t j = 0; j < visible; j += hn::Lanes(d)) {
+    const auto score = hn::Mul(hn::LoadU(d, scores + j), by);
+    hn::StoreU(hn::Mul(Tanh(d, score), largest), d, scores + j);
+  }
+}
+
 // Scores of one row, times `scale`, become weights relative to the row's new
-// maximum; returns the factor for what was summed before. `visible` columns
-// count, those after become zero.
-HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
-                            float scale, float* HWY_RESTRICT maximum,
+// maximum; returns the factor for what was summed before. Columns
+// [hidden, visible) count, the others become zero.
+HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t hidden,
+                            int64_t visible, float scale,
+                            float* HWY_RESTRICT maximum,
                             float* HWY_RESTRICT sum) {
   const Floats d;
   const int64_t lanes = hn::Lanes(d);
+  if (hidden >= visible) {
+    std::fill_n(scores, kTile, 0.0f);
+    return 1.0f;
+  }
+  std::fill_n(scores, hidden, kHidden);
   const int64_t whole = visible / lanes * lanes;
   int64_t used = whole;
   if (whole < visible) {
@@ -78,14 +101,29 @@ HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t visible,
   return hn::GetLane(factor);
 }
 
-// All key tiles up to the diagonal for the packed query tile `tile`, whose
-// queries carry the scale already.
+// The same for row `row` of query tile `tile` and key tile `t`, with the cap.
+template <class Buffer>
+HWY_INLINE float WeighRow(const AttentionSizes& s, const Buffer& buffer,
+                          int64_t tile, int64_t row, int64_t t, float scale) {
+  float* scores = buffer.scores + row * kTileStride;
+  const int64_t visible = t == tile ? row + 1 : kTile;
+  if (s.cap != 0) {
+    CapRow(scores, visible, scale, s.cap);
+    scale = 1.0f;
+  }
+  return SoftmaxRow(scores, s.columns_before_window(tile, row, t), visible,
+                    scale, buffer.maximum + row, buffer.sum + row * kPadding);
+}
+
+// All key tiles that it sees, up to the diagonal, for the packed query tile
+// `tile`, whose queries carry the scale already.
 inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
                        int64_t tile, float /*scale*/) {
   const int64_t rows = s.tile_rows(tile), columns = Columns(s);
   std::fill_n(buffer.maximum, rows, kHidden);
   std::fill_n(buffer.sum, rows * kPadding, 0.0f);
-  for (int64_t t = 0; t <= tile; ++t) {
+  const int64_t begin = s.first_key_tile(tile);
+  for (int64_t t = begin; t <= tile; ++t) {
     const float* keys_t = buffer.keys_t + t * s.head_dim * kTileStride;
     const float* values = buffer.values + t * kTile * s.stride;
     const bool diagonal = t == tile;
@@ -96,15 +134,13 @@ inline void AttendTile(const AttentionSizes& s, const ForwardBuffer& buffer,
     score(rows, kTile, s.head_dim, buffer.queries, s.stride, keys_t,
           kTileStride, false, buffer.scores, kTileStride);
     for (int64_t i = 0; i < rows; ++i) {
-      const float factor =
-          SoftmaxRow(buffer.scores + i * kTileStride, diagonal ? i + 1 : kTile,
-                     1.0f, buffer.maximum + i, buffer.sum + i * kPadding);
-      if (t > 0 && factor != 1.0f) {
+      const float factor = WeighRow(s, buffer, tile, i, t, 1.0f);
+      if (t > begin && factor != 1.0f) {
         ScaleRow(buffer.output + i * s.stride, columns, factor);
       }
     }
     sum_values(rows, columns, s.tile_rows(t), buffer.scores, kTileStride,
-               values, s.stride, t > 0, buffer.output, s.stride);
+               values, s.stride, t > begin, buffer.output, s.stride);
   }
 }
 
@@ -163,7 +199,8 @@ inline void AttendTile(const AttentionSizes& s, const PairForwardBuffer& buffer,
   const int64_t rows = s.tile_rows(tile), columns = Columns(s);
   std::fill_n(buffer.maximum, rows, kHidden);
   std::fill_n(buffer.sum, rows * kPadding, 0.0f);
-  for (int64_t t = 0; t <= tile; ++t) {
+  const int64_t begin = s.first_key_tile(tile);
+  for (int64_t t = begin; t <= tile; ++t) {
     const bool diagonal = t == tile;
     const auto score = diagonal
                            ? &TileProduct<Part::kColumnsToRow, false, PairTerms>
@@ -175,18 +212,16 @@ inline void AttendTile(const AttentionSizes& s, const PairForwardBuffer& buffer,
           buffer.keys_t + t * HeadPairs(s) * kTileStride, kTileStride, false,
           buffer.scores, kTileStride);
     for (int64_t i = 0; i < rows; ++i) {
-      float* row = buffer.scores + i * kTileStride;
-      const float factor =
-          SoftmaxRow(row, diagonal ? i + 1 : kTile, scale, buffer.maximum + i,
-                     buffer.sum + i * kPadding);
-      RoundRow(row, buffer.weights + i * kPairTileStride);
-      if (t > 0 && factor != 1.0f) {
+      const float factor = WeighRow(s, buffer, tile, i, t, scale);
+      RoundRow(buffer.scores + i * kTileStride,
+               buffer.weights + i * kPairTileStride);
+      if (t > begin && factor != 1.0f) {
         ScaleRow(buffer.output + i * s.stride, columns, factor);
       }
     }
     sum_values(rows, columns, (s.tile_rows(t) + 1) / 2, buffer.weights,
                kPairTileStride, buffer.values + t * kTile / 2 * s.stride,
-               s.stride, t > 0, buffer.output, s.stride);
+               s.stride, t > begin, buffer.output, s.stride);
   }
 }
 
@@ -232,32 +267,32 @@ inline int64_t BalancedTile(int64_t i, int64_t tiles) {
   return i % 2 == 0 ? i / 2 : tiles - 1 - i / 2;
 }
 
-// Tasks [begin, end) of [batch, head, tile].
+// Tasks [begin, end) of [head, tile] of a sequence.
 template <typename T, class Buffer>
-void ForwardTasks(const AttentionForwardArgs& args, int64_t begin, int64_t end,
-                  float* base) {
-  const AttentionSizes s(args.qkv, args.heads);
+void ForwardTasks(const AttentionForwardArgs& args, const Sequence& sequence,
+                  int64_t begin, int64_t end, float* base) {
+  const AttentionSizes s(args.heads, args.options, sequence.length);
   const Buffer buffer(base, s);
-  const float scale = static_cast<float>(
-      std::numbers::log2e / std::sqrt(static_cast<double>(s.head_dim)));
+  const int64_t row = sequence.batch * args.qkv.dim(1) + sequence.first;
+  const T* qkv = args.qkv.data<T>() + row * s.width;
   int64_t packed = -1;
   for (int64_t task = begin; task < end; ++task) {
     const int64_t tile = BalancedTile(task % s.tiles, s.tiles);
-    const int64_t head = task / s.tiles % s.heads.heads;
-    const int64_t b = task / s.tiles / s.heads.heads;
+    const int64_t head = task / s.tiles;
     const int64_t kv = s.heads.kv_head_of(head);
-    const T* qkv = args.qkv.data<T>() + b * s.length * s.width;
-    if (packed != b * s.heads.kv_heads + kv) {
+    if (packed != kv) {
       PackKeysAndValues(s, qkv, kv, buffer);
-      packed = b * s.heads.kv_heads + kv;
+      packed = kv;
     }
     const int64_t first = tile * kTile, rows = s.tile_rows(tile);
-    PackQueries(s, qkv + first * s.width + s.query(head), rows, scale, buffer);
-    AttendTile(s, buffer, tile, scale);
+    PackQueries(s, qkv + first * s.width + s.query(head), rows, s.scale_log2(),
+                buffer);
+    AttendTile(s, buffer, tile, s.scale_log2());
     T* out = args.out.data<T>() +
-             ((b * s.length + first) * s.heads.heads + head) * s.head_dim;
-    float* lse =
-        args.lse.data<float>() + (b * s.heads.heads + head) * s.length + first;
+             ((row + first) * s.heads.heads + head) * s.head_dim;
+    float* lse = args.lse.data<float>() +
+                 (sequence.batch * s.heads.heads + head) * args.qkv.dim(1) +
+                 sequence.first + first;
     StoreTile(s, buffer, rows, out, lse);
   }
 }
@@ -272,16 +307,18 @@ int64_t ForwardBufferSize(const AttentionSizes& s,
   return ForwardBuffer::Size(s);
 }
 
-absl::Status RunForwardTasks(const AttentionForwardArgs& args, int64_t begin,
+absl::Status RunForwardTasks(const AttentionForwardArgs& args,
+                             const Sequence& sequence, int64_t begin,
                              int64_t end, float* base) {
 #if EISBACH_ATTENTION_PAIRS
   if (args.qkv.dtype() == DType::kBF16 && MultipliesPairs()) {
-    ForwardTasks<BFloat16, PairForwardBuffer>(args, begin, end, base);
+    ForwardTasks<BFloat16, PairForwardBuffer>(args, sequence, begin, end, base);
     return absl::OkStatus();
   }
 #endif
   return DispatchFloat(args.qkv.dtype(), "attention_forward", [&](auto zero) {
-    ForwardTasks<decltype(zero), ForwardBuffer>(args, begin, end, base);
+    ForwardTasks<decltype(zero), ForwardBuffer>(args, sequence, begin, end,
+                                                base);
     return absl::OkStatus();
   });
 }
@@ -298,19 +335,24 @@ HWY_EXPORT(RunForwardTasks);
 
 absl::Status AttentionForwardCpu(const AttentionForwardArgs& args,
                                  Stream& stream) {
-  const AttentionSizes s(args.qkv, args.heads);
-  const int64_t tasks = s.batch * s.heads.heads * s.tiles;
-  if (tasks == 0) return absl::OkStatus();
+  const std::vector<Sequence> sequences =
+      SequencesOf(args.qkv, args.options.starts);
+  if (sequences.empty()) return absl::OkStatus();
+  const AttentionSizes longest(args.heads, args.options, LongestOf(sequences));
+  const auto tasks = [&](const Sequence& s) {
+    return args.heads.heads * ((s.length + kTile - 1) / kTile);
+  };
   EISBACH_ASSIGN_OR_RETURN(
       const ThreadBuffers buffers,
       ThreadBuffers::Make(
-          stream.device(), tasks,
-          HWY_DYNAMIC_DISPATCH(ForwardBufferSize)(s, args.qkv.dtype())));
-  eisbach::cpu::ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
-    // The op has checked the dtype.
-    HWY_DYNAMIC_DISPATCH(RunForwardTasks)
-    (args, begin, end, buffers.Mine()).IgnoreError();
-  });
+          stream.device(), CountTasks(sequences, tasks),
+          HWY_DYNAMIC_DISPATCH(ForwardBufferSize)(longest, args.qkv.dtype())));
+  ParallelTasks(sequences, tasks,
+                [&](const Sequence& sequence, int64_t begin, int64_t end) {
+                  // The op has checked the dtype.
+                  HWY_DYNAMIC_DISPATCH(RunForwardTasks)
+                  (args, sequence, begin, end, buffers.Mine()).IgnoreError();
+                });
   return absl::OkStatus();
 }
 

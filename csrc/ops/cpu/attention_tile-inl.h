@@ -13,6 +13,7 @@
 
 #include "hwy/highway.h"
 #include "ops/cpu/convert-inl.h"
+#include "ops/cpu/tanh-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::cpu::HWY_NAMESPACE {
@@ -174,8 +175,14 @@ HWY_INLINE FloatVector Exp2(Floats d, FloatVector x) {
   return hn::IfThenElse(in_range, scaled, hn::Mul(x, hn::Zero(d)));
 }
 
-// to[j, i] = from[i, j] for i < rows, j < columns; columns i >= rows of `to`,
-// up to kTile, become zero.
+// tanh to 2 ulp, NaN for NaN.
+HWY_INLINE FloatVector Tanh(Floats d, FloatVector x) {
+  const auto e = Exp2(d, hn::Mul(hn::Abs(x), hn::Set(d, -2.88539008f)));
+  return ops::HWY_NAMESPACE::TanhBy(d, x, e);
+}
+
+// to[j, i] = from[i, j] for i < rows, j < columns; columns i >= rows of `to`
+// become zero as far as TileProduct reads them for a tile on the diagonal.
 inline void TransposeTile(const float* HWY_RESTRICT from, int64_t ld,
                           int64_t rows, int64_t columns,
                           float* HWY_RESTRICT to) {
@@ -214,9 +221,9 @@ inline void TransposeTile(const float* HWY_RESTRICT from, int64_t ld,
     for (int64_t j = 0; j < columns; ++j)
       to[j * kTileStride + i] = from[i * ld + j];
   }
-  if (rows == kTile) return;
+  const int64_t read = HWY_MIN(kTile, RoundUp(rows, 2 * hn::Lanes(Floats())));
   for (int64_t j = 0; j < columns; ++j) {
-    for (int64_t r = rows; r < kTile; ++r) to[j * kTileStride + r] = 0.0f;
+    for (int64_t r = rows; r < read; ++r) to[j * kTileStride + r] = 0.0f;
   }
 }
 

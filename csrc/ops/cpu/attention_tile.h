@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <numbers>
 
 #include "absl/status/statusor.h"
 #include "core/status_macros.h"
@@ -34,19 +35,41 @@ inline int64_t RoundUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// Sizes of one call.
+// Sizes of one sequence of a call, and what its queries see.
 struct AttentionSizes {
-  AttentionSizes(const Tensor& qkv, const AttentionHeads& heads)
-      : batch(qkv.dim(0)),
-        length(qkv.dim(1)),
+  AttentionSizes(const AttentionHeads& heads, const AttentionOptions& options,
+                 int64_t length)
+      : length(length),
         width(heads.packed_width()),
         head_dim(heads.head_dim),
         stride((RoundUp(heads.head_dim, kPadding) / kPadding | 1) * kPadding),
         tiles((length + kTile - 1) / kTile),
+        window(options.window),
+        scale(options.ScaleFor(heads.head_dim)),
+        cap(options.cap),
         heads(heads) {}
 
   int64_t tile_rows(int64_t tile) const {
     return std::min(kTile, length - tile * kTile);
+  }
+  // The first key tile that a query of `tile` sees, and past the last query
+  // tile that sees a key of `tile`. Between them and `tile` all are needed.
+  int64_t first_key_tile(int64_t tile) const {
+    if (window == 0) return 0;
+    return std::max<int64_t>(tile * kTile - window + 1, 0) / kTile;
+  }
+  int64_t end_query_tile(int64_t tile) const {
+    if (window == 0 || window >= length) return tiles;
+    const int64_t last_key = tile * kTile + tile_rows(tile) - 1;
+    return std::min(tiles, (last_key + window - 1) / kTile + 1);
+  }
+  // Columns of key tile `tile` that row `row` of query tile `queries` does not
+  // see because they are before its window; kTile: all.
+  int64_t columns_before_window(int64_t queries, int64_t row,
+                                int64_t tile) const {
+    if (window == 0) return 0;
+    return std::clamp<int64_t>((queries - tile) * kTile + row - window + 1, 0,
+                               kTile);
   }
   // Offsets into a row of the packed tensor.
   int64_t query(int64_t head) const { return head * head_dim; }
@@ -60,8 +83,14 @@ struct AttentionSizes {
                                heads.heads);
   }
   int64_t last_query(int64_t kv) const { return first_query(kv + 1); }
+  // The scale of scores in units of log2.
+  float scale_log2() const {
+    return static_cast<float>(scale * std::numbers::log2e);
+  }
 
-  int64_t batch, length, width, head_dim, stride, tiles;
+  int64_t length, width, head_dim, stride, tiles;
+  int64_t window;     // 0: none
+  double scale, cap;  // 0: no cap
   AttentionHeads heads;
 };
 

@@ -14,6 +14,7 @@
 #include "ops/cpu/row_softmax-inl.h"
 #include "ops/cpu/simd-inl.h"
 #include "ops/cpu/simd_kernel.h"
+#include "ops/cpu/tanh-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::HWY_NAMESPACE {
@@ -74,11 +75,12 @@ HWY_INLINE void Scores(const float* query, const T* keys, int64_t dim,
 
 // cap * tanh(score / cap).
 HWY_INLINE void CapScores(float cap, int64_t count, float* scores) {
-  const VF twice = Splat(2 / cap);
+  const DF d;
+  const VF by = Splat(1 / cap);
   ForEachVector(0, count, [&](int64_t j, auto lanes) HWY_ATTR {
-    VF s, complement;
-    Logistic(hn::Mul(Load(scores + j, lanes), twice), s, complement);
-    Store(hn::Mul(Splat(cap), hn::Sub(s, complement)), scores + j, lanes);
+    const VF x = hn::Mul(Load(scores + j, lanes), by);
+    const VF e = ExpKeepNaN(hn::Mul(hn::Abs(x), Splat(-2.0f)));
+    Store(hn::Mul(Splat(cap), TanhBy(d, x, e)), scores + j, lanes);
   });
 }
 
@@ -122,13 +124,13 @@ void AttendToken(const CachedAttentionArgs& args, const AttentionSizes& s,
   const int64_t group = s.last_query(kv) - first;
   if (group == 0) return;
   const QueryBuffer buffer(base, group, dim);
-  const ScoreOptions& options = args.scores;
+  const AttentionOptions& options = args.options;
   std::fill(buffer.queries, buffer.maxima, 0.0f);
   std::fill(buffer.maxima, buffer.totals,
             -std::numeric_limits<float>::infinity());
   std::fill(buffer.totals, buffer.scores, 0.0f);
   const T* row = args.qkv.data<T>() + n * s.width;
-  const VF scale = Splat(static_cast<float>(options.scale));
+  const VF scale = Splat(static_cast<float>(options.ScaleFor(dim)));
   for (int64_t g = 0; g < group; ++g) {
     const T* query = row + s.query(first + g);
     float* scaled = buffer.queries + g * buffer.stride;

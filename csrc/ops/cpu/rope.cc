@@ -63,10 +63,13 @@ void RotateRows(const RopeArgs& args, int64_t begin, int64_t end) {
   const AttentionHeads& heads = args.heads;
   const int64_t half = heads.head_dim / 2;
   const float sign = args.inverse ? -1.0f : 1.0f;
+  const int32_t* starts =
+      args.starts.defined() ? args.starts.data<int32_t>() : nullptr;
   for (int64_t row = begin; row < end; ++row) {
     T* x = args.qkv.data<T>() + row * heads.packed_width();
-    const float* table =
-        args.table.data<float>() + row % args.qkv.dim(1) * heads.head_dim;
+    const int64_t position =
+        row % args.qkv.dim(1) - (starts == nullptr ? 0 : starts[row]);
+    const float* table = args.table.data<float>() + position * heads.head_dim;
     for (int64_t h = 0; h < heads.heads + heads.kv_heads; ++h) {
       RotateHead(x + h * heads.head_dim, table, sign, half);
     }

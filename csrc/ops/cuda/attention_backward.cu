@@ -72,12 +72,14 @@ struct KeyRows {
 };
 
 // The weights of a tile, and the gradients of its scores before the scale of
-// the scores: p (dp - delta). Columns past the row's own and rows past the
-// sequence's end have none.
-template <typename T>
+// the scores: p (dp - delta), times the slope of the cap. Columns past the
+// row's own, or where kLimited before `first`, and rows past the sequence's end
+// have none.
+template <bool kLimited, typename T>
 __device__ __forceinline__ void WeightsAndGradients(
-    const QueryRows<T>& query, const KeyRows<T>& key, float scale,
-    bool diagonal, Tile& left, Tile& right, Part& weights, Part& gradients) {
+    const AttentionSizes& s, const QueryRows<T>& query, const KeyRows<T>& key,
+    bool diagonal, const FirstColumns& first, Tile& left, Tile& right,
+    Part& weights, Part& gradients) {
   DotRows(query.q, key.k, left, right, weights);
   DotRows(query.dy, key.v, left, right, gradients);
 #pragma unroll
@@ -88,17 +90,21 @@ __device__ __forceinline__ void WeightsAndGradients(
     const float delta = there ? query.deltas[row] : 0.0f;
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const bool hidden = !there || (diagonal && TileColumn() + j > row);
-      const float p = exp2f(weights.v[i][j] * scale - log2);
+      const int column = TileColumn() + j;
+      const bool hidden = !there || (diagonal && column > row) ||
+                          (kLimited && column < first.v[i]);
+      const Score score = ScoreOf<kLimited>(s, weights.v[i][j]);
+      const float p = exp2f(score.log2 - log2);
       weights.v[i][j] = hidden ? 0.0f : p;
-      gradients.v[i][j] = hidden ? 0.0f : p * (gradients.v[i][j] - delta);
+      const float gradient = p * (gradients.v[i][j] - delta);
+      gradients.v[i][j] = hidden ? 0.0f : gradient * score.slope;
     }
   }
 }
 
 // A block owns 64 queries of a head.
-template <typename T, int kChunks>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+template <typename T, int kChunks, bool kLimited>
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     QueryGradientKernel(AttentionSizes s, bool vectors, const T* qkv,
                         const T* dout, const float* lse, const float* delta,
                         T* dqkv) {
@@ -109,20 +115,22 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const long long first = task.tile * kTile;
   const QueryRows<T> query(s, vectors, qkv, dout, lse, delta, task.batch,
                            task.head, first);
-  const float scale = rsqrtf(static_cast<float>(s.head_dim));
 
   Part sums[kChunks];
 #pragma unroll
   for (int c = 0; c < kChunks; ++c) Clear(sums[c]);
-  for (long long t = 0; t <= task.tile; ++t) {
+  const long long start = kLimited ? FirstKey(s, task.batch, first) / kTile : 0;
+  for (long long t = start; t <= task.tile; ++t) {
     const KeyRows<T> key(s, vectors, qkv, task.batch, kv, t * kTile);
     Part weights, gradients;
-    WeightsAndGradients(query, key, scale * kLog2E, t == task.tile, left, right,
-                        weights, gradients);
+    WeightsAndGradients<kLimited>(
+        s, query, key, t == task.tile,
+        FirstColumnsOf<kLimited>(s, task.batch, first, t * kTile), left, right,
+        weights, gradients);
     WriteTurned(gradients, left);
     Accumulate(left, key.k, task.begin, right, sums);
   }
-  const float factor[4] = {scale, scale, scale, scale};
+  const float factor[4] = {s.scale, s.scale, s.scale, s.scale};
   const long long row = task.batch * s.length + first;
   StoreRows(sums, factor, dqkv + row * WidthOf(s) + task.head * s.head_dim,
             WidthOf(s), RowsOf(s, first), task.begin, s.head_dim, vectors);
@@ -130,8 +138,8 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
 
 // A block owns 64 keys and values of a head; the query heads that read them
 // come one after the other. Those that no query head reads get zeros.
-template <typename T, int kChunks>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+template <typename T, int kChunks, bool kLimited>
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     KeyValueGradientKernel(AttentionSizes s, bool vectors, const T* qkv,
                            const T* dout, const float* lse, const float* delta,
                            T* dqkv) {
@@ -142,7 +150,6 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const int kv = task.head;
   const long long first = task.tile * kTile;
   const KeyRows<T> key(s, vectors, qkv, task.batch, kv, first);
-  const float scale = rsqrtf(static_cast<float>(s.head_dim));
   const int begin = max(kv * s.group - s.query_offset, 0);
   const int end = min((kv + 1) * s.group - s.query_offset, s.heads);
 
@@ -154,11 +161,17 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   }
   for (int head = begin; head < end; ++head) {
     for (long long t = task.tile; t < TilesOf(s); ++t) {
+      // Later queries see no earlier keys.
+      if (kLimited && FirstKey(s, task.batch, t * kTile) >= first + kTile) {
+        break;
+      }
       const QueryRows<T> query(s, vectors, qkv, dout, lse, delta, task.batch,
                                head, t * kTile);
       Part weights, gradients;
-      WeightsAndGradients(query, key, scale * kLog2E, t == task.tile, left,
-                          right, weights, gradients);
+      WeightsAndGradients<kLimited>(
+          s, query, key, t == task.tile,
+          FirstColumnsOf<kLimited>(s, task.batch, t * kTile, first), left,
+          right, weights, gradients);
       WriteRows(weights, left);
       Accumulate(left, query.dy, task.begin, right, dv);
       WriteRows(gradients, left);
@@ -166,7 +179,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
     }
   }
   const float one[4] = {1.0f, 1.0f, 1.0f, 1.0f};
-  const float factor[4] = {scale, scale, scale, scale};
+  const float factor[4] = {s.scale, s.scale, s.scale, s.scale};
   const long long row = task.batch * s.length + first;
   const int rows = RowsOf(s, first);
   T* keys = dqkv + row * WidthOf(s) + (s.heads + kv) * s.head_dim;
@@ -206,20 +219,25 @@ cudaError_t LaunchAttentionBackward(Type type, const AttentionSizes& s,
     const bool vectors = Vectorised(packed, s.head_dim) &&
                          Vectorised(dy, s.head_dim) &&
                          Vectorised(gradient, s.head_dim);
-    return attention::DispatchChunks(s.head_dim, [&](auto chunks) {
+    const auto launch = [&](auto chunks, auto limited) {
       constexpr int kChunks = decltype(chunks)::value;
+      constexpr bool kLimited = decltype(limited)::value;
       const cudaError_t error =
           Launch({attention::TaskGrid<kChunks>(s, s.heads),
                   dim3(attention::kTileThreads), stream},
-                 attention::QueryGradientKernel<T, kChunks>, s, vectors, packed,
-                 dy, lse, delta, gradient);
+                 attention::QueryGradientKernel<T, kChunks, kLimited>, s,
+                 vectors, packed, dy, lse, delta, gradient);
       if (error != cudaSuccess) return error;
       // Two sums: more than two chunks of each have no room in registers.
       constexpr int kPair = kChunks < 2 ? kChunks : 2;
       return Launch({attention::TaskGrid<kPair>(s, s.kv_heads),
                      dim3(attention::kTileThreads), stream},
-                    attention::KeyValueGradientKernel<T, kPair>, s, vectors,
-                    packed, dy, lse, delta, gradient);
+                    attention::KeyValueGradientKernel<T, kPair, kLimited>, s,
+                    vectors, packed, dy, lse, delta, gradient);
+    };
+    return attention::DispatchChunks(s.head_dim, [&](auto chunks) {
+      return attention::DispatchLimited(
+          s, [&](auto limited) { return launch(chunks, limited); });
     });
   });
 }

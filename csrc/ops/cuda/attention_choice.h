@@ -19,9 +19,10 @@
 //   EISBACH_CUDA_ATTENTION=simt    our kernels
 //
 // cuDNN is asked for bf16 and f16, head_dim a multiple of 8 up to 256, and
-// query heads that share key/value heads evenly. Beyond that, its version and
-// the GPU decide: tests/golden/cudnn_plans lists what they take. Once chosen,
-// an error of cuDNN is the op's error.
+// query heads that share key/value heads evenly; not for documents side by
+// side, a window or a cap. Beyond that, its version and the GPU decide:
+// tests/golden/cudnn_plans lists what they take. Once chosen, an error of cuDNN
+// is the op's error.
 namespace eisbach::cuda {
 
 // Where the operands lie, 16-byte aligned. Forward writes out and lse, backward

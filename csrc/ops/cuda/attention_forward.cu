@@ -26,9 +26,12 @@ struct OnlineSoftmax {
 
 // Scores become weights relative to the rows' new largest score; `factor` is
 // for what was summed before. Columns past the row's own are hidden on the
-// diagonal. A row's first tile has a column that it sees.
-__device__ __forceinline__ void ToWeights(Part& scores, float scale,
-                                          bool diagonal, OnlineSoftmax& rows,
+// diagonal, and where kLimited those before `first`; then a row may see none.
+template <bool kLimited>
+__device__ __forceinline__ void ToWeights(const AttentionSizes& s, Part& scores,
+                                          bool diagonal,
+                                          const FirstColumns& first,
+                                          OnlineSoftmax& rows,
                                           float (&factor)[4]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
@@ -36,24 +39,27 @@ __device__ __forceinline__ void ToWeights(Part& scores, float scale,
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       float& score = scores.v[i][j];
-      const bool hidden = diagonal && TileColumn() + j > TileRow() + i;
-      score = hidden ? -INFINITY : score * scale;
+      const int column = TileColumn() + j;
+      const bool hidden = (diagonal && column > TileRow() + i) ||
+                          (kLimited && column < first.v[i]);
+      score = hidden ? -INFINITY : ScoreOf<kLimited>(s, score).log2;
       largest = fmaxf(largest, score);
     }
     largest = ReduceRow(largest, [](float a, float b) { return fmaxf(a, b); });
-    factor[i] = exp2f(rows.largest[i] - largest);
+    const float base = kLimited && largest == -INFINITY ? 0.0f : largest;
+    factor[i] = exp2f(rows.largest[i] - base);
     rows.largest[i] = largest;
     rows.sum[i] *= factor[i];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      scores.v[i][j] = exp2f(scores.v[i][j] - largest);
+      scores.v[i][j] = exp2f(scores.v[i][j] - base);
       rows.sum[i] += scores.v[i][j];
     }
   }
 }
 
-template <typename T, int kChunks>
-__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
+template <typename T, int kChunks, bool kLimited>
+__global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     AttentionForwardKernel(AttentionSizes s, bool vectors, const T* qkv, T* out,
                            float* lse) {
   EISBACH_SHARED(Tile, tiles, [2]);
@@ -67,7 +73,6 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
   const T* sequence = qkv + task.batch * s.length * width;
   const Matrix<T> q = {sequence + first * width + task.head * dim, width, rows,
                        dim, vectors};
-  const float scale = kLog2E * rsqrtf(static_cast<float>(dim));
 
   OnlineSoftmax softmax;
   Part sums[kChunks];
@@ -79,7 +84,8 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
 #pragma unroll
   for (int c = 0; c < kChunks; ++c) Clear(sums[c]);
 
-  for (long long t = 0; t <= task.tile; ++t) {
+  const long long begin = kLimited ? FirstKey(s, task.batch, first) / kTile : 0;
+  for (long long t = begin; t <= task.tile; ++t) {
     const T* keys = sequence + t * kTile * width +
                     static_cast<long long>(s.heads + kv) * dim;
     const Matrix<T> k = {keys, width, RowsOf(s, t * kTile), dim, vectors};
@@ -88,7 +94,10 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks>)
     Part weights;
     float factor[4];
     DotRows(q, k, left, right, weights);
-    ToWeights(weights, scale, t == task.tile, softmax, factor);
+    ToWeights<kLimited>(
+        s, weights, t == task.tile,
+        FirstColumnsOf<kLimited>(s, task.batch, first, t * kTile), softmax,
+        factor);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
 #pragma unroll
@@ -132,10 +141,13 @@ cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& s,
         Vectorised(packed, s.head_dim) && Vectorised(dense, s.head_dim);
     return attention::DispatchChunks(s.head_dim, [&](auto chunks) {
       constexpr int kChunks = decltype(chunks)::value;
-      return Launch({attention::TaskGrid<kChunks>(s, s.heads),
-                     dim3(attention::kTileThreads), stream},
-                    attention::AttentionForwardKernel<T, kChunks>, s, vectors,
-                    packed, dense, lse);
+      return attention::DispatchLimited(s, [&](auto limited) {
+        constexpr bool kLimited = decltype(limited)::value;
+        return Launch({attention::TaskGrid<kChunks>(s, s.heads),
+                       dim3(attention::kTileThreads), stream},
+                      attention::AttentionForwardKernel<T, kChunks, kLimited>,
+                      s, vectors, packed, dense, lse);
+      });
     });
   });
 }

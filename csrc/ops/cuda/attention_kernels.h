@@ -6,14 +6,22 @@
 
 namespace eisbach::cuda {
 
-// Sizes of ops/attention.h's operands.
+// Sizes of ops/attention.h's operands, and its options.
 struct AttentionSizes {
   long long batch, length;
   int heads, kv_heads, head_dim, group, query_offset;
+  float scale;
+  const int* starts = nullptr;  // [batch, length], or null
+  int window = 0;               // 0: none
+  float cap = 0.0f;             // 0: none
+
+  // Whether kernels look at more than the scale.
+  bool limited() const { return starts != nullptr || window > 0 || cap > 0; }
 };
 
 // out and lse of causal attention over packed qkv, for any head_dim. Scores
-// are computed in f32 tile by tile and never leave the multiprocessor.
+// are computed in f32 tile by tile and never leave the multiprocessor; tiles
+// that no query sees are not computed.
 cudaError_t LaunchAttentionForward(Type type, const AttentionSizes& sizes,
                                    const void* qkv, void* out, float* lse,
                                    cudaStream_t stream);

@@ -20,6 +20,9 @@ struct AttentionKey {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   bool even = true;
+  bool hides = false;  // whether a query sees less than all before it
+  double scale = 0;    // see ops::AttentionOptions
+  double cap = 0;
   DType dtype = DType::kBF16;
   AttentionPass pass = AttentionPass::kForward;
 
@@ -31,8 +34,8 @@ struct AttentionKey {
   template <typename H>
   friend H AbslHashValue(H h, const AttentionKey& key) {
     return H::combine(std::move(h), key.batch, key.length, key.heads,
-                      key.kv_heads, key.head_dim, key.even, key.dtype,
-                      key.pass);
+                      key.kv_heads, key.head_dim, key.even, key.hides,
+                      key.scale, key.cap, key.dtype, key.pass);
   }
 };
 

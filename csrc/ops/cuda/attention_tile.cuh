@@ -19,8 +19,8 @@ constexpr int kTileStride = kTile + 4;  // keeps 16-byte alignment
 
 // Blocks that a multiprocessor has registers for: left to itself, the compiler
 // makes room for a second by spilling.
-template <int kChunks>
-constexpr int kBlocks = kChunks == 1 ? 2 : 1;
+template <int kChunks, bool kLimited>
+constexpr int kBlocks = kChunks == 1 && !kLimited ? 2 : 1;
 
 struct alignas(16) Tile {
   float at[kTile][kTileStride];
@@ -249,6 +249,59 @@ __device__ __forceinline__ int RowsOf(const AttentionSizes& s,
 }
 __host__ __device__ inline int WidthOf(const AttentionSizes& s) {
   return (s.heads + 2 * s.kv_heads) * s.head_dim;
+}
+
+// The first key that a query sees, for a start of any value.
+__device__ __forceinline__ int FirstKey(const AttentionSizes& s,
+                                        long long batch, long long query) {
+  const int t = static_cast<int>(query);
+  int first = 0;
+  if (s.starts != nullptr) {
+    first = max(0, min(s.starts[batch * s.length + query], t));
+  }
+  return s.window > 0 ? max(first, t - s.window + 1) : first;
+}
+
+// The same of a thread's four rows of the query tile at `first`, counted from
+// the key tile at `keys` on. Rows that are not there see what the last one
+// does.
+struct FirstColumns {
+  int v[4];
+};
+template <bool kLimited>
+__device__ __forceinline__ FirstColumns FirstColumnsOf(const AttentionSizes& s,
+                                                       long long batch,
+                                                       long long first,
+                                                       long long keys) {
+  FirstColumns columns = {};
+  if constexpr (kLimited) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const long long query = min(first + TileRow() + i, s.length - 1);
+      columns.v[i] = FirstKey(s, batch, query) - static_cast<int>(keys);
+    }
+  }
+  return columns;
+}
+
+// A score in units of log2, and the slope of its cap.
+struct Score {
+  float log2;
+  float slope;
+};
+template <bool kLimited>
+__device__ __forceinline__ Score ScoreOf(const AttentionSizes& s,
+                                         float product) {
+  const float score = product * (s.scale * kLog2E);
+  if (!kLimited || s.cap == 0.0f) return {score, 1.0f};
+  const float cap = s.cap * kLog2E, bent = tanhf(score / cap);
+  return {cap * bent, 1.0f - bent * bent};
+}
+
+// Calls f with whether kernels look at more than the scale, as a constant.
+template <typename F>
+cudaError_t DispatchLimited(const AttentionSizes& s, F&& f) {
+  return s.limited() ? f(std::true_type{}) : f(std::false_type{});
 }
 
 // The grid of TaskOf.

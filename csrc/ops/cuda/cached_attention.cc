@@ -18,9 +18,9 @@ absl::Status CachedAttentionCuda(const CachedAttentionArgs& args,
       .head_dim = static_cast<int>(heads.head_dim),
       .group = static_cast<int>(heads.group),
       .query_offset = static_cast<int>(heads.query_offset),
-      .window = args.scores.window,
-      .scale = static_cast<float>(args.scores.scale),
-      .cap = static_cast<float>(args.scores.cap)};
+      .window = args.options.window,
+      .scale = static_cast<float>(args.options.ScaleFor(heads.head_dim)),
+      .cap = static_cast<float>(args.options.cap)};
   const cuda::Type type = cuda::ToType(args.qkv.dtype());
   const int32_t* slots = args.places.slots.data<int32_t>();
   const int32_t* positions = args.places.positions.data<int32_t>();

@@ -71,8 +71,9 @@ void Output(const TensorOf& tensor, const Attributes& like) {
 template <class T>
 T Causal(const AttentionKey& key, T attributes) {
   attributes
-      .set_attn_scale(
-          static_cast<float>(1 / std::sqrt(static_cast<double>(key.head_dim))))
+      .set_attn_scale(static_cast<float>(
+          key.scale != 0 ? key.scale
+                         : 1 / std::sqrt(static_cast<double>(key.head_dim))))
       .set_diagonal_alignment(fe::DiagonalAlignment_t::TOP_LEFT)
       .set_diagonal_band_right_bound(0);
   return attributes;
@@ -172,6 +173,8 @@ absl::Status CudnnAttentionPlan::Claims(const AttentionKey& key) {
   if (key.head_dim % 8 != 0 || key.head_dim > 256) {
     return refuse("head_dim must be a multiple of 8 up to 256");
   }
+  if (key.hides) return refuse("queries do not see all that is before them");
+  if (key.cap != 0) return refuse("scores have a cap");
   if (!key.even) return refuse("query heads must share key/value heads evenly");
   if (key.batch == 0 || key.length == 0) return refuse("there are no elements");
   return absl::OkStatus();

@@ -52,7 +52,8 @@ class CudnnAttentionPlan {
   static constexpr size_t kLargestWorkspace = size_t{2} << 30;
 
   // OK where cuDNN may be asked: bf16 or f16, head_dim a multiple of 8 up to
-  // 256, even groups, elements. Else Unimplemented with the reason.
+  // 256, even groups, elements, queries that see all before them, no cap. Else
+  // Unimplemented with the reason.
   static absl::Status Claims(const AttentionKey& key);
   // Unimplemented with cuDNN's reason when it has no engine for the shape;
   // Internal when it fails. 0.3 to 3 s.

@@ -12,16 +12,20 @@ constexpr int kHeads = 4;  // heads that a thread rotates by the same angles
 // read once for them, and neighbours read neighbouring memory.
 template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
-    RopeKernel(T* qkv, const float* table, unsigned items, long long width,
-               unsigned first_position, unsigned positions, int heads, int half,
-               unsigned pieces, unsigned groups, float sign) {
+    RopeKernel(T* qkv, const float* table, const int* starts, unsigned items,
+               long long width, unsigned first_position, unsigned positions,
+               int heads, int half, unsigned pieces, unsigned groups,
+               float sign) {
   const unsigned i = blockIdx.x * (unsigned)kBlock + threadIdx.x;
   if (i >= items) return;
   const unsigned piece = i % pieces, group = i / pieces % groups;
   const unsigned row = i / pieces / groups;
-  const float* angles =
-      table +
-      ((first_position + row) % positions * (long long)half + piece * N) * 2;
+  unsigned position = (first_position + row) % positions;
+  if (starts != nullptr) {
+    const int place = static_cast<int>(position);
+    position = static_cast<unsigned>(place - max(0, min(starts[row], place)));
+  }
+  const float* angles = table + (position * (long long)half + piece * N) * 2;
   float c[N], s[N];
   if constexpr (N == 1) {
     c[0] = angles[0];
@@ -56,9 +60,10 @@ __global__ void __launch_bounds__(kBlock)
 
 }  // namespace
 
-cudaError_t LaunchRope(Type type, void* qkv, const float* table, long long rows,
-                       long long width, long long positions, int rotated_heads,
-                       int head_dim, bool inverse, cudaStream_t stream) {
+cudaError_t LaunchRope(Type type, void* qkv, const float* table,
+                       const int* starts, long long rows, long long width,
+                       long long positions, int rotated_heads, int head_dim,
+                       bool inverse, cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     T* x = static_cast<T*>(qkv);
@@ -72,8 +77,9 @@ cudaError_t LaunchRope(Type type, void* qkv, const float* table, long long rows,
       return ForRowParts(rows, a_row, [&](long long first, long long count) {
         const unsigned items = static_cast<unsigned>(count * a_row);
         return Launch({dim3(BlocksFor(items, kBlock)), dim3(kBlock), stream},
-                      RopeKernel<T, N>, x + first * width, table, items, width,
-                      static_cast<unsigned>(first % positions),
+                      RopeKernel<T, N>, x + first * width, table,
+                      starts == nullptr ? nullptr : starts + first, items,
+                      width, static_cast<unsigned>(first % positions),
                       static_cast<unsigned>(positions), rotated_heads, half,
                       pieces, groups, inverse ? -1.0f : 1.0f);
       });

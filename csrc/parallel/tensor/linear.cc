@@ -9,12 +9,12 @@ absl::StatusOr<Tensor> ColumnParallelLinear::Forward(
     const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
                            EnterTensorRegion(x, group_, context.stream));
-  return linear_.Forward(entered, context);
+  return local_->Forward(entered, context);
 }
 
 absl::StatusOr<Tensor> RowParallelLinear::Forward(
     const Tensor& x, const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor partial, linear_.Forward(x, context));
+  EISBACH_ASSIGN_OR_RETURN(Tensor partial, local_->Forward(x, context));
   return LeaveTensorRegion(partial, group_, context.stream);
 }
 

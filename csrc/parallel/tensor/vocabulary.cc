@@ -4,6 +4,7 @@
 
 #include "autograd/functions/embedding.h"
 #include "autograd/functions/linear.h"
+#include "autograd/functions/softcap.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
 #include "parallel/tensor/functions/collectives.h"
@@ -44,7 +45,8 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
   };
   return autograd::LinearCrossEntropy(
       entered, weight_, targets, shard,
-      {scale, context.loss_scale, context.counted}, stream);
+      {scale, context.loss_scale, context.counted}, stream,
+      autograd::kLogitsBytes, cap_);
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(
@@ -54,6 +56,8 @@ absl::StatusOr<Tensor> VocabularyHead::Logits(
   EISBACH_ASSIGN_OR_RETURN(
       Tensor local,
       autograd::Linear(entered, weight_, nullptr, false, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(local,
+                           autograd::Softcap(local, cap_, context.stream));
   Stream& stream = context.stream;
   const Shape shape{group_.size(), local.dim(0), local.dim(1), local.dim(2)};
   EISBACH_ASSIGN_OR_RETURN(

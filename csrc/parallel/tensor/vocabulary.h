@@ -33,9 +33,10 @@ class VocabularyEmbedding final : public nn::TokenEmbedding {
 // numbers a token from each rank, and the logits are never gathered.
 class VocabularyHead final : public nn::Head {
  public:
+  // cap: of the logits; 0: none.
   VocabularyHead(Parameter& weight, const nn::Range& rows,
-                 comm::Communicator& group)
-      : weight_(weight), rows_(rows), group_(group) {}
+                 comm::Communicator& group, double cap = 0)
+      : weight_(weight), rows_(rows), group_(group), cap_(cap) {}
 
   absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
                               float scale,
@@ -48,6 +49,7 @@ class VocabularyHead final : public nn::Head {
   Parameter& weight_;
   nn::Range rows_;
   comm::Communicator& group_;
+  double cap_;
 };
 
 }  // namespace eisbach::parallel

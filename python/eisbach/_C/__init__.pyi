@@ -666,12 +666,58 @@ class RopeOptions:
         """
         Base of the frequencies.
         """
+class Adapter:
+    """
+    Low-rank adapters beside linear layers that stay as they are.
+    """
+    def __init__(self, rank: int, *, alpha: float = 0.0, dropout: float = 0.0, rslora: bool = False, targets: collections.abc.Sequence[str] = [], modules_to_save: collections.abc.Sequence[str] = []) -> None:
+        ...
+    @property
+    def alpha(self) -> float:
+        """
+        The scale times rank, or times its root with rslora.
+        """
+    @property
+    def dropout(self) -> float:
+        """
+        Share of what A takes that is dropped.
+        """
+    @property
+    def modules_to_save(self) -> list[str]:
+        """
+        Tables that train as well.
+        """
+    @property
+    def rank(self) -> int:
+        """
+        Rows of A; 0: there are none.
+        """
+    @property
+    def rslora(self) -> bool:
+        """
+        Whether the scale falls with the root of rank.
+        """
+    @property
+    def scale(self) -> float:
+        """
+        What the product of A and B is multiplied by.
+        """
+    @property
+    def targets(self) -> list[str]:
+        """
+        Projections that have one; empty for all.
+        """
 class Architecture:
     """
     What tells a family of models from another.
     """
     def __init__(self, family: str) -> None:
         ...
+    @property
+    def adapter_targets(self) -> list[str]:
+        """
+        The projections that may have an adapter.
+        """
     @property
     def gated(self) -> bool:
         """
@@ -712,12 +758,32 @@ class Architecture:
         """
         Whether positions are rotations; else a table.
         """
+    @property
+    def window(self) -> int:
+        """
+        Keys that a query sees in layers with a window; 0: all.
+        """
+    @property
+    def window_from(self) -> int:
+        """
+        The first layer with a window.
+        """
+    @property
+    def window_full_every(self) -> int:
+        """
+        One layer in so many has no window.
+        """
 class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None) -> None:
         ...
+    @property
+    def adapter(self) -> Adapter:
+        """
+        What is trained beside it.
+        """
     @property
     def architecture(self) -> Architecture:
         """
@@ -781,12 +847,17 @@ class ModelConfig:
     @property
     def parameters(self) -> int:
         """
-        Trained numbers, tied tables once.
+        Numbers of the model, tied tables once.
         """
     @property
     def tie_embeddings(self) -> bool:
         """
         Whether the head is the token embedding.
+        """
+    @property
+    def trained_parameters(self) -> int:
+        """
+        Those that train, of adapters where there are some; groups of the optimizer do not count.
         """
     @property
     def vocab(self) -> int:
@@ -797,19 +868,21 @@ class TokenFileWriter:
     """
     Writes PREFIX.bin and PREFIX.idx in Megatron's format; nothing is seen under these names before close().
     """
-    def __init__(self, prefix: os.PathLike | str | bytes, *, dtype: str, end_of_document: int | None = None) -> None:
-        ...
-    def add_document(self, tokens: numpy.typing.ArrayLike) -> None:
+    def __init__(self, prefix: os.PathLike | str | bytes, *, dtype: str, end_of_document: int | None = None, masked: bool = False) -> None:
         """
-        Appends integers, and the end of document where there is one.
+        `masked`: PREFIX.mask is written as well, which says of each token whether it is trained.
         """
-    def append(self, tokens: numpy.typing.ArrayLike) -> None:
+    def add_document(self, tokens: numpy.typing.ArrayLike, mask: numpy.typing.ArrayLike | None = None) -> None:
         """
-        Adds to the document at hand.
+        Appends integers, and the end of document where there is one. `mask` is 1 for each that is trained, else 0; None: all are.
+        """
+    def append(self, tokens: numpy.typing.ArrayLike, mask: numpy.typing.ArrayLike | None = None) -> None:
+        """
+        Adds to the document at hand; `mask` as for `add_document`.
         """
     def close(self) -> None:
         """
-        Makes both files durable. At most once.
+        Makes all files durable. At most once.
         """
     def end_document(self) -> None:
         """
@@ -827,7 +900,7 @@ class TokenFileWriter:
         """
 class TokenFile:
     """
-    Documents of token ids in a pair of mapped files.
+    Documents of token ids in mapped files.
     """
     def __getitem__(self, document: int) -> numpy.typing.NDArray[numpy.int32]:
         """
@@ -845,6 +918,10 @@ class TokenFile:
         """
         Tokens of a document in [0, len(self)).
         """
+    def mask(self, document: int) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        u8: 1 for each token of a document that is trained, else 0.
+        """
     def read(self, document: int, begin: int, tokens: int) -> numpy.typing.NDArray[numpy.int32]:
         """
         So many tokens of a document from `begin` on, i32.
@@ -853,6 +930,11 @@ class TokenFile:
     def dtype(self) -> str:
         """
         Of the tokens in the file.
+        """
+    @property
+    def masked(self) -> bool:
+        """
+        Whether there is a PREFIX.mask.
         """
     @property
     def prefix(self) -> str:
@@ -864,18 +946,28 @@ class TokenFile:
         """
         Of all documents.
         """
+    @property
+    def trained(self) -> int:
+        """
+        How many tokens are; all where there is no mask.
+        """
 class Batch:
     """
     One rank's share of a step.
     """
-    def __init__(self, tokens: numpy.typing.ArrayLike, targets: numpy.typing.ArrayLike, device: Device, *, samples: numpy.typing.ArrayLike | None = None, step: int = 0) -> None:
+    def __init__(self, tokens: numpy.typing.ArrayLike, targets: numpy.typing.ArrayLike, device: Device, *, samples: numpy.typing.ArrayLike | None = None, step: int = 0, starts: numpy.typing.ArrayLike | None = None) -> None:
         """
-        From integers [samples, context]; `samples` are their indices in the run, of which dropout depends.
+        From integers [samples, context]; `samples` are their indices in the run, of which dropout depends. `starts`: of each token the place in its row where its document begins; None: rows are one document each.
         """
     @property
     def samples(self) -> Tensor:
         """
         i64 [samples]: their indices in the run.
+        """
+    @property
+    def starts(self) -> Tensor | None:
+        """
+        i32 [samples, context]: the place in its row where the document of each token begins; None: rows are one document each.
         """
     @property
     def step(self) -> int:
@@ -896,9 +988,9 @@ class Corpus:
     """
     Token files, blended by weight.
     """
-    def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True) -> None:
+    def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True, documents: str = 'auto') -> None:
         """
-        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation).
+        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks.
         """
     def check_vocab(self) -> None:
         """
@@ -910,9 +1002,24 @@ class Corpus:
         Samples until every file has been read once.
         """
     @property
+    def separate(self) -> bool:
+        """
+        Whether documents are packed.
+        """
+    @property
+    def split_documents(self) -> int:
+        """
+        Documents longer than a row, where they are separate.
+        """
+    @property
     def tokens(self) -> int:
         """
         In all files.
+        """
+    @property
+    def trained(self) -> int:
+        """
+        Tokens that masks do not leave out.
         """
 class DataLoader:
     """
@@ -1441,9 +1548,9 @@ class Engine:
         """
         Waits for the end of a save that was begun; None where there is none. Collective.
         """
-    def gather(self, value: str = 'master', *, copy: bool = True) -> dict:
+    def gather(self, value: str = 'master', *, copy: bool = True, adapter: bool = False) -> dict:
         """
-        Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. Collective.
+        Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. With adapter=True without the base of adapters. Collective.
         """
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
@@ -1451,11 +1558,15 @@ class Engine:
         """
     def load_foreign(self, tensors: collections.abc.Mapping[str, ForeignTensor]) -> None:
         """
-        Sets this rank's weights from files of others, by logical name; each rank reads its own part. Collective.
+        Sets this rank's weights from files of others, by logical name; each rank reads its own part. Adapters of which nothing is said stay as they are. Collective.
         """
     def logits(self, tokens: Tensor | numpy.typing.ArrayLike) -> Tensor:
         """
         Logits [B, T, vocab] of tokens [B, T], integers or a Tensor of i32; on one pipeline stage.
+        """
+    def merge_adapters(self) -> None:
+        """
+        Makes the adapters part of the weights, in f32, and ineffective themselves. RuntimeError where weights are kept in another type.
         """
     def prepare_saves(self, *, asynchronous: bool, bytes_per_second: float = 0.0, bytes_per_file: int = 16777216) -> None:
         """

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from eisbach.cli import (
+    chat,
     checkpoint,
     config,
     data,
@@ -41,6 +42,7 @@ app.command("train", cls=KeyedCommand)(train.command)
 app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("run", context_settings=run.CONTEXT)(run.command)
 app.command("sample")(sample.command)
+app.command("chat")(chat.command)
 app.command("eval")(eval.command)
 app.command("export")(export.command)
 app.command("import")(import_.command)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 app = typer.Typer(
-    help="Make token files.",
+    help="Make token files and look at them.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -101,9 +101,41 @@ def prepare(
         ),
     ] = "auto",
     bad_lines: Annotated[
-        Literal["stop", "skip"],
-        typer.Option(help="What to do about records that have no text."),
-    ] = "stop",
+        Literal["auto", "stop", "skip"],
+        typer.Option(
+            help="What to do about records that are damaged or have no text: "
+            "`auto` stops, and leaves out what is no conversation.",
+        ),
+    ] = "auto",
+    shape: Annotated[
+        Literal["auto", "text", "chat", "completion", "alpaca", "sharegpt"],
+        typer.Option(
+            help="What records hold: see `data.shape` of the configuration, "
+            "as the options below are keys of `data`, too.",
+        ),
+    ] = "auto",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A field that has another name, as in "
+            "`messages=dialogue`; may be given several times."
+        ),
+    ] = None,
+    template: Annotated[
+        str,
+        typer.Option(
+            help="Chat template: `auto` takes that of the tokenizer's folder; "
+            "or `chatml`, or the path of one."
+        ),
+    ] = "auto",
+    train_on: Annotated[
+        Literal["assistant", "completion", "all", "last"],
+        typer.Option(help="What of a conversation is trained."),
+    ] = "assistant",
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=2, help="Where a conversation is cut off."),
+    ] = None,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -130,8 +162,18 @@ def prepare(
 
     * `eisbach data prepare old.txt --encoding latin-1 --output data/old`
 
+    * `eisbach data prepare chats.jsonl --output data/chats --tokenizer MODEL`
+
     * `zcat news.csv.gz | eisbach data prepare - --format csv --field body --output data/news`
     """  # noqa: D412, E501
+    from eisbach.data.chat_records import (
+        ChatOptions,
+        chat_documents,
+        detect_shape,
+    )
+    from eisbach.data.chat_template import take_template
+    from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
+    from eisbach.data.conversations import parse_columns
     from eisbach.data.documents import Documents
     from eisbach.data.prepare import (
         output_prefix,
@@ -145,6 +187,39 @@ def prepare(
     from eisbach.data.workers import default_processes
     from eisbach.meter import Meter
 
+    if inputs and not output:
+        raise ValueError("give the prefix to write: --output data/NAME")
+    columns = parse_columns(column or ())
+    chat = None
+    if inputs and shape == "auto":
+        shape = "text"
+        if field == "text":
+            shape = detect_shape(
+                inputs,
+                columns,
+                patterns=pattern or (),
+                kind=format,
+                encoding=encoding,
+            )
+    if inputs and shape not in ("auto", "text"):
+        chat = ChatOptions(shape, columns, train_on, max_tokens)
+    # Options that mean nothing for what is read.
+    idle = {
+        "--column": bool(column),
+        "--template": template != "auto",
+        "--train-on": train_on != "assistant",
+        "--max-tokens": max_tokens is not None,
+    }
+    what, other = "conversations", "texts"
+    if chat:
+        idle = {"--field": field != "text", "--processes": bool(processes)}
+        what, other = other, what
+    for option, given in idle.items():
+        if given:
+            raise ValueError(
+                f"{option} is about {what}, and these are {other}; --shape "
+                "says what records hold"
+            )
     made_by = load_tokenizer(
         tokenizer,
         end_of_document=end_of_document,
@@ -160,17 +235,23 @@ def prepare(
         for prefix in prepare_default(made_by):
             print(report(prefix, read_info(prefix)))
         return
-    if not output:
-        raise ValueError("give the prefix to write: --output data/NAME")
-    documents = Documents(
-        inputs,
-        patterns=pattern or (),
-        kind=format,
-        field=field,
-        encoding=encoding,
-        skips_bad=bad_lines == "skip",
-        pipes=True,
-    )
+    found = {
+        "patterns": pattern or (),
+        "kind": format,
+        "encoding": encoding,
+        "pipes": True,
+    }
+    if chat:
+        take_template(made_by, template)
+        made_by = chat_tokenizer(made_by)
+        written_by = template_for(chat, made_by)
+        documents = chat_documents(
+            inputs, chat, stops=bad_lines == "stop", **found
+        )
+    else:
+        documents = Documents(
+            inputs, field=field, skips_bad=bad_lines == "skip", **found
+        )
     prefix = output_prefix(
         output, inputs=documents.inputs, share=validation, replaces=force
     )
@@ -182,21 +263,76 @@ def prepare(
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         with Meter(documents.inputs.bytes) as meter:
-            done = prepare(
-                prefix,
-                documents,
-                made_by,
-                name=" ".join(map(str, inputs)),
-                share=validation,
-                source=[path.name or str(path) for path in inputs],
-                encodings=documents.reading.encodings,
-                processes=processes or default_processes(),
-                progress=lambda: meter.show(documents.reading.bytes),
-                note=meter.say,
-            )
+            told = {
+                "name": " ".join(map(str, inputs)),
+                "share": validation,
+                "source": [path.name or str(path) for path in inputs],
+                "progress": lambda: meter.show(documents.reading.bytes),
+            }
+            if chat:
+                done = prepare_chats(
+                    prefix,
+                    documents,
+                    made_by,
+                    options=chat,
+                    template=written_by,
+                    **told,
+                )
+            else:
+                done = prepare(
+                    prefix,
+                    documents,
+                    made_by,
+                    encodings=documents.reading.encodings,
+                    processes=processes or default_processes(),
+                    note=meter.say,
+                    **told,
+                )
     except PlaceError as error:
         raise ValueError(f"{error}; take another --output") from None
-    for line in documents.records.notes():
-        print(line)
+    if not chat:
+        for line in documents.records.notes():
+            print(line)
     for line in done.lines():
         print(line)
+
+
+@app.command("show")
+def show(
+    path: Annotated[
+        Path, typer.Argument(help="Folder of a run, or prefix of token files.")
+    ],
+    *,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Documents to show, spread over all.")
+    ] = 10,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="That made a token file: `bytes`, or the path of a "
+            "`tokenizer.json` or its folder. A run has its own."
+        ),
+    ] = None,
+    color: Annotated[
+        Literal["auto", "always", "never"],
+        typer.Option(
+            help="`auto`: where the output is a terminal. Without it what is "
+            "trained stands between >> and <<."
+        ),
+    ] = "auto",
+) -> None:
+    """Show documents as text, and which of it is trained.
+
+    Examples:
+
+    * `eisbach data show runs/tuned`
+
+    * `eisbach data show data/chats --tokenizer MODEL --samples 3`
+    """  # noqa: D412
+    from eisbach.data.showing import shown, token_files_of
+
+    colored = color == "always" or (color == "auto" and sys.stdout.isatty())
+    prefixes, made_by = token_files_of(path, tokenizer)
+    for prefix in prefixes:
+        for line in shown(prefix, made_by, samples=samples, colored=colored):
+            print(line)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from eisbach.cli.arguments import MisuseError
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def command(
@@ -13,7 +18,8 @@ def command(
         str,
         typer.Argument(
             help="The folder of a run, a checkpoint or RUN@STEP, or the folder "
-            "of a model with `config.json` and `model.safetensors`.",
+            "of a model with `config.json` and `model.safetensors`, or of "
+            "adapters with `adapter_config.json`.",
             metavar="FOLDER",
         ),
     ],
@@ -41,8 +47,28 @@ def command(
         ),
     ] = None,
     dtype: Annotated[
-        Literal["f32", "bf16", "f16"], typer.Option(help="Of the weights.")
-    ] = "f32",
+        Literal["auto", "f32", "bf16", "f16"],
+        typer.Option(
+            help="Of the weights. `auto`: what the folder of `model.from` "
+            "has; `f32` for a model that began with random weights."
+        ),
+    ] = "auto",
+    shard_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Most of one file of weights, such as 500MB; there is an "
+            "index beside several. Default: 5GB. GGUF is one file.",
+        ),
+    ] = None,
+    adapter: Annotated[
+        bool,
+        typer.Option(
+            "--adapter",
+            help="Write the adapters of a run alone, for PEFT. Without it "
+            "they are merged into the model.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is there.")
     ] = False,
@@ -50,7 +76,8 @@ def command(
     """Write the model of a run for transformers or llama.cpp.
 
     Runs on one process, whatever layout the model was trained on, also while
-    the run goes on. `eisbach checkpoint export` is the same command.
+    the run goes on. Adapters (LoRA) are merged in f32, and logits before and
+    after compared. `eisbach checkpoint export` is the same command.
 
     Examples:
 
@@ -58,16 +85,85 @@ def command(
 
     * `eisbach export runs/gpt_bytes --checkpoint 200`, or runs/gpt_bytes@200
 
+    * `eisbach export runs/tuned --dtype bf16 --shard-size 2GB`
+
     * `eisbach export runs/gpt_bytes --format gguf --dtype bf16`
+
+    * `eisbach export runs/tuned --adapter --output adapters/tuned`
     """  # noqa: D412
     from eisbach.export import export_model, write_gguf
+    from eisbach.export.adapted import adapted_at
+    from eisbach.export.carried import read_carried
+    from eisbach.export.merging import merge
     from eisbach.export.source import find_source
+
+    whole = format == "hf" and shard_size is None
+    if adapter and not (whole and dtype in ("auto", "f32")):
+        raise MisuseError(
+            "--adapter writes the folder of PEFT in f32: leave --format, "
+            "--dtype and --shard-size out"
+        )
+    if format == "gguf" and shard_size is not None:
+        raise MisuseError("--shard-size is of folders: GGUF is one file")
+    with adapted_at(folder, checkpoint=checkpoint) as adapted:
+        found = adapted or find_source(folder, checkpoint=checkpoint)
+        if output is None:
+            part = "adapter" if adapter else "model"
+            part += f"-step-{found.step}" if found.named else ""
+            suffix = ".gguf" if format == "gguf" else ""
+            output = found.home / f"{part}{suffix}"
+        _check(output, force=force)
+        if adapter:
+            if adapted is None:
+                raise ValueError(f"{folder}: has no adapters (--adapter)")
+            adapted.write_to(output)
+            print(f"{output}: {adapted.path}")
+            return
+        if dtype == "auto":
+            base = read_carried(adapted.base) if adapted else found.carried
+            dtype = base.dtype or "f32"
+        if adapted:
+            source, proof = merge(adapted, dtype=dtype)
+            print(proof)
+        else:
+            source = found
+    if format == "gguf":
+        write_gguf(
+            output,
+            source.carried.of(source.model),
+            source.parameters,
+            source.tokenizer,
+            dtype=dtype,
+            ends=source.ends,
+        )
+    else:
+        export_model(
+            output,
+            source.model,
+            source.parameters,
+            source.tokenizer,
+            dtype=dtype,
+            ends=source.ends,
+            carried=source.carried,
+            page=source.card,
+            shard_bytes=_bytes(shard_size or "5GB"),
+        )
+    print(f"{output}: {source.path} in {dtype}")
+
+
+def _bytes(size: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]B)", size.strip().upper())
+    count = float(found[1]) * _UNITS[found[2]] if found else 0
+    if count < 1:
+        raise MisuseError(
+            f"--shard-size {size}: a number and KB, MB or GB, such as 5GB"
+        )
+    return int(count)
+
+
+def _check(output: Path, *, force: bool) -> None:
     from eisbach.run.folder import has_config
 
-    source = find_source(folder, checkpoint=checkpoint)
-    if output is None:
-        part = f"model-step-{source.step}" if source.named else "model"
-        output = source.home / (f"{part}.gguf" if format == "gguf" else part)
     if has_config(output):
         raise ValueError(
             f"{output} is a run folder, which no model replaces; without "
@@ -77,13 +173,3 @@ def command(
         raise ValueError(
             f"{output} exists; --force replaces it, another --output keeps it"
         )
-    write = write_gguf if format == "gguf" else export_model
-    write(
-        output,
-        source.model,
-        source.parameters,
-        source.tokenizer,
-        dtype=dtype,
-        ends=source.ends,
-    )
-    print(f"{output}: {source.path} in {dtype}")

@@ -104,11 +104,15 @@ def command(
 
 
 def _of_run(folder: RunFolder, overrides: list[str]) -> Config:
-    """That of a run whose weights are in its checkpoint by now."""
+    """That of a run whose weights are in its checkpoint by now.
+
+    But for the model that adapters change.
+    """
     from eisbach.config import load_config, resolve
 
     config = load_config(folder.config, overrides)
-    return resolve(config.derive("model.from", "none", str(folder.path)))
+    key = "adapter.from" if config.adapter.rank else "model.from"
+    return resolve(config.derive(key, "none", str(folder.path)))
 
 
 def end_with(status: int) -> None:

@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eisbach.config.section import Auto, FilePath, Positive, Section, key
+from eisbach.config.section import (
+    Auto,
+    Count,
+    FilePath,
+    Positive,
+    Section,
+    Text,
+    key,
+)
+
+# `eisbach.data.conversations.Shape` is the same.
+Shape = Literal["auto", "text", "chat", "completion", "alpaca", "sharegpt"]
 
 
 class SourceSection(Section):
@@ -42,4 +53,40 @@ class DataSection(Section):
         "bytes",
         "`bytes`, or the path of a Hugging Face `tokenizer.json` or its "
         "folder.",
+    )
+    documents: Literal["auto", "joined", "separate"] = key(
+        "auto",
+        "`joined`: documents follow one another in a stream that rows are cut "
+        "from. `separate`: they are packed into rows in which none sees "
+        "another, and none is cut but one longer than a row. `auto`: separate "
+        "where token files have a mask of what is trained, as those of "
+        "conversations have, else joined.",
+    )
+    shape: Shape = key(
+        "auto",
+        "What records of `.jsonl`, `.json`, `.csv` and `.parquet` hold: a "
+        "`text`; a `chat` (`messages` as OpenAI has them); a `prompt` and its "
+        "`completion`; `alpaca` (`instruction`, `input`, `output`); `sharegpt` "
+        "(`conversations` with `from` and `value`). `auto` goes by the fields "
+        "of the first record.",
+    )
+    columns: list[Text] = key(
+        [],
+        "Fields of records that have other names, as in `messages=dialogue`.",
+    )
+    template: Auto | FilePath = key(
+        "auto",
+        "Chat template that writes conversations, and that the exported model "
+        "gets: that of the tokenizer's folder, `chatml`, or the path of a "
+        "Jinja file, of a `tokenizer_config.json` or of a folder.",
+    )
+    train_on: Literal["assistant", "completion", "all", "last"] = key(
+        "assistant",
+        "What of a conversation is trained: all that the `assistant` says; the "
+        "`completion`, what it says after the user's last turn; its `last` "
+        "turn; or `all` tokens.",
+    )
+    max_tokens: Literal["none"] | Count = key(
+        "none",
+        "Tokens at which a conversation is cut off.",
     )

@@ -133,6 +133,38 @@ class _Sizes(Section):
         "One layer in so many, the last of each, has no rotary positions; 0: "
         "none. `auto`: as `family` has.",
     )
+    window: Auto | Natural = key(
+        "auto",
+        "Keys that a query sees at most, its own counted; 0: all before it. "
+        "`auto`: as `family` has.",
+        known_as="sliding_window",
+    )
+    window_from: Auto | Natural = key(
+        "auto",
+        "The first layer that has the window. `auto`: as `family` has.",
+        known_as="max_window_layers",
+    )
+    window_full_every: Auto | Natural = key(
+        "auto",
+        "One layer in so many, the last of each, sees all in spite of "
+        "`window`; 0: none. `auto`: as `family` has.",
+    )
+    attention_scale: Auto | NonNegative = key(
+        "auto",
+        "What products of queries and keys are multiplied by; 0: "
+        "1 / sqrt(`head_dim`). `auto`: as `family` has.",
+    )
+    attention_cap: Auto | NonNegative = key(
+        "auto",
+        "Scores become cap x tanh(score / cap); 0: they stay as they are. "
+        "`auto`: as `family` has.",
+        known_as="attn_logit_softcapping",
+    )
+    final_cap: Auto | NonNegative = key(
+        "auto",
+        "The same of the logits.",
+        known_as="final_logit_softcapping",
+    )
 
 
 # `from` is no name that a class body could give.

@@ -12,7 +12,19 @@ import os
 from eisbach.arguments import takes
 from eisbach.config.root import Config
 
-_OF_FAMILY = ("qkv_bias", "output_bias", "mlp_bias", "qk_norm", "no_rope_every")
+_OF_FAMILY = (
+    "qkv_bias",
+    "output_bias",
+    "mlp_bias",
+    "qk_norm",
+    "no_rope_every",
+    "window",
+    "window_from",
+    "window_full_every",
+    "attention_scale",
+    "attention_cap",
+    "final_cap",
+)
 
 
 @takes(config=Config, file=(str, os.PathLike), vocab=int)
@@ -54,6 +66,10 @@ def resolve(
         else:
             width, formula = 4 * model.hidden, "4 x model.hidden"
         config = config.derive("model.ffn_hidden", width, formula)
+    adapter = config.adapter
+    if adapter.rank and adapter.alpha == "auto":
+        alpha = 2.0 * adapter.rank
+        config = config.derive("adapter.alpha", alpha, "2 x adapter.rank")
     if model.vocab == "auto" and vocab is not None:
         reason = f"data.tokenizer: {config.data.tokenizer}"
         config = config.derive("model.vocab", vocab, reason)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr
 
+from eisbach.config.adapter import AdapterSection
 from eisbach.config.checkpoint import CheckpointSection
 from eisbach.config.data import DataSection
 from eisbach.config.fault import FaultSection
@@ -33,6 +34,7 @@ class Config(Section):
 
     run: RunSection = Field(default_factory=RunSection)
     model: ModelSection = Field(default_factory=ModelSection)
+    adapter: AdapterSection = Field(default_factory=AdapterSection)
     data: DataSection = Field(default_factory=DataSection)
     train: TrainSection = Field(default_factory=TrainSection)
     checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)

@@ -57,12 +57,15 @@ class Reading:
       encodings: How many files were in which encoding.
       pipes: Whether files may be FIFOs, which can be read once.
       bytes: Read from files so far, as they lie there.
+      keeps_bad: Whether bytes that are no text are passed on, as halves of
+        surrogate pairs, so that a record with such is found by its own.
     """
 
     encoding: str = AUTO
     encodings: dict[str, int] = field(default_factory=dict)
     pipes: bool = False
     bytes: int = 0
+    keeps_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding != AUTO:
@@ -160,7 +163,10 @@ def text_of(path: Path, stream: Any, reading: Reading) -> Iterator[str]:
         name = "utf-8" if reading.encoding == AUTO else reading.encoding
         _refuse_zeros(path, head, name)
     reading.count("utf-8" if name == "utf-8-sig" else name)
-    decoder = codecs.getincrementaldecoder(name)()
+    keeps_bad = reading.keeps_bad and name.startswith("utf-8")
+    decoder = codecs.getincrementaldecoder(name)(
+        "surrogateescape" if keeps_bad else "strict"
+    )
     done = 0
     while True:
         with _unpacking(path):

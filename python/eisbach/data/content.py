@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,8 @@ def contents(prefixes: Sequence[str]) -> list[dict[str, str]]:
       prefixes: Paths without suffix.
 
     Returns:
-      For each what `.bin` and `.idx` hold, wherever they lie: equal for equal
-      bytes alone.
+      For each what `.bin`, `.idx` and, where there is one, `.mask` hold,
+      wherever they lie: equal for equal bytes alone.
 
     Raises:
       ValueError: One is no regular file.
@@ -32,7 +33,8 @@ def contents(prefixes: Sequence[str]) -> list[dict[str, str]]:
     return [
         {
             suffix: _C.file_content(f"{prefix}.{suffix}", cache)
-            for suffix in ("bin", "idx")
+            for suffix in ("bin", "idx", "mask")
+            if suffix != "mask" or os.path.lexists(f"{prefix}.mask")
         }
         for prefix in prefixes
     ]

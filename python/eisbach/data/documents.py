@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eisbach.data.charsets import AUTO, Reading, opened, text_of
 from eisbach.data.formats import Format, format_of, records
@@ -51,6 +52,7 @@ class Documents:
         encoding: str = AUTO,
         skips_bad: bool = False,
         pipes: bool = False,
+        records: Records | None = None,
     ):
         """Finds the files.
 
@@ -62,12 +64,16 @@ class Documents:
           encoding: Of files without a byte order mark; `auto` is UTF-8.
           skips_bad: Leaves bad records out.
           pipes: Takes FIFOs as well, which have no `digest`.
+          records: Makes of records what `items` gives; None takes the text
+            in `field`.
 
         Raises:
           ValueError: As `inputs.find`; an unknown encoding.
         """
-        self.reading = Reading(encoding, pipes=pipes)
-        self.records = Records(field, skips_bad)
+        self.records = records or Records(field, skips_bad)
+        self.reading = Reading(
+            encoding, pipes=pipes, keeps_bad=self.records.whole
+        )
         self.inputs = find(paths, patterns, pipes=pipes)
         self._kind = kind
 
@@ -83,12 +89,31 @@ class Documents:
         return digest.hexdigest()[:16]
 
     def __iter__(self) -> Iterator[Document]:
-        for file in self.inputs.files:
-            yield from self._of(file)
+        for key, found in self.items():
+            pieces = (found,) if isinstance(found, str) else found
+            yield Document(key, pieces)
 
-    def _of(self, file: InputFile) -> Iterator[Document]:
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yields the name of each document and what it is.
+
+        That is the pieces of a text, or what `records` makes of a record.
+        """
+        for file in self.inputs.files:
+            yield from self.of(file)
+
+    def kind_of(self, file: InputFile) -> Format:
+        """Tells the format of a file."""
+        return format_of(file.path) if self._kind == "auto" else self._kind
+
+    def of(self, file: InputFile) -> Iterator[tuple[str, Any]]:
+        """Yields the items of one of the files."""
         path, stream = file.path, None
-        kind = format_of(path) if self._kind == "auto" else self._kind
+        kind = self.kind_of(file)
+        if kind == "text" and self.records.whole:
+            raise ValueError(
+                f"{path}: is a text, not a file of records: give its --format, "
+                "or leave it out by a --pattern"
+            )
         if path == STANDARD_INPUT:
             stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
             path = Path("standard input")
@@ -100,7 +125,7 @@ class Documents:
         with opened(path, self.reading, stream) as unpacked:
             pieces = text_of(path, unpacked, self.reading)
             if kind == "text":
-                yield Document(file.key, pieces)
+                yield file.key, pieces
             else:
                 found = records(path, kind, pieces, self.records)
                 yield from _numbered(file, found)
@@ -110,7 +135,7 @@ class Documents:
 
 
 def _numbered(
-    file: InputFile, found: Iterable[tuple[int, str]]
-) -> Iterator[Document]:
+    file: InputFile, found: Iterable[tuple[int, Any]]
+) -> Iterator[tuple[str, Any]]:
     for number, text in found:
-        yield Document(f"{file.key}:{number}", (text,))
+        yield f"{file.key}:{number}", text

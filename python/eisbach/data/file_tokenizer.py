@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.data.chat_template import files_beside
 from eisbach.data.decoding import decode_known
 from eisbach.data.rules import DocumentRules
 from eisbach.data.tokenizer import RuledTokenizer
@@ -91,6 +92,7 @@ class FileTokenizer(RuledTokenizer):
                 f"there can be, {_MOST_VOCAB - 1} (data.tokenizer)"
             )
         self._eos = _eos_of(file)
+        self.beside = files_beside(file.parent)
         self.with_rules(self.choose())
 
     def choose(
@@ -141,6 +143,12 @@ class FileTokenizer(RuledTokenizer):
         self.rules = rules
         self._tokenizer.encode_special_tokens = rules.special_tokens == "text"
         return self
+
+    @cached_property
+    def special_names(self) -> tuple[str, ...]:
+        """Texts of the special tokens."""
+        added = json.loads(self.source_text).get("added_tokens") or ()
+        return tuple(one["content"] for one in added if one.get("special"))
 
     @property
     def dtype(self) -> type[np.integer]:

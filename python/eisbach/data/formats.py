@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from eisbach.data.json_array import ArrayReader
 from eisbach.data.records import Records, lines
@@ -37,8 +37,8 @@ def format_of(path: Path) -> Format:
 
 def records(
     path: Path, kind: Format, pieces: Iterable[str], options: Records
-) -> Iterator[tuple[int, str]]:
-    """Yields number and text of each record of a file.
+) -> Iterator[tuple[int, Any]]:
+    """Yields the number of each record of a file, and what is made of it.
 
     Args:
       path: Of the file, for messages.
@@ -95,7 +95,7 @@ def _is_line(text: str) -> bool:
 
 def _lines(
     path: Path, pieces: Iterator[str], options: Records
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(lines(pieces), 1):
         if not line.strip():
             continue
@@ -112,7 +112,7 @@ def _lines(
 
 def _object(
     path: Path, pieces: Iterator[str], options: Records
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     try:
         record = json.loads("".join(pieces))
     except (ValueError, RecursionError) as error:
@@ -125,7 +125,7 @@ def _object(
 
 def _array(
     path: Path, pieces: Iterator[str], options: Records
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     reader = ArrayReader(path, pieces)
     for number, record in enumerate(reader, 1):
         text = options.text(f"{path}: element {number}", record)

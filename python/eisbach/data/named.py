@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.data.inputs import find
+from eisbach.data.token_files import SUFFIXES
 from eisbach.data.tokenizer import BYTES
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _near(path: str) -> str:
     for index in there:
         prefix = index.removesuffix(".idx")
         if prefix != index:
-            names -= {f"{prefix}{part}" for part in (".json", ".bin", ".idx")}
+            names -= {f"{prefix}{part}" for part in SUFFIXES}
             names.add(prefix)
     near = closest(name, sorted(names))
     return os.path.join(folder, near) if near else ""

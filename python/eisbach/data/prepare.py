@@ -39,14 +39,17 @@ class Prepared:
       train: Prefix of the text for training, and what is known about it.
       validation: The same of the text held out; None for none.
       by_documents: Whether whole documents are held out.
+      told: What else a user may want to know.
     """
 
     train: tuple[Path, TokenFileInfo]
     validation: tuple[Path, TokenFileInfo] | None = None
     by_documents: bool = True
+    told: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """Yields what a user may want to know."""
+        yield from self.told
         yield report(*self.train)
         if not self.validation:
             return
@@ -62,8 +65,12 @@ class Prepared:
 
 def report(prefix: Path, info: TokenFileInfo) -> str:
     """Returns a line about a token file."""
+    tokens = f"{info.tokens:,} tokens"
+    if info.trained is not None:
+        share = info.trained / max(1, info.tokens)
+        tokens += f" ({info.trained:,} trained, {share:.1%})"
     return (
-        f"{prefix}: {info.documents:,} documents, {info.tokens:,} tokens, "
+        f"{prefix}: {info.documents:,} documents, {tokens}, "
         f"{info.bytes:,} bytes"
     )
 
@@ -252,7 +259,7 @@ def prepare_default(
         prefixes, (corpus.train, corpus.validation), strict=True
     ):
         if not complete(prefix):
-            with _kept():
+            with kept_there():
                 prepare(
                     prefix,
                     Documents(files, kind="text"),
@@ -264,7 +271,8 @@ def prepare_default(
 
 
 @contextlib.contextmanager
-def _kept() -> Iterator[None]:
+def kept_there() -> Iterator[None]:
+    """Says where a run keeps what it prepares, if that cannot be written."""
     try:
         yield
     except PlaceError as error:
@@ -309,7 +317,7 @@ def prepare_text(
             return prefixes
         for line in documents.inputs.notes:
             say(line)
-        with _kept():
+        with kept_there():
             done = prepare(
                 train,
                 documents,

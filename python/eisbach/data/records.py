@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,22 @@ class Records:
     skipped: int = 0
     first_skipped: str = ""
 
+    # Whether a record is wanted whole, and not one field of it.
+    whole = False
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """Returns the columns of a table that are wanted, of those it has.
+
+        Raises:
+          ValueError: It does not have what is needed.
+        """
+        if self.field in names:
+            return [self.field]
+        raise ValueError(
+            f"no column {self.field!r} (--field); columns: "
+            f"{', '.join(names[:8])}"
+        )
+
     def bad(self, error: str) -> None:
         """Counts a bad record, or raises ValueError."""
         if not self.skips:
@@ -40,7 +56,7 @@ class Records:
                 f"{self.first_skipped}"
             )
 
-    def text(self, where: str, record: Any) -> str | None:
+    def text(self, where: str, record: Any) -> Any:
         """Returns the text of a record; None where it is bad."""
         found = record
         if isinstance(record, dict):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from eisbach.files import read_regular, write_atomically
+from eisbach.files import make_folder, read_regular, write_atomically
 
 if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
@@ -35,6 +35,21 @@ class DocumentRules:
 
 
 @dataclass(frozen=True)
+class Marking:
+    """How conversations became documents.
+
+    Attributes:
+      shape: Of the records.
+      template: Digest of the chat template; empty where none was needed.
+      train_on: What was marked as trained.
+    """
+
+    shape: str
+    template: str
+    train_on: str
+
+
+@dataclass(frozen=True)
 class TokenFileInfo:
     """What `PREFIX.json` says about a token file.
 
@@ -47,6 +62,8 @@ class TokenFileInfo:
       rules: How documents became tokens; None in files that say nothing.
       source: Names of the files and folders that the text is from.
       encodings: How many files were in which character encoding.
+      trained: How many tokens are, where there is a mask; else None.
+      marked: How conversations became documents; None for texts.
     """
 
     tokenizer: str
@@ -57,6 +74,8 @@ class TokenFileInfo:
     rules: DocumentRules | None = None
     source: tuple[str, ...] = ()
     encodings: dict[str, int] | None = None
+    trained: int | None = None
+    marked: Marking | None = None
 
     def as_json(self) -> str:
         """Returns the text of `PREFIX.json`."""
@@ -108,13 +127,17 @@ def store_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     """Writes `tokenizer.json` (none for bytes) and `documents.json`.
 
     Together they are all that a prompt needs to become tokens in the way of
-    the training text: see `stored_tokenizer`.
+    the training text: see `stored_tokenizer`. Beside them are the files that
+    say how conversations are written.
     """
     import json
 
     text = tokenizer.source_text
     if text is not None:
         write_atomically(folder / "tokenizer.json", text)
+    for name, content in tokenizer.beside.items():
+        make_folder((folder / name).parent)
+        write_atomically(folder / name, content)
     facts = {"tokenizer": tokenizer.digest, **asdict(tokenizer.rules)}
     write_atomically(
         folder / "documents.json", json.dumps(facts, indent=1) + "\n"
@@ -128,6 +151,7 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
       ValueError: A file is missing or damaged, or `tokenizer.json` is not the
         one that was stored.
     """
+    from eisbach.data.chat_template import files_beside
     from eisbach.data.tokenizer import BYTES, load_tokenizer
 
     path = folder / "documents.json"
@@ -144,6 +168,7 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
         raise ValueError(
             f"{name}: is not the tokenizer that {path} was written with"
         )
+    tokenizer.beside = files_beside(folder)
     return tokenizer
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eisbach.data.chat_template import take_template
 from eisbach.data.corpus import VALIDATION_SHARE
 from eisbach.data.named import (
     KEYS,
@@ -17,6 +18,7 @@ from eisbach.data.named import (
     token_files,
 )
 from eisbach.data.rules import TokenFileInfo, common_rules, read_info
+from eisbach.data.token_files import lacks_mask
 from eisbach.data.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
         common_rules([("the data of the run", own), *infos])
         return stored
     rules = common_rules(infos)
-    return load_tokenizer(name, rules=rules) if rules else plain
+    found = load_tokenizer(name, rules=rules) if rules else plain
+    take_template(found, config.data.template)
+    return found
 
 
 def locate(
@@ -104,9 +108,11 @@ def locate(
     Raises:
       ValueError: As `check_named`, or a text cannot be prepared.
     """
-    from eisbach.data.prepare import prepare_default, prepare_text
+    from eisbach.data.chat_cache import check_chat_keys
+    from eisbach.data.prepare import prepare_default
 
     check_named(config, tokenizer)
+    check_chat_keys(config)
     wants_held = config.data.validation == "auto"
     found: list[tuple[str, str | None, float]] = []
     if config.data.train == "auto":
@@ -115,8 +121,8 @@ def locate(
     for path, weight in named(config, "train"):
         if is_text(path):
             share = VALIDATION_SHARE if wants_held else 0.0
-            train, held = prepare_text(
-                Path(path), tokenizer, share=share, key="train", say=say
+            train, held = _prepared(
+                config, path, tokenizer, share=share, key="train", say=say
             )
             found.append((str(train), held and str(held), weight))
         else:
@@ -127,31 +133,53 @@ def locate(
     )
 
 
+def _prepared(
+    config: Config,
+    path: str,
+    tokenizer: Tokenizer,
+    *,
+    key: str,
+    share: float = 0.0,
+    say: Callable[[str], None],
+) -> tuple[Path, Path | None]:
+    """Prepares a text or conversations, or finds them prepared."""
+    from eisbach.data.chat_cache import prepare_chat_file, shape_at
+    from eisbach.data.chat_records import ChatOptions
+    from eisbach.data.prepare import prepare_text
+
+    shape = shape_at(config, path)
+    if shape == "text":
+        return prepare_text(
+            Path(path), tokenizer, share=share, key=key, say=say
+        )
+    return prepare_chat_file(
+        Path(path),
+        tokenizer,
+        options=ChatOptions.of(config.data, shape),
+        share=share,
+        key=key,
+        say=say,
+    )
+
+
 def _validation(
     config: Config,
     tokenizer: Tokenizer,
     found: list[tuple[str, str | None, float]],
     say: Callable[[str], None],
 ) -> list[Named] | None:
-    from eisbach.data.prepare import prepare_text
-
     if config.data.validation == "none":
         return None
-    if config.data.validation != "auto":
-        return [
-            (
-                str(
-                    prepare_text(
-                        Path(path), tokenizer, key="validation", say=say
-                    )[0]
-                )
-                if is_text(path)
-                else path,
-                weight,
+    if config.data.validation == "auto":
+        return [(str(held), weight) for _, held, weight in found]
+    files = []
+    for path, weight in named(config, "validation"):
+        if is_text(path):
+            path = str(
+                _prepared(config, path, tokenizer, key="validation", say=say)[0]
             )
-            for path, weight in named(config, "validation")
-        ]
-    return [(str(held), weight) for _, held, weight in found]
+        files.append((path, weight))
+    return files
 
 
 def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
@@ -169,6 +197,11 @@ def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
     weights = [weight for _, weight in files]
     infos = [read_info(prefix) for prefix in prefixes]
     for prefix, info in zip(prefixes, infos, strict=True):
+        if lacks_mask(Path(prefix), info):
+            raise ValueError(
+                f"{prefix}: was prepared with a mask of what is trained, and "
+                f"{prefix}.mask is not there: prepare it again (data.{key})"
+            )
         if info and info.vocab > config.model.vocab:
             raise ValueError(
                 f"model.vocab={config.model.vocab} is less than the "
@@ -181,7 +214,8 @@ def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
 def _bytes_per_token(
     infos: list[TokenFileInfo | None], weights: list[float]
 ) -> float | None:
-    known = [info for info in infos if info]
+    # Of marked ones a part of the text is predicted, and none knows which.
+    known = [info for info in infos if info and info.trained is None]
     if len(known) < len(infos):
         return None
     shares = [info.bytes / info.tokens for info in known]

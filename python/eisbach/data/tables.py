@@ -8,6 +8,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from eisbach.data.records import Records, lines
 from eisbach.files import open_regular
@@ -17,7 +18,7 @@ _ROWS = 1024
 
 def csv_rows(
     path: Path, pieces: Iterator[str], options: Records
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     """Yields number and text of each row of a CSV file.
 
     Its first line names the columns; they are separated by commas, semicolons,
@@ -34,6 +35,9 @@ def csv_rows(
     csv.field_size_limit(2**31 - 1)
     rows = lines(pieces)
     first = next(rows, "")
+    if options.whole:
+        yield from _whole_rows(path, first, rows, options)
+        return
     separator, column = _column(path, first, options.field)
     reader = csv.reader(
         itertools.chain([first], rows), delimiter=separator, strict=True
@@ -56,11 +60,40 @@ def csv_rows(
         yield reader.line_num, row[column]
 
 
-def _column(path: Path, line: str, wanted: str) -> tuple[str, int]:
-    split = {
+def _whole_rows(
+    path: Path, first: str, rows: Iterator[str], options: Records
+) -> Iterator[tuple[int, Any]]:
+    split = _split(first)
+    separator = max(split, key=lambda sign: len(split[sign]))
+    reader = csv.DictReader(
+        itertools.chain([first], rows), delimiter=separator, strict=True
+    )
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(f"{path}:{reader.line_num}: {error}") from None
+        if row is None:
+            return
+        where = f"{path}:{reader.line_num}"
+        if None in row or None in row.values():
+            options.bad(f"{where}: not as many columns as the first line")
+            continue
+        found = options.text(where, row)
+        if found is not None:
+            yield reader.line_num, found
+
+
+def _split(line: str) -> dict[str, list[str]]:
+    """The names in a first line, by each sign that may separate them."""
+    return {
         separator: next(csv.reader([line], delimiter=separator), [])
         for separator in ",;\t|"
     }
+
+
+def _column(path: Path, line: str, wanted: str) -> tuple[str, int]:
+    split = _split(line)
     for separator, names in split.items():
         if wanted in names:
             if names.count(wanted) > 1:
@@ -77,7 +110,7 @@ def _column(path: Path, line: str, wanted: str) -> tuple[str, int]:
 
 def parquet(
     path: Path, options: Records, progress: Callable[[int], None]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     """Yields number and text of each row of a Parquet file.
 
     Args:
@@ -107,21 +140,19 @@ def _parquet_rows(
     stream: io.FileIO,
     options: Records,
     progress: Callable[[int], None],
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, Any]]:
     import pyarrow.parquet
 
     file = pyarrow.parquet.ParquetFile(stream)
-    names = file.schema_arrow.names
-    if options.field not in names:
-        raise ValueError(
-            f"{path}: no column {options.field!r} (--field); columns: "
-            f"{', '.join(names[:8])}"
-        )
+    try:
+        wanted = options.columns(file.schema_arrow.names)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     rows, share = 0, path.stat().st_size / max(1, file.metadata.num_rows)
-    for batch in file.iter_batches(_ROWS, columns=[options.field]):
-        for value in batch.column(0).to_pylist():
+    for batch in file.iter_batches(_ROWS, columns=wanted):
+        for record in batch.to_pylist():
             rows += 1
-            text = options.text(f"{path}: row {rows}", {options.field: value})
+            text = options.text(f"{path}: row {rows}", record)
             if text is not None:
                 yield rows, text
         progress(int(share * len(batch)))

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eisbach.data.rules import TokenFileInfo
+from eisbach.data.rules import Marking, TokenFileInfo, read_info
 from eisbach.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from eisbach import _C
     from eisbach.data.tokenizer import Tokenizer
 
-SUFFIXES = (".json", ".bin", ".idx")
+# In the order in which they take their places; a mask is not always there.
+SUFFIXES = (".json", ".mask", ".bin", ".idx")
+_MASK = ".mask"
 _SCRATCH = ".prepare-"
 _NEW_SECONDS = 60.0
 _ATTEMPTS = 3
@@ -35,7 +37,17 @@ def file_of(prefix: Path, suffix: str) -> Path:
 
 def complete(prefix: Path) -> bool:
     """Whether all files of a prefix are there."""
-    return all(file_of(prefix, suffix).exists() for suffix in SUFFIXES)
+    return all(
+        file_of(prefix, suffix).exists()
+        for suffix in SUFFIXES
+        if suffix != _MASK
+    ) and not lacks_mask(prefix, read_info(prefix))
+
+
+def lacks_mask(prefix: Path, info: TokenFileInfo | None) -> bool:
+    """Whether a file was made with a mask, and has none."""
+    told = info is not None and info.trained is not None
+    return told and not file_of(prefix, _MASK).exists()
 
 
 class TokenFile:
@@ -44,21 +56,35 @@ class TokenFile:
     Attributes:
       prefix: Where.
       bytes: Length of the text so far.
+      trained: How many tokens a mask does not leave out.
     """
 
-    def __init__(self, prefix: Path, tokenizer: Tokenizer):
-        """Makes the files; nothing is seen under their names before `close`."""
+    def __init__(
+        self, prefix: Path, tokenizer: Tokenizer, *, masked: bool = False
+    ):
+        """Makes the files; nothing is seen under their names before `close`.
+
+        Args:
+          prefix: Where.
+          tokenizer: Makes the tokens.
+          masked: Writes a mask as well; its documents begin and end as they
+            are given.
+        """
         from eisbach import _C
 
         self.prefix = prefix
         self.bytes = 0
         self._tokenizer = tokenizer
-        self._begin = np.asarray(tokenizer.begin_of_document, dtype=np.int32)
+        self._masked = masked
+        self.trained = 0
+        begin = () if masked else tokenizer.begin_of_document
+        self._begin = np.asarray(begin, dtype=np.int32)
         self._inside = False
         self._writer = _C.TokenFileWriter(
             str(prefix),
             dtype=_dtype(tokenizer.vocab),
-            end_of_document=tokenizer.end_of_document,
+            end_of_document=None if masked else tokenizer.end_of_document,
+            masked=masked,
         )
 
     @property
@@ -77,6 +103,13 @@ class TokenFile:
             self._start()
         if len(tokens):
             self._writer.append(tokens)
+
+    def add(self, tokens: Any, mask: Any, text_bytes: int) -> None:
+        """Adds a whole document and its mask: 1 for what is trained."""
+        mask = np.asarray(mask, dtype=np.uint8)
+        self._writer.add_document(tokens, mask)
+        self.trained += int(np.count_nonzero(mask))
+        self.bytes += text_bytes
 
     def end(self, text_bytes: int) -> bool:
         """Ends the document at hand.
@@ -105,6 +138,7 @@ class TokenFile:
         self,
         source: Sequence[str] = (),
         encodings: dict[str, int] | None = None,
+        marked: Marking | None = None,
     ) -> TokenFileInfo:
         """Makes the files durable, `PREFIX.json` included."""
         self._writer.close()
@@ -117,6 +151,8 @@ class TokenFile:
             self._tokenizer.rules,
             tuple(source),
             encodings,
+            self.trained if self._masked else None,
+            marked,
         )
         write_atomically(file_of(self.prefix, ".json"), info.as_json())
         return info
@@ -152,7 +188,8 @@ class Placing:
     def place(self) -> None:
         """Moves all files of all targets, or none.
 
-        The indices go last: a reader that finds one finds all of its pair.
+        The indices go last: a reader that finds one finds all of its pair,
+        and its mask.
         """
         moves = [
             (self.folder / f"{name}{suffix}", file_of(prefix, suffix))
@@ -167,6 +204,8 @@ class Placing:
                     os.replace(target, kept)
                     done.append((target, kept))
             for source, target in moves:
+                if source.suffix == _MASK and not source.exists():
+                    continue
                 os.replace(source, target)
                 done.append((target, None))
         except BaseException:

@@ -26,6 +26,8 @@ class Tokenizer(Protocol):
       digest: Identifies the mapping; equal digests mean equal tokens.
       rules: What begins and ends a document.
       source_text: The text of its file; None where there is none.
+      beside: Texts of the files beside it, by name, that say how conversations
+        are written: `chat_template.jinja` and what templates ask for.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Tokenizer(Protocol):
     digest: str
     rules: DocumentRules
     source_text: str | None
+    beside: dict[str, str]
 
     @property
     def key(self) -> str:
@@ -103,6 +106,7 @@ class ByteTokenizer(RuledTokenizer):
 
     def __init__(self, rules: DocumentRules | None = None):
         self.rules = rules or DocumentRules()
+        self.beside: dict[str, str] = {}
 
     def encode(self, text: bytes) -> NDArray[np.uint8]:
         """Returns the bytes."""

@@ -54,6 +54,7 @@ class Described:
             raise ValueError(f"{path}: no JSON object")
         # A key that is null counts as one that is left out.
         self._values = {k: v for k, v in values.items() if v is not None}
+        self._null = {k for k, v in values.items() if v is None}
         self._asked: set[str] = set()
         self._problems: list[str] = []
 
@@ -66,6 +67,10 @@ class Described:
             self.problem(f"has no {name}")
             return None
         return default
+
+    def is_null(self, name: str) -> bool:
+        """Whether a key is there and null, where that is not its absence."""
+        return name in self._null
 
     def only(self, name: str, *allowed: Any) -> None:
         """Refuses all values but these; the first is what absence means."""

@@ -25,6 +25,12 @@ _CHOICES = (
     "mlp_bias",
     "qk_norm",
     "no_rope_every",
+    "window",
+    "window_from",
+    "window_full_every",
+    "attention_scale",
+    "attention_cap",
+    "final_cap",
     "rope_scaling",
 )
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.export.dtypes import DTYPES, cast
+from eisbach.data.chat_template import TEMPLATE_FILE
+from eisbach.export.carried import TOKENIZER_FILES, Carried, write_carried
+from eisbach.export.dtypes import DTYPES
 from eisbach.export.families import FAMILIES, describe
 from eisbach.export.tokenizer_files import tokenizer_files
+from eisbach.export.weights import INDEX, write_weights
 from eisbach.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
 
 _OTHERS = {
-    "model.safetensors.index.json",
+    INDEX,
     "documents.json",
     "tokenizer.json",
-    "tokenizer_config.json",
+    "README.md",
+    *TOKENIZER_FILES,
 }
+# Of the weights in one file, as Hugging Face's tools have long done it.
+SHARD_BYTES = 5 * 10**9
 
 
 @takes(
@@ -39,6 +45,9 @@ def export_model(
     *,
     dtype: str = "f32",
     ends: Sequence[int] | None = None,
+    carried: Carried | None = None,
+    page: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
 ) -> None:
     """Writes weights, `config.json` and what a tokenizer needs.
 
@@ -50,19 +59,23 @@ def export_model(
         document begins and ends texts.
       dtype: `f32`, `bf16` or `f16`.
       ends: Token ids that end a text; None takes the tokenizer's.
+      carried: Files of the model's own folder, which go along, and what its
+        `config.json` says of a context and special ids.
+      page: About the model, in Markdown.
+      shard_bytes: Most bytes of weights in a file, but for a larger tensor.
 
     Raises:
       ValueError: A weight is too large for `dtype`.
     """
-    from eisbach import _C
-
+    carried = carried or Carried()
+    model = carried.of(model)
     folder = Path(folder)
     family = FAMILIES[model.family]
     make_folder(folder)
     special = _special_ids(tokenizer, ends)
-    texts = {"generation_config.json": _json(special)}
-    if tokenizer:
-        texts.update(tokenizer_files(tokenizer, model))
+    special.update(carried.ids())
+    texts: dict[str, str | bytes] = {"generation_config.json": _json(special)}
+    texts.update(files_along(tokenizer, model, carried, page))
     # Last: who finds it finds all.
     texts["config.json"] = _json(
         {
@@ -73,18 +86,29 @@ def export_model(
             "dtype": DTYPES[dtype],
         }
     )
-    _C.write_safetensors(
-        str(folder / "model.safetensors"),
-        {
-            name: cast(name, value, dtype)
-            for name, value in family.to_theirs(parameters, model).items()
-        },
-        {"format": "pt"},  # transformers asks for it
-    )
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
+    weights = family.to_theirs(parameters, model)
+    texts.update(write_weights(folder, weights, dtype, shard_bytes))
+    config = texts.pop("config.json")
     for name in _OTHERS - texts.keys():  # of what was there before
         (folder / name).unlink(missing_ok=True)
+    write_carried(folder, texts)
+    write_atomically(folder / "config.json", config)
+
+
+def files_along(
+    tokenizer: Tokenizer | None,
+    model: ModelSection,
+    carried: Carried,
+    page: str | None,
+) -> dict[str, str | bytes]:
+    """Returns the files beside the weights: tokenizer, template, page."""
+    made = tokenizer_files(tokenizer, model) if tokenizer else {}
+    files: dict[str, str | bytes] = {**made, **carried.files}
+    if TEMPLATE_FILE in made:  # the run may have another than its base
+        files[TEMPLATE_FILE] = made[TEMPLATE_FILE]
+    if page is not None:
+        files["README.md"] = page
+    return files
 
 
 def _special_ids(

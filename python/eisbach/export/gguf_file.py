@@ -12,6 +12,7 @@ import numpy as np
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
+from eisbach.data.chat_template import TEMPLATE_FILE
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from eisbach.data.tokenizer import Tokenizer
+
+
+def _refuse_what_llama_cpp_lacks(model: ModelSection) -> None:
+    """Raises ValueError for choices that its families here do not have."""
+    for name in ("attention_scale", "attention_cap", "final_cap"):
+        if getattr(model, name) != 0:
+            raise ValueError(
+                f"model.{name}={getattr(model, name)}: llama.cpp takes 0 for "
+                f"{model.family}"
+            )
+    if 0 < model.window < model.context:
+        raise ValueError(
+            f"model.window={model.window}: llama.cpp computes {model.family} "
+            f"without one; it may be 0 or at least model.context="
+            f"{model.context}"
+        )
 
 
 @takes(
@@ -48,8 +65,9 @@ def write_gguf(
         takes the tokenizer's.
 
     Raises:
-      ValueError: `gguf` is not installed, llama.cpp cannot make the tokens of
-        this tokenizer, or a weight is too large for `dtype`.
+      ValueError: `gguf` is not installed, llama.cpp computes the model
+        otherwise or cannot make the tokens of this tokenizer, or a weight is
+        too large for `dtype`.
     """
     try:
         import gguf
@@ -58,6 +76,7 @@ def write_gguf(
             "GGUF needs the library gguf: pip install 'eisbach[gguf]'"
         ) from None
     path = Path(path)
+    _refuse_what_llama_cpp_lacks(model)
     family = FAMILIES[model.family]
     files = tokenizer_files(tokenizer, model) if tokenizer else {}
     writer = gguf.GGUFWriter(None, family.GGUF)
@@ -81,6 +100,8 @@ def write_gguf(
         _add_vocabulary(writer, found)
         end = ends[0] if ends else tokenizer.end_of_document
         _add_special(writer, tokenizer, found.never if end is None else end)
+        if template := files.get(TEMPLATE_FILE):
+            writer.add_chat_template(template)
     else:
         writer.add_tokenizer_model("no_vocab")
     kind = gguf.GGMLQuantizationType[dtype.upper()]

@@ -35,6 +35,18 @@ _BLOCK = (
     ("mlp.up", "mlp.c_fc", True),
     ("mlp.down", "mlp.c_proj", True),
 )
+# Of PEFT: layers and tables that may be adapted, and that a Conv1D is a linear
+# layer whose weight is [in, out].
+LAYER = "transformer.h"
+ADAPTED = {
+    "attention.qkv": "attn.c_attn",
+    "attention.output": "attn.c_proj",
+    "mlp.up": "mlp.c_fc",
+    "mlp.down": "mlp.c_proj",
+}
+STACKED = {"attention.qkv": tuple(f"attention.{part}" for part in _QKV)}
+TABLES = {"embedding": "transformer.wte", "head": "lm_head"}
+FAN_IN_FAN_OUT = True
 _WHOLE = (
     ("embedding.token.weight", "transformer.wte.weight"),
     ("embedding.position.weight", "transformer.wpe.weight"),

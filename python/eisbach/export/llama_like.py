@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from eisbach.export.rotary import (
     add_rope_scaling,
@@ -18,6 +18,7 @@ from eisbach.export.rotary import (
     rotary_config,
 )
 from eisbach.export.stored import Stored
+from eisbach.export.windows import layer_types, read_window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ _BLOCK = (
     ("mlp.up", "mlp.up_proj"),
     ("mlp.down", "mlp.down_proj"),
 )
+# Of PEFT: layers and tables that may be adapted.
+_ADAPTED = {own: name for own, name in _BLOCK if name.endswith("_proj")}
 _HEAD_NORMS = {"attention.query_norm", "attention.key_norm"}
 
 
@@ -73,6 +76,12 @@ class Family:
     WITHOUT_EFFECT = re.compile(
         r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq"
     )
+
+    LAYER = "model.layers"
+    ADAPTED: ClassVar = _ADAPTED
+    STACKED: ClassVar[dict[str, tuple[str, ...]]] = {}
+    TABLES: ClassVar = {"embedding": "model.embed_tokens", "head": "lm_head"}
+    FAN_IN_FAN_OUT = False
 
     def config(self, model: ModelSection) -> dict[str, Any]:
         """Returns what `config.json` says of the model."""
@@ -198,24 +207,6 @@ class Family:
 _NEIGHBOURS = {"llama", "smollm3"}
 
 
-def _no_window(described: Described) -> None:
-    """Refuses a window that a sequence can leave."""
-    window = described.get("sliding_window", None)
-    used = described.get("use_sliding_window", window is not None)
-    context = described.get("max_position_embeddings")
-    described.without_effect("max_window_layers")
-    if used and window is not None and window < (context or 0):
-        described.problem(
-            f"sliding_window={window} is not there yet; it may be null, or "
-            f"max_position_embeddings={context} at most {window}"
-        )
-    for kind in described.get("layer_types", []):
-        if kind != "full_attention" and used:
-            described.problem(f"layer_types has {kind!r}, which is not there "
-                              "yet; all may be 'full_attention'")  # fmt: skip
-            break
-
-
 def _say_llama(model: ModelSection) -> dict[str, Any]:
     return {"attention_bias": model.qkv_bias, "mlp_bias": model.mlp_bias}
 
@@ -230,30 +221,40 @@ def _read_llama(described: Described) -> dict[str, Any]:
 
 
 def _say_mistral(model: ModelSection) -> dict[str, Any]:
-    del model
-    return {"sliding_window": None}
+    return {"sliding_window": model.window or None}
 
 
 def _read_mistral(described: Described) -> dict[str, Any]:
-    _no_window(described)
-    return {}
+    absent = 0 if described.is_null("sliding_window") else 4096
+    window = described.get("sliding_window", absent)
+    layers = described.get("num_hidden_layers") or 0
+    return read_window(described, window, [True] * layers)
 
 
 def _say_qwen2(model: ModelSection) -> dict[str, Any]:
+    if not model.window:
+        return {
+            "use_sliding_window": False,
+            "sliding_window": None,
+            "max_window_layers": model.layers,
+        }
     return {
-        "use_sliding_window": False,
-        "sliding_window": None,
-        "max_window_layers": model.layers,
+        "use_sliding_window": True,
+        "sliding_window": model.window,
+        "max_window_layers": model.window_from,
+        "layer_types": layer_types(model),
     }
 
 
 def _read_qwen2(described: Described) -> dict[str, Any]:
-    # Of transformers 5, where False, the window is not used.
     if not described.get("use_sliding_window", False):
         described.without_effect("sliding_window max_window_layers layer_types")
         return {}
-    _no_window(described)
-    return {}
+    absent = 0 if described.is_null("sliding_window") else 4096
+    window = described.get("sliding_window", absent)
+    first = described.get("max_window_layers", 28)
+    layers = described.get("num_hidden_layers") or 0
+    return read_window(described, window, [i >= first for i in range(layers)])
 
 
 def _say_qwen3(model: ModelSection) -> dict[str, Any]:
@@ -263,6 +264,20 @@ def _say_qwen3(model: ModelSection) -> dict[str, Any]:
 def _read_qwen3(described: Described) -> dict[str, Any]:
     bias = described.get("attention_bias", False)
     return {"qkv_bias": bias, "output_bias": bias, **_read_qwen2(described)}
+
+
+def _read_no_window(described: Described) -> dict[str, Any]:
+    """Refuses one in the layers without positions, as SmolLM3 may have it."""
+    used = described.get("use_sliding_window", False)
+    window = described.get("sliding_window", None)
+    described.without_effect("max_window_layers layer_types")
+    context = described.get("max_position_embeddings")
+    if used and window is not None and window < (context or 0):
+        described.problem(
+            f"sliding_window={window} in layers without positions is not there "
+            "yet; it may be null, or use_sliding_window false"
+        )
+    return {}
 
 
 def _say_smollm3(model: ModelSection) -> dict[str, Any]:
@@ -291,7 +306,7 @@ def _read_smollm3(described: Described) -> dict[str, Any]:
         )
     return {
         **_read_llama(described),
-        **_read_qwen2(described),
+        **_read_no_window(described),
         "no_rope_every": every if every != layers + 1 else 0,
     }
 

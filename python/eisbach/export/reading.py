@@ -47,17 +47,28 @@ def read_model(folder: str | os.PathLike[str]) -> ModelFolder:
       OSError: A file is missing.
     """
     folder = Path(folder)
-    model, ends = read_described(folder)
-    said = folder / "generation_config.json"
-    if said.is_file():  # may name more of them
-        ends = Described(said).ids("eos_token_id") or ends
+    model, _ = read_described(folder)
     tensors = Tensors(folder)
     tensors.check_finite()
     parameters = {
         own: place.take(tensors[place.name])
         for own, place in find_stored(tensors, model).items()
     }
-    return ModelFolder(model, parameters, ends)
+    return ModelFolder(model, parameters, read_ends(folder))
+
+
+def read_ends(folder: Path) -> tuple[int, ...]:
+    """Reads which token ids end a document; none where nothing says it.
+
+    Raises:
+      ValueError: A file is damaged.
+      OSError: `config.json` is missing.
+    """
+    ends = Described(folder / "config.json").ids("eos_token_id")
+    said = folder / "generation_config.json"
+    if said.is_file():  # may name more of them
+        ends = Described(said).ids("eos_token_id") or ends
+    return ends
 
 
 def read_described(folder: Path) -> tuple[ModelSection, tuple[int, ...]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
+from eisbach.export.card import card, card_of
+from eisbach.export.carried import Carried, read_carried
 from eisbach.export.reading import read_model
 from eisbach.run.folder import RunFolder
 from eisbach.run.place import Place, locate
@@ -33,6 +35,8 @@ class Source:
       path: Of the folder that was read.
       step: Of the checkpoint; None for a model that is exported already.
       named: Whether it is the one that was asked for, not just the newest.
+      carried: Files that go along with it.
+      card: What its page tells; None where no run is known.
       home: Folder that an export goes to if it is not told where: that of the
         run, or the one beside which the checkpoint lies.
     """
@@ -45,6 +49,8 @@ class Source:
     step: int | None
     named: bool
     home: Path
+    carried: Carried
+    card: str | None
 
 
 def model_folder(path: Path) -> Path | None:
@@ -97,6 +103,8 @@ def find_source(
             None,
             False,
             Path(path),
+            read_carried(folder),
+            card_of(Path(path)),
         )
     place = locate(path)
     if checkpoint is not None:
@@ -118,6 +126,8 @@ def _checkpoint(place: Place) -> Source:
         step,
         place.step is not None,
         place.run or place.root,
+        read_carried(RunFolder(place.run).base) if place.run else Carried(),
+        card(RunFolder(place.run), step) if place.run else None,
     )
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eisbach.config.rules import show
 from eisbach.data.tokenizer import BYTES
-from eisbach.export.places import find_places
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
-from eisbach.export.tensors import Tensors
-from eisbach.run.agreement import agreed
-from eisbach.run.output import warn
 
 if TYPE_CHECKING:
-    from eisbach import _C
     from eisbach.config import Config
     from eisbach.config.model import ModelSection
-    from eisbach.data.tokenizer import Tokenizer
 
 NONE = "none"
 _TOKENIZER = "tokenizer.json"
@@ -63,22 +58,13 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
     Raises:
       ValueError: The configuration gives another value.
     """
-    wrong = []
-    for name in sorted(found.model_fields_set - {"from"}):
-        key, value = f"model.{name}", getattr(found, name)
-        own, origin = getattr(config.model, name), config.origin(key)
-        if _is_given(origin) and own not in (value, "auto"):
-            if name == "context" and own < value:
-                continue
-            wrong.append(
-                f"{origin}: {key}={show(own)}, and {folder} has {show(value)}"
-            )
-        elif own != value:
-            config = config.derive(key, value, str(folder))
-    if wrong:
-        raise ValueError(
-            "; ".join(wrong) + "; leave out what the folder says itself"
-        )
+    said = {
+        name: getattr(found, name)
+        for name in sorted(found.model_fields_set - {"from"})
+    }
+    context = config.model.context
+    shorter = {"context"} if context < said.get("context", 0) else set()
+    config = take_over(config, "model", said, folder, shorter)
     # Given, or taken over before: a configuration is completed several times.
     if config.origin("data.tokenizer") != "default":
         return config
@@ -89,30 +75,44 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
     return config.derive("data.tokenizer", name, str(folder))
 
 
-def _is_given(origin: str) -> bool:
-    return origin != "default" and not origin.startswith("derived")
+def take_over(
+    config: Config,
+    section: str,
+    said: dict[str, Any],
+    folder: Path,
+    free: Container[str],
+) -> Config:
+    """Takes over what a folder says of a section.
 
-
-def load_weights(
-    engine: _C.Engine, config: Config, tokenizer: Tokenizer, world: _C.World
-) -> None:
-    """Fills an engine from `model.from`, if there is one; collective.
-
-    Each rank reads its own part.
+    Args:
+      config: Of the run.
+      section: Its name.
+      said: Key of the section to value.
+      folder: That says so.
+      free: Keys of which the configuration may give another value.
 
     Raises:
-      ValueError: A file is damaged, or not of this model.
+      ValueError: The configuration gives another value of another key.
     """
-    folder = folder_of(config)
-    if folder is None:
-        return
-    with agreed(world):
-        places = find_places(Tensors(folder), config.model)
-        own = folder_tokenizer(folder, config.model.vocab)
-    engine.load_foreign(places)
-    if world.rank == 0 and own is not None and own.digest != tokenizer.digest:
-        warn(
-            f"{folder}: its tokenizer is not the one of this run, "
-            f"data.tokenizer={config.data.tokenizer}: the weights know other "
-            "tokens"
+    wrong = []
+    for name, value in said.items():
+        key = f"{section}.{name}"
+        own = getattr(getattr(config, section), name)
+        origin = config.origin(key)
+        if _is_given(origin) and own not in (value, "auto"):
+            if name in free:
+                continue
+            wrong.append(
+                f"{origin}: {key}={show(own)}, and {folder} has {show(value)}"
+            )
+        elif own != value:
+            config = config.derive(key, value, str(folder))
+    if wrong:
+        raise ValueError(
+            "; ".join(wrong) + "; leave out what the folder says itself"
         )
+    return config
+
+
+def _is_given(origin: str) -> bool:
+    return origin != "default" and not origin.startswith("derived")

@@ -21,8 +21,12 @@ _FLOATS = ("F32", "BF16", "F16", "F64")
 class Tensors:
     """Hands out tensors by name and knows which nobody has asked for."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, name: str = _FILE):
         """Opens `model.safetensors`, or the parts that its index lists.
+
+        Args:
+          folder: Of the files.
+          name: Of the one file, where it is another.
 
         Raises:
           ValueError: A file is damaged.
@@ -30,9 +34,15 @@ class Tensors:
         """
         from eisbach import _C
 
-        self.path = folder / _FILE
-        files = [_FILE]
-        if not self.path.is_file() and (folder / _INDEX).is_file():
+        self.path = folder / name
+        self._described = (
+            "the model of config.json"
+            if name == _FILE
+            else "what adapter_config.json describes"
+        )
+        files = [name]
+        divided = name == _FILE and (folder / _INDEX).is_file()
+        if divided and not self.path.is_file():
             self.path = folder / _INDEX
             files = _parts(self.path)
         self._files = {
@@ -79,8 +89,8 @@ class Tensors:
         self._used.add(name)
         if name not in self._paths:
             raise ValueError(
-                f"{self.path}: has no tensor {name}, which the model of "
-                "config.json has"
+                f"{self.path}: has no tensor {name}, which {self._described} "
+                "has"
             )
         return self._paths[name]
 
@@ -118,8 +128,8 @@ class Tensors:
         if left:
             more = f" and {len(left) - _SHOWN} more" * (len(left) > _SHOWN)
             raise ValueError(
-                f"{self.path}: {', '.join(left[:_SHOWN])}{more}: the model of "
-                "config.json has no such tensor, so it would be left out"
+                f"{self.path}: {', '.join(left[:_SHOWN])}{more}: "
+                f"{self._described} has no such tensor, so it would be left out"
             )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
+from eisbach.data.chat_template import TEMPLATE_FILE, default_template
 from eisbach.data.tokenizer import BYTES
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ def tokenizer_files(
 ) -> dict[str, str]:
     """Returns the files of a tokenizer by name.
 
-    `tokenizer.json` and `tokenizer_config.json` are those of Hugging Face;
-    `documents.json` is what `stored_tokenizer` reads besides.
+    `tokenizer.json`, `tokenizer_config.json` and, where conversations have a
+    template, `chat_template.jinja` are those of Hugging Face; `documents.json`
+    is what `stored_tokenizer` reads besides.
 
     A text becomes the tokens that the model was trained on: nothing is cut
     off or filled up, and before it stands what began a document. A model of
@@ -50,7 +52,9 @@ def tokenizer_files(
         described["bos_token"] = begin[0] if begin else described["eos_token"]
     digest = BYTES if is_bytes else hashlib.sha256(text.encode()).hexdigest()
     rules = {"tokenizer": digest, **asdict(tokenizer.rules)}
+    template = default_template(tokenizer)
     return {
+        **({TEMPLATE_FILE: template} if template else {}),
         "tokenizer.json": text,
         "documents.json": json.dumps(rules, indent=1) + "\n",
         "tokenizer_config.json": json.dumps(described, indent=2) + "\n",

@@ -39,7 +39,9 @@ def set_aside(folder: RunFolder, step: int) -> Path | None:
     make_folder(aside.checkpoints)
     for path in newer:
         path.rename(aside.checkpoints / path.name)
-    for path in (folder.summary, folder.plot, folder.model):
+    for path in (
+        folder.summary, folder.plot, folder.model, folder.adapter,
+    ):  # fmt: skip
         if path.exists():
             path.rename(aside.path / path.name)
     return aside.path

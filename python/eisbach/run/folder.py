@@ -27,12 +27,13 @@ class RunFolder:
     """Paths inside the folder of a run.
 
     `config.yaml` resolved configuration, `parent.json` what the run was forked
-    from, if it was, `tokenizer/` the run's own copy,
+    from, if it was, `tokenizer/` the run's own copy, `base/` what goes along
+    with the model that it began with,
     `metrics.jsonl` a line a step, `validation.jsonl` a line a validation,
     `saves.jsonl` a line a checkpoint, `ledger.jsonl` a line a step that was
     skipped, `restarts.jsonl` a line a restart,
     `summary.json`, `loss.png`, `tensorboard/` events, `checkpoints/step-N/`,
-    `model/` the export, `lock` who writes here.
+    `model/` the export, or `adapter/`, `lock` who writes here.
 
     Attributes:
       path: The folder.
@@ -225,6 +226,14 @@ class RunFolder:
         return self.path / "tokenizer"
 
     @property
+    def base(self) -> Path:
+        """Files of the model that the run began with, which an export has too.
+
+        Its template of conversations is among them.
+        """
+        return self.path / "base"
+
+    @property
     def metrics(self) -> Path:
         """A JSON object a step."""
         return self.path / "metrics.jsonl"
@@ -273,6 +282,11 @@ class RunFolder:
     def model(self) -> Path:
         """The exported model, in Hugging Face's format."""
         return self.path / "model"
+
+    @property
+    def adapter(self) -> Path:
+        """The adapters that it has trained, in PEFT's format."""
+        return self.path / "adapter"
 
     @property
     def checkpoints(self) -> Path:

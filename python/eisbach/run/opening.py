@@ -51,8 +51,11 @@ def _told(job: Job) -> Iterator[str]:
                 reason = origin.removeprefix("derived: ")
                 yield f"{section}.{name}: {value} ({reason})"
     model = job.engine.config.model
+    adapters = ""
+    if model.adapter.rank:
+        adapters = f", {model.trained_parameters:,} trained beside them"
     yield (
-        f"{model.family}, {model.parameters:,} parameters; a step is "
+        f"{model.family}, {model.parameters:,} parameters{adapters}; a step is "
         f"{config.train.global_batch} x {model.context} tokens"
     )
     yield from what_is_read(job)

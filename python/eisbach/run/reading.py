@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def what_is_read(job: Job) -> Iterator[str]:
         f"{samples * config.model.context:,} tokens, {samples:,} samples: "
         + (f"{times} the text" if len(epochs) == 1 else times)
     )
+    yield from _rows(texts, config.model.context)
     for source, count in zip(_sources(job), epochs, strict=True):
         if count > _OFTEN:
             fewer = int(config.train.steps * _OFTEN / count)
@@ -50,7 +51,24 @@ def _open(job: Job, prefix: str) -> _C.Corpus:
         context=job.config.model.context,
         vocab=job.config.model.vocab,
         seed=job.config.run.seed,
+        documents=job.config.data.documents,
     )
+
+
+def _rows(texts: Sequence[_C.Corpus], context: int) -> Iterator[str]:
+    """Yields what becomes of documents where they are packed into rows."""
+    if not any(text.separate for text in texts):
+        return
+    trained = sum(text.trained for text in texts)
+    yield (
+        f"samples are packed of separate documents; {trained:,} of the tokens "
+        "are trained"
+    )
+    if split := sum(text.split_documents for text in texts):
+        yield (
+            f"note: {split:,} documents are longer than model.context="
+            f"{context} and cut into pieces, of which none sees another"
+        )
 
 
 def _sources(job: Job) -> list[str]:

@@ -84,7 +84,9 @@ def choose(folder: RunFolder, config: Config) -> Resumption:
             f"{step + 1}, or an older checkpoint by --resume "
             f"{folder.checkpoints}/step-N (train.steps)"
         )
-    exported = (folder.model / "config.json").is_file()
+    exported = (folder.model / "config.json").is_file() or (
+        folder.adapter / "adapter_config.json"
+    ).is_file()
     finished = exported and step == steps == _summarized(folder)
     return Resumption(
         step, str(checkpoint), finished, changed, _older(folder, step)

@@ -53,6 +53,7 @@ def summary(job: Job) -> dict[str, Any]:
         "validation_loss": validation.get("loss"),
         "bits_per_byte": validation.get("bits_per_byte"),
         "parameters": job.engine.config.model.parameters,
+        "trained_parameters": job.engine.config.model.trained_parameters,
         "tokens": last.get("tokens", 0),
         "skipped_steps": sum(bool(line.get("skipped")) for line in steps),
         "training_seconds": seconds,

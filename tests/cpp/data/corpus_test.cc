@@ -43,9 +43,22 @@ std::unique_ptr<Corpus> Open(std::vector<SourceOptions> sources,
       Corpus::Open({std::move(sources), context, 1 << 20, seed, order}));
 }
 
+// Its tokens and the one after, of joined documents of which all is trained.
+absl::Status ReadSample(const Corpus& corpus, int64_t index,
+                        std::vector<int32_t>& tokens) {
+  const size_t context = corpus.context();
+  std::vector<int32_t> targets(context);
+  tokens.resize(context);
+  const absl::Status status =
+      corpus.Read(index, {absl::MakeSpan(tokens), absl::MakeSpan(targets), {}});
+  for (size_t t = 0; t + 1 < context; ++t) EXPECT_EQ(targets[t], tokens[t + 1]);
+  tokens.push_back(targets.back());
+  return status;
+}
+
 std::vector<int32_t> Sample(const Corpus& corpus, int64_t index) {
-  std::vector<int32_t> tokens(corpus.context() + 1);
-  EISBACH_EXPECT_OK(corpus.Read(index, absl::MakeSpan(tokens)));
+  std::vector<int32_t> tokens;
+  EISBACH_EXPECT_OK(ReadSample(corpus, index, tokens));
   return tokens;
 }
 
@@ -82,16 +95,15 @@ TEST(CorpusTest, AnEpochIsTheDocumentsInAShuffledOrder) {
   for (uint64_t seed : {1, 2}) {
     const auto corpus = Open({{folder.File("x"), 1.0}}, kContext, seed);
     // The sampler is the corpus's own; it says where each sample belongs.
-    const std::vector<SourceSize> sizes = {{first, 1.0}};
-    const std::vector<std::string> names = {"x"};
-    const Sampler sampler = test::Value(
-        Sampler::Make(sizes, names, kContext, seed, SampleOrder::kSeeded));
+    const std::vector<SourceSize> sizes = {{per_epoch, 1.0}};
+    const Sampler sampler =
+        test::Value(Sampler::Make(sizes, seed, SampleOrder::kSeeded));
     for (int64_t epoch = 0; epoch < 3; ++epoch) {
       std::vector<int32_t> stream(per_epoch * kContext + 1, -1);
       for (int64_t i = 0; i < per_epoch; ++i) {
         const int64_t g = epoch * per_epoch + i;
         const std::vector<int32_t> tokens = Sample(*corpus, g);
-        const int64_t begin = sampler(g).begin;
+        const int64_t begin = sampler(g).index * kContext;
         for (int64_t j = 0; j <= kContext; ++j) {
           int32_t& place = stream[begin + j];
           EXPECT_TRUE(place == -1 || place == tokens[j]) << "overlap by one";
@@ -215,16 +227,24 @@ TEST(CorpusTest, ErrorsNameTheFile) {
   EXPECT_THAT(
       Corpus::Open(
           {{{folder.File("x"), 1.0}}, 30, 256, 1, SampleOrder::kSeeded}),
-      StatusIs(absl::StatusCode::kInvalidArgument, folder.File("x")));
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               absl::StrCat(folder.File("x"),
+                            " holds 30 tokens, fewer than one sample of "
+                            "model.context=30 and the token after it; nearest "
+                            "that works: model.context=29")));
+  EXPECT_THAT(Corpus::Open(
+                  {{{folder.File("x"), 1.0}}, 0, 256, 1, SampleOrder::kSeeded}),
+              StatusIs(absl::StatusCode::kInvalidArgument, "model.context=0"));
   EXPECT_THAT(Corpus::Open({{}, 8, 256, 1, SampleOrder::kSeeded}),
               StatusIs(absl::StatusCode::kInvalidArgument, "no source"));
 
   const auto corpus = test::Value(Corpus::Open(
       {{{folder.File("x"), 1.0}}, 29, 20, 1, SampleOrder::kSeeded}));
-  std::vector<int32_t> tokens(30);
-  EXPECT_THAT(corpus->Read(0, absl::MakeSpan(tokens)),
-              StatusIs(absl::StatusCode::kOutOfRange,
-                       "token 20 at position 20 of document 0"));
+  std::vector<int32_t> tokens(29), targets(29);
+  EXPECT_THAT(
+      corpus->Read(0, {absl::MakeSpan(tokens), absl::MakeSpan(targets), {}}),
+      StatusIs(absl::StatusCode::kOutOfRange,
+               "token 20 at position 20 of document 0"));
   EXPECT_THAT(corpus->CheckVocab(),
               StatusIs(absl::StatusCode::kOutOfRange, "token 20"));
 }
@@ -239,11 +259,12 @@ TEST(CorpusTest, AFileThatIsCutUnderTheRunIsAnError) {
     Sample(*corpus, 0);
     const auto bytes = std::filesystem::file_size(prefix + suffix);
     std::filesystem::resize_file(prefix + suffix, bytes - 8);
-    std::vector<int32_t> tokens(11);
-    EXPECT_THAT(corpus->Read(1, absl::MakeSpan(tokens)),
-                StatusIs(absl::StatusCode::kOutOfRange,
-                         absl::StrCat(prefix, suffix, " ends at byte ",
-                                      bytes - 8, ", it had ", bytes)));
+    std::vector<int32_t> tokens(10), targets(10);
+    EXPECT_THAT(
+        corpus->Read(1, {absl::MakeSpan(tokens), absl::MakeSpan(targets), {}}),
+        StatusIs(absl::StatusCode::kOutOfRange,
+                 absl::StrCat(prefix, suffix, " ends at byte ", bytes - 8,
+                              ", it had ", bytes)));
     EXPECT_FALSE(corpus->CheckVocab().ok());
   }
 }
@@ -261,10 +282,13 @@ TEST(CorpusTest, AnIndexThatChangesUnderTheRunIsAnError) {
                       std::ios::in | std::ios::out | std::ios::binary);
     file << index.substr(0, 34) << std::string(index.size() - 34, byte);
     file.close();
-    std::vector<int32_t> tokens(11);
+    std::vector<int32_t> tokens(10), targets(10);
     int errors = 0;
     for (int64_t g = 0; g < 100; ++g) {
-      errors += !corpus->Read(g, absl::MakeSpan(tokens)).ok();
+      errors +=
+          !corpus
+               ->Read(g, {absl::MakeSpan(tokens), absl::MakeSpan(targets), {}})
+               .ok();
     }
     EXPECT_GT(errors, 0);
   }

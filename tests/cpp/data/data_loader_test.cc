@@ -51,6 +51,14 @@ class DataLoaderTest : public ::testing::Test {
     return test::Value(loader.Next(device_->compute_stream()));
   }
 
+  static std::vector<int32_t> SampleOf(const Corpus& corpus, int64_t index) {
+    std::vector<int32_t> tokens(kContext), targets(kContext);
+    EISBACH_EXPECT_OK(corpus.Read(
+        index, {absl::MakeSpan(tokens), absl::MakeSpan(targets), {}}));
+    tokens.push_back(targets.back());
+    return tokens;
+  }
+
   // Row -> its tokens and the one after, by global index; checks the shapes.
   static void AddRows(const Batch& batch,
                       std::map<int64_t, std::vector<int32_t>>& rows) {
@@ -86,9 +94,7 @@ TEST_F(DataLoaderTest, RowsAreTheCorpusSamples) {
     ASSERT_EQ(rows.size(), 4u);
     for (const auto& [index, tokens] : rows) {
       EXPECT_EQ(index / 4, step);
-      std::vector<int32_t> expected(kContext + 1);
-      EISBACH_ASSERT_OK(corpus_->Read(index, absl::MakeSpan(expected)));
-      EXPECT_EQ(tokens, expected);
+      EXPECT_EQ(tokens, SampleOf(*corpus_, index));
     }
   }
 }
@@ -153,6 +159,39 @@ TEST_F(DataLoaderTest, SeekJumpsToAStep) {
   EXPECT_FALSE(loader->Seek(int64_t{1} << 62).ok());
 }
 
+TEST_F(DataLoaderTest, SeparateDocumentsComeWithTheirStarts) {
+  const std::shared_ptr<const Corpus> packed =
+      test::Value(Corpus::Open({{{folder_.File("x"), 1.0}},
+                                kContext,
+                                1000,
+                                9,
+                                SampleOrder::kSeeded,
+                                Documents::kSeparate}));
+  for (int rank = 0; rank < 2; ++rank) {
+    const auto loader = test::Value(DataLoader::Make(packed, {4, rank, 2, 2}));
+    for (int64_t step = 0; step < 30; ++step) {
+      const Batch batch = Next(*loader);
+      ASSERT_EQ(batch.starts.shape(), Shape({2, kContext}));
+      ASSERT_EQ(batch.starts.dtype(), DType::kI32);
+      for (int64_t row = 0; row < 2; ++row) {
+        std::vector<int32_t> tokens(kContext), targets(kContext),
+            starts(kContext);
+        EISBACH_ASSERT_OK(
+            packed->Read(step * 4 + rank * 2 + row,
+                         {absl::MakeSpan(tokens), absl::MakeSpan(targets),
+                          absl::MakeSpan(starts)}));
+        for (int64_t t = 0; t < kContext; ++t) {
+          const int64_t at = row * kContext + t;
+          EXPECT_EQ(batch.tokens.data<int32_t>()[at], tokens[t]);
+          EXPECT_EQ(batch.targets.data<int32_t>()[at], targets[t]);
+          EXPECT_EQ(batch.starts.data<int32_t>()[at], starts[t]);
+        }
+      }
+    }
+  }
+  EXPECT_FALSE(Next(*Make({4, 0, 1, 2})).starts.defined());
+}
+
 TEST_F(DataLoaderTest, BatchesStayValid) {
   const auto loader = Make({4, 0, 1, 2});
   std::vector<Batch> kept;
@@ -161,9 +200,7 @@ TEST_F(DataLoaderTest, BatchesStayValid) {
   for (const Batch& batch : kept) AddRows(batch, rows);
   EXPECT_EQ(rows.size(), 80u);
   for (const auto& [index, tokens] : rows) {
-    std::vector<int32_t> expected(kContext + 1);
-    EISBACH_ASSERT_OK(corpus_->Read(index, absl::MakeSpan(expected)));
-    EXPECT_EQ(tokens, expected);
+    EXPECT_EQ(tokens, SampleOf(*corpus_, index));
   }
 }
 

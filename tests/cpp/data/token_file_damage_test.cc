@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -134,6 +135,49 @@ TEST_F(TokenFileDamageTest, MessagesSayWhatAndWhere) {
   ExpectError(78, "\3", "document 1 is sequences 3 to 2 of 3");
   ExpectError(94, "\4", "document 2 is sequences 2 to 4 of 3");
   ExpectError(94, "\2", "the last document ends at sequence 2 of 3");
+}
+
+TEST_F(TokenFileDamageTest, EveryFlippedBitOfTheMask) {
+  const std::string mask("EISMASK\0\1\0\0\0\0\0\0\0\1\0\0\1\1\0\1", 23);
+  test::WriteFile(prefix_ + ".mask", mask);
+  ASSERT_TRUE(ReadAll());
+  for (size_t at = 0; at < mask.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string damaged = mask;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+      test::WriteFile(prefix_ + ".mask", damaged);
+      // Trained or not is the only thing that a bit may change.
+      EXPECT_EQ(ReadAll(), at >= 16 && bit == 0) << "byte " << at;
+    }
+  }
+  for (size_t size = 0; size < mask.size(); ++size) {
+    test::WriteFile(prefix_ + ".mask", mask.substr(0, size));
+    EXPECT_FALSE(ReadAll()) << size << " bytes";
+  }
+  test::WriteFile(prefix_ + ".mask", mask + '\1');
+  EXPECT_FALSE(ReadAll());
+}
+
+TEST_F(TokenFileDamageTest, MessagesOfTheMask) {
+  const std::string head("EISMASK\0\1\0\0\0\0\0\0\0", 16);
+  const std::string good = head + std::string(7, '\1');
+  const auto expect = [&](const std::string& mask, const std::string& message) {
+    test::WriteFile(prefix_ + ".mask", mask);
+    EXPECT_THAT(TokenFile::Open(prefix_),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         prefix_ + ".mask: " + message));
+  };
+  expect("EIS", "has 3 bytes, a header has 16");
+  expect("X" + good.substr(1), "begins with \"XISMASK\\x00\"");
+  expect(std::string(good).replace(8, 1, "\2"), "version 2 is not 1");
+  expect(std::string(good).replace(12, 1, "\2"), "has 2 where version 1 has 0");
+  expect(good + "\1", "is of 8 tokens, but " + prefix_ + ".bin has 7");
+  expect(std::string(good).replace(20, 1, "\3"), "has 3 for token 4; a token");
+  // A mask that went is not one that never was.
+  std::filesystem::remove(prefix_ + ".mask");
+  std::filesystem::create_symlink("nowhere", prefix_ + ".mask");
+  EXPECT_THAT(TokenFile::Open(prefix_),
+              StatusIs(absl::StatusCode::kNotFound, prefix_ + ".mask"));
 }
 
 TEST_F(TokenFileDamageTest, MissingFilesAreNamed) {

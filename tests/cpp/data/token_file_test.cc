@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <random>
@@ -295,6 +296,67 @@ TEST(TokenTypeTest, SmallestThatHoldsTheVocabulary) {
   EXPECT_EQ(TokenTypeFor(257), TokenType::kU16);
   EXPECT_EQ(TokenTypeFor(65536), TokenType::kU16);
   EXPECT_EQ(TokenTypeFor(65537), TokenType::kI32);
+}
+
+TEST(TokenFileTest, AMaskIsReadAsItWasWritten) {
+  test::TempFolder folder;
+  const std::string prefix = folder.File("x");
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<TokenFileWriter> writer,
+      TokenFileWriter::Create(prefix, TokenType::kU16, 9, 2, /*masked=*/true));
+  EISBACH_ASSERT_OK(writer->Append({1, 2, 3}, {0, 1, 1}));
+  EISBACH_ASSERT_OK(writer->Append({4}, {0}));
+  EISBACH_ASSERT_OK(writer->EndDocument());
+  EISBACH_ASSERT_OK(writer->AddDocument({5, 6}));  // all of it
+  EXPECT_THAT(writer->Append({7, 8}, {1}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "a mask of 1 values for 2 tokens"));
+  EXPECT_THAT(writer->Append({7, 8}, {1, 2}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "mask 2 of the token at position 1 of document 2"));
+  EXPECT_EQ(folder.Entries(), 2) << "scratch files alone";
+  EISBACH_ASSERT_OK(writer->Finish());
+  EXPECT_EQ(folder.Entries(), 3);
+
+  EISBACH_ASSERT_OK_AND_ASSIGN(TokenFile file, TokenFile::Open(prefix));
+  EXPECT_TRUE(file.masked());
+  EXPECT_EQ(file.tokens(), 8);
+  EXPECT_EQ(file.trained(), 6);
+  const auto mask = [&](int64_t document) {
+    std::vector<uint8_t> read(file.DocumentLength(document));
+    EISBACH_EXPECT_OK(file.ReadMask(document, 0, absl::MakeSpan(read)));
+    return read;
+  };
+  EXPECT_THAT(mask(0), ElementsAre(0, 1, 1, 0, 1));
+  EXPECT_THAT(mask(1), ElementsAre(1, 1, 1));
+  std::vector<uint8_t> part(2);
+  EISBACH_EXPECT_OK(file.ReadMask(0, 2, absl::MakeSpan(part)));
+  EXPECT_THAT(part, ElementsAre(1, 0));
+  EXPECT_TRUE(file.AnyTrained(0, 0, 2));
+  EXPECT_FALSE(file.AnyTrained(0, 3, 1));
+  EXPECT_FALSE(file.AnyTrained(0, 1, 0));
+
+  std::filesystem::resize_file(prefix + ".mask", 20);
+  EXPECT_THAT(file.CheckWhole(), StatusIs(absl::StatusCode::kOutOfRange,
+                                          prefix + ".mask ends at byte 20"));
+}
+
+// It was of the tokens that stood there before.
+TEST(TokenFileTest, APairWithoutAMaskTakesAnOldOneAway) {
+  test::TempFolder folder;
+  const std::string prefix = folder.File("x");
+  test::WriteFile(prefix + ".mask", "of others");
+  WriteTokens(prefix, TokenType::kU8, {{1, 2}});
+  EXPECT_EQ(folder.Entries(), 2);
+  EISBACH_ASSERT_OK_AND_ASSIGN(TokenFile file, TokenFile::Open(prefix));
+  EXPECT_FALSE(file.masked());
+  EXPECT_EQ(file.trained(), 2);
+  EISBACH_ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<TokenFileWriter> writer,
+      TokenFileWriter::Create(prefix, TokenType::kU8, {}));
+  EXPECT_THAT(
+      writer->Append({1}, {1}),
+      StatusIs(absl::StatusCode::kInvalidArgument, "no mask is written"));
 }
 
 }  // namespace

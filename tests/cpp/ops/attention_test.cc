@@ -1,11 +1,13 @@
 #include "ops/attention.h"
 
+#include "support/attention_reference.h"
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
 namespace {
 
+using test::AttentionExpected;
 using test::Value;
 
 constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
@@ -38,67 +40,9 @@ Tensor MakeQkv(const Case& c, DType dtype, double scale = 1.0) {
                       scale);
 }
 
-struct Expected {
-  std::vector<double> out, lse, dqkv;
-};
-
-// Straight from the formula, in double. `dout` may be empty.
-Expected Reference(const Case& c, const std::vector<double>& qkv,
-                   const std::vector<double>& dout) {
-  const AttentionHeads& heads = c.heads;
-  const int64_t dim = heads.head_dim, width = heads.packed_width();
-  const double scale = 1 / std::sqrt(static_cast<double>(dim));
-  Expected e;
-  e.out.resize(c.batch * c.length * heads.heads * dim);
-  e.lse.resize(c.batch * heads.heads * c.length);
-  e.dqkv.assign(qkv.size(), 0.0);
-  for (int64_t b = 0; b < c.batch; ++b) {
-    for (int64_t h = 0; h < heads.heads; ++h) {
-      const int64_t kv = (h + heads.query_offset) / heads.group;
-      const int64_t q = h * dim, k = (heads.heads + kv) * dim;
-      const int64_t v = (heads.heads + heads.kv_heads + kv) * dim;
-      for (int64_t i = 0; i < c.length; ++i) {
-        const int64_t row = (b * c.length + i) * width;
-        const int64_t o = ((b * c.length + i) * heads.heads + h) * dim;
-        std::vector<double> p(i + 1), dp(i + 1);
-        double largest = -INFINITY, sum = 0, delta = 0;
-        for (int64_t j = 0; j <= i; ++j) {
-          const int64_t other = (b * c.length + j) * width;
-          for (int64_t x = 0; x < dim; ++x) {
-            p[j] += scale * qkv[row + q + x] * qkv[other + k + x];
-          }
-          largest = std::max(largest, p[j]);
-        }
-        for (double& value : p) sum += value = std::exp(value - largest);
-        e.lse[(b * heads.heads + h) * c.length + i] = largest + std::log(sum);
-        for (int64_t j = 0; j <= i; ++j) {
-          p[j] /= sum;
-          const int64_t other = (b * c.length + j) * width;
-          for (int64_t x = 0; x < dim; ++x) {
-            e.out[o + x] += p[j] * qkv[other + v + x];
-          }
-        }
-        if (dout.empty()) continue;
-        for (int64_t j = 0; j <= i; ++j) {
-          const int64_t other = (b * c.length + j) * width;
-          for (int64_t x = 0; x < dim; ++x) {
-            dp[j] += dout[o + x] * qkv[other + v + x];
-            e.dqkv[other + v + x] += p[j] * dout[o + x];
-          }
-          delta += p[j] * dp[j];
-        }
-        for (int64_t j = 0; j <= i; ++j) {
-          const int64_t other = (b * c.length + j) * width;
-          const double ds = scale * p[j] * (dp[j] - delta);
-          for (int64_t x = 0; x < dim; ++x) {
-            e.dqkv[row + q + x] += ds * qkv[other + k + x];
-            e.dqkv[other + k + x] += ds * qkv[row + q + x];
-          }
-        }
-      }
-    }
-  }
-  return e;
+AttentionExpected Reference(const Case& c, const std::vector<double>& qkv,
+                            const std::vector<double>& dout) {
+  return test::AttentionReference(c.batch, c.length, c.heads, {}, qkv, dout);
 }
 
 double GradientTolerance(DType dtype) {
@@ -115,7 +59,7 @@ TEST(AttentionTest, ForwardMatchesTheFormula) {
       EXPECT_EQ(y.out.shape(),
                 Shape({c.batch, c.length, c.heads.heads * c.heads.head_dim}));
       EXPECT_EQ(y.out.dtype(), dtype);
-      const Expected e = Reference(c, test::ToDoubles(qkv), {});
+      const AttentionExpected e = Reference(c, test::ToDoubles(qkv), {});
       test::ExpectClose(y.out, e.out);
       test::ExpectClose(y.lse, e.lse);
     }
@@ -132,7 +76,7 @@ TEST(AttentionTest, BackwardMatchesTheFormula) {
       const Tensor dout = test::Normal(y.out.shape(), dtype, 6);
       const Tensor dqkv = Value(AttentionBackward(dout, qkv, y.out, y.lse,
                                                   c.heads, test::TheStream()));
-      const Expected e =
+      const AttentionExpected e =
           Reference(c, test::ToDoubles(qkv), test::ToDoubles(dout));
       double largest = 1;
       for (double g : e.dqkv) largest = std::max(largest, std::abs(g));
@@ -163,7 +107,7 @@ TEST(AttentionTest, LargeScoresDoNotOverflow) {
   const Tensor qkv = MakeQkv(c, DType::kF32, 20.0);
   const AttentionOutput y =
       Value(AttentionForward(qkv, c.heads, test::TheStream()));
-  const Expected e = Reference(c, test::ToDoubles(qkv), {});
+  const AttentionExpected e = Reference(c, test::ToDoubles(qkv), {});
   // Scores reach 2000, whose own rounding is 1e-4.
   test::ExpectClose(y.out, e.out, 1e-3, 20);
   test::ExpectClose(y.lse, e.lse, 1e-6);

@@ -74,10 +74,8 @@ TokenPlaces PlacesOf(const Case& c) {
           test::FromValues({Tokens(c)}, DType::kI32, positions)};
 }
 
-ScoreOptions ScoresOf(const Case& c) {
-  return {.scale = 1 / std::sqrt(static_cast<double>(c.heads.head_dim)),
-          .window = c.window,
-          .cap = c.cap};
+AttentionOptions OptionsOf(const Case& c) {
+  return {.window = c.window, .cap = c.cap};
 }
 
 Tensor MakeQkv(const Case& c, DType dtype) {
@@ -163,8 +161,8 @@ TEST(CachedAttentionTest, MatchesTheFormula) {
       const Tensor qkv = MakeQkv(c, dtype);
       const KeyValues cache = MakeCache(c, dtype);
       const Expected e = Reference(c, qkv, cache);
-      const Tensor out = Value(CachedAttention(qkv, c.heads, cache, PlacesOf(c),
-                                               ScoresOf(c), test::TheStream()));
+      const Tensor out = Value(CachedAttention(
+          qkv, c.heads, cache, PlacesOf(c), OptionsOf(c), test::TheStream()));
       EXPECT_EQ(out.shape(),
                 Shape({1, Tokens(c), c.heads.heads * c.heads.head_dim}));
       EXPECT_EQ(out.dtype(), dtype);
@@ -192,7 +190,7 @@ TEST(CachedAttentionTest, PiecesAreTheWhole) {
     const Tensor part = Value(qkv.Narrow(1, begin, count));
     const std::vector<double> got = test::ToDoubles(
         Value(CachedAttention(part, heads, cache, PlacesOf(piece),
-                              ScoresOf(piece), test::TheStream())));
+                              OptionsOf(piece), test::TheStream())));
     out.insert(out.end(), got.begin(), got.end());
   }
   test::ExpectClose(once.out, out);
@@ -207,12 +205,12 @@ TEST(CachedAttentionTest, NothingElseChangesTheBits) {
     const Tensor qkv = MakeQkv(both, dtype);
     const Tensor alone = Value(CachedAttention(
         Value(qkv.Narrow(1, 40, 3)), heads, MakeCache(one, dtype),
-        PlacesOf(one), ScoresOf(one), test::TheStream()));
+        PlacesOf(one), OptionsOf(one), test::TheStream()));
     for (int count : {1, 2, 3, 5}) {
       const test::ScopedThreads threads(count);
       const Tensor out = Value(
           CachedAttention(qkv, heads, MakeCache(both, dtype), PlacesOf(both),
-                          ScoresOf(both), test::TheStream()));
+                          OptionsOf(both), test::TheStream()));
       EXPECT_EQ(test::ToBytes(Value(out.Narrow(1, 40, 3))),
                 test::ToBytes(alone));
     }
@@ -229,7 +227,7 @@ TEST(CachedAttentionTest, NotANumberReachesWhoSeesIt) {
         test::FromValues({1, 5, c.heads.packed_width()}, DType::kF32, values);
     const std::vector<double> out = test::ToDoubles(
         Value(CachedAttention(qkv, c.heads, MakeCache(c, DType::kF32),
-                              PlacesOf(c), ScoresOf(c), test::TheStream())));
+                              PlacesOf(c), OptionsOf(c), test::TheStream())));
     for (int64_t n = 0; n < 5; ++n) {
       for (int64_t head = 0; head < 2; ++head) {
         bool found = false;
@@ -251,7 +249,7 @@ TEST(CachedAttentionTest, LargeScoresDoNotOverflow) {
   const Expected e = Reference(c, qkv, cache);
   // Scores reach 2000, whose own rounding is 1e-4.
   test::ExpectClose(Value(CachedAttention(qkv, c.heads, cache, PlacesOf(c),
-                                          ScoresOf(c), test::TheStream())),
+                                          OptionsOf(c), test::TheStream())),
                     e.out, 1e-3, 20);
 }
 
@@ -267,7 +265,7 @@ TEST(CachedAttentionTest, TakesOperandsAtAnyOffset) {
          test::FromValues({1, 3, 32}, dtype, std::vector<double>(96, 0.0))},
         [&](const std::vector<Tensor>& t) {
           return CachedAttentionSlot().Run(
-              {t[0], c.heads, {t[1], t[2]}, {t[3], t[4]}, ScoresOf(c), t[5]},
+              {t[0], c.heads, {t[1], t[2]}, {t[3], t[4]}, OptionsOf(c), t[5]},
               {}, test::TheStream());
         });
   }
@@ -283,8 +281,8 @@ TEST(CachedAttentionTest, MetaGivesShapesAndCost) {
   const Tensor out = Value(CachedAttention(
       empty({1, 10, 64}, DType::kBF16), heads,
       {empty(cached, DType::kBF16), empty(cached, DType::kBF16)},
-      {empty({10}, DType::kI32), empty({10}, DType::kI32)},
-      {.scale = 1, .window = 0, .cap = 0}, test::MetaStream()));
+      {empty({10}, DType::kI32), empty({10}, DType::kI32)}, {},
+      test::MetaStream()));
   EXPECT_EQ(out.shape(), Shape({1, 10, 32}));
   ASSERT_EQ(recorder.ops.size(), 1);
   EXPECT_EQ(recorder.ops[0].second.flops, 4.0 * 10 * 50 * 32);
@@ -304,11 +302,11 @@ TEST(CachedAttentionTest, ErrorsSayWhatIsWrong) {
     return test::FromValues({static_cast<int64_t>(values.size())}, DType::kI32,
                             values);
   };
-  const ScoreOptions fine{.scale = 1, .window = 0, .cap = 0};
+  const AttentionOptions fine{};
   const auto call = [&](const Tensor& qkv, const Shape& keys,
                         const std::vector<double>& slots,
                         const std::vector<double>& positions,
-                        const ScoreOptions& scores) {
+                        const AttentionOptions& scores) {
     return CachedAttention(qkv, heads, {f32(keys), f32(keys)},
                            {ids(slots), ids(positions)}, scores,
                            test::TheStream());
@@ -322,11 +320,9 @@ TEST(CachedAttentionTest, ErrorsSayWhatIsWrong) {
               test::StatusIs(kInvalid, "must be [slots, kv_heads=1, capacity"));
   EXPECT_THAT(call(f32({1, 2, 16}), keys, {0}, {0, 1}, fine),
               test::StatusIs(kInvalid, "slots=i32[1]"));
-  EXPECT_THAT(call(f32({1, 2, 16}), keys, {0, 0}, {0, 1},
-                   {.scale = NAN, .window = 0, .cap = 0}),
+  EXPECT_THAT(call(f32({1, 2, 16}), keys, {0, 0}, {0, 1}, {.scale = NAN}),
               test::StatusIs(kInvalid, "scale=nan"));
-  EXPECT_THAT(call(f32({1, 2, 16}), keys, {0, 0}, {0, 1},
-                   {.scale = 1, .window = -1, .cap = 0}),
+  EXPECT_THAT(call(f32({1, 2, 16}), keys, {0, 0}, {0, 1}, {.window = -1}),
               test::StatusIs(kInvalid, "window=-1"));
   if (test::TheDevice().type() != DeviceType::kCpu) return;
   EXPECT_THAT(call(f32({1, 2, 16}), keys, {0, 2}, {0, 1}, fine),

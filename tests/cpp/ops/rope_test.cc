@@ -1,5 +1,7 @@
 #include "ops/rope.h"
 
+#include <array>
+
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
@@ -54,6 +56,46 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
       }
     }
   }
+}
+
+// A token turns by its place in its document: each document as if it were
+// alone in a row, bit for bit.
+TEST(RopeTest, DocumentsBeginAtPosition0) {
+  const AttentionHeads heads{2, 1, 10, 2};
+  const int64_t width = heads.packed_width();
+  const Tensor table =
+      Value(RopeTable(9, 10, PlainRope(10000.0), test::TheStream()));
+  const Tensor starts =
+      test::FromValues({2, 9}, DType::kI32,
+                       {0, 0, 0, 3, 3, 3, 3, 7, 8, 0, 1, 1, 1, 1, 1, 1, 1, 8});
+  for (DType dtype : kDTypes) {
+    for (bool inverse : {false, true}) {
+      const Tensor x = test::Normal({2, 9, width}, dtype, 7);
+      const std::vector<double> before = test::ToDoubles(x);
+      EISBACH_ASSERT_OK(
+          Rope(x, heads, table, inverse, test::TheStream(), starts));
+      for (const auto& [row, first, length] : {std::array<int64_t, 3>{0, 0, 3},
+                                               {0, 3, 4},
+                                               {0, 7, 1},
+                                               {0, 8, 1},
+                                               {1, 0, 1},
+                                               {1, 1, 7},
+                                               {1, 8, 1}}) {
+        const auto* from = &before[(row * 9 + first) * width];
+        const Tensor alone = test::FromValues({1, length, width}, dtype,
+                                              {from, from + length * width});
+        EISBACH_ASSERT_OK(
+            Rope(alone, heads, table, inverse, test::TheStream()));
+        const Tensor mine =
+            Value(Value(x.Narrow(0, row, 1)).Narrow(1, first, length));
+        EXPECT_EQ(test::ToBytes(mine), test::ToBytes(alone)) << row << first;
+      }
+    }
+  }
+  EXPECT_THAT(
+      Rope(test::Normal({2, 9, width}, DType::kF32, 7), heads, table, false,
+           test::TheStream(), test::Empty({2, 8}, DType::kI32)),
+      test::StatusIs(absl::StatusCode::kInvalidArgument, "starts=i32[2, 8]"));
 }
 
 TEST(RopeTest, InverseIsTheGradient) {

@@ -32,11 +32,12 @@ std::vector<float> Initial(const ParamSpec& spec, uint64_t seed = 1) {
   return test::ToFloats(parameter.master());
 }
 
-ParamSpec Cut(const Shape& shape, const Shape& start, const Shape& extent) {
+ParamSpec Cut(const Shape& shape, const Shape& start, const Shape& extent,
+              const Init& init = kNormal) {
   ParamSpec spec;
   spec.name = "w";
   spec.shape = extent;
-  spec.init = kNormal;
+  spec.init = init;
   spec.slices = {Slice("w", shape, start, extent, 0)};
   return spec;
 }
@@ -59,6 +60,29 @@ TEST(InitParameter, EveryCutHasTheBitsOfTheWhole) {
           }
         }
       }
+    }
+  }
+}
+
+TEST(InitParameter, UniformIsWithinItsBoundAndTheSameInEveryCut) {
+  const Init uniform{.kind = Init::Kind::kUniform, .bound = 0.25f};
+  const std::vector<float> whole =
+      Initial(WholeParam("w", {300, 300}, uniform, true));
+  double sum = 0, squares = 0;
+  for (float x : whole) {
+    ASSERT_TRUE(x >= -0.25f && x < 0.25f);
+    sum += x;
+    squares += double{x} * x;
+  }
+  const double n = static_cast<double>(whole.size());
+  const double deviation = 0.25 / std::sqrt(3);
+  EXPECT_NEAR(sum / n, 0, 5 * deviation / std::sqrt(n));
+  EXPECT_NEAR(std::sqrt(squares / n), deviation, 5 * deviation / std::sqrt(n));
+  const std::vector<float> piece =
+      Initial(Cut({300, 300}, {7, 13}, {5, 3}, uniform));
+  for (int64_t r = 0; r < 5; ++r) {
+    for (int64_t c = 0; c < 3; ++c) {
+      EXPECT_EQ(piece[r * 3 + c], whole[(7 + r) * 300 + 13 + c]);
     }
   }
 }

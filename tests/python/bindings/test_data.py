@@ -175,3 +175,66 @@ def test_a_writer_takes_lists_and_nothing_once_closed(tmp_path):
 def test_a_batch_that_no_memory_holds_is_refused(write):
     with pytest.raises(ValueError, match=r"more than 2\^31 tokens"):
         _C.DataLoader(corpus(write("a", [range(500)])), global_batch=2**50)
+
+
+def test_masks_come_back_and_hold(tmp_path, world):
+    writer = _C.TokenFileWriter(
+        tmp_path / "a", dtype="u8", end_of_document=9, masked=True
+    )
+    writer.append([1, 2], [0, 1])
+    writer.append(np.array([3]))
+    writer.end_document()
+    writer.add_document([4, 5, 6], np.array([0, 0, 1], dtype=np.uint8))
+    for mask, why in (
+        ([1], r"mask is \[2\], a value for each token, not \[1\]"),
+        ([[1, 0]], r"not \[1, 2\]"),
+        ([0, 2], r"mask\[1\]=2 is neither"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            writer.add_document([1, 2], mask)
+    with pytest.raises(TypeError, match="integers"):
+        writer.add_document([1, 2], [0.5, 1.0])
+    writer.close()
+    file = _C.TokenFile(tmp_path / "a")
+    assert (file.masked, file.tokens, file.trained) == (True, 8, 5)
+    assert file.mask(0).tolist() == [0, 1, 1, 1]
+    assert file.mask(1).tolist() == [0, 0, 1, 1]
+    for document in (-1, 2):
+        with pytest.raises(IndexError):
+            file.mask(document)
+
+    packed = corpus(tmp_path / "a", context=8)
+    assert (packed.separate, packed.trained, packed.epoch_samples) == (
+        True,
+        5,
+        1,
+    )
+    assert packed.split_documents == 0
+    batch = _C.DataLoader(packed, global_batch=1).next(world.device)
+    assert batch.tokens.numpy().tolist() == [[1, 2, 3, 4, 5, 6, 0, 0]]
+    assert batch.targets.numpy().tolist() == [[2, 3, 9, -1, 6, 9, -1, -1]]
+    assert batch.starts.dtype == "i32"
+    assert batch.starts.numpy().tolist() == [[0, 0, 0, 3, 3, 3, 6, 7]]
+
+    joined = corpus(tmp_path / "a", documents="joined")
+    assert not joined.separate
+    batch = _C.DataLoader(joined, global_batch=1).next(world.device)
+    assert batch.starts is None
+    with pytest.raises(ValueError, match="documents=x is none of auto, joined"):
+        corpus(tmp_path / "a", documents="x")
+
+
+def test_starts_of_ones_own(world):
+    tokens = np.zeros((2, 4), int)
+    starts = [[0, 0, 2, 3], [0, 1, 1, 1]]
+    batch = _C.Batch(tokens, tokens, world.device, starts=starts)
+    assert batch.starts.numpy().tolist() == starts
+    assert _C.Batch(tokens, tokens, world.device).starts is None
+    for wrong, why in (
+        ([[0, 0, 2, 3]], r"starts \[1, 4\]"),
+        ([[0, 0, 2, 3], [0, 2, 2, 2]], r"starts\[1, 1\]=2 is no start"),
+        ([[0, 0, 2, 0], [0, 0, 0, 0]], r"starts\[0, 3\]=0 is no start"),
+        ([[1, 1, 1, 1], [0, 0, 0, 0]], r"starts\[0, 0\]=1 is no start"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            _C.Batch(tokens, tokens, world.device, starts=wrong)

@@ -153,6 +153,7 @@ def _objects(folder):
         context,
         engine_config,
         engine_config.model,
+        engine_config.model.adapter,
         engine_config.model.architecture,
         engine_config.model.architecture.rope,
         engine_config.update,

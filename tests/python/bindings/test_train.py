@@ -33,6 +33,8 @@ MODELS = {
     "qwen2": {"family": "qwen2", "kv_heads": 3},
     "qwen3": {"family": "qwen3", "kv_heads": 2, "head_dim": 12},
     "smollm3": {"family": "smollm3", "no_rope_every": 2},
+    "mistral_window": {"family": "mistral", "kv_heads": 2, "window": 5},
+    "qwen3_windows": {"family": "qwen3", "window": 3, "window_from": 1},
 }
 STEPS = 50
 

@@ -145,3 +145,82 @@ def test_a_signal_leaves_nothing(start, tmp_path):
         job.process.communicate(timeout=60)
     assert job.process.returncode == 143
     assert not out.exists()
+
+
+TALK = [
+    {"role": "user", "content": "u1"},
+    {"role": "assistant", "content": "a1"},
+]
+
+
+def test_conversations(prepare, tmp_path):
+    records = [{"messages": TALK}] * 9 + [{"messages": 3}, {"other": 1}]
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    said = prepare(
+        "c.jsonl.gz",
+        "--output",
+        "x",
+        "--template",
+        "chatml",
+        "--validation",
+        "0.3",
+    )
+    assert "kept 9 conversations" in said
+    assert "left out 2 records that are none:" in said
+    assert "c.jsonl.gz:11: no field 'messages'; fields: other" in said
+    file = _C.TokenFile("x-validation")
+    assert len(file) == 3
+    trained = file[0][file.mask(0).astype(bool)]
+    assert bytes(trained.tolist()) == b"a1<|im_end|>"
+    (tmp_path / "x.json").unlink()
+    with pytest.raises(ValueError, match=r"x\.mask exists; --force"):
+        prepare("c.jsonl.gz", "--output", "x", "--template", "chatml")
+
+    shown = CliRunner().invoke(app, ["data", "show", "x-validation"])
+    assert shown.exit_code == 0, shown.output
+    assert ">>a1<|im_end|><<" in shown.output
+    shown = CliRunner().invoke(
+        app, ["data", "show", "x-validation", "--color", "always"]
+    )
+    assert "\x1b[32ma1<|im_end|>\x1b[0m" in shown.output
+
+
+def test_conversations_from_a_pipe(prepare, tmp_path):
+    lines = json.dumps({"dialogue": TALK}) + "\n"
+    prepare(
+        "-",
+        "--output",
+        "x",
+        "--format",
+        "jsonl",
+        "--shape",
+        "chat",
+        "--column",
+        "messages=dialogue",
+        "--template",
+        "chatml",
+        "--train-on",
+        "all",
+        input=lines,
+    )
+    file = _C.TokenFile("x")
+    assert file.trained == file.tokens > 30
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "why"),
+    [
+        ("t.txt", ["--train-on", "last"], "--train-on is about conversations"),
+        ("t.txt", ["--column", "messages=m"], "--column is about conversatio"),
+        ("c.jsonl", ["--processes", "2"], "--processes is about texts"),
+        ("c.jsonl", ["--column", "x"], "x: is no NAME=OTHER"),
+        ("c.jsonl", [], r"has no chat template beside it.*--template"),
+        ("c.jsonl", ["--shape", "alpaca"], "no chat template|no conversation"),
+    ],
+)
+def test_options_that_mean_nothing_here(prepare, tmp_path, name, options, why):
+    (tmp_path / "t.txt").write_text("text")
+    (tmp_path / "c.jsonl").write_text(json.dumps({"messages": TALK}) + "\n")
+    with pytest.raises(ValueError, match=why):
+        prepare(name, "--output", "x", *options)

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 WORDS = """the quick brown fox jumps over a lazy dog while seven small rivers
 run to the sea naïve straße ☃ 12 345"""
+
+
+@pytest.fixture(scope="session")
+def kinds() -> SimpleNamespace:
+    """Chat templates of the common kinds, by their names in `templates.py`."""
+    return SimpleNamespace(
+        **runpy.run_path(str(Path(__file__).with_name("templates.py")))
+    )
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,11 @@ def test_the_choices_of_a_family_can_be_said(family):
         ("qwen2", "model.qkv_bias=false", "True"),
         ("qwen3", "model.qk_norm=none", "head"),
         ("qwen3", "model.no_rope_every=2", "0"),
+        ("llama", "model.window=4", "0"),
+        ("mistral", "model={window: 4, window_from: 1}", "0"),
+        ("qwen2", "model.attention_scale=0.5", "0"),
+        ("mistral", "model.attention_cap=50.0", "0"),
+        ("gpt", "model.final_cap=30.0", "0"),
     ],
 )
 def test_what_a_folder_cannot_say_is_refused(family, option, nearest):

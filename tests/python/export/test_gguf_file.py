@@ -232,6 +232,8 @@ def test_what_llama_cpp_computes_otherwise_is_refused(make, tmp_path):
     path = tmp_path / "a.gguf"
     for options, named in (
         ("{family: smollm3, no_rope_every: 2}", "no_rope_every=2"),
+        ("{family: mistral, window: 4}", "window=4"),
+        ("{family: llama, final_cap: 30.0}", "final_cap=30.0"),
         ("{family: llama, rope_scaling: yarn, rope_factor: 2.0, "
          "rope_original_context: 8, rope_attention_factor: 1.5}",
          "rope_attention_factor=1.5"),

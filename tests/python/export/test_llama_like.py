@@ -2,9 +2,13 @@ import pytest
 
 FAMILIES = {
     "llama": ["qkv_bias: true, output_bias: true, mlp_bias: true"],
-    "mistral": ["head_dim: 6"],
-    "qwen2": [],
-    "qwen3": ["head_dim: 10", "qkv_bias: true, output_bias: true"],
+    "mistral": ["head_dim: 6", "window: 4"],
+    "qwen2": ["window: 4, window_from: 1"],
+    "qwen3": [
+        "head_dim: 10",
+        "qkv_bias: true, output_bias: true",
+        "layers: 4, window: 3, window_full_every: 2",
+    ],
     "smollm3": ["no_rope_every: 2", "mlp_bias: true"],
 }
 

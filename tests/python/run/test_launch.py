@@ -256,7 +256,7 @@ def test_ranks_fill_host_after_host(start_on, tmp_path):
 def test_a_lost_host_never_ends_with_0(hosts, start_on, tmp_path, loss):
     job = start_on(ENDLESS)
     metrics = tmp_path / "runs" / "tiny" / "metrics.jsonl"
-    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 120)
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 300)
     lost = {
         "daemon": hosts.pids("h2", "prted"),
         "host": hosts.pids("h2"),
@@ -286,7 +286,7 @@ def test_a_host_without_an_answer_is_named(hosts, start_on, tmp_path, fault):
     folder = tmp_path / "runs" / "tiny"
     job = start_on(ENDLESS, "network.interface=net0", "fault.hang_seconds=3")
     metrics = folder / "metrics.jsonl"
-    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 120)
+    wait_for(lambda: metrics.exists() and metrics.stat().st_size, 300)
     getattr(hosts, fault)("h2")
     _, errors = job.communicate(timeout=150)
     hosts.thaw("h2")

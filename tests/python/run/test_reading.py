@@ -17,7 +17,7 @@ def said(tmp_path):
         text = b"x" * length
         write_token_file(tmp_path / name, [text], ByteTokenizer())
 
-    def said(steps, *names):
+    def said(steps, *names, documents="auto"):
         sources = [(str(tmp_path / name), weights[name]) for name in names]
         mixture = Mixture(*map(list, zip(*sources, strict=True)), None)
         listed = [f"{{path: {n}, weight: {weights[n]}}}" for n in names]
@@ -30,6 +30,7 @@ def said(tmp_path):
                 "model.context=10",
                 "model.vocab=256",
                 f"data.train={train}",
+                f"data.documents={documents}",
             ],
         )
         return list(
@@ -57,3 +58,12 @@ def test_text_that_is_seen_too_often_is_noted(said):
     (_, note) = said(1000, "web")
     assert "web 200.0 times" in note
     assert note.endswith("train.steps=25")
+
+
+def test_rows_of_separate_documents_are_told(said):
+    assert said(2, "books", documents="separate")[1:] == [
+        "samples are packed of separate documents; 101 of the tokens are "
+        "trained",
+        "note: 1 documents are longer than model.context=10 and cut into "
+        "pieces, of which none sees another",
+    ]

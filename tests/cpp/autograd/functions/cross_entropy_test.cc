@@ -1,6 +1,7 @@
 #include "autograd/functions/cross_entropy.h"
 
 #include "autograd/functions/linear.h"
+#include "autograd/functions/softcap.h"
 #include "ops/cross_entropy.h"
 #include "support/autograd_testing.h"
 
@@ -129,16 +130,18 @@ class LinearCrossEntropyTest : public CrossEntropyTest {
     if (rows == 0) {
       EISBACH_ASSIGN_OR_RETURN(Tensor logits,
                                Linear(x, weight_, nullptr, false, TheStream()));
+      EISBACH_ASSIGN_OR_RETURN(logits, Softcap(logits, cap_, TheStream()));
       return CrossEntropy(logits, targets_, shard, {kScale, factor_},
                           TheStream());
     }
     return LinearCrossEntropy(x, weight_, targets_, shard, {kScale, factor_},
-                              TheStream(), rows * (kColumns * 4 + 1));
+                              TheStream(), rows * (kColumns * 4 + 1), cap_);
   }
 
   test::TestParameters parameters_;
   Parameter& weight_ = parameters_.Add({kColumns, kHidden});
   Tensor factor_;
+  double cap_ = 0;
   Tensor x_ = test::Normal({2, 3, kHidden}, DType::kF32, 3);
 };
 
@@ -200,6 +203,26 @@ TEST_F(LinearCrossEntropyTest, AnEmptyBatchHasNoLossAndNoGradient) {
   const Result empty = Run(4);
   EXPECT_EQ(empty.loss, 0);
   EXPECT_THAT(empty.weight, ::testing::Each(0.0));
+}
+
+// Bounded logits, in chunks, against separate functions.
+TEST_F(LinearCrossEntropyTest, ACapBoundsTheLogits) {
+  const Result plain = Run(0);
+  cap_ = 1.5;
+  const Result separate = Run(0);
+  EXPECT_GT(std::abs(separate.loss - plain.loss), 1e-3);
+  for (int64_t rows : {1, 4, 100}) {
+    SCOPED_TRACE(rows);
+    const Result chunked = Run(rows);
+    EXPECT_NEAR(chunked.loss, separate.loss, 1e-6);
+    EXPECT_THAT(chunked.input, ::testing::Pointwise(::testing::DoubleNear(1e-6),
+                                                    separate.input));
+    EXPECT_THAT(
+        chunked.weight,
+        ::testing::Pointwise(::testing::DoubleNear(1e-6), separate.weight));
+    const auto loss = [&] { return ToDoubles(Value(Loss(x_, rows)))[0]; };
+    test::ExpectGradient(weight_.data(), weight_.grad(), loss);
+  }
 }
 
 }  // namespace

@@ -51,6 +51,30 @@ TEST(AddPosition, HasTheGradientOfItsForward) {
   test::CheckAccumulation(f, x, {&weight});
 }
 
+TEST(AddPosition, CountsFromTheFirstTokenOfADocument) {
+  test::TestParameters parameters;
+  Parameter& weight = parameters.Add({9, 5});
+  parameters.Bind();
+  const Tensor starts = test::FromValues({2, 6}, DType::kI32,
+                                         {0, 0, 2, 2, 2, 5, 0, 1, 1, 1, 1, 1});
+  const auto f = [&](const Tensor& x) {
+    return AddPosition(x, weight, TheStream(), starts);
+  };
+  const Tensor x = test::Normal({2, 6, 5}, DType::kF32, 1);
+  std::vector<double> want = test::ToDoubles(x);
+  const std::vector<double> table = test::ToDoubles(weight.data());
+  const int64_t places[] = {0, 1, 0, 1, 2, 0, 0, 0, 1, 2, 3, 4};
+  for (size_t i = 0; i < want.size(); ++i) {
+    want[i] += table[places[i / 5] * 5 + i % 5];
+  }
+  test::ExpectClose(test::Value(f(test::Clone(x))), want);
+  test::CheckGradients(f, x, {&weight});
+  test::CheckAccumulation(f, x, {&weight});
+  EXPECT_THAT(
+      AddPosition(x, weight, TheStream(), test::Empty({2, 5}, DType::kI32)),
+      test::StatusIs(absl::StatusCode::kInvalidArgument, "starts=i32[2, 5]"));
+}
+
 // A table that is both embedding and head: both add to one gradient.
 TEST(Embedding, ATiedTableSumsBothUses) {
   test::TestParameters parameters;

@@ -6,6 +6,7 @@
 #include "ops/cached_attention.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
+#include "ops/softcap.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -27,6 +28,8 @@ class AttentionTargetsTest : public testing::Test {
 
 struct Results {
   Tensor out, lse, dqkv, cached, rotated, narrow;
+  Tensor limited, limited_lse, limited_dqkv;  // documents, a window and a cap
+  Tensor capped;
 };
 
 Results Compute(DType dtype) {
@@ -52,7 +55,22 @@ Results Compute(DType dtype) {
       {test::Empty({1, 2, 90, 20}, dtype), test::Empty({1, 2, 90, 20}, dtype)},
       {test::FromValues({81}, DType::kI32, slots),
        test::FromValues({81}, DType::kI32, positions)},
-      {.scale = 0.25, .window = 70, .cap = 4}, stream));
+      {.window = 70, .scale = 0.25, .cap = 4}, stream));
+  std::vector<double> starts(2 * 81, 0.0);
+  std::fill(starts.begin() + 10, starts.begin() + 81, 10.0);
+  const AttentionOptions options = {
+      .starts = test::FromValues({2, 81}, DType::kI32, starts),
+      .window = 20,
+      .scale = 0.3,
+      .cap = 2};
+  const AttentionOutput limited =
+      Value(AttentionForward(qkv, heads, stream, options));
+  r.limited = limited.out;
+  r.limited_lse = limited.lse;
+  r.limited_dqkv = Value(AttentionBackward(dout, qkv, limited.out, limited.lse,
+                                           heads, stream, options));
+  r.capped = test::Normal({1013}, dtype, 3, 20);
+  EISBACH_EXPECT_OK(Softcap(r.capped, 10, stream));
   EISBACH_EXPECT_OK(Rope(qkv, heads, table, false, stream));
   r.rotated = qkv;
   r.narrow =
@@ -78,6 +96,11 @@ TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
       test::ExpectClose(r.lse, test::ToDoubles(best.lse), 4e-6);
       test::ExpectClose(r.dqkv, test::ToDoubles(best.dqkv), tolerance, 4);
       test::ExpectClose(r.cached, test::ToDoubles(best.cached), tolerance);
+      test::ExpectClose(r.limited, test::ToDoubles(best.limited), tolerance);
+      test::ExpectClose(r.limited_lse, test::ToDoubles(best.limited_lse), 4e-6);
+      test::ExpectClose(r.limited_dqkv, test::ToDoubles(best.limited_dqkv),
+                        tolerance, 4);
+      test::ExpectClose(r.capped, test::ToDoubles(best.capped), tolerance, 10);
       // One product and one sum, rounded alike everywhere.
       EXPECT_EQ(test::ToBytes(r.rotated), test::ToBytes(best.rotated));
       EXPECT_EQ(test::ToBytes(r.narrow), test::ToBytes(best.narrow));

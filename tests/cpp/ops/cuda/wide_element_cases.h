@@ -10,6 +10,7 @@
 #include "ops/cuda/elementwise_kernels.h"
 #include "ops/cuda/embedding_kernels.h"
 #include "ops/cuda/optimizer_kernels.h"
+#include "ops/cuda/softcap_kernels.h"
 #include "ops/cuda/stochastic_rounding_kernels.h"
 #include "ops/cuda/type.h"
 #include "support/cuda/wide.h"
@@ -134,6 +135,23 @@ inline std::vector<WideCase> ElementCases() {
          return LaunchCopy(Element::kF32, p[0], Element::kBF16, p[1], shape,
                            TheStream());
        }});
+  cases.push_back({"Softcap",
+                   {"SoftcapKernel"},
+                   kN,
+                   kFew,
+                   {t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     return LaunchSoftcap(kType, p[0], 2, n, TheStream());
+                   }});
+  cases.push_back({"SoftcapBackward",
+                   {"SoftcapBackwardKernel"},
+                   kN,
+                   kFew,
+                   {t, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     return LaunchSoftcapBackward(kType, p[0], p[1], 2, n,
+                                                  TheStream());
+                   }});
   cases.push_back({"AddPosition",
                    {"AddPositionKernel"},
                    kPast + 64,

@@ -65,7 +65,7 @@ std::vector<WideCase> AttentionCases() {
   const WideOperand qkv = {kT, kLength * 32}, out = {kT, kLength * 16},
                     rows = {Fill::kF32, kLength * 2};
   const auto sizes = [](int64_t batch) {
-    return AttentionSizes{batch, kLength, 2, 1, 8, 2, 0};
+    return AttentionSizes{batch, kLength, 2, 1, 8, 2, 0, 0.35f};
   };
   return {
       {"AttentionForward",
@@ -257,6 +257,7 @@ const std::map<std::string, std::string> kNone = {
     {"UpdateLossScaleKernel", "a number a micro-batch"},
     {"JudgeStepKernel", "a number a micro-batch, and a window"},
     {"EndSkippedStepKernel", "one number"},
+    {"DocumentPositionsKernel", "a token each, counted in 64 bits"},
     {"CountTokensKernel", "tokens and rows are counted in 32 bits"},
     {"PlaceBucketsKernel", "tokens and rows are counted in 32 bits"},
     {"PlaceTokensKernel", "tokens and rows are counted in 32 bits"},

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "models/architecture.h"
+
+namespace eisbach::models {
+
+// Low-rank adapters beside the linear layers of a model that else stays as it
+// is: Hu et al., "LoRA", arXiv:2106.09685; nn/lora.h.
+struct Adapter {
+  int64_t rank = 0;     // 0: there are none
+  double alpha = 0;     // scale · rank, or · sqrt(rank) where `rslora`
+  double dropout = 0;   // of what adapters take
+  bool rslora = false;  // Kalajdzievski, arXiv:2312.03732
+  // Which projections have one; AdapterTargets lists them. Empty: all.
+  std::vector<std::string> targets = {};
+  // Whole tables that train as well: "embedding", "head".
+  std::vector<std::string> saved = {};
+
+  bool enabled() const { return rank > 0; }
+  bool Adapts(absl::string_view projection) const;
+  bool Saves(absl::string_view table) const;
+  float Scale() const;
+};
+
+// The projections of a block by the names of their weights, but "qkv" for a
+// family whose files have query, key and value as one.
+std::vector<std::string> AdapterTargets(const Architecture& architecture);
+
+// InvalidArgument names the key, the value and the nearest that works.
+absl::Status Validate(const Adapter& adapter, const Architecture& architecture,
+                      bool tied);
+
+}  // namespace eisbach::models

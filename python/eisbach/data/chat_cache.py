@@ -1,0 +1,137 @@
+"""Conversations that a configuration names: prepared once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eisbach.data.chat_records import (
+    ChatOptions,
+    chat_documents,
+    detect_shape,
+)
+from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
+from eisbach.data.conversations import parse_columns
+from eisbach.data.named import KEYS, is_text, named, text_error
+from eisbach.data.prepare import cache_folder, kept_there, validation_prefix
+from eisbach.data.token_files import PlaceError, complete
+
+if TYPE_CHECKING:
+    from eisbach.config import Config
+    from eisbach.data.conversations import Shape
+    from eisbach.data.tokenizer import Tokenizer
+
+_FORMAT = 1
+# Keys that are about conversations alone.
+_ONLY = ("columns", "train_on", "max_tokens")
+
+
+def shape_at(config: Config, path: str) -> Shape:
+    """Tells the shape of what a path of `data.train` holds.
+
+    Raises:
+      ValueError: A field is renamed that no record of the shape has.
+    """
+    section = config.data
+    shape = section.shape
+    if shape == "auto":
+        shape = detect_shape([Path(path)], parse_columns(section.columns))
+    return shape
+
+
+def check_chat_keys(config: Config) -> None:
+    """Checks that no key is set which nothing that is prepared asks for.
+
+    Raises:
+      ValueError: One is.
+    """
+    defaults = type(config.data)()
+    given = [
+        name
+        for name in _ONLY
+        if getattr(config.data, name) != getattr(defaults, name)
+    ]
+    texts = [
+        path for key in KEYS for path, _ in named(config, key) if is_text(path)
+    ]
+    if config.data.shape not in ("auto", "text"):
+        given.append("shape")
+    if not given:
+        return
+    if any(shape_at(config, path) != "text" for path in texts):
+        return
+    raise ValueError(
+        f"data.{given[0]} is about conversations, and neither data.train nor "
+        "data.validation names a file of such: token files were marked when "
+        "they were prepared, so leave it out"
+    )
+
+
+def prepare_chat_file(
+    path: Path,
+    tokenizer: Tokenizer,
+    *,
+    options: ChatOptions,
+    key: str,
+    share: float = 0.0,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[Path, Path | None]:
+    """Prepares a file or folder of conversations, or finds it prepared.
+
+    Args:
+      path: Where they are.
+      tokenizer: Of the run.
+      options: How they become documents.
+      key: Of the configuration that names it, for messages.
+      share: Of the conversations to hold out.
+      folder: Where to keep it; None takes `cache_folder()`.
+      say: Is told of what is done.
+
+    Returns:
+      The prefixes for training and, for a share, for validation.
+
+    Raises:
+      ValueError: It cannot be prepared.
+    """
+    try:
+        documents = chat_documents([path], options)
+        template = template_for(options, tokenizer)
+        made_by = chat_tokenizer(tokenizer)
+        facts = {
+            **asdict(options),
+            "template": template and template.digest,
+            "tokenizer": made_by.key,
+            "share": share,
+            "files": documents.digest(),
+        }
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        name = f"chat-{_FORMAT}-{digest.hexdigest()[:24]}"
+        train = (folder or cache_folder()) / name / "train"
+        prefixes = train, validation_prefix(train) if share else None
+        if all(map(complete, filter(None, prefixes))):
+            return prefixes
+        for line in documents.inputs.notes:
+            say(line)
+        with kept_there():
+            done = prepare_chats(
+                train,
+                documents,
+                made_by,
+                options=options,
+                template=template,
+                name=str(path),
+                share=share,
+                source=[path.name],
+            )
+    except PlaceError:
+        raise
+    except ValueError as error:
+        raise text_error(error, key) from None
+    for line in done.lines():
+        say(line)
+    return prefixes

@@ -1,0 +1,59 @@
+"""Keeps in a run's folder what came with the model that it began with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eisbach.data.rules import stored_tokenizer
+from eisbach.data.tokenizer import BYTES
+from eisbach.export.carried import (
+    CONFIG,
+    OF_MODEL,
+    read_carried,
+    write_carried,
+)
+from eisbach.export.source import folder_tokenizer
+from eisbach.export.start import folder_of
+from eisbach.files import read_regular
+
+if TYPE_CHECKING:
+    from eisbach.config import Config
+    from eisbach.data.tokenizer import Tokenizer
+    from eisbach.run.folder import RunFolder
+
+
+def keep_carried(
+    folder: RunFolder,
+    config: Config,
+    tokenizer: Tokenizer,
+    parent: RunFolder | None,
+) -> None:
+    """Copies into a new run's folder what goes along with its model.
+
+    That is what its parent has; else what the folder `model.from` has; else,
+    of a tokenizer that is named by its file, what lies beside it.
+
+    Raises:
+      ValueError: A file is damaged.
+    """
+    if parent:
+        source, own = parent.base, stored_tokenizer(parent.tokenizer)
+    elif source := folder_of(config):
+        own = folder_tokenizer(source, config.model.vocab)
+    elif config.data.tokenizer != BYTES:
+        file = Path(config.data.tokenizer)
+        source, own = file if file.is_dir() else file.parent, tokenizer
+    else:
+        return
+    found = read_carried(source)
+    of_model = parent or folder_of(config)
+    same = own is not None and own.digest == tokenizer.digest
+    files = {
+        name: content
+        for name, content in found.files.items()
+        if (of_model if name in OF_MODEL else same)
+    }
+    if of_model and found.described:
+        files[CONFIG] = read_regular(source / CONFIG)
+    write_carried(folder.base, files)

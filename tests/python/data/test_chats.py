@@ -1,0 +1,164 @@
+"""From files of conversations to token files with masks."""
+
+import json
+
+import pytest
+
+from eisbach import _C
+from eisbach.data.chat_records import ChatOptions, chat_documents
+from eisbach.data.chat_template import ChatTemplate
+from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
+from eisbach.data.rules import read_info
+from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
+
+
+def talk(*said):
+    roles = ("user", "assistant")
+    return {
+        "messages": [
+            {"role": roles[i % 2], "content": text}
+            for i, text in enumerate(said)
+        ]
+    }
+
+
+@pytest.fixture
+def prepared(tmp_path, kinds):
+    """Prepares records of conversations as bytes."""
+
+    def prepared(
+        *records, kind=kinds.CHATML, tokenizer=None, share=0.0, **options
+    ):
+        path = tmp_path / "c.jsonl"
+        path.write_text("".join(json.dumps(r) + "\n" for r in records))
+        chosen = ChatOptions(options.pop("shape", "chat"), **options)
+        tokens = {"bos_token": "<s>", "eos_token": kind.eos}
+        return prepare_chats(
+            tmp_path / "out" / "x",
+            chat_documents([path], chosen),
+            tokenizer or ByteTokenizer(),
+            options=chosen,
+            template=ChatTemplate(kind.text, tokens=tokens),
+            share=share,
+            source=["c.jsonl"],
+        )
+
+    return prepared
+
+
+def documents_of(prefix, tokenizer=None):
+    """Text of each document, and the text of it that is trained."""
+    tokenizer = tokenizer or ByteTokenizer()
+    file = _C.TokenFile(prefix)
+    found = []
+    for number in range(len(file)):
+        ids, mask = file[number], file.mask(number)
+        found.append(
+            (tokenizer.decode(ids), tokenizer.decode(ids[mask.astype(bool)]))
+        )
+    return found
+
+
+def test_what_is_written(prepared, tmp_path):
+    done = prepared(talk("hi", "yo ☃", "and", "so"), talk("x", "y"))
+    first, second = documents_of(tmp_path / "out" / "x")
+    assert first[1] == "yo ☃<|im_end|>so<|im_end|>"
+    assert first[0].startswith("<|im_start|>system\nBe kind.<|im_end|>\n")
+    assert second[1] == "y<|im_end|>"
+    info = read_info(tmp_path / "out" / "x")
+    assert info.trained == len("yo xx<|im_end|>so<|im_end|>y<|im_end|>") + 1
+    assert (info.marked.shape, info.marked.train_on) == ("chat", "assistant")
+    assert info.documents == 2
+    assert next(done.lines()) == "kept 2 conversations"
+    assert f"({info.trained} trained, " in list(done.lines())[1]
+    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [
+        ".bin",
+        ".idx",
+        ".json",
+        ".mask",
+    ]
+
+
+def test_what_is_left_out_is_counted_and_named(prepared, tmp_path, kinds):
+    done = prepared(
+        talk("u", "a"),
+        {"messages": 3},
+        talk("u", "a", "u"),
+        {"messages": [*talk("u")["messages"], *talk("u", "a")["messages"]]},
+        talk("u", "a", "u", "a" * 60),
+        kind=kinds.MISTRAL,
+        max_tokens=30,
+    )
+    lines = list(done.lines())
+    assert lines[:2] == [
+        "kept 3 conversations",
+        "cut 1 documents that were longer than max_tokens",
+    ]
+    assert lines[2] == "left out 1 records that are none:"
+    assert lines[4] == "left out 1 conversations that the template refuses:"
+    assert "c.jsonl:4: Roles must alternate" in lines[5]
+    assert [len(text) for text, _ in documents_of(tmp_path / "out" / "x")][
+        -1
+    ] == 30
+    with pytest.raises(
+        ValueError, match="no conversation to train on: left ou"
+    ):
+        prepared(talk("u" * 50, "a"), max_tokens=10)
+
+
+def test_earlier_turns_that_change(prepared, tmp_path, kinds):
+    done = prepared(talk("u", "a", "v", "b"), kind=kinds.QWEN3)
+    assert "1 of them became several documents" in list(done.lines())[1]
+    assert [trained for _, trained in documents_of(tmp_path / "out" / "x")] == [
+        "<think>\n\n</think>\n\na<|im_end|>",
+        "<think>\n\n</think>\n\nb<|im_end|>",
+    ]
+
+
+def test_special_tokens_of_the_model(prepared, tmp_path, byte_level, kinds):
+    tokenizer = load_tokenizer(byte_level)
+    made_by = chat_tokenizer(tokenizer)
+    assert tokenizer.rules.special_tokens == "text", "that of the run stays"
+    kind = type(kinds.CHATML)(
+        kinds.CHATML.text.replace("<|im_end|>", "<|stop|>"),
+        "<|stop|>",
+        "<|stop|>",
+        ("<|stop|>",),
+    )
+    prepared(talk("the fox", "the dog"), kind=kind, tokenizer=made_by)
+    file = _C.TokenFile(tmp_path / "out" / "x")
+    ids, mask = file[0], file.mask(0)
+    ((_, trained),) = documents_of(tmp_path / "out" / "x", made_by)
+    assert trained == "the dog<|stop|>"
+    assert (ids == 2).sum() == 3, "each is one token"
+    assert ids[mask.astype(bool)][-1] == 2
+    assert 0 not in ids, "no end of document is added"
+
+
+def test_pairs_of_texts(prepared, tmp_path):
+    prepared({"prompt": "2 + 2 = ", "completion": "4"}, shape="completion")
+    assert documents_of(tmp_path / "out" / "x") == [("2 + 2 = 4", "4")]
+    assert template_for(ChatOptions("completion"), ByteTokenizer()) is None
+    with pytest.raises(ValueError, match="no chat template beside it"):
+        template_for(ChatOptions("chat"), ByteTokenizer())
+
+
+def test_whole_conversations_are_held_out(prepared, tmp_path, kinds):
+    talks = [talk(f"u{i}", f"a{i}", "v", "b") for i in range(10)]
+    done = prepared(*talks, kind=kinds.QWEN3, share=0.2)
+    train = {text for text, _ in documents_of(tmp_path / "out" / "x")}
+    held = {text for text, _ in documents_of(tmp_path / "out" / "x-validation")}
+    assert (len(train), len(held)) == (16, 4)
+    assert not {t[:30] for t in train} & {t[:30] for t in held}
+    assert done.validation[1].documents == 4
+    again = prepared(*talks, kind=kinds.QWEN3, share=0.2)
+    assert again.train[1] == done.train[1]
+    with pytest.raises(ValueError, match="1 conversations are too few"):
+        prepared(talks[0], share=0.2)
+
+
+def test_a_turn_of_a_million_characters(prepared, tmp_path):
+    prepared(talk("u", "word " * 200_000), talk("u", "a"))
+    first, second = documents_of(tmp_path / "out" / "x")
+    assert len(first[1]) == 1_000_000 + len("<|im_end|>")
+    assert second[1] == "a<|im_end|>"
