@@ -130,7 +130,7 @@ void AttendToken(const CachedAttentionArgs& args, const AttentionSizes& s,
             -std::numeric_limits<float>::infinity());
   std::fill(buffer.totals, buffer.scores, 0.0f);
   const T* row = args.qkv.data<T>() + n * s.width;
-  const VF scale = Splat(static_cast<float>(options.ScaleFor(dim)));
+  const VF scale = Splat(static_cast<float>(s.scale));
   for (int64_t g = 0; g < group; ++g) {
     const T* query = row + s.query(first + g);
     float* scaled = buffer.queries + g * buffer.stride;
@@ -192,7 +192,7 @@ void Append(const CachedAttentionArgs& args, const AttentionSizes& s,
 
 // All keys are in their places before the first is read.
 absl::Status CachedAttention(const CachedAttentionArgs& args, Stream& stream) {
-  const AttentionSizes s(args.qkv, args.heads);
+  const AttentionSizes s(args.heads, args.options, args.qkv.dim(1));
   const int64_t tokens = args.qkv.dim(1);
   const int64_t tasks = s.heads.kv_heads * tokens;
   if (tasks == 0) return absl::OkStatus();

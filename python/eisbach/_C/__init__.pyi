@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -719,6 +719,21 @@ class Architecture:
         The projections that may have an adapter.
         """
     @property
+    def attention_cap(self) -> float:
+        """
+        That bounds scores; 0: none.
+        """
+    @property
+    def attention_scale(self) -> float:
+        """
+        Of scores; 0: 1 / sqrt(head_dim).
+        """
+    @property
+    def final_cap(self) -> float:
+        """
+        That bounds logits; 0: none.
+        """
+    @property
     def gated(self) -> bool:
         """
         Whether the MLP has a gate.
@@ -777,7 +792,7 @@ class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0) -> None:
         ...
     @property
     def adapter(self) -> Adapter:
