@@ -93,21 +93,28 @@ void BindContext(CoreModule& m) {
   Class<ForwardContext>(m, "ForwardContext",
                         "What a forward pass runs with, besides its inputs.")
       .def(py::init([](Device& device, bool training, uint64_t seed,
-                       const Variable* step, const Variable* samples) {
+                       const Variable* step, const Variable* samples,
+                       const Variable* starts) {
              if (training && (step == nullptr || samples == nullptr)) {
                throw py::value_error(
                    "training needs step and samples, of which dropout depends");
              }
              return ForwardContext{
-                 device.compute_stream(), training, seed,
-                 step == nullptr ? Tensor() : step->value,
-                 samples == nullptr ? Tensor() : samples->value};
+                 .stream = device.compute_stream(),
+                 .training = training,
+                 .seed = seed,
+                 .step = step == nullptr ? Tensor() : step->value,
+                 .sample_index = samples == nullptr ? Tensor() : samples->value,
+                 .starts = starts == nullptr ? Tensor() : starts->value};
            }),
            py::arg("device"), py::kw_only(), py::arg("training") = false,
            py::arg("seed") = 0, py::arg("step") = py::none(),
-           py::arg("samples") = py::none(), py::keep_alive<1, 2>(),
+           py::arg("samples") = py::none(), py::arg("starts") = py::none(),
+           py::keep_alive<1, 2>(),
            "`step` is i64 [1], `samples` i64 [B]: each sample's index in the "
-           "run. Update.forward_context() fills them in.")
+           "run. Update.forward_context() fills them in. `starts` is i32 "
+           "[B, T]: where each token's document begins in its row; None for "
+           "rows that are one document.")
       .def_readonly("training", &ForwardContext::training,
                     "Whether dropout drops.");
 }

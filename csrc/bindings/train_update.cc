@@ -100,17 +100,19 @@ absl::Status SetSum(OwnedUpdate& self, int index, const Variable& value) {
 }
 
 nn::ForwardContext Context(OwnedUpdate& self, bool training,
-                           const Variable* samples) {
+                           const Variable* samples, const Variable* starts) {
   if (training && samples == nullptr) {
     throw py::value_error(
         "training needs the samples' indices, of which dropout depends");
   }
-  return nn::ForwardContext{self.device->compute_stream(),
-                            training,
-                            self.seed,
-                            self.update->state().step(),
-                            samples == nullptr ? Tensor() : samples->value,
-                            self.update->loss_scale()};
+  return nn::ForwardContext{
+      .stream = self.device->compute_stream(),
+      .training = training,
+      .seed = self.seed,
+      .step = self.update->state().step(),
+      .sample_index = samples == nullptr ? Tensor() : samples->value,
+      .loss_scale = self.update->loss_scale(),
+      .starts = starts == nullptr ? Tensor() : starts->value};
 }
 
 }  // namespace
@@ -192,7 +194,8 @@ void BindUpdate(CoreModule& m) {
                              "itself. Waits for the device.")
       .def("forward_context", &Context, py::kw_only(),
            py::arg("training") = false, py::arg("samples") = py::none(),
-           "What layers are called with, at this step.")
+           py::arg("starts") = py::none(),
+           "What layers are called with, at this step; see ForwardContext.")
       .def(
           "refresh", [](OwnedUpdate& u) { return u.update->RefreshData(); },
           kReleased,

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from eisbach.data.chat_template import ChatTemplate, load_template
+from eisbach.data.chat_template import ChatTemplate
 from eisbach.data.chats import chat_tokenizer
+from eisbach.data.template_files import take_template, template_of
 from eisbach.sampling import Model, Reply, SamplingOptions, generate
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def open_chat(
     Raises:
       ValueError: There is no template.
     """
-    found = load_template(template, str(model.folder))
     tokenizer = chat_tokenizer(model.tokenizer)
+    take_template(tokenizer, template)
+    found = template_of(tokenizer)
     ends = dict.fromkeys([*model.ends, *_ids_of(found.ends, tokenizer)])
     model = replace(model, tokenizer=tokenizer, ends=tuple(ends))
     # An end that is no token, as of a tokenizer of bytes, is a text.

@@ -84,7 +84,10 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
     unit = 0
     while most >= 1024 ** (unit + 2) and unit + 1 < len(_UNITS):
         unit += 1
-    yield f"{model.family}, {model.parameters:,} parameters"
+    beside = ""
+    if model.adapter.rank:
+        beside = f", {model.trained_parameters:,} trained beside them"
+    yield f"{model.family}, {model.parameters:,} parameters{beside}"
     yield f"{count(mesh.world_size, 'rank')}: {sizes}"
     yield (
         f"computes in {config.precision.compute}, "

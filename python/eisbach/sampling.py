@@ -117,14 +117,12 @@ class Model:
       engine: Holds the model.
       tokenizer: Of its folder.
       ends: Token ids that end a document.
-      folder: That the model was read from.
     """
 
     world: _C.World
     engine: _C.Engine
     tokenizer: Tokenizer
     ends: tuple[int, ...]
-    folder: Path
 
     @cached_property
     def decoder(self) -> _C.Decoder:
@@ -177,7 +175,7 @@ def load_model(
             "(--tokenizer)"
         )
     world, engine = _filled(_frozen(config), layout)
-    return Model(world, engine, loaded, read_ends(folder), folder)
+    return Model(world, engine, loaded, read_ends(folder))
 
 
 def _load_adapted(
@@ -196,9 +194,7 @@ def _load_adapted(
             "give `bytes` or one (--tokenizer)"
         )
     world, engine = _filled(config, layout)
-    own = (adapted.folder / "tokenizer.json").is_file()
-    folder = adapted.folder if own else adapted.base
-    return Model(world, engine, loaded, adapted.ends(), folder)
+    return Model(world, engine, loaded, adapted.ends())
 
 
 def _filled(

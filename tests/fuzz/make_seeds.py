@@ -220,6 +220,21 @@ def indices() -> Iterator[tuple[str, bytes]]:
     )
 
 
+def masks() -> Iterator[tuple[str, bytes]]:
+    """Yields masks of eleven tokens."""
+    head = b"EISMASK\0" + struct.pack("<II", 1, 0)
+    yield "sound", head + bytes([0, 0, 1, 1, 1, 0, 1, 0, 0, 0, 1])
+    yield "sound-nothing", head + bytes(11)
+    yield "sound-first-alone", head + bytes([1, 0, 0, 0, 1, 1, *bytes(5)])
+    yield "magic", b"EISMASX" + head[7:] + bytes(11)
+    yield "version", head[:8] + struct.pack("<II", 2, 0) + bytes(11)
+    yield "reserved", head[:8] + struct.pack("<II", 1, 1) + bytes(11)
+    yield "value", head + bytes([0, 2, *bytes(9)])
+    yield "short", head + bytes(10)
+    yield "long", head + bytes(12)
+    yield "no-header", head[:15]
+
+
 def manifests() -> Iterator[tuple[str, bytes]]:
     """Yields manifests; the target gives them the right hash."""
     sound: Header = {
@@ -293,6 +308,7 @@ def main() -> None:
         "safetensors_header": headers,
         "safetensors_file": safetensors_files(),
         "token_index": indices(),
+        "token_mask": masks(),
         "manifest": manifests(),
         "checkpoint": checkpoints(),
     }.items():

@@ -1,11 +1,10 @@
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from eisbach.chatting import Chat, open_chat
-from eisbach.data.chat_template import load_template
-from eisbach.data.tokenizer import BYTES, ByteTokenizer
+from eisbach.data.template_files import take_template, template_of
+from eisbach.data.tokenizer import ByteTokenizer
 from eisbach.sampling import Model, Reply, SamplingOptions
 
 
@@ -25,13 +24,14 @@ def _model(*answers, context=400):
 
     config = SimpleNamespace(model=SimpleNamespace(context=context))
     engine = SimpleNamespace(config=config)
-    model = Model(None, engine, ByteTokenizer(), (), Path("nowhere"))
+    model = Model(None, engine, ByteTokenizer(), ())
     model.__dict__["decoder"] = SimpleNamespace(generate=generate)
     return model, prompts
 
 
 def _chat(model, **options):
-    template = load_template("chatml", BYTES)
+    take_template(model.tokenizer, "chatml")
+    template = template_of(model.tokenizer)
     return Chat(model, template, SamplingOptions(**options), "Be kind.")
 
 
@@ -89,5 +89,6 @@ def test_what_ends_a_turn_is_a_stop():
     model, _ = _model()
     chat = open_chat(model, "chatml", SamplingOptions(stops=("User:",)))
     assert chat.options.stops == ("User:", "<|im_end|>")
+    other, _ = _model()
     with pytest.raises(ValueError, match="no chat template"):
-        open_chat(model, "auto", SamplingOptions())
+        open_chat(other, "auto", SamplingOptions())

@@ -195,3 +195,40 @@ def test_another_mask_is_other_data(eisbach, talks):
         "data.train_on=all",
     )
     assert "data.train[0].mask=" in told(done)
+
+
+def test_the_model_answers_as_it_was_trained_to(talks):
+    import transformers
+
+    home, *_ = talks
+    tokenizer = transformers.AutoTokenizer.from_pretrained(home / "one/model")
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        home / "one/model", dtype="float32"
+    )
+    asked = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "abcdefgh"}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    made = model.generate(**asked, max_new_tokens=18, do_sample=False)
+    answer = tokenizer.decode(made[0, asked["input_ids"].shape[1] :])
+    assert answer == "yes, sir<|im_end|>"
+
+
+def test_a_folder_brings_its_template(eisbach, talks):
+    home, *_ = talks
+    done = eisbach(
+        "train",
+        f"model.from={home / 'one' / 'model'}",
+        f"run.dir={home}",
+        "run.name=on",
+        f"data.train={home / 'talks.jsonl'}",
+        "data.validation=none",
+        "train={steps: 2, global_batch: 4, micro_batch: 4}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kept 40 conversations" in done.stdout
+    lines = (home / "on" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["loss"] < 0.5, "the template is that of before"
+    assert (home / "on" / "model" / "chat_template.jinja").is_file()

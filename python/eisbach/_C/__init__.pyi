@@ -1340,9 +1340,9 @@ class Update:
         """
         Reduces the gradients over ranks, clips, and updates the weights, unless the norm is not finite; in f16 the loss scale then halves.
         """
-    def forward_context(self, *, training: bool = False, samples: Tensor | None = None) -> nn.ForwardContext:
+    def forward_context(self, *, training: bool = False, samples: Tensor | None = None, starts: Tensor | None = None) -> nn.ForwardContext:
         """
-        What layers are called with, at this step.
+        What layers are called with, at this step; see ForwardContext.
         """
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """

@@ -10,9 +10,9 @@ class ForwardContext:
     """
     What a forward pass runs with, besides its inputs.
     """
-    def __init__(self, device: eisbach._C.Device, *, training: bool = False, seed: int = 0, step: eisbach._C.Tensor | None = None, samples: eisbach._C.Tensor | None = None) -> None:
+    def __init__(self, device: eisbach._C.Device, *, training: bool = False, seed: int = 0, step: eisbach._C.Tensor | None = None, samples: eisbach._C.Tensor | None = None, starts: eisbach._C.Tensor | None = None) -> None:
         """
-        `step` is i64 [1], `samples` i64 [B]: each sample's index in the run. Update.forward_context() fills them in.
+        `step` is i64 [1], `samples` i64 [B]: each sample's index in the run. Update.forward_context() fills them in. `starts` is i32 [B, T]: where each token's document begins in its row; None for rows that are one document.
         """
     @property
     def training(self) -> bool:

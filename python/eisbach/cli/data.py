@@ -171,7 +171,6 @@ def prepare(
         chat_documents,
         detect_shape,
     )
-    from eisbach.data.chat_template import take_template
     from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
     from eisbach.data.conversations import parse_columns
     from eisbach.data.documents import Documents
@@ -182,6 +181,7 @@ def prepare(
         report,
     )
     from eisbach.data.rules import read_info
+    from eisbach.data.template_files import take_template
     from eisbach.data.token_files import PlaceError
     from eisbach.data.tokenizer import load_tokenizer
     from eisbach.data.workers import default_processes

@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.data.chat_records import ChatOptions, Conversations, LeftOut
-from eisbach.data.chat_template import (
-    ChatTemplate,
-    TemplateRefuses,
-    default_template,
-    template_of,
-)
+from eisbach.data.chat_template import ChatTemplate, TemplateRefuses
 from eisbach.data.chunks import CHUNK
 from eisbach.data.held_out import HeldOut
 from eisbach.data.masks import encode_marked
 from eisbach.data.prepare import Prepared, validation_prefix
 from eisbach.data.rules import Marking
 from eisbach.data.spans import Marked, Marker
+from eisbach.data.template_files import default_template, template_of
 from eisbach.data.token_files import placing
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eisbach.data.chat_template import files_beside
 from eisbach.data.decoding import decode_known
 from eisbach.data.rules import DocumentRules
+from eisbach.data.template_files import files_beside
 from eisbach.data.tokenizer import RuledTokenizer
 from eisbach.files import read_json, read_regular
 

@@ -151,7 +151,7 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
       ValueError: A file is missing or damaged, or `tokenizer.json` is not the
         one that was stored.
     """
-    from eisbach.data.chat_template import files_beside
+    from eisbach.data.template_files import files_beside
     from eisbach.data.tokenizer import BYTES, load_tokenizer
 
     path = folder / "documents.json"

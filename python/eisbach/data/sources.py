@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.data.chat_template import take_template
 from eisbach.data.corpus import VALIDATION_SHARE
 from eisbach.data.named import (
     KEYS,
@@ -18,6 +17,7 @@ from eisbach.data.named import (
     token_files,
 )
 from eisbach.data.rules import TokenFileInfo, common_rules, read_info
+from eisbach.data.template_files import take_template
 from eisbach.data.token_files import lacks_mask
 from eisbach.data.tokenizer import load_tokenizer
 

@@ -16,16 +16,20 @@ others are not.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from eisbach.data.chat_template import ChatTemplate, TemplateRefuses
 from eisbach.data.conversations import Conversation, Message
+from eisbach.data.tool_calls import (
+    THOUGHT_END,
+    check_calls,
+    with_spelled_arguments,
+    words_of,
+)
 
 TrainOn = Literal["assistant", "completion", "all", "last"]
-_THOUGHT = "</think>"
 # Fields in which a turn may hold what the model thought.
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 # How templates are told that a model is asked not to think.
@@ -87,7 +91,7 @@ class Marker:
         try:
             return self._marked(conversation)
         except TemplateRefuses:
-            spelled = _with_spelled_arguments(conversation)
+            spelled = with_spelled_arguments(conversation)
             if spelled is None:
                 raise
             # Some templates want the arguments of calls as text.
@@ -99,7 +103,7 @@ class Marker:
         messages = conversation.messages
         if self._train_on == "all":
             text = self._render(conversation, len(messages))
-            _check_calls(messages, text)
+            check_calls(messages, text)
             return [self._ended(Marked(text, [(0, len(text))]), messages[-1])]
         said = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
         wanted = self._wanted(said, conversation)
@@ -150,7 +154,7 @@ class Marker:
         try:
             return self._asked(conversation, turn)
         except TemplateRefuses:
-            if _THOUGHT in message["content"] or any(
+            if THOUGHT_END in message["content"] or any(
                 message.get(name) for name in _THOUGHTS
             ):
                 raise
@@ -175,15 +179,48 @@ class Marker:
             )
         answer = text[len(asked) :]
         message = conversation.messages[turn]
-        for words in _said(message):
+        for words in words_of(message):
             if words not in answer:
                 raise TemplateRefuses(
                     f"turn {number}: what the assistant says is not in the "
                     "text as it was said"
                 )
-        _check_calls([message], answer)
+        check_calls([message], answer)
+        if self._asks_again(conversation, turn, asked, text, more):
+            raise TemplateRefuses(
+                f"turn {number}: the template puts the head of an answer "
+                "behind it, whether it is asked for one or not"
+            )
         end = len(asked) + self._length(answer)
         return Marked(text, [(len(asked), end)])
+
+    def _asks_again(
+        self,
+        conversation: Conversation,
+        turn: int,
+        asked: str,
+        text: str,
+        more: dict[str, bool],
+    ) -> bool:
+        """Whether a text ends as a question does, and goes on otherwise."""
+        if turn == 0:
+            return False
+        # What follows the words before the answer.
+        words = conversation.messages[turn - 1]["content"].strip()
+        head = asked[asked.rfind(words) + len(words) :].strip()
+        if not words or not head or not text.rstrip().endswith(head):
+            return False
+        on = replace(
+            conversation,
+            messages=[
+                *conversation.messages[: turn + 1],
+                {"role": "user", "content": "?"},
+            ],
+        )
+        with contextlib.suppress(TemplateRefuses):
+            longer = self._render(on, turn + 2, **more)
+            return not longer.startswith(text)
+        return False
 
     def _length(self, answer: str) -> int:
         """Leaves out blanks behind the token that ends a turn."""
@@ -236,44 +273,3 @@ class Marker:
             return document
         text = document.text[:end] + eos
         return Marked(text, [*document.spans[:-1], (begin, len(text))])
-
-
-def _said(message: Message) -> list[str]:
-    """Texts that an assistant's turn must hold, thoughts apart."""
-    words = [message["content"].rpartition(_THOUGHT)[2].strip()]
-    for call in message.get("tool_calls", ()):
-        words.append(call["function"]["name"])
-    return [word for word in words if word]
-
-
-def _check_calls(messages: list[Message], text: str) -> None:
-    """Refuses arguments of calls in a language that is not JSON but Python."""
-    for message in messages:
-        for call in message.get("tool_calls", ()):
-            given = call["function"]["arguments"]
-            if given and isinstance(given, dict) and str(given) in text:
-                if str(given) == json.dumps(given, ensure_ascii=False):
-                    continue
-                raise TemplateRefuses(
-                    f"the arguments of {call['function']['name']} are not "
-                    "written as JSON"
-                )
-
-
-def _with_spelled_arguments(conversation: Conversation) -> Conversation | None:
-    """Writes arguments of calls as JSON; None where there are no calls."""
-    if not any("tool_calls" in m for m in conversation.messages):
-        return None
-
-    def spelled(call: dict[str, Any]) -> dict[str, Any]:
-        inner = call["function"]
-        given = json.dumps(inner["arguments"], ensure_ascii=False)
-        return {**call, "function": {**inner, "arguments": given}}
-
-    messages = [
-        {**m, "tool_calls": [spelled(c) for c in m["tool_calls"]]}
-        if "tool_calls" in m
-        else m
-        for m in conversation.messages
-    ]
-    return replace(conversation, messages=messages)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.config.rules import show
+from eisbach.data.template_files import default_template
 from eisbach.data.tokenizer import BYTES
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
@@ -71,7 +72,11 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
     own = folder_tokenizer(folder, config.model.vocab)
     if own is None:
         return config
-    name = BYTES if own.digest == BYTES else str(folder / _TOKENIZER)
+    is_bytes = own.digest == BYTES
+    # Bytes have no folder in which their template could be found.
+    if is_bytes and config.data.template == "auto" and default_template(own):
+        config = config.derive("data.template", str(folder), str(folder))
+    name = BYTES if is_bytes else str(folder / _TOKENIZER)
     return config.derive("data.tokenizer", name, str(folder))
 
 

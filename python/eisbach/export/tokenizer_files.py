@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from eisbach.data.chat_template import TEMPLATE_FILE, default_template
+from eisbach.data.template_files import TEMPLATE_FILE, default_template
 from eisbach.data.tokenizer import BYTES
 
 if TYPE_CHECKING:

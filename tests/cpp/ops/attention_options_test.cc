@@ -1,5 +1,7 @@
 // Attention of documents side by side, in a window, with a scale and a cap.
 
+#include <numeric>
+
 #include "ops/attention.h"
 #include "support/attention_reference.h"
 #include "support/op_testing.h"
@@ -157,6 +159,13 @@ Tensor CopyRows(const Tensor& t, int64_t first, int64_t length) {
 // Documents of all kinds: within a tile and over several.
 const std::vector<int64_t> kDocuments = {30, 64, 7, 100, 1, 65};
 constexpr int64_t kRow = 280;
+// Of which these are changed, or computed alone: an emulated GPU is slow.
+constexpr size_t kSome[] = {0, 2, 3};
+
+int64_t FirstOf(size_t document) {
+  return std::accumulate(kDocuments.begin(), kDocuments.begin() + document,
+                         int64_t{0});
+}
 
 Case Packed(int64_t window, double cap) {
   return {{kDocuments}, kRow, {4, 2, 20, 2}, window, 0, cap};
@@ -170,8 +179,8 @@ TEST(AttentionOptionsTest, AnotherDocumentChangesNoBit) {
       const AttentionOptions options = c.Options();
       const Tensor qkv = MakeQkv(c, dtype), dout = MakeDout(c, dtype);
       const Results before = Compute(qkv, dout, c.heads, options);
-      int64_t first = 0;
-      for (int64_t length : kDocuments) {
+      for (size_t document : kSome) {
+        const int64_t first = FirstOf(document), length = kDocuments[document];
         const auto changed = [&](const Tensor& t, double value) {
           std::vector<double> values = test::ToDoubles(t);
           for (int64_t i = first * t.dim(2); i < (first + length) * t.dim(2);
@@ -193,7 +202,6 @@ TEST(AttentionOptionsTest, AnotherDocumentChangesNoBit) {
           EXPECT_TRUE(same(end, kRow - end)) << "after " << end;
           EXPECT_FALSE(same(first, length)) << "at " << first;
         }
-        first = end;
       }
     }
   }
@@ -207,8 +215,8 @@ TEST(AttentionOptionsTest, ADocumentGetsWhatItGetsAlone) {
       SCOPED_TRACE(Describe(c, dtype));
       const Tensor qkv = MakeQkv(c, dtype), dout = MakeDout(c, dtype);
       const Results packed = Compute(qkv, dout, c.heads, c.Options());
-      int64_t first = 0;
-      for (int64_t length : kDocuments) {
+      for (size_t document : kSome) {
+        const int64_t first = FirstOf(document), length = kDocuments[document];
         const Results alone =
             Compute(CopyRows(qkv, first, length), CopyRows(dout, first, length),
                     c.heads, {.window = c.window, .cap = c.cap});
@@ -222,7 +230,6 @@ TEST(AttentionOptionsTest, ADocumentGetsWhatItGetsAlone) {
                               GradientTolerance(dtype), 4);
           }
         }
-        first += length;
       }
     }
   }

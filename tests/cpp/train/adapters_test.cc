@@ -156,7 +156,33 @@ TEST(AdaptersTest, NewOnesChangeNothing) {
   EXPECT_EQ(first(Config("llama")), first(plain));
 }
 
-// No gradient, master or state of the base; of activations less.
+// Off, they leave the model as it is, which is what preferences are measured
+// against (DPO).
+TEST(AdaptersTest, OffTheyChangeNothing) {
+  const auto hidden = [](const EngineConfig& config, bool adapters) {
+    std::vector<float> values;
+    EISBACH_EXPECT_OK(
+        test::OnEngines({}, config, [&](Engine& engine, int) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(Stir(engine));
+          Device& device = engine.context().device();
+          EISBACH_ASSIGN_OR_RETURN(const StepInput input,
+                                   test::ToyInput(config, 1, 0, 1, device));
+          nn::ForwardContext context{device.compute_stream()};
+          context.adapters = adapters;
+          EISBACH_ASSIGN_OR_RETURN(
+              const Tensor out, engine.model().Forward(input.tokens, context));
+          values.assign(out.data<float>(), out.data<float>() + out.elements());
+          return absl::OkStatus();
+        }));
+    return values;
+  };
+  EngineConfig plain = Config("llama");
+  plain.model.adapter = {};
+  EXPECT_EQ(hidden(Config("llama"), false), hidden(plain, true));
+  EXPECT_NE(hidden(Config("llama"), true), hidden(plain, true));
+}
+
+// No gradient, master or state of the base.
 TEST(AdaptersTest, TheBaseTakesItsWeightsAlone) {
   EngineConfig config = Config("llama");
   config.update.compute_dtype = DType::kBF16;
@@ -172,6 +198,48 @@ TEST(AdaptersTest, TheBaseTakesItsWeightsAlone) {
   EXPECT_EQ(some.masters, some.gradients);
   EXPECT_EQ(some.optimizer, 2 * some.gradients);
   EXPECT_NEAR(some.weights, all.weights + 2 * trained, gaps);
+}
+
+// Of products of matrices, while it lives.
+class MatmulFlops final : public Recorder {
+ public:
+  explicit MatmulFlops(Device& device) : device_(device) {
+    device_.set_recorder(this);
+  }
+  ~MatmulFlops() override { device_.set_recorder(nullptr); }
+  void OnOp(absl::string_view name, const OpCost& cost) override {
+    if (name == "matmul") sum += cost.flops;
+  }
+  void OnCollective(absl::string_view, absl::string_view,
+                    const CollectiveCost&) override {}
+
+  double sum = 0;
+
+ private:
+  Device& device_;
+};
+
+// Of the base no weight gradient is computed, and of the lowest adapter's block
+// and the embedding no gradient of an input.
+TEST(AdaptersTest, NoWorkIsWasted) {
+  EngineConfig config = Config("llama");
+  config.model.adapter.targets = {"down"};
+  double flops = 0;
+  EISBACH_EXPECT_OK(
+      test::OnEngines({}, config, [&](Engine& engine, int) -> absl::Status {
+        const MatmulFlops counted(engine.context().device());
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        flops = counted.sum;
+        return absl::OkStatus();
+      }));
+  const double layer =
+      static_cast<double>(models::MatrixWeightsOfLayer(config.model));
+  const double head = 29 * 24;
+  const double a = 3 * 36, b = 3 * 24;
+  const double forward = 5 * (layer + a + b) + head;
+  const double input_gradients = 4 * (layer + a) + 5 * b + head;
+  const double weight_gradients = 5 * (a + b);
+  EXPECT_EQ(flops, 2 * 8 * 6 * (forward + input_gradients + weight_gradients));
 }
 
 // A checkpoint has the adapters alone; what is trained on is the same on the

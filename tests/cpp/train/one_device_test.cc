@@ -23,10 +23,12 @@ struct Case {
   Recipe recipe;
   bool recompute = false;
   bool deferred_weights = false;
+  bool adapters = false;
 
   std::string ToString() const {
     return absl::StrCat(recipe.ToString(), recompute ? "_recompute" : "",
-                        deferred_weights ? "_deferred" : "");
+                        deferred_weights ? "_deferred" : "",
+                        adapters ? "_adapters" : "");
   }
   friend void PrintTo(const Case& c, std::ostream* out) {
     *out << c.ToString();
@@ -39,6 +41,10 @@ struct Case {
     config.pipeline_schedule = recipe.schedule;
     config.recompute = recompute;
     config.deferred_weights = deferred_weights;
+    // An odd rank: columns that begin anywhere.
+    if (adapters) {
+      config.model.adapter = {.rank = 3, .alpha = 6, .dropout = 0.1};
+    }
     return config;
   }
 };
@@ -110,7 +116,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"gpt", "1f1b", "adamw", DType::kF16}},
         Case{{"llama", "gpipe", "adamw", DType::kF32, /*groups=*/true}},
         Case{{"gpt", "1f1b", "adamw", DType::kBF16}, /*recompute=*/true},
-        Case{{"llama", "1f1b", "adamw", DType::kBF16}, true, true}),
+        Case{{"llama", "1f1b", "adamw", DType::kBF16}, true, true},
+        Case{{"gpt", "1f1b", "adamw"}, false, false, true},
+        Case{{"llama", "1f1b", "adamw", DType::kBF16}, true, true, true}),
     [](const auto& info) { return info.param.ToString(); });
 
 }  // namespace

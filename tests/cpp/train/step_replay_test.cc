@@ -32,11 +32,13 @@ struct Case {
   const char* schedule = "1f1b";
   bool recompute = false;
   bool deferred_weights = false;
+  bool documents = false;  // two in a row, elsewhere in each step
 
   std::string ToString() const {
     return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
                         family, "_", schedule, recompute ? "_recompute" : "",
-                        deferred_weights ? "_deferred" : "");
+                        deferred_weights ? "_deferred" : "",
+                        documents ? "_documents" : "");
   }
 };
 
@@ -56,6 +58,22 @@ absl::StatusOr<StepInput> InputOf(Engine& engine, int64_t step) {
   const parallel::ParallelContext& context = engine.context();
   return test::ToyInput(engine.config(), step, context.index(Axis::kData),
                         context.size(Axis::kData), context.device());
+}
+
+absl::Status AddDocuments(int64_t step, StepInput& input) {
+  Device& device = input.tokens.device();
+  Stream& stream = device.compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(
+      input.starts, Tensor::Empty(input.tokens.shape(), DType::kI32, device));
+  const int64_t length = input.tokens.dim(1);
+  std::vector<int32_t> starts(input.starts.elements());
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto border = static_cast<int32_t>(1 + step % (length - 1));
+    starts[i] = static_cast<int64_t>(i) % length < border ? 0 : border;
+  }
+  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(input.starts.raw(), starts.data(),
+                                              input.starts.bytes(), stream));
+  return stream.Synchronize();
 }
 
 class StepReplayTest : public testing::TestWithParam<Case> {
@@ -79,6 +97,8 @@ class StepReplayTest : public testing::TestWithParam<Case> {
       std::vector<StepInput> inputs(kSteps);
       for (int i = 0; i < kSteps; ++i) {
         EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+        if (!GetParam().documents) continue;
+        EISBACH_RETURN_IF_ERROR(AddDocuments(i + 1, inputs[i]));
       }
       for (int step = 1; step <= kSteps + lag; ++step) {
         if (step <= kSteps) {
@@ -312,6 +332,30 @@ TEST_P(StepReplayTest, NonFiniteValuesAreNamed) {
   }));
 }
 
+class StepDocumentsTest : public StepReplayTest {};
+
+// They are read where the step reads them, not where they once were.
+TEST_P(StepDocumentsTest, SameBits) {
+  const Trained want = test::Value(Train(false, 0, &Nothing));
+  ExpectSame(test::Value(Train(true, 0, &Nothing)), want);
+}
+
+// A step with documents is another one than without.
+TEST_P(StepDocumentsTest, AreCapturedAnew) {
+  EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
+    std::vector<int64_t> launches;
+    for (int step = 1; step <= 8; ++step) {
+      EISBACH_ASSIGN_OR_RETURN(StepInput input, InputOf(engine, step));
+      if (step > 4) EISBACH_RETURN_IF_ERROR(AddDocuments(step, input));
+      const int64_t before = doubles::counters().graph_launches;
+      EISBACH_RETURN_IF_ERROR(engine.Step(input).status());
+      launches.push_back(doubles::counters().graph_launches - before);
+    }
+    EXPECT_EQ(launches, (std::vector<int64_t>{0, 0, 1, 1, 0, 0, 1, 1}));
+    return absl::OkStatus();
+  }));
+}
+
 // Fewer layouts will do.
 class StepFaultTest : public StepReplayTest {};
 
@@ -436,6 +480,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"llama", {1, 1, 2}, "1f1b", true, false},
                     Case{"gpt", {2, 2, 1}}, Case{"llama", {1, 2, 2}},
                     Case{"gpt", {2, 1, 2}, "1f1b", false, true}),
+    [](const auto& info) { return info.param.ToString(); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Packed, StepDocumentsTest,
+    testing::Values(Case{"gpt", {1, 1, 1}, "1f1b", false, false, true},
+                    Case{"llama", {1, 1, 1}, "1f1b", true, true, true}),
     [](const auto& info) { return info.param.ToString(); });
 
 INSTANTIATE_TEST_SUITE_P(

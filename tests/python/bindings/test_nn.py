@@ -234,3 +234,36 @@ def test_a_module_is_called_by_its_forward(make):
     assert Double()(3, times=2) == [3, 3, 3, 3]
     with pytest.raises(NotImplementedError, match="Module is called and"):
         nn.Module()(1)
+
+
+def test_documents_in_a_row_are_each_for_themselves(make):
+    device = make.world.device
+    model = nn.Module()
+    model.layers = [
+        nn.PositionEmbedding("positions", 8, 16),
+        nn.Attention("attention", 16, 2, rope=nn.rope_table(8, 8, device)),
+    ]
+    update = _C.Update(model.parameters(), make.update_config(), make.context)
+    x = np.random.default_rng(0).standard_normal((1, 6, 16), np.float32)
+
+    def run(x, starts=None):
+        if starts is not None:
+            rows = np.array([starts], np.int32)
+            starts = _C.Tensor.from_numpy(rows, device)
+        context = update.forward_context(starts=starts)
+        y = _C.Tensor.from_numpy(x.copy(), device)
+        for layer in model.layers:
+            y = layer(y, context)
+        return y.numpy()
+
+    packed = run(x, [0, 0, 2, 2, 2, 2])
+    np.testing.assert_allclose(packed[:, :2], run(x[:, :2]), atol=1e-6)
+    np.testing.assert_allclose(packed[:, 2:], run(x[:, 2:]), atol=1e-6)
+    assert np.abs(packed - run(x))[:, 2:].max() > 1e-3
+    with pytest.raises(ValueError, match=r"starts\[0, 1\]=3"):
+        run(x, [0, 3, 3, 3, 3, 3])
+    context = nn.ForwardContext(
+        device, starts=_C.Tensor.from_numpy(np.zeros((1, 5), np.int32), device)
+    )
+    with pytest.raises(ValueError, match="starts"):
+        model.layers[1](_C.Tensor.from_numpy(x, device), context)

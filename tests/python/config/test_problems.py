@@ -38,11 +38,11 @@ def test_what_was_meant_is_named(override, ending):
 
 
 @pytest.mark.parametrize(
-    "override", ["lora={rank: 8}", "lora=3", "foo.bar=1", "fsdp={size: 2}"]
+    "override", ["lora={rank: 8}", "moe=3", "foo.bar=1", "fsdp={size: 2}"]
 )
 def test_a_section_unlike_all_others_has_no_neighbour(override):
     assert "closest" not in told(override)
-    assert "known: run, model, data" in told(override)
+    assert "known: run, model, adapter, data" in told(override)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,9 @@ def test_an_item_of_a_default_list_can_be_changed():
         ("n_layer", "model.layers"),
         ("warmup_step", "optimizer.warmup_steps"),
         ("model.layer", "model.layers"),
-        ("lora", ""),
+        ("lora_r", "adapter.rank"),
+        ("target_modules", "adapter.targets"),
+        ("moe", ""),
     ],
 )
 def test_words_that_mean_a_key(word, key):

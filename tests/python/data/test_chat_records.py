@@ -4,7 +4,7 @@ import json
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eisbach.data.chat_records import ChatOptions, chat_documents, detect_shape
@@ -128,6 +128,12 @@ RECORD = JSON | st.fixed_dictionaries(
 )
 
 
+@settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(
     records=st.lists(RECORD, min_size=1, max_size=4),
     noise=st.binary(max_size=20).filter(lambda b: b"\0" not in b),

@@ -1,8 +1,11 @@
 """From files of conversations to token files with masks."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eisbach import _C
 from eisbach.data.chat_records import ChatOptions, chat_documents
@@ -162,3 +165,83 @@ def test_a_turn_of_a_million_characters(prepared, tmp_path):
     first, second = documents_of(tmp_path / "out" / "x")
     assert len(first[1]) == 1_000_000 + len("<|im_end|>")
     assert second[1] == "a<|im_end|>"
+
+
+TEXT = st.text(alphabet="ab <|im_end|>\n☃{%", max_size=8)
+TURNS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "assistant", "system", "tool"]),
+            "content": TEXT | st.just("<think>\nt\n</think>a") | st.none(),
+        },
+        optional={
+            "reasoning_content": TEXT,
+            "tool_calls": st.just([{"name": "f", "arguments": "{}"}]),
+        },
+    ),
+    max_size=6,
+)
+
+
+@settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+@given(
+    talks=st.lists(TURNS, max_size=5),
+    name=st.sampled_from(["CHATML", "MISTRAL", "QWEN3", "PHI3", "GLM"]),
+    train_on=st.sampled_from(["assistant", "completion", "last", "all"]),
+)
+def test_roles_in_any_order(prepared, tmp_path, kinds, talks, name, train_on):
+    records = [{"messages": turns} for turns in [*talks, []]]
+    try:
+        done = prepared(*records, kind=getattr(kinds, name), train_on=train_on)
+    except ValueError as error:
+        told, kept = str(error).split("train on: ")[1].splitlines(), 0
+    else:
+        told = list(done.told)
+        kept = int(told[0].split()[1])
+        assert all(trained for _, trained in documents_of(tmp_path / "out/x"))
+    left = [int(t.split()[2]) for t in told if t.startswith("left out ")]
+    assert kept + sum(left) == len(records)
+
+
+def test_ids_and_mask_are_those_of_transformers(prepared, tmp_path, byte_level):
+    """Theirs come from marks in the template, which we do not look at."""
+    import transformers
+
+    template = (
+        "{% for m in messages %}"
+        "{% if m.role == 'assistant' %}"
+        "{{ '<pad>assistant\n' }}{% generation %}{{ m.content }}"
+        "{{ '<|stop|>' }}{% endgeneration %}{{ '\n' }}"
+        "{% else %}{{ '<pad>' ~ m.role ~ '\n' ~ m.content ~ '<|stop|>\n' }}"
+        "{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<pad>assistant\n' }}{% endif %}"
+    )
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=byte_level)
+    theirs.chat_template = template
+    talks = [
+        talk("the quick fox", "straße ☃ jumps", "over", "  a lazy dog\n"),
+        talk("12 345", "seven small rivers run to the sea"),
+    ]
+    tokenizer = load_tokenizer(byte_level)
+    tokenizer.beside["chat_template.jinja"] = template
+    made_by = chat_tokenizer(tokenizer)
+    kind = SimpleNamespace(text=template, eos="<|stop|>")
+    prepared(*talks, kind=kind, tokenizer=made_by)
+    file = _C.TokenFile(tmp_path / "out" / "x")
+    for number, record in enumerate(talks):
+        wanted = theirs.apply_chat_template(
+            record["messages"],
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        assert file[number].tolist() == wanted["input_ids"]
+        assert file.mask(number).tolist() == wanted["assistant_masks"]

@@ -11,6 +11,7 @@ from eisbach.data.sources import (
     mixture,
     run_tokenizer,
 )
+from eisbach.data.template_files import default_template
 from eisbach.data.tokenizer import ByteTokenizer, load_tokenizer
 
 
@@ -155,3 +156,17 @@ def test_the_data_tells_what_ends_a_document(tmp_path, byte_level):
     assert end_of(f"data.train={b}", "data.validation=none") == 0
     with pytest.raises(ValueError, match=r"end_of_document=2.*b \(data\.val"):
         end_of(f"data.train={a}", f"data.validation={b}")
+
+
+def test_a_template_that_is_named_is_that_of_the_run(tmp_path):
+    for name, text in (("a.jinja", "mine"), ("none", None)):
+        config = load_config(None, [f"data.template={tmp_path / name}"])
+        if text is None:
+            with pytest.raises(ValueError, match="there is no chat template"):
+                run_tokenizer(config)
+            continue
+        (tmp_path / name).write_text(text)
+        assert default_template(run_tokenizer(config)) == text
+        # A run that goes on has its own.
+        stored = load_tokenizer("bytes")
+        assert default_template(run_tokenizer(config, stored)) is None

@@ -187,3 +187,20 @@ def test_two_texts_need_no_template():
         (document,) = Marker(None, train_on).documents(pair)
         assert document.spans == [span]
         assert document.bare
+
+
+def test_a_head_of_an_answer_that_nobody_asked_for_is_refused():
+    turns = (
+        "{% for m in messages %}{{ '<' ~ m.role ~ '>' ~ m.content ~ '</s>' }}"
+    )
+    always = ChatTemplate(turns + "{% endfor %}{{ '<assistant>' }}")
+    with pytest.raises(
+        TemplateRefuses, match="turn 2: the template puts the he"
+    ):
+        Marker(always, "assistant", ["</s>"]).documents(talk("u1", "a1"))
+    # Without heads at all both end alike, and rightly so.
+    bare = ChatTemplate(
+        "{% for m in messages %}{{ m.content ~ '</s>' }}{% endfor %}"
+    )
+    documents = Marker(bare, "assistant", ["</s>"]).documents(talk("u1", "a1"))
+    assert trained(documents) == ["a1</s>"]

@@ -5,7 +5,13 @@ import pytest
 
 from eisbach import _C
 from eisbach.data.rules import DocumentRules, read_info
-from eisbach.data.token_files import TokenFile, file_of, placing, read_pieces
+from eisbach.data.token_files import (
+    TokenFile,
+    complete,
+    file_of,
+    placing,
+    read_pieces,
+)
 from eisbach.data.tokenizer import ByteTokenizer
 
 
@@ -90,6 +96,26 @@ def test_all_files_appear_or_none(tmp_path, monkeypatch):
             place.place()
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert after == before
+
+
+def test_a_mask_comes_and_goes_with_its_pair(tmp_path):
+    prefix = tmp_path / "a"
+    with placing(one=prefix) as place:
+        file = TokenFile(place.folder / "one", ending(), masked=True)
+        file.add([1, 2, 3], [0, 1, 1], 3)
+        info = file.close()
+        place.place()
+    assert info.trained == 2
+    assert _C.TokenFile(prefix).mask(0).tolist() == [0, 1, 1]
+    assert complete(prefix)
+    (tmp_path / "a.mask").rename(tmp_path / "b.mask")
+    assert not complete(prefix)
+    (tmp_path / "b.mask").rename(tmp_path / "a.mask")
+    with placing(one=prefix) as place:
+        write(place, "one")
+        place.place()
+    assert names(tmp_path) == ["a.bin", "a.idx", "a.json"]
+    assert complete(prefix)
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):

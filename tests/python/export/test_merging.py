@@ -112,8 +112,8 @@ def test_it_speaks(eisbach, trained):
     assert done.stdout.startswith("def ")
 
 
-def test_it_goes_on_where_it_was(eisbach, trainer, trained, tmp_path):
-    _, _, tuned = trained
+def test_it_goes_on_where_it_was(eisbach, trained, tmp_path):
+    _, base, tuned = trained
     again = tmp_path / "tuned"
     shutil.copytree(tuned, again)
     for name in ("adapter", "summary.json"):
@@ -123,7 +123,10 @@ def test_it_goes_on_where_it_was(eisbach, trainer, trained, tmp_path):
     files = list((again / "checkpoints" / "step-00000003").glob("*.safe*"))
     names = {name for file in files for name in load_file(file)}
     assert all(".lora_" in name for name in names), names
-    done = eisbach("train", "--resume", again)
+    # Its model has another place by now.
+    moved = tmp_path / "moved"
+    shutil.copytree(base / "model", moved)
+    done = eisbach("train", "--resume", again, f"model.from={moved}")
     assert done.returncode == 0, done.stderr
     assert (again / "adapter" / WEIGHTS).read_bytes() == (
         tuned / "adapter" / WEIGHTS
@@ -191,3 +194,27 @@ def test_ranks_train_like_one(trainer, trained):
         return [json.loads(line)["loss"] for line in lines]
 
     np.testing.assert_allclose(losses(divided), losses(tuned), rtol=1e-5)
+
+
+def test_whole_weights_may_be_frozen_instead(trainer, trained):
+    _, base, _ = trained
+    train = trainer("model.context=32", "data.validation=none")
+    done, partly = train(
+        "partly",
+        f"model.from={base / 'model'}",
+        "optimizer.groups=[{parameters: ['embedding.*', '*norm*', "
+        "'blocks.0.*'], frozen: true}]",
+        "train.steps=2",
+    )
+    assert done.returncode == 0, done.stderr
+    before = load_file(base / "model" / "model.safetensors")
+    after = load_file(partly / "model" / "model.safetensors")
+    for name, value in after.items():
+        moves = ".h.1." in name and "ln_" not in name
+        assert np.array_equal(value, before[name]) != moves, name
+    # Of the optimizer a checkpoint has the state of what trains.
+    files = (partly / "checkpoints" / "step-00000002").glob("*.safetensors")
+    names = [name for file in files for name in load_file(file)]
+    state = [name for name in names if name.startswith("optimizer.m/")]
+    assert state
+    assert all("/blocks.1." in name for name in state), state

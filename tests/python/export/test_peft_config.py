@@ -99,7 +99,7 @@ _KEYS = (
 
 
 @hypothesis.settings(
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 @hypothesis.given(st.dictionaries(st.sampled_from(_KEYS.split()), _JSON))
 def test_any_json_is_taken_or_refused_in_words(tmp_path, changes):
