@@ -115,6 +115,25 @@ TEST(DecoderTest, PiecesGiveTheLogitsOfAWholePass) {
   }
 }
 
+// A window in one layer of two, scores and logits that are bounded.
+train::EngineConfig LimitedToy() {
+  train::EngineConfig config = LongToy("llama", DType::kF32);
+  config.model.architecture.window = 20;
+  config.model.architecture.window_full_every = 2;
+  config.model.architecture.attention_scale = 0.7;
+  config.model.architecture.attention_cap = 0.5;
+  config.model.architecture.final_cap = 0.2;
+  return config;
+}
+
+TEST(DecoderTest, AlsoWithWindowsAndCaps) {
+  for (const Layout& layout : {Layout{}, Layout{1, 2, 1}}) {
+    EISBACH_EXPECT_OK(OnRanks(layout, LimitedToy(), [](train::Engine& engine) {
+      return CheckPieces(engine, 2e-6);
+    }));
+  }
+}
+
 TEST(DecoderTest, AlsoIn16Bits) {
   for (DType dtype : {DType::kBF16, DType::kF16}) {
     SCOPED_TRACE(Name(dtype));

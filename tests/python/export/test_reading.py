@@ -141,6 +141,7 @@ def test_folders_of_transformers_compute_the_same(
     [
         ("llama", {"rope_parameters": LLAMA3, "max_position_embeddings": 256}),
         ("mistral", {"sliding_window": None, "max_position_embeddings": 256}),
+        ("mistral", {"sliding_window": 9, "max_position_embeddings": 256}),
         ("qwen2", {"max_position_embeddings": 256}),
         ("qwen3", {"head_dim": 12, "max_position_embeddings": 256}),
         ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None,
