@@ -20,8 +20,6 @@
 #include "bindings/variable.h"
 #include "core/status_macros.h"
 #include "data/batch.h"
-#include "models/generate.h"
-#include "ops/ids.h"
 #include "train/engine.h"
 #include "train/spikes.h"
 #include "train/update.h"
@@ -40,31 +38,6 @@ using train::UpdateConfig;
 train::StepInput InputOf(const Batch& batch) {
   return {batch.tokens, batch.targets, batch.samples, batch.ids_below,
           batch.starts};
-}
-
-absl::StatusOr<std::vector<int32_t>> Generate(
-    Engine& engine, const std::vector<int32_t>& prompt, int64_t tokens,
-    double temperature, int64_t top_k, uint64_t seed,
-    std::optional<int32_t> stop) {
-  const models::ModelConfig& model = engine.config().model;
-  EISBACH_RETURN_IF_ERROR(Annotate(
-      ops::CheckIds(ops::IdKind::kToken, prompt,
-                    Shape{static_cast<int64_t>(prompt.size())}, model.vocab),
-      "prompt"));
-  if (stop.has_value() && (*stop < 0 || *stop >= model.vocab)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "stop=", *stop, " is no token of a vocabulary of ", model.vocab));
-  }
-  return models::Generate(
-      [&](const Tensor& window, int64_t last) {
-        return engine.LogitsAt(window, last);
-      },
-      prompt,
-      {.tokens = tokens,
-       .context = model.context,
-       .stop = stop,
-       .sampling = {.temperature = temperature, .top_k = top_k, .seed = seed}},
-      engine.context().device());
 }
 
 void BindConfigs(CoreModule& m) {
@@ -314,6 +287,15 @@ void BindEngine(CoreModule& m) {
           },
           "The last step after which they did hold the same; 0 before.")
       .def(
+          "sample_losses",
+          [](Engine& engine, const Batch& batch) {
+            return engine.SampleLosses(InputOf(batch));
+          },
+          py::arg("batch"), kReleased,
+          "The sum of the losses of each sample of a batch, over its tokens "
+          "that count: -log of its likelihood. With train.micro_batch=1 and "
+          "parallel.data=1; all ranks call it.")
+      .def(
           "evaluate",
           [](Engine& engine, const Batch& batch) {
             return engine.Evaluate(InputOf(batch));
@@ -451,14 +433,7 @@ void BindEngine(CoreModule& m) {
           py::arg("path"), py::kw_only(), py::arg("config") = JsonText{"{}"},
           kReleased,
           "Goes on from a checkpoint of any layout; returns the state "
-          "that it was saved with, as a str of JSON. Collective.")
-      .def("generate", &Generate, py::arg("prompt"), py::kw_only(),
-           py::arg("tokens"), py::arg("temperature") = 1.0,
-           py::arg("top_k") = 0, py::arg("seed") = 0,
-           py::arg("stop") = py::none(), kReleased,
-           "Continues token ids and returns what follows them. The window of "
-           "model.context tokens slides; temperature 0 takes the likeliest. "
-           "On one pipeline stage; all ranks call it.");
+          "that it was saved with, as a str of JSON. Collective.");
 }
 
 }  // namespace
@@ -469,6 +444,7 @@ void BindTrain(CoreModule& m) {
   BindUpdate(m);
   BindSaveOutcome(m);
   BindEngine(m);
+  BindDecoder(m);
   BindProfile(m);
   BindNetwork(m);
 }

@@ -2,51 +2,72 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "tensor/tensor.h"
+#include "models/sampler.h"
 
 namespace eisbach::models {
 
-// How the next token is drawn from logits.
-struct SamplingOptions {
-  double temperature;  // 0: always the likeliest token
-  int64_t top_k;       // only the k likeliest tokens; 0: all of them
-  uint64_t seed;
+// Tokens that follow those which a slot has seen.
+struct Piece {
+  int64_t slot;
+  absl::Span<const int32_t> tokens;  // at least one
 };
 
-// InvalidArgument where an option is out of range.
-absl::Status Validate(const SamplingOptions& options);
-
-// Draws one token: softmax(logits / temperature) over the top_k, by a random
-// number that is a function of seed and `index` alone (Philox). Of equal logits
-// the lower ids come first. DataLoss when a logit is NaN or all are infinite.
-absl::StatusOr<int32_t> SampleToken(absl::Span<const float> logits,
-                                    const SamplingOptions& options,
-                                    int64_t index);
-
-// Logits [1, 1, vocab], any float dtype, that follow position `last` of tokens
-// i32 [1, T]; what stands after it is padding.
-using LogitsFunction =
-    std::function<absl::StatusOr<Tensor>(const Tensor& tokens, int64_t last)>;
+// A model that remembers what it was given, for several texts at once: each has
+// a slot, counted from 0.
+class TextModel {
+ public:
+  virtual ~TextModel() = default;
+  // Gives each piece to its slot; a slot has one piece. Returns the logits that
+  // follow each piece's last token, f32 [pieces, vocab] in the host's memory.
+  virtual absl::StatusOr<std::vector<float>> Feed(
+      absl::Span<const Piece> pieces) = 0;
+  // Forgets what slot `slot` has seen but for a common beginning with `text`,
+  // short of its last token; returns the length of that beginning.
+  virtual int64_t Keep(int64_t slot, absl::Span<const int32_t> text) = 0;
+  // Tokens that a slot can hold.
+  virtual int64_t context() const = 0;
+  virtual int64_t vocab() const = 0;
+};
 
 struct GenerateOptions {
-  int64_t tokens;   // to draw
-  int64_t context;  // tokens that the model sees at most: the last ones
-  std::optional<int32_t> stop;  // a token that ends the text; not returned
+  int64_t tokens;              // to draw, at most, for each prompt
+  std::vector<int32_t> stops;  // tokens that end a text; not returned
+  int64_t first_prompt = 0;    // prompt i is sequence first_prompt + i
   SamplingOptions sampling;
 };
 
-// Continues `prompt`, which has at least one token, and returns what follows
-// it. Each token is drawn from a forward pass over the whole window, which
-// grows in steps of 64, so that few sizes occur. Ranks that divide the model
-// get the same tokens, since they get the same logits.
-absl::StatusOr<std::vector<int32_t>> Generate(const LogitsFunction& logits,
-                                              absl::Span<const int32_t> prompt,
-                                              const GenerateOptions& options,
-                                              Device& device);
+// Why a text ends.
+enum class TextEnd : uint8_t {
+  kTokens,   // so many were asked for
+  kStop,     // a token of `stops` was drawn
+  kContext,  // the context is full
+  kCaller,   // the caller wants no more
+};
+
+struct Continuation {
+  std::vector<int32_t> tokens;
+  TextEnd end = TextEnd::kTokens;
+};
+
+// Told each token as it is drawn; false ends that prompt's text. An error ends
+// all.
+using TokenCallback =
+    std::function<absl::StatusOr<bool>(int64_t prompt, int32_t token)>;
+
+// Continues each prompt. Prompt i is a sequence of the draws, and slot i of
+// `model`, which keeps what it has seen of the text already. A prompt has at
+// least one token and leaves room for one in the context; nothing slides out of
+// it: a text ends where it is full. Each text is what it would be alone, but
+// for the rounding of products whose shapes differ. `on_token` may be null.
+//
+// Ranks that divide the model, or hold it alike, make the same calls and get
+// the same tokens, since they get the same logits.
+absl::StatusOr<std::vector<Continuation>> Generate(
+    TextModel& model, absl::Span<const std::vector<int32_t>> prompts,
+    const GenerateOptions& options, const TokenCallback& on_token);
 
 }  // namespace eisbach::models

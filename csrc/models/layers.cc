@@ -161,6 +161,7 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
       MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d),
                architecture.output_bias);
   parts.heads = heads_.local;
+  parts.layer = layer;
   if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
   parts.options.window = architecture.WindowOf(layer);
   parts.options.scale = architecture.attention_scale;

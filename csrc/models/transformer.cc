@@ -54,7 +54,8 @@ absl::StatusOr<Tensor> Transformer::Forward(const Tensor& input,
                                             const nn::ForwardContext& context) {
   nn::Residual residual{input, Tensor()};
   if (embedding_ != nullptr) {
-    if (input.rank() != 2 || input.dim(1) > config_.context) {
+    if (input.rank() != 2 ||
+        (context.cached == nullptr && input.dim(1) > config_.context)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tokens of shape ", input.shape().ToString(),
           " do not fit [batch, up to context=", config_.context, "]"));

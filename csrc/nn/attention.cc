@@ -4,6 +4,9 @@
 
 #include "autograd/functions/attention.h"
 #include "core/status_macros.h"
+#include "nn/cache.h"
+#include "ops/embedding.h"
+#include "ops/rope.h"
 
 namespace eisbach::nn {
 
@@ -17,6 +20,10 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
     EISBACH_ASSIGN_OR_RETURN(qkv,
                              parts_.head_norm->Forward(qkv, heads, context));
   }
+  if (context.cached != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(Tensor out, ForwardCached(qkv, context));
+    return parts_.output->Forward(out, context);
+  }
   if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
         qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
@@ -27,6 +34,28 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
   EISBACH_ASSIGN_OR_RETURN(
       Tensor out, autograd::Attention(qkv, heads, context.stream, options));
   return parts_.output->Forward(out, context);
+}
+
+absl::StatusOr<Tensor> Attention::ForwardCached(const Tensor& qkv,
+                                                const ForwardContext& context) {
+  const ops::AttentionHeads& heads = parts_.heads;
+  const CachedTokens& cached = *context.cached;
+  if (parts_.rope_table.defined()) {
+    // The angles of the tokens' positions, a row a token.
+    const Tensor& table = parts_.rope_table;
+    EISBACH_ASSIGN_OR_RETURN(Tensor rows,
+                             table.View(Shape{table.dim(0), heads.head_dim}));
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor angles,
+        ops::EmbeddingForward(cached.places.positions, rows, /*first_row=*/0,
+                              rows.dim(0), context.stream));
+    EISBACH_ASSIGN_OR_RETURN(
+        angles, angles.View(Shape{angles.dim(0), table.dim(1), table.dim(2)}));
+    EISBACH_RETURN_IF_ERROR(
+        ops::Rope(qkv, heads, angles, /*inverse=*/false, context.stream));
+  }
+  return ops::CachedAttention(qkv, heads, cached.cache.layer(parts_.layer),
+                              cached.places, parts_.options, context.stream);
 }
 
 void Attention::VisitParameters(const Visitor& visit) {

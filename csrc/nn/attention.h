@@ -19,6 +19,7 @@ class Attention final : public Module {
     std::unique_ptr<Projection> output;
     ops::AttentionHeads heads;
     Tensor rope_table;  // undefined without rotary positions; see ops/rope.h
+    int64_t layer = 0;  // its place in a KeyValueCache
     ops::AttentionOptions options{};  // the same for all batches: no starts
   };
   explicit Attention(Parts parts);
@@ -29,6 +30,10 @@ class Attention final : public Module {
   void VisitParameters(const Visitor& visit) override;
 
  private:
+  // The same of tokens that follow others.
+  absl::StatusOr<Tensor> ForwardCached(const Tensor& qkv,
+                                       const ForwardContext& context);
+
   Parts parts_;
 };
 

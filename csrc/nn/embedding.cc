@@ -4,6 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "autograd/functions/embedding.h"
+#include "core/status_macros.h"
+#include "nn/cache.h"
+#include "ops/embedding.h"
 
 namespace eisbach::nn {
 
@@ -38,7 +41,15 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
-  return autograd::AddPosition(x, weight_, context.stream, context.starts);
+  if (context.cached == nullptr) {
+    return autograd::AddPosition(x, weight_, context.stream, context.starts);
+  }
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor rows, ops::EmbeddingForward(
+                       context.cached->places.positions, weight_.data(),
+                       /*first_row=*/0, weight_.data().dim(0), context.stream));
+  EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, rows, context.stream));
+  return x;
 }
 
 }  // namespace eisbach::nn

@@ -10,6 +10,8 @@
 
 namespace eisbach::nn {
 
+struct CachedTokens;
+
 // What a forward pass runs with, besides its inputs.
 struct ForwardContext {
   Stream& stream;
@@ -23,6 +25,9 @@ struct ForwardContext {
   // f64 [1] in device memory: a loss adds how many of its tokens count, which
   // are those whose target is not below 0. Undefined: nobody asks.
   Tensor counted{};
+  // What came before the tokens, see nn/cache.h; no gradient goes through it.
+  // Null: nothing did, and rows are whole.
+  const CachedTokens* cached = nullptr;
   bool adapters = true;  // false: a model computes as if it had none
   // i32 [B, T]: where each token's document begins in its row
   // (ops/document_starts.h). Undefined: rows are one document each.

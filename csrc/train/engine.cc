@@ -1,6 +1,8 @@
 #include "train/engine.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -324,24 +326,49 @@ absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
         "evaluation takes a multiple of micro_batch=", config_.micro_batch,
         " samples, not ", samples, " (train.micro_batch)"));
   }
-  LossSum more;
-  const auto compute = [&]() -> absl::Status {
-    EISBACH_ASSIGN_OR_RETURN(more, SumLosses(input));
-    return absl::OkStatus();
-  };
-  EISBACH_RETURN_IF_ERROR(replay_ == nullptr ? compute()
-                                             : replay_->Run(compute));
-  if (!std::isfinite(more.loss)) {
-    EISBACH_RETURN_IF_ERROR(
-        ExplainIds(input.tokens, input.targets, config_.model.vocab, context_));
-  }
-  sum.loss += more.loss;
-  sum.counted += more.counted;
+  EISBACH_ASSIGN_OR_RETURN(std::vector<double> sums, ReadLosses(input));
+  sum.counted += static_cast<int64_t>(sums.back());
+  sums.pop_back();
+  sum.loss += std::accumulate(sums.begin(), sums.end(), 0.0);
   if (times_ != nullptr) times_->Restart();  // it is no part of a step
   return absl::OkStatus();
 }
 
-absl::StatusOr<LossSum> Engine::SumLosses(const StepInput& input) {
+absl::StatusOr<std::vector<double>> Engine::SampleLosses(
+    const StepInput& input) {
+  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
+  EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
+  EISBACH_RETURN_IF_ERROR(CheckInput(input));
+  if (config_.micro_batch != 1 || context_.size(Axis::kData) != 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("losses of samples need micro_batch=1 and data=1, not ",
+                     config_.micro_batch, " and ", context_.size(Axis::kData),
+                     " (train.micro_batch, parallel.data)"));
+  }
+  EISBACH_ASSIGN_OR_RETURN(std::vector<double> losses, ReadLosses(input));
+  losses.pop_back();
+  return losses;
+}
+
+absl::StatusOr<std::vector<double>> Engine::ReadLosses(const StepInput& input) {
+  std::vector<double> losses;
+  const auto compute = [&]() -> absl::Status {
+    EISBACH_ASSIGN_OR_RETURN(losses, ComputeLosses(input));
+    return absl::OkStatus();
+  };
+  EISBACH_RETURN_IF_ERROR(replay_ == nullptr ? compute()
+                                             : replay_->Run(compute));
+  const bool finite = std::all_of(losses.begin(), losses.end(),
+                                  [](double x) { return std::isfinite(x); });
+  if (!finite) {
+    EISBACH_RETURN_IF_ERROR(
+        ExplainIds(input.tokens, input.targets, config_.model.vocab, context_));
+  }
+  return losses;
+}
+
+absl::StatusOr<std::vector<double>> Engine::ComputeLosses(
+    const StepInput& input) {
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   const int64_t micro_batches = input.tokens.dim(0) / config_.micro_batch;
@@ -358,11 +385,7 @@ absl::StatusOr<LossSum> Engine::SumLosses(const StepInput& input) {
   EISBACH_RETURN_IF_ERROR(
       device.CopyToHost(host.data(), sums.raw(), sums.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
-  LossSum sum;
-  sum.counted = static_cast<int64_t>(host.back());
-  host.pop_back();
-  for (double loss : host) sum.loss += loss;
-  return sum;
+  return host;
 }
 
 absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
@@ -371,14 +394,6 @@ absl::StatusOr<Tensor> Engine::Logits(const Tensor& tokens) {
       ops::ReadAndCheckIds(ops::IdKind::kToken, tokens, config_.model.vocab,
                            context_.device().compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
-  return model_->head().Logits(hidden, MakeContext(/*training=*/false));
-}
-
-absl::StatusOr<Tensor> Engine::LogitsAt(const Tensor& tokens,
-                                        int64_t position) {
-  EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Hidden(tokens));
-  EISBACH_ASSIGN_OR_RETURN(hidden, hidden.Narrow(1, position, 1));
   return model_->head().Logits(hidden, MakeContext(/*training=*/false));
 }
 

@@ -91,6 +91,8 @@ class Engine {
   // Whether Collect has given an error that every rank got: a step was void, or
   // replicas differ.
   bool failed_alike() const { return failed_alike_; }
+  // For who computes with the model by other means than these methods.
+  absl::StatusOr<OneThread::Use> Enter() { return users_.Enter(); }
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 
@@ -101,11 +103,13 @@ class Engine {
   // Adds to `sum`: for a mean over several inputs.
   absl::Status Evaluate(const StepInput& input, LossSum& sum);
 
+  // The sum of the losses of each sample, over its tokens that count: -log of
+  // its likelihood. Of a micro-batch of one sample, and one data rank.
+  absl::StatusOr<std::vector<double>> SampleLosses(const StepInput& input);
+
   // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage. Looks at
   // the tokens on the host.
   absl::StatusOr<Tensor> Logits(const Tensor& tokens);
-  // Those after one position of one sample: [1, 1, vocab] of tokens i32 [1, T].
-  absl::StatusOr<Tensor> LogitsAt(const Tensor& tokens, int64_t position);
 
   const EngineConfig& config() const { return config_; }
   const parallel::ParallelContext& context() const { return context_; }
@@ -133,8 +137,10 @@ class Engine {
   // Computes a step again that is void, as are those after it.
   absl::StatusOr<StepResult> Rerun(const StepInput& input,
                                    const StepResult& first);
-  // What Evaluate reads back: the sum of the losses, over all ranks.
-  absl::StatusOr<LossSum> SumLosses(const StepInput& input);
+  // Without training: the losses of each micro-batch and how many tokens
+  // count, [micro-batches + 1], summed over all ranks.
+  absl::StatusOr<std::vector<double>> ReadLosses(const StepInput& input);
+  absl::StatusOr<std::vector<double>> ComputeLosses(const StepInput& input);
   // Why a step is void.
   absl::Status Explain(const StepInput& input, const StepResult& result);
   // Runs a step that was not finite again and says where it began.

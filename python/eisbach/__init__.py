@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Communicator,
         Corpus,
         DataLoader,
+        Decoder,
         Device,
         Engine,
         EngineConfig,
@@ -66,8 +67,8 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "eisbach._C": (
-        "Batch Communicator Corpus DataLoader Device Engine EngineConfig "
-        "Graph Mesh ModelConfig NonFiniteError OptimizerConfig "
+        "Batch Communicator Corpus DataLoader Decoder Device Engine "
+        "EngineConfig Graph Mesh ModelConfig NonFiniteError OptimizerConfig "
         "ParallelContext Parameter ScheduleConfig SpikeConfig StepResult "
         "Tensor TokenFile TokenFileWriter Update UpdateConfig World build_info "
         "functional read_safetensors sim_world write_safetensors"
@@ -87,6 +88,7 @@ __all__ = [
     "ConfigError",
     "Corpus",
     "DataLoader",
+    "Decoder",
     "Device",
     "Engine",
     "EngineConfig",

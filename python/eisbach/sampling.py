@@ -1,25 +1,28 @@
-"""Text from a model: the continuation of a prompt."""
+"""Text from a model: the continuations of prompts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eisbach.core_config import complete
+from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
-from eisbach.export import read_model
 from eisbach.export.adapted import Adapted, find_adapted
 from eisbach.export.load import load_weights
-from eisbach.export.merging import alone, engine_of
+from eisbach.export.reading import read_described, read_ends
 from eisbach.export.source import folder_tokenizer, model_folder
 from eisbach.run.folder import RunFolder
 from eisbach.run.state import standing
+from eisbach.text_stream import TextStream
+from eisbach.world import init
 
 if TYPE_CHECKING:
     from eisbach import _C
+    from eisbach.config import Config
     from eisbach.job import Job
 
 _PROMPT_TOKENS = 64
@@ -32,28 +35,26 @@ def continuation(job: Job) -> str:
     """Continues the start of the first sample of a run; collective.
 
     Returns:
-      Prompt and continuation, with a headline; or why there is none.
+      Prompt and continuation, with a headline.
     """
-    if job.context.size("pipeline") > 1:
-        return (
-            "no sample of a model in stages here: "
-            f"eisbach sample {job.folder.path}"
-        )
+    from eisbach import _C
+
     loader = job.validation or job.train
     loader.seek(0)
     row = loader.next(job.engine.device).tokens.numpy()[0]
     prompt = row[: min(_PROMPT_TOKENS, max(1, len(row) // 2))].tolist()
-    made = job.engine.generate(
-        prompt,
+    end = job.tokenizer.end_of_document
+    (made,) = _C.Decoder(job.engine).generate(
+        [prompt],
         tokens=_TOKENS,
         temperature=0.8,
         top_k=40,
         seed=job.config.run.seed,
-        stop=job.tokenizer.end_of_document,
+        stops=[] if end is None else [end],
     )
     # Together: the text of a token depends on the one before it.
     start = job.tokenizer.decode(prompt)
-    whole = job.tokenizer.decode([*prompt, *made])
+    whole = job.tokenizer.decode([*prompt, *made.tokens])
     pairs = enumerate(zip(start, whole, strict=False))
     end = next((i for i, (a, b) in pairs if a != b), len(start))
     return (
@@ -68,11 +69,51 @@ def printable(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A model that is loaded, whole on each rank.
+class SamplingOptions:
+    """How tokens are drawn; see `Decoder.generate` of the core.
 
     Attributes:
-      world: All ranks.
+      tokens: Most that are made for a prompt.
+      temperature: 0 takes the likeliest token each time.
+      top_k: Only so many likeliest tokens; 0 keeps all.
+      top_p: The fewest likeliest tokens whose probabilities sum to this.
+      min_p: Tokens at least so many times as likely as the likeliest.
+      repetition_penalty: Above 1, tokens that occur become less likely.
+      seed: Of the draws.
+      stops: Strings that end a text.
+    """
+
+    tokens: int = _TOKENS
+    temperature: float = 0.8
+    top_k: int = 40
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What follows a prompt.
+
+    Attributes:
+      text: Up to what ended it.
+      tokens: How many were made.
+      end: `tokens`, `stop` or `context`: why no more were.
+    """
+
+    text: str
+    tokens: int
+    end: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is loaded.
+
+    Attributes:
+      world: All ranks; they share the model.
       engine: Holds the model.
       tokenizer: Of its folder.
       ends: Token ids that end a document.
@@ -83,18 +124,26 @@ class Model:
     tokenizer: Tokenizer
     ends: tuple[int, ...]
 
+    @cached_property
+    def decoder(self) -> _C.Decoder:
+        """Remembers what it was given last."""
+        from eisbach import _C
+
+        return _C.Decoder(self.engine)
+
 
 def load_model(
     path: Path, overrides: Sequence[str] = (), *, tokenizer: str | None = None
 ) -> Model:
     """Loads the model of a run, or of any folder that `read_model` reads.
 
-    Nothing outside the folder is needed, but for the model of adapters.
+    Nothing outside the folder is needed, but for the model of adapters. Ranks
+    share each layer, unless a key of `parallel` says otherwise.
 
     Args:
       path: The folder of a run that has ended, or a model's.
-      overrides: `section.key=value` for the sections `run` and `precision`;
-        without them those of the run hold.
+      overrides: `section.key=value` for the sections `run`, `precision` and
+        `parallel`; without them those of the run hold, but for `parallel`.
       tokenizer: `bytes` or a file; None takes the folder's own.
 
     Raises:
@@ -103,34 +152,37 @@ def load_model(
     """
     from eisbach.config import load_config
 
-    if adapted := find_adapted(path, overrides):
-        return _load_adapted(adapted, tokenizer)
+    layout = [key for key in overrides if key.startswith("parallel.")]
+    others = [key for key in overrides if key not in layout]
+    if adapted := find_adapted(path, others):
+        return _load_adapted(adapted, layout, tokenizer)
     folder = model_folder(path)
     if folder is None:
         raise ValueError(_no_model(path))
     run = path / "config.yaml"
-    config = load_config(run if run.is_file() else None, overrides)
-    found = read_model(folder)
-    config = config.model_copy(update={"model": found.model})
+    config = load_config(run if run.is_file() else None, others)
+    described = read_described(folder)[0]
+    described = described.model_copy(update={"from": str(folder)})
+    config = config.model_copy(update={"model": described})
     loaded = (
         load_tokenizer(tokenizer)
         if tokenizer
-        else folder_tokenizer(folder, found.model.vocab)
+        else folder_tokenizer(folder, described.vocab)
     )
     if loaded is None:
         raise ValueError(
             f"{folder}: has no tokenizer.json; give `bytes` or one "
             "(--tokenizer)"
         )
-    engine, world = engine_of(alone(config))
-    engine.scatter(found.parameters)
-    return Model(world, engine, loaded, found.ends)
+    world, engine = _filled(_frozen(config), layout)
+    return Model(world, engine, loaded, read_ends(folder))
 
 
-def _load_adapted(adapted: Adapted, tokenizer: str | None) -> Model:
+def _load_adapted(
+    adapted: Adapted, layout: Sequence[str], tokenizer: str | None
+) -> Model:
     """Loads a model and, beside it, adapters."""
-    config = complete(alone(adapted.config))
-    engine, world = engine_of(config)
+    config = complete(adapted.config)
     loaded = (
         load_tokenizer(tokenizer)
         if tokenizer
@@ -141,8 +193,45 @@ def _load_adapted(adapted: Adapted, tokenizer: str | None) -> Model:
             f"{adapted.folder}: has no tokenizer.json, nor has {adapted.base}; "
             "give `bytes` or one (--tokenizer)"
         )
-    load_weights(engine, config, loaded, world)
+    world, engine = _filled(config, layout)
     return Model(world, engine, loaded, adapted.ends())
+
+
+def _filled(
+    config: Config, layout: Sequence[str]
+) -> tuple[_C.World, _C.Engine]:
+    """Makes an engine that has the weights of the configuration's folders."""
+    from eisbach import _C
+    from eisbach.config import load_config
+
+    world = init(device=config.run.device, threads=config.run.threads)
+    parallel = load_config(None, layout).parallel
+    config = config.model_copy(update={"parallel": parallel})
+    if not layout:
+        config = config.derive("parallel.tensor", world.size, "sampling")
+    mesh = make_mesh(config, world.size)
+    for key, value in (
+        ("train.global_batch", mesh.size("data")),
+        ("train.micro_batch", 1),
+        ("fault.on_spike", "stop"),
+        ("fault.hash_every", 0),
+    ):
+        config = config.derive(key, value, "sampling")
+    engine = _C.Engine(engine_config(config), _C.ParallelContext(world, mesh))
+    load_weights(engine, complete(config), None, world)
+    return world, engine
+
+
+def _frozen(config: Config) -> Config:
+    """Without what training alone needs: gradients, and f32 of most weights."""
+    from eisbach.config.optimizer import GroupSection
+
+    # Something must be trained, and a group say how; the last norm is small.
+    groups = [
+        GroupSection(parameters=["final_norm.*"], lr_factor=2.0),
+        GroupSection(parameters=["*"], frozen=True),
+    ]
+    return config.derive("optimizer.groups", groups, "sampling")
 
 
 def _no_model(path: Path) -> str:
@@ -166,39 +255,64 @@ def _no_model(path: Path) -> str:
     return f"{path}: no model: {why}; there is no checkpoint of it either"
 
 
-def sample(
+def prompt_ids(model: Model, prompt: str) -> list[int]:
+    """Returns the tokens of a prompt.
+
+    Raises:
+      ValueError: It is empty.
+    """
+    ids = model.tokenizer.prompt(prompt)
+    if len(ids) <= len(model.tokenizer.begin_of_document):
+        raise ValueError("the prompt is empty (--prompt)")
+    return ids
+
+
+def generate(
     model: Model,
-    prompt: str,
+    prompts: Sequence[Sequence[int]],
+    options: SamplingOptions,
     *,
-    tokens: int,
-    temperature: float,
-    top_k: int,
-    seed: int,
-) -> str:
-    """Returns `prompt` and what the model says after it.
+    first: int = 0,
+    on_text: Callable[[int, str], None] | None = None,
+) -> list[Reply]:
+    """Continues prompts side by side; collective.
 
     Args:
       model: That speaks.
-      prompt: Some text.
-      tokens: Most that are made.
-      temperature: 0 takes the likeliest token each time.
-      top_k: Only so many likeliest tokens; 0 keeps all.
-      seed: Of the draws.
+      prompts: Token ids.
+      options: How.
+      first: Number of the first prompt, which its draws depend on.
+      on_text: Called with the index of a prompt and text as it comes.
 
     Raises:
-      ValueError: The prompt is empty, or an option is out of range.
+      ValueError: A prompt does not fit, or an option is out of range.
     """
-    ids = model.tokenizer.prompt(prompt)
-    begin = len(model.tokenizer.begin_of_document)
-    if len(ids) <= begin:
-        raise ValueError("the prompt is empty (--prompt)")
-    made = model.engine.generate(
-        ids,
-        tokens=tokens,
-        temperature=temperature,
-        top_k=top_k,
-        seed=seed,
-        stop=model.ends[0] if model.ends else None,
+    streams = [TextStream(model.tokenizer, p, options.stops) for p in prompts]
+
+    def on_token(prompt: int, token: int) -> bool:
+        text = streams[prompt].push(token)
+        if text and on_text:
+            on_text(prompt, text)
+        return not streams[prompt].stopped
+
+    made = model.decoder.generate(
+        [list(prompt) for prompt in prompts],
+        tokens=options.tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+        first_prompt=first,
+        stops=list(model.ends),
+        on_token=on_token,
     )
-    end = next((i for i, t in enumerate(made) if t in model.ends), None)
-    return model.tokenizer.decode([*ids[begin:], *made[:end]])
+    replies = []
+    for index, (stream, one) in enumerate(zip(streams, made, strict=True)):
+        text = stream.end()
+        if text and on_text:
+            on_text(index, text)
+        end = "stop" if stream.stopped else one.end
+        replies.append(Reply(stream.text, len(one.tokens), end))
+    return replies

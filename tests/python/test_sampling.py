@@ -2,7 +2,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from eisbach.sampling import load_model, printable, sample
+from eisbach.sampling import (
+    Reply,
+    SamplingOptions,
+    generate,
+    load_model,
+    printable,
+    prompt_ids,
+)
 
 
 def test_control_characters_are_spelled():
@@ -22,32 +29,74 @@ class _Words:
         return " ".join(map(str, tokens))
 
 
-def _model(made, ends):
+def _model(*texts, end="tokens"):
+    """A model that says these texts, and what it was asked."""
     asked = []
 
-    def generate(ids, **options):
-        asked.append((ids, options["stop"]))
+    def generate(prompts, on_token, **options):
+        asked.append((prompts, options))
+        made = []
+        for index, text in enumerate(texts[: len(prompts)]):
+            told = []
+            why = end
+            for token in text:
+                told.append(token)
+                if not on_token(index, token):
+                    why = "caller"
+                    break
+            made.append(SimpleNamespace(tokens=told, end=why))
         return made
 
+    decoder = SimpleNamespace(generate=generate)
     return asked, SimpleNamespace(
-        tokenizer=_Words(), engine=SimpleNamespace(generate=generate), ends=ends
+        tokenizer=_Words(), decoder=decoder, ends=(9, 8)
     )
 
 
-_OPTIONS = {"tokens": 4, "temperature": 0.0, "top_k": 0, "seed": 0}
+def test_the_first_word_is_not_glued_to_the_prompt():
+    _, model = _model([3, 4])
+    shown = []
+    (reply,) = generate(
+        model,
+        [prompt_ids(model, "1 2")],
+        SamplingOptions(),
+        on_text=lambda *told: shown.append(told),
+    )
+    assert reply == Reply(" 3 4", 2, "tokens")
+    assert shown == [(0, " 3"), (0, " 4")]
 
 
-def test_prompt_and_continuation_are_one_text():
-    """The first word is not glued to the prompt; the begin is not shown."""
-    asked, model = _model([3, 4], ends=())
-    assert sample(model, "1 2", **_OPTIONS) == "1 2 3 4"
-    assert asked == [([0, 1, 2], None)]
+def test_options_reach_the_core():
+    asked, model = _model([3], [4])
+    options = SamplingOptions(tokens=7, top_p=0.5, seed=3)
+    generate(model, [[0, 1], [0, 2]], options, first=16)
+    ((prompts, given),) = asked
+    assert prompts == [[0, 1], [0, 2]]
+    assert given == {
+        "tokens": 7,
+        "temperature": 0.8,
+        "top_k": 40,
+        "top_p": 0.5,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "seed": 3,
+        "first_prompt": 16,
+        "stops": [9, 8],
+    }
 
 
-def test_any_end_of_a_document_stops():
-    asked, model = _model([3, 8, 5, 9], ends=(9, 8))
-    assert sample(model, "1", **_OPTIONS) == "1 3"
-    assert asked == [([0, 1], 9)]
+def test_a_stop_string_ends_one_text_alone():
+    _, model = _model([3, 4, 5, 6], [7, 7], end="context")
+    replies = generate(
+        model, [[1], [2]], SamplingOptions(stops=("4 5",)), first=0
+    )
+    assert replies == [Reply(" 3 ", 3, "stop"), Reply(" 7 7", 2, "context")]
+
+
+def test_an_empty_prompt():
+    _, model = _model()
+    with pytest.raises(ValueError, match="the prompt is empty"):
+        prompt_ids(model, "")
 
 
 @pytest.mark.parametrize("saved", [True, False])

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "core/threads.h"
 #include "oneapi/dnnl/dnnl_debug.h"
+#include "ops/cpu/matmul_few_rows.h"
 #include "ops/cpu/onednn_primitives.h"
 
 namespace eisbach::ops::cpu {
@@ -92,6 +93,7 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
     FinishEmptyProduct(gemm);
     return absl::OkStatus();
   }
+  if (HasFewRows(gemm)) return MultiplyFewRows(gemm, stream.device());
   EISBACH_ASSIGN_OR_RETURN(const auto primitive, PrimitiveOf(gemm));
   if (primitive->primitive.get() == nullptr) {
     return GemmInF32(gemm, stream.device(), &GemmF32);
@@ -99,7 +101,7 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
   return Execute(*primitive, gemm, stream.device());
 }
 
-// The products of a linear layer, and that of one new token.
+// The products of a linear layer.
 std::vector<MatmulKey> TypicalProducts(DType dtype) {
   constexpr int64_t kRows = 256, kIn = 512, kOut = 1024;
   const auto key = [&](int64_t m, int64_t n, int64_t k, MatrixLayout a,
@@ -120,8 +122,7 @@ std::vector<MatmulKey> TypicalProducts(DType dtype) {
   };
   return {key(kRows, kOut, kIn, {false, kIn}, {true, kIn}, false),
           key(kRows, kIn, kOut, {false, kOut}, {false, kIn}, false),
-          key(kOut, kIn, kRows, {true, kOut}, {false, kIn}, true),
-          key(1, kOut, kIn, {false, kIn}, {true, kIn}, false)};
+          key(kOut, kIn, kRows, {true, kOut}, {false, kIn}, true)};
 }
 
 std::string DescribeProducts(DType dtype) {

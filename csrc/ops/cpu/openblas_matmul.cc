@@ -6,6 +6,7 @@
 
 #include "core/components.h"
 #include "device/cpu/parallel_for.h"
+#include "ops/cpu/matmul_few_rows.h"
 #include "ops/cpu/matmul_gemm.h"
 
 namespace eisbach::ops::cpu {
@@ -69,6 +70,7 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
     FinishEmptyProduct(gemm);
     return absl::OkStatus();
   }
+  if (HasFewRows(gemm)) return MultiplyFewRows(gemm, stream.device());
   return GemmInF32(gemm, stream.device(), &OpenBlasGemm);
 }
 

@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -719,6 +719,21 @@ class Architecture:
         The projections that may have an adapter.
         """
     @property
+    def attention_cap(self) -> float:
+        """
+        That bounds scores; 0: none.
+        """
+    @property
+    def attention_scale(self) -> float:
+        """
+        Of scores; 0: 1 / sqrt(head_dim).
+        """
+    @property
+    def final_cap(self) -> float:
+        """
+        That bounds logits; 0: none.
+        """
+    @property
     def gated(self) -> bool:
         """
         Whether the MLP has a gate.
@@ -777,7 +792,7 @@ class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0) -> None:
         ...
     @property
     def adapter(self) -> Adapter:
@@ -1552,10 +1567,6 @@ class Engine:
         """
         Whole parameters (or gradients, by `grad`, in f16 times the loss scale) by logical name, on rank 0; empty on the others. With copy=False arrays are read-only, and those that rank 0 holds whole show its weights, which change with the next step. With adapter=True without the base of adapters. Collective.
         """
-    def generate(self, prompt: collections.abc.Sequence[int], *, tokens: int, temperature: float = 1.0, top_k: int = 0, seed: int = 0, stop: int | None = None) -> list[int]:
-        """
-        Continues token ids and returns what follows them. The window of model.context tokens slides; temperature 0 takes the likeliest. On one pipeline stage; all ranks call it.
-        """
     def load(self, path: os.PathLike | str | bytes, *, config: dict | str = '{}') -> str:
         """
         Goes on from a checkpoint of any layout; returns the state that it was saved with, as a str of JSON. Collective.
@@ -1579,6 +1590,10 @@ class Engine:
     def refresh(self) -> None:
         """
         Rounds the master weights to the compute type, after writing to them.
+        """
+    def sample_losses(self, batch: Batch) -> list[float]:
+        """
+        The sum of the losses of each sample of a batch, over its tokens that count: -log of its likelihood. With train.micro_batch=1 and parallel.data=1; all ranks call it.
         """
     def save(self, root: os.PathLike | str | bytes, *, config: dict | str = '{}', state: dict | str = '{}') -> str:
         """
@@ -1672,6 +1687,39 @@ class Engine:
     def submitted(self) -> int:
         """
         Steps that wait to be collected.
+        """
+class Continuation:
+    """
+    What follows a prompt.
+    """
+    @property
+    def end(self) -> str:
+        """
+        Why it ends: `tokens` (so many were asked for), `stop` (a token of `stops` was drawn), `context` (it is full), `caller` (on_token returned False).
+        """
+    @property
+    def tokens(self) -> list[int]:
+        """
+        Ids, without the one that stopped the text.
+        """
+class Decoder:
+    """
+    Draws texts from an engine's model, and keeps keys and values, so that each token is computed once.
+    """
+    def __init__(self, engine: Engine) -> None:
+        ...
+    def forget(self) -> None:
+        """
+        Before the next call where weights were set since the last one; a training step is noticed.
+        """
+    def generate(self, prompts: collections.abc.Sequence[collections.abc.Sequence[int]], *, tokens: int, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0, seed: int = 0, first_prompt: int = 0, stops: collections.abc.Sequence[int] = [], on_token: collections.abc.Callable | None = None) -> list[Continuation]:
+        """
+        Continues each list of token ids by at most `tokens`; returns a Continuation each. Temperature 0 takes the likeliest token. A draw depends on the seed, the prompt's index, counted from first_prompt, and the token's. on_token(prompt, token) is called with each token; False ends that text. A text ends where model.context tokens are full. What the last call left of a prompt's beginning is not computed again. All ranks call it.
+        """
+    @property
+    def cache_bytes(self) -> int:
+        """
+        Of keys and values on this rank.
         """
 class Span:
     """

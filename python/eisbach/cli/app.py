@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from eisbach.cli import (
+    chat,
     checkpoint,
     config,
     data,
     doctor,
     estimate,
+    eval,
     export,
     follow,
     import_,
@@ -40,6 +42,8 @@ app.command("train", cls=KeyedCommand)(train.command)
 app.command("launch", context_settings=launch.CONTEXT)(launch.command)
 app.command("run", context_settings=run.CONTEXT)(run.command)
 app.command("sample")(sample.command)
+app.command("chat")(chat.command)
+app.command("eval")(eval.command)
 app.command("export")(export.command)
 app.command("import")(import_.command)
 app.command("profile", cls=KeyedCommand)(profile.command)

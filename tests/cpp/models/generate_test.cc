@@ -3,11 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-#include <map>
-#include <set>
+#include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
 namespace eisbach::models {
@@ -16,170 +14,173 @@ namespace {
 using test::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
-TEST(SampleTokenTest, ATemperatureOfZeroTakesTheLikeliest) {
-  const std::vector<float> logits = {0.5f, 2.0f, -1.0f, 2.0f};
-  for (int64_t index = 0; index < 20; ++index) {
-    EXPECT_EQ(SampleToken(logits, {0.0, 0, 7}, index).value(), 1);
-  }
-}
-
-TEST(SampleTokenTest, FrequenciesAreThoseOfTheSoftmax) {
-  const std::vector<float> logits = {1.0f, 0.0f, 2.0f, -1.0f};
-  const double temperature = 0.8;
-  std::vector<double> expected;
-  double sum = 0;
-  for (float logit : logits) {
-    expected.push_back(std::exp(logit / temperature));
-    sum += expected.back();
-  }
-  std::vector<int> counts(logits.size());
-  constexpr int kDraws = 20000;
-  for (int64_t index = 0; index < kDraws; ++index) {
-    ++counts[SampleToken(logits, {temperature, 0, 11}, index).value()];
-  }
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const double p = expected[i] / sum;
-    const double deviation = std::sqrt(p * (1 - p) / kDraws);
-    EXPECT_NEAR(counts[i] / double{kDraws}, p, 4 * deviation) << "token " << i;
-  }
-}
-
-TEST(SampleTokenTest, TopKLeavesTheOthersOut) {
-  const std::vector<float> logits = {1.0f, 3.0f, 2.9f, 2.8f};
-  std::map<int32_t, int> seen;
-  for (int64_t index = 0; index < 500; ++index) {
-    ++seen[SampleToken(logits, {1.0, 2, 3}, index).value()];
-  }
-  EXPECT_EQ(seen.size(), 2u);
-  EXPECT_GT(seen[1], 100);
-  EXPECT_GT(seen[2], 100);
-  EXPECT_EQ(SampleToken(logits, {1.0, 1, 3}, 0).value(), 1);
-  EXPECT_TRUE(SampleToken(logits, {1.0, 99, 3}, 0).ok());
-}
-
-TEST(SampleTokenTest, DependsOnSeedAndIndexAlone) {
-  const std::vector<float> logits(64, 0.0f);
-  const auto draw = [&](uint64_t seed, int64_t index) {
-    return SampleToken(logits, {1.0, 0, seed}, index).value();
-  };
-  int same_index = 0, same_seed = 0;
-  for (int64_t i = 0; i < 100; ++i) {
-    EXPECT_EQ(draw(1, i), draw(1, i));
-    same_index += draw(1, i) == draw(2, i);
-    same_seed += draw(1, i) == draw(1, i + 1);
-  }
-  EXPECT_LT(same_index, 10);
-  EXPECT_LT(same_seed, 10);
-}
-
-TEST(SampleTokenTest, BadLogitsAndOptionsAreErrors) {
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  const float inf = std::numeric_limits<float>::infinity();
-  const std::vector<float> with_nan = {0.0f, nan};
-  EXPECT_THAT(SampleToken(with_nan, {1.0, 0, 1}, 0),
-              StatusIs(absl::StatusCode::kDataLoss, "token 1"));
-  const std::vector<float> with_inf = {0.0f, inf};
-  EXPECT_THAT(SampleToken(with_inf, {1.0, 0, 1}, 0),
-              StatusIs(absl::StatusCode::kDataLoss, "token 1"));
-  const std::vector<float> fine = {0.0f, 1.0f};
-  EXPECT_THAT(SampleToken(fine, {-1.0, 0, 1}, 0),
-              StatusIs(absl::StatusCode::kInvalidArgument, "temperature=-1"));
-  EXPECT_THAT(SampleToken(fine, {1.0, -2, 1}, 0),
-              StatusIs(absl::StatusCode::kInvalidArgument, "top_k=-2"));
-  EXPECT_THAT(SampleToken({}, {1.0, 0, 1}, 0),
-              StatusIs(absl::StatusCode::kInvalidArgument, "logit"));
-}
-
-// Says that the token after the last is (first + last) mod vocab, and
-// remembers the lengths that it was asked, padded and not.
-class Model {
+// Says that the token after a text is (first + last) mod vocab, from what its
+// slots remember; notes the sizes of the pieces of each pass.
+class Adder final : public TextModel {
  public:
-  explicit Model(int64_t vocab)
-      : device_(MakeDevice(DeviceType::kCpu).value()), vocab_(vocab) {}
+  Adder(int64_t vocab, int64_t context) : vocab_(vocab), context_(context) {}
 
-  LogitsFunction function() {
-    return
-        [this](const Tensor& tokens, int64_t last) -> absl::StatusOr<Tensor> {
-          lengths_.push_back(last + 1);
-          padded_.insert(tokens.dim(1));
-          absl::StatusOr<Tensor> logits = Tensor::Zeros(
-              Shape{1, 1, vocab_}, DType::kF32, device_->compute_stream());
-          if (!logits.ok()) return logits;
-          const int32_t* ids = tokens.data<int32_t>();
-          logits->data<float>()[(ids[0] + ids[last]) % vocab_] = 5.0f;
-          return logits;
-        };
+  absl::StatusOr<std::vector<float>> Feed(
+      absl::Span<const Piece> pieces) override {
+    passes.emplace_back();
+    std::vector<float> logits(pieces.size() * vocab_);
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      std::vector<int32_t>& seen = slots_[pieces[i].slot];
+      seen.insert(seen.end(), pieces[i].tokens.begin(), pieces[i].tokens.end());
+      EXPECT_LE(static_cast<int64_t>(seen.size()), context_);
+      logits[i * vocab_ + (seen.front() + seen.back()) % vocab_] = 5;
+      passes.back().push_back(static_cast<int64_t>(pieces[i].tokens.size()));
+    }
+    return logits;
   }
-  Device& device() { return *device_; }
-  const std::vector<int64_t>& lengths() const { return lengths_; }
-  const std::set<int64_t>& padded() const { return padded_; }
+  int64_t Keep(int64_t slot, absl::Span<const int32_t> text) override {
+    slots_.resize(std::max<size_t>(slots_.size(), slot + 1));
+    std::vector<int32_t>& seen = slots_[slot];
+    size_t same = 0;
+    while (same < seen.size() && same + 1 < text.size() &&
+           seen[same] == text[same]) {
+      ++same;
+    }
+    seen.resize(same);
+    return static_cast<int64_t>(same);
+  }
+  int64_t context() const override { return context_; }
+  int64_t vocab() const override { return vocab_; }
+
+  std::vector<std::vector<int64_t>> passes;
 
  private:
-  std::shared_ptr<Device> device_;
-  int64_t vocab_;
-  std::vector<int64_t> lengths_;
-  std::set<int64_t> padded_;
+  int64_t vocab_, context_;
+  std::vector<std::vector<int32_t>> slots_;
 };
 
-TEST(GenerateTest, TheWindowSlides) {
-  Model model(100);
-  const GenerateOptions options{.tokens = 4, .context = 3, .sampling = {}};
-  const std::vector<int32_t> prompt = {1, 2};
-  // 1 2 | 1+2=3, 1+3=4, then from the window 2 3 4 on: 2+4=6, 3+6=9.
-  EXPECT_THAT(
-      Generate(model.function(), prompt, options, model.device()).value(),
-      ElementsAre(3, 4, 6, 9));
-  EXPECT_THAT(model.lengths(), ElementsAre(2, 3, 3, 3));
+using Prompts = std::vector<std::vector<int32_t>>;
+
+GenerateOptions Greedy(int64_t tokens, std::vector<int32_t> stops = {}) {
+  return {.tokens = tokens,
+          .stops = std::move(stops),
+          .sampling = {.temperature = 0}};
 }
 
-TEST(GenerateTest, TheWindowGrowsInStepsUpToTheContext) {
-  Model model(100);
-  const GenerateOptions options{.tokens = 150, .context = 100, .sampling = {}};
-  const std::vector<int32_t> prompt = {1, 2};
-  EXPECT_EQ(Generate(model.function(), prompt, options, model.device())
-                .value()
-                .size(),
-            150);
-  EXPECT_THAT(model.padded(), ElementsAre(64, 100));
-  EXPECT_EQ(model.lengths().back(), 100);
+std::vector<Continuation> Made(Adder& model, const Prompts& prompts,
+                               const GenerateOptions& options) {
+  return test::Value(Generate(model, prompts, options, nullptr));
 }
 
-TEST(GenerateTest, ALongPromptIsSeenFromItsEnd) {
-  Model model(100);
-  const GenerateOptions options{.tokens = 1, .context = 2, .sampling = {}};
-  const std::vector<int32_t> prompt = {9, 5, 1, 2};
-  EXPECT_THAT(
-      Generate(model.function(), prompt, options, model.device()).value(),
-      ElementsAre(3));
+TEST(GenerateTest, EachTokenIsFedOnce) {
+  Adder model(100, 50);
+  const auto made = Made(model, {{1, 2}}, Greedy(4));
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_THAT(made[0].tokens, ElementsAre(3, 4, 5, 6));
+  EXPECT_EQ(made[0].end, TextEnd::kTokens);
+  EXPECT_THAT(model.passes, ElementsAre(ElementsAre(2), ElementsAre(1),
+                                        ElementsAre(1), ElementsAre(1)));
 }
 
-TEST(GenerateTest, AStopTokenEndsTheText) {
-  Model model(100);
-  const GenerateOptions options{
-      .tokens = 9, .context = 8, .stop = 4, .sampling = {}};
-  const std::vector<int32_t> prompt = {1, 2};
-  EXPECT_THAT(
-      Generate(model.function(), prompt, options, model.device()).value(),
-      ElementsAre(3));
+TEST(GenerateTest, TextsEndByThemselves) {
+  Adder model(100, 9);
+  const auto made =
+      Made(model, {{1, 1}, {5}, {2, 4, 6, 8, 9, 9, 9}}, Greedy(3, {30, 20, 3}));
+  EXPECT_THAT(made[0].tokens, ElementsAre(2));  // then 3
+  EXPECT_EQ(made[0].end, TextEnd::kStop);
+  EXPECT_THAT(made[1].tokens, ElementsAre(10, 15));  // then 20
+  EXPECT_EQ(made[1].end, TextEnd::kStop);
+  EXPECT_THAT(made[2].tokens, ElementsAre(11, 13));
+  EXPECT_EQ(made[2].end, TextEnd::kContext);
+  EXPECT_THAT(model.passes, ElementsAre(ElementsAre(2, 1, 7),
+                                        ElementsAre(1, 1, 1), ElementsAre(1)));
 }
 
-TEST(GenerateTest, ErrorsComeBack) {
-  Model model(10);
-  const GenerateOptions options{.tokens = 2, .context = 4, .sampling = {}};
-  EXPECT_THAT(
-      Generate(model.function(), {}, options, model.device()),
-      StatusIs(absl::StatusCode::kInvalidArgument, "at least one token"));
-  const std::vector<int32_t> prompt = {1};
-  const LogitsFunction broken = [](const Tensor&,
-                                   int64_t) -> absl::StatusOr<Tensor> {
-    return absl::InternalError("broken");
+TEST(GenerateTest, LongPromptsGoInPasses) {
+  Adder model(100, 5000);
+  const Prompts prompts = {
+      std::vector<int32_t>(1000, 1), std::vector<int32_t>(2100, 2), {3}};
+  const auto made = Made(model, prompts, Greedy(1));
+  EXPECT_THAT(made[0].tokens, ElementsAre(2));
+  EXPECT_THAT(made[1].tokens, ElementsAre(4));
+  EXPECT_THAT(made[2].tokens, ElementsAre(6));
+  EXPECT_THAT(model.passes,
+              ElementsAre(ElementsAre(1000, 24), ElementsAre(1024),
+                          ElementsAre(1024), ElementsAre(28, 1)));
+}
+
+TEST(GenerateTest, WhatASlotHasSeenIsKept) {
+  Adder model(100, 50);
+  Made(model, {{1, 2}}, Greedy(3));  // 3 4 5, of which 5 is not fed
+  model.passes.clear();
+  EXPECT_THAT(Made(model, {{1, 2, 3, 4, 5, 6}}, Greedy(1))[0].tokens,
+              ElementsAre(7));
+  EXPECT_THAT(model.passes, ElementsAre(ElementsAre(2)));
+  model.passes.clear();
+  EXPECT_THAT(Made(model, {{1, 2, 3}}, Greedy(1))[0].tokens, ElementsAre(4));
+  EXPECT_THAT(model.passes, ElementsAre(ElementsAre(1)));
+  model.passes.clear();
+  EXPECT_THAT(Made(model, {{9, 2, 3}}, Greedy(1))[0].tokens, ElementsAre(12));
+  EXPECT_THAT(model.passes, ElementsAre(ElementsAre(3)));
+}
+
+TEST(GenerateTest, APenaltyCountsThePromptToo) {
+  // Two tokens of equal logits: the one that occurs is passed over.
+  class Flat final : public TextModel {
+   public:
+    absl::StatusOr<std::vector<float>> Feed(
+        absl::Span<const Piece> pieces) override {
+      return std::vector<float>(pieces.size() * 4, 1.0f);
+    }
+    int64_t Keep(int64_t, absl::Span<const int32_t>) override { return 0; }
+    int64_t context() const override { return 9; }
+    int64_t vocab() const override { return 4; }
+  } flat;
+  GenerateOptions options = Greedy(3);
+  options.sampling.repetition_penalty = 1.1;
+  const Prompts prompts = {{1}};
+  EXPECT_THAT(test::Value(Generate(flat, prompts, options, nullptr))[0].tokens,
+              ElementsAre(0, 2, 3));
+}
+
+TEST(GenerateTest, TheCallerSeesEachTokenAndMayEndATextOrAll) {
+  Adder model(100, 50);
+  std::vector<std::pair<int64_t, int32_t>> told;
+  const TokenCallback until_four = [&](int64_t prompt, int32_t token) {
+    told.emplace_back(prompt, token);
+    return token != 4;
   };
-  EXPECT_THAT(Generate(broken, prompt, options, model.device()),
-              StatusIs(absl::StatusCode::kInternal, "broken"));
-  const GenerateOptions none{.tokens = 0, .context = 4, .sampling = {}};
-  EXPECT_THAT(Generate(broken, prompt, none, model.device()).value(),
-              IsEmpty());
+  const Prompts prompts = {{1, 2}, {2, 5}};
+  const auto made =
+      test::Value(Generate(model, prompts, Greedy(3), until_four));
+  EXPECT_THAT(told, ElementsAre(Pair(0, 3), Pair(1, 7), Pair(0, 4), Pair(1, 9),
+                                Pair(1, 11)));
+  EXPECT_THAT(made[0].tokens, ElementsAre(3, 4));
+  EXPECT_EQ(made[0].end, TextEnd::kCaller);
+  EXPECT_EQ(made[1].end, TextEnd::kTokens);
+  const TokenCallback fails = [](int64_t, int32_t) -> absl::StatusOr<bool> {
+    return absl::CancelledError("enough");
+  };
+  EXPECT_THAT(Generate(model, prompts, Greedy(3), fails),
+              StatusIs(absl::StatusCode::kCancelled, "enough"));
+}
+
+TEST(GenerateTest, ErrorsSayWhatIsWrong) {
+  Adder model(10, 4);
+  const auto refused = [&](const Prompts& prompts, const char* text,
+                           const GenerateOptions& options) {
+    EXPECT_THAT(Generate(model, prompts, options, nullptr),
+                StatusIs(absl::StatusCode::kInvalidArgument, text));
+  };
+  refused({{}}, "prompt: a prompt has at least one token", Greedy(2));
+  refused({{1}, {}}, "prompt 1: a prompt has", Greedy(2));
+  refused({{1}, {1, 10}}, "prompt 1: token 10", Greedy(2));
+  refused({{1, 2, 3, 4}}, "longest that works: 3", Greedy(2));
+  refused({{1}}, "stop=10", Greedy(2, {10}));
+  refused({{1}}, "tokens=-1", Greedy(-1));
+  GenerateOptions options = Greedy(1);
+  options.sampling.top_p = 2;
+  refused({{1}}, "top_p=2", options);
+  EXPECT_TRUE(model.passes.empty());
+  EXPECT_THAT(Made(model, {{1}}, Greedy(0))[0].tokens, IsEmpty());
+  EXPECT_THAT(Made(model, {}, Greedy(1)), IsEmpty());
 }
 
 }  // namespace

@@ -106,6 +106,33 @@ TEST(MatmulTest, AccumulatesIntoF32AndLeavesThePaddingAlone) {
   }
 }
 
+// What a step of sampling needs: a text's bits are its own.
+TEST(MatmulTest, ARowOfFewDependsOnItselfAlone) {
+  if (test::TheDevice().type() != DeviceType::kCpu) return;
+  for (DType dtype : kDTypes) {
+    for (int64_t k : {1, 15, 16, 300}) {
+      const Tensor x = test::Normal({8, k}, dtype, 1);
+      const Tensor w = test::Normal({150, k}, dtype, 2);
+      const Tensor bias = test::Normal({150}, dtype, 3);
+      std::vector<std::vector<uint8_t>> alone;
+      for (int64_t row = 0; row < 8; ++row) {
+        alone.push_back(test::ToBytes(Value(LinearForward(
+            Value(x.Narrow(0, row, 1)), w, &bias, test::TheStream()))));
+      }
+      for (int64_t rows : {2, 3, 7, 8}) {
+        const test::ScopedThreads threads(rows % 2 == 0 ? 1 : 3);
+        const Tensor some = Value(x.Narrow(0, 0, rows));
+        const Tensor y =
+            Value(LinearForward(some, w, &bias, test::TheStream()));
+        for (int64_t row = 0; row < rows; ++row) {
+          EXPECT_EQ(test::ToBytes(Value(y.Narrow(0, row, 1))), alone[row])
+              << Name(dtype) << " k=" << k << " row " << row << " of " << rows;
+        }
+      }
+    }
+  }
+}
+
 TEST(MatmulTest, EmptyDimensions) {
   for (DType dtype : kDTypes) {
     for (const Size& s : {Size{0, 3, 2}, Size{3, 0, 2}, Size{0, 0, 0}}) {

@@ -109,13 +109,14 @@ update = eisbach.Update(
 tokens = np.zeros((2, 4), int)
 batch = eisbach.Batch(tokens, tokens, world.device)
 arrays, folder = engine.gather(), tempfile.mkdtemp()
+decoder = eisbach.Decoder(engine)
 one = eisbach.Tensor.zeros((1,), "f32", world.device)
 world.finalize()
 world.finalize()
 for call in (
     lambda: engine.step(batch), lambda: engine.submit(batch),
     lambda: engine.evaluate(batch), lambda: engine.logits(tokens),
-    lambda: engine.generate([1], tokens=1), engine.gather,
+    lambda: decoder.generate([[1]], tokens=1), engine.gather,
     lambda: engine.scatter(arrays), lambda: engine.save(folder),
     lambda: update.begin_step(), lambda: update.finish(),
     lambda: eisbach.Engine(config, context), world.barrier,

@@ -143,7 +143,10 @@ def _objects(folder):
     outcome = engine.finish_save()
     saved = folder / "checkpoints" / f"step-{engine.steps_done:08}"
     tensor = _C.saved_tensors(saved)[0]
+    decoder = _C.Decoder(engine)
     found = [
+        decoder,
+        decoder.generate([[1]], tokens=1)[0],
         world,
         world.communicator,
         device,

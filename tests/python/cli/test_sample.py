@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import shutil
@@ -28,13 +29,13 @@ def test_a_seed_makes_a_text(eisbach, folder):
 
 
 def test_tokens_and_temperature(eisbach, folder):
-    arguments = ["--prompt", "a" * 50, "--tokens", "5", "--temperature", "0"]
+    arguments = ["--prompt", "a" * 20, "--tokens", "5", "--temperature", "0"]
     texts = {
         eisbach("sample", folder, *arguments, "--seed", seed).stdout
         for seed in (1, 2)
     }
     assert len(texts) == 1
-    assert len(texts.pop().removeprefix("a" * 50).removesuffix("\n")) <= 5
+    assert len(texts.pop().removeprefix("a" * 20).removesuffix("\n")) <= 5
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,84 @@ def test_tokens_and_temperature(eisbach, folder):
     [
         (["--prompt", ""], "--prompt"),
         (["--prompt", "a", "--top-k", "-1"], "--top-k"),
+        (["--prompt", "a", "--top-p", "0"], "top_p=0"),
+        (["--prompt", "a", "--min-p", "2"], "min_p=2"),
+        (["--prompt", "a", "--repetition-penalty", "0"], "repetition_penalty"),
+        ([], "sample needs a prompt"),
+        (["--prompts", "nowhere.txt"], "nowhere.txt: No such file"),
     ],
 )
 def test_bad_options(eisbach, folder, arguments, reason):
     done = eisbach("sample", folder, *arguments)
     assert done.returncode != 0
     assert reason in done.stderr
+
+
+_SHORT = ("--temperature", "0", "--tokens", "12")
+
+
+def _text(eisbach, folder, prompt, **options):
+    arguments = ("--prompt", prompt, *_SHORT)
+    done = eisbach("sample", folder, *arguments, **options)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_several_prompts_are_each_continued(eisbach, folder, tmp_path):
+    prompts = ["def ", "import numpy", "a"]
+    alone = [_text(eisbach, folder, prompt) for prompt in prompts]
+    file = tmp_path / "prompts.txt"
+    file.write_text("import numpy\n\na\n")
+    several = ("--prompt", "def ", "--prompts", file, "--batch", 2, *_SHORT)
+    done = eisbach("sample", folder, *several)
+    assert done.stdout == "".join(
+        f"--- {i}\n{text}" for i, text in enumerate(alone, 1)
+    )
+    lines = tmp_path / "prompts.jsonl"
+    lines.write_text("".join(f"{json.dumps({'prompt': p})}\n" for p in prompts))
+    done = eisbach("sample", folder, "--prompts", lines, "--json", *_SHORT)
+    rows = list(map(json.loads, done.stdout.splitlines()))
+    assert [row["prompt"] for row in rows] == prompts
+    assert [r["prompt"] + r["text"] + "\n" for r in rows] == alone
+    assert {(row["tokens"], row["end"]) for row in rows} == {(12, "tokens")}
+    lines.write_text('{"text": "a"}\n')
+    done = eisbach("sample", folder, "--prompts", lines)
+    assert done.returncode == 1
+    assert "prompts.jsonl:1: no JSON such as" in done.stderr
+
+
+def test_a_stop_string_and_a_full_context(eisbach, folder):
+    whole = _text(eisbach, folder, "def ").removeprefix("def ")
+    stop = whole[3:5]
+    arguments = ("--prompt", "def ", "--stop", stop, *_SHORT)
+    done = eisbach("sample", folder, *arguments)
+    assert done.stdout == f"def {whole[: whole.index(stop)]}\n"
+    # The context of configs/tiny.yaml.
+    done = eisbach(
+        "sample", folder, "--prompt", "a" * 28, "--tokens", 99, "--json"
+    )
+    row = json.loads(done.stdout)
+    assert (row["end"], row["tokens"]) == ("context", 4)
+    done = eisbach("sample", folder, "--prompt", "a" * 28, "--tokens", 99)
+    assert "the context of 32 tokens is full" in done.stderr
+    done = eisbach("sample", folder, "--prompt", "a" * 32)
+    assert done.returncode == 1
+    assert "longest that works: 31" in done.stderr
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("key", ["", "parallel.pipeline=2", "parallel.data=2"])
+def test_ranks_share_a_model(eisbach, folder, key):
+    arguments = [folder, key] if key else [folder]
+    done = eisbach(
+        "sample", *arguments, "precision.compute=f32", "--prompt", "def ",
+        *_SHORT, ranks=2,
+    )  # fmt: skip
+    assert not done.returncode, done.stderr
+    alone = eisbach(
+        "sample", folder, "precision.compute=f32", "--prompt", "def ", *_SHORT
+    )
+    assert done.stdout == alone.stdout
 
 
 def test_no_run(eisbach, tmp_path):
@@ -169,4 +242,4 @@ def _train_tokenizer(folder):
 def test_a_prompt_is_utf_8(tmp_path):
     prompt = b"\xc3\xbc\xff".decode(errors="surrogateescape")
     with pytest.raises(ValueError, match=r"--prompt: not UTF-8 at byte 2"):
-        command(tmp_path, prompt=prompt)
+        command(tmp_path, prompt=[prompt])

@@ -75,9 +75,11 @@ def test_a_pipeline_of_transformers_says_what_we_say(
         prompt, max_new_tokens=6, do_sample=False, return_tensors=True
     )[0]["generated_token_ids"]
     ids = tokenizer.prompt(prompt)
-    made = engine.generate(
-        ids, tokens=6, temperature=0, stop=tokenizer.end_of_document
+    end = tokenizer.end_of_document
+    (made,) = _C.Decoder(engine).generate(
+        [ids], tokens=6, temperature=0, stops=[] if end is None else [end]
     )
+    made = made.tokens
     after = said[len(ids) :]
     assert after[: len(made)] == made
     assert after[len(made) :][:1] in ([], [theirs.eos_token_id])

@@ -135,6 +135,49 @@ def test_folders_of_transformers_compute_the_same(
     _check(make, save(kind, **keys), tmp_path)
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("llama", {"rope_parameters": LLAMA3, "max_position_embeddings": 256}),
+        ("mistral", {"sliding_window": None, "max_position_embeddings": 256}),
+        ("mistral", {"sliding_window": 9, "max_position_embeddings": 256}),
+        ("qwen2", {"max_position_embeddings": 256}),
+        ("qwen3", {"head_dim": 12, "max_position_embeddings": 256}),
+        ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None,
+                     "max_position_embeddings": 256}),
+        ("gpt2", {"n_positions": 256}),
+    ],
+)  # fmt: skip
+def test_two_hundred_greedy_tokens_are_those_of_transformers(
+    make, save, tmp_path, kind, keys, penalty
+):
+    """Each prompt of a batch as theirs is alone."""
+    import torch
+
+    net = save(kind, **keys)
+    found = read_model(tmp_path)
+    config, _ = make()
+    engine = make.engine(config.model_copy(update={"model": found.model}))
+    engine.scatter(found.parameters)
+    prompts = [[7], [3, 1, 4, 1, 5, 9, 2, 6], list(range(40))]
+    made = _C.Decoder(engine).generate(
+        prompts, tokens=200, temperature=0, repetition_penalty=penalty
+    )
+    for prompt, one in zip(prompts, made, strict=True):
+        theirs = net.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt)),
+            do_sample=False,
+            max_new_tokens=200,
+            eos_token_id=None,
+            pad_token_id=0,
+            repetition_penalty=penalty,
+        )
+        assert one.tokens == theirs[0, len(prompt) :].tolist()
+        assert one.end == "tokens"
+
+
 def test_weights_in_bf16_and_in_parts(make, save, tmp_path):
     import torch
 

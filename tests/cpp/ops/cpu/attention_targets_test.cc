@@ -3,6 +3,7 @@
 
 #include "hwy/targets.h"
 #include "ops/attention.h"
+#include "ops/cached_attention.h"
 #include "ops/elementwise.h"
 #include "ops/rope.h"
 #include "ops/softcap.h"
@@ -26,7 +27,7 @@ class AttentionTargetsTest : public testing::Test {
 };
 
 struct Results {
-  Tensor out, lse, dqkv, rotated, narrow;
+  Tensor out, lse, dqkv, cached, rotated, narrow;
   Tensor limited, limited_lse, limited_dqkv;  // documents, a window and a cap
   Tensor capped;
 };
@@ -42,6 +43,19 @@ Results Compute(DType dtype) {
   r.out = y.out;
   r.lse = y.lse;
   r.dqkv = Value(AttentionBackward(dout, qkv, y.out, y.lse, heads, stream));
+  std::vector<double> slots(81, 0.0), positions(81);
+  for (size_t i = 0; i < positions.size(); ++i) {
+    positions[i] = static_cast<double>(i);
+  }
+  const Tensor one =
+      test::FromValues({1, 81, heads.packed_width()}, dtype,
+                       test::ToDoubles(Value(qkv.Narrow(0, 1, 1))));
+  r.cached = Value(CachedAttention(
+      one, heads,
+      {test::Empty({1, 2, 90, 20}, dtype), test::Empty({1, 2, 90, 20}, dtype)},
+      {test::FromValues({81}, DType::kI32, slots),
+       test::FromValues({81}, DType::kI32, positions)},
+      {.window = 70, .scale = 0.25, .cap = 4}, stream));
   std::vector<double> starts(2 * 81, 0.0);
   std::fill(starts.begin() + 10, starts.begin() + 81, 10.0);
   const AttentionOptions options = {
@@ -81,6 +95,7 @@ TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
       test::ExpectClose(r.out, test::ToDoubles(best.out), tolerance);
       test::ExpectClose(r.lse, test::ToDoubles(best.lse), 4e-6);
       test::ExpectClose(r.dqkv, test::ToDoubles(best.dqkv), tolerance, 4);
+      test::ExpectClose(r.cached, test::ToDoubles(best.cached), tolerance);
       test::ExpectClose(r.limited, test::ToDoubles(best.limited), tolerance);
       test::ExpectClose(r.limited_lse, test::ToDoubles(best.limited_lse), 4e-6);
       test::ExpectClose(r.limited_dqkv, test::ToDoubles(best.limited_dqkv),

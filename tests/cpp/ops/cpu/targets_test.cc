@@ -11,6 +11,7 @@
 #include "ops/cross_entropy.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
+#include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/optimizer.h"
 #include "ops/reduce.h"
@@ -65,6 +66,19 @@ void ExpectSameOnAllTargets(const std::function<std::vector<Tensor>()>& op,
         const double tolerance = 2 * test::Tolerance(got[i].dtype());
         test::ExpectClose(got[i], test::ToDoubles(expected[i]), tolerance, 4);
       }
+    }
+  }
+}
+
+TEST(Targets, MultiplyFewRowsAlike) {
+  for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+    for (int64_t rows : {1, 5, 8}) {
+      const Tensor x = Normal({rows, 77}, dtype, 1, 0.1);
+      const Tensor w = Normal({69, 77}, dtype, 2);
+      ExpectSameOnAllTargets([&] {
+        return std::vector<Tensor>{
+            Value(ops::LinearForward(x, w, nullptr, TheStream()))};
+      });
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/cuda/attention_kernels.h"
+#include "ops/cuda/cached_attention_kernels.h"
 #include "ops/cuda/copy_kernels.h"
 #include "ops/cuda/embedding_kernels.h"
 #include "ops/cuda/fingerprint_kernels.h"
@@ -99,6 +100,54 @@ std::vector<WideCase> AttentionCases() {
   };
 }
 
+// A unit is a slot of 32 positions and a token in it: two heads of 8 that share
+// keys. Those of an end are called by their numbers, so that its cache begins
+// where the first slot would be.
+std::vector<WideCase> CachedAttentionCases() {
+  constexpr int64_t kSlots = kPast / 256 + 2, kFew = 8;
+  const WideOperand qkv = {kT, 32}, out = {kT, 16}, cache = {kT, 256};
+  const auto sizes = [](int64_t first, int64_t count) {
+    return CachedAttentionSizes{.tokens = count,
+                                .slots = first + count,
+                                .capacity = 32,
+                                .heads = 2,
+                                .kv_heads = 1,
+                                .head_dim = 8,
+                                .group = 2,
+                                .query_offset = 0,
+                                .window = 0,
+                                .scale = 0.5f,
+                                .cap = 0.0f};
+  };
+  const auto slots = [](char* p, int64_t first) { return p - first * 512; };
+  return {
+      {"CacheAppend",
+       {"CacheAppendKernel"},
+       kSlots,
+       kFew,
+       {qkv, {Fill::kIndex}, {Fill::kSmall}, cache, cache},
+       [=](char* const* p, int64_t first, int64_t count) {
+         return LaunchCacheAppend(kType, sizes(first, count), p[0],
+                                  As<int32_t>(p[1]), As<int32_t>(p[2]),
+                                  slots(p[3], first), slots(p[4], first),
+                                  TheStream());
+       },
+       kFew},
+      {"CachedAttention",
+       {"CachedAttentionKernel"},
+       kSlots,
+       kFew,
+       {qkv, {Fill::kIndex}, {Fill::kSmall}, cache, cache, out},
+       [=](char* const* p, int64_t first, int64_t count) {
+         return LaunchCachedAttention(kType, sizes(first, count), p[0],
+                                      As<int32_t>(p[1]), As<int32_t>(p[2]),
+                                      slots(p[3], first), slots(p[4], first),
+                                      p[5], TheStream());
+       },
+       2 * kFew},
+  };
+}
+
 // A table's rows and the tokens are units at once: the first and the last row
 // have a token each, or none has any.
 WideCase EmbeddingBackwardCase(bool occur) {
@@ -134,7 +183,8 @@ WideCase EmbeddingBackwardCase(bool occur) {
 
 std::vector<WideCase> AllCases() {
   std::vector<WideCase> cases = ElementCases();
-  for (auto more : {&RowCases, &CopyCases, &AttentionCases}) {
+  for (auto more :
+       {&RowCases, &CopyCases, &AttentionCases, &CachedAttentionCases}) {
     for (WideCase& c : more()) cases.push_back(std::move(c));
   }
   cases.push_back(EmbeddingBackwardCase(false));
