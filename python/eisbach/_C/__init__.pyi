@@ -1210,9 +1210,9 @@ class UpdateConfig:
     """
     How weights change.
     """
-    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int, initial_loss_scale: float = 65536.0, loss_scale_window: int = 1000) -> None:
+    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int, initial_loss_scale: float = 65536.0, loss_scale_window: int = 1000, initial_values: bool = True) -> None:
         """
-        The last two have a meaning in f16 alone.
+        The two of the loss scale have a meaning in f16 alone. Without initial_values weights are zero until they are loaded.
         """
     @property
     def bucket_bytes(self) -> int:
@@ -1233,6 +1233,11 @@ class UpdateConfig:
     def initial_loss_scale(self) -> float:
         """
         In f16, of the first step.
+        """
+    @property
+    def initial_values(self) -> bool:
+        """
+        Whether weights are drawn; else they are zero until they are loaded, new adapters apart.
         """
     @property
     def loss_scale_window(self) -> int:
