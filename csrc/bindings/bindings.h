@@ -22,7 +22,9 @@ void BindData(CoreModule& m);
 void BindCheckpoint(CoreModule& m);
 void BindCheckpointContents(CoreModule& m);  // a part of checkpoint
 void BindTrain(CoreModule& m);
-void BindUpdate(CoreModule& m);   // a part of train
+void BindUpdate(CoreModule& m);  // a part of train
+void BindPreference(CoreModule& m);
+void BindReference(CoreModule& m);
 void BindProfile(CoreModule& m);  // the same
 void BindSpikes(CoreModule& m);   // the same
 void BindNetwork(CoreModule& m);  // the same
