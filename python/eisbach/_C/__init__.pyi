@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Corpus', 'DataLoader', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -719,6 +719,21 @@ class Architecture:
         The projections that may have an adapter.
         """
     @property
+    def attention_cap(self) -> float:
+        """
+        That bounds scores; 0: none.
+        """
+    @property
+    def attention_scale(self) -> float:
+        """
+        Of scores; 0: 1 / sqrt(head_dim).
+        """
+    @property
+    def final_cap(self) -> float:
+        """
+        That bounds logits; 0: none.
+        """
+    @property
     def gated(self) -> bool:
         """
         Whether the MLP has a gate.
@@ -777,7 +792,7 @@ class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0) -> None:
         ...
     @property
     def adapter(self) -> Adapter:
@@ -990,16 +1005,29 @@ class Corpus:
     """
     def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True, documents: str = 'auto') -> None:
         """
-        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks.
+        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks; or pairs: documents 2k and 2k + 1 are a row, the answer that was preferred and the other one.
         """
     def check_vocab(self) -> None:
         """
         Reads every token once; ValueError names the first outside.
         """
+    def read_reference(self, path: os.PathLike | str | bytes, *, bound_to: str) -> None:
+        """
+        Takes what was written; ValueError where it is damaged, or bound to something else.
+        """
+    def write_reference(self, path: os.PathLike | str | bytes, *, bound_to: str) -> None:
+        """
+        Writes what `measure_reference` found; `bound_to` says of what.
+        """
     @property
     def epoch_samples(self) -> int:
         """
         Samples until every file has been read once.
+        """
+    @property
+    def left_out_pairs(self) -> int:
+        """
+        Pairs that are longer than a row, or with nothing to train.
         """
     @property
     def separate(self) -> bool:
@@ -1239,11 +1267,63 @@ class UpdateConfig:
         """
         Of initial values and dropout.
         """
+class PreferenceConfig:
+    """
+    How a model learns which of two answers to prefer.
+    """
+    def __init__(self, *, beta: float, label_smoothing: float = 0.0, variant: str = 'sigmoid', stored_reference: bool = False) -> None:
+        """
+        `stored_reference`: batches say what the reference thinks of their pairs; else it is the model without its adapters.
+        """
+    @property
+    def beta(self) -> float:
+        """
+        How much the reference holds.
+        """
+    @property
+    def label_smoothing(self) -> float:
+        """
+        Share of the pairs that are turned round.
+        """
+    @property
+    def stored_reference(self) -> bool:
+        """
+        Whether batches bring it.
+        """
+    @property
+    def variant(self) -> str:
+        """
+        Which loss it is.
+        """
+class Rewards:
+    """
+    What a model has learned of pairs: means over those of a global batch.
+    """
+    @property
+    def accuracy(self) -> float:
+        """
+        Share of the pairs whose chosen reward is the higher.
+        """
+    @property
+    def chosen(self) -> float:
+        """
+        beta x (log p - log p of the reference) of the answers that were preferred.
+        """
+    @property
+    def margin(self) -> float:
+        """
+        Their difference.
+        """
+    @property
+    def rejected(self) -> float:
+        """
+        Of the other ones.
+        """
 class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1283,6 +1363,11 @@ class EngineConfig:
     def pipeline_schedule(self) -> str:
         """
         `1f1b` or `gpipe`.
+        """
+    @property
+    def preference(self) -> PreferenceConfig | None:
+        """
+        How answers are preferred; None: the next token is learned.
         """
     @property
     def recompute(self) -> bool:
@@ -1443,7 +1528,7 @@ class StepResult:
     @property
     def counted(self) -> int:
         """
-        Tokens of the global batch that count: those whose target is not below 0.
+        Tokens of the global batch that count: those whose target is not below 0; of pairs, these.
         """
     @property
     def grad_norm(self) -> float:
@@ -1474,6 +1559,11 @@ class StepResult:
     def median(self) -> float:
         """
         Of a spike: of the good steps before it.
+        """
+    @property
+    def rewards(self) -> Rewards | None:
+        """
+        What was learned of pairs: Rewards; None of others.
         """
     @property
     def saved(self) -> SaveOutcome | None:
@@ -2035,6 +2125,10 @@ def make_folders(path: os.PathLike | str | bytes) -> None:
 def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
+    """
+def measure_reference(engine: Engine, corpus: Corpus, progress: collections.abc.Callable[[int, int], None]) -> None:
+    """
+    Measures what the model as it is thinks of all pairs of a corpus, which come with its samples from then on; before a DataLoader reads it. `progress` is told pairs done and all. Collective.
     """
 def model_families() -> list[str]:
     """
