@@ -23,10 +23,11 @@ absl::Status Validate(const PreferenceRule& rule) {
                      " is outside [0, 0.5) (dpo.label_smoothing)"));
   }
   if (rule.variant == PreferenceVariant::kIpo && smoothing != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "label_smoothing=", smoothing,
-        " has no meaning in the loss ipo (dpo.label_smoothing); nearest that "
-        "works: 0, or dpo.variant=sigmoid"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("label_smoothing=", smoothing,
+                     " has no meaning in the loss ipo (dpo.label_smoothing): "
+                     "leave it out, or "
+                     "say dpo.variant=sigmoid"));
   }
   return absl::OkStatus();
 }

@@ -18,7 +18,7 @@ absl::Status Engine::ValidatePairs(const EngineConfig& config) {
       "dpo.reference=base is the model without its adapters, ",
       adapter.rank == 0 ? "and there are none (adapter.rank=0)"
                         : "and adapter.modules_to_save trains tables of it",
-      "; nearest that works: dpo.reference=start"));
+      "; say dpo.reference=start"));
 }
 
 int Engine::totals() const {

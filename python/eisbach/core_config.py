@@ -209,7 +209,7 @@ def preference_config(config: Config) -> _C.PreferenceConfig | None:
     if config.data.documents not in ("auto", "separate"):
         raise ValueError(
             f"data.documents={config.data.documents}: pairs of answers are "
-            "never joined (train.objective=dpo); nearest that works: "
+            "never joined (train.objective=dpo): leave it out, or say "
             "data.documents=auto"
         )
     return _C.PreferenceConfig(

@@ -187,10 +187,10 @@ def prepare_chats(
             progress()
         work.flush()
         left = list(_left_out(documents, work.tally))
-        things = "pairs" if options.shape == "preference" else "conversations"
+        thing = "pair" if options.shape == "preference" else "conversation"
         if not work.tally.kept:
             why = "\n".join(left) or "it is empty"
-            raise ValueError(f"{name}: no {things} to train on: {why}")
+            raise ValueError(f"{name}: no {thing} to train on: {why}")
         try:
             files = out.finish()
         except ValueError as error:
@@ -206,11 +206,11 @@ def prepare_chats(
         }
         place.place()
     written = list(zip(targets.values(), infos, strict=True))
-    return Prepared(*written, told=(*_kept(work.tally, things), *left))
+    return Prepared(*written, told=(*_kept(work.tally, thing), *left))
 
 
-def _kept(tally: Tally, things: str) -> Iterator[str]:
-    yield f"kept {tally.kept:,} {things}"
+def _kept(tally: Tally, thing: str) -> Iterator[str]:
+    yield f"kept {tally.kept:,} {thing}s"
     if tally.several:
         yield (
             f"{tally.several:,} of them became several documents, as the "

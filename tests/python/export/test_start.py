@@ -141,6 +141,9 @@ def records_of(kind):
             yield {"text": f"Much is said of {i}, and more of what follows it."}
 
 
+# Of PEFT about transformers.
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     ("recipe", "kind", "writes"),
     [
