@@ -1,6 +1,4 @@
-#include <pybind11/functional.h>
-
-#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -75,15 +73,22 @@ void BindReference(CoreModule& m) {
   m.def(
       "measure_reference",
       [](train::Engine& engine, data::Corpus& corpus,
-         const std::function<void(int64_t, int64_t)>& progress) {
-        WithoutGil([&] {
-          data::PairReference reference = Unwrap(train::MeasureReference(
-              engine, corpus, [&](int64_t done, int64_t all) {
-                const py::gil_scoped_acquire held;
-                progress(done, all);
-              }));
-          Unwrap(corpus.SetReference(std::move(reference)));
-        });
+         const py::function& progress) {
+        std::optional<py::error_already_set> raised;
+        const auto show = [&](int64_t done, int64_t all) -> absl::Status {
+          const py::gil_scoped_acquire held;
+          try {
+            progress(done, all);
+          } catch (py::error_already_set& error) {
+            raised = std::move(error);
+            return absl::CancelledError("progress raised");
+          }
+          return absl::OkStatus();
+        };
+        absl::StatusOr<data::PairReference> reference = WithoutGil(
+            [&] { return train::MeasureReference(engine, corpus, show); });
+        if (raised) throw std::move(*raised);
+        Unwrap(corpus.SetReference(Unwrap(std::move(reference))));
       },
       py::arg("engine"), py::arg("corpus"), py::arg("progress"),
       "Measures what the model as it is thinks of all pairs of a corpus, which "

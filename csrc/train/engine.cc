@@ -317,9 +317,13 @@ absl::Status Engine::RunActions(const StepInput& input, bool training,
                            sums.Narrow(0, micro_batches, totals()));
   program_->Begin(std::move(known), config_.micro_batch, scale, places,
                   MakeContext(training), std::move(pairs));
-  if (!training) return RunForward(samples);
   const int stage = context_.index(Axis::kPipeline);
-  return executor_->Run(schedule_.shape, schedule_.stages[stage], *program_);
+  const absl::Status done =
+      training
+          ? executor_->Run(schedule_.shape, schedule_.stages[stage], *program_)
+          : RunForward(samples);
+  program_->Release();
+  return done;
 }
 
 absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {

@@ -37,6 +37,7 @@ absl::StatusOr<Tensor> Engine::Reference(const StepInput& input) {
   program_->Begin(input, config_.micro_batch, /*loss_scale=*/1, {}, context,
                   PairTask{nullptr, measured});
   EISBACH_RETURN_IF_ERROR(RunForward(samples));
+  program_->Release();
   return measured;
 }
 

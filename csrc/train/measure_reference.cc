@@ -82,7 +82,7 @@ absl::StatusOr<std::vector<double>> GatherNumbers(
 
 absl::StatusOr<data::PairReference> MeasureReference(
     Engine& engine, const data::Corpus& corpus,
-    absl::FunctionRef<void(int64_t done, int64_t all)> progress) {
+    absl::FunctionRef<absl::Status(int64_t done, int64_t all)> progress) {
   if (!corpus.pairs()) {
     return absl::FailedPreconditionError(
         "a reference is measured on pairs of answers, and the corpus has none "
@@ -120,7 +120,7 @@ absl::StatusOr<data::PairReference> MeasureReference(
                   reference[pairs[i].source].begin() +
                       pairs[i].row * data::kPairNumbers);
     }
-    progress(end, all);
+    EISBACH_RETURN_IF_ERROR(progress(end, all));
   }
   return reference;
 }

@@ -14,9 +14,10 @@ namespace eisbach::train {
 // reference of a model that is trained whole, to be measured before its first
 // step (Corpus::SetReference). Data ranks divide the pairs, and all have all
 // numbers in the end. `progress` is told now and then how many of how many
-// pairs were measured. Collective. DataLoss where a number is not finite.
+// pairs were measured; an error of it ends the measuring. Collective. DataLoss
+// where a number is not finite.
 absl::StatusOr<data::PairReference> MeasureReference(
     Engine& engine, const data::Corpus& corpus,
-    absl::FunctionRef<void(int64_t done, int64_t all)> progress);
+    absl::FunctionRef<absl::Status(int64_t done, int64_t all)> progress);
 
 }  // namespace eisbach::train

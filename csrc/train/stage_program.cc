@@ -37,6 +37,11 @@ void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
   flights_.resize(input_.tokens.dim(0) / micro_batch);
 }
 
+void TransformerProgram::Release() {
+  input_.reference = Tensor();
+  pairs_.reset();
+}
+
 Shape TransformerProgram::ActivationShape(int) const {
   return Shape{micro_batch_, input_.tokens.dim(1), model_.config().hidden};
 }

@@ -60,6 +60,9 @@ class TransformerProgram final : public parallel::StageProgram {
              const LossSums& sums, nn::ForwardContext context,
              std::optional<PairTask> pairs = std::nullopt);
 
+  // Lets go of what was made for the step's pairs.
+  void Release();
+
   Shape ActivationShape(int microbatch) const override;
   DType ActivationDType() const override { return compute_dtype_; }
   absl::StatusOr<Tensor> Forward(int microbatch, int chunk,

@@ -2126,7 +2126,7 @@ def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
     """
-def measure_reference(engine: Engine, corpus: Corpus, progress: collections.abc.Callable[[int, int], None]) -> None:
+def measure_reference(engine: Engine, corpus: Corpus, progress: collections.abc.Callable) -> None:
     """
     Measures what the model as it is thinks of all pairs of a corpus, which come with its samples from then on; before a DataLoader reads it. `progress` is told pairs done and all. Collective.
     """
