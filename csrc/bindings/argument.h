@@ -67,6 +67,7 @@ EISBACH_ARGUMENT_WORDS(DType, "the name of a dtype, such as 'f32'",
 EISBACH_ARGUMENT_WORDS(Shape, "a tuple of sizes", "tuples of sizes");
 EISBACH_ARGUMENT_WORDS(pybind11::dict, "a dict", "dicts");
 EISBACH_ARGUMENT_WORDS(pybind11::bytes, "bytes", "bytes");
+EISBACH_ARGUMENT_WORDS(pybind11::function, "a function", "functions");
 EISBACH_ARGUMENT_WORDS(pybind11::args, "anything", "anything");
 EISBACH_ARGUMENT_WORDS(pybind11::object, "anything", "anything");
 

@@ -18,12 +18,6 @@
 
 namespace eisbach::bindings {
 
-template <>
-struct Words<pybind11::function> {
-  static std::string One() { return "a function"; }
-  static std::string Many() { return "functions"; }
-};
-
 namespace {
 
 namespace py = pybind11;
