@@ -35,9 +35,9 @@ __global__ void __launch_bounds__(kBlock)
 
 // Few pairs: one thread adds them up in their order.
 __global__ void __launch_bounds__(1)
-    TotalsKernel(PreferenceRule rule, float scale, const double* policy,
-                 const double* reference, long long pairs, double* loss,
-                 double* totals) {
+    PreferenceTotalsKernel(PreferenceRule rule, float scale,
+                           const double* policy, const double* reference,
+                           long long pairs, double* loss, double* totals) {
   double sum = 0;
   for (long long b = 0; b < pairs; ++b) {
     const PairOutcome pair = ops::JudgePair(rule, policy + b * ops::kPairSums,
@@ -52,9 +52,9 @@ __global__ void __launch_bounds__(1)
 }
 
 __global__ void __launch_bounds__(kBlock)
-    WeightsKernel(PreferenceRule rule, const double* policy,
-                  const double* reference, const int* starts, long long length,
-                  float* weights) {
+    PreferenceWeightsKernel(PreferenceRule rule, const double* policy,
+                            const double* reference, const int* starts,
+                            long long length, float* weights) {
   const long long b = blockIdx.x;
   const PairOutcome pair = ops::JudgePair(rule, policy + b * ops::kPairSums,
                                           reference + b * ops::kPairSums);
@@ -81,12 +81,12 @@ cudaError_t LaunchPreference(const ops::PreferenceRule& rule, float scale,
                              const int* starts, const PairShape& shape,
                              const PairResults& results, cudaStream_t stream) {
   const cudaError_t totals =
-      Launch({dim3(1), dim3(1), stream}, TotalsKernel, rule, scale, policy,
-             reference, shape.pairs, results.loss, results.totals);
+      Launch({dim3(1), dim3(1), stream}, PreferenceTotalsKernel, rule, scale,
+             policy, reference, shape.pairs, results.loss, results.totals);
   if (totals != cudaSuccess || shape.pairs == 0) return totals;
   return Launch(
       {dim3(static_cast<unsigned>(shape.pairs)), dim3(kBlock), stream},
-      WeightsKernel, rule, policy, reference, starts, shape.length,
+      PreferenceWeightsKernel, rule, policy, reference, starts, shape.length,
       results.weights);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "support/op_alignment.h"
 #include "support/op_testing.h"
 
 namespace eisbach::ops {
@@ -154,6 +155,26 @@ TEST(PreferenceTest, FarFromTheReference) {
   EXPECT_NEAR(judged.weights[6], 1, 1e-6);
   const Judged sure = Judge(rule, {20, -20, 2, 2, 0, 0, 1, 1}, none);
   EXPECT_NEAR(sure.weights[0] / std::exp(-40), 1, 1e-6);
+}
+
+TEST(PreferenceTest, TakesOperandsAtAnyOffset) {
+  const Tensor targets = FromValues({2, 6}, DType::kI32, kTargets);
+  test::ExpectAnyAlignment(
+      {FromValues({12}, DType::kF32, kLosses), targets, Starts(),
+       Pairs(kPolicy)},
+      [](const std::vector<Tensor>& t) {
+        return PairSumsSlot().Run({t[0], t[1], t[2], t[3]}, {}, TheStream());
+      });
+  test::ExpectAnyAlignment(
+      {Pairs(kPolicy), Pairs(kReference), Starts(),
+       FromValues({1}, DType::kF64, {0}),
+       FromValues({12}, DType::kF32, kLosses),
+       FromValues({kPreferenceTotals}, DType::kF64, {0, 0, 0, 0})},
+      [](const std::vector<Tensor>& t) {
+        return PreferenceSlot().Run(
+            {kRules[0], 1.0f, t[0], t[1], t[2], t[3], t[4], t[5]}, {},
+            TheStream());
+      });
 }
 
 TEST(PreferenceTest, ErrorsSayWhatIsWrong) {

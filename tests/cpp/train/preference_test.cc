@@ -121,7 +121,8 @@ Learned TrainPairs(const Layout& layout, const EngineConfig& config) {
   return run;
 }
 
-void ExpectAlike(const Learned& got, const Learned& want, const std::string& what) {
+void ExpectAlike(const Learned& got, const Learned& want,
+                 const std::string& what) {
   test::ExpectTrainsLike(got.trained, want.trained, test::kFloat32Tolerance,
                          what);
   EXPECT_NEAR(got.validation, want.validation, 1e-5) << what;
