@@ -353,6 +353,8 @@ def furnish(folder: Path) -> None:
     ]
     line = json.dumps({"messages": talk}) + "\n"
     (folder / "talks.jsonl").write_text(line * 40)
+    pair = {"prompt": "Is it? ", "chosen": "Yes.", "rejected": "No."}
+    (folder / "pairs.jsonl").write_text((json.dumps(pair) + "\n") * 40)
     (folder / "old.txt").write_text("Zwölf Bücher. " * 99, encoding="latin-1")
     (folder / "src").mkdir()
     (folder / "src" / "main.c").write_text("int main() { return 0; }\n" * 99)

@@ -13,6 +13,7 @@
 #include "bindings/numpy.h"
 #include "bindings/variable.h"
 #include "core/content_hash.h"
+#include "core/status_macros.h"
 #include "data/content.h"
 #include "data/corpus.h"
 #include "data/data_loader.h"
@@ -156,8 +157,10 @@ data::Documents DocumentsFromName(const std::string& name) {
   if (name == "auto") return data::Documents::kAuto;
   if (name == "joined") return data::Documents::kJoined;
   if (name == "separate") return data::Documents::kSeparate;
+  if (name == "pairs") return data::Documents::kPairs;
   throw py::value_error("documents=" + name +
-                        " is none of auto, joined, separate (data.documents)");
+                        " is none of auto, joined, separate (data.documents), "
+                        "pairs");
 }
 
 void CheckVocab(int64_t vocab) {
@@ -364,7 +367,8 @@ void BindLoader(CoreModule& m) {
            "`sources` are pairs of prefix and weight; without `shuffled` the "
            "samples are the same whatever the seed (validation). `documents`: "
            "joined, separate (packed, none sees another), or auto: separate "
-           "where the sources have masks.")
+           "where the sources have masks; or pairs: documents 2k and 2k + 1 "
+           "are a row, the answer that was preferred and the other one.")
       .def_property_readonly("separate", &Corpus::separate,
                              "Whether documents are packed.")
       .def_property_readonly("trained", &Corpus::trained,
@@ -372,6 +376,32 @@ void BindLoader(CoreModule& m) {
       .def_property_readonly(
           "split_documents", &Corpus::SplitDocuments,
           "Documents longer than a row, where they are separate.")
+      .def_property_readonly(
+          "left_out_pairs", &Corpus::LeftOutPairs,
+          "Pairs that are longer than a row, or with nothing to train.")
+      .def(
+          "write_reference",
+          [](const Corpus& corpus, const std::filesystem::path& path,
+             const std::string& bound_to) {
+            return data::WritePairReference(path.string(), corpus.reference(),
+                                            bound_to);
+          },
+          py::arg("path"), py::kw_only(), py::arg("bound_to"),
+          py::call_guard<py::gil_scoped_release>(),
+          "Writes what `measure_reference` found; `bound_to` says of what.")
+      .def(
+          "read_reference",
+          [](Corpus& corpus, const std::filesystem::path& path,
+             const std::string& bound_to) -> absl::Status {
+            EISBACH_ASSIGN_OR_RETURN(
+                data::PairReference reference,
+                data::ReadPairReference(path.string(), bound_to));
+            return corpus.SetReference(std::move(reference));
+          },
+          py::arg("path"), py::kw_only(), py::arg("bound_to"),
+          py::call_guard<py::gil_scoped_release>(),
+          "Takes what was written; ValueError where it is damaged, or bound to "
+          "something else.")
       .def_property_readonly("tokens", &Corpus::tokens, "In all files.")
       .def_property_readonly("epoch_samples", &Corpus::EpochSamples,
                              "Samples until every file has been read once.")

@@ -36,8 +36,8 @@ using train::Update;
 using train::UpdateConfig;
 
 train::StepInput InputOf(const Batch& batch) {
-  return {batch.tokens, batch.targets, batch.samples, batch.ids_below,
-          batch.starts};
+  return {batch.tokens,    batch.targets, batch.samples,
+          batch.ids_below, batch.starts,  batch.reference};
 }
 
 void BindConfigs(CoreModule& m) {
@@ -84,6 +84,7 @@ void BindConfigs(CoreModule& m) {
                     "Whether weights are drawn; else they are zero until they "
                     "are loaded, new adapters apart.");
 
+  BindPreference(m);
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(
           py::init([](models::ModelConfig model, UpdateConfig update,
@@ -91,7 +92,8 @@ void BindConfigs(CoreModule& m) {
                       bool deferred_weights, std::string pipeline_schedule,
                       std::vector<int> layers_per_stage, bool replays_steps,
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
-                      int64_t hash_every) {
+                      int64_t hash_every,
+                      std::optional<train::PreferenceConfig> preference) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -104,14 +106,15 @@ void BindConfigs(CoreModule& m) {
                 .replays_steps = replays_steps,
                 .tf32 = tf32,
                 .spikes = spikes.value_or(optim::SpikeConfig()),
-                .hash_every = hash_every};
+                .hash_every = hash_every,
+                .preference = preference};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
           py::arg("deferred_weights"), py::arg("pipeline_schedule"),
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
           py::arg("tf32") = false, py::arg("spikes") = py::none(),
-          py::arg("hash_every") = 0)
+          py::arg("hash_every") = 0, py::arg("preference") = py::none())
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -134,6 +137,9 @@ void BindConfigs(CoreModule& m) {
                     "Which steps are bad, and what is done then.")
       .def_readonly("hash_every", &EngineConfig::hash_every,
                     "Steps after which replicas compare their bits.")
+      .def_readonly("preference", &EngineConfig::preference,
+                    "How answers are preferred; None: the next token is "
+                    "learned.")
       .def(
           "validate",
           [](const EngineConfig& config, const parallel::Mesh& mesh) {
@@ -212,7 +218,9 @@ void BindEngine(CoreModule& m) {
                     "Lines on who has become late, or is so no more.")
       .def_readonly("counted", &StepResult::counted,
                     "Tokens of the global batch that count: those whose target "
-                    "is not below 0.")
+                    "is not below 0; of pairs, these.")
+      .def_readonly("rewards", &StepResult::rewards,
+                    "What was learned of pairs: Rewards; None of others.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
                             ", grad_norm=", r.grad_norm,
@@ -445,6 +453,7 @@ void BindTrain(CoreModule& m) {
   BindSaveOutcome(m);
   BindEngine(m);
   BindDecoder(m);
+  BindReference(m);
   BindProfile(m);
   BindNetwork(m);
 }

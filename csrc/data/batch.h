@@ -19,6 +19,9 @@ struct Batch {
   // For each token the position in its row of the first token of its document.
   Tensor
       starts;  // i32 [samples, context]; undefined: rows are one document each
+  // Of rows that are pairs, what a reference thinks of them, where it was
+  // measured: f64 [samples, kPairNumbers].
+  Tensor reference;
 };
 
 // The least bound above all ids, and above every vocabulary where one of

@@ -34,7 +34,7 @@ absl::Status CheckApart(absl::Span<const SourceOptions> sources) {
 
 absl::StatusOr<bool> AreSeparate(Documents documents,
                                  absl::Span<const TokenFile> files) {
-  if (documents != Documents::kAuto) return documents == Documents::kSeparate;
+  if (documents != Documents::kAuto) return documents != Documents::kJoined;
   const TokenFile* masked = nullptr;
   const TokenFile* plain = nullptr;
   for (const TokenFile& file : files) {
@@ -89,6 +89,12 @@ Corpus::Corpus(CorpusOptions options, bool separate,
 
 absl::StatusOr<int64_t> Corpus::MakeRows(int source) {
   const TokenFile& file = files_[source];
+  if (options_.documents == Documents::kPairs) {
+    EISBACH_ASSIGN_OR_RETURN(PairRows pairs,
+                             PairRows::Make(file, options_.context));
+    pairs_.push_back(std::move(pairs));
+    return pairs_.back().rows();
+  }
   if (separate_) {
     EISBACH_ASSIGN_OR_RETURN(RowPacking packing,
                              RowPacking::Make(file, options_.context));
@@ -125,6 +131,14 @@ int64_t Corpus::SplitDocuments() const {
   int64_t total = 0;
   for (const RowPacking& packing : packings_) {
     total += packing.split_documents();
+  }
+  return total;
+}
+
+int64_t Corpus::LeftOutPairs() const {
+  int64_t total = 0;
+  for (const PairRows& pairs : pairs_) {
+    total += pairs.too_long() + pairs.untrained();
   }
   return total;
 }
@@ -167,18 +181,51 @@ absl::Status Corpus::ReadJoined(const SamplePlace& place,
   return absl::OkStatus();
 }
 
+absl::Status Corpus::SetReference(PairReference reference) {
+  bool fits = reference.size() == pairs_.size();
+  for (size_t i = 0; fits && i < pairs_.size(); ++i) {
+    fits = reference[i].size() ==
+           static_cast<size_t>(pairs_[i].rows() * kPairNumbers);
+  }
+  if (!fits) {
+    return absl::InvalidArgumentError(
+        "the reference was measured on other pairs than those of data.train");
+  }
+  reference_ = std::move(reference);
+  return absl::OkStatus();
+}
+
+absl::Status Corpus::ReadPair(int source, int64_t row,
+                              const SampleSpans& out) const {
+  EISBACH_RETURN_IF_ERROR(pairs_[source].Read(row, options_.vocab, out.tokens,
+                                              out.targets, out.starts));
+  return files_[source].CheckWhole();
+}
+
+absl::Status Corpus::ReadRow(const SamplePlace& place,
+                             const SampleSpans& out) const {
+  if (!pairs_.empty()) {
+    if (!out.reference.empty()) {
+      std::copy_n(reference_[place.source].begin() + place.index * kPairNumbers,
+                  kPairNumbers, out.reference.begin());
+    }
+    return pairs_[place.source].Read(place.index, options_.vocab, out.tokens,
+                                     out.targets, out.starts);
+  }
+  if (!separate_) return ReadJoined(place, out);
+  return packings_[place.source].Read(place.index, options_.vocab, out.tokens,
+                                      out.targets, out.starts);
+}
+
 absl::Status Corpus::Read(int64_t sample, const SampleSpans& out) const {
   EISBACH_CHECK(sample >= 0);
   const size_t context = static_cast<size_t>(options_.context);
   EISBACH_CHECK(out.tokens.size() == context && out.targets.size() == context);
   EISBACH_CHECK(out.starts.size() == (separate_ ? context : 0));
+  EISBACH_CHECK(out.reference.size() ==
+                (reference_.empty() ? 0u : size_t{kPairNumbers}));
   const SamplePlace place = (*sampler_)(sample);
-  if (separate_) {
-    EISBACH_RETURN_IF_ERROR(packings_[place.source].Read(
-        place.index, options_.vocab, out.tokens, out.targets, out.starts));
-  } else {
-    EISBACH_RETURN_IF_ERROR(ReadJoined(place, out));
-  }
+  EISBACH_RETURN_IF_ERROR(ReadRow(place, out));
   return files_[place.source].CheckWhole();
 }
 

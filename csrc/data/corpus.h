@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "data/document_order.h"
+#include "data/pair_reference.h"
+#include "data/pair_rows.h"
 #include "data/row_packing.h"
 #include "data/sampler.h"
 #include "data/token_file.h"
@@ -29,6 +31,7 @@ enum class Documents : uint8_t {
   kAuto,      // separate where the sources have masks, else joined
   kJoined,    // one after another in a stream that rows are cut from
   kSeparate,  // packed into rows in which none sees another (RowPacking)
+  kPairs,     // two a row, answers of which one was preferred (PairRows)
 };
 
 struct CorpusOptions {
@@ -45,6 +48,8 @@ struct SampleSpans {
   absl::Span<int32_t> tokens;
   absl::Span<int32_t> targets;  // the token after each; -1: not trained
   absl::Span<int32_t> starts;   // of separate documents; joined ones: empty
+  // Of pairs with a reference: kPairNumbers; else empty.
+  absl::Span<double> reference = {};
 };
 
 // Token files, blended: sample by global index. Which tokens a sample holds
@@ -63,11 +68,24 @@ class Corpus {
   static absl::StatusOr<std::unique_ptr<Corpus>> Open(CorpusOptions options);
 
   int64_t context() const { return options_.context; }
-  bool separate() const { return separate_; }
-  int64_t tokens() const;   // of all sources
+  bool separate() const { return separate_; }  // so are pairs
+  int64_t tokens() const;                      // of all sources
   int64_t trained() const;  // of these, those that masks do not leave out
   int64_t SplitDocuments() const;  // longer than a row; joined: 0
+  int64_t LeftOutPairs() const;    // PairRows; none of others
   int64_t EpochSamples() const;    // of all sources, each taken once through
+
+  int sources() const { return static_cast<int>(files_.size()); }
+  bool pairs() const { return options_.documents == Documents::kPairs; }
+  // Of pairs: how many a source has, and one of them by its row; without a
+  // reference.
+  int64_t Pairs(int source) const { return pairs_[source].rows(); }
+  absl::Status ReadPair(int source, int64_t row, const SampleSpans& out) const;
+  // What a reference thinks of all pairs, which come with their samples from
+  // then on. Before anybody reads samples. InvalidArgument where there are
+  // other pairs.
+  absl::Status SetReference(PairReference reference);
+  const PairReference& reference() const { return reference_; }
 
   // Writes a sample. Thread-safe. OutOfRange when a token is outside the
   // vocabulary, or when a file was cut short since Open.
@@ -80,6 +98,7 @@ class Corpus {
   Corpus(CorpusOptions options, bool separate, std::vector<TokenFile> files);
 
   absl::StatusOr<int64_t> MakeRows(int source);  // returns their number
+  absl::Status ReadRow(const SamplePlace& place, const SampleSpans& out) const;
   absl::Status ReadJoined(const SamplePlace& place,
                           const SampleSpans& out) const;
 
@@ -95,7 +114,9 @@ class Corpus {
   const CorpusOptions options_;
   const bool separate_;
   const std::vector<TokenFile> files_;
-  std::vector<RowPacking> packings_;  // one a source; none when joined
+  std::vector<RowPacking> packings_;  // one a source, where separate
+  std::vector<PairRows> pairs_;       // one a source, where they are pairs
+  PairReference reference_;           // or empty
   std::optional<Sampler> sampler_;    // set by Open
   mutable std::mutex mutex_;
   mutable std::vector<std::deque<CachedOrder>> orders_;  // one list a source

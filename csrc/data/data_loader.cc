@@ -106,6 +106,8 @@ void DataLoader::Fill(HostBatch& batch, int64_t step) const {
   batch.tokens.resize(rows_ * context);
   batch.targets.resize(rows_ * context);
   batch.starts.resize(corpus_->separate() ? rows_ * context : 0);
+  batch.reference.resize(corpus_->reference().empty() ? 0
+                                                      : rows_ * kPairNumbers);
   batch.samples.resize(rows_);
   const auto row_of = [context](std::vector<int32_t>& all, int64_t row) {
     return all.empty() ? absl::Span<int32_t>()
@@ -116,7 +118,11 @@ void DataLoader::Fill(HostBatch& batch, int64_t step) const {
         step * options_.global_batch + options_.dp_rank * rows_ + row;
     batch.status = corpus_->Read(
         index, {row_of(batch.tokens, row), row_of(batch.targets, row),
-                row_of(batch.starts, row)});
+                row_of(batch.starts, row),
+                batch.reference.empty()
+                    ? absl::Span<double>()
+                    : absl::MakeSpan(batch.reference)
+                          .subspan(row * kPairNumbers, kPairNumbers)});
     if (!batch.status.ok()) return;
     batch.samples[row] = index;
   }
@@ -154,7 +160,7 @@ absl::StatusOr<Batch> DataLoader::CopyToDevice(const HostBatch& host,
                                                Stream& stream) const {
   Device& device = stream.device();
   const Shape shape({rows_, corpus_->context()});
-  Batch batch{host.step, {}, {}, {}, host.ids_below, {}};
+  Batch batch{host.step, {}, {}, {}, host.ids_below, {}, {}};
   EISBACH_ASSIGN_OR_RETURN(batch.tokens,
                            Tensor::Empty(shape, DType::kI32, device));
   EISBACH_ASSIGN_OR_RETURN(batch.targets,
@@ -170,6 +176,14 @@ absl::StatusOr<Batch> DataLoader::CopyToDevice(const HostBatch& host,
                              Tensor::Empty(shape, DType::kI32, device));
     EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
         batch.starts.raw(), host.starts.data(), batch.starts.bytes(), stream));
+  }
+  if (!host.reference.empty()) {
+    EISBACH_ASSIGN_OR_RETURN(
+        batch.reference,
+        Tensor::Empty(Shape{rows_, kPairNumbers}, DType::kF64, device));
+    EISBACH_RETURN_IF_ERROR(
+        device.CopyToDevice(batch.reference.raw(), host.reference.data(),
+                            batch.reference.bytes(), stream));
   }
   EISBACH_RETURN_IF_ERROR(device.CopyToDevice(
       batch.samples.raw(), host.samples.data(), batch.samples.bytes(), stream));

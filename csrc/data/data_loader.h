@@ -55,7 +55,8 @@ class DataLoader {
     absl::Status status;
     std::vector<int32_t> tokens;
     std::vector<int32_t> targets;
-    std::vector<int32_t> starts;  // empty: joined documents
+    std::vector<int32_t> starts;    // empty: joined documents
+    std::vector<double> reference;  // empty: none was measured
     std::vector<int64_t> samples;
     int64_t ids_below;
   };

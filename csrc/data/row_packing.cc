@@ -103,6 +103,15 @@ std::vector<RowPacking::Piece> RowPacking::LongestFirst() {
   return sorted;
 }
 
+void PadRow(size_t at, absl::Span<int32_t> tokens, absl::Span<int32_t> targets,
+            absl::Span<int32_t> starts) {
+  for (; at < tokens.size(); ++at) {
+    tokens[at] = 0;
+    targets[at] = -1;
+    starts[at] = static_cast<int32_t>(at);
+  }
+}
+
 absl::StatusOr<RowPacking> RowPacking::Make(const TokenFile& file,
                                             int64_t context) {
   EISBACH_CHECK(context >= 1 && context < int64_t{1} << 31);
@@ -175,11 +184,7 @@ absl::Status RowPacking::Read(int64_t row, int64_t vocab,
       starts[at] = static_cast<int32_t>(start);
     }
   }
-  for (; at < context_; ++at) {
-    tokens[at] = 0;
-    targets[at] = -1;
-    starts[at] = static_cast<int32_t>(at);
-  }
+  PadRow(static_cast<size_t>(at), tokens, targets, starts);
   return absl::OkStatus();
 }
 

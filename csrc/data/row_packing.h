@@ -8,6 +8,11 @@
 
 namespace eisbach::data {
 
+// Ends a row whose last document ends before `at`: tokens are 0, targets -1,
+// and each token is its own document.
+void PadRow(size_t at, absl::Span<int32_t> tokens, absl::Span<int32_t> targets,
+            absl::Span<int32_t> starts);
+
 // The documents of a file packed into rows of `context` predictions, each row
 // whole documents but for those that are longer than a row.
 //

@@ -6,13 +6,37 @@
 
 namespace eisbach::nn {
 
-absl::StatusOr<Tensor> PlainHead::Loss(const Tensor& x, const Tensor& targets,
-                                       float scale,
-                                       const ForwardContext& context) {
+absl::StatusOr<Tensor> Head::Loss(const Tensor& x, const Tensor& targets,
+                                  float scale, const ForwardContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
   return autograd::LinearCrossEntropy(
-      x, weight_, targets, autograd::WholeVocabulary(weight_.data().dim(0)),
+      part.x, part.weight, targets, part.shard,
       {scale, context.loss_scale, context.counted}, context.stream,
-      autograd::kLogitsBytes, cap_);
+      part.logits_bytes, part.cap);
+}
+
+absl::StatusOr<Tensor> Head::PairLogProbabilities(
+    const Tensor& x, const Tensor& targets, const ForwardContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
+  return autograd::PairLogProbabilities(part, {targets, context.starts},
+                                        context.stream);
+}
+
+absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
+                                        const Tensor& reference,
+                                        const ops::PreferenceRule& rule,
+                                        float scale,
+                                        const ForwardContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
+  return autograd::LinearPreference(
+      part, {targets, context.starts}, reference, rule,
+      {scale, context.loss_scale, context.counted}, context.stream);
+}
+
+absl::StatusOr<autograd::HeadInput> PlainHead::Part(const Tensor& x,
+                                                    const ForwardContext&) {
+  return autograd::HeadInput{
+      x, weight_, autograd::WholeVocabulary(weight_.data().dim(0)), cap_};
 }
 
 absl::StatusOr<Tensor> PlainHead::Logits(const Tensor& x,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autograd/functions/cross_entropy.h"
+#include "autograd/functions/preference.h"
 #include "nn/module.h"
 
 namespace eisbach::nn {
@@ -12,12 +13,27 @@ class Head : public Module {
  public:
   // loss (f64 [1]) = scale * sum of the tokens' losses; see
   // autograd/functions/cross_entropy.h. x: [B, T, H], targets: i32 [B, T].
-  virtual absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
-                                      float scale,
-                                      const ForwardContext& context) = 0;
+  absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
+                              float scale, const ForwardContext& context);
+  // What the model thinks of rows that are pairs, f64 [B, ops::kPairSums], and
+  // the loss (f64 [1]) = scale * sum of the pairs' losses against a reference;
+  // see autograd/functions/preference.h. x: [B, T, H], targets: i32 [B, T];
+  // `context` has starts, and in `counted` a place for totals.
+  absl::StatusOr<Tensor> PairLogProbabilities(const Tensor& x,
+                                              const Tensor& targets,
+                                              const ForwardContext& context);
+  absl::StatusOr<Tensor> Preference(const Tensor& x, const Tensor& targets,
+                                    const Tensor& reference,
+                                    const ops::PreferenceRule& rule,
+                                    float scale, const ForwardContext& context);
   // The logits of the whole vocabulary, [B, T, vocab], without padding.
   virtual absl::StatusOr<Tensor> Logits(const Tensor& x,
                                         const ForwardContext& context) = 0;
+
+ protected:
+  // This rank's part, with x as its logits take it.
+  virtual absl::StatusOr<autograd::HeadInput> Part(
+      const Tensor& x, const ForwardContext& context) = 0;
 };
 
 // The head of one rank. The weight is made elsewhere: it may be the
@@ -27,12 +43,13 @@ class PlainHead final : public Head {
   // cap: of the logits; 0: none.
   explicit PlainHead(Parameter& weight, double cap = 0)
       : weight_(weight), cap_(cap) {}
-  absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
-                              float scale,
-                              const ForwardContext& context) override;
   absl::StatusOr<Tensor> Logits(const Tensor& x,
                                 const ForwardContext& context) override;
   void VisitParameters(const Visitor& visit) override { visit(weight_); }
+
+ protected:
+  absl::StatusOr<autograd::HeadInput> Part(
+      const Tensor& x, const ForwardContext& context) override;
 
  private:
   Parameter& weight_;  // [vocab, hidden]

@@ -106,7 +106,8 @@ absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(const Tensor& stats,
 absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
                                   const Tensor& lse, int64_t first_column,
                                   int64_t valid_columns, float scale,
-                                  Stream& stream, const Tensor* factor) {
+                                  Stream& stream, const Tensor* factor,
+                                  const Tensor* weights) {
   constexpr absl::string_view kOp = "cross_entropy_backward";
   const OpCheck check(kOp, stream);
   EISBACH_RETURN_IF_ERROR(
@@ -117,6 +118,10 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
     EISBACH_RETURN_IF_ERROR(
         check.Dense("factor", *factor, DType::kF32, Shape{1}));
   }
+  if (weights != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        check.Dense("weights", *weights, DType::kF32, Shape{logits.dim(0)}));
+  }
   const double read = static_cast<double>(logits.dim(0)) * valid_columns;
   return CrossEntropyBackwardSlot().Run(
       {.logits = logits,
@@ -125,10 +130,12 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
        .first_column = first_column,
        .valid_columns = valid_columns,
        .scale = scale,
-       .factor = factor},
+       .factor = factor,
+       .weights = weights},
       {.flops = kLossBackwardFlops * read,
        .bytes_read = read * SizeOf(logits.dtype()) + targets.bytes() +
-                     lse.bytes() + (factor == nullptr ? 0 : factor->bytes()),
+                     lse.bytes() + (factor == nullptr ? 0 : factor->bytes()) +
+                     (weights == nullptr ? 0 : weights->bytes()),
        .bytes_written = static_cast<double>(logits.bytes())},
       stream);
 }

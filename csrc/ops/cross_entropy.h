@@ -58,7 +58,7 @@ absl::StatusOr<CrossEntropyOutput> CrossEntropyCombine(
 // the lse of CrossEntropyCombine; padding columns become 0. `scale` is what the
 // loss of one token counts, `factor` (f32 [1], 1 where there is none) what its
 // gradient is multiplied by besides: a loss scale, which changes from step to
-// step.
+// step; and `weights` (f32 [N], 1 where there are none) that of each row.
 struct CrossEntropyBackwardArgs {
   const Tensor& logits;
   const Tensor& targets;
@@ -66,7 +66,8 @@ struct CrossEntropyBackwardArgs {
   int64_t first_column;
   int64_t valid_columns;
   float scale;
-  const Tensor* factor;  // may be null
+  const Tensor* factor;   // may be null
+  const Tensor* weights;  // may be null
 };
 using CrossEntropyBackwardKernel = KernelSlot<CrossEntropyBackwardArgs>;
 CrossEntropyBackwardKernel& CrossEntropyBackwardSlot();
@@ -74,6 +75,7 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
                                   const Tensor& lse, int64_t first_column,
                                   int64_t valid_columns, float scale,
                                   Stream& stream,
-                                  const Tensor* factor = nullptr);
+                                  const Tensor* factor = nullptr,
+                                  const Tensor* weights = nullptr);
 
 }  // namespace eisbach::ops

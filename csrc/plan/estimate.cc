@@ -43,6 +43,14 @@ absl::StatusOr<train::StepInput> EmptyInput(const train::Engine& engine) {
   EISBACH_ASSIGN_OR_RETURN(
       input.sample_index,
       Tensor::Empty(Shape{engine.samples()}, DType::kI64, device));
+  const auto& preference = engine.config().preference;
+  if (!preference) return input;
+  EISBACH_ASSIGN_OR_RETURN(input.starts,
+                           Tensor::Empty(tokens, DType::kI32, device));
+  if (!preference->stored_reference) return input;
+  EISBACH_ASSIGN_OR_RETURN(
+      input.reference, Tensor::Empty(Shape{engine.samples(), ops::kPairSums},
+                                     DType::kF64, device));
   return input;
 }
 

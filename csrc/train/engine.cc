@@ -90,6 +90,7 @@ absl::Status Engine::Validate(const EngineConfig& config,
                      "which never compares"));
   }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
+  EISBACH_RETURN_IF_ERROR(ValidatePairs(config));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
                                                config.model.kv_heads,
@@ -132,9 +133,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });
-  EISBACH_ASSIGN_OR_RETURN(engine->update_,
-                           Update::Make(parameters, config.update,
-                                        engine->micro_batches_ + 1, context));
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->update_,
+      Update::Make(parameters, config.update,
+                   engine->micro_batches_ + engine->totals(), context));
   EISBACH_RETURN_IF_ERROR(engine->update_->Guard(config.spikes));
   if (config.hash_every > 0) {
     EISBACH_ASSIGN_OR_RETURN(
@@ -147,8 +149,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(
       engine->executor_, parallel::Executor::Make(context.pipeline(), stream));
   EISBACH_ASSIGN_OR_RETURN(
-      engine->results_,
-      ResultQueue::Make(engine->micro_batches_, context.device()));
+      engine->results_, ResultQueue::Make(engine->micro_batches_,
+                                          engine->totals(), context.device()));
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, context.first_stage(), context.last_stage(),
       config.update.compute_dtype);
@@ -163,7 +165,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   }
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_sums_,
-      Tensor::Zeros(Shape{engine->micro_batches_ + 1}, DType::kF64, stream));
+      Tensor::Zeros(Shape{engine->micro_batches_ + engine->totals()},
+                    DType::kF64, stream));
   context.device().set_allows_tf32(config.tf32);
   if (config.replays_steps && context.device().captures_work()) {
     engine->replay_ = std::make_unique<StepReplay>(context.device());
@@ -285,27 +288,44 @@ absl::Status Engine::Compute(const StepInput& input) {
 }
 
 double Engine::Tokens(const StepInput& input) const {
-  return static_cast<double>(input.tokens.elements()) *
-         context_.size(Axis::kData);
+  const int64_t mine =
+      config_.preference ? input.tokens.dim(0) : input.tokens.elements();
+  return static_cast<double>(mine) * context_.size(Axis::kData);
+}
+
+absl::Status Engine::RunForward(int64_t samples) {
+  const int micro_batches = static_cast<int>(samples / config_.micro_batch);
+  EISBACH_ASSIGN_OR_RETURN(
+      parallel::Schedule forward,
+      parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
+  return executor_->Run(forward.shape,
+                        forward.stages[context_.index(Axis::kPipeline)],
+                        *program_);
 }
 
 absl::Status Engine::RunActions(const StepInput& input, bool training,
                                 const Tensor& sums, float scale) {
-  const int stage = context_.index(Axis::kPipeline);
-  const int micro_batches =
-      static_cast<int>(input.tokens.dim(0) / config_.micro_batch);
+  const int64_t samples = input.tokens.dim(0);
+  const int64_t micro_batches = samples / config_.micro_batch;
+  StepInput known = input;
+  std::optional<PairTask> pairs;
+  if (config_.preference) {
+    EISBACH_ASSIGN_OR_RETURN(known.reference, Reference(input));
+    pairs = PairTask{&config_.preference->rule};
+  }
   LossSums places;
   EISBACH_ASSIGN_OR_RETURN(places.losses, sums.Narrow(0, 0, micro_batches));
-  EISBACH_ASSIGN_OR_RETURN(places.counted, sums.Narrow(0, micro_batches, 1));
-  program_->Begin(input, config_.micro_batch, scale, places,
-                  MakeContext(training));
-  if (training) {
-    return executor_->Run(schedule_.shape, schedule_.stages[stage], *program_);
-  }
-  EISBACH_ASSIGN_OR_RETURN(
-      parallel::Schedule forward,
-      parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
-  return executor_->Run(forward.shape, forward.stages[stage], *program_);
+  EISBACH_ASSIGN_OR_RETURN(places.counted,
+                           sums.Narrow(0, micro_batches, totals()));
+  program_->Begin(std::move(known), config_.micro_batch, scale, places,
+                  MakeContext(training), std::move(pairs));
+  const int stage = context_.index(Axis::kPipeline);
+  const absl::Status done =
+      training
+          ? executor_->Run(schedule_.shape, schedule_.stages[stage], *program_)
+          : RunForward(samples);
+  program_->Release();
+  return done;
 }
 
 absl::StatusOr<double> Engine::Evaluate(const StepInput& input) {
@@ -372,8 +392,9 @@ absl::StatusOr<std::vector<double>> Engine::ComputeLosses(
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
   const int64_t micro_batches = input.tokens.dim(0) / config_.micro_batch;
-  EISBACH_ASSIGN_OR_RETURN(Tensor sums, Tensor::Zeros(Shape{micro_batches + 1},
-                                                      DType::kF64, stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor sums,
+      Tensor::Zeros(Shape{micro_batches + totals()}, DType::kF64, stream));
   EISBACH_RETURN_IF_ERROR(
       RunActions(input, /*training=*/false, sums, /*scale=*/1));
   if (context_.index(Axis::kTensor) != 0) {
@@ -381,10 +402,11 @@ absl::StatusOr<std::vector<double>> Engine::ComputeLosses(
   }
   EISBACH_RETURN_IF_ERROR(
       context_.everyone().AllReduce(sums, comm::ReduceOp::kSum, stream));
-  std::vector<double> host(micro_batches + 1);
+  std::vector<double> host(micro_batches + totals());
   EISBACH_RETURN_IF_ERROR(
       device.CopyToHost(host.data(), sums.raw(), sums.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  host.resize(micro_batches + 1);  // the totals of pairs are others' concern
   return host;
 }
 
@@ -416,7 +438,7 @@ nn::ForwardContext Engine::MakeContext(bool training) const {
                             update_->loss_scale()};
 }
 
-absl::Status Engine::CheckInput(const StepInput& input) const {
+absl::Status Engine::CheckInput(const StepInput& input, bool measures) const {
   const auto is = [&](const Tensor& tensor, DType dtype, int rank) {
     return tensor.defined() && tensor.dtype() == dtype &&
            tensor.rank() == rank && tensor.contiguous() &&
@@ -436,6 +458,9 @@ absl::Status Engine::CheckInput(const StepInput& input) const {
     EISBACH_RETURN_IF_ERROR(
         ops::CheckStarts("a step", input.starts, input.tokens.shape(),
                          context_.device().compute_stream()));
+  }
+  if (config_.preference) {
+    EISBACH_RETURN_IF_ERROR(CheckPairs(input, measures));
   }
   return CheckIds(input);
 }

@@ -2,12 +2,14 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/one_thread.h"
 #include "models/transformer.h"
+#include "ops/preference.h"
 #include "parallel/context.h"
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
@@ -21,6 +23,14 @@
 #include "train/update.h"
 
 namespace eisbach::train {
+
+// A model that learns which of two answers to prefer (ops/preference.h): rows
+// are pairs, and what it is measured against is the model without its adapters,
+// or, where it is `stored`, what StepInput::reference says.
+struct PreferenceConfig {
+  ops::PreferenceRule rule;
+  bool stored_reference = false;
+};
 
 struct EngineConfig {
   models::ModelConfig model;
@@ -39,6 +49,8 @@ struct EngineConfig {
   optim::SpikeConfig spikes{};
   // Steps after which replicas compare their bits; 0: never.
   int64_t hash_every = 0;
+  // Nothing: the next token is learned.
+  std::optional<PreferenceConfig> preference{};
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -96,9 +108,9 @@ class Engine {
   // Steps whose results wait.
   int submitted() const { return results_->size(); }
 
-  // The mean loss over the tokens of all ranks' samples that count, without
-  // training. Samples of a rank must be a multiple of the micro-batch, equal on
-  // all.
+  // The mean loss over the tokens of all ranks' samples that count, or over
+  // their pairs, without training. Samples of a rank must be a multiple of the
+  // micro-batch, equal on all.
   absl::StatusOr<double> Evaluate(const StepInput& input);
   // Adds to `sum`: for a mean over several inputs.
   absl::Status Evaluate(const StepInput& input, LossSum& sum);
@@ -106,6 +118,10 @@ class Engine {
   // The sum of the losses of each sample, over its tokens that count: -log of
   // its likelihood. Of a micro-batch of one sample, and one data rank.
   absl::StatusOr<std::vector<double>> SampleLosses(const StepInput& input);
+  // What the model thinks of this rank's pairs as it is, without training:
+  // ops::kPairSums numbers for each sample, which are a multiple of the
+  // micro-batch, equal on all ranks. Collective.
+  absl::StatusOr<std::vector<double>> MeasurePairs(const StepInput& input);
 
   // Logits [B, T, vocab] of tokens i32 [B, T]; on one pipeline stage. Looks at
   // the tokens on the host.
@@ -145,12 +161,21 @@ class Engine {
   absl::Status Explain(const StepInput& input, const StepResult& result);
   // Runs a step that was not finite again and says where it began.
   absl::Status Diagnose(const StepInput& input, const StepResult& result);
-  absl::Status CheckInput(const StepInput& input) const;
+  // measures: the reference is what is looked for.
+  absl::Status CheckInput(const StepInput& input, bool measures = false) const;
+  absl::Status CheckPairs(const StepInput& input, bool measures) const;
   absl::Status CheckIds(const StepInput& input) const;
-  // `sums`: f64 [micro-batches + 1], the losses and how many tokens count.
+  static absl::Status ValidatePairs(const EngineConfig& config);
+  // How many totals follow the losses in the sums of a step.
+  int totals() const;
+  // What the reference thinks of pairs, f64 [samples, ops::kPairSums], on the
+  // last stage: that of `input`, or the model without its adapters.
+  absl::StatusOr<Tensor> Reference(const StepInput& input);
+  absl::Status RunForward(int64_t samples);
+  // `sums`: f64 [micro-batches + totals()], the losses and what counts.
   absl::Status RunActions(const StepInput& input, bool training,
                           const Tensor& sums, float scale);
-  double Tokens(const StepInput& input) const;  // of all ranks
+  double Tokens(const StepInput& input) const;  // or pairs, of all ranks
 
   OneThread users_{"Engine"};
   EngineConfig config_;

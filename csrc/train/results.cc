@@ -6,13 +6,16 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
+#include "ops/preference_rule.h"
 #include "train/update.h"
 
 namespace eisbach::train {
 namespace {
 
-// Of an outcome whose sums are the losses and the tokens that count.
-constexpr int Values(int losses) { return Update::OutcomeSize(losses + 1); }
+// Of an outcome whose sums are the losses and the totals.
+constexpr int Values(int losses, int totals) {
+  return Update::OutcomeSize(losses + totals);
+}
 
 }  // namespace
 
@@ -22,20 +25,22 @@ absl::StatusOr<double> LossSum::Mean() const {
       "there is no mean loss, as no token counts: every target is below 0");
 }
 
-ResultQueue::ResultQueue(int losses, std::shared_ptr<void> memory)
-    : losses_(losses), memory_(std::move(memory)) {
+ResultQueue::ResultQueue(int losses, int totals, std::shared_ptr<void> memory)
+    : losses_(losses), totals_(totals), memory_(std::move(memory)) {
   for (int i = 0; i < kCapacity; ++i) {
-    free_.push_back(static_cast<double*>(memory_.get()) + i * Values(losses));
+    free_.push_back(static_cast<double*>(memory_.get()) +
+                    i * Values(losses, totals));
   }
 }
 
 absl::StatusOr<std::unique_ptr<ResultQueue>> ResultQueue::Make(int losses,
+                                                               int totals,
                                                                Device& device) {
   EISBACH_ASSIGN_OR_RETURN(
       std::shared_ptr<void> memory,
-      device.AllocateHost(kCapacity * Values(losses) * sizeof(double)));
+      device.AllocateHost(kCapacity * Values(losses, totals) * sizeof(double)));
   return std::unique_ptr<ResultQueue>(
-      new ResultQueue(losses, std::move(memory)));
+      new ResultQueue(losses, totals, std::move(memory)));
 }
 
 absl::Status ResultQueue::Push(int64_t step, double learning_rate,
@@ -66,8 +71,9 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
   free_.push_back(entry.values);
   popped_ = entry.values;
   EISBACH_RETURN_IF_ERROR(entry.copied.Wait());
-  const double counted = entry.values[1 + losses_];
-  const double* requested = entry.values + 2 + losses_;
+  const double* totals = entry.values + 1 + losses_;
+  const double counted = totals[0];
+  const double* requested = totals + totals_;
   const auto asked = [&](Request request) {
     return requested[static_cast<int>(request)] != 0;
   };
@@ -83,6 +89,11 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
                         requested[static_cast<int>(Request::kAdvance)])};
   for (int i = 1; i <= losses_; ++i) result.loss += entry.values[i];
   if (counted > 0) result.loss *= entry.tokens / counted;
+  if (totals_ == ops::kPreferenceTotals && counted > 0) {
+    result.rewards = Rewards{.chosen = totals[ops::kChosenReward] / counted,
+                             .rejected = totals[ops::kRejectedReward] / counted,
+                             .accuracy = totals[ops::kRight] / counted};
+  }
   const double* verdict = requested + kRequests + 1;
   result.spike = {
       .bad = static_cast<ops::BadStep>(static_cast<int>(verdict[ops::kBad])),
@@ -100,9 +111,9 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
 }
 
 std::vector<double> ResultQueue::parts() const {
-  const int count = 2 + losses_;
+  const int count = parts_size();
   std::vector<double> parts(popped_, popped_ + count);
-  const double* end = popped_ + Values(losses_);
+  const double* end = popped_ + Values(losses_, totals_);
   parts.insert(parts.end(), end - count, end);
   return parts;
 }

@@ -24,9 +24,19 @@ struct Spike {
   double median = 0;     // of a spike: of the steps before it
 };
 
+// What a model has learned of pairs of answers: means over those of the global
+// batch (ops/preference_rule.h).
+struct Rewards {
+  double chosen = 0;
+  double rejected = 0;
+  double accuracy = 0;  // pairs whose chosen reward is the higher
+  double margin() const { return chosen - rejected; }
+};
+
 struct StepResult {
   int64_t step;  // counted from 1
-  double loss;   // mean over the tokens of the global batch that count
+  // Mean over the tokens of the global batch that count, or over its pairs.
+  double loss;
   double grad_norm;
   double learning_rate;
   double loss_scale = 1;  // what the loss was multiplied by in backward
@@ -34,7 +44,9 @@ struct StepResult {
   // was too much for its gradients.
   bool skipped = false;
   Spike spike{};
-  int64_t counted = 0;  // tokens of the global batch whose target counts
+  // Tokens of the global batch whose target counts; of pairs, these.
+  int64_t counted = 0;
+  std::optional<Rewards> rewards{};  // where rows are pairs
   // What is wrong with a step that is skipped, or was at first with one that
   // was computed twice, and what that has shown; empty for others.
   std::string why{};
@@ -56,7 +68,7 @@ struct StepResult {
 
 // What evaluations add up, over all ranks.
 struct LossSum {
-  double loss = 0;  // of the tokens that count
+  double loss = 0;  // of the tokens that count, or of pairs
   int64_t counted = 0;
 
   // InvalidArgument when no token counts.
@@ -71,12 +83,14 @@ class ResultQueue {
   // Steps whose results may lie unread.
   static constexpr int kCapacity = 4;
 
-  // `losses`: parts of the loss.
+  // `losses`: parts of the loss; `totals`: what is counted beside them, 1 of
+  // tokens and ops::kPreferenceTotals of pairs.
   static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int losses,
+                                                           int totals,
                                                            Device& device);
 
   // Takes an `outcome` (see Update) whose sums are the parts of the loss, as a
-  // mean over `tokens` tokens, and how many of these count. Nothing on meta.
+  // mean over `tokens` tokens, and the totals. Nothing on meta.
   // FailedPrecondition when it is full.
   absl::Status Push(int64_t step, double learning_rate, double tokens,
                     const Tensor& outcome, Stream& stream);
@@ -97,9 +111,13 @@ class ResultQueue {
     Event copied;
   };
 
-  ResultQueue(int losses, std::shared_ptr<void> memory);
+  ResultQueue(int losses, int totals, std::shared_ptr<void> memory);
+
+  // Of an outcome: norm, losses, totals.
+  int parts_size() const { return 1 + losses_ + totals_; }
 
   const int losses_;
+  const int totals_;
   const std::shared_ptr<void> memory_;
   const double* popped_ = nullptr;
   std::deque<Entry> waiting_;

@@ -18,8 +18,10 @@ Tensor EdgeOf(const Tensor& tensor) {
 
 void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
                                float loss_scale, const LossSums& sums,
-                               nn::ForwardContext context) {
+                               nn::ForwardContext context,
+                               std::optional<PairTask> pairs) {
   input_ = std::move(input);
+  pairs_ = std::move(pairs);
   micro_batch_ = micro_batch;
   loss_scale_ = loss_scale;
   losses_ = sums.losses;
@@ -33,6 +35,11 @@ void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
   }
   flights_.clear();
   flights_.resize(input_.tokens.dim(0) / micro_batch);
+}
+
+void TransformerProgram::Release() {
+  input_.reference = Tensor();
+  pairs_.reset();
 }
 
 Shape TransformerProgram::ActivationShape(int) const {
@@ -82,14 +89,41 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
     flight.output = EdgeOf(y);
     return y.Detach();
   }
-  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Rows(input_.targets, microbatch));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor loss, model_.head().Loss(y, targets, loss_scale_, context));
-  EISBACH_ASSIGN_OR_RETURN(Tensor place, losses_.Narrow(0, microbatch, 1));
-  EISBACH_RETURN_IF_ERROR(context.stream.device().CopyOnDevice(
-      place.raw(), loss.raw(), loss.bytes(), context.stream));
-  flight.output = std::move(loss);
+  EISBACH_RETURN_IF_ERROR(End(microbatch, y, context, flight));
   return Tensor();
+}
+
+absl::Status TransformerProgram::End(int microbatch, const Tensor& y,
+                                     const nn::ForwardContext& context,
+                                     Flight& flight) {
+  nn::Head& head = model_.head();
+  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Rows(input_.targets, microbatch));
+  const auto keep = [&](const Tensor& from, const Tensor& to) {
+    return context.stream.device().CopyOnDevice(to.raw(), from.raw(),
+                                                from.bytes(), context.stream);
+  };
+  if (pairs_ && pairs_->rule == nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor sums,
+                             head.PairLogProbabilities(y, targets, context));
+    EISBACH_ASSIGN_OR_RETURN(const Tensor place,
+                             Rows(pairs_->measured, microbatch));
+    return keep(sums, place);
+  }
+  Tensor loss;
+  if (pairs_) {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor reference,
+                             Rows(input_.reference, microbatch));
+    EISBACH_ASSIGN_OR_RETURN(
+        loss, head.Preference(y, targets, reference, *pairs_->rule, loss_scale_,
+                              context));
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(loss, head.Loss(y, targets, loss_scale_, context));
+  }
+  EISBACH_ASSIGN_OR_RETURN(const Tensor place,
+                           losses_.Narrow(0, microbatch, 1));
+  EISBACH_RETURN_IF_ERROR(keep(loss, place));
+  flight.output = std::move(loss);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Tensor> TransformerProgram::Backward(int microbatch, int,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "autograd/graph.h"
@@ -20,12 +21,24 @@ struct StepInput {
   int64_t ids_below = 0;
   // i32 [samples, T], see nn::ForwardContext; undefined: a row is one document.
   Tensor starts{};
+  // f64 [samples, ops::kPairSums], what the reference thinks of rows that are
+  // pairs; undefined: they are none, or the model without its adapters is it.
+  Tensor reference{};
 };
 
 // Where a rank's losses go, in device memory.
 struct LossSums {
-  Tensor losses;   // f64 [micro-batches]
-  Tensor counted;  // f64 [1], to which the tokens that count are added
+  Tensor losses;  // f64 [micro-batches]
+  // f64 [1], to which the tokens that count are added; of pairs f64
+  // [ops::kPreferenceTotals], to which these are.
+  Tensor counted;
+};
+
+// What is done with a step whose rows are pairs of answers.
+struct PairTask {
+  // The loss, against StepInput::reference; null: they are measured alone.
+  const ops::PreferenceRule* rule;
+  Tensor measured{};  // f64 [samples, ops::kPairSums], where there is no rule
 };
 
 // Runs the micro-batches of a step through one stage of a transformer: a graph
@@ -41,9 +54,14 @@ class TransformerProgram final : public parallel::StageProgram {
 
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
   // On the last stage its loss, `loss_scale` x the sum over its tokens, goes to
-  // sums.losses[m]. Without `context.training` no graph is recorded.
+  // sums.losses[m]. Without `context.training` no graph is recorded. Where rows
+  // are `pairs`, these have losses instead of tokens.
   void Begin(StepInput input, int64_t micro_batch, float loss_scale,
-             const LossSums& sums, nn::ForwardContext context);
+             const LossSums& sums, nn::ForwardContext context,
+             std::optional<PairTask> pairs = std::nullopt);
+
+  // Lets go of what was made for the step's pairs.
+  void Release();
 
   Shape ActivationShape(int microbatch) const override;
   DType ActivationDType() const override { return compute_dtype_; }
@@ -69,6 +87,9 @@ class TransformerProgram final : public parallel::StageProgram {
   absl::StatusOr<Tensor> Rows(const Tensor& all, int microbatch) const;
   absl::StatusOr<Tensor> Run(int microbatch, const Tensor& input,
                              Flight& flight);
+  // What the last stage makes of its output.
+  absl::Status End(int microbatch, const Tensor& y,
+                   const nn::ForwardContext& context, Flight& flight);
 
   models::Transformer& model_;
   const bool first_stage_;
@@ -80,6 +101,7 @@ class TransformerProgram final : public parallel::StageProgram {
   int64_t micro_batch_ = 0;
   float loss_scale_ = 0;
   Tensor losses_;
+  std::optional<PairTask> pairs_;
   std::unique_ptr<nn::ForwardContext> context_;
   std::vector<Flight> flights_;  // by micro-batch
   std::vector<std::unique_ptr<autograd::Graph>> idle_graphs_;

@@ -14,6 +14,9 @@ absl::Status StepReplay::Step(
   if (input.starts.defined()) {
     EISBACH_RETURN_IF_ERROR(Copy(input.starts, input_.starts));
   }
+  if (input.reference.defined()) {
+    EISBACH_RETURN_IF_ERROR(Copy(input.reference, input_.reference));
+  }
   const auto work = [&] { return body(input_); };
   // A graph's parts cannot be timed.
   if (device_.tracer().recording()) return work_->Run(work);
@@ -35,7 +38,8 @@ absl::Status StepReplay::Run(absl::FunctionRef<absl::Status()> body) {
 
 absl::Status StepReplay::Fit(const StepInput& input) {
   if (work_ != nullptr && input.tokens.shape() == input_.tokens.shape() &&
-      input.starts.defined() == input_.starts.defined()) {
+      input.starts.defined() == input_.starts.defined() &&
+      input.reference.defined() == input_.reference.defined()) {
     return absl::OkStatus();
   }
   work_ = nullptr;
@@ -49,6 +53,10 @@ absl::Status StepReplay::Fit(const StepInput& input) {
   input_.starts = Tensor();
   if (input.starts.defined()) {
     EISBACH_ASSIGN_OR_RETURN(input_.starts, like(input.starts));
+  }
+  input_.reference = Tensor();
+  if (input.reference.defined()) {
+    EISBACH_ASSIGN_OR_RETURN(input_.reference, like(input.reference));
   }
   EISBACH_ASSIGN_OR_RETURN(work_, device_.NewCapturedWork());
   return absl::OkStatus();

@@ -191,6 +191,36 @@ def spike_config(config: Config) -> _C.SpikeConfig:
     )
 
 
+def preference_config(config: Config) -> _C.PreferenceConfig | None:
+    """Returns how answers are preferred; None where the next token is learned.
+
+    Raises:
+      ValueError: A key of section `dpo` is set that nothing asks for.
+    """
+    from eisbach import _C
+
+    dpo = config.dpo
+    if config.train.objective != "dpo":
+        for name, value in dpo.model_dump(exclude_defaults=True).items():
+            raise ValueError(
+                f"dpo.{name}={value} has no meaning where train.objective="
+                "next_token: leave it out, or take train.objective=dpo"
+            )
+        return None
+    if config.data.documents not in ("auto", "separate"):
+        raise ValueError(
+            f"data.documents={config.data.documents}: pairs of answers are "
+            "never joined (train.objective=dpo): leave it out, or say "
+            "data.documents=auto"
+        )
+    return _C.PreferenceConfig(
+        beta=dpo.beta,
+        label_smoothing=dpo.label_smoothing,
+        variant=dpo.variant,
+        stored_reference=dpo.reference == "start",
+    )
+
+
 @takes(config=Config)
 def engine_config(config: Config) -> _C.EngineConfig:
     """Returns what an Engine is made from; `auto` is completed.
@@ -217,4 +247,5 @@ def engine_config(config: Config) -> _C.EngineConfig:
         tf32=config.precision.tf32,
         spikes=spike_config(config),
         hash_every=config.fault.hash_every,
+        preference=preference_config(config),
     )

@@ -108,7 +108,7 @@ def check_data(config: Config) -> None:
     """
     from eisbach import _C
     from eisbach.data.named import KEYS, check_named, token_files
-    from eisbach.data.sources import mixture, run_tokenizer
+    from eisbach.data.sources import documents_of, mixture, run_tokenizer
 
     check_named(config, run_tokenizer(config))
     for part in KEYS:
@@ -121,6 +121,7 @@ def check_data(config: Config) -> None:
             context=config.model.context,
             vocab=config.model.vocab,
             seed=config.run.seed,
+            documents=documents_of(config),
         )
 
 

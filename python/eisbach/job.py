@@ -16,6 +16,7 @@ from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import (
     Located,
     Mixture,
+    documents_of,
     mixture,
     run_tokenizer,
 )
@@ -28,6 +29,7 @@ from eisbach.preparing import prepare_on_hosts
 from eisbach.run.agreement import agreed
 from eisbach.run.folder import RunFolder, check_home
 from eisbach.run.parent import write_parent
+from eisbach.run.reference import PairReference
 from eisbach.run.restarts import begun_here
 from eisbach.run.resume import (
     Resumption,
@@ -200,7 +202,6 @@ def _set_up(
         separate=corpora[0].separate,
     )
     engine = _C.Engine(found.engine, context)
-    loaders = [_loader(config, corpus, engine) for corpus in corpora]
     resumed = _resumption(config, world, resume, parent)
     load_seconds = None
     # Checkpoints have no base of adapters.
@@ -218,6 +219,12 @@ def _set_up(
             forgives=forgives and resumed.parent is None,
         )
         load_seconds = time.perf_counter() - began
+    reference = PairReference(config, corpora, identity)
+    if resume and resumed.checkpoint:
+        reference.read(resume.path)
+    elif not resumed.finished:
+        reference.measure(engine, tells=world.rank == 0)
+    loaders = [_loader(config, corpus, engine) for corpus in corpora]
     loaders[0].seek(resumed.step)
     if not resumed.finished:
         engine.prepare_saves(
@@ -226,6 +233,8 @@ def _set_up(
         )
     watch_stragglers(engine, config.fault.straggler_steps)
     folder = _folder(config, world, resume, parent, resumed, tokenizer)
+    if world.rank == 0:
+        reference.write(folder.path)
     return Job(
         config=config,
         world=world,
@@ -266,6 +275,12 @@ def _identity(
 ) -> str:
     """What the losses of a run depend on; of files their content, not names."""
     documents = {"data.documents": "separate"} if separate else {}
+    preference = {}
+    if config.train.objective != "next_token":
+        preference = {
+            "train.objective": config.train.objective,
+            "dpo": config.dpo.model_dump(),
+        }
     adapter = {}
     if config.adapter.rank:
         adapter = {
@@ -285,6 +300,7 @@ def _identity(
             "run.seed": config.run.seed,
             "train.global_batch": config.train.global_batch,
             **adapter,
+            **preference,
         }
     )
 
@@ -334,7 +350,7 @@ def _corpus(
         vocab=config.model.vocab,
         seed=config.run.seed,
         shuffled=shuffled,
-        documents=config.data.documents,
+        documents=documents_of(config),
     )
 
 

@@ -11,26 +11,32 @@ _EVERY_SECONDS = 0.1
 class Meter:
     """Shows progress on standard error, where that is a terminal."""
 
-    def __init__(self, total: int | None):
+    def __init__(self, total: int | None, *, unit: str = "bytes"):
         """Opens the bar.
 
         Args:
           total: Bytes to read; None where nobody knows.
+          unit: What is counted, if it is no bytes.
         """
         from rich.console import Console
         from rich.progress import (
             BarColumn,
             DownloadColumn,
+            MofNCompleteColumn,
             Progress,
+            TextColumn,
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
 
+        counts = [DownloadColumn(), TransferSpeedColumn()]
+        if unit != "bytes":
+            counts = [MofNCompleteColumn(), TextColumn(unit)]
+
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._bar = Progress(
             BarColumn(20),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            *counts,
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
@@ -54,7 +60,7 @@ class Meter:
             self._bar.stop()
 
     def show(self, done: int) -> None:
-        """Shows how many bytes have been read."""
+        """Shows how many bytes have been read, or what else is counted."""
         if self._shown and (now := time.monotonic()) >= self._next:
             self._next = now + _EVERY_SECONDS
             self._bar.update(self._task, completed=done)

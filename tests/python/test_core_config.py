@@ -1,10 +1,11 @@
 import pytest
 
-from eisbach.config import load_config, make_config
+from eisbach.config import load_config, make_config, resolve
 from eisbach.core_config import (
     complete,
     engine_config,
     make_mesh,
+    preference_config,
     update_config,
 )
 
@@ -206,3 +207,22 @@ def test_what_is_a_spike_depends_on_what_is_done_then(fault, expected):
     assert (spikes.on_spike, spikes.deviations) == expected
     assert (spikes.window, spikes.most_skips) == (9, 7)
     assert engine.hash_every == 11
+
+
+def test_how_answers_are_preferred():
+    def preference(*overrides):
+        return preference_config(resolve(load_config(None, overrides)))
+
+    assert preference() is None
+    dpo = "train.objective=dpo"
+    found = preference(dpo, "adapter.rank=2", "dpo.beta=0.2")
+    assert (found.beta, found.variant) == (0.2, "sigmoid")
+    assert not found.stored_reference
+    assert preference(dpo).stored_reference
+    assert preference(
+        dpo, "adapter={rank: 2, modules_to_save: [embedding, head]}"
+    ).stored_reference
+    with pytest.raises(ValueError, match=r"dpo\.beta=0\.2 has no meaning"):
+        preference("dpo.beta=0.2")
+    with pytest.raises(ValueError, match=r"data\.documents=joined: pairs"):
+        preference(dpo, "data.documents=joined")

@@ -26,4 +26,21 @@ inline train::EngineConfig GpuToyConfig(const std::string& family,
   return config;
 }
 
+// Two documents in each row, divided elsewhere from step to step.
+inline absl::Status AddDocuments(int64_t step, train::StepInput& input) {
+  Device& device = input.tokens.device();
+  EISBACH_ASSIGN_OR_RETURN(
+      input.starts, Tensor::Empty(input.tokens.shape(), DType::kI32, device));
+  const int64_t length = input.tokens.dim(1);
+  std::vector<int32_t> starts(input.starts.elements());
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto border = static_cast<int32_t>(1 + step % (length - 1));
+    starts[i] = static_cast<int64_t>(i) % length < border ? 0 : border;
+  }
+  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(input.starts.raw(), starts.data(),
+                                              input.starts.bytes(),
+                                              device.compute_stream()));
+  return device.compute_stream().Synchronize();
+}
+
 }  // namespace eisbach::test

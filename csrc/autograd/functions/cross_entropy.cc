@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "autograd/functions/head_chunks.h"
+#include "autograd/functions/known_gradient.h"
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 #include "ops/cross_entropy.h"
@@ -70,21 +72,6 @@ absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
   return std::move(out.lse);
 }
 
-// Passes on a gradient that is known since the forward pass.
-class KnownGradientNode final : public Node {
- public:
-  KnownGradientNode(const Parameter& weight, Tensor gradient)
-      : weight_(weight), gradient_(std::move(gradient)) {}
-  absl::string_view name() const override { return weight_.spec().name; }
-  absl::Status Backward(absl::Span<Tensor>, BackwardContext& context) override {
-    return Send(0, std::move(gradient_), context.stream);
-  }
-
- private:
-  const Parameter& weight_;
-  Tensor gradient_;
-};
-
 // One chunk of LinearCrossEntropy: x and dx are rows [n, H]; dx undefined when
 // no gradient is wanted.
 absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
@@ -152,12 +139,7 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
   const int64_t n = targets.elements();
   EISBACH_RETURN_IF_ERROR(
       ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
-  const int64_t row_bytes =
-      weight.data().dim(0) * static_cast<int64_t>(SizeOf(x.dtype()));
-  const int64_t most = std::max<int64_t>(1, logits_bytes / (row_bytes + 1));
-  // As many chunks as it takes, of equal size.
-  const int64_t chunks = (n + most - 1) / most;
-  const int64_t chunk = chunks == 0 ? 0 : (n + chunks - 1) / chunks;
+  const int64_t chunk = HeadChunk(n, weight, x.dtype(), logits_bytes);
 
   EISBACH_ASSIGN_OR_RETURN(Tensor rows, x.View(Shape{n, x.dim(-1)}));
   EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));

@@ -78,12 +78,15 @@ absl::Status CrossEntropyBackward(const CrossEntropyBackwardArgs& args,
         const float scale = args.factor == nullptr
                                 ? args.scale
                                 : args.scale * *args.factor->data<float>();
+        const float* weights =
+            args.weights == nullptr ? nullptr : args.weights->data<float>();
         cpu::ParallelFor(
             args.logits.dim(0), kGrain / (width + 1) + 1,
             [&](int64_t begin, int64_t end) {
               for (int64_t r = begin; r < end; ++r) {
                 BackwardRow(logits + r * width, targets[r] - args.first_column,
-                            args.valid_columns, width, lse[r], scale);
+                            args.valid_columns, width, lse[r],
+                            weights == nullptr ? scale : scale * weights[r]);
               }
             });
         return absl::OkStatus();

@@ -35,6 +35,7 @@ absl::Status Backward(const CrossEntropyBackwardArgs& args, Stream& stream) {
       args.targets.data<int32_t>(), args.lse.data<float>(),
       ShapeOf(args.logits, args.valid_columns, args.first_column), args.scale,
       args.factor == nullptr ? nullptr : args.factor->data<float>(),
+      args.weights == nullptr ? nullptr : args.weights->data<float>(),
       cuda::Handle(stream)));
   return absl::OkStatus();
 }

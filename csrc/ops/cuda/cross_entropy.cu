@@ -119,7 +119,7 @@ template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
     BackwardKernel(T* logits, const int* targets, const float* lse,
                    LossShape shape, float scale, const float* factor,
-                   unsigned blocks_a_row) {
+                   const float* weights, unsigned blocks_a_row) {
   const long long row = shape.rows - 1 - blockIdx.x / blocks_a_row;
   const long long first =
       (long long)(blockIdx.x % blocks_a_row) * (kBlock * kUnroll) + threadIdx.x;
@@ -127,6 +127,7 @@ __global__ void __launch_bounds__(kBlock)
   const long long target = targets[row] - shape.first_column;
   const float l = lse[row];
   if (factor != nullptr) scale *= *factor;
+  if (weights != nullptr) scale *= weights[row];
   Values<N> pieces[kUnroll] = {};
 #pragma unroll
   for (int k = 0; k < kUnroll; ++k) {
@@ -204,6 +205,7 @@ cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
                                        const int* targets, const float* lse,
                                        const LossShape& shape, float scale,
                                        const float* factor,
+                                       const float* weights,
                                        cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
@@ -214,7 +216,7 @@ cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
       return Launch({dim3(static_cast<unsigned>(shape.rows * a_row)),
                      dim3(kBlock), stream},
                     BackwardKernel<T, N>, x, targets, lse, shape, scale, factor,
-                    a_row);
+                    weights, a_row);
     });
   });
 }

@@ -27,11 +27,13 @@ cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
                                       float* lse, float* loss,
                                       cudaStream_t stream);
 
-// In place; padding is written and not read. `factor` may be null.
+// In place; padding is written and not read. `factor` and `weights`, one a row,
+// may be null.
 cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
                                        const int* targets, const float* lse,
                                        const LossShape& shape, float scale,
                                        const float* factor,
+                                       const float* weights,
                                        cudaStream_t stream);
 
 }  // namespace eisbach::cuda

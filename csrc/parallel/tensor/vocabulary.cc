@@ -1,6 +1,7 @@
 #include "parallel/tensor/vocabulary.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "autograd/functions/embedding.h"
 #include "autograd/functions/linear.h"
@@ -24,9 +25,8 @@ absl::StatusOr<Tensor> VocabularyEmbedding::Forward(
   return LeaveTensorRegion(partial, group_, context.stream);
 }
 
-absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
-                                            const Tensor& targets, float scale,
-                                            const nn::ForwardContext& context) {
+absl::StatusOr<autograd::HeadInput> VocabularyHead::Part(
+    const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
                            EnterTensorRegion(x, group_, context.stream));
   autograd::VocabularyShard shard;
@@ -43,10 +43,8 @@ absl::StatusOr<Tensor> VocabularyHead::Loss(const Tensor& x,
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };
-  return autograd::LinearCrossEntropy(
-      entered, weight_, targets, shard,
-      {scale, context.loss_scale, context.counted}, stream,
-      autograd::kLogitsBytes, cap_);
+  return autograd::HeadInput{std::move(entered), weight_, std::move(shard),
+                             cap_};
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(

@@ -38,12 +38,13 @@ class VocabularyHead final : public nn::Head {
                  comm::Communicator& group, double cap = 0)
       : weight_(weight), rows_(rows), group_(group), cap_(cap) {}
 
-  absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
-                              float scale,
-                              const nn::ForwardContext& context) override;
   absl::StatusOr<Tensor> Logits(const Tensor& x,
                                 const nn::ForwardContext& context) override;
   void VisitParameters(const Visitor& visit) override { visit(weight_); }
+
+ protected:
+  absl::StatusOr<autograd::HeadInput> Part(
+      const Tensor& x, const nn::ForwardContext& context) override;
 
  private:
   Parameter& weight_;

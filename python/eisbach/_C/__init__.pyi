@@ -1005,16 +1005,29 @@ class Corpus:
     """
     def __init__(self, sources: collections.abc.Sequence[tuple[os.PathLike | str | bytes, float]], *, context: int, vocab: int, seed: int, shuffled: bool = True, documents: str = 'auto') -> None:
         """
-        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks.
+        `sources` are pairs of prefix and weight; without `shuffled` the samples are the same whatever the seed (validation). `documents`: joined, separate (packed, none sees another), or auto: separate where the sources have masks; or pairs: documents 2k and 2k + 1 are a row, the answer that was preferred and the other one.
         """
     def check_vocab(self) -> None:
         """
         Reads every token once; ValueError names the first outside.
         """
+    def read_reference(self, path: os.PathLike | str | bytes, *, bound_to: str) -> None:
+        """
+        Takes what was written; ValueError where it is damaged, or bound to something else.
+        """
+    def write_reference(self, path: os.PathLike | str | bytes, *, bound_to: str) -> None:
+        """
+        Writes what `measure_reference` found; `bound_to` says of what.
+        """
     @property
     def epoch_samples(self) -> int:
         """
         Samples until every file has been read once.
+        """
+    @property
+    def left_out_pairs(self) -> int:
+        """
+        Pairs that are longer than a row, or with nothing to train.
         """
     @property
     def separate(self) -> bool:
@@ -1259,11 +1272,63 @@ class UpdateConfig:
         """
         Of initial values and dropout.
         """
+class PreferenceConfig:
+    """
+    How a model learns which of two answers to prefer.
+    """
+    def __init__(self, *, beta: float, label_smoothing: float = 0.0, variant: str = 'sigmoid', stored_reference: bool = False) -> None:
+        """
+        `stored_reference`: batches say what the reference thinks of their pairs; else it is the model without its adapters.
+        """
+    @property
+    def beta(self) -> float:
+        """
+        How much the reference holds.
+        """
+    @property
+    def label_smoothing(self) -> float:
+        """
+        Share of the pairs that are turned round.
+        """
+    @property
+    def stored_reference(self) -> bool:
+        """
+        Whether batches bring it.
+        """
+    @property
+    def variant(self) -> str:
+        """
+        Which loss it is.
+        """
+class Rewards:
+    """
+    What a model has learned of pairs: means over those of a global batch.
+    """
+    @property
+    def accuracy(self) -> float:
+        """
+        Share of the pairs whose chosen reward is the higher.
+        """
+    @property
+    def chosen(self) -> float:
+        """
+        beta x (log p - log p of the reference) of the answers that were preferred.
+        """
+    @property
+    def margin(self) -> float:
+        """
+        Their difference.
+        """
+    @property
+    def rejected(self) -> float:
+        """
+        Of the other ones.
+        """
 class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1303,6 +1368,11 @@ class EngineConfig:
     def pipeline_schedule(self) -> str:
         """
         `1f1b` or `gpipe`.
+        """
+    @property
+    def preference(self) -> PreferenceConfig | None:
+        """
+        How answers are preferred; None: the next token is learned.
         """
     @property
     def recompute(self) -> bool:
@@ -1463,7 +1533,7 @@ class StepResult:
     @property
     def counted(self) -> int:
         """
-        Tokens of the global batch that count: those whose target is not below 0.
+        Tokens of the global batch that count: those whose target is not below 0; of pairs, these.
         """
     @property
     def grad_norm(self) -> float:
@@ -1494,6 +1564,11 @@ class StepResult:
     def median(self) -> float:
         """
         Of a spike: of the good steps before it.
+        """
+    @property
+    def rewards(self) -> Rewards | None:
+        """
+        What was learned of pairs: Rewards; None of others.
         """
     @property
     def saved(self) -> SaveOutcome | None:
@@ -2088,6 +2163,10 @@ def make_folders(path: os.PathLike | str | bytes) -> None:
 def measure_peak(world: World) -> Peak:
     """
     Measures matmul and memory on all ranks at once, with the threads that compute, in about a second. Collective.
+    """
+def measure_reference(engine: Engine, corpus: Corpus, progress: collections.abc.Callable) -> None:
+    """
+    Measures what the model as it is thinks of all pairs of a corpus, which come with its samples from then on; before a DataLoader reads it. `progress` is told pairs done and all. Collective.
     """
 def model_families() -> list[str]:
     """

@@ -108,7 +108,15 @@ def prepare(
         ),
     ] = "auto",
     shape: Annotated[
-        Literal["auto", "text", "chat", "completion", "alpaca", "sharegpt"],
+        Literal[
+            "auto",
+            "text",
+            "chat",
+            "completion",
+            "alpaca",
+            "sharegpt",
+            "preference",
+        ],
         typer.Option(
             help="What records hold: see `data.shape` of the configuration, "
             "as the options below are keys of `data`, too.",

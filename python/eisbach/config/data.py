@@ -15,7 +15,9 @@ from eisbach.config.section import (
 )
 
 # `eisbach.data.conversations.Shape` is the same.
-Shape = Literal["auto", "text", "chat", "completion", "alpaca", "sharegpt"]
+Shape = Literal[
+    "auto", "text", "chat", "completion", "alpaca", "sharegpt", "preference"
+]
 
 
 class SourceSection(Section):
@@ -67,8 +69,9 @@ class DataSection(Section):
         "What records of `.jsonl`, `.json`, `.csv` and `.parquet` hold: a "
         "`text`; a `chat` (`messages` as OpenAI has them); a `prompt` and its "
         "`completion`; `alpaca` (`instruction`, `input`, `output`); `sharegpt` "
-        "(`conversations` with `from` and `value`). `auto` goes by the fields "
-        "of the first record.",
+        "(`conversations` with `from` and `value`); a `preference` (`prompt`, "
+        "`chosen`, `rejected`). `auto` goes by the fields of the first record, "
+        "and where `train.objective` is `dpo` it is the last.",
     )
     columns: list[Text] = key(
         [],

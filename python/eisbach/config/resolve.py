@@ -70,6 +70,14 @@ def resolve(
     if adapter.rank and adapter.alpha == "auto":
         alpha = 2.0 * adapter.rank
         config = config.derive("adapter.alpha", alpha, "2 x adapter.rank")
+    if config.train.objective == "dpo" and config.dpo.reference == "auto":
+        if not adapter.rank:
+            name, reason = "start", "adapter.rank: 0"
+        elif adapter.modules_to_save:
+            name, reason = "start", "adapter.modules_to_save"
+        else:
+            name, reason = "base", "adapter.rank"
+        config = config.derive("dpo.reference", name, reason)
     if model.vocab == "auto" and vocab is not None:
         reason = f"data.tokenizer: {config.data.tokenizer}"
         config = config.derive("model.vocab", vocab, reason)

@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from eisbach.config.adapter import AdapterSection
 from eisbach.config.checkpoint import CheckpointSection
 from eisbach.config.data import DataSection
+from eisbach.config.dpo import DpoSection
 from eisbach.config.fault import FaultSection
 from eisbach.config.model import ModelSection
 from eisbach.config.network import NetworkSection
@@ -37,6 +38,7 @@ class Config(Section):
     adapter: AdapterSection = Field(default_factory=AdapterSection)
     data: DataSection = Field(default_factory=DataSection)
     train: TrainSection = Field(default_factory=TrainSection)
+    dpo: DpoSection = Field(default_factory=DpoSection)
     checkpoint: CheckpointSection = Field(default_factory=CheckpointSection)
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     precision: PrecisionSection = Field(default_factory=PrecisionSection)

@@ -8,6 +8,12 @@ from eisbach.config.section import Count, Natural, Section, key
 class TrainSection(Section):
     """How long, and in what batches."""
 
+    objective: Literal["next_token", "dpo"] = key(
+        "next_token",
+        "What is learned: the `next_token`; or which of two answers to prefer "
+        "(`dpo`, direct preference optimization, see section `dpo`): a sample "
+        "is a pair then.",
+    )
     steps: Count = key(
         400,
         "Optimizer steps.",

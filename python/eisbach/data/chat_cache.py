@@ -38,6 +38,14 @@ def shape_at(config: Config, path: str) -> Shape:
     """
     section = config.data
     shape = section.shape
+    if config.train.objective == "dpo":
+        if shape not in ("auto", "preference"):
+            raise ValueError(
+                f"data.shape={shape} holds no pairs of answers, which "
+                "train.objective=dpo learns from; nearest that works: "
+                "data.shape=preference"
+            )
+        return "preference"
     if shape == "auto":
         shape = detect_shape([Path(path)], parse_columns(section.columns))
     return shape
@@ -62,7 +70,16 @@ def check_chat_keys(config: Config) -> None:
         given.append("shape")
     if not given:
         return
-    if any(shape_at(config, path) != "text" for path in texts):
+    shapes = {shape_at(config, path) for path in texts}
+    if shapes == {"preference"} and "train_on" in given:
+        if config.data.train_on != "completion":
+            raise ValueError(
+                f"data.train_on={config.data.train_on}: of a pair the answers "
+                "are trained, and nothing else; nearest that works: "
+                "data.train_on=completion"
+            )
+        return
+    if shapes - {"text"}:
         return
     raise ValueError(
         f"data.{given[0]} is about conversations, and neither data.train nor "

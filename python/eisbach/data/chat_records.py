@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.data.conversations import (
     FIELDS,
+    AnswerPair,
     BadRecord,
     Conversation,
     Shape,
@@ -72,6 +73,11 @@ class ChatOptions:
     train_on: TrainOn = "assistant"
     max_tokens: int | None = None
 
+    @property
+    def trains(self) -> TrainOn:
+        """What is trained: of a pair the answers, and nothing else."""
+        return "completion" if self.shape == "preference" else self.train_on
+
     @classmethod
     def of(cls, section: DataSection, shape: Shape) -> ChatOptions:
         """Takes them from a configuration."""
@@ -111,8 +117,8 @@ class Conversations(Records):
         wanted = (renamed.get(n, n) for n in FIELDS[self._options.shape])
         return [name for name in dict.fromkeys(wanted) if name in names]
 
-    def text(self, where: str, record: Any) -> Conversation | None:
-        """Returns the conversation of a record; None where it is bad."""
+    def text(self, where: str, record: Any) -> Conversation | AnswerPair | None:
+        """Returns what a record holds; None where it is bad."""
         options = self._options
         try:
             return read_conversation(record, options.shape, options.columns)

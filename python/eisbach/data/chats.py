@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eisbach.data.chat_records import ChatOptions, Conversations, LeftOut
 from eisbach.data.chat_template import ChatTemplate, TemplateRefuses
 from eisbach.data.chunks import CHUNK
+from eisbach.data.conversations import AnswerPair, Conversation
 from eisbach.data.held_out import HeldOut
 from eisbach.data.masks import encode_marked
 from eisbach.data.prepare import Prepared, validation_prefix
@@ -20,7 +21,6 @@ from eisbach.data.token_files import placing
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
-    from eisbach.data.conversations import Conversation
     from eisbach.data.documents import Documents
 
 
@@ -46,7 +46,8 @@ class Tally:
       several: Of these, those that became more than one document.
       cut: Documents that were longer than `max_tokens`.
       refused: Conversations that the template refuses.
-      untrained: Conversations of which nothing is left to train.
+      untrained: Conversations of which nothing is left to train, and pairs of
+        which one answer has nothing left.
     """
 
     kept: int = 0
@@ -62,19 +63,26 @@ class _Preparation:
         out: HeldOut,
         tokenizer: Tokenizer,
         marker: Marker,
-        max_tokens: int | None,
+        options: ChatOptions,
     ):
         self.tally = Tally()
+        self._pairs = options.shape == "preference"
         self._out = out
         self._tokenizer = tokenizer
         self._marker = marker
-        self._most = max_tokens
+        self._most = options.max_tokens
         self._held: list[tuple[str, list[Marked]]] = []
         self._length = 0
 
-    def add(self, key: str, conversation: Conversation) -> None:
+    def add(self, key: str, found: Conversation | AnswerPair) -> None:
         try:
-            documents = self._marker.documents(conversation)
+            if isinstance(found, AnswerPair):
+                documents = [
+                    self._answer("chosen", found.chosen),
+                    self._answer("rejected", found.rejected),
+                ]
+            else:
+                documents = self._marker.documents(found)
         except TemplateRefuses as error:
             self.tally.refused.add(f"{key}: {error}")
             return
@@ -83,28 +91,37 @@ class _Preparation:
         if self._length >= CHUNK:
             self.flush()
 
+    def _answer(self, name: str, conversation: Conversation) -> Marked:
+        documents = self._marker.documents(conversation)
+        if len(documents) > 1:
+            raise TemplateRefuses(
+                f"{name}: the template writes a turn of the answer in another "
+                "way once more turns follow"
+            )
+        return documents[0]
+
     def flush(self) -> None:
         """Makes tokens of what is held."""
         flat = [d for _, documents in self._held for d in documents]
         found = iter(encode_marked(self._tokenizer, flat)) if flat else iter(())
         for key, documents in self._held:
-            trained = 0
+            trained = []
             for document in documents:
                 ids, mask = next(found)
                 if self._most is not None and len(ids) > self._most:
                     self.tally.cut += 1
                     ids, mask = ids[: self._most], mask[: self._most]
                 # Nothing is before the first token, that could tell it.
-                if not mask[1:].any():
-                    continue
-                trained += 1
-                size = len(document.text.encode())
-                self._out.add(key, ids, mask, size)
-            if not trained:
+                if mask[1:].any():
+                    size = len(document.text.encode())
+                    trained.append((ids, mask, size))
+            if len(trained) < (2 if self._pairs else 1):
                 self.tally.untrained.add(key)
                 continue
+            for document in trained:
+                self._out.add(key, *document)
             self.tally.kept += 1
-            self.tally.several += trained > 1
+            self.tally.several += len(trained) > 1 and not self._pairs
         self._held.clear()
         self._length = 0
 
@@ -117,7 +134,10 @@ def template_for(
     Raises:
       ValueError: There is none, or it is damaged.
     """
-    if options.shape == "completion" and default_template(tokenizer) is None:
+    if (
+        options.shape in ("completion", "preference")
+        and default_template(tokenizer) is None
+    ):
         return None
     return template_of(tokenizer)
 
@@ -157,25 +177,26 @@ def prepare_chats(
     if share:
         targets["validation"] = validation_prefix(prefix)
     marker = Marker(
-        template, options.train_on, getattr(tokenizer, "special_names", ())
+        template, options.trains, getattr(tokenizer, "special_names", ())
     )
     with placing(**targets) as place:
         out = HeldOut(place.folder, tokenizer, share)
-        work = _Preparation(out, tokenizer, marker, options.max_tokens)
+        work = _Preparation(out, tokenizer, marker, options)
         for key, conversation in documents.items():
             work.add(key, conversation)
             progress()
         work.flush()
         left = list(_left_out(documents, work.tally))
+        thing = "pair" if options.shape == "preference" else "conversation"
         if not work.tally.kept:
             why = "\n".join(left) or "it is empty"
-            raise ValueError(f"{name}: no conversation to train on: {why}")
+            raise ValueError(f"{name}: no {thing} to train on: {why}")
         try:
             files = out.finish()
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         marking = Marking(
-            options.shape, template.digest if template else "", options.train_on
+            options.shape, template.digest if template else "", options.trains
         )
         encodings = documents.reading.encodings
         infos = [file.close(source, encodings, marking) for file in files]
@@ -185,11 +206,11 @@ def prepare_chats(
         }
         place.place()
     written = list(zip(targets.values(), infos, strict=True))
-    return Prepared(*written, told=(*_kept(work.tally), *left))
+    return Prepared(*written, told=(*_kept(work.tally, thing), *left))
 
 
-def _kept(tally: Tally) -> Iterator[str]:
-    yield f"kept {tally.kept:,} conversations"
+def _kept(tally: Tally, thing: str) -> Iterator[str]:
+    yield f"kept {tally.kept:,} {thing}s"
     if tally.several:
         yield (
             f"{tally.several:,} of them became several documents, as the "

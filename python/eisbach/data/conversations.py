@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Shape = Literal["auto", "text", "chat", "completion", "alpaca", "sharegpt"]
+Shape = Literal[
+    "auto", "text", "chat", "completion", "alpaca", "sharegpt", "preference"
+]
 Message = dict[str, Any]
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -17,6 +19,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "completion": ("prompt", "completion", "tools"),
     "alpaca": ("instruction", "input", "output", "system"),
     "sharegpt": ("conversations", "from", "value", "system", "tools"),
+    "preference": ("prompt", "chosen", "rejected", "tools"),
 }
 # Fields without which a record is no such one.
 _NEEDED = {
@@ -24,6 +27,7 @@ _NEEDED = {
     "sharegpt": ("conversations",),
     "completion": ("prompt", "completion"),
     "alpaca": ("instruction", "output"),
+    "preference": ("chosen", "rejected"),
 }
 # Names that ShareGPT's files have for roles.
 _SPEAKERS = {
@@ -65,6 +69,19 @@ class Conversation:
     answer: int | None = None
     prompt: str = ""
     completion: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerPair:
+    """Two conversations that differ in how they end.
+
+    Attributes:
+      chosen: With the answer that was preferred.
+      rejected: With the other one.
+    """
+
+    chosen: Conversation
+    rejected: Conversation
 
 
 def shape_of(record: Any, columns: dict[str, str]) -> Shape:
@@ -111,8 +128,8 @@ def check_columns(shape: Shape, columns: dict[str, str]) -> None:
 
 def read_conversation(
     record: Any, shape: Shape, columns: dict[str, str]
-) -> Conversation:
-    """Makes a conversation of a record.
+) -> Conversation | AnswerPair:
+    """Makes a conversation of a record, or a pair of a `preference`.
 
     Args:
       record: As JSON gives it.
@@ -136,6 +153,8 @@ def read_conversation(
                 "(data.columns, --column)"
             )
     tools = _tools(get("tools")) if "tools" in FIELDS[shape] else []
+    if shape == "preference":
+        return _pair(get("prompt"), get("chosen"), get("rejected"), tools)
     if shape == "completion":
         return _completion(get("prompt"), get("completion"), tools)
     if shape == "alpaca":
@@ -161,6 +180,53 @@ def _completion(prompt: Any, completion: Any, tools: list[Any]) -> Conversation:
     if not completion:
         raise BadRecord("the completion is empty")
     return Conversation(prompt=prompt, completion=completion)
+
+
+def _pair(
+    prompt: Any, chosen: Any, rejected: Any, tools: list[Any]
+) -> AnswerPair:
+    if chosen == rejected:
+        raise BadRecord("chosen and rejected are the same")
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        if isinstance(prompt, list):
+            said = [
+                [{"role": "assistant", "content": t}]
+                for t in (chosen, rejected)
+            ]
+            return _pair(prompt, *said, tools)
+        if not isinstance(prompt, str):
+            raise BadRecord("chosen and rejected are texts without a prompt")
+        return AnswerPair(
+            *(_completion(prompt, text, tools) for text in (chosen, rejected))
+        )
+    if not (isinstance(chosen, list) and isinstance(rejected, list)):
+        raise BadRecord("chosen and rejected are no two texts or two lists")
+    if isinstance(prompt, list):
+        return AnswerPair(
+            *(_completion(prompt, turns, tools) for turns in (chosen, rejected))
+        )
+    # Whole conversations, or answers to a prompt that is a text.
+    answers = all(
+        turns
+        and isinstance(turns[0], dict)
+        and turns[0].get("role") == "assistant"
+        for turns in (chosen, rejected)
+    )
+    if answers and isinstance(prompt, str):
+        return _pair(
+            [{"role": "user", "content": prompt}], chosen, rejected, tools
+        )
+    shared = 0
+    for one, other in zip(chosen, rejected, strict=False):
+        if one != other:
+            break
+        shared += 1
+    return AnswerPair(
+        *(
+            Conversation(_messages(turns), tools, answer=shared)
+            for turns in (chosen, rejected)
+        )
+    )
 
 
 def _alpaca(get: Any) -> list[Message]:

@@ -182,6 +182,12 @@ def _validation(
     return files
 
 
+def documents_of(config: Config) -> str:
+    """Returns how documents become rows, as `Corpus` takes it."""
+    pairs = config.train.objective == "dpo"
+    return "pairs" if pairs else config.data.documents
+
+
 def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
     """Describes the token files of `data.train` or `data.validation`.
 
@@ -202,6 +208,7 @@ def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
                 f"{prefix}: was prepared with a mask of what is trained, and "
                 f"{prefix}.mask is not there: prepare it again (data.{key})"
             )
+        _check_objective(config, key, prefix, info)
         if info and info.vocab > config.model.vocab:
             raise ValueError(
                 f"model.vocab={config.model.vocab} is less than the "
@@ -209,6 +216,24 @@ def mixture(config: Config, key: str, files: list[Named]) -> Mixture:
                 f"(data.{key}): take model.vocab=auto, or at least {info.vocab}"
             )
     return Mixture(prefixes, weights, _bytes_per_token(infos, weights))
+
+
+def _check_objective(
+    config: Config, key: str, prefix: str, info: TokenFileInfo | None
+) -> None:
+    """Pairs are for one objective, and for no other."""
+    if not (info and info.marked):
+        return
+    pairs = info.marked.shape == "preference"
+    if pairs == (config.train.objective == "dpo"):
+        return
+    what = "pairs of answers" if pairs else "no pairs of answers"
+    other = "dpo" if pairs else "next_token"
+    raise ValueError(
+        f"{prefix} holds {what} (data.{key}), and train.objective="
+        f"{config.train.objective} learns from others; nearest that works: "
+        f"train.objective={other}"
+    )
 
 
 def _bytes_per_token(

@@ -93,5 +93,18 @@ class Collector:
             straggler_rank=worst and worst.rank,
             straggler_part=worst and worst.part,
             straggler_seconds=worst and worst.excess,
+            **_rewards(result),
             **times,
         )
+
+
+def _rewards(result: _C.StepResult) -> dict[str, float]:
+    found = result.rewards
+    if found is None:
+        return {}
+    return {
+        "chosen_reward": found.chosen,
+        "rejected_reward": found.rejected,
+        "reward_margin": found.margin,
+        "reward_accuracy": found.accuracy,
+    }

@@ -26,7 +26,8 @@ class StepMetrics:
 
     Attributes:
       step: Steps done, this one included.
-      loss: Nats a token, mean over the global batch.
+      loss: Nats a token, mean over the global batch; of pairs of answers
+        their loss, mean over the pairs.
       grad_norm: L2 norm of the whole gradient before clipping.
       learning_rate: Of this step.
       loss_scale: What the loss was multiplied by in backward; 1 but in f16.
@@ -48,6 +49,12 @@ class StepMetrics:
         looks (`fault.straggler_steps`).
       straggler_part: In which part of a step it loses most.
       straggler_seconds: By which it holds each step up.
+      chosen_reward: Of pairs of answers (`train.objective: dpo`), else None:
+        beta x (log p - log p of the reference) of those that were preferred,
+        mean over the global batch.
+      rejected_reward: The same of the other ones.
+      reward_margin: Their difference.
+      reward_accuracy: Share of the pairs whose chosen reward is the higher.
     """
 
     step: int
@@ -68,6 +75,10 @@ class StepMetrics:
     straggler_rank: int | None = None
     straggler_part: str | None = None
     straggler_seconds: float | None = None
+    chosen_reward: float | None = None
+    rejected_reward: float | None = None
+    reward_margin: float | None = None
+    reward_accuracy: float | None = None
 
 
 @dataclass(frozen=True)

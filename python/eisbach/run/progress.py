@@ -169,7 +169,7 @@ class Progress:
             self.say(
                 f"{self._head(now.step)}  loss {now.loss:.4f}"
                 f"  norm {_norm(now.grad_norm)}  lr {now.learning_rate:.1e}"
-                f"  {speed}  left {self._left(now.step)}"
+                f"{_rewards(now)}  {speed}  left {self._left(now.step)}"
             )
 
     def _head(self, step: int) -> str:
@@ -219,3 +219,9 @@ def compact(count: float) -> str:
 
 def _norm(value: float) -> str:
     return f"{value:.3f}" if value < 100 else f"{value:.1e}"
+
+
+def _rewards(now: StepMetrics) -> str:
+    if now.reward_margin is None:
+        return ""
+    return f"  margin {now.reward_margin:.3f}  right {now.reward_accuracy:.0%}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from eisbach.data.sources import documents_of
+
 if TYPE_CHECKING:
     from eisbach import _C
     from eisbach.job import Job
@@ -32,7 +34,8 @@ def what_is_read(job: Job) -> Iterator[str]:
         f"{samples * config.model.context:,} tokens, {samples:,} samples: "
         + (f"{times} the text" if len(epochs) == 1 else times)
     )
-    yield from _rows(texts, config.model.context)
+    pairs = config.train.objective == "dpo"
+    yield from _rows(texts, config.model.context, pairs=pairs)
     for source, count in zip(_sources(job), epochs, strict=True):
         if count > _OFTEN:
             fewer = int(config.train.steps * _OFTEN / count)
@@ -51,15 +54,26 @@ def _open(job: Job, prefix: str) -> _C.Corpus:
         context=job.config.model.context,
         vocab=job.config.model.vocab,
         seed=job.config.run.seed,
-        documents=job.config.data.documents,
+        documents=documents_of(job.config),
     )
 
 
-def _rows(texts: Sequence[_C.Corpus], context: int) -> Iterator[str]:
+def _rows(
+    texts: Sequence[_C.Corpus], context: int, *, pairs: bool
+) -> Iterator[str]:
     """Yields what becomes of documents where they are packed into rows."""
     if not any(text.separate for text in texts):
         return
     trained = sum(text.trained for text in texts)
+    if pairs:
+        yield f"a sample is a pair of answers; {trained:,} tokens are trained"
+        if left := sum(text.left_out_pairs for text in texts):
+            yield (
+                f"note: {left:,} pairs are left out: their answers, prompts "
+                f"included, are longer together than model.context={context}, "
+                "or have nothing to train"
+            )
+        return
     yield (
         f"samples are packed of separate documents; {trained:,} of the tokens "
         "are trained"

@@ -294,6 +294,25 @@ TEST(CrossEntropy, MultipliesTheGradientByAFactorOnTheDevice) {
   }
 }
 
+TEST(CrossEntropy, WeighsRowsInTheGradient) {
+  const Tensor logits = Normal({3, 30}, DType::kF32, 1);
+  const Tensor targets = Indices({3}, DType::kI32, 30, 2);
+  const Tensor weights = FromValues({3}, DType::kF32, {-2, 0, 0.5});
+  const Tensor lse = Normal({3}, DType::kF32, 3);
+  const auto backward = [&](const Tensor* by) {
+    const Tensor x = test::Clone(logits);
+    EXPECT_THAT(ops::CrossEntropyBackward(x, targets, lse, 0, 30, 1.0f,
+                                          TheStream(), nullptr, by),
+                IsOk());
+    return ToDoubles(x);
+  };
+  const std::vector<double> plain = backward(nullptr);
+  const std::vector<double> weighed = backward(&weights);
+  for (int i = 0; i < 90; ++i) {
+    EXPECT_EQ(weighed[i], plain[i] * ToDoubles(weights)[i / 30]);
+  }
+}
+
 TEST(CrossEntropy, DoesNotDependOnThreads) {
   const Tensor logits = Normal({3000, 77}, DType::kBF16, 1);
   const Tensor targets = Indices({3000}, DType::kI32, 77, 2);

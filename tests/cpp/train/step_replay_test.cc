@@ -33,12 +33,15 @@ struct Case {
   bool recompute = false;
   bool deferred_weights = false;
   bool documents = false;  // two in a row, elsewhere in each step
+  bool pairs = false;      // of which the first is to be preferred
 
   std::string ToString() const {
     return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
                         family, "_", schedule, recompute ? "_recompute" : "",
                         deferred_weights ? "_deferred" : "",
-                        documents ? "_documents" : "");
+                        pairs       ? "_pairs"
+                        : documents ? "_documents"
+                                    : "");
   }
 };
 
@@ -51,6 +54,10 @@ EngineConfig ConfigOf(const Case& c, bool replays) {
   config.recompute = c.recompute;
   config.deferred_weights = c.deferred_weights;
   config.replays_steps = replays;
+  if (c.pairs) {
+    config.model.adapter = {.rank = 2, .alpha = 4};
+    config.preference = PreferenceConfig{.rule = {.beta = 0.5}};
+  }
   return config;
 }
 
@@ -58,22 +65,6 @@ absl::StatusOr<StepInput> InputOf(Engine& engine, int64_t step) {
   const parallel::ParallelContext& context = engine.context();
   return test::ToyInput(engine.config(), step, context.index(Axis::kData),
                         context.size(Axis::kData), context.device());
-}
-
-absl::Status AddDocuments(int64_t step, StepInput& input) {
-  Device& device = input.tokens.device();
-  Stream& stream = device.compute_stream();
-  EISBACH_ASSIGN_OR_RETURN(
-      input.starts, Tensor::Empty(input.tokens.shape(), DType::kI32, device));
-  const int64_t length = input.tokens.dim(1);
-  std::vector<int32_t> starts(input.starts.elements());
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const auto border = static_cast<int32_t>(1 + step % (length - 1));
-    starts[i] = static_cast<int64_t>(i) % length < border ? 0 : border;
-  }
-  EISBACH_RETURN_IF_ERROR(device.CopyToDevice(input.starts.raw(), starts.data(),
-                                              input.starts.bytes(), stream));
-  return stream.Synchronize();
 }
 
 class StepReplayTest : public testing::TestWithParam<Case> {
@@ -98,7 +89,7 @@ class StepReplayTest : public testing::TestWithParam<Case> {
       for (int i = 0; i < kSteps; ++i) {
         EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
         if (!GetParam().documents) continue;
-        EISBACH_RETURN_IF_ERROR(AddDocuments(i + 1, inputs[i]));
+        EISBACH_RETURN_IF_ERROR(test::AddDocuments(i + 1, inputs[i]));
       }
       for (int step = 1; step <= kSteps + lag; ++step) {
         if (step <= kSteps) {
@@ -340,13 +331,19 @@ TEST_P(StepDocumentsTest, SameBits) {
   ExpectSame(test::Value(Train(true, 0, &Nothing)), want);
 }
 
+class StepPairsTest : public StepReplayTest {};
+TEST_P(StepPairsTest, SameBits) {
+  ExpectSame(test::Value(Train(true, 0, &Nothing)),
+             test::Value(Train(false, 0, &Nothing)));
+}
+
 // A step with documents is another one than without.
 TEST_P(StepDocumentsTest, AreCapturedAnew) {
   EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
     std::vector<int64_t> launches;
     for (int step = 1; step <= 8; ++step) {
       EISBACH_ASSIGN_OR_RETURN(StepInput input, InputOf(engine, step));
-      if (step > 4) EISBACH_RETURN_IF_ERROR(AddDocuments(step, input));
+      if (step > 4) EISBACH_RETURN_IF_ERROR(test::AddDocuments(step, input));
       const int64_t before = doubles::counters().graph_launches;
       EISBACH_RETURN_IF_ERROR(engine.Step(input).status());
       launches.push_back(doubles::counters().graph_launches - before);
@@ -486,6 +483,11 @@ INSTANTIATE_TEST_SUITE_P(
     Packed, StepDocumentsTest,
     testing::Values(Case{"gpt", {1, 1, 1}, "1f1b", false, false, true},
                     Case{"llama", {1, 1, 1}, "1f1b", true, true, true}),
+    [](const auto& info) { return info.param.ToString(); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Packed, StepPairsTest,
+    testing::Values(Case{"llama", {1, 1, 1}, "1f1b", false, false, true, true}),
     [](const auto& info) { return info.param.ToString(); });
 
 INSTANTIATE_TEST_SUITE_P(

@@ -18,7 +18,7 @@ set_tests_properties(train_engine_test PROPERTIES COST 100)
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
 foreach(name attention_choices clock_offset documents frozen masked_targets network_check
         network_report network_use
-        peak profile rank_location rank_trace replicas requests spikes step_times
+        peak preference profile rank_location rank_trace replicas requests spikes step_times
         tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()

@@ -134,6 +134,7 @@ def _objects(folder):
     )
     peak = _C.measure_peak(world)
     batch = _C.Batch(tokens, tokens, device)
+    preference = _C.PreferenceConfig(beta=0.1)
     device.start_recording()
     engine.step(batch)
     traces = _C.gather_traces(world, peak)
@@ -185,6 +186,7 @@ def _objects(folder):
         _C.tensor_difference(tensor, tensor),
         _C.verify_checkpoint(saved, lambda *_: None),
         _C.ParameterGroup(["*"]),
+        preference,
         linear,
         _C.nn.Norm("norm", 8),
         _C.nn.Dropout("dropout", 0.5),

@@ -245,3 +245,45 @@ def test_ids_and_mask_are_those_of_transformers(prepared, tmp_path, byte_level):
         )
         assert file[number].tolist() == wanted["input_ids"]
         assert file.mask(number).tolist() == wanted["assistant_masks"]
+
+
+def answers(*said):
+    asked = [{"role": "user", "content": "which?"}]
+    made = [[{"role": "assistant", "content": text}] for text in said]
+    return {"prompt": asked, "chosen": made[0], "rejected": made[1]}
+
+
+def test_a_pair_is_two_documents(prepared):
+    done = prepared(
+        answers("good", "bad"), answers("one", "two"), shape="preference"
+    )
+    prefix, info = done.train
+    assert [trained for _, trained in documents_of(str(prefix))] == [
+        "good<|im_end|>",
+        "bad<|im_end|>",
+        "one<|im_end|>",
+        "two<|im_end|>",
+    ]
+    assert info.marked.shape == "preference"
+    assert done.told == ("kept 2 pairs",)
+
+
+def test_pairs_are_held_out_whole(prepared):
+    records = [answers(f"good {i}", f"bad {i}") for i in range(9)]
+    done = prepared(*records, shape="preference", share=0.3)
+    for prefix, _ in (done.train, done.validation):
+        said = [trained for _, trained in documents_of(str(prefix))]
+        assert len(said) % 2 == 0
+        for good, bad in zip(said[::2], said[1::2], strict=True):
+            assert good.replace("good", "bad") == bad
+
+
+def test_a_pair_of_which_an_answer_is_cut_away_is_left_out(prepared):
+    asked = {"role": "user", "content": "x" * 200}
+    said = [{"role": "assistant", "content": text} for text in ("good", "bad")]
+    long = {"chosen": [asked, said[0]], "rejected": [asked, said[1]]}
+    done = prepared(
+        long, answers("one", "two"), shape="preference", max_tokens=120
+    )
+    assert len(documents_of(str(done.train[0]))) == 2
+    assert "left out 1 conversations with nothing to train:" in done.told

@@ -33,6 +33,7 @@ def test_the_configuration_knows_the_same_shapes():
         ({"conversations": []}, "sharegpt"),
         ({"prompt": "p", "completion": "c"}, "completion"),
         ({"instruction": "i", "output": "o"}, "alpaca"),
+        ({"chosen": "c", "rejected": "r"}, "preference"),
         ({"text": "t", "messages": []}, "text"),
         ({"prompt": "p"}, "text"),
         ("text", "text"),
@@ -183,3 +184,47 @@ def test_fields_that_a_shape_does_not_have():
     check_columns("auto", {"messages": "m", "from": "f"})
     with pytest.raises(ValueError, match="input is no field of shape chat"):
         check_columns("chat", {"input": "x"})
+
+
+def pair(**record):
+    found = read(record, "preference")
+    return [
+        (said(one) or (one.prompt, one.completion), one.answer)
+        for one in (found.chosen, found.rejected)
+    ]
+
+
+OTHER = {"role": "assistant", "content": "b"}
+ASKED = [("user", "u"), ("assistant", "a")], 1
+ANSWERED = [("user", "u"), ("assistant", "b")], 1
+
+
+def test_pairs_of_answers():
+    both = [ASKED, ANSWERED]
+    assert pair(prompt="p", chosen="a", rejected="b") == [
+        (("p", "a"), None),
+        (("p", "b"), None),
+    ]
+    assert pair(prompt=[USER], chosen=[ASSISTANT], rejected=[OTHER]) == both
+    assert pair(prompt=[USER], chosen="a", rejected="b") == both
+    assert pair(prompt="u", chosen=[ASSISTANT], rejected=[OTHER]) == both
+    # Whole conversations; what a prompt says besides is in them.
+    whole = {"chosen": [USER, ASSISTANT], "rejected": [USER, OTHER]}
+    assert pair(**whole) == both
+    assert pair(prompt="u", **whole) == both
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"chosen": "a", "rejected": "b"}, "without a prompt"),
+        ({"prompt": "p", "chosen": "a", "rejected": "a"}, "are the same"),
+        ({"prompt": "p", "chosen": "a"}, "no field 'rejected'"),
+        ({"prompt": "p", "chosen": "a", "rejected": [OTHER]}, "no two texts"),
+        ({"prompt": "p", "chosen": "a", "rejected": ""}, "is empty"),
+        ({"prompt": "p", "chosen": [], "rejected": [OTHER]}, "no messages"),
+    ],
+)
+def test_what_is_no_pair(record, why):
+    with pytest.raises(BadRecord, match=why):
+        read(record, "preference")

@@ -1,5 +1,6 @@
 """A run that begins with a model of others."""
 
+import json
 import shutil
 
 import pytest
@@ -117,3 +118,70 @@ def test_a_training_begins_with_its_weights(
     assert got.keys() == want.keys()
     for name, value in want.items():
         assert torch.equal(got[name], value), name
+
+
+# Short ones: the model sees 64 bytes.
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}.{% endfor %}"
+    "{% if add_generation_prompt %}<a>{% endif %}"
+)
+
+
+def records_of(kind):
+    for i in range(24):
+        asked = [{"role": "user", "content": f"what {i}"}]
+        yes, no = (
+            [{"role": "assistant", "content": text}] for text in ("yes", "no")
+        )
+        if kind == "pairs":
+            yield {"prompt": asked, "chosen": yes, "rejected": no}
+        elif kind == "talks":
+            yield {"messages": asked + yes}
+        else:
+            yield {"text": f"Much is said of {i}, and more of what follows it."}
+
+
+# Of PEFT about transformers.
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("recipe", "kind", "writes"),
+    [
+        ("finetune_full", "talks", "model"),
+        ("finetune_lora", "talks", "adapter"),
+        ("finetune_dpo", "pairs", "adapter"),
+        ("continue_pretraining", "texts", "model"),
+    ],
+)
+def test_recipes(eisbach, others_folder, tmp_path, recipe, kind, writes):
+    import transformers
+
+    theirs = others_folder("llama")
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(r) + "\n" for r in records_of(kind)))
+    (tmp_path / "short.jinja").write_text(TEMPLATE)
+    done = eisbach(
+        "train",
+        f"configs/{recipe}.yaml",
+        f"model.from={theirs}",
+        f"data.train={data}",
+        f"data.template={tmp_path / 'short.jinja'}",
+        f"run.dir={tmp_path}",
+        "train={steps: 2, global_batch: 4, micro_batch: 2}",
+        "train.validation_batches=1",
+        "optimizer.warmup_steps=1",
+    )
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / recipe
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines]
+    assert [s["step"] for s in steps] == [1, 2]
+    assert all(0 < s["loss"] < 7 for s in steps)
+    assert (steps[0]["reward_margin"] is not None) == (kind == "pairs")
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        theirs if writes == "adapter" else run / "model"
+    )
+    if writes == "adapter":
+        import peft
+
+        peft.PeftModel.from_pretrained(model, run / "adapter")

@@ -140,7 +140,8 @@ inline std::vector<WideCase> RowCases() {
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchCrossEntropyBackward(
                          kType, p[0], As<int>(p[1]), As<float>(p[2]),
-                         {rows, kWidth, kWidth, 0}, 1.0f, nullptr, TheStream());
+                         {rows, kWidth, kWidth, 0}, 1.0f, nullptr, nullptr,
+                         TheStream());
                    }});
   cases.push_back({"Dropout",
                    {"DropoutKernel"},
