@@ -38,7 +38,8 @@ constexpr Named<RopeScaling> kRopeScalings[] = {
     {"none", RopeScaling::kNone},
     {"linear", RopeScaling::kLinear},
     {"llama3", RopeScaling::kLlama3},
-    {"yarn", RopeScaling::kYarn}};
+    {"yarn", RopeScaling::kYarn},
+    {"longrope", RopeScaling::kLongRope}};
 
 void BindArchitecture(CoreModule& m) {
   Class<Architecture>(m, "Architecture",
@@ -83,9 +84,12 @@ void BindRope(CoreModule& m) {
       .def(py::init([](double theta, const std::string& scaling, double factor,
                        int64_t original_context, double low_frequency,
                        double high_frequency, double beta_slow,
-                       double beta_fast, double attention_factor) {
+                       double beta_fast, double attention_factor,
+                       double fraction, std::vector<double> short_factors,
+                       std::vector<double> long_factors) {
              RopeOptions options{
                  .theta = theta,
+                 .fraction = fraction,
                  .scaling = Parse(kRopeScalings, "rope_scaling", scaling),
                  .factor = factor,
                  .original_context = original_context,
@@ -93,7 +97,9 @@ void BindRope(CoreModule& m) {
                  .high_frequency = high_frequency,
                  .beta_slow = beta_slow,
                  .beta_fast = beta_fast,
-                 .attention_factor = attention_factor};
+                 .attention_factor = attention_factor,
+                 .short_factors = std::move(short_factors),
+                 .long_factors = std::move(long_factors)};
              Unwrap(ops::CheckRope(options));
              return options;
            }),
@@ -101,12 +107,16 @@ void BindRope(CoreModule& m) {
            py::arg("factor") = 1.0, py::arg("original_context") = 0,
            py::arg("low_frequency") = 1.0, py::arg("high_frequency") = 4.0,
            py::arg("beta_slow") = 1.0, py::arg("beta_fast") = 32.0,
-           py::arg("attention_factor") = 0.0)
+           py::arg("attention_factor") = 0.0, py::arg("fraction") = 1.0,
+           py::arg("short_factors") = std::vector<double>(),
+           py::arg("long_factors") = std::vector<double>())
       .def_readonly("theta", &RopeOptions::theta, "Base of the frequencies.")
       .def_property_readonly(
           "scaling",
           [](const RopeOptions& o) { return NameOf(kRopeScalings, o.scaling); },
-          "`none`, `linear`, `llama3` or `yarn`.")
+          "`none`, `linear`, `llama3`, `yarn` or `longrope`.")
+      .def_readonly("fraction", &RopeOptions::fraction,
+                    "Of the numbers of a head, that are rotated.")
       .def_readonly("factor", &RopeOptions::factor,
                     "How many times longer the context is.")
       .def_readonly("original_context", &RopeOptions::original_context,
@@ -120,9 +130,14 @@ void BindRope(CoreModule& m) {
       .def_readonly("beta_fast", &RopeOptions::beta_fast,
                     "Turns of fast pairs, of yarn.")
       .def_readonly("attention_factor", &RopeOptions::attention_factor,
-                    "Of yarn; 0 for 0.1 ln(factor) + 1.")
+                    "Of yarn and longrope; 0 for what `factor` says.")
+      .def_readonly("short_factors", &RopeOptions::short_factors,
+                    "Of longrope, inside the original context.")
+      .def_readonly("long_factors", &RopeOptions::long_factors,
+                    "Of longrope, past the original context.")
       .def("frequencies", &ops::RopeFrequencies, py::arg("head_dim"),
-           "Radians a position, of each of `head_dim` / 2 pairs.");
+           py::arg("context"),
+           "Radians a position, of each rotated pair of a head.");
 }
 
 void BindAdapter(CoreModule& m) {

@@ -25,9 +25,10 @@ struct Architecture {
   bool qkv_bias;     // of the query, key and value projections
   bool output_bias;  // of the projection behind attention
   bool mlp_bias;
-  // Whether files have query, key and value as one layer, whose adapters then
-  // share an A.
+  // Whether files have query, key and value, or gate and up, as one layer,
+  // whose adapters then share an A.
   bool fused_qkv;
+  bool fused_gate_up;
   QkNorm qk_norm;
   bool rotary;  // positions by rotation; else a learned table
   ops::RopeOptions rope;

@@ -121,6 +121,7 @@ int64_t AdapterWeightsOfLayer(const ModelConfig& c) {
        {Layer{"qkv", c.hidden, QkvRows(c)}, Layer{"query", c.hidden, queries},
         Layer{"key", c.hidden, keys}, Layer{"value", c.hidden, keys},
         Layer{"output", queries, c.hidden},
+        Layer{"gate_up", c.hidden, 2 * c.ffn_hidden},
         Layer{"gate", c.hidden, c.ffn_hidden},
         Layer{"up", c.hidden, c.ffn_hidden},
         Layer{"down", c.ffn_hidden, c.hidden}}) {
@@ -165,7 +166,7 @@ absl::Status Validate(const ModelConfig& c) {
           "model.heads); nearest that works: ",
           c.head_dim + 1));
     }
-    EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope));
+    EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope, c.head_dim));
   }
   const int64_t every = c.architecture.no_rope_every;
   if (every < 0 || (every > 0 && !c.architecture.rotary)) {

@@ -59,16 +59,25 @@ Architecture SmolLm3() {
   return a;
 }
 
+// Phi-3: Abdin et al., arXiv:2404.14219. Longer contexts by longrope; Phi-4
+// mini (arXiv:2503.01743) rotates a part of each head.
+Architecture Phi3() {
+  Architecture a = Llama();
+  a.fused_qkv = a.fused_gate_up = true;
+  return a;
+}
+
 struct Row {
   absl::string_view name;
   Architecture (*make)();
 };
-constexpr std::array<Row, 6> kFamilies = {{{"gpt", &Gpt},
+constexpr std::array<Row, 7> kFamilies = {{{"gpt", &Gpt},
                                            {"llama", &Llama},
                                            {"mistral", &Mistral},
                                            {"qwen2", &Qwen2},
                                            {"qwen3", &Qwen3},
-                                           {"smollm3", &SmolLm3}}};
+                                           {"smollm3", &SmolLm3},
+                                           {"phi3", &Phi3}}};
 
 }  // namespace
 

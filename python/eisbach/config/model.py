@@ -16,23 +16,26 @@ from eisbach.config.section import (
     key,
 )
 
-_ROTARY = {"model.family": ("llama", "mistral", "qwen2", "qwen3", "smollm3")}
-_SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn")}
-_STRETCHED = {"model.rope_scaling": ("llama3", "yarn")}
+_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3")
+_ROTARY = {"model.family": _FAMILIES}
+_SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn", "longrope")}
+_STRETCHED = {"model.rope_scaling": ("llama3", "yarn", "longrope")}
 _LLAMA3 = {"model.rope_scaling": "llama3"}
 _YARN = {"model.rope_scaling": "yarn"}
+_SHARPENED = {"model.rope_scaling": ("yarn", "longrope")}
+_LONGROPE = {"model.rope_scaling": "longrope"}
 
 
 class _Sizes(Section):
-    family: Literal["gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3"] = (
-        key(
-            "gpt",
-            "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
-            "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
-            "biases in query, key and value, `qwen3` with a norm of each "
-            "query and key head, `smollm3` with no positions in every fourth "
-            "layer.",
-        )
+    family: Literal[
+        "gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3"
+    ] = key(
+        "gpt",
+        "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
+        "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
+        "biases in query, key and value, `qwen3` with a norm of each "
+        "query and key head, `smollm3` with no positions in every fourth "
+        "layer, and `phi3`.",
     )
     layers: Count = key(
         4,
@@ -98,7 +101,13 @@ class _Sizes(Section):
     rope_theta: Positive = key(
         10000.0, "Base of the rotary frequencies.", only=_ROTARY
     )
-    rope_scaling: Literal["none", "linear", "llama3", "yarn"] = key(
+    rope_fraction: Annotated[float, Field(gt=0, le=1)] = key(
+        1.0,
+        "Of the numbers of a head, the first so many are rotated.",
+        only=_ROTARY,
+        known_as="partial_rotary_factor",
+    )
+    rope_scaling: Literal["none", "linear", "llama3", "yarn", "longrope"] = key(
         "none",
         "How rotary frequencies are changed for a longer context than that of "
         "the first training.",
@@ -125,8 +134,19 @@ class _Sizes(Section):
     )
     rope_attention_factor: NonNegative = key(
         0.0,
-        "Multiplies queries and keys; 0 for 0.1 ln(`rope_factor`) + 1.",
-        only=_YARN,
+        "Multiplies queries and keys; 0 for 0.1 ln(`rope_factor`) + 1 of "
+        "yarn, sqrt(1 + ln(`rope_factor`) / ln(`rope_original_context`)) of "
+        "longrope.",
+        only=_SHARPENED,
+    )
+    rope_short_factors: list[Positive] = key(
+        [],
+        "What the frequency of each rotated pair is divided by where `context` "
+        "is at most `rope_original_context`.",
+        only=_LONGROPE,
+    )
+    rope_long_factors: list[Positive] = key(
+        [], "The same where `context` is longer.", only=_LONGROPE
     )
     no_rope_every: Auto | Natural = key(
         "auto",

@@ -31,6 +31,7 @@ _CHOICES = (
     "attention_scale",
     "attention_cap",
     "final_cap",
+    "rope_fraction",
     "rope_scaling",
 )
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from eisbach.export.rotary import (
     add_rope_scaling,
     read_rotary,
     rotary_config,
 )
-from eisbach.export.stored import Stored
+from eisbach.export.stored import Stored, rows_of
 from eisbach.export.windows import layer_types, read_window
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ _BLOCK = (
     ("mlp.up", "mlp.up_proj"),
     ("mlp.down", "mlp.down_proj"),
 )
-# Of PEFT: layers and tables that may be adapted.
-_ADAPTED = {own: name for own, name in _BLOCK if name.endswith("_proj")}
+# Layers of theirs that are several of ours, one after the other.
+_Stacked = dict[str, tuple[str, ...]]
 _HEAD_NORMS = {"attention.query_norm", "attention.key_norm"}
 
 
@@ -60,6 +62,9 @@ class Family:
       kv_heads: Where `config.json` does not say; None for as many as heads.
       theta: Base of the rotary frequencies where `config.json` has none.
       tied: Whether the head is the embedding where it does not say.
+      STACKED: Layers of theirs, by a name of ours, that are several of ours.
+      stacked_names: Their names of these.
+      partial: Whether `config.json` may say that a part of heads is rotated.
     """
 
     family: str
@@ -71,6 +76,9 @@ class Family:
     kv_heads: int | None = None
     theta: float = 10000.0
     tied: bool = False
+    STACKED: _Stacked = field(default_factory=dict)
+    stacked_names: dict[str, str] = field(default_factory=dict)
+    partial: bool = False
 
     # Rotary frequencies, which old files hold as tensors.
     WITHOUT_EFFECT = re.compile(
@@ -78,10 +86,29 @@ class Family:
     )
 
     LAYER = "model.layers"
-    ADAPTED: ClassVar = _ADAPTED
-    STACKED: ClassVar[dict[str, tuple[str, ...]]] = {}
     TABLES: ClassVar = {"embedding": "model.embed_tokens", "head": "lm_head"}
     FAN_IN_FAN_OUT = False
+
+    @property
+    def ADAPTED(self) -> dict[str, str]:  # noqa: N802
+        """Layers that may be adapted: our name to theirs."""
+        found = {}
+        for own, place in self._layers():
+            if place.endswith("_proj"):
+                found[self._stack_of(own) or own] = place
+        return found
+
+    def _stack_of(self, own: str) -> str | None:
+        for stack, parts in self.STACKED.items():
+            if own in parts:
+                return stack
+        return None
+
+    def _layers(self) -> Iterator[tuple[str, str]]:
+        """Yields each of ours in a block and which of theirs it is in."""
+        for own, name in _BLOCK:
+            stack = self._stack_of(own)
+            yield own, self.stacked_names[stack] if stack else name
 
     def config(self, model: ModelSection) -> dict[str, Any]:
         """Returns what `config.json` says of the model."""
@@ -125,47 +152,59 @@ class Family:
             "vocab": described.get("vocab_size"),
             "tie_embeddings": described.get("tie_word_embeddings", self.tied),
             "norm_eps": described.get("rms_norm_eps", 1e-6),
-            **read_rotary(described, default_theta=self.theta),
+            **read_rotary(
+                described, default_theta=self.theta, partial=self.partial
+            ),
         }
         if hidden and heads:
             found["head_dim"] = described.get("head_dim", hidden // heads)
         return {**found, **self.read(described)}
 
-    def _names(self, model: ModelSection) -> Iterator[tuple[str, str]]:
-        """Yields our name and theirs of each tensor."""
-        yield "embedding.token.weight", "model.embed_tokens.weight"
-        yield "final_norm.weight", "model.norm.weight"
+    def _places(self, model: ModelSection) -> Iterator[tuple[str, Stored]]:
+        """Yields our name of each tensor and where theirs has it."""
+        yield "embedding.token.weight", Stored("model.embed_tokens.weight")
+        yield "final_norm.weight", Stored("model.norm.weight")
         if not model.tie_embeddings:
-            yield "head.weight", "lm_head.weight"
+            yield "head.weight", Stored("lm_head.weight")
         biases = {
             **dict.fromkeys(("query", "key", "value"), model.qkv_bias),
             "output": model.output_bias,
             **dict.fromkeys(("gate", "up", "down"), model.mlp_bias),
         }
         for i in range(model.layers):
-            for own, name in _BLOCK:
+            first = dict.fromkeys(self.STACKED, 0)
+            for own, name in self._layers():
                 if own in _HEAD_NORMS and model.qk_norm == "none":
                     continue
                 parts = ["weight"]
                 if biases.get(own.rpartition(".")[2]):
                     parts.append("bias")
+                row, rows = 0, None
+                if stack := self._stack_of(own):
+                    row, rows = first[stack], rows_of(own, model)
+                    first[stack] += rows
                 for part in parts:
                     yield (
                         f"blocks.{i}.{own}.{part}",
-                        f"model.layers.{i}.{name}.{part}",
+                        Stored(f"model.layers.{i}.{name}.{part}", row, rows),
                     )
 
     def to_theirs(self, ours: Parameters, model: ModelSection) -> Parameters:
-        """Renames logical parameters."""
-        return {name: ours[own] for own, name in self._names(model)}
+        """Renames logical parameters; stacks those that theirs has as one."""
+        theirs: dict[str, list[NDArray[Any]]] = {}
+        for own, place in self._places(model):
+            theirs.setdefault(place.name, []).append(ours[own])
+        return {
+            name: parts[0] if len(parts) == 1 else np.concatenate(parts)
+            for name, parts in theirs.items()
+        }
 
     def stored(
         self, model: ModelSection, names: Container[str]
     ) -> Iterator[tuple[str, Stored]]:
         """Yields each logical name and where a folder of `names` has it."""
         del names
-        for own, name in self._names(model):
-            yield own, Stored(name)
+        yield from self._places(model)
 
     def describe_gguf(self, writer: Any, model: ModelSection) -> None:
         """Adds the family's own keys and tensors to a `gguf.GGUFWriter`.
@@ -178,7 +217,9 @@ class Family:
         writer.add_value_length(model.head_dim)
         writer.add_layer_norm_rms_eps(model.norm_eps)
         writer.add_rope_freq_base(model.rope_theta)
-        writer.add_rope_dimension_count(model.head_dim)
+        writer.add_rope_dimension_count(
+            int(model.head_dim * model.rope_fraction)
+        )
         add_rope_scaling(writer, model)
         every = 4 if self.GGUF == "smollm3" else 0
         if model.no_rope_every != every:
@@ -311,6 +352,25 @@ def _read_smollm3(described: Described) -> dict[str, Any]:
     }
 
 
+def _say_phi3(model: ModelSection) -> dict[str, Any]:
+    original = model.rope_original_context or model.context
+    return {
+        "resid_pdrop": model.dropout,
+        "embd_pdrop": model.dropout,
+        "partial_rotary_factor": model.rope_fraction,
+        "original_max_position_embeddings": original,
+        "sliding_window": model.window or None,
+        "pad_token_id": None,  # theirs is past a small vocabulary
+    }
+
+
+def _read_phi3(described: Described) -> dict[str, Any]:
+    described.without_effect("resid_pdrop embd_pdrop")
+    layers = described.get("num_hidden_layers") or 0
+    window = described.get("sliding_window", 0)
+    return read_window(described, window, [True] * layers)
+
+
 LLAMA_LIKE = (
     Family(
         "llama",
@@ -357,5 +417,26 @@ LLAMA_LIKE = (
         kv_heads=4,
         theta=2e6,
         tied=True,
+    ),
+    Family(
+        "phi3",
+        "phi3",
+        "phi3",
+        "Phi3ForCausalLM",
+        _say_phi3,
+        _read_phi3,
+        STACKED={
+            "attention.qkv": (
+                "attention.query",
+                "attention.key",
+                "attention.value",
+            ),
+            "mlp.gate_up": ("mlp.gate", "mlp.up"),
+        },
+        stacked_names={
+            "attention.qkv": "self_attn.qkv_proj",
+            "mlp.gate_up": "mlp.gate_up_proj",
+        },
+        partial=True,
     ),
 )

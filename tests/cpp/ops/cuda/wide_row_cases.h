@@ -52,7 +52,8 @@ inline std::vector<WideCase> RowCases() {
                    {{kT, 256}},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchRope(kType, p[0], Shared<float>(64), nullptr,
-                                       rows, 256, 1, 3, 64, false, TheStream());
+                                       rows, 256, 1, 3, 64, 32, false,
+                                       TheStream());
                    }});
   for (int64_t width : {int64_t{64}, 4 * kWidth}) {
     const std::string name = width == 64 ? "Narrow" : "Wide";
