@@ -14,6 +14,7 @@ namespace py = pybind11;
 using models::Adapter;
 using models::Architecture;
 using models::ModelConfig;
+using models::NormPlacement;
 using models::QkNorm;
 using ops::RopeOptions;
 using ops::RopeScaling;
@@ -32,6 +33,14 @@ Architecture FamilyOf(const std::string& name) {
   return *std::move(found);
 }
 
+constexpr Named<NormPlacement> kNormPlacements[] = {
+    {"pre", NormPlacement::kPre},
+    {"post", NormPlacement::kPost},
+    {"both", NormPlacement::kBoth}};
+constexpr Named<nn::Activation> kActivations[] = {
+    {"gelu", nn::Activation::kGelu},
+    {"swiglu", nn::Activation::kSwiglu},
+    {"geglu", nn::Activation::kGeglu}};
 constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
                                       {"head", QkNorm::kHead}};
 constexpr Named<RopeScaling> kRopeScalings[] = {
@@ -41,10 +50,39 @@ constexpr Named<RopeScaling> kRopeScalings[] = {
     {"yarn", RopeScaling::kYarn},
     {"longrope", RopeScaling::kLongRope}};
 
+void SetPlusOne(Architecture& architecture, bool plus_one) {
+  if (architecture.norm == ops::NormKind::kLayer) {
+    if (!plus_one) return;
+    throw py::value_error(
+        "model.norm_plus_one=true: layer norms have no such weights; nearest "
+        "that works: false");
+  }
+  architecture.norm =
+      plus_one ? ops::NormKind::kRmsPlusOne : ops::NormKind::kRms;
+}
+
 void BindArchitecture(CoreModule& m) {
   Class<Architecture>(m, "Architecture",
                       "What tells a family of models from another.")
       .def(py::init(&FamilyOf), py::arg("family"))
+      .def_property_readonly(
+          "norm_placement",
+          [](const Architecture& a) {
+            return NameOf(kNormPlacements, a.norm_placement);
+          },
+          "`pre`, `post` or `both`.")
+      .def_property_readonly("norm_plus_one", &Architecture::norm_plus_one,
+                             "Whether norms multiply by 1 + their weight.")
+      .def_property_readonly(
+          "activation",
+          [](const Architecture& a) {
+            return NameOf(kActivations, a.activation);
+          },
+          "`gelu`, `swiglu` or `geglu`.")
+      .def_readonly("scale_embedding", &Architecture::scale_embedding,
+                    "Whether embeddings are multiplied by sqrt(hidden).")
+      .def_readonly("window_rope_theta", &Architecture::window_rope_theta,
+                    "Base of rotary positions in layers with a window.")
       .def_readonly("qkv_bias", &Architecture::qkv_bias,
                     "Whether query, key and value have one.")
       .def_readonly("output_bias", &Architecture::output_bias,
@@ -191,7 +229,12 @@ void BindModels(CoreModule& m) {
                        const std::optional<Adapter>& adapter, int64_t window,
                        int64_t window_from, int64_t window_full_every,
                        double attention_scale, double attention_cap,
-                       double final_cap) {
+                       double final_cap,
+                       const std::optional<std::string>& norm_placement,
+                       std::optional<bool> norm_plus_one,
+                       const std::optional<std::string>& activation,
+                       std::optional<bool> scale_embedding,
+                       double window_rope_theta) {
              if (!head_dim) {
                head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
              }
@@ -208,6 +251,18 @@ void BindModels(CoreModule& m) {
              architecture.attention_scale = attention_scale;
              architecture.attention_cap = attention_cap;
              architecture.final_cap = final_cap;
+             if (norm_placement) {
+               architecture.norm_placement =
+                   Parse(kNormPlacements, "norm_placement", *norm_placement);
+             }
+             if (norm_plus_one) SetPlusOne(architecture, *norm_plus_one);
+             if (activation) {
+               architecture.activation =
+                   Parse(kActivations, "activation", *activation);
+             }
+             architecture.scale_embedding =
+                 scale_embedding.value_or(architecture.scale_embedding);
+             architecture.window_rope_theta = window_rope_theta;
              ModelConfig config{.family = std::move(family),
                                 .architecture = architecture,
                                 .layers = layers,
@@ -234,7 +289,12 @@ void BindModels(CoreModule& m) {
            py::arg("no_rope_every"), py::arg("adapter") = py::none(),
            py::arg("window") = 0, py::arg("window_from") = 0,
            py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
-           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0)
+           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0,
+           py::arg("norm_placement") = py::none(),
+           py::arg("norm_plus_one") = py::none(),
+           py::arg("activation") = py::none(),
+           py::arg("scale_embedding") = py::none(),
+           py::arg("window_rope_theta") = 0.0)
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
       .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")

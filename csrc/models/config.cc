@@ -177,6 +177,16 @@ absl::Status Validate(const ModelConfig& c) {
   }
   EISBACH_RETURN_IF_ERROR(CheckWindow(c));
   const Architecture& a = c.architecture;
+  if (!(a.window_rope_theta >= 0) ||
+      (a.window_rope_theta > 0 && !(a.rotary && a.window > 0))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "window_rope_theta=", a.window_rope_theta,
+        " (model.window_rope_theta): ",
+        a.window_rope_theta > 0
+            ? "the model has no window, or no rotary positions"
+            : "is below 0",
+        "; nearest that works: 0"));
+  }
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_scale", a.attention_scale));
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_cap", a.attention_cap));
   EISBACH_RETURN_IF_ERROR(CheckFactor("final_cap", a.final_cap));
@@ -195,7 +205,8 @@ int64_t ParameterCount(const ModelConfig& c) {
   const Architecture& a = c.architecture;
   const int64_t norm =
       a.norm == ops::NormKind::kLayer ? 2 * c.hidden : c.hidden;
-  int64_t layer = MatrixWeightsOfLayer(c) + 2 * norm;
+  const int64_t norms = a.norm_placement == NormPlacement::kBoth ? 4 : 2;
+  int64_t layer = MatrixWeightsOfLayer(c) + norms * norm;
   if (a.qkv_bias) layer += QkvRows(c);
   if (a.output_bias) layer += c.hidden;
   if (a.mlp_bias) layer += UpRows(c) + c.hidden;

@@ -67,17 +67,47 @@ Architecture Phi3() {
   return a;
 }
 
+// Gemma 2: arXiv:2408.00118. A window in every second layer, caps, four norms
+// of 1 + w.
+Architecture Gemma2() {
+  Architecture a = Llama();
+  a.norm = ops::NormKind::kRmsPlusOne;
+  a.norm_placement = NormPlacement::kBoth;
+  a.activation = nn::Activation::kGeglu;
+  a.scale_embedding = true;
+  a.window = 4096;
+  a.window_full_every = 2;
+  a.attention_cap = 50;
+  a.final_cap = 30;
+  return a;
+}
+
+// Gemma 3: arXiv:2503.19786. Head norms instead of caps; five layers in six
+// have a window and turn faster.
+Architecture Gemma3() {
+  Architecture a = Gemma2();
+  a.attention_cap = a.final_cap = 0;
+  a.qk_norm = QkNorm::kHead;
+  a.rope = ops::PlainRope(1e6);
+  a.window_rope_theta = 1e4;
+  a.window = 1024;
+  a.window_full_every = 6;
+  return a;
+}
+
 struct Row {
   absl::string_view name;
   Architecture (*make)();
 };
-constexpr std::array<Row, 7> kFamilies = {{{"gpt", &Gpt},
+constexpr std::array<Row, 9> kFamilies = {{{"gpt", &Gpt},
                                            {"llama", &Llama},
                                            {"mistral", &Mistral},
                                            {"qwen2", &Qwen2},
                                            {"qwen3", &Qwen3},
                                            {"smollm3", &SmolLm3},
-                                           {"phi3", &Phi3}}};
+                                           {"phi3", &Phi3},
+                                           {"gemma2", &Gemma2},
+                                           {"gemma3", &Gemma3}}};
 
 }  // namespace
 

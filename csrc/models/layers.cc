@@ -72,6 +72,16 @@ absl::StatusOr<LayerBuilder> LayerBuilder::Make(
                              ops::RopeTable(config.context, config.head_dim,
                                             config.architecture.rope,
                                             context.device().compute_stream()));
+    builder.window_rope_table_ = builder.rope_table_;
+  }
+  if (config.architecture.window_rope_theta > 0) {
+    ops::RopeOptions options = ops::PlainRope(
+        config.architecture.window_rope_theta);
+    options.fraction = config.architecture.rope.fraction;
+    EISBACH_ASSIGN_OR_RETURN(
+        builder.window_rope_table_,
+        ops::RopeTable(config.context, config.head_dim, options,
+                       context.device().compute_stream()));
   }
   return builder;
 }
@@ -154,14 +164,18 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   parts.qkv = MakeColumns(std::move(qkv));
   if (architecture.qk_norm == QkNorm::kHead) {
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
-                                                     /*primary=*/rank_ == 0);
+                                                     /*primary=*/rank_ == 0,
+                                                     architecture.norm);
     Freeze(*parts.head_norm);
   }
   parts.output =
       MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d),
                architecture.output_bias);
   parts.heads = heads_.local;
-  if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
+  if (architecture.RotatesLayer(layer)) {
+    const bool window = architecture.WindowOf(layer) != 0;
+    parts.rope_table = window ? window_rope_table_ : rope_table_;
+  }
   parts.options.window = architecture.WindowOf(layer);
   parts.options.scale = architecture.attention_scale;
   parts.options.cap = architecture.attention_cap;
@@ -190,11 +204,18 @@ std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
                                                    bool recompute) {
   const std::string name = absl::StrCat("blocks.", layer);
   nn::Block::Parts parts;
-  parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
+  const NormPlacement placement = config_.architecture.norm_placement;
+  if (placement != NormPlacement::kPost) {
+    parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
+    parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
+  }
+  if (placement != NormPlacement::kPre) {
+    parts.post_norm1 = MakeNorm(absl::StrCat(name, ".post_norm1"));
+    parts.post_norm2 = MakeNorm(absl::StrCat(name, ".post_norm2"));
+  }
   parts.attention = MakeAttention(absl::StrCat(name, ".attention"), layer);
   parts.dropout1 = std::make_unique<nn::Dropout>(
       absl::StrCat(name, ".attention"), config_.dropout);
-  parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
   parts.mlp = MakeMlp(absl::StrCat(name, ".mlp"));
   parts.dropout2 = std::make_unique<nn::Dropout>(absl::StrCat(name, ".mlp"),
                                                  config_.dropout);

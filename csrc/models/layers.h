@@ -56,6 +56,7 @@ class LayerBuilder {
   parallel::HeadShard heads_;
   nn::Range ffn_;
   Tensor rope_table_;
+  Tensor window_rope_table_;  // where layers with a window turn otherwise
   std::vector<nn::Lora*> adapted_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "nn/module.h"
 #include "ops/attention.h"
+#include "ops/norm.h"
 
 namespace eisbach::nn {
 
@@ -14,7 +15,8 @@ class HeadNorm final : public Module {
   // The parameters are `name`.query_norm.weight and `name`.key_norm.weight.
   // Ranks of a tensor group hold them whole and see a part of their gradients,
   // that of their own heads; `primary` counts them.
-  HeadNorm(const std::string& name, int64_t head_dim, double eps, bool primary);
+  HeadNorm(const std::string& name, int64_t head_dim, double eps, bool primary,
+           ops::NormKind kind = ops::NormKind::kRms);
 
   // qkv: [B, T, width] as ops/attention.h packs it.
   absl::StatusOr<Tensor> Forward(const Tensor& qkv,
@@ -23,6 +25,7 @@ class HeadNorm final : public Module {
   void VisitParameters(const Visitor& visit) override;
 
  private:
+  ops::NormKind kind_;
   double eps_;
   Parameter query_;
   Parameter key_;

@@ -14,12 +14,22 @@ Mlp::Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
 absl::StatusOr<Tensor> Mlp::Forward(const Tensor& x,
                                     const ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor up, up_->Forward(x, context));
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden,
-                           activation_ == Activation::kGelu
-                               ? autograd::Gelu(up, context.stream)
-                               : autograd::Swiglu(up, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Activate(up, context));
   up = Tensor();
   return down_->Forward(hidden, context);
+}
+
+absl::StatusOr<Tensor> Mlp::Activate(const Tensor& up,
+                                     const ForwardContext& context) {
+  switch (activation_) {
+    case Activation::kGelu:
+      return autograd::Gelu(up, context.stream);
+    case Activation::kSwiglu:
+      return autograd::Swiglu(up, context.stream);
+    case Activation::kGeglu:
+      return autograd::Swiglu(up, context.stream, ops::Gate::kGelu);
+  }
+  return absl::InternalError("an activation of no kind");
 }
 
 void Mlp::VisitParameters(const Visitor& visit) {

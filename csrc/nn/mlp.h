@@ -6,9 +6,15 @@
 
 namespace eisbach::nn {
 
-enum class Activation : uint8_t { kGelu, kSwiglu };
+enum class Activation : uint8_t { kGelu, kSwiglu, kGeglu };
 
-// down(activation(up(x))); for SwiGLU `up` yields gate and up side by side.
+// Whether the first projection yields a gate beside what it lets through.
+inline bool Gated(Activation activation) {
+  return activation == Activation::kSwiglu || activation == Activation::kGeglu;
+}
+
+// down(activation(up(x))); where it is gated `up` yields gate and up side by
+// side.
 class Mlp final : public Module {
  public:
   Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
@@ -19,6 +25,9 @@ class Mlp final : public Module {
   void VisitParameters(const Visitor& visit) override;
 
  private:
+  absl::StatusOr<Tensor> Activate(const Tensor& up,
+                                  const ForwardContext& context);
+
   std::unique_ptr<Projection> up_;
   std::unique_ptr<Projection> down_;
   Activation activation_;

@@ -28,21 +28,24 @@ class GeluNode final : public Node {
 
 class SwigluNode final : public Node {
  public:
-  explicit SwigluNode(Tensor gate_up) : gate_up_(std::move(gate_up)) {}
+  SwigluNode(Tensor gate_up, ops::Gate gate)
+      : gate_up_(std::move(gate_up)), gate_(gate) {}
   absl::string_view name() const override { return "swiglu"; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dx, ops::SwigluBackward(grads[0], gate_up_, context.stream));
+        Tensor dx, ops::SwigluBackward(grads[0], gate_up_,
+                                                     context.stream, gate_));
     return Send(0, std::move(dx), context.stream);
   }
   bool Remakes(int) const override { return true; }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
-    return ops::SwigluForward(gate_up_, stream);
+    return ops::SwigluForward(gate_up_, stream, gate_);
   }
 
  private:
   Tensor gate_up_;
+  ops::Gate gate_;
 };
 
 }  // namespace
@@ -53,10 +56,11 @@ absl::StatusOr<Tensor> Gelu(const Tensor& x, Stream& stream) {
   return y;
 }
 
-absl::StatusOr<Tensor> Swiglu(const Tensor& gate_up, Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream));
+absl::StatusOr<Tensor> Swiglu(const Tensor& gate_up, Stream& stream,
+                              ops::Gate gate) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream, gate));
   if (Graph* graph = CurrentGraph()) {
-    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up);
+    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up, gate);
   }
   return y;
 }

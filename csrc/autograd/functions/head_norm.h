@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "ops/attention.h"
+#include "ops/norm.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
 
@@ -12,6 +13,7 @@ namespace eisbach::autograd {
 absl::StatusOr<Tensor> HeadNorm(double eps, const Tensor& qkv,
                                 const ops::AttentionHeads& heads,
                                 Parameter& query, Parameter& key,
-                                Stream& stream);
+                                Stream& stream,
+                                ops::NormKind kind = ops::NormKind::kRms);
 
 }  // namespace eisbach::autograd

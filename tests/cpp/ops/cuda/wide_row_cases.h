@@ -31,7 +31,7 @@ inline std::vector<WideCase> RowCases() {
                    1,
                    {twice, row},
                    [](char* const* p, int64_t, int64_t rows) {
-                     return LaunchSwigluForward(kType, p[0], p[1], rows, kWidth,
+                     return LaunchSwigluForward(kType, p[0], p[1], rows, kWidth, false,
                                                 TheStream());
                    },
                    16});
@@ -42,7 +42,7 @@ inline std::vector<WideCase> RowCases() {
                    {row, twice, twice},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchSwigluBackward(kType, p[0], p[1], p[2], rows,
-                                                 kWidth, TheStream());
+                                                 kWidth, false, TheStream());
                    },
                    16});
   cases.push_back({"Rope",
