@@ -16,7 +16,18 @@ from eisbach.config.section import (
     key,
 )
 
-_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3")
+_FAMILIES = (
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "phi3",
+    "gemma2",
+    "gemma3",
+    "olmo2",
+    "apertus",
+)
 _ROTARY = {"model.family": _FAMILIES}
 _SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn", "longrope")}
 _STRETCHED = {"model.rope_scaling": ("llama3", "yarn", "longrope")}
@@ -28,14 +39,27 @@ _LONGROPE = {"model.rope_scaling": "longrope"}
 
 class _Sizes(Section):
     family: Literal[
-        "gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3"
+        "gpt",
+        "llama",
+        "mistral",
+        "qwen2",
+        "qwen3",
+        "smollm3",
+        "phi3",
+        "gemma2",
+        "gemma3",
+        "olmo2",
+        "apertus",
     ] = key(
         "gpt",
         "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
         "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
         "biases in query, key and value, `qwen3` with a norm of each "
         "query and key head, `smollm3` with no positions in every fourth "
-        "layer, and `phi3`.",
+        "layer, and `phi3`. `gemma2` and `gemma3`: four norms of 1 + w in a "
+        "block, GEGLU, scaled embeddings, windows. `olmo2`: norms behind "
+        "attention and MLP, and of all query and all key heads together. "
+        "`apertus`: xIELU and no gate.",
     )
     layers: Count = key(
         4,
@@ -84,6 +108,25 @@ class _Sizes(Section):
         True, "The output projection is the token embedding."
     )
     norm_eps: Positive = key(1e-5, "Added to the variance in each norm.")
+    norm_placement: Literal["auto", "pre", "post", "both"] = key(
+        "auto",
+        "Whether attention and MLP have a norm of what they take, of what they "
+        "give, or of both. `auto`: as `family` has.",
+    )
+    norm_plus_one: Auto | bool = key(
+        "auto",
+        "Whether norms multiply by 1 + their weight. `auto`: as `family` does.",
+    )
+    activation: Literal["auto", "gelu", "swiglu", "geglu", "xielu"] = key(
+        "auto",
+        "Of the MLP: GELU (the tanh form), or SiLU or GELU of a gate beside "
+        "it, or xIELU, whose slopes are learned. `auto`: as `family` has.",
+    )
+    scale_embedding: Auto | bool = key(
+        "auto",
+        "Whether rows of the token embedding are multiplied by sqrt(`hidden`), "
+        "rounded to the compute type. `auto`: as `family` does.",
+    )
     qkv_bias: Auto | bool = key(
         "auto",
         "Whether the query, key and value projections have biases. `auto`: as "
@@ -93,10 +136,11 @@ class _Sizes(Section):
         "auto", "The same of the projection behind attention."
     )
     mlp_bias: Auto | bool = key("auto", "The same of the MLP's projections.")
-    qk_norm: Literal["auto", "none", "head"] = key(
+    qk_norm: Literal["auto", "none", "head", "full"] = key(
         "auto",
         "`head`: each query and key head is RMS-normalised before it is "
-        "rotated. `auto`: as `family` does.",
+        "rotated; `full`: all query heads together, and all key heads. "
+        "`auto`: as `family` does.",
     )
     rope_theta: Positive = key(
         10000.0, "Base of the rotary frequencies.", only=_ROTARY
@@ -168,6 +212,13 @@ class _Sizes(Section):
         "auto",
         "One layer in so many, the last of each, sees all in spite of "
         "`window`; 0: none. `auto`: as `family` has.",
+    )
+    window_rope_theta: Auto | NonNegative = key(
+        "auto",
+        "Base of the rotary frequencies in layers with the window, which no "
+        "`rope_scaling` changes there; 0: as in the other layers. `auto`: as "
+        "`family` has.",
+        known_as="rope_local_base_freq",
     )
     attention_scale: Auto | NonNegative = key(
         "auto",

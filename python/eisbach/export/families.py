@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.export import gpt2
 from eisbach.export.described import Described
+from eisbach.export.gemma import GEMMA
 from eisbach.export.llama_like import LLAMA_LIKE
+from eisbach.export.windows import layers_with_window
 
 if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
 
 FAMILIES: dict[str, Any] = {
     "gpt": gpt2,
-    **{family.family: family for family in LLAMA_LIKE},
+    **{family.family: family for family in (*LLAMA_LIKE, *GEMMA)},
 }
 BY_MODEL_TYPE = {family.MODEL_TYPE: family for family in FAMILIES.values()}
 # What the mathematics depend on and not every family can say.
 _CHOICES = (
     "head_dim",
+    "norm_placement",
+    "norm_plus_one",
+    "activation",
+    "scale_embedding",
     "qkv_bias",
     "output_bias",
     "mlp_bias",
@@ -28,6 +34,7 @@ _CHOICES = (
     "window",
     "window_from",
     "window_full_every",
+    "window_rope_theta",
     "attention_scale",
     "attention_cap",
     "final_cap",
@@ -45,7 +52,10 @@ def describe(model: ModelSection) -> dict[str, Any]:
     family = FAMILIES[model.family]
     said = family.config(model)
     again = read_sizes(family, Described(Path("config.json"), said))
+    same_windows = layers_with_window(model) == layers_with_window(again)
     for name in _CHOICES:
+        if same_windows and name in ("window_from", "window_full_every"):
+            continue  # others say the layers, and may say them otherwise
         value, read = getattr(model, name), getattr(again, name)
         if value != read:
             raise ValueError(

@@ -30,17 +30,39 @@ if TYPE_CHECKING:
 
     Parameters = dict[str, NDArray[Any]]
 
-_BLOCK = (
-    ("norm1", "input_layernorm"),
+_Names = tuple[tuple[str, str], ...]  # ours and theirs
+ATTENTION = (
     ("attention.query", "self_attn.q_proj"),
     ("attention.key", "self_attn.k_proj"),
     ("attention.value", "self_attn.v_proj"),
     ("attention.query_norm", "self_attn.q_norm"),
     ("attention.key_norm", "self_attn.k_norm"),
     ("attention.output", "self_attn.o_proj"),
-    ("norm2", "post_attention_layernorm"),
+)
+GATED_MLP = (
     ("mlp.gate", "mlp.gate_proj"),
     ("mlp.up", "mlp.up_proj"),
+    ("mlp.down", "mlp.down_proj"),
+)
+_BLOCK = (
+    ("norm1", "input_layernorm"),
+    *ATTENTION,
+    ("norm2", "post_attention_layernorm"),
+    *GATED_MLP,
+)
+_OLMO2_BLOCK = (
+    *ATTENTION,
+    ("post_norm1", "post_attention_layernorm"),
+    *GATED_MLP,
+    ("post_norm2", "post_feedforward_layernorm"),
+)
+_XIELU = ("mlp.alpha_p", "mlp.alpha_n")
+_APERTUS_BLOCK = (
+    ("norm1", "attention_layernorm"),
+    *ATTENTION,
+    ("norm2", "feedforward_layernorm"),
+    ("mlp.up", "mlp.up_proj"),
+    *((name, f"mlp.act_fn.{name[4:]}") for name in _XIELU),
     ("mlp.down", "mlp.down_proj"),
 )
 # Layers of theirs that are several of ours, one after the other.
@@ -65,6 +87,11 @@ class Family:
       STACKED: Layers of theirs, by a name of ours, that are several of ours.
       stacked_names: Their names of these.
       partial: Whether `config.json` may say that a part of heads is rotated.
+      block: Names inside a block, ours and theirs.
+      activation: The key of the MLP's, and what it may say.
+      head_dim: Where `config.json` does not say; None for an equal share.
+      constants: Numbers that a block's tensors say and that are always these.
+      rotary: Whether rotary positions are said and read as most do it.
     """
 
     family: str
@@ -79,6 +106,11 @@ class Family:
     STACKED: _Stacked = field(default_factory=dict)
     stacked_names: dict[str, str] = field(default_factory=dict)
     partial: bool = False
+    block: _Names = _BLOCK
+    activation: tuple[str, ...] = ("hidden_act", "silu", "swish")
+    head_dim: int | None = None
+    rotary: bool = True
+    constants: dict[str, float] = field(default_factory=dict)
 
     # Rotary frequencies, which old files hold as tensors.
     WITHOUT_EFFECT = re.compile(
@@ -106,7 +138,7 @@ class Family:
 
     def _layers(self) -> Iterator[tuple[str, str]]:
         """Yields each of ours in a block and which of theirs it is in."""
-        for own, name in _BLOCK:
+        for own, name in self.block:
             stack = self._stack_of(own)
             yield own, self.stacked_names[stack] if stack else name
 
@@ -123,10 +155,10 @@ class Family:
             "num_attention_heads": model.heads,
             "num_key_value_heads": model.kv_heads,
             "head_dim": model.head_dim,
-            "hidden_act": "silu",
+            self.activation[0]: self.activation[1],
             "attention_dropout": 0.0,
             "rms_norm_eps": model.norm_eps,
-            **rotary_config(model),
+            **(rotary_config(model) if self.rotary else {}),
             "initializer_range": 0.02,
             "tie_word_embeddings": model.tie_embeddings,
             **self.say(model),
@@ -136,7 +168,7 @@ class Family:
         """Reads `config.json`: the values of the section `model`."""
         hidden = described.get("hidden_size")
         heads = described.get("num_attention_heads")
-        described.only("hidden_act", "silu", "swish")
+        described.only(*self.activation)
         # Products in parts are the same products.
         described.without_effect("attention_dropout pretraining_tp")
         found = {
@@ -152,12 +184,15 @@ class Family:
             "vocab": described.get("vocab_size"),
             "tie_embeddings": described.get("tie_word_embeddings", self.tied),
             "norm_eps": described.get("rms_norm_eps", 1e-6),
-            **read_rotary(
-                described, default_theta=self.theta, partial=self.partial
-            ),
         }
+        if self.rotary:
+            found |= read_rotary(
+                described, default_theta=self.theta, partial=self.partial
+            )
         if hidden and heads:
-            found["head_dim"] = described.get("head_dim", hidden // heads)
+            found["head_dim"] = described.get(
+                "head_dim", self.head_dim or hidden // heads
+            )
         return {**found, **self.read(described)}
 
     def _places(self, model: ModelSection) -> Iterator[tuple[str, Stored]]:
@@ -176,17 +211,19 @@ class Family:
             for own, name in self._layers():
                 if own in _HEAD_NORMS and model.qk_norm == "none":
                     continue
-                parts = ["weight"]
+                parts = [".weight"]
+                if own in _XIELU:
+                    parts = [""]
                 if biases.get(own.rpartition(".")[2]):
-                    parts.append("bias")
+                    parts.append(".bias")
                 row, rows = 0, None
                 if stack := self._stack_of(own):
                     row, rows = first[stack], rows_of(own, model)
                     first[stack] += rows
                 for part in parts:
                     yield (
-                        f"blocks.{i}.{own}.{part}",
-                        Stored(f"model.layers.{i}.{name}.{part}", row, rows),
+                        f"blocks.{i}.{own}{part}",
+                        Stored(f"model.layers.{i}.{name}{part}", row, rows),
                     )
 
     def to_theirs(self, ours: Parameters, model: ModelSection) -> Parameters:
@@ -194,7 +231,12 @@ class Family:
         theirs: dict[str, list[NDArray[Any]]] = {}
         for own, place in self._places(model):
             theirs.setdefault(place.name, []).append(ours[own])
-        return {
+        constants = {
+            f"model.layers.{i}.{name}": np.array(value, np.float32)
+            for i in range(model.layers)
+            for name, value in self.constants.items()
+        }
+        return constants | {
             name: parts[0] if len(parts) == 1 else np.concatenate(parts)
             for name, parts in theirs.items()
         }
@@ -371,6 +413,32 @@ def _read_phi3(described: Described) -> dict[str, Any]:
     return read_window(described, window, [True] * layers)
 
 
+def _say_olmo2(model: ModelSection) -> dict[str, Any]:
+    return {"attention_bias": model.qkv_bias}
+
+
+def _read_olmo2(described: Described) -> dict[str, Any]:
+    bias = described.get("attention_bias", False)
+    return {"qkv_bias": bias, "output_bias": bias}
+
+
+def _say_apertus(model: ModelSection) -> dict[str, Any]:
+    return {
+        "attention_bias": model.qkv_bias,
+        "mlp_bias": model.mlp_bias,
+        "qk_norm": True,
+        "post_norm": False,
+    }
+
+
+def _read_apertus(described: Described) -> dict[str, Any]:
+    # What its first files say and transformers does not read.
+    described.only("mlp_bias", False)
+    described.only("qk_norm", True)
+    described.only("post_norm", False)
+    return _read_olmo2(described)
+
+
 LLAMA_LIKE = (
     Family(
         "llama",
@@ -438,5 +506,26 @@ LLAMA_LIKE = (
             "mlp.gate_up": "mlp.gate_up_proj",
         },
         partial=True,
+    ),
+    Family(
+        "olmo2",
+        "olmo2",
+        "olmo2",
+        "Olmo2ForCausalLM",
+        _say_olmo2,
+        _read_olmo2,
+        block=_OLMO2_BLOCK,
+    ),
+    Family(
+        "apertus",
+        "apertus",
+        "apertus",
+        "ApertusForCausalLM",
+        _say_apertus,
+        _read_apertus,
+        theta=12e6,
+        block=_APERTUS_BLOCK,
+        activation=("hidden_act", "xielu"),
+        constants={"mlp.act_fn.beta": 0.5, "mlp.act_fn.eps": -1e-6},
     ),
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eisbach.config.model import ModelSection
     from eisbach.export.described import Described
 
@@ -85,6 +87,7 @@ def read_rotary(
     *,
     default_theta: float = 10000.0,
     partial: bool = False,
+    sections: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Reads both dialects; a value inside a section goes first.
 
@@ -93,6 +96,7 @@ def read_rotary(
       default_theta: Base of the frequencies where it has none.
       partial: Whether a part of a head may be rotated, as in Phi-3, whose
         original context stands outside of the sections.
+      sections: Where they are others than those of most families.
     """
     found: dict[str, Any] = {
         "rope_theta": float(described.get("rope_theta", default_theta))
@@ -104,8 +108,10 @@ def read_rotary(
         original = described.get("original_max_position_embeddings", None)
     else:
         described.only("partial_rotary_factor", 1.0)
-    for name in _SECTIONS:
-        section = dict(described.get(name, {}))
+    if sections is None:
+        sections = {name: described.get(name, {}) for name in _SECTIONS}
+    for name, said in sections.items():
+        section = dict(said)
         found["rope_theta"] = float(
             section.pop("rope_theta", found["rope_theta"])
         )
