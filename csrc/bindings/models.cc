@@ -42,7 +42,8 @@ constexpr Named<nn::Activation> kActivations[] = {
     {"swiglu", nn::Activation::kSwiglu},
     {"geglu", nn::Activation::kGeglu}};
 constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
-                                      {"head", QkNorm::kHead}};
+                                      {"head", QkNorm::kHead},
+                                      {"full", QkNorm::kFull}};
 constexpr Named<RopeScaling> kRopeScalings[] = {
     {"none", RopeScaling::kNone},
     {"linear", RopeScaling::kLinear},
@@ -92,7 +93,7 @@ void BindArchitecture(CoreModule& m) {
       .def_property_readonly(
           "qk_norm",
           [](const Architecture& a) { return NameOf(kQkNorms, a.qk_norm); },
-          "`none` or `head`.")
+          "`none`, `head` or `full`.")
       .def_property_readonly("adapter_targets", &models::AdapterTargets,
                              "The projections that may have an adapter.")
       .def_readonly("rotary", &Architecture::rotary,

@@ -13,8 +13,9 @@
 namespace eisbach::models {
 
 // Whether query and key heads are normalised before their rotation: each by
-// itself, with weights that all heads share (Qwen3, arXiv:2505.09388).
-enum class QkNorm : uint8_t { kNone, kHead };
+// itself, with weights that all heads share (Qwen3, arXiv:2505.09388), or all
+// together (OLMo 2, arXiv:2501.00656).
+enum class QkNorm : uint8_t { kNone, kHead, kFull };
 
 // Where norms stand: before attention and MLP, behind them, or both.
 enum class NormPlacement : uint8_t { kPre, kPost, kBoth };

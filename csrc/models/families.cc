@@ -95,11 +95,21 @@ Architecture Gemma3() {
   return a;
 }
 
+// OLMo 2: arXiv:2501.00656. Norms behind attention and MLP, and of all query
+// heads and all key heads together.
+Architecture Olmo2() {
+  Architecture a = Llama();
+  a.norm_placement = NormPlacement::kPost;
+  a.qk_norm = QkNorm::kFull;
+  a.rope = ops::PlainRope(5e5);
+  return a;
+}
+
 struct Row {
   absl::string_view name;
   Architecture (*make)();
 };
-constexpr std::array<Row, 9> kFamilies = {{{"gpt", &Gpt},
+constexpr std::array<Row, 10> kFamilies = {{{"gpt", &Gpt},
                                            {"llama", &Llama},
                                            {"mistral", &Mistral},
                                            {"qwen2", &Qwen2},
@@ -107,7 +117,8 @@ constexpr std::array<Row, 9> kFamilies = {{{"gpt", &Gpt},
                                            {"smollm3", &SmolLm3},
                                            {"phi3", &Phi3},
                                            {"gemma2", &Gemma2},
-                                           {"gemma3", &Gemma3}}};
+                                           {"gemma3", &Gemma3},
+                                           {"olmo2", &Olmo2}}};
 
 }  // namespace
 

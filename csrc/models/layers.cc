@@ -8,6 +8,7 @@
 #include "ops/rope.h"
 #include "parallel/tensor/linear.h"
 #include "parallel/tensor/vocabulary.h"
+#include "parallel/tensor/width_norm.h"
 
 namespace eisbach::models {
 namespace {
@@ -145,6 +146,18 @@ std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
                                                        context_->tensor());
 }
 
+std::unique_ptr<nn::QkvNorm> LayerBuilder::MakeWidthNorm(
+    const std::string& name) const {
+  const ops::NormKind kind = config_.architecture.norm;
+  if (!sharded()) {
+    return std::make_unique<nn::WidthNorm>(name, heads_.local, config_.norm_eps,
+                                           kind);
+  }
+  return std::make_unique<parallel::DividedWidthNorm>(
+      name, heads_, config_.norm_eps, /*primary=*/rank_ == 0, kind,
+      context_->tensor());
+}
+
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
     const std::string& name, int64_t layer) {
   const Architecture& architecture = config_.architecture;
@@ -166,6 +179,10 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
                                                      /*primary=*/rank_ == 0,
                                                      architecture.norm);
+    Freeze(*parts.head_norm);
+  }
+  if (architecture.qk_norm == QkNorm::kFull) {
+    parts.head_norm = MakeWidthNorm(name);
     Freeze(*parts.head_norm);
   }
   parts.output =
