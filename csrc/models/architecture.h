@@ -54,6 +54,10 @@ struct Architecture {
   double final_cap;        // that bounds logits; 0: none
 
   bool gated() const { return nn::Gated(activation); }
+  // Of query and key heads.
+  ops::NormKind head_norm() const {
+    return norm_plus_one() ? norm : ops::NormKind::kRms;
+  }
   bool norm_plus_one() const { return norm == ops::NormKind::kRmsPlusOne; }
   // Whether queries and keys of a layer are rotated.
   bool RotatesLayer(int64_t layer) const {

@@ -148,7 +148,7 @@ std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
 
 std::unique_ptr<nn::QkvNorm> LayerBuilder::MakeWidthNorm(
     const std::string& name) const {
-  const ops::NormKind kind = config_.architecture.norm;
+  const ops::NormKind kind = config_.architecture.head_norm();
   if (!sharded()) {
     return std::make_unique<nn::WidthNorm>(name, heads_.local, config_.norm_eps,
                                            kind);
@@ -178,7 +178,7 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   if (architecture.qk_norm == QkNorm::kHead) {
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
                                                      /*primary=*/rank_ == 0,
-                                                     architecture.norm);
+                                                     architecture.head_norm());
     Freeze(*parts.head_norm);
   }
   if (architecture.qk_norm == QkNorm::kFull) {
