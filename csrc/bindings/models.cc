@@ -40,7 +40,8 @@ constexpr Named<NormPlacement> kNormPlacements[] = {
 constexpr Named<nn::Activation> kActivations[] = {
     {"gelu", nn::Activation::kGelu},
     {"swiglu", nn::Activation::kSwiglu},
-    {"geglu", nn::Activation::kGeglu}};
+    {"geglu", nn::Activation::kGeglu},
+    {"xielu", nn::Activation::kXielu}};
 constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
                                       {"head", QkNorm::kHead},
                                       {"full", QkNorm::kFull}};
@@ -79,7 +80,7 @@ void BindArchitecture(CoreModule& m) {
           [](const Architecture& a) {
             return NameOf(kActivations, a.activation);
           },
-          "`gelu`, `swiglu` or `geglu`.")
+          "`gelu`, `swiglu`, `geglu` or `xielu`.")
       .def_readonly("scale_embedding", &Architecture::scale_embedding,
                     "Whether embeddings are multiplied by sqrt(hidden).")
       .def_readonly("window_rope_theta", &Architecture::window_rope_theta,

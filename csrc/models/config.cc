@@ -210,6 +210,7 @@ int64_t ParameterCount(const ModelConfig& c) {
   if (a.qkv_bias) layer += QkvRows(c);
   if (a.output_bias) layer += c.hidden;
   if (a.mlp_bias) layer += UpRows(c) + c.hidden;
+  if (a.activation == nn::Activation::kXielu) layer += 2;
   if (a.qk_norm == QkNorm::kHead) layer += 2 * c.head_dim;
   if (a.qk_norm == QkNorm::kFull) {
     layer += (c.heads + c.kv_heads) * c.head_dim;

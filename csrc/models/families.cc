@@ -105,11 +105,20 @@ Architecture Olmo2() {
   return a;
 }
 
+// Apertus: arXiv:2509.14233. No gate; an activation with learned slopes.
+Architecture Apertus() {
+  Architecture a = Llama();
+  a.activation = nn::Activation::kXielu;
+  a.qk_norm = QkNorm::kHead;
+  a.rope = ops::PlainRope(12e6);
+  return a;
+}
+
 struct Row {
   absl::string_view name;
   Architecture (*make)();
 };
-constexpr std::array<Row, 10> kFamilies = {{{"gpt", &Gpt},
+constexpr std::array<Row, 11> kFamilies = {{{"gpt", &Gpt},
                                            {"llama", &Llama},
                                            {"mistral", &Mistral},
                                            {"qwen2", &Qwen2},
@@ -118,7 +127,8 @@ constexpr std::array<Row, 10> kFamilies = {{{"gpt", &Gpt},
                                            {"phi3", &Phi3},
                                            {"gemma2", &Gemma2},
                                            {"gemma3", &Gemma3},
-                                           {"olmo2", &Olmo2}}};
+                                           {"olmo2", &Olmo2},
+                                           {"apertus", &Apertus}}};
 
 }  // namespace
 

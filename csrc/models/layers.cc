@@ -211,10 +211,17 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
     up.name = absl::StrCat(name, ".up");
     up.pieces = {{up.name, ffn_}};
   }
-  return std::make_unique<nn::Mlp>(
-      MakeColumns(std::move(up)),
-      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias),
-      architecture.activation);
+  std::unique_ptr<nn::Xielu> xielu;
+  if (architecture.activation == nn::Activation::kXielu) {
+    xielu = std::make_unique<nn::Xielu>(name, /*primary=*/rank_ == 0);
+    Freeze(*xielu);
+  }
+  // In the order in which forward uses them.
+  std::unique_ptr<nn::Projection> first = MakeColumns(std::move(up));
+  std::unique_ptr<nn::Projection> second =
+      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias);
+  return std::make_unique<nn::Mlp>(std::move(first), std::move(second),
+                                   architecture.activation, std::move(xielu));
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
