@@ -119,16 +119,16 @@ struct Row {
   Architecture (*make)();
 };
 constexpr std::array<Row, 11> kFamilies = {{{"gpt", &Gpt},
-                                           {"llama", &Llama},
-                                           {"mistral", &Mistral},
-                                           {"qwen2", &Qwen2},
-                                           {"qwen3", &Qwen3},
-                                           {"smollm3", &SmolLm3},
-                                           {"phi3", &Phi3},
-                                           {"gemma2", &Gemma2},
-                                           {"gemma3", &Gemma3},
-                                           {"olmo2", &Olmo2},
-                                           {"apertus", &Apertus}}};
+                                            {"llama", &Llama},
+                                            {"mistral", &Mistral},
+                                            {"qwen2", &Qwen2},
+                                            {"qwen3", &Qwen3},
+                                            {"smollm3", &SmolLm3},
+                                            {"phi3", &Phi3},
+                                            {"olmo2", &Olmo2},
+                                            {"apertus", &Apertus},
+                                            {"gemma2", &Gemma2},
+                                            {"gemma3", &Gemma3}}};
 
 }  // namespace
 
