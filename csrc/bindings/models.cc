@@ -40,9 +40,11 @@ constexpr Named<NormPlacement> kNormPlacements[] = {
 constexpr Named<nn::Activation> kActivations[] = {
     {"gelu", nn::Activation::kGelu},
     {"swiglu", nn::Activation::kSwiglu},
-    {"geglu", nn::Activation::kGeglu}};
+    {"geglu", nn::Activation::kGeglu},
+    {"xielu", nn::Activation::kXielu}};
 constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
-                                      {"head", QkNorm::kHead}};
+                                      {"head", QkNorm::kHead},
+                                      {"full", QkNorm::kFull}};
 constexpr Named<RopeScaling> kRopeScalings[] = {
     {"none", RopeScaling::kNone},
     {"linear", RopeScaling::kLinear},
@@ -78,7 +80,7 @@ void BindArchitecture(CoreModule& m) {
           [](const Architecture& a) {
             return NameOf(kActivations, a.activation);
           },
-          "`gelu`, `swiglu` or `geglu`.")
+          "`gelu`, `swiglu`, `geglu` or `xielu`.")
       .def_readonly("scale_embedding", &Architecture::scale_embedding,
                     "Whether embeddings are multiplied by sqrt(hidden).")
       .def_readonly("window_rope_theta", &Architecture::window_rope_theta,
@@ -92,7 +94,7 @@ void BindArchitecture(CoreModule& m) {
       .def_property_readonly(
           "qk_norm",
           [](const Architecture& a) { return NameOf(kQkNorms, a.qk_norm); },
-          "`none` or `head`.")
+          "`none`, `head` or `full`.")
       .def_property_readonly("adapter_targets", &models::AdapterTargets,
                              "The projections that may have an adapter.")
       .def_readonly("rotary", &Architecture::rotary,

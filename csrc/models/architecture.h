@@ -13,8 +13,9 @@
 namespace eisbach::models {
 
 // Whether query and key heads are normalised before their rotation: each by
-// itself, with weights that all heads share (Qwen3, arXiv:2505.09388).
-enum class QkNorm : uint8_t { kNone, kHead };
+// itself, with weights that all heads share (Qwen3, arXiv:2505.09388), or all
+// together (OLMo 2, arXiv:2501.00656).
+enum class QkNorm : uint8_t { kNone, kHead, kFull };
 
 // Where norms stand: before attention and MLP, behind them, or both.
 enum class NormPlacement : uint8_t { kPre, kPost, kBoth };
@@ -53,6 +54,10 @@ struct Architecture {
   double final_cap;        // that bounds logits; 0: none
 
   bool gated() const { return nn::Gated(activation); }
+  // Of query and key heads.
+  ops::NormKind head_norm() const {
+    return norm_plus_one() ? norm : ops::NormKind::kRms;
+  }
   bool norm_plus_one() const { return norm == ops::NormKind::kRmsPlusOne; }
   // Whether queries and keys of a layer are rotated.
   bool RotatesLayer(int64_t layer) const {

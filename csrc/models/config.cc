@@ -210,7 +210,11 @@ int64_t ParameterCount(const ModelConfig& c) {
   if (a.qkv_bias) layer += QkvRows(c);
   if (a.output_bias) layer += c.hidden;
   if (a.mlp_bias) layer += UpRows(c) + c.hidden;
+  if (a.activation == nn::Activation::kXielu) layer += 2;
   if (a.qk_norm == QkNorm::kHead) layer += 2 * c.head_dim;
+  if (a.qk_norm == QkNorm::kFull) {
+    layer += (c.heads + c.kv_heads) * c.head_dim;
+  }
   int64_t tables = c.vocab * c.hidden * (c.tie_embeddings ? 1 : 2);
   if (!a.rotary) tables += c.context * c.hidden;
   return c.layers * layer + tables + norm;

@@ -95,19 +95,40 @@ Architecture Gemma3() {
   return a;
 }
 
+// OLMo 2: arXiv:2501.00656. Norms behind attention and MLP, and of all query
+// heads and all key heads together.
+Architecture Olmo2() {
+  Architecture a = Llama();
+  a.norm_placement = NormPlacement::kPost;
+  a.qk_norm = QkNorm::kFull;
+  a.rope = ops::PlainRope(5e5);
+  return a;
+}
+
+// Apertus: arXiv:2509.14233. No gate; an activation with learned slopes.
+Architecture Apertus() {
+  Architecture a = Llama();
+  a.activation = nn::Activation::kXielu;
+  a.qk_norm = QkNorm::kHead;
+  a.rope = ops::PlainRope(12e6);
+  return a;
+}
+
 struct Row {
   absl::string_view name;
   Architecture (*make)();
 };
-constexpr std::array<Row, 9> kFamilies = {{{"gpt", &Gpt},
-                                           {"llama", &Llama},
-                                           {"mistral", &Mistral},
-                                           {"qwen2", &Qwen2},
-                                           {"qwen3", &Qwen3},
-                                           {"smollm3", &SmolLm3},
-                                           {"phi3", &Phi3},
-                                           {"gemma2", &Gemma2},
-                                           {"gemma3", &Gemma3}}};
+constexpr std::array<Row, 11> kFamilies = {{{"gpt", &Gpt},
+                                            {"llama", &Llama},
+                                            {"mistral", &Mistral},
+                                            {"qwen2", &Qwen2},
+                                            {"qwen3", &Qwen3},
+                                            {"smollm3", &SmolLm3},
+                                            {"phi3", &Phi3},
+                                            {"olmo2", &Olmo2},
+                                            {"apertus", &Apertus},
+                                            {"gemma2", &Gemma2},
+                                            {"gemma3", &Gemma3}}};
 
 }  // namespace
 

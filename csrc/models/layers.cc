@@ -8,6 +8,7 @@
 #include "ops/rope.h"
 #include "parallel/tensor/linear.h"
 #include "parallel/tensor/vocabulary.h"
+#include "parallel/tensor/width_norm.h"
 
 namespace eisbach::models {
 namespace {
@@ -145,6 +146,18 @@ std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
                                                        context_->tensor());
 }
 
+std::unique_ptr<nn::QkvNorm> LayerBuilder::MakeWidthNorm(
+    const std::string& name) const {
+  const ops::NormKind kind = config_.architecture.head_norm();
+  if (!sharded()) {
+    return std::make_unique<nn::WidthNorm>(name, heads_.local, config_.norm_eps,
+                                           kind);
+  }
+  return std::make_unique<parallel::DividedWidthNorm>(
+      name, heads_, config_.norm_eps, /*primary=*/rank_ == 0, kind,
+      context_->tensor());
+}
+
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
     const std::string& name, int64_t layer) {
   const Architecture& architecture = config_.architecture;
@@ -165,7 +178,11 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   if (architecture.qk_norm == QkNorm::kHead) {
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
                                                      /*primary=*/rank_ == 0,
-                                                     architecture.norm);
+                                                     architecture.head_norm());
+    Freeze(*parts.head_norm);
+  }
+  if (architecture.qk_norm == QkNorm::kFull) {
+    parts.head_norm = MakeWidthNorm(name);
     Freeze(*parts.head_norm);
   }
   parts.output =
@@ -194,10 +211,17 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
     up.name = absl::StrCat(name, ".up");
     up.pieces = {{up.name, ffn_}};
   }
-  return std::make_unique<nn::Mlp>(
-      MakeColumns(std::move(up)),
-      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias),
-      architecture.activation);
+  std::unique_ptr<nn::Xielu> xielu;
+  if (architecture.activation == nn::Activation::kXielu) {
+    xielu = std::make_unique<nn::Xielu>(name, /*primary=*/rank_ == 0);
+    Freeze(*xielu);
+  }
+  // In the order in which forward uses them.
+  std::unique_ptr<nn::Projection> first = MakeColumns(std::move(up));
+  std::unique_ptr<nn::Projection> second =
+      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias);
+  return std::make_unique<nn::Mlp>(std::move(first), std::move(second),
+                                   architecture.activation, std::move(xielu));
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,

@@ -39,4 +39,36 @@ void HeadNorm::VisitParameters(const Visitor& visit) {
   visit(key_);
 }
 
+ParamSpec WidthWeight(std::string name, int64_t width, bool primary,
+                      ops::NormKind kind) {
+  ParamSpec spec = WholeParam(std::move(name), Shape{width}, {WeightInit(kind)},
+                              /*decay=*/false);
+  spec.slices[0].primary = primary;
+  return spec;
+}
+
+WidthNorm::WidthNorm(const std::string& name, const ops::AttentionHeads& heads,
+                     double eps, ops::NormKind kind)
+    : kind_(kind),
+      eps_(eps),
+      query_(WidthWeight(absl::StrCat(name, ".query_norm.weight"),
+                         heads.heads * heads.head_dim, /*primary=*/true,
+                         kind)),
+      key_(WidthWeight(absl::StrCat(name, ".key_norm.weight"),
+                       heads.kv_heads * heads.head_dim, /*primary=*/true,
+                       kind)) {}
+
+// All heads of a kind are one row.
+absl::StatusOr<Tensor> WidthNorm::Forward(const Tensor& qkv,
+                                          const ops::AttentionHeads& heads,
+                                          const ForwardContext& context) {
+  return autograd::HeadNorm(eps_, qkv, heads, query_, key_, context.stream,
+                            kind_);
+}
+
+void WidthNorm::VisitParameters(const Visitor& visit) {
+  visit(query_);
+  visit(key_);
+}
+
 }  // namespace eisbach::nn

@@ -8,8 +8,11 @@
 namespace eisbach::nn {
 
 Mlp::Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
-         Activation activation)
-    : up_(std::move(up)), down_(std::move(down)), activation_(activation) {}
+         Activation activation, std::unique_ptr<Xielu> xielu)
+    : up_(std::move(up)),
+      down_(std::move(down)),
+      activation_(activation),
+      xielu_(std::move(xielu)) {}
 
 absl::StatusOr<Tensor> Mlp::Forward(const Tensor& x,
                                     const ForwardContext& context) {
@@ -28,12 +31,15 @@ absl::StatusOr<Tensor> Mlp::Activate(const Tensor& up,
       return autograd::Swiglu(up, context.stream);
     case Activation::kGeglu:
       return autograd::Swiglu(up, context.stream, ops::Gate::kGelu);
+    case Activation::kXielu:
+      return xielu_->Forward(up, context);
   }
   return absl::InternalError("an activation of no kind");
 }
 
 void Mlp::VisitParameters(const Visitor& visit) {
   up_->VisitParameters(visit);
+  if (xielu_ != nullptr) xielu_->VisitParameters(visit);
   down_->VisitParameters(visit);
 }
 

@@ -3,10 +3,11 @@
 #include <memory>
 
 #include "nn/module.h"
+#include "nn/xielu.h"
 
 namespace eisbach::nn {
 
-enum class Activation : uint8_t { kGelu, kSwiglu, kGeglu };
+enum class Activation : uint8_t { kGelu, kSwiglu, kGeglu, kXielu };
 
 // Whether the first projection yields a gate beside what it lets through.
 inline bool Gated(Activation activation) {
@@ -17,8 +18,9 @@ inline bool Gated(Activation activation) {
 // side.
 class Mlp final : public Module {
  public:
+  // `xielu` where that is the activation.
   Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
-      Activation activation);
+      Activation activation, std::unique_ptr<Xielu> xielu = nullptr);
 
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context);
@@ -31,6 +33,7 @@ class Mlp final : public Module {
   std::unique_ptr<Projection> up_;
   std::unique_ptr<Projection> down_;
   Activation activation_;
+  std::unique_ptr<Xielu> xielu_;
 };
 
 }  // namespace eisbach::nn
