@@ -30,7 +30,7 @@ absl::StatusOr<Tensor> Mlp::Activate(const Tensor& up,
     case Activation::kSwiglu:
       return autograd::Swiglu(up, context.stream);
     case Activation::kGeglu:
-      return autograd::Swiglu(up, context.stream, ops::Gate::kGelu);
+      return autograd::Geglu(up, context.stream);
     case Activation::kXielu:
       return xielu_->Forward(up, context);
   }

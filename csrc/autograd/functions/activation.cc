@@ -48,6 +48,15 @@ class SwigluNode final : public Node {
   ops::Gate gate_;
 };
 
+absl::StatusOr<Tensor> Gated(const Tensor& gate_up, ops::Gate gate,
+                             Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream, gate));
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up, gate);
+  }
+  return y;
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> Gelu(const Tensor& x, Stream& stream) {
@@ -56,13 +65,12 @@ absl::StatusOr<Tensor> Gelu(const Tensor& x, Stream& stream) {
   return y;
 }
 
-absl::StatusOr<Tensor> Swiglu(const Tensor& gate_up, Stream& stream,
-                              ops::Gate gate) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream, gate));
-  if (Graph* graph = CurrentGraph()) {
-    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up, gate);
-  }
-  return y;
+absl::StatusOr<Tensor> Swiglu(const Tensor& gate_up, Stream& stream) {
+  return Gated(gate_up, ops::Gate::kSilu, stream);
+}
+
+absl::StatusOr<Tensor> Geglu(const Tensor& gate_up, Stream& stream) {
+  return Gated(gate_up, ops::Gate::kGelu, stream);
 }
 
 }  // namespace eisbach::autograd
