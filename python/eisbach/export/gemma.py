@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.export.llama_like import ATTENTION, GATED_MLP, Family
 from eisbach.export.rotary import read_rotary, rotary_config
-from eisbach.export.windows import layer_types, read_window
+from eisbach.export.windows import (
+    layer_types,
+    layers_with_window,
+    read_window,
+)
 
 if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
@@ -111,6 +115,47 @@ def _read_gemma3(described: Described) -> dict[str, Any]:
     return found
 
 
+def _take_for_gguf(
+    writer: Any, theirs: dict[str, Any], model: ModelSection
+) -> None:
+    """Adds the keys of Gemma.
+
+    Raises:
+      ValueError: llama.cpp computes it otherwise.
+    """
+    del theirs
+    gemma2 = model.family == "gemma2"
+    every, theta = (2, 0.0) if gemma2 else (6, 1e4)
+    if gemma2:
+        needs = {"attention_cap": "above 0", "final_cap": "above 0"}
+        wrong = [n for n in needs if getattr(model, n) == 0]
+    else:
+        needs = {"attention_cap": "0", "final_cap": "0"}
+        wrong = [n for n in needs if getattr(model, n) != 0]
+    if wrong:
+        value = getattr(model, wrong[0])
+        raise ValueError(
+            f"model.{wrong[0]}={value}: llama.cpp takes {needs[wrong[0]]} for "
+            f"{model.family}"
+        )
+    usual = [(i + 1) % every != 0 for i in range(model.layers)]
+    if layers_with_window(model) != usual:
+        raise ValueError(
+            f"model.window_full_every={model.window_full_every}: llama.cpp "
+            f"takes a window in all layers but every {every}th for "
+            f"{model.family}"
+        )
+    if model.window_rope_theta != theta:
+        raise ValueError(
+            f"model.window_rope_theta={model.window_rope_theta}: llama.cpp "
+            f"takes {theta} for {model.family}"
+        )
+    writer.add_sliding_window(model.window)
+    if gemma2:
+        writer.add_attn_logit_softcapping(model.attention_cap)
+        writer.add_final_logit_softcapping(model.final_cap)
+
+
 def _family(number: int, model_type: str, say: Any, read: Any) -> Family:
     return Family(
         f"gemma{number}",
@@ -124,6 +169,8 @@ def _family(number: int, model_type: str, say: Any, read: Any) -> Family:
         block=_BLOCK,
         activation=("hidden_activation", "gelu_pytorch_tanh"),
         head_dim=256,
+        gguf_says=("attention_cap", "final_cap", "window"),
+        take_for_gguf=_take_for_gguf,
         rotary=number == 2,
     )
 

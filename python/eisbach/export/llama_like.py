@@ -91,6 +91,9 @@ class Family:
       activation: The key of the MLP's, and what it may say.
       head_dim: Where `config.json` does not say; None for an equal share.
       constants: Numbers that a block's tensors say and that are always these.
+      gguf_says: Choices that its GGUF can say, where most cannot.
+      take_for_gguf: Takes tensors that are no tensors there, and adds the keys
+        of such a family.
       rotary: Whether rotary positions are said and read as most do it.
     """
 
@@ -111,6 +114,10 @@ class Family:
     head_dim: int | None = None
     rotary: bool = True
     constants: dict[str, float] = field(default_factory=dict)
+    gguf_says: tuple[str, ...] = ()
+    take_for_gguf: (
+        Callable[[Any, dict[str, Any], ModelSection], None] | None
+    ) = None
 
     # Rotary frequencies, which old files hold as tensors.
     WITHOUT_EFFECT = re.compile(
@@ -275,9 +282,12 @@ class Family:
     ) -> NDArray[Any]:
         """Returns one of `to_theirs`, as GGUF keeps it.
 
+        Weights of norms are there what is multiplied by, with the 1.
         Of Llama the two numbers that rotate together are neighbours there in
         a head of query and key; here they are half a head apart.
         """
+        if model.norm_plus_one and name.endswith("norm.weight"):
+            return np.asarray(value, np.float32) + np.float32(1)
         heads = {"q_proj": model.heads, "k_proj": model.kv_heads}
         found = next((n for n in heads if f".{n}." in name), None)
         if found is None or self.GGUF not in _NEIGHBOURS:
@@ -422,6 +432,18 @@ def _read_olmo2(described: Described) -> dict[str, Any]:
     return {"qkv_bias": bias, "output_bias": bias}
 
 
+def _take_xielu(
+    writer: Any, theirs: dict[str, Any], model: ModelSection
+) -> None:
+    """Slopes are keys of GGUF, a number a layer."""
+    for name in ("alpha_p", "alpha_n", "beta", "eps"):
+        values = [
+            float(theirs.pop(f"model.layers.{i}.mlp.act_fn.{name}").reshape(()))
+            for i in range(model.layers)
+        ]
+        getattr(writer, f"add_xielu_{name}")(values)
+
+
 def _say_apertus(model: ModelSection) -> dict[str, Any]:
     return {
         "attention_bias": model.qkv_bias,
@@ -527,5 +549,6 @@ LLAMA_LIKE = (
         block=_APERTUS_BLOCK,
         activation=("hidden_act", "xielu"),
         constants={"mlp.act_fn.beta": 0.5, "mlp.act_fn.eps": -1e-6},
+        take_for_gguf=_take_xielu,
     ),
 )

@@ -264,6 +264,79 @@ def test_what_changes_the_mathematics_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("kind", "keys", "names"),
+    [
+        ("mixtral", {}, ["MoE", "dense"]),
+        ("qwen3_moe", {}, ["MoE"]),
+        ("somebodys", {"num_local_experts": 8}, ["MoE"]),
+        ("deepseek_v3", {"n_routed_experts": 8}, ["MLA"]),
+        ("somebodys", {"kv_lora_rank": 8}, ["MLA"]),
+        ("gemma3", {}, ["pictures", "Gemma3ForCausalLM"]),
+        ("mamba", {}, ["none of", "llama"]),
+    ],
+)
+def test_what_is_known_and_not_there_is_refused_in_words(
+    tmp_path, kind, keys, names
+):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": kind, **keys}))
+    with pytest.raises(ValueError, match=f"model_type='{kind}'") as caught:
+        read_model(tmp_path)
+    for name in names:
+        assert name in str(caught.value)
+
+
+def test_slopes_of_xielu_have_constants(save, tmp_path):
+    save("apertus")
+    path = str(tmp_path / "model.safetensors")
+    arrays = dict(_C.read_safetensors(path))
+    name = "model.layers.1.mlp.act_fn.beta"
+    _C.write_safetensors(path, {**arrays, name: np.float32([0.6])})
+    with pytest.raises(ValueError, match=re.escape(f"{name} is 0.6")):
+        read_model(tmp_path)
+
+
+def test_a_context_inside_the_original_takes_the_short_factors(
+    make, save, tmp_path
+):
+    """As rows of the run may be shorter than those of the model."""
+    import torch
+
+    net = save("phi3", rope_parameters=LONGROPE, max_position_embeddings=64,
+               original_max_position_embeddings=16)  # fmt: skip
+    found = read_model(tmp_path)
+    shorter = found.model.model_copy(update={"context": 16})
+    config, _ = make()
+    engine = make.engine(config.model_copy(update={"model": shorter}))
+    engine.scatter(found.parameters)
+    tokens = np.arange(32, dtype=np.int32).reshape(2, 16)
+    ours = engine.logits(_C.Tensor.from_numpy(tokens, engine.device)).numpy()
+    with torch.no_grad():
+        theirs = net(torch.from_numpy(tokens).long()).logits.numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_old_spellings_of_gemma3(make, save, tmp_path):
+    """As the folders of its makers have them."""
+    net = save("gemma3_text", head_dim=8, num_hidden_layers=4,
+               sliding_window=4, rope_parameters={
+                   "sliding_attention": {
+                       "rope_type": "default", "rope_theta": 50.0},
+                   "full_attention": {
+                       "rope_type": "linear", "factor": 8.0,
+                       "rope_theta": 900.0}})  # fmt: skip
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    for name in ("rope_parameters", "layer_types"):
+        del values[name]
+    path.write_text(json.dumps(values | {
+        "rope_theta": 900.0, "rope_local_base_freq": 50.0,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window_pattern": 6, "hidden_act": "gelu_pytorch_tanh"}))  # fmt: skip
+    _check(make, net, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("sliding_window", 4),

@@ -162,7 +162,7 @@ absl::StatusOr<Tensor> WidthNorm(double eps, const Tensor& qkv,
       CopyPiece(qkv, value, y, value, places.key.count, stream));
   if (autograd::Graph* graph = autograd::CurrentGraph()) {
     graph->RecordTraining<WidthNormNode>(
-        autograd::Trains(query, &key), {&qkv}, {&y}, std::move(whole),
+        Trains(query, &key), {&qkv}, {&y}, std::move(whole),
         std::move(rstd), shard, query, key, group, kind);
   }
   return y;

@@ -2,6 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "comm/communicator.h"
+#include "ops/norm.h"
 #include "parallel/tensor/heads.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
