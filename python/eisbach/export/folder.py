@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.data.chat_template import TEMPLATE_FILE
+from eisbach.data.template_files import TEMPLATE_FILE
 from eisbach.export.carried import TOKENIZER_FILES, Carried, write_carried
 from eisbach.export.dtypes import DTYPES
 from eisbach.export.families import FAMILIES, describe

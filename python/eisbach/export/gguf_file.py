@@ -12,7 +12,7 @@ import numpy as np
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.data.chat_template import TEMPLATE_FILE
+from eisbach.data.template_files import TEMPLATE_FILE
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary

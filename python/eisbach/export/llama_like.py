@@ -165,7 +165,11 @@ class Family:
             self.activation[0]: self.activation[1],
             "attention_dropout": 0.0,
             "rms_norm_eps": model.norm_eps,
-            **(rotary_config(model) if self.rotary else {}),
+            **(
+                rotary_config(model, partial=self.partial)
+                if self.rotary
+                else {}
+            ),
             "initializer_range": 0.02,
             "tie_word_embeddings": model.tie_embeddings,
             **self.say(model),
@@ -447,7 +451,6 @@ def _take_xielu(
 def _say_apertus(model: ModelSection) -> dict[str, Any]:
     return {
         "attention_bias": model.qkv_bias,
-        "mlp_bias": model.mlp_bias,
         "qk_norm": True,
         "post_norm": False,
     }
@@ -458,7 +461,17 @@ def _read_apertus(described: Described) -> dict[str, Any]:
     described.only("mlp_bias", False)
     described.only("qk_norm", True)
     described.only("post_norm", False)
-    return _read_olmo2(described)
+    found = _read_olmo2(described)
+    sections = ("rope_scaling", "rope_parameters")
+    if all(described.get(name, None) is None for name in sections):
+        found |= {  # what transformers takes then
+            "rope_scaling": "llama3",
+            "rope_factor": 8.0,
+            "rope_original_context": 8192,
+            "rope_low_frequency": 1.0,
+            "rope_high_frequency": 4.0,
+        }
+    return found
 
 
 LLAMA_LIKE = (

@@ -54,8 +54,15 @@ _LONGROPE = ("longrope", "su", "yarn")
 _SECTIONS = ("rope_scaling", "rope_parameters")  # before, since version 5
 
 
-def rotary_config(model: ModelSection) -> dict[str, Any]:
-    """Returns what `config.json` says, before and since version 5."""
+def rotary_config(
+    model: ModelSection, *, partial: bool = False
+) -> dict[str, Any]:
+    """Returns what `config.json` says, before and since version 5.
+
+    Args:
+      model: Of the run.
+      partial: Whether it may say that a part of a head is rotated.
+    """
     kind = model.rope_scaling
     numbers = {
         theirs: getattr(model, ours)
@@ -63,21 +70,17 @@ def rotary_config(model: ModelSection) -> dict[str, Any]:
     }
     if numbers.get("attention_factor") == 0:
         del numbers["attention_factor"]
-    partial = (
-        {"partial_rotary_factor": model.rope_fraction}
-        if model.rope_fraction != 1
-        else {}
-    )
+    if partial:
+        numbers["partial_rotary_factor"] = model.rope_fraction
     found: dict[str, Any] = {
         "rope_theta": model.rope_theta,
         "rope_parameters": {
             "rope_type": "default" if kind == "none" else kind,
             "rope_theta": model.rope_theta,
-            **partial,
             **numbers,
         },
     }
-    if numbers:
+    if kind != "none":
         found["rope_scaling"] = {"rope_type": kind, **numbers}
     return found
 
