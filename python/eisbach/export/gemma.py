@@ -40,6 +40,7 @@ def _say(model: ModelSection) -> dict[str, Any]:
     )
     return {
         "attention_bias": model.qkv_bias,
+        "pad_token_id": None,  # theirs would be a token without gradient
         "query_pre_attn_scalar": scalar,
         "sliding_window": model.window or None,
         "layer_types": layer_types(model),

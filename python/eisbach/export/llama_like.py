@@ -428,7 +428,8 @@ def _read_phi3(described: Described) -> dict[str, Any]:
 
 
 def _say_olmo2(model: ModelSection) -> dict[str, Any]:
-    return {"attention_bias": model.qkv_bias}
+    # Theirs would be a token of ours that has no gradient.
+    return {"attention_bias": model.qkv_bias, "pad_token_id": None}
 
 
 def _read_olmo2(described: Described) -> dict[str, Any]:
@@ -450,7 +451,7 @@ def _take_xielu(
 
 def _say_apertus(model: ModelSection) -> dict[str, Any]:
     return {
-        "attention_bias": model.qkv_bias,
+        **_say_olmo2(model),
         "qk_norm": True,
         "post_norm": False,
     }
