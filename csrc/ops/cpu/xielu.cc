@@ -54,14 +54,12 @@ HWY_INLINE void Exponential(VF v, VF& curve, VF& slope) {
   slope = hn::IfThenElse(is_near, hn::Add(near, v), far);
 }
 
-// expm1(min(x, eps)) - x, what n is multiplied by.
+// expm1(min(x, eps)) - x, what n is multiplied by, and its slope.
 HWY_INLINE VF NegativePart(VF x, VF& slope) {
   const VF eps = Splat(kXieluEps);
-  const auto below = hn::Lt(x, eps);
-  const VF v = hn::IfThenElse(below, x, eps);
+  const VF v = hn::IfThenElse(hn::Ge(x, eps), eps, x);  // NaN stays
   VF curve;
   Exponential(v, curve, slope);
-  slope = hn::IfThenElse(below, slope, Splat(-1.0f));
   return hn::Add(curve, hn::Sub(v, x));
 }
 

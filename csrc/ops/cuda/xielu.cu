@@ -23,12 +23,11 @@ __device__ __forceinline__ float SoftplusSlope(float x) {
   return 1.0f / (1.0f + expf(-x));
 }
 
-// expm1(min(x, eps)) - x, and its slope but for the -1. Near 0 by the series,
+// expm1(min(x, eps)) - x, and expm1(min(x, eps)), its slope. Near 0 by the series,
 // where e^v - 1 has few digits.
 template <typename T>
 __device__ __forceinline__ float NegativePart(float x, float& slope) {
-  const bool below = x < kEps;
-  const float v = below || x != x ? x : kEps;
+  const float v = x >= kEps ? kEps : x;  // NaN stays
   float curve;
   if (v > -0.5f) {
     float q = 1.0f / 40320;
@@ -44,7 +43,6 @@ __device__ __forceinline__ float NegativePart(float x, float& slope) {
     slope = ExpFor<T>(v) - 1.0f;
     curve = slope - v;
   }
-  if (!below) slope = -1.0f;
   return curve + (v - x);
 }
 

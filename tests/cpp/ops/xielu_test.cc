@@ -45,7 +45,7 @@ Reference Compute(const std::vector<double>& x, const std::vector<double>& dy,
     } else {
       const double part = std::expm1(std::min(v, kEps)) - v;
       r.y.push_back(n * part + 0.5 * v);
-      const double slope = v < kEps ? std::expm1(v) : -1;
+      const double slope = std::expm1(std::min(v, kEps));
       r.dx.push_back(dy[i] * (n * slope + 0.5));
       r.dn += dy[i] * part * Sigmoid(alpha_n);
     }
@@ -117,14 +117,16 @@ TEST(Xielu, BackwardIsTheGradient) {
 
 TEST(Xielu, KeepsNaN) {
   const Tensor x = FromValues({3}, DType::kF32, {kNaN, 1, -1});
+  const Tensor dy = FromValues({3}, DType::kF32, {1, 1, 1});
   const Tensor p = FromValues({1}, DType::kF32, {0.5});
   const Tensor dp = Empty({1}, DType::kF32), dn = Empty({1}, DType::kF32);
   EXPECT_TRUE(std::isnan(
       ToDoubles(Value(ops::XieluForward(x, p, p, TheStream())))[0]));
   const std::vector<double> dx = ToDoubles(
-      Value(ops::XieluBackward(x, x, p, p, false, dp, dn, TheStream())));
+      Value(ops::XieluBackward(dy, x, p, p, false, dp, dn, TheStream())));
   EXPECT_TRUE(std::isnan(dx[0]));
   EXPECT_FALSE(std::isnan(dx[1]));
+  EXPECT_TRUE(std::isnan(ToDoubles(dn)[0]));
 }
 
 TEST(Xielu, DoesNotDependOnThreads) {
