@@ -179,13 +179,13 @@ absl::Status Validate(const ModelConfig& c) {
   const Architecture& a = c.architecture;
   if (!(a.window_rope_theta >= 0) ||
       (a.window_rope_theta > 0 && !(a.rotary && a.window > 0))) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "window_rope_theta=", a.window_rope_theta,
-        " (model.window_rope_theta): ",
-        a.window_rope_theta > 0
-            ? "the model has no window, or no rotary positions"
-            : "is below 0",
-        "; nearest that works: 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("window_rope_theta=", a.window_rope_theta,
+                     " (model.window_rope_theta): ",
+                     a.window_rope_theta > 0
+                         ? "the model has no window, or no rotary positions"
+                         : "is below 0",
+                     "; nearest that works: 0"));
   }
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_scale", a.attention_scale));
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_cap", a.attention_cap));

@@ -76,8 +76,8 @@ absl::StatusOr<LayerBuilder> LayerBuilder::Make(
     builder.window_rope_table_ = builder.rope_table_;
   }
   if (config.architecture.window_rope_theta > 0) {
-    ops::RopeOptions options = ops::PlainRope(
-        config.architecture.window_rope_theta);
+    ops::RopeOptions options =
+        ops::PlainRope(config.architecture.window_rope_theta);
     options.fraction = config.architecture.rope.fraction;
     EISBACH_ASSIGN_OR_RETURN(
         builder.window_rope_table_,

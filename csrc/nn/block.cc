@@ -66,9 +66,8 @@ absl::StatusOr<Residual> Block::Run(const Residual& input,
   EISBACH_ASSIGN_OR_RETURN(Tensor a, parts_.attention->Forward(n1.y, context));
   EISBACH_ASSIGN_OR_RETURN(a, Leave(parts_.post_norm1.get(), *parts_.dropout1,
                                     std::move(a), context));
-  EISBACH_ASSIGN_OR_RETURN(
-      autograd::NormResult n2,
-      Enter(parts_.norm2.get(), n1.sum, a, context));
+  EISBACH_ASSIGN_OR_RETURN(autograd::NormResult n2,
+                           Enter(parts_.norm2.get(), n1.sum, a, context));
   EISBACH_ASSIGN_OR_RETURN(Tensor m, parts_.mlp->Forward(n2.y, context));
   EISBACH_ASSIGN_OR_RETURN(m, Leave(parts_.post_norm2.get(), *parts_.dropout2,
                                     std::move(m), context));

@@ -24,8 +24,8 @@ HeadNorm::HeadNorm(const std::string& name, int64_t head_dim, double eps,
       eps_(eps),
       query_(HeadWeight(absl::StrCat(name, ".query_norm.weight"), head_dim,
                         primary, kind)),
-      key_(HeadWeight(absl::StrCat(name, ".key_norm.weight"), head_dim,
-                      primary, kind)) {}
+      key_(HeadWeight(absl::StrCat(name, ".key_norm.weight"), head_dim, primary,
+                      kind)) {}
 
 absl::StatusOr<Tensor> HeadNorm::Forward(const Tensor& qkv,
                                          const ops::AttentionHeads& heads,
@@ -52,8 +52,7 @@ WidthNorm::WidthNorm(const std::string& name, const ops::AttentionHeads& heads,
     : kind_(kind),
       eps_(eps),
       query_(WidthWeight(absl::StrCat(name, ".query_norm.weight"),
-                         heads.heads * heads.head_dim, /*primary=*/true,
-                         kind)),
+                         heads.heads * heads.head_dim, /*primary=*/true, kind)),
       key_(WidthWeight(absl::StrCat(name, ".key_norm.weight"),
                        heads.kv_heads * heads.head_dim, /*primary=*/true,
                        kind)) {}

@@ -44,8 +44,9 @@ class HeadNorm final : public QkvNorm {
 ParamSpec WidthWeight(std::string name, int64_t width, bool primary,
                       ops::NormKind kind);
 
-// Of all query heads together and of all key heads together (OLMo 2), by weights
-// [heads * head_dim] and [kv_heads * head_dim] named as those of HeadNorm.
+// Of all query heads together and of all key heads together (OLMo 2), by
+// weights [heads * head_dim] and [kv_heads * head_dim] named as those of
+// HeadNorm.
 class WidthNorm final : public QkvNorm {
  public:
   WidthNorm(const std::string& name, const ops::AttentionHeads& heads,

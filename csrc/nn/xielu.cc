@@ -16,8 +16,7 @@ constexpr double kSlope = 0.8;
 ParamSpec Alpha(std::string name, double start, bool primary) {
   Init init{Init::Kind::kValue};
   init.value = static_cast<float>(std::log(std::expm1(start)));
-  ParamSpec spec =
-      WholeParam(std::move(name), Shape{1}, init, /*decay=*/false);
+  ParamSpec spec = WholeParam(std::move(name), Shape{1}, init, /*decay=*/false);
   spec.slices[0].primary = primary;
   spec.slices[0].sum_over_tensor = true;
   return spec;

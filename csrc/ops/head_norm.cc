@@ -57,8 +57,7 @@ absl::StatusOr<Tensor> HeadNormForward(double eps, const Tensor& x,
 absl::Status HeadNormBackward(const Tensor& dy, const Tensor& x,
                               const Tensor& weight, const Tensor& rstd,
                               bool accumulate, const Tensor& dweight,
-                              const Tensor& dx, Stream& stream,
-                              NormKind kind) {
+                              const Tensor& dx, Stream& stream, NormKind kind) {
   const OpCheck check("head_norm_backward", stream);
   EISBACH_RETURN_IF_ERROR(
       CheckHeadRows(check, weight, {{"x", &x}, {"dy", &dy}, {"dx", &dx}}));

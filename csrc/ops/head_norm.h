@@ -8,8 +8,8 @@ namespace eisbach::ops {
 
 // RMS norm of each head by itself (norm.h says the formula). x, y, dy, dx:
 // [B, T, n * D] of one dtype and the same strides, which may be those of a part
-// of a packed qkv; weight [D], of the same dtype, is that of all n heads. `kind`
-// is one of the RMS norms.
+// of a packed qkv; weight [D], of the same dtype, is that of all n heads.
+// `kind` is one of the RMS norms.
 
 // Fills y; returns rstd, f32 [B * T * n].
 absl::StatusOr<Tensor> HeadNormForward(double eps, const Tensor& x,

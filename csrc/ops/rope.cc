@@ -37,7 +37,8 @@ absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
       Tensor::Empty(Shape{context, half, 2}, DType::kF32, stream.device()));
   if (stream.device().type() == DeviceType::kMeta) return table;
   std::vector<float> values(context * half * 2);
-  const std::vector<double> frequencies = RopeFrequencies(options, head_dim, context);
+  const std::vector<double> frequencies =
+      RopeFrequencies(options, head_dim, context);
   const double amplitude = RopeAmplitude(options);
   for (int64_t i = 0; i < half; ++i) {
     const double frequency = frequencies[i];
@@ -67,9 +68,8 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
                                                    heads.packed_width(), "]"));
   }
   EISBACH_RETURN_IF_ERROR(check.Dense("table", table, DType::kF32));
-  if (table.rank() != 3 || table.dim(0) < qkv.dim(1) ||
-      table.dim(1) < 1 || table.dim(1) > heads.head_dim / 2 ||
-      table.dim(2) != 2) {
+  if (table.rank() != 3 || table.dim(0) < qkv.dim(1) || table.dim(1) < 1 ||
+      table.dim(1) > heads.head_dim / 2 || table.dim(2) != 2) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rope: table=", table.ToString(), " must be [context >= ", qkv.dim(1),
         ", up to ", heads.head_dim / 2, ", 2]"));
@@ -85,9 +85,8 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
   OpCost cost;
   cost.flops = 3 * rotated;
   cost.bytes_written = rotated * static_cast<double>(SizeOf(qkv.dtype()));
-  cost.bytes_read =
-      cost.bytes_written +
-      static_cast<double>(qkv.dim(1) * width) * sizeof(float);
+  cost.bytes_read = cost.bytes_written +
+                    static_cast<double>(qkv.dim(1) * width) * sizeof(float);
   return RopeSlot().Run({qkv, heads, table, inverse, starts}, cost, stream);
 }
 

@@ -94,7 +94,8 @@ absl::Status CheckRope(const RopeOptions& o) {
     return Bad("attention_factor", o.attention_factor, "is below 0", 0);
   }
   if (o.scaling == RopeScaling::kLongRope) {
-    if (o.original_context < 2) return Bad("original_context", 1, "is below 2", 2);
+    if (o.original_context < 2)
+      return Bad("original_context", 1, "is below 2", 2);
     EISBACH_RETURN_IF_ERROR(CheckFactors("short_factors", o.short_factors));
     return CheckFactors("long_factors", o.long_factors);
   }

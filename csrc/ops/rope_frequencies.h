@@ -26,12 +26,12 @@ struct RopeOptions {
   double fraction;
   RopeScaling scaling;
   // The others are read where `scaling` needs them.
-  double factor;             // >= 1, of all kinds
+  double factor;  // >= 1, of all kinds
   // Of llama3, yarn and longrope: tokens of the first training.
   int64_t original_context;
-  double low_frequency;      // llama3: turns in that context up to which a
-  double high_frequency;     // pair is slow, and from which it is fast
-  double beta_slow;          // yarn: the same
+  double low_frequency;   // llama3: turns in that context up to which a
+  double high_frequency;  // pair is slow, and from which it is fast
+  double beta_slow;       // yarn: the same
   double beta_fast;
   // Multiplies cos and sin; 0 for 0.1 ln(factor) + 1 of yarn, or
   // sqrt(1 + ln(factor) / ln(original_context)) of longrope.

@@ -10,10 +10,10 @@ namespace eisbach::ops {
 // slopes are learned. With p = softplus(alpha_p), n = beta + softplus(alpha_n):
 //   x > 0:  y = p x^2 + beta x
 //   else:   y = n (expm1(min(x, eps)) - x) + beta x
-// The slope of the second is n expm1(min(x, eps)) + beta: that of x itself where
-// eps is taken instead would jump by n between eps and 0, and rounding of an x
-// there would change gradients.
-// x, y: contiguous, any shape; alpha_p, alpha_n: [1], of x's dtype.
+// The slope of the second is n expm1(min(x, eps)) + beta: that of x itself
+// where eps is taken instead would jump by n between eps and 0, and rounding of
+// an x there would change gradients. x, y: contiguous, any shape; alpha_p,
+// alpha_n: [1], of x's dtype.
 inline constexpr float kXieluBeta = 0.5f;
 inline constexpr float kXieluEps = -1e-6f;
 

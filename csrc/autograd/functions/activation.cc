@@ -34,8 +34,8 @@ class SwigluNode final : public Node {
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dx, ops::SwigluBackward(grads[0], gate_up_,
-                                                     context.stream, gate_));
+        Tensor dx,
+        ops::SwigluBackward(grads[0], gate_up_, context.stream, gate_));
     return Send(0, std::move(dx), context.stream);
   }
   bool Remakes(int) const override { return true; }

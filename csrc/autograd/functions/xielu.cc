@@ -21,8 +21,8 @@ class XieluNode final : public Node {
                              WrittenGradient(alpha_p_, context.stream));
     EISBACH_ASSIGN_OR_RETURN(Tensor dn,
                              WrittenGradient(alpha_n_, context.stream));
-    const bool accumulate = alpha_p_.trains() ? alpha_p_.accumulate()
-                                              : alpha_n_.accumulate();
+    const bool accumulate =
+        alpha_p_.trains() ? alpha_p_.accumulate() : alpha_n_.accumulate();
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
         ops::XieluBackward(grads[0], x_, alpha_p_.data(), alpha_n_.data(),

@@ -102,8 +102,8 @@ void BackwardRow(const T* dy, const T* dsum, const T* sum, const T* weight,
   const VF p = Splat(projection);
   const VF o = Splat(offset);
   ForEachVector(0, width, [&](int64_t i, auto lanes) HWY_ATTR {
-    const VF g = hn::Mul(Load(dy + i, lanes),
-                         hn::Add(Load(weight + i, lanes), s));
+    const VF g =
+        hn::Mul(Load(dy + i, lanes), hn::Add(Load(weight + i, lanes), s));
     const VF h = hn::Mul(hn::Sub(Load(sum + i, lanes), m), r);
     VF v = hn::Mul(r, hn::NegMulAdd(h, p, hn::Sub(g, o)));
     if (dsum != nullptr) v = hn::Add(v, Load(dsum + i, lanes));
@@ -154,14 +154,14 @@ void Again(const NormalizeArgs& args) {
   const float* rstd = args.rstd.data<float>();
   T* y = args.y.data<T>();
   const float shift = WeightShift(args.kind);
-  cpu::ParallelFor(rows.count, kGrain / (width + 1) + 1,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t r = begin; r < end; ++r) {
-                       const int64_t at = rows.At(r);
-                       NormalizeRow(sum + at, mean == nullptr ? 0.0f : mean[r],
-                                    rstd[r], weight, shift, bias, width, y + at);
-                     }
-                   });
+  cpu::ParallelFor(
+      rows.count, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t at = rows.At(r);
+          NormalizeRow(sum + at, mean == nullptr ? 0.0f : mean[r], rstd[r],
+                       weight, shift, bias, width, y + at);
+        }
+      });
 }
 
 // `partial` holds for each block of rows the sums for dweight, then for dbias.
@@ -191,8 +191,8 @@ void Backward(const NormBackwardArgs& args, const Rows& rows, float* partial) {
             const int64_t at = rows.At(r);
             BackwardRow(dy + at, dsum == nullptr ? nullptr : dsum + at,
                         sum + at, weight, WeightShift(args.kind),
-                        mean == nullptr ? 0.0f : mean[r],
-                        rstd[r], width, dweight, dbias, dx + at);
+                        mean == nullptr ? 0.0f : mean[r], rstd[r], width,
+                        dweight, dbias, dx + at);
           }
         }
       });

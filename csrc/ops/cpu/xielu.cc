@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t kGrain = 4096;        // elements a thread
+constexpr int64_t kGrain = 4096;           // elements a thread
 constexpr int64_t kSummedTogether = 4096;  // elements of a partial sum
 
 // log(1 + e^x), and its slope.
@@ -43,8 +43,8 @@ Slopes SlopesOf(const Tensor& alpha_p, const Tensor& alpha_n) {
 // few digits.
 HWY_INLINE void Exponential(VF v, VF& curve, VF& slope) {
   VF q = Splat(1.0f / 40320);
-  for (float c : {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6,
-                  1.0f / 2}) {
+  for (float c :
+       {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 1.0f / 2}) {
     q = hn::MulAdd(q, v, Splat(c));
   }
   const VF near = hn::Mul(hn::Mul(v, v), q);

@@ -66,7 +66,8 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// y = gate s up, with s of GELU where `kGelu`. `pieces` of N elements in all, `a_row` of them in a row.
+// y = gate s up, with s of GELU where `kGelu`. `pieces` of N elements in all,
+// `a_row` of them in a row.
 template <typename T, int N, bool kGelu>
 __global__ void __launch_bounds__(kBlock)
     SwigluForwardKernel(const T* gate_up, T* y, unsigned a_row,

@@ -16,8 +16,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
     NormForwardKernel(const T* x, const T* __restrict__ residual,
                       const T* __restrict__ weight, const T* __restrict__ bias,
                       T* sum, T* __restrict__ y, float* mean, float* rstd,
-                      float eps, float shift, long long rows,
-                      long long inner, long long stride, int count) {
+                      float eps, float shift, long long rows, long long inner,
+                      long long stride, int count) {
   const long long r = blockIdx.x * (long long)blockDim.y + threadIdx.y;
   const long long at = RowStart(r, (long long)count * kWide, inner, stride);
   // A group without a row only meets the others at barriers.

@@ -14,8 +14,8 @@ template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
     RopeKernel(T* qkv, const float* table, const int* starts, unsigned items,
                long long width, unsigned first_position, unsigned positions,
-               int heads, int head_dim, int half, unsigned pieces, unsigned groups,
-               float sign) {
+               int heads, int head_dim, int half, unsigned pieces,
+               unsigned groups, float sign) {
   const unsigned i = blockIdx.x * (unsigned)kBlock + threadIdx.x;
   if (i >= items) return;
   const unsigned piece = i % pieces, group = i / pieces % groups;
@@ -80,8 +80,8 @@ cudaError_t LaunchRope(Type type, void* qkv, const float* table,
                       RopeKernel<T, N>, x + first * width, table,
                       starts == nullptr ? nullptr : starts + first, items,
                       width, static_cast<unsigned>(first % positions),
-                      static_cast<unsigned>(positions), rotated_heads, head_dim, half,
-                      pieces, groups, inverse ? -1.0f : 1.0f);
+                      static_cast<unsigned>(positions), rotated_heads, head_dim,
+                      half, pieces, groups, inverse ? -1.0f : 1.0f);
       });
     });
   });

@@ -23,8 +23,8 @@ __device__ __forceinline__ float SoftplusSlope(float x) {
   return 1.0f / (1.0f + expf(-x));
 }
 
-// expm1(min(x, eps)) - x, and expm1(min(x, eps)), its slope. Near 0 by the series,
-// where e^v - 1 has few digits.
+// expm1(min(x, eps)) - x, and expm1(min(x, eps)), its slope. Near 0 by the
+// series, where e^v - 1 has few digits.
 template <typename T>
 __device__ __forceinline__ float NegativePart(float x, float& slope) {
   const float v = x >= kEps ? kEps : x;  // NaN stays

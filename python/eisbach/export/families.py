@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.export import gpt2
+from eisbach.export.apertus import APERTUS
 from eisbach.export.described import Described
 from eisbach.export.gemma import GEMMA
 from eisbach.export.llama_like import LLAMA_LIKE
+from eisbach.export.olmo2 import OLMO2
+from eisbach.export.phi3 import PHI3
 from eisbach.export.windows import layers_with_window
 
 if TYPE_CHECKING:
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, Any] = {
     "gpt": gpt2,
-    **{family.family: family for family in (*LLAMA_LIKE, *GEMMA)},
+    **{
+        family.family: family
+        for family in (*LLAMA_LIKE, PHI3, OLMO2, APERTUS, *GEMMA)
+    },
 }
 BY_MODEL_TYPE = {family.MODEL_TYPE: family for family in FAMILIES.values()}
 # What the mathematics depend on and not every family can say.

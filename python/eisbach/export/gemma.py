@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eisbach.export.llama_like import ATTENTION, GATED_MLP, Family
+from eisbach.export.family import ATTENTION, GATED_MLP, Family
 from eisbach.export.rotary import read_rotary, rotary_config
 from eisbach.export.windows import (
     layer_types,
@@ -96,7 +96,10 @@ def _read_gemma3(described: Described) -> dict[str, Any]:
     found = _read(described, (0.0, 0.0), described.get(
         "sliding_window_pattern", 6))  # fmt: skip
     said = dict(described.get("rope_parameters", {}))
-    full, own = said.pop(_FULL, None) or {}, dict(said.pop(_SLIDING, None) or {})
+    full, own = (
+        said.pop(_FULL, None) or {},
+        dict(said.pop(_SLIDING, None) or {}),
+    )
     found |= read_rotary(
         described,
         default_theta=1e6,

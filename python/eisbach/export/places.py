@@ -40,7 +40,9 @@ def find_stored(tensors: Tensors, model: ModelSection) -> dict[str, Stored]:
     return stored
 
 
-def _check_constants(tensors: Tensors, family: Any, model: ModelSection) -> None:
+def _check_constants(
+    tensors: Tensors, family: Any, model: ModelSection
+) -> None:
     """Refuses numbers of the files that are not those of the core."""
     for i in range(model.layers):
         for part, expected in getattr(family, "constants", {}).items():

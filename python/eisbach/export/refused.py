@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from eisbach.export.described import Described
 
 _EXPERTS = (
-    "mixtral qwen2_moe qwen3_moe qwen3_next olmoe flex_olmo phimoe gpt_oss dbrx "
-    "granitemoe granitemoeshared jamba llama4 llama4_text minimax ernie4_5_moe "
-    "glm4_moe hunyuan_v1_moe dots1 bailing_moe jetmoe arctic"
+    "mixtral qwen2_moe qwen3_moe qwen3_next olmoe flex_olmo phimoe gpt_oss "
+    "dbrx granitemoe granitemoeshared jamba llama4 llama4_text minimax "
+    "ernie4_5_moe glm4_moe hunyuan_v1_moe dots1 bailing_moe jetmoe arctic"
 )
 _LATENT = (
     "deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 longcat_flash minicpm3 "

@@ -227,4 +227,6 @@ def _add_longrope(writer: Any, model: ModelSection) -> None:
 def _frequencies(model: ModelSection) -> np.ndarray:
     from eisbach.core_config import rope_options
 
-    return np.array(rope_options(model).frequencies(model.head_dim, model.context))
+    return np.array(
+        rope_options(model).frequencies(model.head_dim, model.context)
+    )

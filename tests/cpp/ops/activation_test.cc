@@ -168,8 +168,8 @@ TEST(Geglu, MatchesTheFormula) {
   test::ExpectGradient(
       gate_up, Value(ops::SwigluBackward(dy, gate_up, TheStream(), kGate)),
       [&] {
-        return test::Dot(
-            Value(ops::SwigluForward(gate_up, TheStream(), kGate)), dy);
+        return test::Dot(Value(ops::SwigluForward(gate_up, TheStream(), kGate)),
+                         dy);
       });
 }
 

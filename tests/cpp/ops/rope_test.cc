@@ -66,10 +66,10 @@ TEST(RopeTest, RotatesAPartOfEachHead) {
     double fraction;
     int64_t rotated;
   };
-  for (const Case& c : {Case{{3, 1, 10, 3}, 0.4, 4}, Case{{2, 2, 64}, 0.5, 32},
-                        Case{{4, 2, 8, 2}, 0.25, 2},
-                        Case{{1, 1, 100}, 0.64, 64},
-                        Case{{2, 1, 24, 2}, 0.75, 18}}) {
+  for (const Case& c :
+       {Case{{3, 1, 10, 3}, 0.4, 4}, Case{{2, 2, 64}, 0.5, 32},
+        Case{{4, 2, 8, 2}, 0.25, 2}, Case{{1, 1, 100}, 0.64, 64},
+        Case{{2, 1, 24, 2}, 0.75, 18}}) {
     RopeOptions options = PlainRope(100.0);
     options.fraction = c.fraction;
     const Tensor table =

@@ -120,8 +120,8 @@ TEST(Xielu, KeepsNaN) {
   const Tensor dy = FromValues({3}, DType::kF32, {1, 1, 1});
   const Tensor p = FromValues({1}, DType::kF32, {0.5});
   const Tensor dp = Empty({1}, DType::kF32), dn = Empty({1}, DType::kF32);
-  EXPECT_TRUE(std::isnan(
-      ToDoubles(Value(ops::XieluForward(x, p, p, TheStream())))[0]));
+  EXPECT_TRUE(
+      std::isnan(ToDoubles(Value(ops::XieluForward(x, p, p, TheStream())))[0]));
   const std::vector<double> dx = ToDoubles(
       Value(ops::XieluBackward(dy, x, p, p, false, dp, dn, TheStream())));
   EXPECT_TRUE(std::isnan(dx[0]));
@@ -138,8 +138,8 @@ TEST(Xielu, DoesNotDependOnThreads) {
       const Tensor dp = Empty({1}, DType::kF32), dn = Empty({1}, DType::kF32);
       const Tensor dx =
           Value(ops::XieluBackward(dy, x, p, p, false, dp, dn, TheStream()));
-      return std::vector<Tensor>{
-          Value(ops::XieluForward(x, p, p, TheStream())), dx, dp, dn};
+      return std::vector<Tensor>{Value(ops::XieluForward(x, p, p, TheStream())),
+                                 dx, dp, dn};
     });
   }
 }

@@ -78,8 +78,10 @@ TEST(FamilyChoicesTest, EachChangesTheLoss) {
               Trains({}, config).curve.back().loss)
         << family;
   };
-  expect_change("phi3", [](Architecture& a) { a.rope.fraction = 1;
-                                              a.rope.scaling = {}; });
+  expect_change("phi3", [](Architecture& a) {
+    a.rope.fraction = 1;
+    a.rope.scaling = {};
+  });
   expect_change("phi3", [](Architecture& a) { a.rope.long_factors[1] = 4; });
   expect_change("phi3", [](Architecture& a) { a.rope.original_context = 8; });
   expect_change("olmo2", [](Architecture& a) {

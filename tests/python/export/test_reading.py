@@ -332,7 +332,8 @@ def test_old_spellings_of_gemma3(make, save, tmp_path):
     path.write_text(json.dumps(values | {
         "rope_theta": 900.0, "rope_local_base_freq": 50.0,
         "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
-        "sliding_window_pattern": 6, "hidden_act": "gelu_pytorch_tanh"}))  # fmt: skip
+        "sliding_window_pattern": 6,
+        "hidden_act": "gelu_pytorch_tanh"}))  # fmt: skip
     _check(make, net, tmp_path)
 
 

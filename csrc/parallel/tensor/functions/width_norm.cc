@@ -49,16 +49,14 @@ absl::StatusOr<Tensor> PutTogether(const Tensor& qkv, const Places& places,
                                    const Piece& key, comm::Communicator& group,
                                    Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor whole,
-      Tensor::Zeros(Shape{qkv.dim(0), qkv.dim(1),
-                          places.query_width + places.key_width},
-                    qkv.dtype(), stream));
+      Tensor whole, Tensor::Zeros(Shape{qkv.dim(0), qkv.dim(1),
+                                        places.query_width + places.key_width},
+                                  qkv.dtype(), stream));
   for (const Piece& piece : {places.query, key}) {
-    EISBACH_RETURN_IF_ERROR(CopyPiece(qkv, piece.local, whole, piece.whole,
-                                      piece.count, stream));
+    EISBACH_RETURN_IF_ERROR(
+        CopyPiece(qkv, piece.local, whole, piece.whole, piece.count, stream));
   }
-  EISBACH_RETURN_IF_ERROR(
-      group.AllReduce(whole, comm::ReduceOp::kSum, stream));
+  EISBACH_RETURN_IF_ERROR(group.AllReduce(whole, comm::ReduceOp::kSum, stream));
   return whole;
 }
 
@@ -109,8 +107,7 @@ class WidthNormNode final : public autograd::Node {
     }
     // A key head that the lower rank has too gets its gradient there.
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dqkv,
-        Tensor::Zeros(grads[0].shape(), grads[0].dtype(), stream));
+        Tensor dqkv, Tensor::Zeros(grads[0].shape(), grads[0].dtype(), stream));
     for (const Piece& piece : {places.query, places.own_key}) {
       EISBACH_RETURN_IF_ERROR(CopyPiece(dx_whole, piece.whole, dqkv,
                                         piece.local, piece.count, stream));
@@ -147,23 +144,23 @@ absl::StatusOr<Tensor> WidthNorm(double eps, const Tensor& qkv,
   std::array<Tensor, 2> rstd;
   for (size_t i = 0; i < rstd.size(); ++i) {
     EISBACH_ASSIGN_OR_RETURN(
-        rstd[i], ops::HeadNormForward(eps, from[i],
-                                      (i == 0 ? query : key).data(), to[i],
-                                      stream, kind));
+        rstd[i],
+        ops::HeadNormForward(eps, from[i], (i == 0 ? query : key).data(), to[i],
+                             stream, kind));
   }
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(qkv.shape(), qkv.dtype(), qkv.device()));
   for (const Piece& piece : {places.query, places.key}) {
-    EISBACH_RETURN_IF_ERROR(CopyPiece(normed, piece.whole, y, piece.local,
-                                      piece.count, stream));
+    EISBACH_RETURN_IF_ERROR(
+        CopyPiece(normed, piece.whole, y, piece.local, piece.count, stream));
   }
   const int64_t value = places.key.local + places.key.count;
   EISBACH_RETURN_IF_ERROR(
       CopyPiece(qkv, value, y, value, places.key.count, stream));
   if (autograd::Graph* graph = autograd::CurrentGraph()) {
-    graph->RecordTraining<WidthNormNode>(
-        Trains(query, &key), {&qkv}, {&y}, std::move(whole),
-        std::move(rstd), shard, query, key, group, kind);
+    graph->RecordTraining<WidthNormNode>(Trains(query, &key), {&qkv}, {&y},
+                                         std::move(whole), std::move(rstd),
+                                         shard, query, key, group, kind);
   }
   return y;
 }

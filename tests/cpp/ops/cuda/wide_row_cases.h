@@ -31,8 +31,8 @@ inline std::vector<WideCase> RowCases() {
                    1,
                    {twice, row},
                    [](char* const* p, int64_t, int64_t rows) {
-                     return LaunchSwigluForward(kType, p[0], p[1], rows, kWidth, false,
-                                                TheStream());
+                     return LaunchSwigluForward(kType, p[0], p[1], rows, kWidth,
+                                                false, TheStream());
                    },
                    16});
   cases.push_back({"SwigluBackward",
