@@ -219,83 +219,73 @@ void BindModels(CoreModule& m) {
   BindAdapter(m);
   BindArchitecture(m);
   Class<ModelConfig>(m, "ModelConfig", "A decoder-only transformer.")
-      .def(
-          py::init(
-              [](std::string family, int64_t layers, int64_t hidden,
-                 int64_t heads, int64_t kv_heads,
-                 std::optional<int64_t> head_dim, int64_t ffn_hidden,
-                 int64_t context, int64_t vocab, double dropout,
-                 bool tie_embeddings, double norm_eps, bool qkv_bias,
-                 bool output_bias, bool mlp_bias, const std::string& qk_norm,
-                 const RopeOptions& rope, int64_t no_rope_every,
-                 const std::optional<Adapter>& adapter, int64_t window,
-                 int64_t window_from, int64_t window_full_every,
-                 double attention_scale, double attention_cap, double final_cap,
-                 const std::optional<std::string>& norm_placement,
-                 std::optional<bool> norm_plus_one,
-                 const std::optional<std::string>& activation,
-                 std::optional<bool> scale_embedding,
-                 double window_rope_theta) {
-                if (!head_dim) {
-                  head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
-                }
-                Architecture architecture = FamilyOf(family);
-                architecture.qkv_bias = qkv_bias;
-                architecture.output_bias = output_bias;
-                architecture.mlp_bias = mlp_bias;
-                architecture.qk_norm = Parse(kQkNorms, "qk_norm", qk_norm);
-                architecture.rope = rope;
-                architecture.no_rope_every = no_rope_every;
-                architecture.window = window;
-                architecture.window_from = window_from;
-                architecture.window_full_every = window_full_every;
-                architecture.attention_scale = attention_scale;
-                architecture.attention_cap = attention_cap;
-                architecture.final_cap = final_cap;
-                if (norm_placement) {
-                  architecture.norm_placement =
-                      Parse(kNormPlacements, "norm_placement", *norm_placement);
-                }
-                if (norm_plus_one) SetPlusOne(architecture, *norm_plus_one);
-                if (activation) {
-                  architecture.activation =
-                      Parse(kActivations, "activation", *activation);
-                }
-                architecture.scale_embedding =
-                    scale_embedding.value_or(architecture.scale_embedding);
-                architecture.window_rope_theta = window_rope_theta;
-                ModelConfig config{.family = std::move(family),
-                                   .architecture = architecture,
-                                   .layers = layers,
-                                   .hidden = hidden,
-                                   .heads = heads,
-                                   .kv_heads = kv_heads,
-                                   .head_dim = *head_dim,
-                                   .ffn_hidden = ffn_hidden,
-                                   .context = context,
-                                   .vocab = vocab,
-                                   .dropout = dropout,
-                                   .tie_embeddings = tie_embeddings,
-                                   .norm_eps = norm_eps,
-                                   .adapter = adapter.value_or(Adapter())};
-                Unwrap(Checked(models::Validate(config)));
-                return config;
-              }),
-          py::kw_only(), py::arg("family"), py::arg("layers"),
-          py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
-          py::arg("head_dim"), py::arg("ffn_hidden"), py::arg("context"),
-          py::arg("vocab"), py::arg("dropout"), py::arg("tie_embeddings"),
-          py::arg("norm_eps"), py::arg("qkv_bias"), py::arg("output_bias"),
-          py::arg("mlp_bias"), py::arg("qk_norm"), py::arg("rope"),
-          py::arg("no_rope_every"), py::arg("adapter") = py::none(),
-          py::arg("window") = 0, py::arg("window_from") = 0,
-          py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
-          py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0,
-          py::arg("norm_placement") = py::none(),
-          py::arg("norm_plus_one") = py::none(),
-          py::arg("activation") = py::none(),
-          py::arg("scale_embedding") = py::none(),
-          py::arg("window_rope_theta") = 0.0)
+      .def(py::init([](std::string family, int64_t layers, int64_t hidden,
+                       int64_t heads, int64_t kv_heads,
+                       std::optional<int64_t> head_dim, int64_t ffn_hidden,
+                       int64_t context, int64_t vocab, double dropout,
+                       bool tie_embeddings, double norm_eps, bool qkv_bias,
+                       bool output_bias, bool mlp_bias,
+                       const std::string& qk_norm, const RopeOptions& rope,
+                       int64_t no_rope_every,
+                       const std::optional<Adapter>& adapter, int64_t window,
+                       int64_t window_from, int64_t window_full_every,
+                       double attention_scale, double attention_cap,
+                       double final_cap, const std::string& norm_placement,
+                       bool norm_plus_one, const std::string& activation,
+                       bool scale_embedding, double window_rope_theta) {
+             if (!head_dim) {
+               head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
+             }
+             Architecture architecture = FamilyOf(family);
+             architecture.qkv_bias = qkv_bias;
+             architecture.output_bias = output_bias;
+             architecture.mlp_bias = mlp_bias;
+             architecture.qk_norm = Parse(kQkNorms, "qk_norm", qk_norm);
+             architecture.rope = rope;
+             architecture.no_rope_every = no_rope_every;
+             architecture.window = window;
+             architecture.window_from = window_from;
+             architecture.window_full_every = window_full_every;
+             architecture.attention_scale = attention_scale;
+             architecture.attention_cap = attention_cap;
+             architecture.final_cap = final_cap;
+             architecture.norm_placement =
+                 Parse(kNormPlacements, "norm_placement", norm_placement);
+             SetPlusOne(architecture, norm_plus_one);
+             architecture.activation =
+                 Parse(kActivations, "activation", activation);
+             architecture.scale_embedding = scale_embedding;
+             architecture.window_rope_theta = window_rope_theta;
+             ModelConfig config{.family = std::move(family),
+                                .architecture = architecture,
+                                .layers = layers,
+                                .hidden = hidden,
+                                .heads = heads,
+                                .kv_heads = kv_heads,
+                                .head_dim = *head_dim,
+                                .ffn_hidden = ffn_hidden,
+                                .context = context,
+                                .vocab = vocab,
+                                .dropout = dropout,
+                                .tie_embeddings = tie_embeddings,
+                                .norm_eps = norm_eps,
+                                .adapter = adapter.value_or(Adapter())};
+             Unwrap(Checked(models::Validate(config)));
+             return config;
+           }),
+           py::kw_only(), py::arg("family"), py::arg("layers"),
+           py::arg("hidden"), py::arg("heads"), py::arg("kv_heads"),
+           py::arg("head_dim"), py::arg("ffn_hidden"), py::arg("context"),
+           py::arg("vocab"), py::arg("dropout"), py::arg("tie_embeddings"),
+           py::arg("norm_eps"), py::arg("qkv_bias"), py::arg("output_bias"),
+           py::arg("mlp_bias"), py::arg("qk_norm"), py::arg("rope"),
+           py::arg("no_rope_every"), py::arg("adapter") = py::none(),
+           py::arg("window") = 0, py::arg("window_from") = 0,
+           py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
+           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0,
+           py::arg("norm_placement"), py::arg("norm_plus_one"),
+           py::arg("activation"), py::arg("scale_embedding"),
+           py::arg("window_rope_theta") = 0.0)
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
       .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")
