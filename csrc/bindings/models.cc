@@ -14,6 +14,7 @@ namespace py = pybind11;
 using models::Adapter;
 using models::Architecture;
 using models::ModelConfig;
+using models::NormPlacement;
 using models::QkNorm;
 using ops::RopeOptions;
 using ops::RopeScaling;
@@ -32,18 +33,57 @@ Architecture FamilyOf(const std::string& name) {
   return *std::move(found);
 }
 
-constexpr Named<QkNorm> kQkNorms[] = {{"none", QkNorm::kNone},
-                                      {"head", QkNorm::kHead}};
+constexpr Named<NormPlacement> kNormPlacements[] = {
+    {"pre", NormPlacement::kPre},
+    {"post", NormPlacement::kPost},
+    {"both", NormPlacement::kBoth}};
+constexpr Named<nn::Activation> kActivations[] = {
+    {"gelu", nn::Activation::kGelu},
+    {"swiglu", nn::Activation::kSwiglu},
+    {"geglu", nn::Activation::kGeglu},
+    {"xielu", nn::Activation::kXielu}};
+constexpr Named<QkNorm> kQkNorms[] = {
+    {"none", QkNorm::kNone}, {"head", QkNorm::kHead}, {"full", QkNorm::kFull}};
 constexpr Named<RopeScaling> kRopeScalings[] = {
     {"none", RopeScaling::kNone},
     {"linear", RopeScaling::kLinear},
     {"llama3", RopeScaling::kLlama3},
-    {"yarn", RopeScaling::kYarn}};
+    {"yarn", RopeScaling::kYarn},
+    {"longrope", RopeScaling::kLongRope}};
+
+void SetPlusOne(Architecture& architecture, bool plus_one) {
+  if (architecture.norm == ops::NormKind::kLayer) {
+    if (!plus_one) return;
+    throw py::value_error(
+        "model.norm_plus_one=true: layer norms have no such weights; nearest "
+        "that works: false");
+  }
+  architecture.norm =
+      plus_one ? ops::NormKind::kRmsPlusOne : ops::NormKind::kRms;
+}
 
 void BindArchitecture(CoreModule& m) {
   Class<Architecture>(m, "Architecture",
                       "What tells a family of models from another.")
       .def(py::init(&FamilyOf), py::arg("family"))
+      .def_property_readonly(
+          "norm_placement",
+          [](const Architecture& a) {
+            return NameOf(kNormPlacements, a.norm_placement);
+          },
+          "`pre`, `post` or `both`.")
+      .def_property_readonly("norm_plus_one", &Architecture::norm_plus_one,
+                             "Whether norms multiply by 1 + their weight.")
+      .def_property_readonly(
+          "activation",
+          [](const Architecture& a) {
+            return NameOf(kActivations, a.activation);
+          },
+          "`gelu`, `swiglu`, `geglu` or `xielu`.")
+      .def_readonly("scale_embedding", &Architecture::scale_embedding,
+                    "Whether embeddings are multiplied by sqrt(hidden).")
+      .def_readonly("window_rope_theta", &Architecture::window_rope_theta,
+                    "Base of rotary positions in layers with a window.")
       .def_readonly("qkv_bias", &Architecture::qkv_bias,
                     "Whether query, key and value have one.")
       .def_readonly("output_bias", &Architecture::output_bias,
@@ -53,7 +93,7 @@ void BindArchitecture(CoreModule& m) {
       .def_property_readonly(
           "qk_norm",
           [](const Architecture& a) { return NameOf(kQkNorms, a.qk_norm); },
-          "`none` or `head`.")
+          "`none`, `head` or `full`.")
       .def_property_readonly("adapter_targets", &models::AdapterTargets,
                              "The projections that may have an adapter.")
       .def_readonly("rotary", &Architecture::rotary,
@@ -83,9 +123,12 @@ void BindRope(CoreModule& m) {
       .def(py::init([](double theta, const std::string& scaling, double factor,
                        int64_t original_context, double low_frequency,
                        double high_frequency, double beta_slow,
-                       double beta_fast, double attention_factor) {
+                       double beta_fast, double attention_factor,
+                       double fraction, std::vector<double> short_factors,
+                       std::vector<double> long_factors) {
              RopeOptions options{
                  .theta = theta,
+                 .fraction = fraction,
                  .scaling = Parse(kRopeScalings, "rope_scaling", scaling),
                  .factor = factor,
                  .original_context = original_context,
@@ -93,7 +136,9 @@ void BindRope(CoreModule& m) {
                  .high_frequency = high_frequency,
                  .beta_slow = beta_slow,
                  .beta_fast = beta_fast,
-                 .attention_factor = attention_factor};
+                 .attention_factor = attention_factor,
+                 .short_factors = std::move(short_factors),
+                 .long_factors = std::move(long_factors)};
              Unwrap(ops::CheckRope(options));
              return options;
            }),
@@ -101,12 +146,16 @@ void BindRope(CoreModule& m) {
            py::arg("factor") = 1.0, py::arg("original_context") = 0,
            py::arg("low_frequency") = 1.0, py::arg("high_frequency") = 4.0,
            py::arg("beta_slow") = 1.0, py::arg("beta_fast") = 32.0,
-           py::arg("attention_factor") = 0.0)
+           py::arg("attention_factor") = 0.0, py::arg("fraction") = 1.0,
+           py::arg("short_factors") = std::vector<double>(),
+           py::arg("long_factors") = std::vector<double>())
       .def_readonly("theta", &RopeOptions::theta, "Base of the frequencies.")
       .def_property_readonly(
           "scaling",
           [](const RopeOptions& o) { return NameOf(kRopeScalings, o.scaling); },
-          "`none`, `linear`, `llama3` or `yarn`.")
+          "`none`, `linear`, `llama3`, `yarn` or `longrope`.")
+      .def_readonly("fraction", &RopeOptions::fraction,
+                    "Of the numbers of a head, that are rotated.")
       .def_readonly("factor", &RopeOptions::factor,
                     "How many times longer the context is.")
       .def_readonly("original_context", &RopeOptions::original_context,
@@ -120,9 +169,14 @@ void BindRope(CoreModule& m) {
       .def_readonly("beta_fast", &RopeOptions::beta_fast,
                     "Turns of fast pairs, of yarn.")
       .def_readonly("attention_factor", &RopeOptions::attention_factor,
-                    "Of yarn; 0 for 0.1 ln(factor) + 1.")
+                    "Of yarn and longrope; 0 for what `factor` says.")
+      .def_readonly("short_factors", &RopeOptions::short_factors,
+                    "Of longrope, inside the original context.")
+      .def_readonly("long_factors", &RopeOptions::long_factors,
+                    "Of longrope, past the original context.")
       .def("frequencies", &ops::RopeFrequencies, py::arg("head_dim"),
-           "Radians a position, of each of `head_dim` / 2 pairs.");
+           py::arg("context"),
+           "Radians a position, of each rotated pair of a head.");
 }
 
 void BindAdapter(CoreModule& m) {
@@ -176,7 +230,9 @@ void BindModels(CoreModule& m) {
                        const std::optional<Adapter>& adapter, int64_t window,
                        int64_t window_from, int64_t window_full_every,
                        double attention_scale, double attention_cap,
-                       double final_cap) {
+                       double final_cap, const std::string& norm_placement,
+                       bool norm_plus_one, const std::string& activation,
+                       bool scale_embedding, double window_rope_theta) {
              if (!head_dim) {
                head_dim = Unwrap(models::DefaultHeadDim(hidden, heads));
              }
@@ -193,6 +249,13 @@ void BindModels(CoreModule& m) {
              architecture.attention_scale = attention_scale;
              architecture.attention_cap = attention_cap;
              architecture.final_cap = final_cap;
+             architecture.norm_placement =
+                 Parse(kNormPlacements, "norm_placement", norm_placement);
+             SetPlusOne(architecture, norm_plus_one);
+             architecture.activation =
+                 Parse(kActivations, "activation", activation);
+             architecture.scale_embedding = scale_embedding;
+             architecture.window_rope_theta = window_rope_theta;
              ModelConfig config{.family = std::move(family),
                                 .architecture = architecture,
                                 .layers = layers,
@@ -219,7 +282,10 @@ void BindModels(CoreModule& m) {
            py::arg("no_rope_every"), py::arg("adapter") = py::none(),
            py::arg("window") = 0, py::arg("window_from") = 0,
            py::arg("window_full_every") = 0, py::arg("attention_scale") = 0.0,
-           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0)
+           py::arg("attention_cap") = 0.0, py::arg("final_cap") = 0.0,
+           py::arg("norm_placement"), py::arg("norm_plus_one"),
+           py::arg("activation"), py::arg("scale_embedding"),
+           py::arg("window_rope_theta") = 0.0)
       .def_readonly("family", &ModelConfig::family,
                     "The family whose choices it started from.")
       .def_readonly("architecture", &ModelConfig::architecture, "Its choices.")

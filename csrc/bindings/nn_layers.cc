@@ -18,7 +18,9 @@ namespace py = pybind11;
 nn::Activation ParseActivation(const std::string& name) {
   if (name == "gelu") return nn::Activation::kGelu;
   if (name == "swiglu") return nn::Activation::kSwiglu;
-  throw py::value_error("activation=" + name + " is neither gelu nor swiglu");
+  if (name == "geglu") return nn::Activation::kGeglu;
+  throw py::value_error("activation=" + name +
+                        " is none of gelu, swiglu, geglu");
 }
 
 std::unique_ptr<nn::Attention> Attention(const std::string& name,
@@ -61,7 +63,7 @@ std::unique_ptr<nn::Mlp> Mlp(const std::string& name, int64_t hidden,
   CheckNotBelow0(name, "stddev", stddev);
   CheckNotBelow0(name, "output_stddev", output_stddev);
   nn::LinearOptions up;
-  if (activation == nn::Activation::kSwiglu) {
+  if (nn::Gated(activation)) {
     up.name = absl::StrCat(name, ".gate_up");
     up.pieces = {{absl::StrCat(name, ".gate"), nn::Range::Whole(ffn_hidden)},
                  {absl::StrCat(name, ".up"), nn::Range::Whole(ffn_hidden)}};

@@ -79,8 +79,13 @@ std::vector<std::string> AdapterTargets(const Architecture& architecture) {
     names = {"query", "key", "value"};
   }
   names.emplace_back("output");
-  if (architecture.gated()) names.emplace_back("gate");
-  names.insert(names.end(), {"up", "down"});
+  if (architecture.gated() && architecture.fused_gate_up) {
+    names.emplace_back("gate_up");
+  } else {
+    if (architecture.gated()) names.emplace_back("gate");
+    names.emplace_back("up");
+  }
+  names.emplace_back("down");
   return names;
 }
 

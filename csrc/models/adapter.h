@@ -28,8 +28,8 @@ struct Adapter {
   float Scale() const;
 };
 
-// The projections of a block by the names of their weights, but "qkv" for a
-// family whose files have query, key and value as one.
+// The projections of a block by the names of their weights, but "qkv" and
+// "gate_up" for a family whose files have them as one.
 std::vector<std::string> AdapterTargets(const Architecture& architecture);
 
 // InvalidArgument names the key, the value and the nearest that works.

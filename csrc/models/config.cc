@@ -121,6 +121,7 @@ int64_t AdapterWeightsOfLayer(const ModelConfig& c) {
        {Layer{"qkv", c.hidden, QkvRows(c)}, Layer{"query", c.hidden, queries},
         Layer{"key", c.hidden, keys}, Layer{"value", c.hidden, keys},
         Layer{"output", queries, c.hidden},
+        Layer{"gate_up", c.hidden, 2 * c.ffn_hidden},
         Layer{"gate", c.hidden, c.ffn_hidden},
         Layer{"up", c.hidden, c.ffn_hidden},
         Layer{"down", c.ffn_hidden, c.hidden}}) {
@@ -165,7 +166,7 @@ absl::Status Validate(const ModelConfig& c) {
           "model.heads); nearest that works: ",
           c.head_dim + 1));
     }
-    EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope));
+    EISBACH_RETURN_IF_ERROR(ops::CheckRope(c.architecture.rope, c.head_dim));
   }
   const int64_t every = c.architecture.no_rope_every;
   if (every < 0 || (every > 0 && !c.architecture.rotary)) {
@@ -176,6 +177,16 @@ absl::Status Validate(const ModelConfig& c) {
   }
   EISBACH_RETURN_IF_ERROR(CheckWindow(c));
   const Architecture& a = c.architecture;
+  if (!(a.window_rope_theta >= 0) ||
+      (a.window_rope_theta > 0 && !(a.rotary && a.window > 0))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("window_rope_theta=", a.window_rope_theta,
+                     " (model.window_rope_theta): ",
+                     a.window_rope_theta > 0
+                         ? "the model has no window, or no rotary positions"
+                         : "is below 0",
+                     "; nearest that works: 0"));
+  }
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_scale", a.attention_scale));
   EISBACH_RETURN_IF_ERROR(CheckFactor("attention_cap", a.attention_cap));
   EISBACH_RETURN_IF_ERROR(CheckFactor("final_cap", a.final_cap));
@@ -194,11 +205,16 @@ int64_t ParameterCount(const ModelConfig& c) {
   const Architecture& a = c.architecture;
   const int64_t norm =
       a.norm == ops::NormKind::kLayer ? 2 * c.hidden : c.hidden;
-  int64_t layer = MatrixWeightsOfLayer(c) + 2 * norm;
+  const int64_t norms = a.norm_placement == NormPlacement::kBoth ? 4 : 2;
+  int64_t layer = MatrixWeightsOfLayer(c) + norms * norm;
   if (a.qkv_bias) layer += QkvRows(c);
   if (a.output_bias) layer += c.hidden;
   if (a.mlp_bias) layer += UpRows(c) + c.hidden;
+  if (a.activation == nn::Activation::kXielu) layer += 2;
   if (a.qk_norm == QkNorm::kHead) layer += 2 * c.head_dim;
+  if (a.qk_norm == QkNorm::kFull) {
+    layer += (c.heads + c.kv_heads) * c.head_dim;
+  }
   int64_t tables = c.vocab * c.hidden * (c.tie_embeddings ? 1 : 2);
   if (!a.rotary) tables += c.context * c.hidden;
   return c.layers * layer + tables + norm;

@@ -8,6 +8,7 @@
 #include "ops/rope.h"
 #include "parallel/tensor/linear.h"
 #include "parallel/tensor/vocabulary.h"
+#include "parallel/tensor/width_norm.h"
 
 namespace eisbach::models {
 namespace {
@@ -72,6 +73,16 @@ absl::StatusOr<LayerBuilder> LayerBuilder::Make(
                              ops::RopeTable(config.context, config.head_dim,
                                             config.architecture.rope,
                                             context.device().compute_stream()));
+    builder.window_rope_table_ = builder.rope_table_;
+  }
+  if (config.architecture.window_rope_theta > 0) {
+    ops::RopeOptions options =
+        ops::PlainRope(config.architecture.window_rope_theta);
+    options.fraction = config.architecture.rope.fraction;
+    EISBACH_ASSIGN_OR_RETURN(
+        builder.window_rope_table_,
+        ops::RopeTable(config.context, config.head_dim, options,
+                       context.device().compute_stream()));
   }
   return builder;
 }
@@ -135,6 +146,18 @@ std::unique_ptr<nn::Projection> LayerBuilder::MakeRows(const std::string& name,
                                                        context_->tensor());
 }
 
+std::unique_ptr<nn::QkvNorm> LayerBuilder::MakeWidthNorm(
+    const std::string& name) const {
+  const ops::NormKind kind = config_.architecture.head_norm();
+  if (!sharded()) {
+    return std::make_unique<nn::WidthNorm>(name, heads_.local, config_.norm_eps,
+                                           kind);
+  }
+  return std::make_unique<parallel::DividedWidthNorm>(
+      name, heads_, config_.norm_eps, /*primary=*/rank_ == 0, kind,
+      context_->tensor());
+}
+
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
     const std::string& name, int64_t layer) {
   const Architecture& architecture = config_.architecture;
@@ -154,7 +177,12 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   parts.qkv = MakeColumns(std::move(qkv));
   if (architecture.qk_norm == QkNorm::kHead) {
     parts.head_norm = std::make_unique<nn::HeadNorm>(name, d, config_.norm_eps,
-                                                     /*primary=*/rank_ == 0);
+                                                     /*primary=*/rank_ == 0,
+                                                     architecture.head_norm());
+    Freeze(*parts.head_norm);
+  }
+  if (architecture.qk_norm == QkNorm::kFull) {
+    parts.head_norm = MakeWidthNorm(name);
     Freeze(*parts.head_norm);
   }
   parts.output =
@@ -162,7 +190,10 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
                architecture.output_bias);
   parts.heads = heads_.local;
   parts.layer = layer;
-  if (architecture.RotatesLayer(layer)) parts.rope_table = rope_table_;
+  if (architecture.RotatesLayer(layer)) {
+    const bool window = architecture.WindowOf(layer) != 0;
+    parts.rope_table = window ? window_rope_table_ : rope_table_;
+  }
   parts.options.window = architecture.WindowOf(layer);
   parts.options.scale = architecture.attention_scale;
   parts.options.cap = architecture.attention_cap;
@@ -181,21 +212,35 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
     up.name = absl::StrCat(name, ".up");
     up.pieces = {{up.name, ffn_}};
   }
-  return std::make_unique<nn::Mlp>(
-      MakeColumns(std::move(up)),
-      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias),
-      architecture.activation);
+  std::unique_ptr<nn::Xielu> xielu;
+  if (architecture.activation == nn::Activation::kXielu) {
+    xielu = std::make_unique<nn::Xielu>(name, /*primary=*/rank_ == 0);
+    Freeze(*xielu);
+  }
+  // In the order in which forward uses them.
+  std::unique_ptr<nn::Projection> first = MakeColumns(std::move(up));
+  std::unique_ptr<nn::Projection> second =
+      MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias);
+  return std::make_unique<nn::Mlp>(std::move(first), std::move(second),
+                                   architecture.activation, std::move(xielu));
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
                                                    bool recompute) {
   const std::string name = absl::StrCat("blocks.", layer);
   nn::Block::Parts parts;
-  parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
+  const NormPlacement placement = config_.architecture.norm_placement;
+  if (placement != NormPlacement::kPost) {
+    parts.norm1 = MakeNorm(absl::StrCat(name, ".norm1"));
+    parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
+  }
+  if (placement != NormPlacement::kPre) {
+    parts.post_norm1 = MakeNorm(absl::StrCat(name, ".post_norm1"));
+    parts.post_norm2 = MakeNorm(absl::StrCat(name, ".post_norm2"));
+  }
   parts.attention = MakeAttention(absl::StrCat(name, ".attention"), layer);
   parts.dropout1 = std::make_unique<nn::Dropout>(
       absl::StrCat(name, ".attention"), config_.dropout);
-  parts.norm2 = MakeNorm(absl::StrCat(name, ".norm2"));
   parts.mlp = MakeMlp(absl::StrCat(name, ".mlp"));
   parts.dropout2 = std::make_unique<nn::Dropout>(absl::StrCat(name, ".mlp"),
                                                  config_.dropout);

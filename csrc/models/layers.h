@@ -45,6 +45,7 @@ class LayerBuilder {
   std::unique_ptr<nn::Projection> MakeColumns(nn::LinearOptions options);
   std::unique_ptr<nn::Projection> MakeRows(const std::string& name,
                                            const nn::Range& columns, bool bias);
+  std::unique_ptr<nn::QkvNorm> MakeWidthNorm(const std::string& name) const;
   std::unique_ptr<nn::Attention> MakeAttention(const std::string& name,
                                                int64_t layer);
   std::unique_ptr<nn::Mlp> MakeMlp(const std::string& name);
@@ -56,6 +57,7 @@ class LayerBuilder {
   parallel::HeadShard heads_;
   nn::Range ffn_;
   Tensor rope_table_;
+  Tensor window_rope_table_;  // where layers with a window turn otherwise
   std::vector<nn::Lora*> adapted_;
 };
 

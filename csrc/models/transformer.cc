@@ -1,12 +1,27 @@
 #include "models/transformer.h"
 
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "autograd/functions/elementwise.h"
+#include "core/dtype.h"
 #include "core/status_macros.h"
 #include "models/layers.h"
 
 namespace eisbach::models {
+
+namespace {
+
+// As a weight of that dtype holds it.
+float RoundTo(DType dtype, double value) {
+  const float single = static_cast<float>(value);
+  if (dtype == DType::kBF16) return static_cast<float>(BFloat16(single));
+  if (dtype == DType::kF16) return static_cast<float>(Float16(single));
+  return single;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     const ModelConfig& config, const StageLayers& layers, bool recompute,
@@ -61,6 +76,13 @@ absl::StatusOr<Tensor> Transformer::Forward(const Tensor& input,
           " do not fit [batch, up to context=", config_.context, "]"));
     }
     EISBACH_ASSIGN_OR_RETURN(residual.x, embedding_->Forward(input, context));
+    if (config_.architecture.scale_embedding) {
+      const double factor = std::sqrt(static_cast<double>(config_.hidden));
+      EISBACH_ASSIGN_OR_RETURN(
+          residual.x,
+          autograd::Scale(residual.x, RoundTo(residual.x.dtype(), factor),
+                          context.stream));
+    }
     if (positions_ != nullptr) {
       EISBACH_ASSIGN_OR_RETURN(residual.x,
                                positions_->Forward(residual.x, context));

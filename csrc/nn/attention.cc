@@ -43,8 +43,9 @@ absl::StatusOr<Tensor> Attention::ForwardCached(const Tensor& qkv,
   if (parts_.rope_table.defined()) {
     // The angles of the tokens' positions, a row a token.
     const Tensor& table = parts_.rope_table;
-    EISBACH_ASSIGN_OR_RETURN(Tensor rows,
-                             table.View(Shape{table.dim(0), heads.head_dim}));
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor rows,
+        table.View(Shape{table.dim(0), table.dim(1) * table.dim(2)}));
     EISBACH_ASSIGN_OR_RETURN(
         Tensor angles,
         ops::EmbeddingForward(cached.places.positions, rows, /*first_row=*/0,

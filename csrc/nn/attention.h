@@ -15,7 +15,7 @@ class Attention final : public Module {
  public:
   struct Parts {
     std::unique_ptr<Projection> qkv;
-    std::unique_ptr<HeadNorm> head_norm;  // or null
+    std::unique_ptr<QkvNorm> head_norm;  // or null
     std::unique_ptr<Projection> output;
     ops::AttentionHeads heads;
     Tensor rope_table;  // undefined without rotary positions; see ops/rope.h

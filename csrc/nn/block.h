@@ -21,15 +21,20 @@ struct Residual {
 absl::StatusOr<Tensor> Join(const Residual& residual,
                             const ForwardContext& context);
 
-// A pre-norm transformer block: x += attention(norm1(x)); x += mlp(norm2(x)).
+// A transformer block:
+//   x += post_norm1(attention(norm1(x))); x += post_norm2(mlp(norm2(x)))
+// where norms may be missing: those after (pre-norm), those before (post-norm,
+// as in OLMo 2), none (Gemma 2 has four).
 class Block final : public Module {
  public:
   struct Parts {
-    std::unique_ptr<Norm> norm1;
+    std::unique_ptr<Norm> norm1;  // each norm: or null
     std::unique_ptr<Attention> attention;
+    std::unique_ptr<Norm> post_norm1;
     std::unique_ptr<Dropout> dropout1;
     std::unique_ptr<Norm> norm2;
     std::unique_ptr<Mlp> mlp;
+    std::unique_ptr<Norm> post_norm2;
     std::unique_ptr<Dropout> dropout2;
     bool recompute = false;  // keep the input alone, see autograd/recompute.h
   };

@@ -8,22 +8,38 @@
 namespace eisbach::nn {
 
 Mlp::Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
-         Activation activation)
-    : up_(std::move(up)), down_(std::move(down)), activation_(activation) {}
+         Activation activation, std::unique_ptr<Xielu> xielu)
+    : up_(std::move(up)),
+      down_(std::move(down)),
+      activation_(activation),
+      xielu_(std::move(xielu)) {}
 
 absl::StatusOr<Tensor> Mlp::Forward(const Tensor& x,
                                     const ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor up, up_->Forward(x, context));
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden,
-                           activation_ == Activation::kGelu
-                               ? autograd::Gelu(up, context.stream)
-                               : autograd::Swiglu(up, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Activate(up, context));
   up = Tensor();
   return down_->Forward(hidden, context);
 }
 
+absl::StatusOr<Tensor> Mlp::Activate(const Tensor& up,
+                                     const ForwardContext& context) {
+  switch (activation_) {
+    case Activation::kGelu:
+      return autograd::Gelu(up, context.stream);
+    case Activation::kSwiglu:
+      return autograd::Swiglu(up, context.stream);
+    case Activation::kGeglu:
+      return autograd::Geglu(up, context.stream);
+    case Activation::kXielu:
+      return xielu_->Forward(up, context);
+  }
+  return absl::InternalError("an activation of no kind");
+}
+
 void Mlp::VisitParameters(const Visitor& visit) {
   up_->VisitParameters(visit);
+  if (xielu_ != nullptr) xielu_->VisitParameters(visit);
   down_->VisitParameters(visit);
 }
 

@@ -15,11 +15,16 @@ ParamSpec Spec(std::string name, int64_t hidden, Init::Kind kind,
 
 }  // namespace
 
+Init::Kind WeightInit(ops::NormKind kind) {
+  return kind == ops::NormKind::kRmsPlusOne ? Init::Kind::kZeros
+                                            : Init::Kind::kOnes;
+}
+
 Norm::Norm(std::string name, ops::NormKind kind, int64_t hidden, double eps,
            bool primary)
     : kind_(kind),
       eps_(eps),
-      weight_(Spec(absl::StrCat(name, ".weight"), hidden, Init::Kind::kOnes,
+      weight_(Spec(absl::StrCat(name, ".weight"), hidden, WeightInit(kind),
                    primary)) {
   if (kind == ops::NormKind::kLayer) {
     bias_ = std::make_unique<Parameter>(

@@ -8,6 +8,9 @@
 
 namespace eisbach::nn {
 
+// How the weight of a norm begins: as one, of whatever it is added to.
+Init::Kind WeightInit(ops::NormKind kind);
+
 // Layer norm or RMS norm of x + residual; see ops/norm.h.
 class Norm final : public Module {
  public:

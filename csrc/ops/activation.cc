@@ -20,6 +20,14 @@ constexpr double kGeluBackwardFlops = 17;
 constexpr double kSwigluForwardFlops = 5;
 constexpr double kSwigluBackwardFlops = 11;
 
+// With one more product forward, three backward.
+double ForwardFlops(Gate gate) {
+  return gate == Gate::kGelu ? kGeluForwardFlops + 1 : kSwigluForwardFlops;
+}
+double BackwardFlops(Gate gate) {
+  return gate == Gate::kGelu ? kGeluBackwardFlops + 3 : kSwigluBackwardFlops;
+}
+
 // The shape of y for a packed gate_up.
 absl::StatusOr<Shape> SwigluShape(const OpCheck& check, absl::string_view op,
                                   const Tensor& gate_up) {
@@ -68,15 +76,16 @@ absl::StatusOr<Tensor> GeluBackward(const Tensor& dy, const Tensor& x,
   return dx;
 }
 
-absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream) {
+absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream,
+                                     Gate gate) {
   const OpCheck check("swiglu_forward", stream);
   EISBACH_ASSIGN_OR_RETURN(Shape shape,
                            SwigluShape(check, "swiglu_forward", gate_up));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(shape, gate_up.dtype(), stream.device()));
   EISBACH_RETURN_IF_ERROR(SwigluForwardSlot().Run(
-      {.gate_up = gate_up, .y = y},
-      {.flops = kSwigluForwardFlops * y.elements(),
+      {.gate_up = gate_up, .y = y, .gate = gate},
+      {.flops = ForwardFlops(gate) * y.elements(),
        .bytes_read = static_cast<double>(gate_up.bytes()),
        .bytes_written = static_cast<double>(y.bytes())},
       stream));
@@ -84,7 +93,7 @@ absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream) {
 }
 
 absl::StatusOr<Tensor> SwigluBackward(const Tensor& dy, const Tensor& gate_up,
-                                      Stream& stream) {
+                                      Stream& stream, Gate gate) {
   const OpCheck check("swiglu_backward", stream);
   EISBACH_ASSIGN_OR_RETURN(Shape shape,
                            SwigluShape(check, "swiglu_backward", gate_up));
@@ -94,8 +103,8 @@ absl::StatusOr<Tensor> SwigluBackward(const Tensor& dy, const Tensor& gate_up,
       Tensor::Empty(gate_up.shape(), gate_up.dtype(), stream.device()));
   const double bytes = static_cast<double>(gate_up.bytes());
   EISBACH_RETURN_IF_ERROR(SwigluBackwardSlot().Run(
-      {.dy = dy, .gate_up = gate_up, .dgate_up = dgate_up},
-      {.flops = kSwigluBackwardFlops * dy.elements(),
+      {.dy = dy, .gate_up = gate_up, .dgate_up = dgate_up, .gate = gate},
+      {.flops = BackwardFlops(gate) * dy.elements(),
        .bytes_read = bytes + dy.bytes(),
        .bytes_written = bytes},
       stream));

@@ -27,23 +27,28 @@ absl::StatusOr<Tensor> GeluBackward(const Tensor& dy, const Tensor& x,
                                     Stream& stream);
 
 // SwiGLU (Shazeer, arXiv:2002.05202) on a packed [..., 2F] tensor whose first
-// half is the gate: y [..., F] = gate * sigmoid(gate) * up.
+// half is the gate: y [..., F] = gate * sigmoid(gate) * up; or GEGLU there,
+// y = gelu(gate) * up, by the tanh form.
+enum class Gate : uint8_t { kSilu, kGelu };
 struct SwigluForwardArgs {
   const Tensor& gate_up;
   const Tensor& y;
+  Gate gate = Gate::kSilu;
 };
 using SwigluForwardKernel = KernelSlot<SwigluForwardArgs>;
 SwigluForwardKernel& SwigluForwardSlot();
-absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream);
+absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream,
+                                     Gate gate = Gate::kSilu);
 
 struct SwigluBackwardArgs {
   const Tensor& dy;
   const Tensor& gate_up;
   const Tensor& dgate_up;
+  Gate gate = Gate::kSilu;
 };
 using SwigluBackwardKernel = KernelSlot<SwigluBackwardArgs>;
 SwigluBackwardKernel& SwigluBackwardSlot();
 absl::StatusOr<Tensor> SwigluBackward(const Tensor& dy, const Tensor& gate_up,
-                                      Stream& stream);
+                                      Stream& stream, Gate gate = Gate::kSilu);
 
 }  // namespace eisbach::ops

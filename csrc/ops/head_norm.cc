@@ -32,14 +32,14 @@ absl::Status CheckHeadRows(
 
 absl::StatusOr<Tensor> HeadNormForward(double eps, const Tensor& x,
                                        const Tensor& weight, const Tensor& y,
-                                       Stream& stream) {
+                                       Stream& stream, NormKind kind) {
   const OpCheck check("head_norm_forward", stream);
   EISBACH_RETURN_IF_ERROR(CheckFitsF32("norm_eps", eps, "model.norm_eps"));
   EISBACH_RETURN_IF_ERROR(CheckHeadRows(check, weight, {{"x", &x}, {"y", &y}}));
   EISBACH_ASSIGN_OR_RETURN(Tensor rstd,
                            Tensor::Empty(Shape{RowsOf(x, weight.dim(0)).count},
                                          DType::kF32, stream.device()));
-  const NormForwardArgs args = {.kind = NormKind::kRms,
+  const NormForwardArgs args = {.kind = kind,
                                 .eps = static_cast<float>(eps),
                                 .x = x,
                                 .residual = nullptr,
@@ -57,7 +57,7 @@ absl::StatusOr<Tensor> HeadNormForward(double eps, const Tensor& x,
 absl::Status HeadNormBackward(const Tensor& dy, const Tensor& x,
                               const Tensor& weight, const Tensor& rstd,
                               bool accumulate, const Tensor& dweight,
-                              const Tensor& dx, Stream& stream) {
+                              const Tensor& dx, Stream& stream, NormKind kind) {
   const OpCheck check("head_norm_backward", stream);
   EISBACH_RETURN_IF_ERROR(
       CheckHeadRows(check, weight, {{"x", &x}, {"dy", &dy}, {"dx", &dx}}));
@@ -65,7 +65,7 @@ absl::Status HeadNormBackward(const Tensor& dy, const Tensor& x,
                                       Shape{RowsOf(x, weight.dim(0)).count}));
   EISBACH_RETURN_IF_ERROR(
       check.Dense("dweight", dweight, DType::kF32, weight.shape()));
-  const NormBackwardArgs args = {.kind = NormKind::kRms,
+  const NormBackwardArgs args = {.kind = kind,
                                  .dy = dy,
                                  .dsum = nullptr,
                                  .sum = x,

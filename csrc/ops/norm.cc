@@ -109,7 +109,8 @@ absl::StatusOr<Tensor> Normalize(NormKind kind, const Tensor& sum,
                               .bias = bias,
                               .mean = mean,
                               .rstd = rstd,
-                              .y = y};
+                              .y = y,
+                              .kind = kind};
   EISBACH_RETURN_IF_ERROR(
       NormalizeSlot().Run(args, NormalizeCost(args), stream));
   return y;

@@ -12,12 +12,19 @@ namespace eisbach::ops {
 //   sum = x + residual                       (sum is x itself without residual)
 //   layer: y = (sum - mean) * rstd * weight + bias, rstd = 1/sqrt(var + eps)
 //   rms:   y = sum * rstd * weight,          rstd = 1/sqrt(mean(sum^2) + eps)
+//   rms plus one: the same with 1 + weight, added in f32 (Gemma,
+//          arXiv:2403.08295)
 //
 // x, residual, sum, y: [..., H] in the compute dtype, contiguous; weight, bias
 // [H] in the compute dtype; mean, rstd: f32 [rows]. Statistics are in f32. When
 // `sum` is stored in bf16, y is computed from the rounded sum, so that backward
 // sees what forward saw. RMS norm has neither bias nor mean (null).
-enum class NormKind : uint8_t { kLayer, kRms };
+enum class NormKind : uint8_t { kLayer, kRms, kRmsPlusOne };
+
+// What is added to each weight.
+inline float WeightShift(NormKind kind) {
+  return kind == NormKind::kRmsPlusOne ? 1.0f : 0.0f;
+}
 
 struct NormForwardArgs {
   NormKind kind;
@@ -54,6 +61,7 @@ struct NormalizeArgs {
   const Tensor* mean;
   const Tensor& rstd;
   const Tensor& y;
+  NormKind kind = NormKind::kRms;  // how weights are read
 };
 using NormalizeKernel = KernelSlot<NormalizeArgs>;
 NormalizeKernel& NormalizeSlot();

@@ -26,18 +26,19 @@ absl::Status CheckEven(int64_t head_dim) {
 absl::StatusOr<Tensor> RopeTable(int64_t context, int64_t head_dim,
                                  const RopeOptions& options, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckEven(head_dim));
-  EISBACH_RETURN_IF_ERROR(CheckRope(options));
+  EISBACH_RETURN_IF_ERROR(CheckRope(options, head_dim));
   if (context < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("rope: context=", context, " must not be negative"));
   }
-  const int64_t half = head_dim / 2;
+  const int64_t half = RotatedWidth(options, head_dim) / 2;
   EISBACH_ASSIGN_OR_RETURN(
       Tensor table,
       Tensor::Empty(Shape{context, half, 2}, DType::kF32, stream.device()));
   if (stream.device().type() == DeviceType::kMeta) return table;
   std::vector<float> values(context * half * 2);
-  const std::vector<double> frequencies = RopeFrequencies(options, head_dim);
+  const std::vector<double> frequencies =
+      RopeFrequencies(options, head_dim, context);
   const double amplitude = RopeAmplitude(options);
   for (int64_t i = 0; i < half; ++i) {
     const double frequency = frequencies[i];
@@ -67,25 +68,25 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
                                                    heads.packed_width(), "]"));
   }
   EISBACH_RETURN_IF_ERROR(check.Dense("table", table, DType::kF32));
-  if (table.rank() != 3 || table.dim(0) < qkv.dim(1) ||
-      table.dim(1) != heads.head_dim / 2 || table.dim(2) != 2) {
+  if (table.rank() != 3 || table.dim(0) < qkv.dim(1) || table.dim(1) < 1 ||
+      table.dim(1) > heads.head_dim / 2 || table.dim(2) != 2) {
     return absl::InvalidArgumentError(absl::StrCat(
         "rope: table=", table.ToString(), " must be [context >= ", qkv.dim(1),
-        ", ", heads.head_dim / 2, ", 2]"));
+        ", up to ", heads.head_dim / 2, ", 2]"));
   }
   if (starts.defined()) {
     EISBACH_RETURN_IF_ERROR(
         CheckStarts("rope", starts, Shape{qkv.dim(0), qkv.dim(1)}, stream));
   }
+  const int64_t width = 2 * table.dim(1);
   const double rotated =
       static_cast<double>(qkv.dim(0) * qkv.dim(1)) *
-      static_cast<double>((heads.heads + heads.kv_heads) * heads.head_dim);
+      static_cast<double>((heads.heads + heads.kv_heads) * width);
   OpCost cost;
   cost.flops = 3 * rotated;
   cost.bytes_written = rotated * static_cast<double>(SizeOf(qkv.dtype()));
-  cost.bytes_read =
-      cost.bytes_written +
-      static_cast<double>(qkv.dim(1) * heads.head_dim) * sizeof(float);
+  cost.bytes_read = cost.bytes_written +
+                    static_cast<double>(qkv.dim(1) * width) * sizeof(float);
   return RopeSlot().Run({qkv, heads, table, inverse, starts}, cost, stream);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
@@ -30,6 +31,15 @@ absl::Status CheckRamp(absl::string_view low_key, double low,
   return absl::OkStatus();
 }
 
+// Of longrope.
+absl::Status CheckFactors(absl::string_view key,
+                          const std::vector<double>& factors) {
+  for (double factor : factors) {
+    if (!(factor > 0)) return Bad(key, factor, "must be positive", 1);
+  }
+  return absl::OkStatus();
+}
+
 // The pair, counted in fractions, that makes `turns` in the original context.
 double PairOfTurns(const RopeOptions& o, int64_t head_dim, double turns) {
   const double context = static_cast<double>(o.original_context);
@@ -52,7 +62,12 @@ double Llama3(const RopeOptions& o, double frequency) {
 RopeOptions PlainRope(double theta) {
   RopeOptions options{};
   options.theta = theta;
+  options.fraction = 1;
   return options;
+}
+
+int64_t RotatedWidth(const RopeOptions& o, int64_t head_dim) {
+  return static_cast<int64_t>(static_cast<double>(head_dim) * o.fraction);
 }
 
 absl::Status CheckRope(const RopeOptions& o) {
@@ -60,6 +75,9 @@ absl::Status CheckRope(const RopeOptions& o) {
     return absl::InvalidArgumentError(
         absl::StrCat("model.rope_theta=", o.theta,
                      " must be positive; nearest that works: 10000"));
+  }
+  if (!(o.fraction > 0 && o.fraction <= 1)) {
+    return Bad("fraction", o.fraction, "is outside (0, 1]", 1);
   }
   if (o.scaling == RopeScaling::kNone) return absl::OkStatus();
   if (!(o.factor >= 1)) return Bad("factor", o.factor, "is below 1", 1);
@@ -72,6 +90,15 @@ absl::Status CheckRope(const RopeOptions& o) {
     return CheckRamp("low_frequency", o.low_frequency, "high_frequency",
                      o.high_frequency);
   }
+  if (!(o.attention_factor >= 0)) {
+    return Bad("attention_factor", o.attention_factor, "is below 0", 0);
+  }
+  if (o.scaling == RopeScaling::kLongRope) {
+    if (o.original_context < 2)
+      return Bad("original_context", 1, "is below 2", 2);
+    EISBACH_RETURN_IF_ERROR(CheckFactors("short_factors", o.short_factors));
+    return CheckFactors("long_factors", o.long_factors);
+  }
   EISBACH_RETURN_IF_ERROR(
       CheckRamp("beta_slow", o.beta_slow, "beta_fast", o.beta_fast));
   if (!(o.theta > 1)) {
@@ -79,14 +106,38 @@ absl::Status CheckRope(const RopeOptions& o) {
         absl::StrCat("model.rope_theta=", o.theta,
                      " must be above 1 for yarn; nearest that works: 10000"));
   }
-  if (!(o.attention_factor >= 0)) {
-    return Bad("attention_factor", o.attention_factor, "is below 0", 0);
+  return absl::OkStatus();
+}
+
+absl::Status CheckRope(const RopeOptions& o, int64_t head_dim) {
+  EISBACH_RETURN_IF_ERROR(CheckRope(o));
+  const int64_t width = RotatedWidth(o, head_dim);
+  if (width < 2 || width % 2 != 0) {
+    const int64_t even = std::max<int64_t>(2, width + width % 2);
+    return Bad("fraction", o.fraction,
+               absl::StrCat("rotates ", width, " of head_dim=", head_dim,
+                            " numbers, which are no pairs"),
+               static_cast<double>(even) / static_cast<double>(head_dim));
+  }
+  if (o.scaling != RopeScaling::kLongRope) return absl::OkStatus();
+  const std::pair<absl::string_view, const std::vector<double>*> lists[] = {
+      {"short_factors", &o.short_factors}, {"long_factors", &o.long_factors}};
+  for (const auto& [key, factors] : lists) {
+    if (static_cast<int64_t>(factors->size()) == width / 2) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "model.rope_", key, " has ", factors->size(), " values for ", width / 2,
+        " rotated pairs of a head (model.head_dim, model.rope_fraction); ",
+        "nearest that works: ", width / 2, " values"));
   }
   return absl::OkStatus();
 }
 
-std::vector<double> RopeFrequencies(const RopeOptions& o, int64_t head_dim) {
+std::vector<double> RopeFrequencies(const RopeOptions& o, int64_t head_dim,
+                                    int64_t context) {
+  head_dim = RotatedWidth(o, head_dim);
   const int64_t pairs = head_dim / 2;
+  const std::vector<double>& factors =
+      context > o.original_context ? o.long_factors : o.short_factors;
   std::vector<double> frequencies(pairs);
   // Of yarn: pairs up to `first` are fast, from `last` on slow.
   double first = 0, last = 0;
@@ -115,14 +166,22 @@ std::vector<double> RopeFrequencies(const RopeOptions& o, int64_t head_dim) {
         f *= slow / o.factor + (1 - slow);
         break;
       }
+      case RopeScaling::kLongRope:
+        f /= factors[i];
+        break;
     }
   }
   return frequencies;
 }
 
 double RopeAmplitude(const RopeOptions& o) {
-  if (o.scaling != RopeScaling::kYarn) return 1;
+  const bool long_rope = o.scaling == RopeScaling::kLongRope;
+  if (o.scaling != RopeScaling::kYarn && !long_rope) return 1;
   if (o.attention_factor > 0) return o.attention_factor;
+  if (long_rope) {
+    const double context = static_cast<double>(o.original_context);
+    return std::sqrt(1 + std::log(o.factor) / std::log(context));
+  }
   return 0.1 * std::log(o.factor) + 1;
 }
 

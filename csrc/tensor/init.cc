@@ -30,13 +30,17 @@ float UniformAt(uint64_t index, PhiloxKey key) {
   return 2 * ToUniform(bits[index % 4]) - 1;
 }
 
+float ConstantOf(const Init& init) {
+  if (init.kind == Init::Kind::kValue) return init.value;
+  return init.kind == Init::Kind::kOnes ? 1.0f : 0.0f;
+}
+
 void FillSlice(const ParamSpec& spec, const LogicalSlice& slice, uint64_t seed,
                float* local) {
   float* out = local + SliceOffset(spec, slice);
   const bool normal = spec.init.kind == Init::Kind::kNormal;
   if (!normal && spec.init.kind != Init::Kind::kUniform) {
-    std::fill_n(out, SliceElements(slice),
-                spec.init.kind == Init::Kind::kOnes ? 1.0f : 0.0f);
+    std::fill_n(out, SliceElements(slice), ConstantOf(spec.init));
     return;
   }
   const PhiloxKey key = MakePhiloxKey(MixBits(seed ^ StableHash(slice.name)));

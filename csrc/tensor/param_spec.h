@@ -11,10 +11,11 @@ namespace eisbach {
 
 // How a parameter starts.
 struct Init {
-  enum class Kind { kNormal, kUniform, kZeros, kOnes };
+  enum class Kind { kNormal, kUniform, kZeros, kOnes, kValue };
   Kind kind = Kind::kZeros;
   float stddev = 0;  // of kNormal, mean 0
   float bound = 0;   // of kUniform, in [-bound, bound)
+  float value = 0;   // of kValue
 };
 
 // One piece of a logical tensor inside a rank's local parameter.

@@ -28,22 +28,34 @@ class GeluNode final : public Node {
 
 class SwigluNode final : public Node {
  public:
-  explicit SwigluNode(Tensor gate_up) : gate_up_(std::move(gate_up)) {}
+  SwigluNode(Tensor gate_up, ops::Gate gate)
+      : gate_up_(std::move(gate_up)), gate_(gate) {}
   absl::string_view name() const override { return "swiglu"; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dx, ops::SwigluBackward(grads[0], gate_up_, context.stream));
+        Tensor dx,
+        ops::SwigluBackward(grads[0], gate_up_, context.stream, gate_));
     return Send(0, std::move(dx), context.stream);
   }
   bool Remakes(int) const override { return true; }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
-    return ops::SwigluForward(gate_up_, stream);
+    return ops::SwigluForward(gate_up_, stream, gate_);
   }
 
  private:
   Tensor gate_up_;
+  ops::Gate gate_;
 };
+
+absl::StatusOr<Tensor> Gated(const Tensor& gate_up, ops::Gate gate,
+                             Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream, gate));
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up, gate);
+  }
+  return y;
+}
 
 }  // namespace
 
@@ -54,11 +66,11 @@ absl::StatusOr<Tensor> Gelu(const Tensor& x, Stream& stream) {
 }
 
 absl::StatusOr<Tensor> Swiglu(const Tensor& gate_up, Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor y, ops::SwigluForward(gate_up, stream));
-  if (Graph* graph = CurrentGraph()) {
-    graph->Record<SwigluNode>({&gate_up}, {&y}, gate_up);
-  }
-  return y;
+  return Gated(gate_up, ops::Gate::kSilu, stream);
+}
+
+absl::StatusOr<Tensor> Geglu(const Tensor& gate_up, Stream& stream) {
+  return Gated(gate_up, ops::Gate::kGelu, stream);
 }
 
 }  // namespace eisbach::autograd

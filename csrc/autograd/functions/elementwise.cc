@@ -18,6 +18,22 @@ class AddNode final : public Node {
   }
 };
 
+class ScaleNode final : public Node {
+ public:
+  explicit ScaleNode(float factor) : factor_(factor) {}
+  absl::string_view name() const override { return "scale"; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    EISBACH_ASSIGN_OR_RETURN(Tensor grad,
+                             Owned(std::move(grads[0]), context.stream));
+    EISBACH_RETURN_IF_ERROR(ops::Scale(grad, factor_, context.stream));
+    return Send(0, std::move(grad), context.stream);
+  }
+
+ private:
+  float factor_;
+};
+
 class DropoutNode final : public Node {
  public:
   DropoutNode(double p, ops::DropoutSource source)
@@ -70,6 +86,15 @@ absl::StatusOr<Tensor> Add(const Tensor& a, const Tensor& b, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(Tensor c, ops::Add(a, b, stream));
   if (Graph* graph = CurrentGraph()) graph->Record<AddNode>({&a, &b}, {&c});
   return c;
+}
+
+absl::StatusOr<Tensor> Scale(const Tensor& x, float factor, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(ops::Scale(x, factor, stream));
+  Tensor y = x.Detach();
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<ScaleNode>({&x}, {&y}, factor);
+  }
+  return y;
 }
 
 absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,

@@ -9,6 +9,10 @@ namespace eisbach::autograd {
 // a + b, of one shape and dtype.
 absl::StatusOr<Tensor> Add(const Tensor& a, const Tensor& b, Stream& stream);
 
+// Multiplies x in place and returns it. Nothing else may need the values
+// before.
+absl::StatusOr<Tensor> Scale(const Tensor& x, float factor, Stream& stream);
+
 // See ops/dropout.h; p = 0 returns x.
 absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const ops::DropoutSource& source,

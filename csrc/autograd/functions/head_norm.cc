@@ -29,11 +29,12 @@ class HeadNormNode final : public Node {
  public:
   HeadNormNode(Tensor qkv, std::array<Tensor, 2> rstd,
                const ops::AttentionHeads& heads, Parameter& query,
-               Parameter& key)
+               Parameter& key, ops::NormKind kind)
       : qkv_(std::move(qkv)),
         rstd_(std::move(rstd)),
         heads_(heads),
-        weights_{&query, &key} {}
+        weights_{&query, &key},
+        kind_(kind) {}
 
   absl::string_view name() const override { return "head_norm"; }
 
@@ -50,7 +51,7 @@ class HeadNormNode final : public Node {
                                WrittenGradient(weight, context.stream));
       EISBACH_RETURN_IF_ERROR(ops::HeadNormBackward(
           dy[i], x[i], weight.data(), rstd_[i], weight.accumulate(), dweight,
-          dx[i], context.stream));
+          dx[i], context.stream, kind_));
       if (weight.trains()) EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
     }
     EISBACH_RETURN_IF_ERROR(ops::Copy(dy[2], dx[2], context.stream));
@@ -62,6 +63,7 @@ class HeadNormNode final : public Node {
   std::array<Tensor, 2> rstd_;
   ops::AttentionHeads heads_;
   std::array<Parameter*, 2> weights_;
+  ops::NormKind kind_;
 };
 
 }  // namespace
@@ -69,7 +71,7 @@ class HeadNormNode final : public Node {
 absl::StatusOr<Tensor> HeadNorm(double eps, const Tensor& qkv,
                                 const ops::AttentionHeads& heads,
                                 Parameter& query, Parameter& key,
-                                Stream& stream) {
+                                Stream& stream, ops::NormKind kind) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(qkv.shape(), qkv.dtype(), qkv.device()));
   EISBACH_ASSIGN_OR_RETURN(const auto from, Parts(qkv, heads));
@@ -79,12 +81,13 @@ absl::StatusOr<Tensor> HeadNorm(double eps, const Tensor& qkv,
     EISBACH_ASSIGN_OR_RETURN(
         rstd[i],
         ops::HeadNormForward(eps, from[i], (i == 0 ? query : key).data(), to[i],
-                             stream));
+                             stream, kind));
   }
   EISBACH_RETURN_IF_ERROR(ops::Copy(from[2], to[2], stream));
   if (Graph* graph = CurrentGraph()) {
     graph->RecordTraining<HeadNormNode>(Trains(query, &key), {&qkv}, {&y}, qkv,
-                                        std::move(rstd), heads, query, key);
+                                        std::move(rstd), heads, query, key,
+                                        kind);
   }
   return y;
 }

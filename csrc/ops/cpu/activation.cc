@@ -34,20 +34,25 @@ void GeluForwardRange(const T* x, T* y, int64_t begin, int64_t end) {
   });
 }
 
-// gelu'(x) = s + x s (1 - s) z'(x)
+// gelu(x) and gelu'(x) = s + x s (1 - s) z'(x)
+HWY_INLINE void GeluAndSlope(VF vx, VF& value, VF& derivative) {
+  const VF x2 = hn::Mul(vx, vx);
+  VF s, complement;
+  Logistic(GeluArgument(vx, x2), s, complement);
+  const VF slope = hn::MulAdd(Splat(3 * kCubic), x2, Splat(kLinear));
+  const VF inner = hn::Mul(hn::Mul(s, complement), hn::Mul(vx, slope));
+  // Far out s (1 - s) is 0 and the slope may overflow.
+  const auto far = hn::Gt(hn::Abs(vx), Splat(1e4f));
+  derivative = hn::IfThenElse(far, s, hn::Add(s, inner));
+  value = hn::Mul(vx, s);
+}
+
 template <typename T>
 void GeluBackwardRange(const T* dy, const T* x, T* dx, int64_t begin,
                        int64_t end) {
   ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
-    const VF vx = Load(x + i, lanes);
-    const VF x2 = hn::Mul(vx, vx);
-    VF s, complement;
-    Logistic(GeluArgument(vx, x2), s, complement);
-    const VF slope = hn::MulAdd(Splat(3 * kCubic), x2, Splat(kLinear));
-    const VF inner = hn::Mul(hn::Mul(s, complement), hn::Mul(vx, slope));
-    // Far out s (1 - s) is 0 and the slope may overflow.
-    const auto far = hn::Gt(hn::Abs(vx), Splat(1e4f));
-    const VF derivative = hn::IfThenElse(far, s, hn::Add(s, inner));
+    VF value, derivative;
+    GeluAndSlope(Load(x + i, lanes), value, derivative);
     Store(hn::Mul(Load(dy + i, lanes), derivative), dx + i, lanes);
   });
 }
@@ -75,6 +80,30 @@ void SwigluBackwardRow(const T* dy, const T* gate, const T* up, T* dgate,
     const VF derivative = hn::Mul(s, hn::MulAdd(g, complement, Splat(1.0f)));
     Store(hn::Mul(hn::Mul(d, u), derivative), dgate + i, lanes);
     Store(hn::Mul(d, hn::Mul(g, s)), dup + i, lanes);
+  });
+}
+
+template <typename T>
+void GegluForwardRow(const T* gate, const T* up, T* y, int64_t width) {
+  ForEachVector(0, width, [&](int64_t i, auto lanes) HWY_ATTR {
+    const VF g = Load(gate + i, lanes);
+    VF s, complement;
+    Logistic(GeluArgument(g, hn::Mul(g, g)), s, complement);
+    Store(hn::Mul(hn::Mul(g, s), Load(up + i, lanes)), y + i, lanes);
+  });
+}
+
+// d gate = dy up gelu'(gate),  d up = dy gelu(gate)
+template <typename T>
+void GegluBackwardRow(const T* dy, const T* gate, const T* up, T* dgate, T* dup,
+                      int64_t width) {
+  ForEachVector(0, width, [&](int64_t i, auto lanes) HWY_ATTR {
+    const VF d = Load(dy + i, lanes);
+    const VF u = Load(up + i, lanes);
+    VF value, derivative;
+    GeluAndSlope(Load(gate + i, lanes), value, derivative);
+    Store(hn::Mul(hn::Mul(d, u), derivative), dgate + i, lanes);
+    Store(hn::Mul(d, value), dup + i, lanes);
   });
 }
 
@@ -118,8 +147,10 @@ absl::Status SwigluForward(const SwigluForwardArgs& a, Stream&) {
                      [&](int64_t begin, int64_t end) {
                        for (int64_t r = begin; r < end; ++r) {
                          const T* gate = gate_up + r * 2 * width;
-                         SwigluForwardRow(gate, gate + width, y + r * width,
-                                          width);
+                         const auto row = a.gate == Gate::kGelu
+                                              ? &GegluForwardRow<T>
+                                              : &SwigluForwardRow<T>;
+                         row(gate, gate + width, y + r * width, width);
                        }
                      });
     return absl::OkStatus();
@@ -138,8 +169,11 @@ absl::Status SwigluBackward(const SwigluBackwardArgs& a, Stream&) {
                        for (int64_t r = begin; r < end; ++r) {
                          const T* gate = gate_up + r * 2 * width;
                          T* dgate = dgate_up + r * 2 * width;
-                         SwigluBackwardRow(dy + r * width, gate, gate + width,
-                                           dgate, dgate + width, width);
+                         const auto row = a.gate == Gate::kGelu
+                                              ? &GegluBackwardRow<T>
+                                              : &SwigluBackwardRow<T>;
+                         row(dy + r * width, gate, gate + width, dgate,
+                             dgate + width, width);
                        }
                      });
     return absl::OkStatus();

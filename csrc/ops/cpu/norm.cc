@@ -54,12 +54,13 @@ float RowSpread(const T* x, float center, int64_t width) {
 
 template <typename T>
 void NormalizeRow(const T* x, float mean, float rstd, const T* weight,
-                  const T* bias, int64_t width, T* y) {
+                  float shift, const T* bias, int64_t width, T* y) {
   const VF m = Splat(mean);
   const VF r = Splat(rstd);
+  const VF s = Splat(shift);
   ForEachVector(0, width, [&](int64_t i, auto lanes) HWY_ATTR {
     VF v = hn::Mul(hn::Sub(Load(x + i, lanes), m), r);
-    v = hn::Mul(v, Load(weight + i, lanes));
+    v = hn::Mul(v, hn::Add(Load(weight + i, lanes), s));
     if (bias != nullptr) v = hn::Add(v, Load(bias + i, lanes));
     Store(v, y + i, lanes);
   });
@@ -70,10 +71,11 @@ void NormalizeRow(const T* x, float mean, float rstd, const T* weight,
 //   dx = rstd * (g - mean(g) - h mean(g h)) + dsum, without mean(g) for RMS.
 template <typename T>
 void BackwardRow(const T* dy, const T* dsum, const T* sum, const T* weight,
-                 float mean, float rstd, int64_t width, float* dweight,
-                 float* dbias, T* dx) {
+                 float shift, float mean, float rstd, int64_t width,
+                 float* dweight, float* dbias, T* dx) {
   const VF m = Splat(mean);
   const VF r = Splat(rstd);
+  const VF s = Splat(shift);
   const float n = static_cast<float>(width);
   const float projection =
       SumVectors(width,
@@ -83,7 +85,7 @@ void BackwardRow(const T* dy, const T* dsum, const T* sum, const T* weight,
                    const VF dh = hn::Mul(d, h);
                    Store(hn::Add(Load(dweight + i, lanes), dh), dweight + i,
                          lanes);
-                   return hn::Mul(dh, Load(weight + i, lanes));
+                   return hn::Mul(dh, hn::Add(Load(weight + i, lanes), s));
                  }) /
       n;
   float offset = 0;
@@ -100,7 +102,8 @@ void BackwardRow(const T* dy, const T* dsum, const T* sum, const T* weight,
   const VF p = Splat(projection);
   const VF o = Splat(offset);
   ForEachVector(0, width, [&](int64_t i, auto lanes) HWY_ATTR {
-    const VF g = hn::Mul(Load(dy + i, lanes), Load(weight + i, lanes));
+    const VF g =
+        hn::Mul(Load(dy + i, lanes), hn::Add(Load(weight + i, lanes), s));
     const VF h = hn::Mul(hn::Sub(Load(sum + i, lanes), m), r);
     VF v = hn::Mul(r, hn::NegMulAdd(h, p, hn::Sub(g, o)));
     if (dsum != nullptr) v = hn::Add(v, Load(dsum + i, lanes));
@@ -120,6 +123,7 @@ void Forward(const NormForwardArgs& args) {
   T* y = args.y.data<T>();
   float* mean = DataOrNull<float>(args.mean);
   float* rstd = args.rstd.data<float>();
+  const float shift = WeightShift(args.kind);
   cpu::ParallelFor(
       rows.count, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
@@ -134,7 +138,7 @@ void Forward(const NormForwardArgs& args) {
               1.0f / std::sqrt(RowSpread(row, center, width) + args.eps);
           if (mean != nullptr) mean[r] = center;
           rstd[r] = scale;
-          NormalizeRow(row, center, scale, weight, bias, width, y + at);
+          NormalizeRow(row, center, scale, weight, shift, bias, width, y + at);
         }
       });
 }
@@ -149,14 +153,15 @@ void Again(const NormalizeArgs& args) {
   const float* mean = DataOrNull<float>(args.mean);
   const float* rstd = args.rstd.data<float>();
   T* y = args.y.data<T>();
-  cpu::ParallelFor(rows.count, kGrain / (width + 1) + 1,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t r = begin; r < end; ++r) {
-                       const int64_t at = rows.At(r);
-                       NormalizeRow(sum + at, mean == nullptr ? 0.0f : mean[r],
-                                    rstd[r], weight, bias, width, y + at);
-                     }
-                   });
+  const float shift = WeightShift(args.kind);
+  cpu::ParallelFor(
+      rows.count, kGrain / (width + 1) + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t at = rows.At(r);
+          NormalizeRow(sum + at, mean == nullptr ? 0.0f : mean[r], rstd[r],
+                       weight, shift, bias, width, y + at);
+        }
+      });
 }
 
 // `partial` holds for each block of rows the sums for dweight, then for dbias.
@@ -185,8 +190,9 @@ void Backward(const NormBackwardArgs& args, const Rows& rows, float* partial) {
           for (int64_t r = b * kBlockRows; r < last; ++r) {
             const int64_t at = rows.At(r);
             BackwardRow(dy + at, dsum == nullptr ? nullptr : dsum + at,
-                        sum + at, weight, mean == nullptr ? 0.0f : mean[r],
-                        rstd[r], width, dweight, dbias, dx + at);
+                        sum + at, weight, WeightShift(args.kind),
+                        mean == nullptr ? 0.0f : mean[r], rstd[r], width,
+                        dweight, dbias, dx + at);
           }
         }
       });

@@ -61,7 +61,7 @@ void RotateHead(T* head, const float* table, float sign, int64_t half) {
 template <typename T>
 void RotateRows(const RopeArgs& args, int64_t begin, int64_t end) {
   const AttentionHeads& heads = args.heads;
-  const int64_t half = heads.head_dim / 2;
+  const int64_t half = args.table.dim(1);
   const float sign = args.inverse ? -1.0f : 1.0f;
   const int32_t* starts =
       args.starts.defined() ? args.starts.data<int32_t>() : nullptr;
@@ -69,7 +69,7 @@ void RotateRows(const RopeArgs& args, int64_t begin, int64_t end) {
     T* x = args.qkv.data<T>() + row * heads.packed_width();
     const int64_t position =
         row % args.qkv.dim(1) - (starts == nullptr ? 0 : starts[row]);
-    const float* table = args.table.data<float>() + position * heads.head_dim;
+    const float* table = args.table.data<float>() + position * 2 * half;
     for (int64_t h = 0; h < heads.heads + heads.kv_heads; ++h) {
       RotateHead(x + h * heads.head_dim, table, sign, half);
     }

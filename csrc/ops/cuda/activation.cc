@@ -27,7 +27,8 @@ absl::Status SwigluForward(const SwigluForwardArgs& args, Stream& stream) {
   if (args.y.elements() == 0) return absl::OkStatus();
   EISBACH_RETURN_IF_CUDA(cuda::LaunchSwigluForward(
       cuda::ToType(args.y.dtype()), args.gate_up.raw(), args.y.raw(),
-      Rows(args.y), args.y.dim(-1), cuda::Handle(stream)));
+      Rows(args.y), args.y.dim(-1), args.gate == Gate::kGelu,
+      cuda::Handle(stream)));
   return absl::OkStatus();
 }
 
@@ -36,7 +37,7 @@ absl::Status SwigluBackward(const SwigluBackwardArgs& args, Stream& stream) {
   EISBACH_RETURN_IF_CUDA(cuda::LaunchSwigluBackward(
       cuda::ToType(args.dy.dtype()), args.dy.raw(), args.gate_up.raw(),
       args.dgate_up.raw(), Rows(args.dy), args.dy.dim(-1),
-      cuda::Handle(stream)));
+      args.gate == Gate::kGelu, cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

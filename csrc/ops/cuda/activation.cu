@@ -66,8 +66,9 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-// y = gate s up. `pieces` of N elements in all, `a_row` of them in a row.
-template <typename T, int N>
+// y = gate s up, with s of GELU where `kGelu`. `pieces` of N elements in all,
+// `a_row` of them in a row.
+template <typename T, int N, bool kGelu>
 __global__ void __launch_bounds__(kBlock)
     SwigluForwardKernel(const T* gate_up, T* y, unsigned a_row,
                         unsigned pieces) {
@@ -79,13 +80,13 @@ __global__ void __launch_bounds__(kBlock)
   Values<N> u = LoadPiece<N>(gate + (long long)a_row * N);
 #pragma unroll
   for (int j = 0; j < N; ++j) {
-    u.v[j] *= g.v[j] * Logistic<T>(g.v[j]).s;
+    u.v[j] *= kGelu ? Gelu<T>(g.v[j]) : g.v[j] * Logistic<T>(g.v[j]).s;
   }
   StorePiece<N>(y + (long long)i * N, u);
 }
 
-// d gate = dy up s (1 + gate (1 - s)),  d up = dy gate s
-template <typename T, int N>
+// d gate = dy up s (1 + gate (1 - s)),  d up = dy gate s; or those of GELU
+template <typename T, int N, bool kGelu>
 __global__ void __launch_bounds__(kBlock)
     SwigluBackwardKernel(const T* dy, const T* gate_up, T* dgate_up,
                          unsigned a_row, unsigned pieces) {
@@ -100,6 +101,11 @@ __global__ void __launch_bounds__(kBlock)
 #pragma unroll
   for (int j = 0; j < N; ++j) {
     const float gate = g.v[j];
+    if constexpr (kGelu) {
+      g.v[j] = d.v[j] * u.v[j] * GeluDerivative<T>(gate);
+      u.v[j] = d.v[j] * Gelu<T>(gate);
+      continue;
+    }
     const LogisticPair p = Logistic<T>(gate);
     g.v[j] = d.v[j] * u.v[j] * (p.s * (gate * p.complement + 1.0f));
     u.v[j] = d.v[j] * (gate * p.s);
@@ -146,7 +152,7 @@ cudaError_t LaunchGeluBackward(Type type, const void* dy, const void* x,
 }
 
 cudaError_t LaunchSwigluForward(Type type, const void* gate_up, void* y,
-                                long long rows, long long width,
+                                long long rows, long long width, bool gelu,
                                 cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
@@ -158,9 +164,13 @@ cudaError_t LaunchSwigluForward(Type type, const void* gate_up, void* y,
       const unsigned a_row = static_cast<unsigned>(width / N);
       return ForRowParts(rows, a_row, [&](long long first, long long count) {
         const unsigned pieces = static_cast<unsigned>(count * a_row);
-        return Launch({dim3(BlocksFor(pieces, kBlock)), dim3(kBlock), stream},
-                      SwigluForwardKernel<T, N>, in + first * 2 * width,
-                      out + first * width, a_row, pieces);
+        const auto start = [&](auto kernel) {
+          return Launch({dim3(BlocksFor(pieces, kBlock)), dim3(kBlock), stream},
+                        kernel, in + first * 2 * width, out + first * width,
+                        a_row, pieces);
+        };
+        return gelu ? start(SwigluForwardKernel<T, N, true>)
+                    : start(SwigluForwardKernel<T, N, false>);
       });
     });
   });
@@ -168,7 +178,8 @@ cudaError_t LaunchSwigluForward(Type type, const void* gate_up, void* y,
 
 cudaError_t LaunchSwigluBackward(Type type, const void* dy, const void* gate_up,
                                  void* dgate_up, long long rows,
-                                 long long width, cudaStream_t stream) {
+                                 long long width, bool gelu,
+                                 cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     const T* g = static_cast<const T*>(dy);
@@ -181,10 +192,13 @@ cudaError_t LaunchSwigluBackward(Type type, const void* dy, const void* gate_up,
       const unsigned a_row = static_cast<unsigned>(width / N);
       return ForRowParts(rows, a_row, [&](long long first, long long count) {
         const unsigned pieces = static_cast<unsigned>(count * a_row);
-        return Launch({dim3(BlocksFor(pieces, kBlock)), dim3(kBlock), stream},
-                      SwigluBackwardKernel<T, N>, g + first * width,
-                      in + first * 2 * width, out + first * 2 * width, a_row,
-                      pieces);
+        const auto start = [&](auto kernel) {
+          return Launch({dim3(BlocksFor(pieces, kBlock)), dim3(kBlock), stream},
+                        kernel, g + first * width, in + first * 2 * width,
+                        out + first * 2 * width, a_row, pieces);
+        };
+        return gelu ? start(SwigluBackwardKernel<T, N, true>)
+                    : start(SwigluBackwardKernel<T, N, false>);
       });
     });
   });

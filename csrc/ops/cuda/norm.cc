@@ -29,7 +29,8 @@ absl::Status NormForward(const NormForwardArgs& args, Stream& stream) {
                                .sum = DataOrNull(args.sum),
                                .y = args.y.raw(),
                                .mean = DataOrNull<float>(args.mean),
-                               .rstd = args.rstd.data<float>()},
+                               .rstd = args.rstd.data<float>(),
+                               .shift = WeightShift(args.kind)},
                               args.eps, cuda::Handle(stream)));
   return absl::OkStatus();
 }
@@ -49,7 +50,8 @@ absl::Status Normalize(const NormalizeArgs& args, Stream& stream) {
                              .sum = nullptr,
                              .y = args.y.raw(),
                              .mean = DataOrNull<float>(args.mean),
-                             .rstd = args.rstd.data<float>()},
+                             .rstd = args.rstd.data<float>(),
+                             .shift = WeightShift(args.kind)},
                             cuda::Handle(stream)));
   return absl::OkStatus();
 }
@@ -68,7 +70,8 @@ absl::Status NormBackward(const NormBackwardArgs& args, Stream& stream) {
                                          .weight = args.weight.raw(),
                                          .mean = DataOrNull<float>(args.mean),
                                          .rstd = args.rstd.data<float>(),
-                                         .dx = args.dx.raw()};
+                                         .dx = args.dx.raw(),
+                                         .shift = WeightShift(args.kind)};
   const int64_t blocks = cuda::NormBackwardBlocks(
       gradients, cuda::DeviceOf(stream).multiprocessors());
   const int64_t width = gradients.width;

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
     NormForwardKernel(const T* x, const T* __restrict__ residual,
                       const T* __restrict__ weight, const T* __restrict__ bias,
                       T* sum, T* __restrict__ y, float* mean, float* rstd,
-                      float eps, long long rows, long long inner,
+                      float eps, float shift, long long rows, long long inner,
                       long long stride, int count) {
   const long long r = blockIdx.x * (long long)blockDim.y + threadIdx.y;
   const long long at = RowStart(r, (long long)count * kWide, inner, stride);
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
 #pragma unroll
     for (int j = 0; j < kWide; ++j) {
       const float h = __fmul_rn(v.v[j] - center, scale);
-      v.v[j] = __fmaf_rn(h, w.v[j], b.v[j]);
+      v.v[j] = __fmaf_rn(h, w.v[j] + shift, b.v[j]);
     }
     StorePiece<T, kWide>(y + at + i * kWide, Pack<T, kWide>(v));
   });
@@ -105,7 +105,7 @@ cudaError_t Forward(const NormOperands& o, float eps, cudaStream_t stream) {
           static_cast<const T*>(o.x), static_cast<const T*>(o.residual),
           static_cast<const T*>(o.weight), static_cast<const T*>(o.bias),
           static_cast<T*>(o.sum), static_cast<T*>(o.y), o.mean, o.rstd, eps,
-          o.rows, o.inner, o.stride, layout.count);
+          o.shift, o.rows, o.inner, o.stride, layout.count);
     });
   });
 }

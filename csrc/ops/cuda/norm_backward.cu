@@ -73,8 +73,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
                        const T* __restrict__ sum, const T* __restrict__ weight,
                        const float* __restrict__ mean,
                        const float* __restrict__ rstd, T* __restrict__ dx,
-                       float* partial, long long rows, long long inner,
-                       long long stride, int count) {
+                       float* partial, float shift, long long rows,
+                       long long inner, long long stride, int count) {
   EISBACH_DYNAMIC_SHARED(float, shared);
   const long long width = (long long)count * kWide;
   float* const dweights = partial + blockIdx.x * width;
@@ -101,8 +101,8 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
 #pragma unroll
       for (int j = 0; j < kWide; ++j) {
         dh.v[j] = dyv.v[j] * ((xv.v[j] - center) * scale);
-        means[0] = __fmaf_rn(dh.v[j], w.v[j], means[0]);
-        if (kLayer) means[1] = __fmaf_rn(dyv.v[j], w.v[j], means[1]);
+        means[0] = __fmaf_rn(dh.v[j], w.v[j] + shift, means[0]);
+        if (kLayer) means[1] = __fmaf_rn(dyv.v[j], w.v[j] + shift, means[1]);
       }
       dweight.Add(p, i, dh);
       if constexpr (kLayer) dbias.Add(p, i, dyv);
@@ -126,7 +126,7 @@ __global__ void __launch_bounds__(kMaxThreads, 1)
 #pragma unroll
       for (int j = 0; j < kWide; ++j) {
         const float h = (xv.v[j] - center) * scale;
-        const float g = v.v[j] * w.v[j] - offset;
+        const float g = v.v[j] * (w.v[j] + shift) - offset;
         v.v[j] = __fmaf_rn(scale, g - h * projection, past.v[j]);
       }
       StorePiece<T, kWide>(dx + at + i * kWide, Pack<T, kWide>(v));
@@ -169,8 +169,8 @@ cudaError_t LaunchNormBackward(const NormGradients& g, int blocks,
             {dim3(static_cast<unsigned>(blocks)), block, stream, shared},
             kernel, static_cast<const T*>(g.dy), static_cast<const T*>(g.dsum),
             static_cast<const T*>(g.sum), static_cast<const T*>(g.weight),
-            g.mean, g.rstd, static_cast<T*>(g.dx), partial, g.rows, g.inner,
-            g.stride, layout.count);
+            g.mean, g.rstd, static_cast<T*>(g.dx), partial, g.shift, g.rows,
+            g.inner, g.stride, layout.count);
       };
       return g.layer
                  ? start(NormBackwardKernel<T, L::kWide, L::kPieces, true>)

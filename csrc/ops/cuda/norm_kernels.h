@@ -24,6 +24,7 @@ struct NormOperands {
   void* y;
   float* mean;
   float* rstd;
+  float shift = 0;  // added to each weight
 };
 
 // Reads each operand once and keeps the row in registers: up to 16384
@@ -48,6 +49,7 @@ struct NormGradients {
   const float* mean;  // of layer norm
   const float* rstd;
   void* dx;
+  float shift = 0;  // added to each weight
 };
 
 // The blocks that NormBackward runs, hence how dweight is added up: the same

@@ -13,7 +13,8 @@ absl::Status Rope(const RopeArgs& args, Stream& stream) {
       args.starts.defined() ? args.starts.data<int32_t>() : nullptr,
       args.qkv.dim(0) * args.qkv.dim(1), heads.packed_width(), args.qkv.dim(1),
       static_cast<int>(heads.heads + heads.kv_heads),
-      static_cast<int>(heads.head_dim), args.inverse, cuda::Handle(stream)));
+      static_cast<int>(heads.head_dim), static_cast<int>(args.table.dim(1)),
+      args.inverse, cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

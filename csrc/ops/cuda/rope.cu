@@ -14,8 +14,8 @@ template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
     RopeKernel(T* qkv, const float* table, const int* starts, unsigned items,
                long long width, unsigned first_position, unsigned positions,
-               int heads, int half, unsigned pieces, unsigned groups,
-               float sign) {
+               int heads, int head_dim, int half, unsigned pieces,
+               unsigned groups, float sign) {
   const unsigned i = blockIdx.x * (unsigned)kBlock + threadIdx.x;
   if (i >= items) return;
   const unsigned piece = i % pieces, group = i / pieces % groups;
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kBlock)
   for (int k = 0; k < kHeads; ++k) {
     const int head = static_cast<int>(group + k * groups);
     if (head >= heads) break;
-    T* low = x + (long long)head * 2 * half;
+    T* low = x + (long long)head * head_dim;
     Values<N> a = LoadPiece<N>(low), b = LoadPiece<N>(low + half);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
@@ -63,12 +63,12 @@ __global__ void __launch_bounds__(kBlock)
 cudaError_t LaunchRope(Type type, void* qkv, const float* table,
                        const int* starts, long long rows, long long width,
                        long long positions, int rotated_heads, int head_dim,
-                       bool inverse, cudaStream_t stream) {
+                       int half, bool inverse, cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     T* x = static_cast<T*>(qkv);
-    const int half = head_dim / 2;
-    const bool vectors = Vectorised(x, half) && Vectorised(table, half * 2);
+    const bool vectors = Vectorised(x, half) && Vectorised(x, head_dim) &&
+                         Vectorised(table, half * 2);
     return DispatchWidth<T>(vectors, [&](auto wide) {
       constexpr int N = decltype(wide)::value;
       const unsigned pieces = static_cast<unsigned>(half / N);
@@ -80,8 +80,8 @@ cudaError_t LaunchRope(Type type, void* qkv, const float* table,
                       RopeKernel<T, N>, x + first * width, table,
                       starts == nullptr ? nullptr : starts + first, items,
                       width, static_cast<unsigned>(first % positions),
-                      static_cast<unsigned>(positions), rotated_heads, half,
-                      pieces, groups, inverse ? -1.0f : 1.0f);
+                      static_cast<unsigned>(positions), rotated_heads, head_dim,
+                      half, pieces, groups, inverse ? -1.0f : 1.0f);
       });
     });
   });

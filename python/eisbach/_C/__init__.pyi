@@ -615,16 +615,16 @@ class RopeOptions:
     """
     Frequencies of rotary positions.
     """
-    def __init__(self, theta: float, *, scaling: str = 'none', factor: float = 1.0, original_context: int = 0, low_frequency: float = 1.0, high_frequency: float = 4.0, beta_slow: float = 1.0, beta_fast: float = 32.0, attention_factor: float = 0.0) -> None:
+    def __init__(self, theta: float, *, scaling: str = 'none', factor: float = 1.0, original_context: int = 0, low_frequency: float = 1.0, high_frequency: float = 4.0, beta_slow: float = 1.0, beta_fast: float = 32.0, attention_factor: float = 0.0, fraction: float = 1.0, short_factors: collections.abc.Sequence[float] = [], long_factors: collections.abc.Sequence[float] = []) -> None:
         ...
-    def frequencies(self, head_dim: int) -> list[float]:
+    def frequencies(self, head_dim: int, context: int) -> list[float]:
         """
-        Radians a position, of each of `head_dim` / 2 pairs.
+        Radians a position, of each rotated pair of a head.
         """
     @property
     def attention_factor(self) -> float:
         """
-        Of yarn; 0 for 0.1 ln(factor) + 1.
+        Of yarn and longrope; 0 for what `factor` says.
         """
     @property
     def beta_fast(self) -> float:
@@ -642,9 +642,19 @@ class RopeOptions:
         How many times longer the context is.
         """
     @property
+    def fraction(self) -> float:
+        """
+        Of the numbers of a head, that are rotated.
+        """
+    @property
     def high_frequency(self) -> float:
         """
         Turns of fast pairs, of llama3.
+        """
+    @property
+    def long_factors(self) -> list[float]:
+        """
+        Of longrope, past the original context.
         """
     @property
     def low_frequency(self) -> float:
@@ -659,7 +669,12 @@ class RopeOptions:
     @property
     def scaling(self) -> str:
         """
-        `none`, `linear`, `llama3` or `yarn`.
+        `none`, `linear`, `llama3`, `yarn` or `longrope`.
+        """
+    @property
+    def short_factors(self) -> list[float]:
+        """
+        Of longrope, inside the original context.
         """
     @property
     def theta(self) -> float:
@@ -714,6 +729,11 @@ class Architecture:
     def __init__(self, family: str) -> None:
         ...
     @property
+    def activation(self) -> str:
+        """
+        `gelu`, `swiglu`, `geglu` or `xielu`.
+        """
+    @property
     def adapter_targets(self) -> list[str]:
         """
         The projections that may have an adapter.
@@ -749,6 +769,16 @@ class Architecture:
         One layer in so many has no rotary positions.
         """
     @property
+    def norm_placement(self) -> str:
+        """
+        `pre`, `post` or `both`.
+        """
+    @property
+    def norm_plus_one(self) -> bool:
+        """
+        Whether norms multiply by 1 + their weight.
+        """
+    @property
     def output_bias(self) -> bool:
         """
         Whether the projection behind attention has one.
@@ -756,7 +786,7 @@ class Architecture:
     @property
     def qk_norm(self) -> str:
         """
-        `none` or `head`.
+        `none`, `head` or `full`.
         """
     @property
     def qkv_bias(self) -> bool:
@@ -774,6 +804,11 @@ class Architecture:
         Whether positions are rotations; else a table.
         """
     @property
+    def scale_embedding(self) -> bool:
+        """
+        Whether embeddings are multiplied by sqrt(hidden).
+        """
+    @property
     def window(self) -> int:
         """
         Keys that a query sees in layers with a window; 0: all.
@@ -788,11 +823,16 @@ class Architecture:
         """
         One layer in so many has no window.
         """
+    @property
+    def window_rope_theta(self) -> float:
+        """
+        Base of rotary positions in layers with a window.
+        """
 class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0, norm_placement: str | None = None, norm_plus_one: bool | None = None, activation: str | None = None, scale_embedding: bool | None = None, window_rope_theta: float = 0.0) -> None:
         ...
     @property
     def adapter(self) -> Adapter:

@@ -15,7 +15,15 @@ from eisbach.config.section import (
 )
 
 _Projection = Literal[
-    "qkv", "query", "key", "value", "output", "gate", "up", "down"
+    "qkv",
+    "query",
+    "key",
+    "value",
+    "output",
+    "gate_up",
+    "gate",
+    "up",
+    "down",
 ]
 _Projections = Annotated[list[_Projection], Field(min_length=1)]
 
@@ -36,8 +44,9 @@ class _Adapter(Section):
     targets: Literal["all"] | _Projections = key(
         "all",
         "Projections that have one, of `query`, `key`, `value`, `output`, "
-        "`gate`, `up`, `down`. `qkv` instead of the first three in GPT-2, "
-        "whose files have them as one layer, and no `gate`.",
+        "`gate`, `up`, `down`. `qkv` instead of the first three in GPT-2 "
+        "and Phi-3, whose files have them as one layer, no `gate` in GPT-2, "
+        "and `gate_up` instead of both in Phi-3.",
         known_as="target_modules lora_target lora_target_modules",
     )
     dropout: Fraction = key(

@@ -16,23 +16,50 @@ from eisbach.config.section import (
     key,
 )
 
-_ROTARY = {"model.family": ("llama", "mistral", "qwen2", "qwen3", "smollm3")}
-_SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn")}
-_STRETCHED = {"model.rope_scaling": ("llama3", "yarn")}
+_FAMILIES = (
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "phi3",
+    "gemma2",
+    "gemma3",
+    "olmo2",
+    "apertus",
+)
+_ROTARY = {"model.family": _FAMILIES}
+_SCALED = {"model.rope_scaling": ("linear", "llama3", "yarn", "longrope")}
+_STRETCHED = {"model.rope_scaling": ("llama3", "yarn", "longrope")}
 _LLAMA3 = {"model.rope_scaling": "llama3"}
 _YARN = {"model.rope_scaling": "yarn"}
+_SHARPENED = {"model.rope_scaling": ("yarn", "longrope")}
+_LONGROPE = {"model.rope_scaling": "longrope"}
 
 
 class _Sizes(Section):
-    family: Literal["gpt", "llama", "mistral", "qwen2", "qwen3", "smollm3"] = (
-        key(
-            "gpt",
-            "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
-            "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
-            "biases in query, key and value, `qwen3` with a norm of each "
-            "query and key head, `smollm3` with no positions in every fourth "
-            "layer.",
-        )
+    family: Literal[
+        "gpt",
+        "llama",
+        "mistral",
+        "qwen2",
+        "qwen3",
+        "smollm3",
+        "phi3",
+        "gemma2",
+        "gemma3",
+        "olmo2",
+        "apertus",
+    ] = key(
+        "gpt",
+        "`gpt`: layer norm, learned positions, GELU. `llama`: RMS norm, "
+        "RoPE, SwiGLU, grouped queries; so are `mistral`, `qwen2` with "
+        "biases in query, key and value, `qwen3` with a norm of each "
+        "query and key head, `smollm3` with no positions in every fourth "
+        "layer, and `phi3`. `gemma2` and `gemma3`: four norms of 1 + w in a "
+        "block, GEGLU, scaled embeddings, windows. `olmo2`: norms behind "
+        "attention and MLP, and of all query and all key heads together. "
+        "`apertus`: xIELU and no gate.",
     )
     layers: Count = key(
         4,
@@ -81,6 +108,25 @@ class _Sizes(Section):
         True, "The output projection is the token embedding."
     )
     norm_eps: Positive = key(1e-5, "Added to the variance in each norm.")
+    norm_placement: Literal["auto", "pre", "post", "both"] = key(
+        "auto",
+        "Whether attention and MLP have a norm of what they take, of what they "
+        "give, or of both. `auto`: as `family` has.",
+    )
+    norm_plus_one: Auto | bool = key(
+        "auto",
+        "Whether norms multiply by 1 + their weight. `auto`: as `family` does.",
+    )
+    activation: Literal["auto", "gelu", "swiglu", "geglu", "xielu"] = key(
+        "auto",
+        "Of the MLP: GELU (the tanh form), or SiLU or GELU of a gate beside "
+        "it, or xIELU, whose slopes are learned. `auto`: as `family` has.",
+    )
+    scale_embedding: Auto | bool = key(
+        "auto",
+        "Whether rows of the token embedding are multiplied by sqrt(`hidden`), "
+        "rounded to the compute type. `auto`: as `family` does.",
+    )
     qkv_bias: Auto | bool = key(
         "auto",
         "Whether the query, key and value projections have biases. `auto`: as "
@@ -90,15 +136,22 @@ class _Sizes(Section):
         "auto", "The same of the projection behind attention."
     )
     mlp_bias: Auto | bool = key("auto", "The same of the MLP's projections.")
-    qk_norm: Literal["auto", "none", "head"] = key(
+    qk_norm: Literal["auto", "none", "head", "full"] = key(
         "auto",
         "`head`: each query and key head is RMS-normalised before it is "
-        "rotated. `auto`: as `family` does.",
+        "rotated; `full`: all query heads together, and all key heads. "
+        "`auto`: as `family` does.",
     )
     rope_theta: Positive = key(
         10000.0, "Base of the rotary frequencies.", only=_ROTARY
     )
-    rope_scaling: Literal["none", "linear", "llama3", "yarn"] = key(
+    rope_fraction: Annotated[float, Field(gt=0, le=1)] = key(
+        1.0,
+        "Of the numbers of a head, the first so many are rotated.",
+        only=_ROTARY,
+        known_as="partial_rotary_factor",
+    )
+    rope_scaling: Literal["none", "linear", "llama3", "yarn", "longrope"] = key(
         "none",
         "How rotary frequencies are changed for a longer context than that of "
         "the first training.",
@@ -125,8 +178,19 @@ class _Sizes(Section):
     )
     rope_attention_factor: NonNegative = key(
         0.0,
-        "Multiplies queries and keys; 0 for 0.1 ln(`rope_factor`) + 1.",
-        only=_YARN,
+        "Multiplies queries and keys; 0 for 0.1 ln(`rope_factor`) + 1 of "
+        "yarn, sqrt(1 + ln(`rope_factor`) / ln(`rope_original_context`)) of "
+        "longrope.",
+        only=_SHARPENED,
+    )
+    rope_short_factors: list[Positive] = key(
+        [],
+        "What the frequency of each rotated pair is divided by where `context` "
+        "is at most `rope_original_context`.",
+        only=_LONGROPE,
+    )
+    rope_long_factors: list[Positive] = key(
+        [], "The same where `context` is longer.", only=_LONGROPE
     )
     no_rope_every: Auto | Natural = key(
         "auto",
@@ -148,6 +212,13 @@ class _Sizes(Section):
         "auto",
         "One layer in so many, the last of each, sees all in spite of "
         "`window`; 0: none. `auto`: as `family` has.",
+    )
+    window_rope_theta: Auto | NonNegative = key(
+        "auto",
+        "Base of the rotary frequencies in layers with the window, which no "
+        "`rope_scaling` changes there; 0: as in the other layers. `auto`: as "
+        "`family` has.",
+        known_as="rope_local_base_freq",
     )
     attention_scale: Auto | NonNegative = key(
         "auto",

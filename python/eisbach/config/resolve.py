@@ -13,6 +13,10 @@ from eisbach.arguments import takes
 from eisbach.config.root import Config
 
 _OF_FAMILY = (
+    "norm_placement",
+    "norm_plus_one",
+    "activation",
+    "scale_embedding",
     "qkv_bias",
     "output_bias",
     "mlp_bias",
@@ -21,6 +25,7 @@ _OF_FAMILY = (
     "window",
     "window_from",
     "window_full_every",
+    "window_rope_theta",
     "attention_scale",
     "attention_cap",
     "final_cap",

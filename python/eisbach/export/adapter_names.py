@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from eisbach.export.families import FAMILIES
-from eisbach.export.stored import Stored
+from eisbach.export.stored import Stored, rows_of
 
 if TYPE_CHECKING:
     from eisbach.config.adapter import AdapterSection
@@ -53,13 +53,20 @@ def adapter_places(
                 f"{block}.{own}.lora_a.weight",
                 Stored(f"{name}.lora_A.weight"),
             )
-            for number, part in enumerate(family.STACKED.get(own, (own,))):
-                stacked = own in family.STACKED
-                rows = model.hidden if stacked else None
+            if own not in family.STACKED:
+                yield (
+                    f"{block}.{own}.lora_b.weight",
+                    Stored(f"{name}.lora_B.weight"),
+                )
+                continue
+            first = 0
+            for part in family.STACKED[own]:
+                rows = rows_of(part, model)
                 yield (
                     f"{block}.{part}.lora_b.weight",
-                    Stored(f"{name}.lora_B.weight", number * (rows or 0), rows),
+                    Stored(f"{name}.lora_B.weight", first, rows),
                 )
+                first += rows
     for table in adapter.modules_to_save:
         if table == "head" and model.tie_embeddings:
             continue

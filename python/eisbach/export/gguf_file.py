@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 def _refuse_what_llama_cpp_lacks(model: ModelSection) -> None:
     """Raises ValueError for choices that its families here do not have."""
+    own = getattr(FAMILIES[model.family], "gguf_says", ())
     for name in ("attention_scale", "attention_cap", "final_cap"):
-        if getattr(model, name) != 0:
+        if getattr(model, name) != 0 and name not in own:
             raise ValueError(
                 f"model.{name}={getattr(model, name)}: llama.cpp takes 0 for "
                 f"{model.family}"
             )
-    if 0 < model.window < model.context:
+    if 0 < model.window < model.context and "window" not in own:
         raise ValueError(
             f"model.window={model.window}: llama.cpp computes {model.family} "
             f"without one; it may be 0 or at least model.context="
@@ -109,6 +110,8 @@ def write_gguf(
         gguf.MODEL_ARCH[family.GGUF.upper()], model.layers
     )
     theirs = family.to_theirs(parameters, model)
+    if take := getattr(family, "take_for_gguf", None):
+        take(writer, theirs, model)
     for name, value in theirs.items():
         value = np.asarray(family.for_gguf(name, value, model), np.float32)
         value = np.ascontiguousarray(value)

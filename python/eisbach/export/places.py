@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,8 +35,26 @@ def find_stored(tensors: Tensors, model: ModelSection) -> dict[str, Stored]:
                 f"{tensors.path}: {_HEAD} is not the token embedding, and "
                 "config.json has tie_word_embeddings=true"
             )
+    _check_constants(tensors, family, model)
     tensors.finish(family.WITHOUT_EFFECT)
     return stored
+
+
+def _check_constants(
+    tensors: Tensors, family: Any, model: ModelSection
+) -> None:
+    """Refuses numbers of the files that are not those of the core."""
+    for i in range(model.layers):
+        for part, expected in getattr(family, "constants", {}).items():
+            name = f"{family.LAYER}.{i}.{part}"
+            if name not in tensors:
+                continue
+            value = float(np.asarray(tensors[name], np.float64).reshape(-1)[0])
+            if abs(value - expected) > 0.01 * abs(expected):  # of bf16
+                raise ValueError(
+                    f"{tensors.path}: {name} is {value}, which is not there "
+                    f"yet; it may be {expected}"
+                )
 
 
 def find_places(

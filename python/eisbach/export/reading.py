@@ -11,6 +11,7 @@ from eisbach.arguments import takes
 from eisbach.export.described import Described
 from eisbach.export.families import BY_MODEL_TYPE, read_sizes
 from eisbach.export.places import find_stored
+from eisbach.export.refused import why_refused
 from eisbach.export.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def read_described(folder: Path) -> tuple[ModelSection, tuple[int, ...]]:
     ends = described.ids("eos_token_id")
     kind = described.get("model_type")
     if kind not in BY_MODEL_TYPE:
+        if why := why_refused(str(kind), described):
+            raise ValueError(f"{described.path}: model_type={kind!r}: {why}")
         raise ValueError(
             f"{described.path}: model_type={kind!r} is none of "
             f"{', '.join(sorted(BY_MODEL_TYPE))}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from eisbach.config.model import ModelSection
     from eisbach.export.described import Described
 
@@ -34,12 +37,32 @@ _NUMBERS = {
         ("beta_fast", "rope_beta_fast", 32.0),
         ("attention_factor", "rope_attention_factor", 0.0),
     ),
+    "longrope": (
+        ("factor", "rope_factor", None),
+        (
+            "original_max_position_embeddings",
+            "rope_original_context",
+            None,
+        ),
+        ("short_factor", "rope_short_factors", None),
+        ("long_factor", "rope_long_factors", None),
+        ("attention_factor", "rope_attention_factor", 0.0),
+    ),
 }
+# What Phi-3 has called longrope.
+_LONGROPE = ("longrope", "su", "yarn")
 _SECTIONS = ("rope_scaling", "rope_parameters")  # before, since version 5
 
 
-def rotary_config(model: ModelSection) -> dict[str, Any]:
-    """Returns what `config.json` says, before and since version 5."""
+def rotary_config(
+    model: ModelSection, *, partial: bool = False
+) -> dict[str, Any]:
+    """Returns what `config.json` says, before and since version 5.
+
+    Args:
+      model: Of the run.
+      partial: Whether it may say that a part of a head is rotated.
+    """
     kind = model.rope_scaling
     numbers = {
         theirs: getattr(model, ours)
@@ -47,6 +70,8 @@ def rotary_config(model: ModelSection) -> dict[str, Any]:
     }
     if numbers.get("attention_factor") == 0:
         del numbers["attention_factor"]
+    if partial:
+        numbers["partial_rotary_factor"] = model.rope_fraction
     found: dict[str, Any] = {
         "rope_theta": model.rope_theta,
         "rope_parameters": {
@@ -55,28 +80,53 @@ def rotary_config(model: ModelSection) -> dict[str, Any]:
             **numbers,
         },
     }
-    if numbers:
+    if kind != "none":
         found["rope_scaling"] = {"rope_type": kind, **numbers}
     return found
 
 
 def read_rotary(
-    described: Described, *, default_theta: float = 10000.0
+    described: Described,
+    *,
+    default_theta: float = 10000.0,
+    partial: bool = False,
+    sections: Mapping[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Reads both dialects; a value inside a section goes first."""
+    """Reads both dialects; a value inside a section goes first.
+
+    Args:
+      described: The file.
+      default_theta: Base of the frequencies where it has none.
+      partial: Whether a part of a head may be rotated, as in Phi-3, whose
+        original context stands outside of the sections.
+      sections: Where they are others than those of most families.
+    """
     found: dict[str, Any] = {
         "rope_theta": float(described.get("rope_theta", default_theta))
     }
-    described.only("partial_rotary_factor", 1.0)
-    for name in _SECTIONS:
-        section = dict(described.get(name, {}))
+    if partial:
+        found["rope_fraction"] = float(
+            described.get("partial_rotary_factor", 1.0)
+        )
+        original = described.get("original_max_position_embeddings", None)
+    else:
+        described.only("partial_rotary_factor", 1.0)
+    if sections is None:
+        sections = {name: described.get(name, {}) for name in _SECTIONS}
+    for name, said in sections.items():
+        section = dict(said)
         found["rope_theta"] = float(
             section.pop("rope_theta", found["rope_theta"])
         )
         kind = section.pop("rope_type", None) or section.pop("type", "default")
         section.pop("type", None)
+        if partial and "partial_rotary_factor" in section:
+            found["rope_fraction"] = float(section.pop("partial_rotary_factor"))
         if section.get("partial_rotary_factor") == 1:
             del section["partial_rotary_factor"]
+        if partial and kind in _LONGROPE:
+            kind = "longrope"
+            _complete_longrope(described, section, original)
         # Of yarn, that its ramp begins and ends at whole pairs.
         if kind == "yarn" and not section.pop("truncate", True):
             described.problem(f"{name}.truncate=false is not there yet")
@@ -86,6 +136,18 @@ def read_rotary(
         if section:
             described.problem(f"{name}.{', '.join(section)} is unknown")
     return found
+
+
+def _complete_longrope(
+    described: Described, section: dict[str, Any], original: int | None
+) -> None:
+    """Adds what follows from the contexts, as Phi-3 leaves it out."""
+    context = described.get("max_position_embeddings")
+    said = section.get("original_max_position_embeddings")
+    original = original or said or context
+    section["original_max_position_embeddings"] = original
+    if section.get("factor") is None and context and original:
+        section["factor"] = max(1.0, context / original)
 
 
 def _numbers(
@@ -106,8 +168,12 @@ def _numbers(
         if value is None:
             described.problem(f"{name} has no {theirs}")
             continue
-        is_count = ours == "rope_original_context"
-        found[ours] = int(value) if is_count else float(value)
+        if ours == "rope_original_context":
+            found[ours] = int(value)
+        elif ours.endswith("_factors"):
+            found[ours] = [float(number) for number in value]
+        else:
+            found[ours] = float(value)
     return found
 
 
@@ -124,6 +190,8 @@ def add_rope_scaling(writer: Any, model: ModelSection) -> None:
         plain = model.model_copy(update={"rope_scaling": "none"})
         factors = _frequencies(plain) / _frequencies(model)
         writer.add_tensor("rope_freqs.weight", factors.astype(np.float32))
+    elif model.rope_scaling == "longrope":
+        _add_longrope(writer, model)
     elif model.rope_scaling != "none":
         kind = gguf.RopeScalingType[model.rope_scaling.upper()]
         writer.add_rope_scaling_type(kind)
@@ -139,7 +207,26 @@ def add_rope_scaling(writer: Any, model: ModelSection) -> None:
         writer.add_rope_scaling_yarn_beta_slow(model.rope_beta_slow)
 
 
+def _add_longrope(writer: Any, model: ModelSection) -> None:
+    """Adds both lists; llama.cpp takes one or the other by its context."""
+    factor, original = model.rope_factor, model.rope_original_context
+    sharpened = model.rope_attention_factor or math.sqrt(
+        1 + math.log(factor) / math.log(original)
+    )
+    writer.add_rope_scaling_orig_ctx_len(original)
+    writer.add_rope_scaling_attn_factors(sharpened)
+    for name, values in (
+        ("long", model.rope_long_factors),
+        ("short", model.rope_short_factors),
+    ):
+        writer.add_tensor(
+            f"rope_factors_{name}.weight", np.array(values, np.float32)
+        )
+
+
 def _frequencies(model: ModelSection) -> np.ndarray:
     from eisbach.core_config import rope_options
 
-    return np.array(rope_options(model).frequencies(model.head_dim))
+    return np.array(
+        rope_options(model).frequencies(model.head_dim, model.context)
+    )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from eisbach.config.model import ModelSection
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -31,3 +33,15 @@ class Stored:
         if self.rows is None:
             return whole
         return whole[self.first_row : self.first_row + self.rows]
+
+
+def rows_of(projection: str, model: ModelSection) -> int:
+    """Returns the rows of one, as in `attention.query`, that is stacked."""
+    heads = {
+        "attention.query": model.heads,
+        "attention.key": model.kv_heads,
+        "attention.value": model.kv_heads,
+    }
+    if projection in heads:
+        return heads[projection] * model.head_dim
+    return model.ffn_hidden

@@ -30,7 +30,11 @@ def layer_types(model: ModelSection) -> list[str]:
 
 
 def read_window(
-    described: Described, window: int, default: Sequence[bool]
+    described: Described,
+    window: int,
+    default: Sequence[bool],
+    *,
+    usual: int = 0,
 ) -> dict[str, Any]:
     """Returns values of the section `model`.
 
@@ -38,6 +42,7 @@ def read_window(
       described: Whose `layer_types`, where it has them, name each layer.
       window: Keys that a query sees; 0 for all.
       default: Which layers have it where there are no `layer_types`.
+      usual: `window_full_every` where the layers allow it.
     """
     said = described.get("layer_types", None)
     if not window:
@@ -59,7 +64,7 @@ def read_window(
     if not any(layers):
         return {}
     for first in (0, layers.index(True)):
-        for every in (0, *range(2, len(layers) + 1)):
+        for every in (usual, 0, *range(2, len(layers) + 1)):
             pattern = [
                 i >= first and (every == 0 or (i + 1) % every != 0)
                 for i in range(len(layers))

@@ -21,6 +21,10 @@ ModelConfig Adapted(const std::string& family) {
 TEST(AdapterTest, TargetsAreTheLayersOfTheFamilysFiles) {
   EXPECT_THAT(AdapterTargets(test::Value(FindFamily("gpt"))),
               ElementsAre("qkv", "output", "up", "down"));
+  EXPECT_THAT(AdapterTargets(test::Value(FindFamily("phi3"))),
+              ElementsAre("qkv", "output", "gate_up", "down"));
+  EXPECT_THAT(AdapterTargets(test::Value(FindFamily("apertus"))),
+              ElementsAre("query", "key", "value", "output", "up", "down"));
   EXPECT_THAT(
       AdapterTargets(test::Value(FindFamily("qwen3"))),
       ElementsAre("query", "key", "value", "output", "gate", "up", "down"));

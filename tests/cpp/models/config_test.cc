@@ -53,6 +53,16 @@ TEST(ModelConfigTest, ErrorsNameKeyValueAndNearest) {
   EXPECT_THAT(window(3, 8, 0), StatusIs(bad, "nearest that works: 7"));
   EXPECT_THAT(window(0, 0, 2), StatusIs(bad, "model.window_full_every"));
   EXPECT_THAT(window(3, 0, 1), StatusIs(bad, "nearest that works: 2"));
+  config = test::ToyModel("llama");
+  config.architecture.rope.fraction = 0.25;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "model.rope_fraction=0.25"));
+  config = test::ToyModel("llama");
+  config.architecture.window_rope_theta = 100;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "model.window_rope_theta"));
+  config.architecture.window = 3;
+  EISBACH_EXPECT_OK(Validate(config));
+  config.architecture.window_rope_theta = -1;
+  EXPECT_THAT(Validate(config), StatusIs(bad, "nearest that works: 0"));
   config = test::ToyModel("gpt");
   config.architecture.attention_scale = -1;
   EXPECT_THAT(Validate(config), StatusIs(bad, "model.attention_scale"));

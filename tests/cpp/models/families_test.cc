@@ -47,8 +47,18 @@ TEST(FamiliesTest, HaveTheParametersOfKnownModels) {
       {"Qwen3 0.6B", sizes("qwen3", 28, 1024, 16, 8, 128, 3072, 151936, true),
        596049920},
       {"SmolLM3 3B",
-       sizes("smollm3", 36, 2048, 16, 4, 128, 11008, 128256, true),
-       3075098624}};
+       sizes("smollm3", 36, 2048, 16, 4, 128, 11008, 128256, true), 3075098624},
+      {"Phi-3 mini", sizes("phi3", 32, 3072, 32, 32, 96, 8192, 32064, false),
+       3821079552},
+      {"OLMo 2 7B", sizes("olmo2", 32, 4096, 32, 32, 128, 11008, 100352, false),
+       7298617344},
+      {"Gemma 2 2B", sizes("gemma2", 26, 2304, 8, 4, 256, 9216, 256000, true),
+       2614341888},
+      {"Gemma 3 1B", sizes("gemma3", 26, 1152, 4, 1, 256, 6912, 262144, true),
+       999885952},
+      {"Apertus 8B",
+       sizes("apertus", 32, 4096, 32, 8, 128, 21504, 131072, false),
+       8053338176}};
   for (const Known& known : models) {
     EISBACH_EXPECT_OK(Validate(known.config));
     EXPECT_EQ(ParameterCount(known.config), known.parameters) << known.model;
@@ -59,7 +69,8 @@ TEST(FamiliesTest, UnknownOnesAreToldWhatThereIs) {
   EXPECT_THAT(FindFamily("mamba").status(),
               StatusIs(absl::StatusCode::kNotFound,
                        "family=mamba is not known (model.family); there are "
-                       "gpt, llama, mistral, qwen2, qwen3, smollm3"));
+                       "gpt, llama, mistral, qwen2, qwen3, smollm3, phi3, "
+                       "olmo2, apertus, gemma2, gemma3"));
 }
 
 TEST(FamiliesTest, RotateTheLayersThatTheySay) {

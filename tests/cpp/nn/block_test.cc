@@ -13,7 +13,8 @@ constexpr int64_t kHidden = 8;
 // A block of two heads with a tanh-GELU MLP, as a function of x [2, 3, 8].
 class BlockTest : public testing::Test {
  protected:
-  std::unique_ptr<Block> Make(bool recompute) {
+  std::unique_ptr<Block> Make(bool recompute,
+                              const std::string& placement = "pre") {
     const auto linear = [](const char* name, int64_t in, int64_t out) {
       return std::make_unique<Linear>(PlainLinear(name, in, out, true, 0.3f));
     };
@@ -22,7 +23,14 @@ class BlockTest : public testing::Test {
                                     true);
     };
     Block::Parts parts;
-    parts.norm1 = norm("norm1");
+    if (placement != "post") {
+      parts.norm1 = norm("norm1");
+      parts.norm2 = norm("norm2");
+    }
+    if (placement != "pre") {
+      parts.post_norm1 = norm("post_norm1");
+      parts.post_norm2 = norm("post_norm2");
+    }
     LinearOptions qkv = PlainLinear("qkv", kHidden, 3 * kHidden, true, 0.3f);
     Attention::Parts attention;
     attention.qkv = std::make_unique<Linear>(qkv);
@@ -32,7 +40,6 @@ class BlockTest : public testing::Test {
         std::make_unique<HeadNorm>("attention", kHidden / 2, 1e-5, true);
     parts.attention = std::make_unique<Attention>(std::move(attention));
     parts.dropout1 = std::make_unique<Dropout>("attention", 0.0f);
-    parts.norm2 = norm("norm2");
     parts.mlp =
         std::make_unique<Mlp>(linear("up", kHidden, 16),
                               linear("down", 16, kHidden), Activation::kGelu);
@@ -72,6 +79,20 @@ TEST_F(BlockTest, GradientsAreThoseOfFiniteDifferences) {
   test::CheckGradients(Run(*block),
                        test::Normal({2, 3, kHidden}, DType::kF32, 1),
                        parameters, 1e-2, 1e-2);
+}
+
+// Norms of what attention and MLP give, alone and beside those of what they
+// take.
+TEST_F(BlockTest, NormsMayStandBehind) {
+  for (const auto& [placement, count] :
+       {std::pair<const char*, size_t>{"post", 14}, {"both", 18}}) {
+    auto block = Make(/*recompute=*/false, placement);
+    const auto parameters = Bind(*block);
+    EXPECT_EQ(parameters.size(), count) << placement;
+    test::CheckGradients(Run(*block),
+                         test::Normal({2, 3, kHidden}, DType::kF32, 1),
+                         parameters, 1e-2, 1e-2);
+  }
 }
 
 TEST_F(BlockTest, RecomputedGradientsAreTheSameBits) {

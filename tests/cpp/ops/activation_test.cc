@@ -139,6 +139,40 @@ TEST(Swiglu, MatchesTheFormula) {
   }
 }
 
+TEST(Geglu, MatchesTheFormula) {
+  constexpr ops::Gate kGate = ops::Gate::kGelu;
+  for (DType dtype : test::kFloatDTypes) {
+    for (const Shape& shape : {Shape{2}, Shape{1, 14}, Shape{0, 4}, Shape{3, 0},
+                               Shape{5, 16}, Shape{2, 3, 66}}) {
+      const Tensor gate_up = Normal(shape, dtype, 1, 2.0);
+      Shape half = shape;
+      half.Set(-1, shape[-1] / 2);
+      const Tensor dy = Normal(half, dtype, 2);
+      const std::vector<double> in = ToDoubles(gate_up), g = ToDoubles(dy);
+      const int64_t width = half[-1];
+      std::vector<double> y(g.size()), dx(in.size());
+      for (size_t i = 0; i < g.size(); ++i) {
+        const size_t gate_at = i / width * 2 * width + i % width;
+        const double gate = in[gate_at], up = in[gate_at + width];
+        y[i] = Gelu(gate) * up;
+        dx[gate_at] = g[i] * up * GeluDerivative(gate);
+        dx[gate_at + width] = g[i] * Gelu(gate);
+      }
+      ExpectClose(Value(ops::SwigluForward(gate_up, TheStream(), kGate)), y);
+      ExpectClose(Value(ops::SwigluBackward(dy, gate_up, TheStream(), kGate)),
+                  dx);
+    }
+  }
+  const Tensor gate_up = Normal({3, 22}, DType::kF32, 1);
+  const Tensor dy = Normal({3, 11}, DType::kF32, 2);
+  test::ExpectGradient(
+      gate_up, Value(ops::SwigluBackward(dy, gate_up, TheStream(), kGate)),
+      [&] {
+        return test::Dot(Value(ops::SwigluForward(gate_up, TheStream(), kGate)),
+                         dy);
+      });
+}
+
 TEST(Swiglu, BackwardIsTheGradient) {
   const Tensor gate_up = Normal({3, 22}, DType::kF32, 1);
   const Tensor dy = Normal({3, 11}, DType::kF32, 2);

@@ -24,6 +24,8 @@ using test::ToDoubles;
 using test::Value;
 
 constexpr float kEps = 1e-5f;
+constexpr NormKind kKinds[] = {NormKind::kLayer, NormKind::kRms,
+                               NormKind::kRmsPlusOne};
 
 // One norm with its inputs; `bias` and `dbias` are used by layer norm alone.
 struct Case {
@@ -63,8 +65,11 @@ struct Reference {
 
 // `sum` as the op stored it, since backward and y are defined by that.
 Reference Compute(const Case& c, const std::vector<double>& sum) {
-  const std::vector<double> weight = ToDoubles(c.weight),
-                            bias = ToDoubles(c.bias), dy = ToDoubles(c.dy),
+  std::vector<double> weight = ToDoubles(c.weight);
+  if (c.kind == NormKind::kRmsPlusOne) {
+    for (double& w : weight) w += 1;
+  }
+  const std::vector<double> bias = ToDoubles(c.bias), dy = ToDoubles(c.dy),
                             dsum = ToDoubles(c.dsum);
   const int64_t width = c.width();
   Reference r;
@@ -132,7 +137,7 @@ void ExpectMatches(const Case& c) {
 }
 
 TEST(Norm, MatchesTheFormula) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     for (DType dtype : test::kFloatDTypes) {
       for (const Shape& shape :
            {Shape{8}, Shape{3, 5}, Shape{2, 7, 33}, Shape{70, 64}, Shape{0, 6},
@@ -148,7 +153,7 @@ TEST(Norm, MatchesTheFormula) {
 // Rows that need a block of the GPU, with and without alignment, and rows that
 // no block can hold. One kind of number has more rows than the GPU has blocks.
 TEST(Norm, MatchesTheFormulaInWideRows) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     for (DType dtype : test::kFloatDTypes) {
       const int64_t rows = dtype == DType::kF32 ? 19 : 3;
       for (const Shape& shape :
@@ -164,7 +169,7 @@ TEST(Norm, MatchesTheFormulaInWideRows) {
 }
 
 TEST(Norm, BackwardIsTheGradient) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     const Case c{kind, DType::kF32, Shape{3, 9}, true};
     const auto loss = [&] {
       const ops::NormOutput out = c.Forward();
@@ -179,7 +184,7 @@ TEST(Norm, BackwardIsTheGradient) {
 }
 
 TEST(Norm, NormalizesOnceMoreInTheSameBits) {
-  for (auto kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
       for (const Shape& shape : {Shape{1, 1}, Shape{3, 5, 33}, Shape{70, 128},
                                  Shape{0, 8}, Shape{2, 5000}}) {
@@ -205,7 +210,7 @@ TEST(Norm, SurvivesALargeMean) {
 }
 
 TEST(Norm, KeepsNaNToItsRow) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     const Case c{kind, DType::kBF16, Shape{3, 10}, false};
     std::vector<double> values = ToDoubles(c.x);
     values[13] = std::numeric_limits<double>::quiet_NaN();
@@ -218,7 +223,7 @@ TEST(Norm, KeepsNaNToItsRow) {
 }
 
 TEST(Norm, DoesNotDependOnThreads) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     for (DType dtype : test::kFloatDTypes) {
       const Case c{kind, dtype, Shape{301, 133}, true};
       test::ExpectThreadInvariant([&] {
@@ -231,7 +236,7 @@ TEST(Norm, DoesNotDependOnThreads) {
 }
 
 TEST(Norm, TakesOperandsAtAnyOffset) {
-  for (NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+  for (NormKind kind : kKinds) {
     const bool layer = kind == NormKind::kLayer;
     for (DType dtype : test::kFloatDTypes) {
       const Tensor x = Normal({3, 64}, dtype, 1),

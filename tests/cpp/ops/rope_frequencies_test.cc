@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/status_testing.h"
 
 namespace eisbach::ops {
@@ -11,10 +13,11 @@ using test::StatusIs;
 
 // Frequencies by transformers 5.24 (modeling_rope_utils), in f32 there.
 void ExpectFrequencies(const RopeOptions& options,
-                       const std::vector<double>& expected, double amplitude) {
+                       const std::vector<double>& expected, double amplitude,
+                       int64_t context = 0) {
   EISBACH_EXPECT_OK(CheckRope(options));
   const auto dim = static_cast<int64_t>(2 * expected.size());
-  const std::vector<double> found = RopeFrequencies(options, dim);
+  const std::vector<double> found = RopeFrequencies(options, dim, context);
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_NEAR(found[i] / expected[i], 1, 3e-7) << i;
@@ -68,6 +71,26 @@ TEST(RopeFrequenciesTest, YarnIsTransformers) {
       1.5);
 }
 
+// Each pair by its number: by one list inside the original context, by the
+// other past it.
+TEST(RopeFrequenciesTest, LongRopeIsTransformers) {
+  RopeOptions options = PlainRope(1e4);
+  options.scaling = RopeScaling::kLongRope;
+  options.factor = 4;
+  options.original_context = 64;
+  options.short_factors = {1, 1.25, 2, 4};
+  options.long_factors = {1, 2, 10, 40};
+  const double amplitude = std::sqrt(1 + std::log(4.0) / std::log(64.0));
+  ExpectFrequencies(options, {1, 0.08, 0.005, 0.00025}, amplitude, 64);
+  ExpectFrequencies(options, {1, 0.05, 0.001, 0.000025}, amplitude, 65);
+  options.attention_factor = 1.5;
+  ExpectFrequencies(options, {1, 0.08, 0.005, 0.00025}, 1.5, 1);
+  // Of a part of a head, its own pairs.
+  options.fraction = 0.5;
+  EXPECT_EQ(RopeFrequencies(options, 16, 64),
+            (std::vector<double>{1, 0.08, 0.005, 0.00025}));
+}
+
 TEST(RopeFrequenciesTest, NamesTheKeyThatDoesNotFit) {
   const auto bad = absl::StatusCode::kInvalidArgument;
   RopeOptions options = PlainRope(0);
@@ -93,6 +116,21 @@ TEST(RopeFrequenciesTest, NamesTheKeyThatDoesNotFit) {
   options.attention_factor = -1;
   EXPECT_THAT(CheckRope(options),
               StatusIs(bad, "model.rope_attention_factor=-1"));
+  options = PlainRope(1e4);
+  options.fraction = 0;
+  EXPECT_THAT(CheckRope(options), StatusIs(bad, "model.rope_fraction=0"));
+  options.fraction = 0.3;
+  EXPECT_THAT(CheckRope(options, 10),
+              StatusIs(bad, "rotates 3 of head_dim=10"));
+  options = PlainRope(1e4);
+  options.scaling = RopeScaling::kLongRope;
+  options.factor = 2;
+  options.original_context = 8;
+  options.short_factors = {1, 0};
+  EXPECT_THAT(CheckRope(options), StatusIs(bad, "model.rope_short_factors=0"));
+  options.short_factors = {1, 1};
+  EXPECT_THAT(CheckRope(options, 4),
+              StatusIs(bad, "model.rope_long_factors has 0 values for 2"));
 }
 
 }  // namespace

@@ -12,16 +12,17 @@ using test::Value;
 
 constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16};
 
+// `rotated`: of each head.
 std::vector<double> Reference(const Tensor& qkv, const AttentionHeads& heads,
-                              double theta, bool inverse) {
+                              double theta, bool inverse, int64_t rotated) {
   std::vector<double> x = test::ToDoubles(qkv);
-  const int64_t half = heads.head_dim / 2, width = heads.packed_width();
+  const int64_t half = rotated / 2, width = heads.packed_width();
   for (int64_t row = 0; row < qkv.dim(0) * qkv.dim(1); ++row) {
     const int64_t t = row % qkv.dim(1);
     for (int64_t h = 0; h < heads.heads + heads.kv_heads; ++h) {
       for (int64_t i = 0; i < half; ++i) {
         const double angle =
-            (inverse ? -1 : 1) * t * std::pow(theta, -2.0 * i / heads.head_dim);
+            (inverse ? -1 : 1) * t * std::pow(theta, -2.0 * i / rotated);
         double& a = x[row * width + h * heads.head_dim + i];
         double& b = x[row * width + h * heads.head_dim + half + i];
         const double rotated_a = a * std::cos(angle) - b * std::sin(angle);
@@ -49,7 +50,37 @@ TEST(RopeTest, RotatesQueriesAndKeysAndLeavesValues) {
         const Tensor qkv =
             test::Normal({c.batch, c.length, c.heads.packed_width()}, dtype, 7);
         const std::vector<double> expected =
-            Reference(qkv, c.heads, 10000.0, inverse);
+            Reference(qkv, c.heads, 10000.0, inverse, c.heads.head_dim);
+        EISBACH_ASSERT_OK(
+            Rope(qkv, c.heads, table, inverse, test::TheStream()));
+        test::ExpectClose(qkv, expected);
+      }
+    }
+  }
+}
+
+// The rest of a head passes.
+TEST(RopeTest, RotatesAPartOfEachHead) {
+  struct Case {
+    AttentionHeads heads;
+    double fraction;
+    int64_t rotated;
+  };
+  for (const Case& c :
+       {Case{{3, 1, 10, 3}, 0.4, 4}, Case{{2, 2, 64}, 0.5, 32},
+        Case{{4, 2, 8, 2}, 0.25, 2}, Case{{1, 1, 100}, 0.64, 64},
+        Case{{2, 1, 24, 2}, 0.75, 18}}) {
+    RopeOptions options = PlainRope(100.0);
+    options.fraction = c.fraction;
+    const Tensor table =
+        Value(RopeTable(9, c.heads.head_dim, options, test::TheStream()));
+    EXPECT_EQ(table.dim(1), c.rotated / 2);
+    for (DType dtype : kDTypes) {
+      for (bool inverse : {false, true}) {
+        const Tensor qkv =
+            test::Normal({2, 9, c.heads.packed_width()}, dtype, 7);
+        const std::vector<double> expected =
+            Reference(qkv, c.heads, 100.0, inverse, c.rotated);
         EISBACH_ASSERT_OK(
             Rope(qkv, c.heads, table, inverse, test::TheStream()));
         test::ExpectClose(qkv, expected);
@@ -185,7 +216,7 @@ TEST(RopeTest, ErrorsSayWhatIsWrong) {
     return test::Empty(shape, DType::kF32);
   };
   EXPECT_THAT(Rope(f32({1, 4, 16}), heads, table, false, stream),
-              test::StatusIs(kInvalid, "must be [context >= 4, 2, 2]"));
+              test::StatusIs(kInvalid, "must be [context >= 4, up to 2, 2]"));
   EXPECT_THAT(Rope(f32({1, 3, 17}), heads, table, false, stream),
               test::StatusIs(kInvalid, "must be [B, T, 16]"));
   const AttentionHeads bad{3, 1, 4, 2};

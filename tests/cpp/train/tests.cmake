@@ -15,6 +15,8 @@ eisbach_add_test(NAME train_meta_test SRC train/meta_test.cc)
 eisbach_add_test(NAME train_engine_test SRC train/engine_test.cc)
 # Where it takes a minute (an emulated processor), the others run beside it.
 set_tests_properties(train_engine_test PROPERTIES COST 100)
+eisbach_add_test(NAME train_family_choices_test SRC train/family_choices_test.cc
+                 PARTS 3)
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
 foreach(name attention_choices clock_offset documents frozen masked_targets network_check
         network_report network_use

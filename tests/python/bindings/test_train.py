@@ -35,6 +35,24 @@ MODELS = {
     "smollm3": {"family": "smollm3", "no_rope_every": 2},
     "mistral_window": {"family": "mistral", "kv_heads": 2, "window": 5},
     "qwen3_windows": {"family": "qwen3", "window": 3, "window_from": 1},
+    "phi3": {"family": "phi3", "kv_heads": 2, "rope_fraction": 0.5},
+    "phi3_longrope": {
+        "family": "phi3",
+        "rope_scaling": "longrope",
+        "rope_factor": 4.0,
+        "rope_original_context": 8,
+        "rope_short_factors": [1.0, 1.0, 1.0, 1.0],
+        "rope_long_factors": [1.0, 2.0, 4.5, 8.0],
+    },
+    "gemma2": {"family": "gemma2", "kv_heads": 2, "window": 5},
+    "gemma3": {
+        "family": "gemma3",
+        "kv_heads": 3,
+        "window": 5,
+        "window_full_every": 2,
+    },
+    "olmo2": {"family": "olmo2", "kv_heads": 2, "tie_embeddings": False},
+    "apertus": {"family": "apertus", "kv_heads": 2},
 }
 STEPS = 50
 

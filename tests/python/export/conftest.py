@@ -46,9 +46,13 @@ def _parameters(model):
         shapes["embedding.position.weight"] = (model.context, hidden)
         shapes["final_norm.bias"] = (hidden,)
     for i in range(model.layers):
+        placed = {"pre": ("",), "post": ("post_",), "both": ("", "post_")}
         inner = {
-            "norm1": (hidden,),
-            "norm2": (hidden,),
+            **{
+                f"{where}norm{number}": (hidden,)
+                for where in placed[model.norm_placement]
+                for number in (1, 2)
+            },
             "attention.query": (wide, hidden),
             "attention.key": (kv, hidden),
             "attention.value": (kv, hidden),
@@ -64,17 +68,22 @@ def _parameters(model):
             "attention.o": model.output_bias,
             "mlp": model.mlp_bias,
         }
-        if not gpt:
+        if model.activation in ("swiglu", "geglu"):
             inner["mlp.gate"] = (ffn, hidden)
         for name, shape in inner.items():
             shapes[f"blocks.{i}.{name}.weight"] = shape
             if any(v for k, v in biases.items() if name.startswith(k)):
                 shapes[f"blocks.{i}.{name}.bias"] = shape[:1]
-        if model.qk_norm == "head":
-            for name in ("query_norm", "key_norm"):
-                shapes[f"blocks.{i}.attention.{name}.weight"] = (
-                    model.head_dim,
-                )
+        widths = {
+            "none": {},
+            "head": {"query": model.head_dim, "key": model.head_dim},
+            "full": {"query": wide, "key": kv},
+        }
+        for name, width in widths[model.qk_norm].items():
+            shapes[f"blocks.{i}.attention.{name}_norm.weight"] = (width,)
+        if model.activation == "xielu":
+            for name in ("alpha_p", "alpha_n"):
+                shapes[f"blocks.{i}.mlp.{name}"] = (1,)
     rng = np.random.default_rng(0)
     return {
         name: rng.standard_normal(shape).astype(np.float32)

@@ -141,6 +141,9 @@ KINDS = {
         {"targets": ["key", "up"], "modules_to_save": ["head"]},
     ),
     "gpt2": ("gpt2", {"activation_function": "gelu_new"}, {}),
+    "phi3": ("phi3", {"tie_word_embeddings": False, "pad_token_id": None}, {}),
+    "gemma2": ("gemma2", {"head_dim": 4, "sliding_window": 5}, {}),
+    "apertus": ("apertus", {}, {"targets": ["query", "up", "down"]}),
 }
 
 

@@ -38,6 +38,18 @@ def test_the_choices_of_a_family_can_be_said(family):
         ("qwen2", "model.attention_scale=0.5", "0"),
         ("mistral", "model.attention_cap=50.0", "0"),
         ("gpt", "model.final_cap=30.0", "0"),
+        ("llama", "model.norm_placement=both", "pre"),
+        ("qwen3", "model.norm_plus_one=true", "False"),
+        ("llama", "model.activation=geglu", "swiglu"),
+        ("mistral", "model.scale_embedding=true", "False"),
+        ("llama", "model.rope_fraction=0.5", "1.0"),
+        ("qwen3", "model.qk_norm=full", "head"),
+        ("olmo2", "model.norm_placement=pre", "post"),
+        ("gemma2", "model.norm_plus_one=false", "True"),
+        ("gemma2", "model.window_rope_theta=500.0", "0"),
+        ("gemma3", "model.qk_norm=none", "head"),
+        ("apertus", "model.mlp_bias=true", "False"),
+        ("phi3", "model.qkv_bias=true", "False"),
     ],
 )
 def test_what_a_folder_cannot_say_is_refused(family, option, nearest):

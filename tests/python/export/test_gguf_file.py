@@ -216,6 +216,75 @@ def test_families(make, tmp_path, family, options, architecture, keys):
     np.testing.assert_array_equal(found["blk.0.attn_q.weight"], query)
 
 
+def test_phi3(make, tmp_path):
+    """Rows as one layer, both lists of longrope, their sharpening."""
+    config, engine = make(
+        "model={family: phi3, kv_heads: 2, rope_scaling: longrope, "
+        "rope_factor: 4.0, rope_original_context: 8, "
+        "rope_short_factors: [1.0, 1.5], rope_long_factors: [2.0, 3.0], "
+        "rope_fraction: 0.5}"
+    )
+    ours = engine.gather()
+    path = tmp_path / "a.gguf"
+    write_gguf(path, config.model, ours, None)
+    reader = gguf.GGUFReader(path)
+    for key, value in {
+        "rope.dimension_count": 4,
+        "rope.scaling.original_context_length": 8,
+        "rope.scaling.attn_factor": np.float32(
+            np.sqrt(1 + np.log(4) / np.log(8))
+        ),
+    }.items():
+        assert _field(reader, f"phi3.{key}") == value
+    found = _tensors(reader)
+    parts = [ours[f"blocks.1.attention.{p}.weight"]
+             for p in ("query", "key", "value")]  # fmt: skip
+    np.testing.assert_array_equal(
+        found["blk.1.attn_qkv.weight"], np.concatenate(parts)
+    )
+    parts = [ours[f"blocks.1.mlp.{p}.weight"] for p in ("gate", "up")]
+    np.testing.assert_array_equal(
+        found["blk.1.ffn_up.weight"], np.concatenate(parts)
+    )
+    np.testing.assert_array_equal(found["rope_factors_long.weight"], [2, 3])
+    np.testing.assert_array_equal(found["rope_factors_short.weight"], [1, 1.5])
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3", "olmo2", "apertus"])
+def test_norms_and_keys_of_other_families(make, tmp_path, family):
+    config, engine = make(f"model={{family: {family}, kv_heads: 2}}")
+    ours = engine.gather()
+    path = tmp_path / "a.gguf"
+    write_gguf(path, config.model, ours, None)
+    reader = gguf.GGUFReader(path)
+    found = _tensors(reader)
+    slopes = [own for own in ours if ".alpha_" in own]
+    assert len(found) == len(ours) - len(slopes)
+    last = ours["final_norm.weight"]
+    keys = {}
+    if family.startswith("gemma"):
+        last = last + np.float32(1)
+        keys["attention.sliding_window"] = config.model.window
+    if family == "gemma2":
+        keys["attn_logit_softcapping"] = 50.0
+        keys["final_logit_softcapping"] = 30.0
+    np.testing.assert_array_equal(found["output_norm.weight"], last)
+    for key, value in keys.items():
+        assert _field(reader, f"{family}.{key}") == value
+    for i in range(len(slopes) // 2):
+        for part in ("alpha_p", "alpha_n"):
+            said = _field(reader, f"xielu.{part}")
+            assert said[i] == ours[f"blocks.{i}.mlp.{part}"][0]
+    norms = {
+        "gemma2": ("post_attention_norm", "ffn_norm", "post_ffw_norm"),
+        "gemma3": ("attn_q_norm", "post_attention_norm", "post_ffw_norm"),
+        "olmo2": ("attn_q_norm", "post_attention_norm", "post_ffw_norm"),
+        "apertus": ("attn_k_norm", "attn_norm", "ffn_norm"),
+    }
+    for name in norms[family]:
+        assert f"blk.1.{name}.weight" in found
+
+
 def test_stretched_positions_of_llama3(make, tmp_path):
     """What llama.cpp divides frequencies by: 1 for fast pairs, 4 for slow."""
     config, engine = make(
@@ -234,6 +303,12 @@ def test_what_llama_cpp_computes_otherwise_is_refused(make, tmp_path):
         ("{family: smollm3, no_rope_every: 2}", "no_rope_every=2"),
         ("{family: mistral, window: 4}", "window=4"),
         ("{family: llama, final_cap: 30.0}", "final_cap=30.0"),
+        ("{family: gemma2, final_cap: 0.0}", "final_cap=0.0"),
+        ("{family: gemma3, final_cap: 30.0}", "final_cap=30.0"),
+        ("{family: gemma3, window: 3, window_full_every: 2, layers: 4}",
+         "window_full_every=2"),
+        ("{family: gemma3, window_rope_theta: 500.0}",
+         "window_rope_theta=500.0"),
         ("{family: llama, rope_scaling: yarn, rope_factor: 2.0, "
          "rope_original_context: 8, rope_attention_factor: 1.5}",
          "rope_attention_factor=1.5"),

@@ -43,6 +43,10 @@ def test_it_reads_what_it_writes(read):
         "modules_to_save": ["head"],
     }
     assert read("gpt")["targets"] == ["qkv", "output", "up", "down"]
+    assert read("phi3")["targets"] == ["qkv", "output", "gate_up", "down"]
+    assert read("apertus")["targets"] == [
+        "query", "key", "value", "output", "up", "down"
+    ]  # fmt: skip
 
 
 def test_names_are_those_of_pefts_rule(read):

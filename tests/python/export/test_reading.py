@@ -25,8 +25,29 @@ TINY_GPT = {
     "n_head": 6,
     "n_positions": 16,
 }
-LLAMA_LIKE = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
-TYPES = {"gpt2": TINY_GPT, "gemma": TINY, **dict.fromkeys(LLAMA_LIKE, TINY)}
+LLAMA_LIKE = (
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "olmo2",
+    "apertus",
+    "gemma2",
+    "gemma3_text",
+)
+TYPES = {
+    "gpt2": TINY_GPT,
+    "gemma": TINY,
+    **dict.fromkeys(LLAMA_LIKE, TINY),
+    "phi3": {**TINY, "pad_token_id": None},
+}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 500.0,
+    "short_factor": [1.0, 1.25, 1.5, 2.0],
+    "long_factor": [1.0, 2.0, 4.5, 8.0],
+}
 LLAMA3 = {
     "rope_type": "llama3",
     "rope_theta": 500.0,
@@ -76,6 +97,9 @@ def _logits(make, folder):
     engine = make.engine(config.model_copy(update={"model": found.model}))
     engine.scatter(found.parameters)
     tokens = np.arange(32, dtype=np.int32).reshape(2, 16)
+    if found.model.context > 16:  # of all positions
+        rows = np.arange(2 * found.model.context, dtype=np.int32) * 7 % 61
+        tokens = rows.reshape(2, -1)
     ours = engine.logits(_C.Tensor.from_numpy(tokens, engine.device))
     return tokens, ours.numpy()
 
@@ -122,6 +146,43 @@ def _check(make, net, folder, tolerance=1e-4):
         ("qwen3", {"head_dim": 8, "attention_bias": True}),
         ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None}),
         ("smollm3", {"tie_word_embeddings": False, "pad_token_id": None}),
+        ("phi3", {}),
+        ("phi3", {"tie_word_embeddings": True, "sliding_window": 5}),
+        ("phi3", {"rope_parameters": {
+            "rope_type": "default", "rope_theta": 500.0,
+            "partial_rotary_factor": 0.5}}),
+        # Past the original context, and not.
+        ("phi3", {"rope_parameters": LONGROPE,
+                  "original_max_position_embeddings": 8}),
+        ("phi3", {"rope_parameters": {
+                      **LONGROPE, "partial_rotary_factor": 0.5,
+                      "short_factor": [1.0, 1.5], "long_factor": [2.0, 3.0]},
+                  "max_position_embeddings": 64,
+                  "original_max_position_embeddings": 16}),
+        ("gemma2", {"head_dim": 12, "sliding_window": 5}),
+        ("gemma2", {"head_dim": 8, "query_pre_attn_scalar": 20,
+                    "attn_logit_softcapping": 2.0,
+                    "final_logit_softcapping": 3.0,
+                    "tie_word_embeddings": False}),
+        ("gemma2", {"head_dim": 8, "attn_logit_softcapping": None,
+                    "final_logit_softcapping": None, "attention_bias": True}),
+        ("gemma3_text", {"head_dim": 12, "sliding_window": 5,
+                         "num_hidden_layers": 7}),
+        ("gemma3_text", {"head_dim": 8, "num_hidden_layers": 4,
+                         "sliding_window": 4, "layer_types": [
+                             "sliding_attention", "full_attention"] * 2,
+                         "rope_parameters": {
+                             "sliding_attention": {
+                                 "rope_type": "default", "rope_theta": 50.0},
+                             "full_attention": {
+                                 "rope_type": "linear", "factor": 8.0,
+                                 "rope_theta": 900.0}}}),
+        ("olmo2", {}),
+        ("olmo2", {"num_key_value_heads": None, "tie_word_embeddings": True}),
+        ("olmo2", {"attention_bias": True, "rope_parameters": YARN}),
+        ("apertus", {}),
+        ("apertus", {"tie_word_embeddings": True, "attention_bias": True}),
+        ("apertus", {"rope_parameters": LLAMA3}),
         ("gpt2", {}),
         ("gpt2", {"n_inner": 40, "layer_norm_epsilon": 1e-2}),
         ("gpt2", {"activation_function": "gelu_pytorch_tanh"}),
@@ -243,6 +304,80 @@ def test_what_changes_the_mathematics_is_refused(
         read_model(tmp_path)
     for name in names:
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "names"),
+    [
+        ("mixtral", {}, ["MoE", "dense"]),
+        ("qwen3_moe", {}, ["MoE"]),
+        ("somebodys", {"num_local_experts": 8}, ["MoE"]),
+        ("deepseek_v3", {"n_routed_experts": 8}, ["MLA"]),
+        ("somebodys", {"kv_lora_rank": 8}, ["MLA"]),
+        ("gemma3", {}, ["pictures", "Gemma3ForCausalLM"]),
+        ("mamba", {}, ["none of", "llama"]),
+    ],
+)
+def test_what_is_known_and_not_there_is_refused_in_words(
+    tmp_path, kind, keys, names
+):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": kind, **keys}))
+    with pytest.raises(ValueError, match=f"model_type='{kind}'") as caught:
+        read_model(tmp_path)
+    for name in names:
+        assert name in str(caught.value)
+
+
+def test_slopes_of_xielu_have_constants(save, tmp_path):
+    save("apertus")
+    path = str(tmp_path / "model.safetensors")
+    arrays = dict(_C.read_safetensors(path))
+    name = "model.layers.1.mlp.act_fn.beta"
+    _C.write_safetensors(path, {**arrays, name: np.float32([0.6])})
+    with pytest.raises(ValueError, match=re.escape(f"{name} is 0.6")):
+        read_model(tmp_path)
+
+
+def test_a_context_inside_the_original_takes_the_short_factors(
+    make, save, tmp_path
+):
+    """As rows of the run may be shorter than those of the model."""
+    import torch
+
+    net = save("phi3", rope_parameters=LONGROPE, max_position_embeddings=64,
+               original_max_position_embeddings=16)  # fmt: skip
+    found = read_model(tmp_path)
+    shorter = found.model.model_copy(update={"context": 16})
+    config, _ = make()
+    engine = make.engine(config.model_copy(update={"model": shorter}))
+    engine.scatter(found.parameters)
+    tokens = np.arange(32, dtype=np.int32).reshape(2, 16)
+    ours = engine.logits(_C.Tensor.from_numpy(tokens, engine.device)).numpy()
+    with torch.no_grad():
+        theirs = net(torch.from_numpy(tokens).long()).logits.numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_old_spellings_of_gemma3(make, save, tmp_path):
+    """As the folders of its makers have them."""
+    net = save("gemma3_text", head_dim=8, num_hidden_layers=4,
+               sliding_window=4, rope_parameters={
+                   "sliding_attention": {
+                       "rope_type": "default", "rope_theta": 50.0},
+                   "full_attention": {
+                       "rope_type": "linear", "factor": 8.0,
+                       "rope_theta": 900.0}})  # fmt: skip
+    path = tmp_path / "config.json"
+    values = json.loads(path.read_text())
+    for name in ("rope_parameters", "layer_types"):
+        del values[name]
+    path.write_text(json.dumps(values | {
+        "rope_theta": 900.0, "rope_local_base_freq": 50.0,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window_pattern": 6,
+        "hidden_act": "gelu_pytorch_tanh"}))  # fmt: skip
+    _check(make, net, tmp_path)
 
 
 @pytest.mark.parametrize(

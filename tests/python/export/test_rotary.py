@@ -46,6 +46,30 @@ def test_dialects(values):
     assert _read(values) == OURS
 
 
+@pytest.mark.parametrize("name", ["longrope", "su", "yarn"])
+def test_phi3_leaves_out_what_follows(name):
+    """The factor from both contexts, of which one stands outside."""
+    lists = {"short_factor": [1.0, 1.5], "long_factor": [2.0, 3.0]}
+    found = _read(
+        {
+            "max_position_embeddings": 64,
+            "original_max_position_embeddings": 16,
+            "rope_scaling": {"type": name, **lists},
+        },
+        partial=True,
+    )
+    assert found == {
+        "rope_theta": 1e4,
+        "rope_fraction": 1.0,
+        "rope_scaling": "longrope",
+        "rope_factor": 4.0,
+        "rope_original_context": 16,
+        "rope_short_factors": [1.0, 1.5],
+        "rope_long_factors": [2.0, 3.0],
+        "rope_attention_factor": 0.0,
+    }
+
+
 def test_a_family_has_a_base_of_its_own():
     assert _read({}, default_theta=2e6) == {"rope_theta": 2e6}
 
@@ -54,6 +78,10 @@ def test_a_family_has_a_base_of_its_own():
     "model",
     [
         {"rope_theta": 500.0},
+        {"family": "phi3", "rope_fraction": 0.5},
+        {"family": "phi3", "rope_scaling": "longrope", "rope_factor": 4.0,
+         "rope_original_context": 64, "rope_short_factors": [1.0, 1.5],
+         "rope_long_factors": [2.0, 3.0], "rope_attention_factor": 1.5},
         {"rope_scaling": "linear", "rope_factor": 4.0},
         OURS,
         {"rope_scaling": "yarn", "rope_factor": 4.0,
@@ -64,19 +92,26 @@ def test_a_family_has_a_base_of_its_own():
 )  # fmt: skip
 def test_what_is_said_is_read_again(model):
     section = make_config(model={"family": "llama", **model}).model
-    said = rotary_config(section)
+    partial = section.family == "phi3"
+    said = rotary_config(section, partial=partial)
+    if partial:
+        said["partial_rotary_factor"] = section.rope_fraction
+    if section.rope_scaling == "longrope":
+        said["max_position_embeddings"] = section.context
     for dialect in (
-        {"rope_parameters": said["rope_parameters"]},
+        {k: v for k, v in said.items()
+         if k in ("rope_parameters", "max_position_embeddings")},
         {k: v for k, v in said.items() if k != "rope_parameters"},
-    ):
-        again = make_config(model={"family": "llama", **_read(dialect)}).model
+    ):  # fmt: skip
+        found = _read(dialect, partial=partial)
+        again = make_config(model={"family": section.family, **found}).model
         assert again == section
 
 
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
-        ({"rope_type": "longrope"}, "rope_type='longrope' is not there yet"),
+        ({"rope_type": "dynamic"}, "rope_type='dynamic' is not there yet"),
         ({"rope_type": "llama3", **LLAMA3, "factor": None}, "has no factor"),
         ({"rope_type": "linear", "factor": 2.0, "beta": 1}, "beta is unknown"),
         ({"rope_type": "yarn", "factor": 2.0, "truncate": False,

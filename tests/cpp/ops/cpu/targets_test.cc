@@ -16,6 +16,7 @@
 #include "ops/optimizer.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
+#include "ops/xielu.h"
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
@@ -141,20 +142,31 @@ TEST(Targets, ComputeAlike) {
                                             1.0f, stream),
                   IsOk());
       const Tensor p = Value(ops::SoftmaxForward(x, stream));
-      return std::vector<Tensor>{norm.y,
-                                 dx,
-                                 dweight,
-                                 dbias,
-                                 sums,
-                                 loss.loss,
-                                 dlogits,
-                                 p,
-                                 Value(ops::SoftmaxBackward(dy, p, stream)),
-                                 Value(ops::GeluForward(x, stream)),
-                                 Value(ops::GeluBackward(dy, x, stream)),
-                                 Value(ops::SwigluForward(x, stream)),
-                                 Value(ops::SwigluBackward(half, x, stream)),
-                                 Value(ops::Add(x, dy, stream))};
+      const Tensor alpha = test::FromValues({1}, dtype, {0.5});
+      const Tensor dp = Empty({1}, DType::kF32), dn = Empty({1}, DType::kF32);
+      const Tensor dxielu =
+          Value(ops::XieluBackward(dy, x, alpha, alpha, false, dp, dn, stream));
+      return std::vector<Tensor>{
+          Value(ops::XieluForward(x, alpha, alpha, stream)),
+          dxielu,
+          dp,
+          dn,
+          Value(ops::SwigluForward(x, stream, ops::Gate::kGelu)),
+          Value(ops::SwigluBackward(half, x, stream, ops::Gate::kGelu)),
+          norm.y,
+          dx,
+          dweight,
+          dbias,
+          sums,
+          loss.loss,
+          dlogits,
+          p,
+          Value(ops::SoftmaxBackward(dy, p, stream)),
+          Value(ops::GeluForward(x, stream)),
+          Value(ops::GeluBackward(dy, x, stream)),
+          Value(ops::SwigluForward(x, stream)),
+          Value(ops::SwigluBackward(half, x, stream)),
+          Value(ops::Add(x, dy, stream))};
     });
   }
 }

@@ -13,6 +13,7 @@
 #include "ops/cuda/softcap_kernels.h"
 #include "ops/cuda/stochastic_rounding_kernels.h"
 #include "ops/cuda/type.h"
+#include "ops/cuda/xielu_kernels.h"
 #include "support/cuda/wide.h"
 
 // Cases of wide_test.cc whose units are elements, and what all cases use.
@@ -151,6 +152,28 @@ inline std::vector<WideCase> ElementCases() {
                    [](char* const* p, int64_t, int64_t n) {
                      return LaunchSoftcapBackward(kType, p[0], p[1], 2, n,
                                                   TheStream());
+                   }});
+  cases.push_back({"XieluForward",
+                   {"XieluForwardKernel"},
+                   kN,
+                   kFew,
+                   {t, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     const auto* alpha = Shared<uint16_t>(1);
+                     return LaunchXieluForward(kType, p[0], alpha, alpha, p[1],
+                                               n, TheStream());
+                   }});
+  cases.push_back({"XieluBackward",
+                   {"XieluBackwardKernel"},
+                   kN,
+                   kFew,
+                   {t, t, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     const auto* alpha = Shared<uint16_t>(1);
+                     return LaunchXieluBackward(
+                         kType, p[0], p[1], alpha, alpha, p[2],
+                         Shared<float>(2 * XieluBackwardBlocks(n)), n,
+                         TheStream());
                    }});
   cases.push_back({"AddPosition",
                    {"AddPositionKernel"},

@@ -32,7 +32,7 @@ inline std::vector<WideCase> RowCases() {
                    {twice, row},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchSwigluForward(kType, p[0], p[1], rows, kWidth,
-                                                TheStream());
+                                                false, TheStream());
                    },
                    16});
   cases.push_back({"SwigluBackward",
@@ -42,7 +42,7 @@ inline std::vector<WideCase> RowCases() {
                    {row, twice, twice},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchSwigluBackward(kType, p[0], p[1], p[2], rows,
-                                                 kWidth, TheStream());
+                                                 kWidth, false, TheStream());
                    },
                    16});
   cases.push_back({"Rope",
@@ -52,7 +52,8 @@ inline std::vector<WideCase> RowCases() {
                    {{kT, 256}},
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchRope(kType, p[0], Shared<float>(64), nullptr,
-                                       rows, 256, 1, 3, 64, false, TheStream());
+                                       rows, 256, 1, 3, 64, 32, false,
+                                       TheStream());
                    }});
   for (int64_t width : {int64_t{64}, 4 * kWidth}) {
     const std::string name = width == 64 ? "Narrow" : "Wide";
