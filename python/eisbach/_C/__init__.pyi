@@ -832,7 +832,7 @@ class ModelConfig:
     """
     A decoder-only transformer.
     """
-    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0, norm_placement: str | None = None, norm_plus_one: bool | None = None, activation: str | None = None, scale_embedding: bool | None = None, window_rope_theta: float = 0.0) -> None:
+    def __init__(self, *, family: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int | None, ffn_hidden: int, context: int, vocab: int, dropout: float, tie_embeddings: bool, norm_eps: float, qkv_bias: bool, output_bias: bool, mlp_bias: bool, qk_norm: str, rope: RopeOptions, no_rope_every: int, adapter: Adapter | None = None, window: int = 0, window_from: int = 0, window_full_every: int = 0, attention_scale: float = 0.0, attention_cap: float = 0.0, final_cap: float = 0.0, norm_placement: str, norm_plus_one: bool, activation: str, scale_embedding: bool, window_rope_theta: float = 0.0) -> None:
         ...
     @property
     def adapter(self) -> Adapter:
