@@ -10,7 +10,7 @@ namespace eisbach::cuda {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr int kMostBlocks = 1024;
+constexpr int kMostBlocks = 2048;
 constexpr long long kMinElements = 16 * kBlock;  // of a block that sums
 constexpr float kBeta = 0.5f;
 constexpr float kEps = -1e-6f;

@@ -30,10 +30,9 @@ _WHY = {
     "latent": "its attention is compressed (MLA, multi-head latent attention), "
     "which is not there yet; take a model with heads of their own, such as "
     "one of llama, qwen3 or gemma3_text",
-    "gemma3": "a model of pictures and text; the text model alone is read: "
-    "save it with transformers, "
-    "`Gemma3ForCausalLM.from_pretrained(FOLDER).save_pretrained(TEXT)`, and "
-    "take that folder",
+    "gemma3": "a model of pictures and text, of which the text model alone is "
+    "read (gemma3_text); docs/fine-tuning.md says how transformers takes it "
+    "out",
 }
 
 
