@@ -32,56 +32,21 @@ VOCAB, LAYERS, HIDDEN = 50304, 12, 768
 def make_engine(world, *, data=1, tensor=1, pipeline=1):
     """A rank of GPT-2's shape on a layout, with AdamW."""
     from eisbach import _C
+    from eisbach.config import load_config, resolve
+    from eisbach.core_config import complete, engine_config
 
     mesh = _C.Mesh(world.size, data=data, tensor=tensor, pipeline=pipeline)
+    keys = [
+        f"model={{layers: {LAYERS}, hidden: {HIDDEN}, heads: {HIDDEN // 64}, "
+        f"context: 1024, vocab: {VOCAB}}}",
+        f"train={{steps: 100, global_batch: {data}, micro_batch: 1}}",
+        "optimizer={schedule: constant, warmup_steps: 0}",
+        "precision.compute=f32",
+        f"parallel={{data: {data}, tensor: {tensor}, pipeline: {pipeline}}}",
+    ]
+    config = complete(resolve(load_config(None, keys)))
     context = _C.ParallelContext(world, mesh)
-    model = _C.ModelConfig(
-        family="gpt",
-        layers=LAYERS,
-        hidden=HIDDEN,
-        heads=HIDDEN // 64,
-        kv_heads=HIDDEN // 64,
-        ffn_hidden=4 * HIDDEN,
-        context=1024,
-        vocab=VOCAB,
-        dropout=0.0,
-        tie_embeddings=True,
-        norm_eps=1e-5,
-        rope_theta=10000.0,
-    )
-    update = _C.UpdateConfig(
-        optimizer=_C.OptimizerConfig(
-            name="adamw",
-            beta1=0.9,
-            beta2=0.95,
-            eps=1e-8,
-            momentum=0.0,
-            weight_decay=0.1,
-            stochastic_rounding=False,
-        ),
-        schedule=_C.ScheduleConfig(
-            name="constant",
-            learning_rate=3e-4,
-            min_learning_rate=0.0,
-            warmup_steps=0,
-            total_steps=100,
-        ),
-        clip_grad_norm=1.0,
-        compute_dtype="f32",
-        bucket_bytes=2**25,
-        seed=1,
-    )
-    config = _C.EngineConfig(
-        model=model,
-        update=update,
-        global_batch=data,
-        micro_batch=1,
-        recompute=False,
-        deferred_weights=False,
-        pipeline_schedule="1f1b",
-        layers_per_stage=[],
-    )
-    return _C.Engine(config, context)
+    return _C.Engine(engine_config(config), context)
 
 
 def ours(folder: Path, saves: int) -> dict[str, list[float]]:
