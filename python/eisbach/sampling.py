@@ -32,7 +32,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def continuation(job: Job) -> str:
-    """Continues the start of the first sample of a run; collective.
+    """Continues the start of the first document of a run; collective.
+
+    Of a conversation, or a pair of answers, that is what comes before the first
+    answer.
 
     Returns:
       Prompt and continuation, with a headline.
@@ -41,8 +44,7 @@ def continuation(job: Job) -> str:
 
     loader = job.validation or job.train
     loader.seek(0)
-    row = loader.next(job.engine.device).tokens.numpy()[0]
-    prompt = row[: min(_PROMPT_TOKENS, max(1, len(row) // 2))].tolist()
+    prompt = beginning(loader.next(job.engine.device))
     end = job.tokenizer.end_of_document
     (made,) = _C.Decoder(job.engine).generate(
         [prompt],
@@ -61,6 +63,18 @@ def continuation(job: Job) -> str:
         f"--- prompt\n{printable(whole[:end])}\n"
         f"--- continuation\n{printable(whole[end:])}\n--- end"
     )
+
+
+def beginning(batch: _C.Batch) -> list[int]:
+    """What comes before the first token that is trained, or some of a text."""
+    row, trained = batch.tokens.numpy()[0], batch.targets.numpy()[0] >= 0
+    if batch.starts is not None:
+        length = int((batch.starts.numpy()[0] == 0).sum())
+        row, trained = row[:length], trained[:length]
+    given = int(trained.argmax()) + 1
+    if given == 1:
+        given = min(_PROMPT_TOKENS, max(1, len(row) // 2))
+    return row[:given].tolist()
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from eisbach.sampling import (
     Reply,
     SamplingOptions,
+    beginning,
     generate,
     load_model,
     printable,
@@ -15,6 +16,31 @@ from eisbach.sampling import (
 def test_control_characters_are_spelled():
     text = "a\n\tb\x1b[2J\r\x7f\x85 ü☃"
     assert printable(text) == "a\n\t" r"b\x1b[2J\x0d\x7f\x85 ü☃"
+
+
+@pytest.mark.parametrize(
+    ("targets", "starts", "begins"),
+    [
+        ([2, 3, 4, 5, 6, 7], None, [1, 2, 3]),  # a text: half of it
+        ([-1, -1, 4, 5, -1, 7], None, [1, 2, 3]),  # before the first answer
+        ([-1, 3, 4, -1, 6, 7], [0, 0, 0, 3, 3, 3], [1, 2]),
+        ([2, 3, -1, 5, 6, 7], [0, 0, 0, 3, 3, 3], [1]),  # of its document
+    ],
+)
+def test_a_run_shows_what_comes_before_the_first_answer(
+    targets, starts, begins
+):
+    import numpy as np
+
+    def held(values):
+        return SimpleNamespace(numpy=lambda: np.array([values]))
+
+    batch = SimpleNamespace(
+        tokens=held([1, 2, 3, 4, 5, 6]),
+        targets=held(targets),
+        starts=None if starts is None else held(starts),
+    )
+    assert beginning(batch) == begins
 
 
 class _Words:
