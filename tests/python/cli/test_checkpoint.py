@@ -135,4 +135,4 @@ def test_a_model_goes_out_and_comes_back(checkpoint, eisbach, folder, tmp_path):
     assert not other.exists()
     (made / "config.json").write_text('{"model_type": "bert"}')
     text = checkpoint(*arguments, other, status=1)
-    assert "model_type='bert' is none of gpt2, llama" in text
+    assert "model_type='bert' is none of " in text

@@ -28,6 +28,10 @@ KEYS = {
     "straggler_rank",
     "straggler_part",
     "straggler_seconds",
+    "chosen_reward",
+    "rejected_reward",
+    "reward_margin",
+    "reward_accuracy",
 }
 PARTS = ("matmul", "attention", "other", "exposed_communication")
 
@@ -55,7 +59,7 @@ def test_a_run_fills_its_folder(run_folder):
     assert [step["step"] for step in steps] == list(range(1, 11))
     assert all(step.keys() == KEYS for step in steps)
     figures = [v for s in steps for v in s.values() if v is not None]
-    assert len(figures) == 10 * (len(KEYS) - 3)  # nobody is late
+    assert len(figures) == 10 * (len(KEYS) - 7)  # nobody is late, nothing preferred
     assert all(math.isfinite(v) and v >= 0 for v in figures)
     assert steps[-1]["tokens"] == 10 * 8 * 32
     assert steps[-1]["loss"] < steps[0]["loss"] - 0.5

@@ -53,6 +53,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         "attention_seconds",
         "exposed_communication_seconds", "other_seconds",
         "straggler_rank", "straggler_part", "straggler_seconds",
+        "chosen_reward", "rejected_reward", "reward_margin", "reward_accuracy",
     }  # fmt: skip
     assert read_lines(folder.metrics)[1].items() >= straggler.items()
     assert read_lines(folder.validation) == [
