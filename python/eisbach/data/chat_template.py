@@ -47,7 +47,7 @@ class ChatTemplate:
           for_tools: A template that is taken for conversations with tools.
 
         Raises:
-          ValueError: It is no template, or jinja2 is missing.
+          ValueError: It is no template.
         """
         self.name = name
         self.tokens = dict(tokens or {})
@@ -61,7 +61,7 @@ class ChatTemplate:
         self._for_tools = for_tools and self._compiled(for_tools)
 
     def _compiled(self, text: str) -> Any:
-        environment = _environment(self.name)
+        environment = _environment()
         environment.globals["raise_exception"] = _raise
         environment.globals["strftime_now"] = self._now.strftime
         from jinja2 import TemplateError
@@ -134,16 +134,10 @@ def _tojson(
     )
 
 
-def _environment(name: str) -> Any:
-    try:
-        from jinja2 import nodes
-        from jinja2.ext import Extension, loopcontrols
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError:
-        raise ValueError(
-            f"{name}: chat templates need a library: pip install "
-            "'eisbach[chat]'"
-        ) from None
+def _environment() -> Any:
+    from jinja2 import nodes
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
         """`{% generation %}`: marks what a model says; only its text counts."""

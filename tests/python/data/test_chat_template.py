@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from eisbach.data.chat_template import ChatTemplate, TemplateRefuses
@@ -45,9 +43,3 @@ def test_refusals_say_why():
         render("{{ raise_exception('no system') }}")
     with pytest.raises(ValueError, match=r"no chat template: .*endfor"):
         ChatTemplate("{% for m in messages %}")
-
-
-def test_the_library_may_be_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ValueError, match=r"pip install 'eisbach\[chat\]'"):
-        ChatTemplate("x")
