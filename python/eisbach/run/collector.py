@@ -83,6 +83,7 @@ class Collector:
             loss_scale=result.loss_scale,
             skipped=result.skipped,
             tokens=result.step * tokens,
+            counted=result.counted,
             tokens_per_second=tokens / seconds,
             step_seconds=seconds,
             model_tflops_per_second=model.flops_per_token

@@ -32,7 +32,10 @@ class StepMetrics:
       learning_rate: Of this step.
       loss_scale: What the loss was multiplied by in backward; 1 but in f16.
       skipped: Whether the weights are as before; `ledger.jsonl` says why.
-      tokens: Trained on since the first step.
+      tokens: Read since the first step, those that do not count included.
+      counted: Targets of this step that count (those of conversations are what
+        is trained of them, and what fills a row up has none); of pairs of
+        answers, these.
       tokens_per_second: Of this step, over all ranks.
       step_seconds: Wall time of this step.
       model_tflops_per_second: Operations that the model needs (recompute not
@@ -64,6 +67,7 @@ class StepMetrics:
     loss_scale: float
     skipped: bool
     tokens: int
+    counted: int
     tokens_per_second: float
     step_seconds: float
     model_tflops_per_second: float

@@ -17,6 +17,7 @@ KEYS = {
     "loss_scale",
     "skipped",
     "tokens",
+    "counted",
     "tokens_per_second",
     "step_seconds",
     "model_tflops_per_second",
@@ -62,6 +63,7 @@ def test_a_run_fills_its_folder(run_folder):
     assert len(figures) == 10 * (len(KEYS) - 7)  # none late, no pairs
     assert all(math.isfinite(v) and v >= 0 for v in figures)
     assert steps[-1]["tokens"] == 10 * 8 * 32
+    assert {step["counted"] for step in steps} == {8 * 32}
     assert steps[-1]["loss"] < steps[0]["loss"] - 0.5
     for step in steps:
         parts = [step[f"{part}_seconds"] for part in PARTS]

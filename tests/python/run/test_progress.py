@@ -31,6 +31,7 @@ def metrics(step, skipped=False):
         512.0,
         skipped,
         64 * step,
+        60,
         1234.5,
         0.1,
         0.2,

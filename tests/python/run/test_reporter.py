@@ -21,6 +21,7 @@ def metrics(step):
         1.0,
         False,
         64 * step,
+        60,
         1e3,
         0.1,
         0.2,
@@ -48,7 +49,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
     assert [line["step"] for line in read_lines(folder.metrics)] == [1, 2]
     assert set(read_lines(folder.metrics)[0]) == {
         "step", "loss", "grad_norm", "learning_rate", "loss_scale", "skipped",
-        "tokens", "tokens_per_second", "step_seconds",
+        "tokens", "counted", "tokens_per_second", "step_seconds",
         "model_tflops_per_second", "peak_memory_bytes", "matmul_seconds",
         "attention_seconds",
         "exposed_communication_seconds", "other_seconds",

@@ -84,7 +84,8 @@ TEST_F(LinearPreferenceTest, IsTheSameInChunks) {
   const Result whole = Run(100);
   for (int64_t rows : {1, 3, 5}) {
     const Result chunked = Run(rows);
-    EXPECT_NEAR(chunked.loss, whole.loss, 1e-9);
+    // Logits are f32, and a matmul of other rows may add in another order.
+    EXPECT_NEAR(chunked.loss, whole.loss, 1e-6);
     EXPECT_THAT(chunked.input,
                 ::testing::Pointwise(::testing::DoubleNear(1e-6), whole.input));
     EXPECT_THAT(chunked.weight, ::testing::Pointwise(
