@@ -88,7 +88,7 @@ if(EISBACH_CUDA_EMULATION)
   endif()
   # cuDNN has no double: its plans are checked by themselves.
   set(EISBACH_EMULATED_SOURCES ${EISBACH_CUDA_SOURCES})
-  list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_")
+  list(FILTER EISBACH_EMULATED_SOURCES EXCLUDE REGEX "/cudnn_[^/]*$")
   file(GLOB EISBACH_DOUBLES CONFIGURE_DEPENDS
        ${PROJECT_SOURCE_DIR}/tests/support/cuda/*.cc)
   # What is no kernel is compiled once for the libraries below.
