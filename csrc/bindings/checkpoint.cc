@@ -235,12 +235,17 @@ void BindCheckpoint(CoreModule& m) {
       m, "ForeignTensor",
       "Where a logical tensor lies in a safetensors file of others.")
       .def(py::init([](const std::filesystem::path& file, std::string name,
-                       int64_t first_row, bool transposed) {
-             return checkpoint::ForeignTensor{file.string(), std::move(name),
-                                              first_row, transposed};
+                       int64_t first_row, bool transposed,
+                       std::vector<int64_t> rows, int64_t known_rows,
+                       int64_t new_rows) {
+             return checkpoint::ForeignTensor{
+                 file.string(),   std::move(name), first_row, transposed,
+                 std::move(rows), known_rows,      new_rows};
            }),
            py::arg("file"), py::arg("name"), py::kw_only(),
-           py::arg("first_row") = 0, py::arg("transposed") = false);
+           py::arg("first_row") = 0, py::arg("transposed") = false,
+           py::arg("rows") = std::vector<int64_t>(), py::arg("known_rows") = 0,
+           py::arg("new_rows") = 0);
   BindSafetensors(m);
   BindCheckpointContents(m);
   m.def("write_safetensors", &WriteSafetensors, py::arg("path"),

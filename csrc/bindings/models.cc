@@ -185,18 +185,21 @@ void BindAdapter(CoreModule& m) {
                  "are.")
       .def(py::init([](int64_t rank, double alpha, double dropout, bool rslora,
                        std::vector<std::string> targets,
-                       std::vector<std::string> modules_to_save) {
+                       std::vector<std::string> modules_to_save,
+                       std::vector<int64_t> tokens) {
              return Adapter{.rank = rank,
                             .alpha = alpha,
                             .dropout = dropout,
                             .rslora = rslora,
                             .targets = std::move(targets),
-                            .saved = std::move(modules_to_save)};
+                            .saved = std::move(modules_to_save),
+                            .tokens = std::move(tokens)};
            }),
            py::arg("rank"), py::kw_only(), py::arg("alpha") = 0.0,
            py::arg("dropout") = 0.0, py::arg("rslora") = false,
            py::arg("targets") = std::vector<std::string>(),
-           py::arg("modules_to_save") = std::vector<std::string>())
+           py::arg("modules_to_save") = std::vector<std::string>(),
+           py::arg("tokens") = std::vector<int64_t>())
       .def_readonly("rank", &Adapter::rank, "Rows of A; 0: there are none.")
       .def_readonly("alpha", &Adapter::alpha,
                     "The scale times rank, or times its root with rslora.")
@@ -208,6 +211,8 @@ void BindAdapter(CoreModule& m) {
                     "Projections that have one; empty for all.")
       .def_readonly("modules_to_save", &Adapter::saved,
                     "Tables that train as well.")
+      .def_readonly("tokens", &Adapter::tokens,
+                    "Ids of which rows of the other tables train.")
       .def_property_readonly("scale", &Adapter::Scale,
                              "What the product of A and B is multiplied by.");
 }

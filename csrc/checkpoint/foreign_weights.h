@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -18,6 +19,14 @@ struct ForeignTensor {
   // Ours are the rows from this one on, of a tensor that stacks several.
   int64_t first_row = 0;
   bool transposed = false;  // the file has columns before rows
+  // Which rows of the file's ours are, one by one; empty: those from first_row
+  // on.
+  std::vector<int64_t> rows = {};
+  // Rows [known_rows, known_rows + new_rows), counted in the file's tensor,
+  // which may end before them, are new: each is the mean of the known_rows
+  // rows before them, summed in f64 in their order, whatever the layout.
+  int64_t known_rows = 0;
+  int64_t new_rows = 0;
 };
 
 // By logical name.

@@ -51,11 +51,33 @@ absl::Status CheckNothingSaid(const Adapter& a) {
   if (a.rslora) key = "rslora";
   if (!a.targets.empty()) key = "targets";
   if (!a.saved.empty()) key = "modules_to_save";
+  if (!a.tokens.empty()) key = "tokens";
   if (key.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "adapter.rank=0 makes no adapter, so that adapter.", key,
       " means nothing; nearest that works: adapter.rank=8, or leave adapter.",
       key, " out"));
+}
+
+absl::Status CheckTokens(const Adapter& a, int64_t vocab, bool tied) {
+  for (size_t i = 0; i < a.tokens.size(); ++i) {
+    const int64_t id = a.tokens[i];
+    if (id < 0 || id >= vocab) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "adapter.tokens has ", id, ", which is outside [0, vocab=", vocab,
+          ") (model.vocab); nearest that works: ", id < 0 ? 0 : vocab - 1));
+    }
+    if (i > 0 && id <= a.tokens[i - 1]) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("adapter.tokens has ", id, " after ", a.tokens[i - 1],
+                       "; ids increase, each comes once"));
+    }
+  }
+  if (a.tokens.empty() || TablesWithRows(a, tied) > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "adapter.modules_to_save trains all rows of the tables, so that "
+      "adapter.tokens means nothing; nearest that works: leave one of them "
+      "out");
 }
 
 }  // namespace
@@ -89,8 +111,14 @@ std::vector<std::string> AdapterTargets(const Architecture& architecture) {
   return names;
 }
 
+int64_t TablesWithRows(const Adapter& adapter, bool tied) {
+  const int64_t tables = tied ? 1 : 2;
+  return tables -
+         std::min<int64_t>(tables, static_cast<int64_t>(adapter.saved.size()));
+}
+
 absl::Status Validate(const Adapter& adapter, const Architecture& architecture,
-                      bool tied) {
+                      int64_t vocab, bool tied) {
   if (adapter.rank < 0 || adapter.rank > kMostRank) {
     return Problem("rank", absl::StrCat(adapter.rank, " is outside [0, ",
                                         kMostRank, "]; nearest that works: ",
@@ -122,7 +150,7 @@ absl::Status Validate(const Adapter& adapter, const Architecture& architecture,
                                 "(model.tie_embeddings); nearest that works: "
                                 "[embedding, head]"));
   }
-  return absl::OkStatus();
+  return CheckTokens(adapter, vocab, tied);
 }
 
 }  // namespace eisbach::models

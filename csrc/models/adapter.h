@@ -21,6 +21,8 @@ struct Adapter {
   std::vector<std::string> targets = {};
   // Whole tables that train as well: "embedding", "head".
   std::vector<std::string> saved = {};
+  // Ids of which rows of the other tables train (nn/token_rows.h), increasing.
+  std::vector<int64_t> tokens = {};
 
   bool enabled() const { return rank > 0; }
   bool Adapts(absl::string_view projection) const;
@@ -32,8 +34,11 @@ struct Adapter {
 // "gate_up" for a family whose files have them as one.
 std::vector<std::string> AdapterTargets(const Architecture& architecture);
 
+// How many of the tables, of which a tied one is one, are not saved.
+int64_t TablesWithRows(const Adapter& adapter, bool tied);
+
 // InvalidArgument names the key, the value and the nearest that works.
 absl::Status Validate(const Adapter& adapter, const Architecture& architecture,
-                      bool tied);
+                      int64_t vocab, bool tied);
 
 }  // namespace eisbach::models

@@ -197,7 +197,7 @@ absl::Status Validate(const ModelConfig& c) {
                      c.dropout > 0 ? "0.9999999" : "0"));
   }
   EISBACH_RETURN_IF_ERROR(
-      Validate(c.adapter, c.architecture, c.tie_embeddings));
+      Validate(c.adapter, c.architecture, c.vocab, c.tie_embeddings));
   return CheckFitsF32("norm_eps", c.norm_eps, "model.norm_eps");
 }
 
@@ -222,9 +222,11 @@ int64_t ParameterCount(const ModelConfig& c) {
 
 int64_t TrainedParameterCount(const ModelConfig& c) {
   if (!c.adapter.enabled()) return ParameterCount(c);
-  int64_t tables = static_cast<int64_t>(c.adapter.saved.size());
-  if (c.tie_embeddings) tables = std::min<int64_t>(tables, 1);
-  return c.layers * AdapterWeightsOfLayer(c) + tables * c.vocab * c.hidden;
+  const int64_t tables = c.tie_embeddings ? 1 : 2;
+  const int64_t divided = TablesWithRows(c.adapter, c.tie_embeddings);
+  const int64_t rows = (tables - divided) * c.vocab +
+                       divided * static_cast<int64_t>(c.adapter.tokens.size());
+  return c.layers * AdapterWeightsOfLayer(c) + rows * c.hidden;
 }
 
 double HeadFlopsPerToken(const ModelConfig& c) {

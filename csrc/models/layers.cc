@@ -25,6 +25,11 @@ void MarkBase(Parameter& parameter) {
   parameter.mutable_spec().training = {.frozen = true};
 }
 
+// What adapters call a table.
+absl::string_view ModuleOf(absl::string_view table) {
+  return table == "head" ? "head" : "embedding";
+}
+
 // "query" of "blocks.0.attention.query".
 absl::string_view LastPart(absl::string_view name) {
   return name.substr(name.rfind('.') + 1);
@@ -253,15 +258,30 @@ std::unique_ptr<Parameter> LayerBuilder::MakeTable(
   auto table = std::make_unique<Parameter>(
       nn::TableSpec(name, parallel::VocabularyRows(config_.vocab, rank_, size_),
                     config_.hidden, kStddev));
-  const Adapter& adapter = config_.adapter;
-  const bool trains = adapter.Saves(name == "head" ? "head" : "embedding");
-  if (adapter.enabled() && !trains) MarkBase(*table);
+  if (config_.adapter.enabled() && !config_.adapter.Saves(ModuleOf(name))) {
+    MarkBase(*table);
+  }
   return table;
 }
 
+std::unique_ptr<nn::TokenRows> LayerBuilder::MakeTokenRows(
+    const std::string& name) const {
+  const Adapter& adapter = config_.adapter;
+  if (adapter.tokens.empty() || adapter.Saves(ModuleOf(name))) return nullptr;
+  return std::make_unique<nn::TokenRows>(nn::TokenRowsOptions{
+      .table = name,
+      .ids = adapter.tokens,
+      .rows = parallel::VocabularyRows(config_.vocab, rank_, size_),
+      .hidden = config_.hidden,
+      .divided = sharded(),
+      .first = rank_ == 0});
+}
+
 std::unique_ptr<nn::TokenEmbedding> LayerBuilder::MakeEmbedding(
-    Parameter& table) const {
-  if (!sharded()) return std::make_unique<nn::Embedding>(table);
+    const nn::Table& table) const {
+  if (!sharded()) {
+    return std::make_unique<nn::Embedding>(table.weight, table.rows);
+  }
   return std::make_unique<parallel::VocabularyEmbedding>(
       table, parallel::VocabularyRows(config_.vocab, rank_, size_),
       context_->tensor());
@@ -276,9 +296,11 @@ std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
   return positions;
 }
 
-std::unique_ptr<nn::Head> LayerBuilder::MakeHead(Parameter& table) const {
+std::unique_ptr<nn::Head> LayerBuilder::MakeHead(const nn::Table& table) const {
   const double cap = config_.architecture.final_cap;
-  if (!sharded()) return std::make_unique<nn::PlainHead>(table, cap);
+  if (!sharded()) {
+    return std::make_unique<nn::PlainHead>(table.weight, cap, table.rows);
+  }
   return std::make_unique<parallel::VocabularyHead>(
       table, parallel::VocabularyRows(config_.vocab, rank_, size_),
       context_->tensor(), cap);

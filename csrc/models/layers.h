@@ -10,6 +10,7 @@
 #include "nn/embedding.h"
 #include "nn/head.h"
 #include "nn/lora.h"
+#include "nn/token_rows.h"
 #include "parallel/context.h"
 #include "parallel/tensor/heads.h"
 
@@ -26,9 +27,12 @@ class LayerBuilder {
   std::unique_ptr<nn::Block> MakeBlock(int64_t layer, bool recompute);
   // The [vocab, hidden] table of the embedding or the head.
   std::unique_ptr<Parameter> MakeTable(const std::string& name) const;
-  std::unique_ptr<nn::TokenEmbedding> MakeEmbedding(Parameter& table) const;
+  // Its rows that are trained beside adapters; null where there are none.
+  std::unique_ptr<nn::TokenRows> MakeTokenRows(const std::string& name) const;
+  std::unique_ptr<nn::TokenEmbedding> MakeEmbedding(
+      const nn::Table& table) const;
   std::unique_ptr<nn::PositionEmbedding> MakePositions() const;  // or null
-  std::unique_ptr<nn::Head> MakeHead(Parameter& table) const;
+  std::unique_ptr<nn::Head> MakeHead(const nn::Table& table) const;
   std::unique_ptr<nn::Norm> MakeNorm(const std::string& name) const;
   // The adapted layers that were made, in order; they belong to the blocks.
   const std::vector<nn::Lora*>& adapted() const { return adapted_; }

@@ -21,6 +21,21 @@ float RoundTo(DType dtype, double value) {
   return single;
 }
 
+// On the first and the last stage.
+void Tie(Parameter& parameter) {
+  ParamSpec& spec = parameter.mutable_spec();
+  spec.tie_key =
+      spec.role == AdapterRole::kFactor ? kTiedTokenRows : kTiedTable;
+}
+
+// The first stage counts what is tied.
+void MakeReplica(Parameter& parameter) {
+  Tie(parameter);
+  for (LogicalSlice& slice : parameter.mutable_spec().slices) {
+    slice.primary = false;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
@@ -35,8 +50,10 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
   const std::string token_table = "embedding.token";
   if (context.first_stage()) {
     model->table_ = build.MakeTable(token_table);
-    if (tied_across) model->table_->mutable_spec().tie_key = kTiedTable;
-    model->embedding_ = build.MakeEmbedding(*model->table_);
+    model->table_rows_ = build.MakeTokenRows(token_table);
+    const nn::Table table{*model->table_, model->table_rows_.get()};
+    if (tied_across) table.VisitParameters(Tie);
+    model->embedding_ = build.MakeEmbedding(table);
     model->positions_ = build.MakePositions();
     model->dropout_ =
         std::make_unique<nn::Dropout>("embedding", config.dropout);
@@ -47,20 +64,16 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
   model->adapted_ = build.adapted();
   if (context.last_stage()) {
     model->final_norm_ = build.MakeNorm("final_norm");
-    Parameter* table = model->table_.get();
-    if (!config.tie_embeddings) {
-      model->head_table_ = build.MakeTable("head");
-      table = model->head_table_.get();
-    } else if (tied_across) {
-      // The first stage counts the shared table; here it is a replica.
-      model->head_table_ = build.MakeTable(token_table);
-      table = model->head_table_.get();
-      table->mutable_spec().tie_key = kTiedTable;
-      for (LogicalSlice& slice : table->mutable_spec().slices) {
-        slice.primary = false;
-      }
+    const bool own = !config.tie_embeddings || tied_across;
+    if (own) {
+      const std::string name = config.tie_embeddings ? token_table : "head";
+      model->head_table_ = build.MakeTable(name);
+      model->head_rows_ = build.MakeTokenRows(name);
     }
-    model->head_ = build.MakeHead(*table);
+    const nn::Table table{own ? *model->head_table_ : *model->table_,
+                          (own ? model->head_rows_ : model->table_rows_).get()};
+    if (tied_across) table.VisitParameters(MakeReplica);
+    model->head_ = build.MakeHead(table);
   }
   return model;
 }
@@ -113,6 +126,12 @@ void Transformer::VisitParameters(const Visitor& visit) {
 absl::Status Transformer::MergeAdapters(Stream& stream) {
   for (nn::Lora* lora : adapted_) {
     EISBACH_RETURN_IF_ERROR(lora->Merge(stream));
+  }
+  if (table_rows_ != nullptr) {
+    EISBACH_RETURN_IF_ERROR(table_rows_->Merge(*table_, stream));
+  }
+  if (head_rows_ != nullptr) {
+    EISBACH_RETURN_IF_ERROR(head_rows_->Merge(*head_table_, stream));
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "nn/embedding.h"
 #include "nn/head.h"
 #include "nn/lora.h"
+#include "nn/token_rows.h"
 #include "parallel/context.h"
 
 namespace eisbach::models {
@@ -51,6 +52,9 @@ class Transformer final : public nn::Module {
   ModelConfig config_;
   std::unique_ptr<Parameter> table_;       // of the embedding, maybe the head
   std::unique_ptr<Parameter> head_table_;  // where the head has its own
+  // Of these tables; null where there are none.
+  std::unique_ptr<nn::TokenRows> table_rows_;
+  std::unique_ptr<nn::TokenRows> head_rows_;
   std::unique_ptr<nn::TokenEmbedding> embedding_;
   std::unique_ptr<nn::PositionEmbedding> positions_;
   std::unique_ptr<nn::Dropout> dropout_;
@@ -62,5 +66,6 @@ class Transformer final : public nn::Module {
 
 // Key under which the embedding and the head of different stages are tied.
 inline constexpr char kTiedTable[] = "embedding.token";
+inline constexpr char kTiedTokenRows[] = "embedding.token.rows";
 
 }  // namespace eisbach::models

@@ -29,8 +29,9 @@ ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
 
 absl::StatusOr<Tensor> Embedding::Forward(const Tensor& ids,
                                           const ForwardContext& context) {
-  return autograd::Embedding(ids, weight_, /*first_row=*/0,
-                             weight_.data().dim(0), context.stream);
+  return autograd::Embedding(ids, table_.weight, /*first_row=*/0,
+                             table_.weight.data().dim(0), context.stream,
+                             table_.RowsIn(context));
 }
 
 PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,

@@ -4,6 +4,7 @@
 
 #include "nn/linear.h"
 #include "nn/module.h"
+#include "nn/token_rows.h"
 
 namespace eisbach::nn {
 
@@ -19,16 +20,19 @@ class TokenEmbedding : public Module {
 ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
                     float stddev);
 
-// A whole table. The weight is made elsewhere where a head shares it.
+// A whole table. It is made elsewhere where a head shares it.
 class Embedding final : public TokenEmbedding {
  public:
-  explicit Embedding(Parameter& weight) : weight_(weight) {}
+  explicit Embedding(Parameter& weight, TokenRows* rows = nullptr)
+      : table_{weight, rows} {}
   absl::StatusOr<Tensor> Forward(const Tensor& ids,
                                  const ForwardContext& context) override;
-  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+  void VisitParameters(const Visitor& visit) override {
+    table_.VisitParameters(visit);
+  }
 
  private:
-  Parameter& weight_;  // [vocab, hidden]
+  Table table_;
 };
 
 // Learned positions, of a token in its document, added to x [B, T, H] in place.

@@ -12,7 +12,7 @@ absl::StatusOr<Tensor> Head::Loss(const Tensor& x, const Tensor& targets,
   return autograd::LinearCrossEntropy(
       part.x, part.weight, targets, part.shard,
       {scale, context.loss_scale, context.counted}, context.stream,
-      part.logits_bytes, part.cap);
+      part.logits_bytes, part.cap, part.rows);
 }
 
 absl::StatusOr<Tensor> Head::PairLogProbabilities(
@@ -33,17 +33,18 @@ absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
       {scale, context.loss_scale, context.counted}, context.stream);
 }
 
-absl::StatusOr<autograd::HeadInput> PlainHead::Part(const Tensor& x,
-                                                    const ForwardContext&) {
-  return autograd::HeadInput{
-      x, weight_, autograd::WholeVocabulary(weight_.data().dim(0)), cap_};
+absl::StatusOr<autograd::HeadInput> PlainHead::Part(
+    const Tensor& x, const ForwardContext& context) {
+  autograd::HeadInput input{
+      x, table_.weight, autograd::WholeVocabulary(table_.weight.data().dim(0)),
+      cap_};
+  input.rows = table_.RowsIn(context);
+  return input;
 }
 
 absl::StatusOr<Tensor> PlainHead::Logits(const Tensor& x,
                                          const ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor logits,
-      autograd::Linear(x, weight_, nullptr, false, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor logits, table_.Multiply(x, context));
   return autograd::Softcap(logits, cap_, context.stream);
 }
 

@@ -3,6 +3,7 @@
 #include "autograd/functions/cross_entropy.h"
 #include "autograd/functions/preference.h"
 #include "nn/module.h"
+#include "nn/token_rows.h"
 
 namespace eisbach::nn {
 
@@ -41,18 +42,21 @@ class Head : public Module {
 class PlainHead final : public Head {
  public:
   // cap: of the logits; 0: none.
-  explicit PlainHead(Parameter& weight, double cap = 0)
-      : weight_(weight), cap_(cap) {}
+  explicit PlainHead(Parameter& weight, double cap = 0,
+                     TokenRows* rows = nullptr)
+      : table_{weight, rows}, cap_(cap) {}
   absl::StatusOr<Tensor> Logits(const Tensor& x,
                                 const ForwardContext& context) override;
-  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+  void VisitParameters(const Visitor& visit) override {
+    table_.VisitParameters(visit);
+  }
 
  protected:
   absl::StatusOr<autograd::HeadInput> Part(
       const Tensor& x, const ForwardContext& context) override;
 
  private:
-  Parameter& weight_;  // [vocab, hidden]
+  Table table_;
   double cap_;
 };
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eisbach.arguments import takes
 from eisbach.config import Config, resolve
+from eisbach.data.new_tokens import KEYS, NewTokens
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.device import choose_device
 from eisbach.export.adapter_start import with_adapter
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from eisbach.config.adapter import AdapterSection
     from eisbach.config.model import ModelSection
 
+# Of the section `model`: what the core sees in vocab and weights alone.
+_NOT_OF_CORE = {"from", *KEYS}
 # Gradients are reduced in pieces of about this size.
 _BUCKET_BYTES = 4 << 20
 # As docs/resilience.md says; `fault.spike_deviations: auto`.
@@ -35,7 +38,8 @@ def complete(config: Config) -> Config:
     config = with_adapter(with_start(config))
     vocab = None
     if config.model.vocab == "auto":
-        vocab = load_tokenizer(config.data.tokenizer).vocab
+        added = NewTokens.of(config.model)
+        vocab = load_tokenizer(config.data.tokenizer, added=added).vocab
     config = resolve(config, vocab=vocab)
     config = choose_device(config)
     return choose_precision(config, _C.build_info()["cpu"].split())
@@ -148,6 +152,7 @@ def adapter_config(adapter: AdapterSection) -> _C.Adapter:
         rslora=adapter.rslora,
         targets=[] if adapter.targets == "all" else adapter.targets,
         modules_to_save=adapter.modules_to_save,
+        tokens=[] if adapter.tokens == "auto" else adapter.tokens,
     )
 
 
@@ -163,7 +168,7 @@ def model_config(
 
     values = {
         name: value
-        for name, value in model.model_dump(exclude={"from"}).items()
+        for name, value in model.model_dump(exclude=_NOT_OF_CORE).items()
         if not name.startswith("rope_")
     }
     if values["head_dim"] == "auto":

@@ -12,6 +12,7 @@ from eisbach.config import Config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete
 from eisbach.data.content import shared_contents
+from eisbach.data.new_tokens import KEYS, NewTokens
 from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.sources import (
     Located,
@@ -283,13 +284,18 @@ def _identity(
         }
     adapter = {}
     if config.adapter.rank:
+        left_out = {"from"}
+        if config.adapter.tokens in ("auto", []):
+            left_out.add("tokens")
         adapter = {
-            "adapter": config.adapter.model_dump(exclude={"from"}),
+            "adapter": config.adapter.model_dump(exclude=left_out),
             "model.from": base,
         }
+    # Keys that checkpoints lack which were written before there were any.
+    left_out = {"from"} if NewTokens.of(config.model) else {"from", *KEYS}
     return json.dumps(
         {
-            "model": config.model.model_dump(exclude={"from"}),
+            "model": config.model.model_dump(exclude=left_out),
             "data.train": [
                 {"weight": weight, **content}
                 for weight, content in zip(train.weights, contents, strict=True)

@@ -116,10 +116,10 @@ def others_folder(tmp_path):
     import torch
     import transformers
 
-    def others_folder(kind, **keys):
+    def others_folder(kind, rows=256, **keys):
         described = transformers.AutoConfig.for_model(
             kind,
-            vocab_size=256,
+            vocab_size=rows,
             hidden_size=48,
             intermediate_size=64,
             num_hidden_layers=2,

@@ -75,9 +75,10 @@ absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
 // One chunk of LinearCrossEntropy: x and dx are rows [n, H]; dx undefined when
 // no gradient is wanted.
 absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
-                       const Tensor& targets, const VocabularyShard& shard,
-                       const LossScale& scale, double cap, bool first,
-                       const Tensor& loss, const Tensor& dx, Stream& stream) {
+                       const TrainedRows* trained, const Tensor& targets,
+                       const VocabularyShard& shard, const LossScale& scale,
+                       double cap, bool first, const Tensor& loss,
+                       const Tensor& dx, Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
   Tensor capped;  // backward overwrites the logits
@@ -100,7 +101,10 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   }
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
-  if (!weight.trains()) return absl::OkStatus();
+  if (!Trains(weight, trained)) return absl::OkStatus();
+  if (!weight.trains()) {
+    return AddHeadGradient(*trained, logits, x, /*starts=*/first, stream);
+  }
   return ops::LinearBackwardWeight(
       logits, x, {weight.grad(), weight.accumulate() || !first}, stream);
 }
@@ -130,12 +134,10 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
   return loss;
 }
 
-absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
-                                          const Tensor& targets,
-                                          const VocabularyShard& shard,
-                                          const LossScale& scale,
-                                          Stream& stream, int64_t logits_bytes,
-                                          double cap) {
+absl::StatusOr<Tensor> LinearCrossEntropy(
+    const Tensor& x, Parameter& weight, const Tensor& targets,
+    const VocabularyShard& shard, const LossScale& scale, Stream& stream,
+    int64_t logits_bytes, double cap, const TrainedRows* trained) {
   const int64_t n = targets.elements();
   EISBACH_RETURN_IF_ERROR(
       ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
@@ -145,8 +147,11 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
   EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));
   EISBACH_ASSIGN_OR_RETURN(Tensor loss,
                            Tensor::Zeros(Shape{1}, DType::kF64, stream));
+  EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
+                           RowsInPlace::Put(trained, weight, stream));
+  const bool trains = Trains(weight, trained);
   Graph* graph = CurrentGraph();
-  if (graph != nullptr && !graph->Wants({&x}, weight.trains())) graph = nullptr;
+  if (graph != nullptr && !graph->Wants({&x}, trains)) graph = nullptr;
   Tensor dx, dx_rows;
   if (graph != nullptr) {
     EISBACH_ASSIGN_OR_RETURN(
@@ -163,15 +168,16 @@ absl::StatusOr<Tensor> LinearCrossEntropy(const Tensor& x, Parameter& weight,
     if (graph != nullptr) {
       EISBACH_ASSIGN_OR_RETURN(dx_part, dx_rows.Narrow(0, begin, count));
     }
-    EISBACH_RETURN_IF_ERROR(ChunkLoss(x_part, weight, targets_part, shard,
-                                      scale, cap, /*first=*/begin == 0, loss,
-                                      dx_part, stream));
+    EISBACH_RETURN_IF_ERROR(
+        ChunkLoss(x_part, weight, trained, targets_part, shard, scale, cap,
+                  /*first=*/begin == 0, loss, dx_part, stream));
     begin += chunk;
   } while (begin < n);
+  EISBACH_RETURN_IF_ERROR(placed.TakeOut());
   if (graph != nullptr) {
-    if (weight.trains()) EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
-    graph->RecordTraining<KnownGradientNode>(weight.trains(), {&x}, {&loss},
-                                             weight, std::move(dx));
+    EISBACH_RETURN_IF_ERROR(GradientWritten(weight, trained));
+    graph->RecordTraining<KnownGradientNode>(trains, {&x}, {&loss}, weight,
+                                             std::move(dx));
   }
   return loss;
 }

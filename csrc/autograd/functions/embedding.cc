@@ -11,15 +11,18 @@ namespace {
 
 class EmbeddingNode final : public Node {
  public:
-  EmbeddingNode(Tensor ids, Parameter& weight, int64_t first_row, int64_t vocab)
+  EmbeddingNode(Tensor ids, Parameter& weight, const TrainedRows* rows,
+                int64_t first_row, int64_t vocab)
       : ids_(std::move(ids)),
         weight_(weight),
+        rows_(rows),
         first_row_(first_row),
         vocab_(vocab) {}
   absl::string_view name() const override { return weight_.spec().name; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
-    if (!weight_.trains()) return absl::OkStatus();  // only observed
+    if (!Trains(weight_, rows_)) return absl::OkStatus();  // only observed
+    if (!weight_.trains()) return RowsBackward(grads[0], context);
     return context.WeightGradient(
         [dy = grads[0], ids = ids_, &weight = weight_, first_row = first_row_,
          vocab = vocab_](Stream& stream) -> absl::Status {
@@ -31,8 +34,19 @@ class EmbeddingNode final : public Node {
   }
 
  private:
+  absl::Status RowsBackward(const Tensor& dy, BackwardContext& context) {
+    return context.WeightGradient(
+        [dy, ids = ids_, &rows = *rows_, first_row = first_row_,
+         vocab = vocab_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(
+              AddEmbeddingGradient(rows, dy, ids, first_row, vocab, stream));
+          return rows.weight->GradientWritten();
+        });
+  }
+
   Tensor ids_;
   Parameter& weight_;
+  const TrainedRows* rows_;
   int64_t first_row_, vocab_;
 };
 
@@ -69,13 +83,16 @@ class PositionNode final : public Node {
 
 absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
                                  int64_t first_row, int64_t vocab,
-                                 Stream& stream) {
+                                 Stream& stream, const TrainedRows* rows) {
+  EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
+                           RowsInPlace::Put(rows, weight, stream));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y,
       ops::EmbeddingForward(ids, weight.data(), first_row, vocab, stream));
+  EISBACH_RETURN_IF_ERROR(placed.TakeOut());
   if (Graph* graph = CurrentGraph()) {
-    graph->RecordTraining<EmbeddingNode>(weight.trains(), {}, {&y}, ids, weight,
-                                         first_row, vocab);
+    graph->RecordTraining<EmbeddingNode>(Trains(weight, rows), {}, {&y}, ids,
+                                         weight, rows, first_row, vocab);
   }
   return y;
 }

@@ -128,8 +128,13 @@ absl::Status AddGradients(const HeadInput& head, const FlatRows& rows,
     EISBACH_ASSIGN_OR_RETURN(Tensor dx_part, dx.Narrow(0, begin, count));
     EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                         /*accumulate=*/false, dx_part, stream));
-    if (!weight.trains()) continue;
+    if (!Trains(weight, head.rows)) continue;
     EISBACH_ASSIGN_OR_RETURN(Tensor x, rows.x.Narrow(0, begin, count));
+    if (!weight.trains()) {
+      EISBACH_RETURN_IF_ERROR(AddHeadGradient(*head.rows, logits, x,
+                                              /*starts=*/begin == 0, stream));
+      continue;
+    }
     EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(
         logits, x, {weight.grad(), weight.accumulate() || begin > 0}, stream));
   }
@@ -142,8 +147,11 @@ absl::StatusOr<Tensor> PairLogProbabilities(const HeadInput& head,
                                             const PairRows& pairs,
                                             Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(const FlatRows rows, Flatten(head, pairs));
+  EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
+                           RowsInPlace::Put(head.rows, head.weight, stream));
   EISBACH_ASSIGN_OR_RETURN(const TokenLosses losses,
                            LossesOf(head, rows, stream));
+  EISBACH_RETURN_IF_ERROR(placed.TakeOut());
   return ops::PairSums(losses.loss, pairs.targets, pairs.starts, stream);
 }
 
@@ -155,6 +163,8 @@ absl::StatusOr<Tensor> LinearPreference(
     return absl::InvalidArgumentError(
         "preference: there is no token in the pairs");
   }
+  EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
+                           RowsInPlace::Put(head.rows, head.weight, stream));
   EISBACH_ASSIGN_OR_RETURN(TokenLosses losses, LossesOf(head, rows, stream));
   EISBACH_ASSIGN_OR_RETURN(
       const Tensor policy,
@@ -165,7 +175,9 @@ absl::StatusOr<Tensor> LinearPreference(
                       scale.counted, stream));
   Graph* graph = CurrentGraph();
   Parameter& weight = head.weight;
-  if (graph == nullptr || !graph->Wants({&head.x}, weight.trains())) {
+  const bool trains = Trains(weight, head.rows);
+  if (graph == nullptr || !graph->Wants({&head.x}, trains)) {
+    EISBACH_RETURN_IF_ERROR(placed.TakeOut());
     return std::move(out.loss);
   }
   EISBACH_ASSIGN_OR_RETURN(
@@ -174,9 +186,10 @@ absl::StatusOr<Tensor> LinearPreference(
   EISBACH_ASSIGN_OR_RETURN(const Tensor dx_rows, dx.View(rows.x.shape()));
   EISBACH_RETURN_IF_ERROR(AddGradients(head, rows, std::move(losses),
                                        out.weights, scale, dx_rows, stream));
-  if (weight.trains()) EISBACH_RETURN_IF_ERROR(weight.GradientWritten());
-  graph->RecordTraining<KnownGradientNode>(weight.trains(), {&head.x},
-                                           {&out.loss}, weight, std::move(dx));
+  EISBACH_RETURN_IF_ERROR(placed.TakeOut());
+  EISBACH_RETURN_IF_ERROR(GradientWritten(weight, head.rows));
+  graph->RecordTraining<KnownGradientNode>(trains, {&head.x}, {&out.loss},
+                                           weight, std::move(dx));
   return std::move(out.loss);
 }
 

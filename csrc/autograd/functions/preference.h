@@ -17,6 +17,8 @@ struct HeadInput {
   VocabularyShard shard;
   double cap = 0;
   int64_t logits_bytes = kLogitsBytes;
+  // Those that are trained where `weight` is not; null for none.
+  const TrainedRows* rows = nullptr;
 };
 
 // Rows that are pairs of answers (ops/preference.h): i32 [B, T] each.

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "autograd/functions/embedding.h"
-#include "autograd/functions/linear.h"
 #include "autograd/functions/softcap.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
@@ -19,9 +18,10 @@ nn::Range VocabularyRows(int64_t vocab, int rank, int size) {
 
 absl::StatusOr<Tensor> VocabularyEmbedding::Forward(
     const Tensor& ids, const nn::ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor partial,
-                           autograd::Embedding(ids, weight_, rows_.start,
-                                               rows_.total, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor partial,
+      autograd::Embedding(ids, table_.weight, rows_.start, rows_.total,
+                          context.stream, table_.RowsIn(context)));
   return LeaveTensorRegion(partial, group_, context.stream);
 }
 
@@ -43,17 +43,17 @@ absl::StatusOr<autograd::HeadInput> VocabularyHead::Part(
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };
-  return autograd::HeadInput{std::move(entered), weight_, std::move(shard),
-                             cap_};
+  autograd::HeadInput input{std::move(entered), table_.weight, std::move(shard),
+                            cap_};
+  input.rows = table_.RowsIn(context);
+  return input;
 }
 
 absl::StatusOr<Tensor> VocabularyHead::Logits(
     const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
                            EnterTensorRegion(x, group_, context.stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor local,
-      autograd::Linear(entered, weight_, nullptr, false, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor local, table_.Multiply(entered, context));
   EISBACH_ASSIGN_OR_RETURN(local,
                            autograd::Softcap(local, cap_, context.stream));
   Stream& stream = context.stream;

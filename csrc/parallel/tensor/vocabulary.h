@@ -15,16 +15,18 @@ nn::Range VocabularyRows(int64_t vocab, int rank, int size);
 // it holds, and the sum over the group is the result.
 class VocabularyEmbedding final : public nn::TokenEmbedding {
  public:
-  VocabularyEmbedding(Parameter& weight, const nn::Range& rows,
+  VocabularyEmbedding(const nn::Table& table, const nn::Range& rows,
                       comm::Communicator& group)
-      : weight_(weight), rows_(rows), group_(group) {}
+      : table_(table), rows_(rows), group_(group) {}
 
   absl::StatusOr<Tensor> Forward(const Tensor& ids,
                                  const nn::ForwardContext& context) override;
-  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+  void VisitParameters(const Visitor& visit) override {
+    table_.VisitParameters(visit);
+  }
 
  private:
-  Parameter& weight_;
+  nn::Table table_;
   nn::Range rows_;
   comm::Communicator& group_;
 };
@@ -34,20 +36,22 @@ class VocabularyEmbedding final : public nn::TokenEmbedding {
 class VocabularyHead final : public nn::Head {
  public:
   // cap: of the logits; 0: none.
-  VocabularyHead(Parameter& weight, const nn::Range& rows,
+  VocabularyHead(const nn::Table& table, const nn::Range& rows,
                  comm::Communicator& group, double cap = 0)
-      : weight_(weight), rows_(rows), group_(group), cap_(cap) {}
+      : table_(table), rows_(rows), group_(group), cap_(cap) {}
 
   absl::StatusOr<Tensor> Logits(const Tensor& x,
                                 const nn::ForwardContext& context) override;
-  void VisitParameters(const Visitor& visit) override { visit(weight_); }
+  void VisitParameters(const Visitor& visit) override {
+    table_.VisitParameters(visit);
+  }
 
  protected:
   absl::StatusOr<autograd::HeadInput> Part(
       const Tensor& x, const nn::ForwardContext& context) override;
 
  private:
-  Parameter& weight_;
+  nn::Table table_;
   nn::Range rows_;
   comm::Communicator& group_;
   double cap_;

@@ -65,11 +65,14 @@ def command(
 
 def _with_vocab(config):
     from eisbach.config import resolve
+    from eisbach.data.new_tokens import NewTokens
     from eisbach.data.tokenizer import load_tokenizer
 
     if config.model.vocab != "auto":
         return config
-    return resolve(config, vocab=load_tokenizer(config.data.tokenizer).vocab)
+    added = NewTokens.of(config.model)
+    tokenizer = load_tokenizer(config.data.tokenizer, added=added)
+    return resolve(config, vocab=tokenizer.vocab)
 
 
 def _checked(config, ranks: int | None) -> str:

@@ -64,6 +64,13 @@ class _Adapter(Section):
         "head is the embedding.",
         known_as="lora_modules_to_save",
     )
+    tokens: Auto | list[Natural] = key(
+        "auto",
+        "Ids of tokens whose rows in the other tables are trained, in "
+        "increasing order. `auto`: those of `model.add_tokens` and "
+        "`model.add_special_tokens`.",
+        known_as="trainable_token_indices",
+    )
 
 
 # `from` is no name that a class body could give.

@@ -13,6 +13,7 @@ from eisbach.config.section import (
     NonNegative,
     Positive,
     Section,
+    Text,
     key,
 )
 
@@ -100,6 +101,25 @@ class _Sizes(Section):
         "auto",
         "Size of the vocabulary. `auto`: that of `data.tokenizer`.",
         known_as="vocab_size n_vocab",
+    )
+    add_tokens: list[Text] = key(
+        [],
+        "Texts that become one token each; their ids follow the tokenizer's "
+        "last, and the tables of a model that is read get rows for them, the "
+        "mean of the others. Under adapters only these rows are trained.",
+        known_as="new_tokens",
+    )
+    add_special_tokens: list[Text] = key(
+        [],
+        "The same of special tokens, behind them: in a plain text their text "
+        "stays text, in conversations it is the token.",
+        known_as="new_special_tokens additional_special_tokens "
+        "extra_special_tokens",
+    )
+    first_added_token: Auto | Natural = key(
+        "auto",
+        "Id of the first of both. `auto`: one more than the tokenizer's last; "
+        "nothing else works, but a run that goes on remembers it.",
     )
     dropout: Fraction = key(
         0.0, "Share of the residual branches' outputs that is dropped."

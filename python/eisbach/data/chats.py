@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from eisbach.data.rules import Marking
 from eisbach.data.spans import Marked, Marker
 from eisbach.data.template_files import default_template, template_of
 from eisbach.data.token_files import placing
-from eisbach.data.tokenizer import Tokenizer, load_tokenizer
+from eisbach.data.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from eisbach.data.documents import Documents
@@ -32,9 +33,7 @@ def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer.source_text is None:
         return tokenizer
     rules = replace(tokenizer.rules, special_tokens="tokens")
-    made = load_tokenizer(tokenizer.name, rules=rules)
-    made.beside = tokenizer.beside
-    return made
+    return copy.deepcopy(tokenizer).with_rules(rules)
 
 
 @dataclass

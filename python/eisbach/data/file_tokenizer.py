@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.data.byte_level import bytes_tokenizer
 from eisbach.data.decoding import decode_known
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import DocumentRules
 from eisbach.data.template_files import files_beside
-from eisbach.data.tokenizer import RuledTokenizer
+from eisbach.data.tokenizer import BYTES, RuledTokenizer
 from eisbach.files import read_json, read_regular
 
 if TYPE_CHECKING:
@@ -53,37 +55,36 @@ class FileTokenizer(RuledTokenizer):
     (its post-processor) puts around a text is in the rules.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, added: NewTokens | None = None):
         """Reads the file; the rules are those of `choose` without wishes.
 
         Args:
-          path: The `tokenizer.json`, or a folder that holds one.
+          path: The `tokenizer.json`, or a folder that holds one; `bytes` for
+            that of bytes.
+          added: Tokens that it gets besides.
 
         Raises:
-          ValueError: The file is missing or is no tokenizer.
+          ValueError: The file is missing or is no tokenizer, or cannot have
+            the tokens.
         """
         import tokenizers
 
-        file = Path(path)
-        if file.is_dir():
-            file = _inside(file)
-        self.name = str(file)
-        try:
-            content = read_regular(file)
-        except OSError as error:
-            raise ValueError(
-                f"{path}: {error.strerror}; give `bytes`, or the path of a "
-                "tokenizer.json or of its folder (data.tokenizer)"
-            ) from None
+        file, content = _found(path)
+        self.name = str(file) if file else f"{path} and new tokens"
         with _refuses(f"{path}: no Hugging Face tokenizer.json", Exception):
-            self.source_text = content.decode()
-            theirs = tokenizers.Tokenizer.from_str(self.source_text)
+            theirs = tokenizers.Tokenizer.from_str(content.decode())
+        self.source_text = content.decode()
+        self.beside = files_beside(file.parent) if file else {}
+        self.added = added or NewTokens()
+        if self.added:
+            theirs = self._add(theirs)
+        with _refuses(f"{path}: no Hugging Face tokenizer.json", Exception):
             self._tokenizer = tokenizers.Tokenizer.from_str(
                 json.dumps(_mapping(json.loads(self.source_text)))
             )
             self._known = theirs.get_vocab(with_added_tokens=True)
             self._template = _template(theirs)
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.digest = hashlib.sha256(self.source_text.encode()).hexdigest()
         self._ids = frozenset(self._known.values())
         self.vocab = max(self._ids, default=-1) + 1
         if self.vocab > _MOST_VOCAB:
@@ -91,9 +92,32 @@ class FileTokenizer(RuledTokenizer):
                 f"{path}: token id {self.vocab - 1} is above the largest that "
                 f"there can be, {_MOST_VOCAB - 1} (data.tokenizer)"
             )
-        self._eos = _eos_of(file)
-        self.beside = files_beside(file.parent)
+        self._eos = _eos_of(file) if file else None
         self.with_rules(self.choose())
+
+    def _add(self, theirs: Any) -> Any:
+        """Adds the new tokens; returns the library's tokenizer with them."""
+        import tokenizers
+
+        known = theirs.get_vocab(with_added_tokens=True)
+        self.added.check(known, self.name)
+        first = max(known.values(), default=-1) + 1
+        self.source_text = self.added.added_to(self.source_text, first)
+        self.beside = self.added.beside(self.beside, first)
+        with _refuses(f"{self.name}: takes no new tokens", Exception):
+            made = tokenizers.Tokenizer.from_str(self.source_text)
+        for token, one in self.added.described(first).items():
+            if made.token_to_id(one["content"]) != token:
+                raise ValueError(
+                    f"{self.name}: its ids have gaps, so that new tokens would "
+                    "get ids inside (model.add_tokens)"
+                )
+        return made
+
+    @property
+    def first_added(self) -> int:
+        """The id of the first new token, or where it would be."""
+        return self.vocab - len(self.added)
 
     def choose(
         self,
@@ -143,6 +167,10 @@ class FileTokenizer(RuledTokenizer):
         self.rules = rules
         self._tokenizer.encode_special_tokens = rules.special_tokens == "text"
         return self
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text is the name of a token."""
+        return text in self._known
 
     @cached_property
     def special_names(self) -> tuple[str, ...]:
@@ -255,6 +283,22 @@ def _refuses(what: str, *kinds: type[Exception]) -> Iterator[None]:
         if not own and not isinstance(error, kinds):
             raise
         raise ValueError(f"{what}: {error} (data.tokenizer)") from None
+
+
+def _found(path: str) -> tuple[Path | None, bytes]:
+    """Returns where a tokenizer lies, None for that of bytes, and its text."""
+    if path == BYTES:
+        return None, bytes_tokenizer().encode()
+    file = Path(path)
+    if file.is_dir():
+        file = _inside(file)
+    try:
+        return file, read_regular(file)
+    except OSError as error:
+        raise ValueError(
+            f"{path}: {error.strerror}; give `bytes`, or the path of a "
+            "tokenizer.json or of its folder (data.tokenizer)"
+        ) from None
 
 
 def _inside(folder: Path) -> Path:

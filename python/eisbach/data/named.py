@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.data.inputs import find
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.token_files import SUFFIXES
 from eisbach.data.tokenizer import BYTES
 
@@ -137,7 +138,14 @@ def _check_held_out(config: Config) -> None:
 
 def _check_vocab(config: Config, tokenizer: Tokenizer) -> None:
     """Bytes may stand for token files whose tokenizer nobody knows."""
-    vocab = config.model.vocab
+    vocab, first = config.model.vocab, config.model.first_added_token
+    added = len(NewTokens.of(config.model))
+    if added and first not in ("auto", tokenizer.vocab - added):
+        raise ValueError(
+            f"model.first_added_token={first}: the tokens of data.tokenizer="
+            f"{config.data.tokenizer} end before {tokenizer.vocab - added}; "
+            f"nearest that works: {tokenizer.vocab - added}"
+        )
     prepares = config.data.train == "auto" or any(
         is_text(path) for key in KEYS for path, _ in named(config, key)
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from eisbach.files import make_folder, read_regular, write_atomically
 
 if TYPE_CHECKING:
+    from eisbach.data.new_tokens import NewTokens
     from eisbach.data.tokenizer import Tokenizer
 
 # What token files are described by; far more than any needs.
@@ -144,12 +145,18 @@ def store_tokenizer(folder: Path, tokenizer: Tokenizer) -> None:
     )
 
 
-def stored_tokenizer(folder: Path) -> Tokenizer | None:
+def stored_tokenizer(
+    folder: Path, added: NewTokens | None = None
+) -> Tokenizer | None:
     """Reads what `store_tokenizer` wrote; None where nothing is.
 
+    Args:
+      folder: That it wrote to.
+      added: Tokens that it gets besides.
+
     Raises:
-      ValueError: A file is missing or damaged, or `tokenizer.json` is not the
-        one that was stored.
+      ValueError: A file is missing or damaged, `tokenizer.json` is not the
+        one that was stored, or cannot have the tokens.
     """
     from eisbach.data.template_files import files_beside
     from eisbach.data.tokenizer import BYTES, load_tokenizer
@@ -168,6 +175,8 @@ def stored_tokenizer(folder: Path) -> Tokenizer | None:
         raise ValueError(
             f"{name}: is not the tokenizer that {path} was written with"
         )
+    if added:
+        return load_tokenizer(name, added=added, rules=rules)
     tokenizer.beside = files_beside(folder)
     return tokenizer
 

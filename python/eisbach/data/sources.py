@@ -16,6 +16,7 @@ from eisbach.data.named import (
     named,
     token_files,
 )
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import TokenFileInfo, common_rules, read_info
 from eisbach.data.template_files import take_template
 from eisbach.data.token_files import lacks_mask
@@ -77,22 +78,34 @@ def run_tokenizer(config: Config, stored: Tokenizer | None = None) -> Tokenizer:
         for prefix, _ in token_files(config, key)
     ]
     name = config.data.tokenizer
-    plain = stored or load_tokenizer(name)
+    added = NewTokens.of(config.model)
+    plain = stored or load_tokenizer(name, added=added)
     for file, info in infos:
         if info and info.tokenizer != plain.digest:
-            raise ValueError(
-                f"{file}: not made by data.tokenizer={name}: give the "
-                "tokenizer that made it, or prepare it again with "
-                f"`eisbach data prepare --tokenizer {name}`"
-            )
+            raise ValueError(f"{file}: {_other_tokenizer(name, plain)}")
     if stored:
         own = TokenFileInfo(stored.digest, stored.vocab, 0, 0, 0, stored.rules)
         common_rules([("the data of the run", own), *infos])
         return stored
     rules = common_rules(infos)
-    found = load_tokenizer(name, rules=rules) if rules else plain
+    found = plain
+    if rules:
+        found = load_tokenizer(name, added=added, rules=rules)
     take_template(found, config.data.template)
     return found
+
+
+def _other_tokenizer(name: str, tokenizer: Tokenizer) -> str:
+    if tokenizer.added:
+        return (
+            f"not made by data.tokenizer={name} with model.add_tokens: name "
+            "the text itself, which the run prepares"
+        )
+    return (
+        f"not made by data.tokenizer={name}: give the tokenizer that made it, "
+        "or prepare it again with `eisbach data prepare --tokenizer "
+        f"{name}`"
+    )
 
 
 def locate(

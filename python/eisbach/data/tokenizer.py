@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from eisbach.data.decoding import decode_known
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import DocumentRules
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Tokenizer(Protocol):
       source_text: The text of its file; None where there is none.
       beside: Texts of the files beside it, by name, that say how conversations
         are written: `chat_template.jinja` and what templates ask for.
+      added: Tokens that its file has not.
+      first_added: The id of the first of them, or where it would be.
     """
 
     name: str
@@ -36,6 +39,12 @@ class Tokenizer(Protocol):
     rules: DocumentRules
     source_text: str | None
     beside: dict[str, str]
+    added: NewTokens
+
+    @property
+    def first_added(self) -> int:
+        """The id of the first new token, or where it would be."""
+        ...
 
     @property
     def key(self) -> str:
@@ -50,6 +59,10 @@ class Tokenizer(Protocol):
     @property
     def begin_of_document(self) -> tuple[int, ...]:
         """The ids that begin a document, mostly one or none."""
+        ...
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text is the name of a token."""
         ...
 
     def encode(self, text: bytes) -> NDArray[np.integer]:
@@ -103,10 +116,16 @@ class ByteTokenizer(RuledTokenizer):
     vocab = 256
     digest = BYTES
     source_text = None
+    added = NewTokens()
+    first_added = 256
 
     def __init__(self, rules: DocumentRules | None = None):
         self.rules = rules or DocumentRules()
         self.beside: dict[str, str] = {}
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text is the name of a token: none has one."""
+        return False
 
     def encode(self, text: bytes) -> NDArray[np.uint8]:
         """Returns the bytes."""
@@ -124,6 +143,7 @@ class ByteTokenizer(RuledTokenizer):
 def load_tokenizer(
     name: str,
     *,
+    added: NewTokens | None = None,
     rules: DocumentRules | None = None,
     end_of_document: str | None = None,
     begin_of_document: str = "auto",
@@ -134,6 +154,7 @@ def load_tokenizer(
     Args:
       name: `bytes`, the path of a `tokenizer.json`, or a folder that holds
         one.
+      added: Tokens that it gets besides.
       rules: As recorded with prepared text; None makes them of what follows.
       end_of_document: The token that ends a document; None looks for a usual
         name such as `<|endoftext|>`.
@@ -142,12 +163,13 @@ def load_tokenizer(
       special_tokens: `text` or `tokens`, see `DocumentRules`.
 
     Raises:
-      ValueError: The file cannot be used, or has no such token.
+      ValueError: The file cannot be used, has no such token, or cannot have
+        new ones.
     """
-    if name != BYTES:
+    if name != BYTES or added:
         from eisbach.data.file_tokenizer import FileTokenizer
 
-        found = FileTokenizer(name)
+        found = FileTokenizer(name, added)
         if rules is None:
             rules = found.choose(
                 end_of_document, begin_of_document, special_tokens

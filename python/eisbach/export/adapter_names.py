@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
 
 PREFIX = "base_model.model."
+# PEFT's, of a module of which single tokens are trained.
+TOKEN_ROWS = ".token_adapter.trainable_tokens_delta"
 _TABLES = {"embedding": "embedding.token", "head": "head"}
 
 
@@ -35,6 +37,22 @@ def saved_modules(model: ModelSection, adapter: AdapterSection) -> list[str]:
     """Returns PEFT's names of the tables that are trained whole."""
     tables = FAMILIES[model.family].TABLES
     return [tables[name].rpartition(".")[2] for name in adapter.modules_to_save]
+
+
+def token_modules(
+    model: ModelSection, adapter: AdapterSection
+) -> dict[str, str]:
+    """Returns the tables of which rows are trained, by our name of those."""
+    if adapter.tokens in ("auto", []):
+        return {}
+    names = [
+        name
+        for name in ("embedding", "head")
+        if name not in adapter.modules_to_save
+        and not (name == "head" and model.tie_embeddings)
+    ]
+    tables = FAMILIES[model.family].TABLES
+    return {f"{_TABLES[name]}.rows.weight": tables[name] for name in names}
 
 
 def adapter_places(
@@ -67,6 +85,8 @@ def adapter_places(
                     Stored(f"{name}.lora_B.weight", first, rows),
                 )
                 first += rows
+    for own, module in token_modules(model, adapter).items():
+        yield own, Stored(f"{PREFIX}{module}{TOKEN_ROWS}")
     for table in adapter.modules_to_save:
         if table == "head" and model.tie_embeddings:
             continue

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eisbach.config import ConfigError, make_config
+from eisbach.config.rules import show
+from eisbach.data.new_tokens import token_ids
 from eisbach.export.adapter_names import PREFIX, adapter_places, head_copy
 from eisbach.export.families import FAMILIES
 from eisbach.export.peft_config import FILE, read_peft_config
@@ -56,17 +58,50 @@ def with_adapter(config: Config) -> Config:
     if folder is not None:
         found = read_adapter(folder, config.model)
         config = take_over(config, "adapter", found, folder, {"dropout"})
+        config = _with_rows_for(config, folder)
     if config.adapter.rank and getattr(config.model, "from") == NONE:
         raise ValueError(
             f"adapter.rank={config.adapter.rank}: adapters change a model that "
             "others have trained, and model.from is none; name its folder "
             "there, such as RUN/model"
         )
+    config = _with_tokens(config)
     base = getattr(config.model, "from")
     if config.adapter.rank and not os.path.isabs(base):
         # It is read again wherever the run goes on.
         path = os.path.abspath(base)
         config = config.derive("model.from", path, "the working folder")
+    return config
+
+
+def _with_rows_for(config: Config, folder: Path) -> Config:
+    """Makes the tables as large as the adapters of a folder need them."""
+    tokens = config.adapter.tokens
+    if tokens == "auto" or not tokens or tokens[-1] < config.model.vocab:
+        return config
+    return config.derive("model.vocab", tokens[-1] + 1, str(folder))
+
+
+def _with_tokens(config: Config) -> Config:
+    """Says which rows of the tables are trained.
+
+    Raises:
+      ValueError: Those of a new token are not.
+    """
+    model, adapter = config.model, config.adapter
+    tables = {"embedding"} if model.tie_embeddings else {"embedding", "head"}
+    new = token_ids(model)
+    if not adapter.rank or tables <= set(adapter.modules_to_save):
+        return config
+    if adapter.tokens == "auto":
+        return config.derive("adapter.tokens", new, "model.add_tokens")
+    left = sorted(set(new) - set(adapter.tokens))
+    if left:
+        raise ValueError(
+            f"adapter.tokens={show(adapter.tokens)} leaves out {left[0]}, a "
+            "new token, which would never be trained (model.add_tokens); "
+            f"nearest that works: {show(sorted({*new, *adapter.tokens}))}"
+        )
     return config
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eisbach.data.new_tokens import LISTING
 from eisbach.data.rules import stored_tokenizer
 from eisbach.data.tokenizer import BYTES
 from eisbach.export.carried import (
@@ -13,7 +14,7 @@ from eisbach.export.carried import (
     read_carried,
     write_carried,
 )
-from eisbach.export.source import folder_tokenizer
+from eisbach.export.source import fits_folder
 from eisbach.export.start import folder_of
 from eisbach.files import read_regular
 
@@ -40,7 +41,9 @@ def keep_carried(
     if parent:
         source, own = parent.base, stored_tokenizer(parent.tokenizer)
     elif source := folder_of(config):
-        own = folder_tokenizer(source, config.model.vocab)
+        own = None
+        if fits_folder(tokenizer, source, config.model):
+            own = tokenizer
     elif config.data.tokenizer != BYTES:
         file = Path(config.data.tokenizer)
         source, own = file if file.is_dir() else file.parent, tokenizer
@@ -56,4 +59,15 @@ def keep_carried(
     }
     if of_model and found.described:
         files[CONFIG] = read_regular(source / CONFIG)
+    if tokenizer.added:
+        files |= _with_tokens(files, tokenizer)
     write_carried(folder.base, files)
+
+
+def _with_tokens(
+    files: dict[str, bytes], tokenizer: Tokenizer
+) -> dict[str, bytes]:
+    """Adds a tokenizer's new tokens to the files that list tokens."""
+    listing = {name: files[name].decode() for name in LISTING if name in files}
+    found = tokenizer.added.beside(listing, tokenizer.first_added)
+    return {name: text.encode() for name, text in found.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from eisbach.data.prepare import cache_folder
 from eisbach.export.adapter_start import adapter_folder, find_adapter
 from eisbach.export.places import find_places
-from eisbach.export.source import folder_tokenizer
+from eisbach.export.source import fits_folder
 from eisbach.export.start import folder_of
 from eisbach.export.tensors import Tensors
 from eisbach.run.agreement import agreed
@@ -46,15 +46,13 @@ def load_weights(
     if folder is None:
         return
     with agreed(world):
-        places = find_places(Tensors(folder), config.model)
+        places = find_places(Tensors(folder), config.model, config.adapter)
         adapter = None if base_alone else adapter_folder(config)
         if adapter:
             places |= find_adapter(adapter, config.model, config.adapter)
-        own = folder_tokenizer(folder, config.model.vocab)
+        fits = tokenizer is None or fits_folder(tokenizer, folder, config.model)
     engine.load_foreign(places)
-    if world.rank != 0 or own is None or tokenizer is None:
-        return
-    if own.digest != tokenizer.digest:
+    if world.rank == 0 and not fits:
         warn(
             f"{folder}: its tokenizer is not the one of this run, "
             f"data.tokenizer={config.data.tokenizer}: the weights know other "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.export.adapted import Adapted
 from eisbach.export.card import card_of
-from eisbach.export.carried import read_carried
+from eisbach.export.carried import TOKENIZER_FILES, Carried, read_carried
 from eisbach.export.dtypes import cast
 from eisbach.export.load import load_weights
 from eisbach.export.source import Source
@@ -68,10 +69,18 @@ def merge(adapted: Adapted, *, dtype: str = "f32") -> tuple[Source, str]:
         adapted.step,
         adapted.named,
         adapted.home,
-        read_carried(adapted.base),
+        _carried(adapted),
         card_of(adapted.home),
     )
     return source, proof
+
+
+def _carried(adapted: Adapted) -> Carried:
+    """What goes along with the model; a tokenizer's files are the adapters'."""
+    found = read_carried(adapted.base)
+    own = read_carried(adapted.folder).files
+    files = {name: own[name] for name in TOKENIZER_FILES if name in own}
+    return replace(found, files={**found.files, **files})
 
 
 def _apart(a: NDArray[Any], b: NDArray[Any]) -> float:

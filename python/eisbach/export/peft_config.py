@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eisbach.export.adapter_names import saved_modules, target_modules
+from eisbach.export.adapter_names import (
+    saved_modules,
+    target_modules,
+    token_modules,
+)
 from eisbach.export.described import Described
 from eisbach.export.families import FAMILIES
 
@@ -24,7 +28,6 @@ _ABSENT: tuple[tuple[str, Any], ...] = (
     ("lora_bias", False),
     ("use_qalora", False),
     ("layers_to_transform", None),
-    ("trainable_token_indices", None),
     ("layer_replication", None),
     ("target_parameters", None),
     ("alora_invocation_tokens", None),
@@ -66,6 +69,11 @@ def peft_config(
         "use_rslora": adapter.rslora,
         "target_modules": target_modules(model, adapter),
         "modules_to_save": saved_modules(model, adapter) or None,
+        "trainable_token_indices": {
+            module.rpartition(".")[2]: adapter.tokens
+            for module in token_modules(model, adapter).values()
+        }
+        or None,
         "fan_in_fan_out": FAMILIES[model.family].FAN_IN_FAN_OUT,
         "bias": "none",
         "init_lora_weights": True,
@@ -102,6 +110,8 @@ def read_peft_config(folder: Path, model: ModelSection) -> dict[str, Any]:
         "targets": _targets(described, family),
         "modules_to_save": _saved(described, family),
     }
+    if tokens := _tokens(described, family, model, found["modules_to_save"]):
+        found["tokens"] = tokens
     described.finish()
     for name in ("alpha", "dropout"):
         if isinstance(found[name], int):
@@ -140,6 +150,45 @@ def _saved(described: Described, family: Any) -> list[str]:
             )
         found += [one for one in own if one not in found]
     return found
+
+
+def _tokens(
+    described: Described, family: Any, model: ModelSection, saved: list[str]
+) -> list[int] | None:
+    """Which rows of the tables that are not saved are trained."""
+    key = "trainable_token_indices"
+    said = described.get(key, None)
+    if said is None:
+        return None
+    told = said
+    if isinstance(said, list):  # of the embedding, and a head that is tied
+        told = {family.TABLES["embedding"]: said}
+    if not isinstance(told, dict):
+        described.problem(f"{key}={json.dumps(said)} is no list of ids")
+        return None
+    lists = {}
+    for name, ids in told.items():
+        whole = isinstance(ids, list) and all(type(i) is int for i in ids)
+        if not whole or ids != sorted(set(ids)) or min(ids, default=0) < 0:
+            described.problem(
+                f"{key}: {json.dumps(name)} has {json.dumps(ids)}, which is no "
+                "list of ids in increasing order"
+            )
+            return None
+        for own in _meant(name, family.TABLES):
+            lists[own] = ids
+    wanted = {"embedding"} if model.tie_embeddings else {"embedding", "head"}
+    wanted -= set(saved)
+    if model.tie_embeddings and lists.get("head") == lists.get("embedding"):
+        lists.pop("head", None)  # the same rows
+    if lists.keys() != wanted or len({tuple(i) for i in lists.values()}) != 1:
+        names = ", ".join(family.TABLES[name] for name in sorted(wanted))
+        described.problem(
+            f"{key}={json.dumps(said)} is not there yet; it may be the same "
+            f"ids of each of {names}"
+        )
+        return None
+    return lists[min(wanted)]
 
 
 def _names(described: Described, key: str, said: Any) -> list[str]:

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.data.new_tokens import token_ids
+from eisbach.export.adapter_names import token_modules
 from eisbach.export.families import FAMILIES
 
 if TYPE_CHECKING:
     from eisbach import _C
+    from eisbach.config.adapter import AdapterSection
     from eisbach.config.model import ModelSection
     from eisbach.export.stored import Stored
     from eisbach.export.tensors import Tensors
 
 _HEAD = "lm_head.weight"
+_TABLES = ("embedding.token.weight", "head.weight")
 
 
 def find_stored(tensors: Tensors, model: ModelSection) -> dict[str, Stored]:
@@ -58,21 +62,54 @@ def _check_constants(
 
 
 def find_places(
-    tensors: Tensors, model: ModelSection
+    tensors: Tensors,
+    model: ModelSection,
+    adapter: AdapterSection | None = None,
 ) -> dict[str, _C.ForeignTensor]:
     """Says to the core where every tensor lies, by its logical name.
+
+    Rows of new tokens are the mean of those that are known.
+
+    Args:
+      tensors: Of the folder.
+      model: That was completed.
+      adapter: Of which the trained rows of tables begin as the tables have
+        them.
 
     Raises:
       ValueError: As `find_stored`.
     """
     from eisbach import _C
 
-    return {
-        own: _C.ForeignTensor(
+    stored = find_stored(tensors, model)
+    found = {}
+    for own, place in stored.items():
+        found[own] = _C.ForeignTensor(
             tensors.file_of(place.name),
             place.name,
             first_row=place.first_row,
             transposed=place.transposed,
+            **(_new_rows(tensors, place.name, model) if own in _TABLES else {}),
         )
-        for own, place in find_stored(tensors, model).items()
-    }
+    for own in token_modules(model, adapter) if adapter else ():
+        name = stored[own.replace(".rows.", ".")].name
+        found[own] = _C.ForeignTensor(
+            tensors.file_of(name),
+            name,
+            rows=adapter.tokens,
+            **_new_rows(tensors, name, model),
+        )
+    return found
+
+
+def _new_rows(
+    tensors: Tensors, name: str, model: ModelSection
+) -> dict[str, int]:
+    """Says which rows of a table are new."""
+    if new := token_ids(model):
+        return {"known_rows": new[0], "new_rows": len(new)}
+    known = tensors[name].shape[0]
+    if model.vocab <= known:
+        return {}
+    # Adapters of a folder know more tokens.
+    return {"known_rows": known, "new_rows": model.vocab - known}

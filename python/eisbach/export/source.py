@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
@@ -61,19 +62,51 @@ def model_folder(path: Path) -> Path | None:
     return None
 
 
-def folder_tokenizer(folder: Path, vocab: int) -> Tokenizer | None:
+def folder_tokenizer(
+    folder: Path, vocab: int, added: NewTokens | None = None
+) -> Tokenizer | None:
     """Returns the tokenizer of a model's folder; None if it has none.
 
+    Args:
+      folder: Of the model.
+      vocab: Of the model.
+      added: Tokens that it gets besides.
+
     Raises:
-      ValueError: A file of it is damaged.
+      ValueError: A file of it is damaged, or it cannot have the tokens.
     """
-    stored = stored_tokenizer(folder)
+    stored = stored_tokenizer(folder, added)
     if stored:
         return stored
     file = folder / "tokenizer.json"
     if file.is_file():
-        return load_tokenizer(str(file))
+        return load_tokenizer(str(file), added=added)
     return load_tokenizer(BYTES) if vocab == 256 else None
+
+
+def fits_folder(
+    tokenizer: Tokenizer, folder: Path, model: ModelSection
+) -> bool:
+    """Whether a tokenizer is that of a folder, with a run's new tokens.
+
+    So is any where the folder has none.
+
+    Args:
+      tokenizer: Of a run.
+      folder: That its weights are from.
+      model: That was completed.
+
+    Raises:
+      ValueError: A file of the folder is damaged.
+    """
+    own = folder_tokenizer(folder, model.vocab)
+    added = NewTokens.of(model)
+    if own is None or not added:
+        return own is None or own.digest == tokenizer.digest
+    if any(text in own for text in (*added.plain, *added.special)):
+        return False
+    own = folder_tokenizer(folder, model.vocab, added)
+    return own is not None and own.digest == tokenizer.digest
 
 
 def find_source(

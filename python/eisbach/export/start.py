@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.config.rules import show
+from eisbach.data.new_tokens import NewTokens, token_ids
 from eisbach.data.template_files import default_template
-from eisbach.data.tokenizer import BYTES
+from eisbach.data.tokenizer import BYTES, load_tokenizer
 from eisbach.export.reading import read_described
 from eisbach.export.source import folder_tokenizer
 
@@ -47,7 +48,7 @@ def with_start(config: Config) -> Config:
     """
     folder = folder_of(config)
     if folder is None:
-        return config
+        return with_new_tokens(config)
     return with_model_of(config, folder, read_described(folder)[0])
 
 
@@ -63,13 +64,52 @@ def with_model_of(config: Config, folder: Path, found: ModelSection) -> Config:
         name: getattr(found, name)
         for name in sorted(found.model_fields_set - {"from"})
     }
+    config = _with_tokenizer(config, folder, said["vocab"])
+    config = with_new_tokens(config)
+    said["vocab"] = max(said["vocab"], _rows_for_tokens(config))
     context = config.model.context
     shorter = {"context"} if context < said.get("context", 0) else set()
-    config = take_over(config, "model", said, folder, shorter)
+    return take_over(config, "model", said, folder, shorter)
+
+
+def with_new_tokens(config: Config) -> Config:
+    """Says which id the first of the new tokens has, if there are any.
+
+    Raises:
+      ValueError: The tokenizer cannot have them.
+    """
+    model = config.model
+    added = NewTokens.of(model)
+    if not added:
+        if model.first_added_token != "auto":
+            raise ValueError(
+                f"model.first_added_token={model.first_added_token}: no token "
+                "is added (model.add_tokens); nearest that works: auto"
+            )
+        return config
+    if model.first_added_token != "auto":
+        return config
+    tokenizer = load_tokenizer(config.data.tokenizer, added=added)
+    reason = f"data.tokenizer: {config.data.tokenizer}"
+    return config.derive(
+        "model.first_added_token", tokenizer.first_added, reason
+    )
+
+
+def _rows_for_tokens(config: Config) -> int:
+    """Returns how many rows tables need for tokens that are said to be."""
+    ends = [i + 1 for i in token_ids(config.model)]
+    if config.adapter.tokens != "auto":
+        ends += [i + 1 for i in config.adapter.tokens]
+    return max(ends, default=0)
+
+
+def _with_tokenizer(config: Config, folder: Path, vocab: int) -> Config:
+    """Takes over a folder's tokenizer, unless the configuration names one."""
     # Given, or taken over before: a configuration is completed several times.
     if config.origin("data.tokenizer") != "default":
         return config
-    own = folder_tokenizer(folder, config.model.vocab)
+    own = folder_tokenizer(folder, vocab)
     if own is None:
         return config
     is_bytes = own.digest == BYTES

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, processors
 
+from eisbach.data.byte_level import bytes_tokenizer
 from eisbach.data.template_files import TEMPLATE_FILE, default_template
 from eisbach.data.tokenizer import BYTES
 
@@ -36,7 +37,7 @@ def tokenizer_files(
     if is_bytes and model.vocab != tokenizer.vocab:
         return {}
     text, begin = _as_trained(
-        tokenizer.source_text or _bytes_tokenizer(),
+        tokenizer.source_text or bytes_tokenizer(),
         tokenizer.begin_of_document,
     )
     described: dict[str, Any] = {
@@ -80,28 +81,3 @@ def _as_trained(text: str, begin: Sequence[int]) -> tuple[str, list[str]]:
         special_tokens=list(zip(names, begin, strict=True)),
     )
     return made.to_str(pretty=True) + "\n", names
-
-
-def _bytes_tokenizer() -> str:
-    """A byte-level tokenizer without merges: the ids are the bytes."""
-    made = Tokenizer(models.BPE(vocab=byte_characters(), merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(
-        add_prefix_space=False, use_regex=False
-    )
-    made.decoder = decoders.ByteLevel()
-    return made.to_str(pretty=True) + "\n"
-
-
-def byte_characters() -> dict[str, int]:
-    """Returns the character by which GPT-2 spells each byte, and the byte.
-
-    A printable character of Latin-1 stands for itself, the others, in order,
-    for 256 and on (openai/gpt-2, encoder.py, `bytes_to_unicode`).
-    """
-    printable = {
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    }
-    others = iter(range(256, 512))
-    return {chr(b if b in printable else next(others)): b for b in range(256)}

@@ -133,6 +133,84 @@ TEST(ForeignWeightsTest, EveryLayoutReadsItsOwn) {
   }
 }
 
+// New rows are the mean of those that are known, bit for bit on every layout;
+// the others are the file's, also behind them.
+TEST(ForeignWeightsTest, NewRowsAreTheMean) {
+  constexpr int64_t kWidth = 24;
+  train::EngineConfig config = test::SmallConfig("llama");
+  config.model.adapter = {.rank = 2, .alpha = 4, .tokens = {3, 20, 21, 27}};
+  const Tensors whole = Whole(config);
+  struct Case {
+    int64_t file_rows, known, count;
+  };
+  for (const Case& c : {Case{27, 27, 2}, Case{29, 20, 4}}) {
+    const test::TempFolder folder;
+    Tensors theirs = whole;
+    std::map<std::string, std::vector<float>> want;
+    for (LogicalTensor& t : theirs) {
+      if (t.name != "embedding.token.weight" && t.name != "head.weight") {
+        continue;
+      }
+      t.shape.Set(0, c.file_rows);
+      std::vector<float> table = t.values;
+      t.values.resize(c.file_rows * kWidth);
+      for (int64_t i = 0; i < kWidth; ++i) {
+        double sum = 0;
+        for (int64_t r = 0; r < c.known; ++r) sum += t.values[r * kWidth + i];
+        for (int64_t r = c.known; r < c.known + c.count; ++r) {
+          table[r * kWidth + i] =
+              static_cast<float>(sum / static_cast<double>(c.known));
+        }
+      }
+      std::vector<float>& rows =
+          want[t.name.substr(0, t.name.rfind('.')) + ".rows.weight"];
+      for (const int64_t id : config.model.adapter.tokens) {
+        rows.insert(rows.end(), table.begin() + id * kWidth,
+                    table.begin() + (id + 1) * kWidth);
+      }
+      want[t.name] = std::move(table);
+    }
+    ForeignTensors sources = Write(theirs, folder.path());
+    for (const std::string table : {"embedding.token", "head"}) {
+      ForeignTensor& told = sources.at(table + ".weight");
+      told.known_rows = c.known;
+      told.new_rows = c.count;
+      ForeignTensor& rows = sources[table + ".rows.weight"];
+      rows = told;
+      rows.rows = config.model.adapter.tokens;
+    }
+    for (const test::Layout& layout : test::kLayouts) {
+      EISBACH_ASSERT_OK(
+          test::OnEngines(layout, config, [&](train::Engine& engine, int rank) {
+            EISBACH_RETURN_IF_ERROR(LoadForeignWeights(
+                sources, engine.update().parameters(), engine.context()));
+            for (const LogicalTensor& tensor : Gather(engine)) {
+              const auto found = want.find(tensor.name);
+              if (rank != 0 || found == want.end()) continue;
+              EXPECT_TRUE(tensor.values == found->second)
+                  << tensor.name << layout.ToString();
+            }
+            return absl::OkStatus();
+          }));
+    }
+    // A row that is neither new nor there.
+    sources.at("head.weight").new_rows = 1;
+    EISBACH_ASSERT_OK(
+        test::OnEngines({}, config, [&](train::Engine& engine, int) {
+          const absl::Status told = LoadForeignWeights(
+              sources, engine.update().parameters(), engine.context());
+          if (c.file_rows < 29) {
+            EXPECT_THAT(told, StatusIs(absl::StatusCode::kInvalidArgument,
+                                       "the model has [29, 24], of which the "
+                                       "1 from row 27 on are new"));
+          } else {
+            EISBACH_EXPECT_OK(told);
+          }
+          return absl::OkStatus();
+        }));
+  }
+}
+
 // Tables and transposed matrices of more elements than are converted at once,
 // into weights that were never drawn.
 TEST(ForeignWeightsTest, LargeTensorsAreReadInPieces) {

@@ -58,6 +58,20 @@ TEST(AdapterTest, ErrorsNameKeyValueAndNearest) {
               StatusIs(bad, "nearest that works: [embedding, head]"));
   EXPECT_THAT(told({.rank = 4, .alpha = 8, .saved = {"norm"}}),
               StatusIs(bad, "norm is no table"));
+  EISBACH_EXPECT_OK(told({.rank = 4, .alpha = 8, .tokens = {0, 7, 100}}));
+  EXPECT_THAT(told({.rank = 4, .alpha = 8, .tokens = {101}}),
+              StatusIs(bad,
+                       "adapter.tokens has 101, which is outside [0, "
+                       "vocab=101) (model.vocab); nearest that works: 100"));
+  EXPECT_THAT(told({.rank = 4, .alpha = 8, .tokens = {5, 5}}),
+              StatusIs(bad, "adapter.tokens has 5 after 5"));
+  EXPECT_THAT(told({.rank = 4,
+                    .alpha = 8,
+                    .saved = {"embedding", "head"},
+                    .tokens = {5}}),
+              StatusIs(bad, "adapter.tokens means nothing"));
+  EXPECT_THAT(told({.tokens = {5}}),
+              StatusIs(bad, "adapter.tokens means nothing"));
   // What is said of adapters that are not there would be ignored.
   EXPECT_THAT(told({.alpha = 8}), StatusIs(bad, "adapter.alpha means nothing"));
   EXPECT_THAT(told({.targets = {"up"}}),
@@ -79,6 +93,13 @@ TEST(AdapterTest, CountsWhatTrains) {
   EXPECT_EQ(AdapterWeightsOfLayer(config), 4 * (96 + 192));
   config.adapter.saved = {"embedding", "head"};
   EXPECT_EQ(TrainedParameterCount(config), 8 * 4 * (96 + 192) + 101 * 96);
+  config.adapter.saved = {};
+  config.adapter.tokens = {3, 100};
+  EXPECT_EQ(TrainedParameterCount(config), 8 * 4 * (96 + 192) + 2 * 96);
+  config.tie_embeddings = false;
+  EXPECT_EQ(TrainedParameterCount(config), 8 * 4 * (96 + 192) + 2 * 2 * 96);
+  config.adapter.saved = {"head"};
+  EXPECT_EQ(TrainedParameterCount(config), 8 * 4 * (96 + 192) + (101 + 2) * 96);
 }
 
 }  // namespace

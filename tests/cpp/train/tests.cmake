@@ -21,7 +21,7 @@ eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
 foreach(name attention_choices clock_offset documents frozen masked_targets network_check
         network_report network_use
         peak preference profile rank_location rank_trace replicas requests spikes step_times
-        tournament)
+        token_rows tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()
 # Ranks are threads there, which the sanitizers' fibers do not take.

@@ -28,6 +28,7 @@ BATCH = 4
 STEPS = 30
 LR = 3e-3
 DECAY = 0.1
+TRAINED = ("lora_", "modules_to_save", "trainable_tokens")
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +145,30 @@ KINDS = {
     "phi3": ("phi3", {"tie_word_embeddings": False, "pad_token_id": None}, {}),
     "gemma2": ("gemma2", {"head_dim": 4, "sliding_window": 5}, {}),
     "apertus": ("apertus", {}, {"targets": ["query", "up", "down"]}),
+    "tokens": (
+        "llama",
+        {"tie_word_embeddings": False},
+        {"tokens": [0, 5, 6, 60]},
+    ),
+    "tied tokens": (
+        "qwen2",
+        {"tie_word_embeddings": True},
+        {"targets": ["value"], "tokens": [0, 5, 6, 60]},
+    ),
+    "tokens of a head": (
+        "llama",
+        {"tie_word_embeddings": False},
+        {"modules_to_save": ["embedding"], "tokens": [1, 59]},
+    ),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "reference", [adapted_by_hand, adapted_by_peft], ids=["hand", "peft"]
+    ("kind", "reference"),
+    [
+        *((kind, adapted_by_peft) for kind in KINDS),
+        *((kind, adapted_by_hand) for kind in KINDS if "token" not in kind),
+    ],
 )
 def test_thirty_steps_equal(base, world, tmp_path, kind, reference):
     family, keys, adapter = KINDS[kind]
@@ -203,12 +222,13 @@ def test_files_are_those_of_peft_both_ways(base, world, tmp_path, kind):
     torch.manual_seed(7)
     with torch.no_grad():
         for name, weight in theirs.named_parameters():
-            if "lora_" in name or "modules_to_save" in name:
+            if any(part in name for part in TRAINED):
                 weight.normal_(std=0.1)
     theirs.save_pretrained(tmp_path / "b")
     config = configure(folder, **{"from": str(tmp_path / "b")})
     assert config.adapter.rank == 4
     assert config.adapter.targets == adapter.get("targets", "all")
+    assert config.adapter.tokens == adapter.get("tokens", [])
     again = engine_for(config, world)
     tokens = np.arange(CONTEXT, dtype=np.int32)[None]
     with torch.no_grad():

@@ -218,3 +218,79 @@ def test_whole_weights_may_be_frozen_instead(trainer, trained):
     state = [name for name in names if name.startswith("optimizer.m/")]
     assert state
     assert all("/blocks.1." in name for name in state), state
+
+
+def test_new_tokens_are_rows_beside_the_adapters(
+    eisbach, trainer, trained, tmp_path
+):
+    import peft
+
+    _, base, _ = trained
+    text = tmp_path / "text.py"
+    text.write_text("def one():\n    return 1  # <|robot|>\n" * 60)
+    train = trainer("model.context=32", "data.validation=none")
+    done, tuned = train(
+        "tokens",
+        f"model.from={base / 'model'}",
+        "model.add_tokens=[return]",
+        "model.add_special_tokens=[<|robot|>]",
+        f"data.train={text}",
+        "adapter.rank=4",
+        "train.steps=6",
+        "checkpoint.every_steps=3",
+        "optimizer.lr=0.01",
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tuned / "adapter" / "adapter_config.json").read_text())
+    tables = ["embed_tokens", "lm_head"]
+    rows = {
+        name: value
+        for name, value in load_file(tuned / "adapter" / WEIGHTS).items()
+        if "trainable_tokens_delta" in name
+    }
+    assert all(value.shape[0] == 2 for value in rows.values())
+    ids = [256, 257]
+    assert told["trainable_token_indices"] == dict.fromkeys(
+        tables[: len(rows)] if len(rows) > 1 else ["wte"], ids
+    )
+    # PEFT has the same logits, once its base has rows for them.
+    net = transformers.AutoModelForCausalLM.from_pretrained(base / "model")
+    old = net.get_input_embeddings().weight.detach().numpy().copy()
+    net.resize_token_embeddings(258, mean_resizing=False)
+    theirs = peft.PeftModel.from_pretrained(net, tuned / "adapter")
+    tokens = torch.tensor([[*b"def one", 256, *b" 1", 257, 256]])
+    done = eisbach("export", tuned, "--output", tmp_path / "merged")
+    assert done.returncode == 0, done.stderr
+    merged = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "merged"
+    )
+    with torch.no_grad():
+        wanted = theirs.eval()(tokens).logits.numpy()
+        got = merged.eval()(tokens).logits.numpy()
+    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    table = merged.get_input_embeddings().weight.detach().numpy()
+    np.testing.assert_array_equal(table[:256], old)
+    mean = old.astype(np.float64).mean(0)
+    assert np.abs(table[256] - mean).max() > 1e-3  # the one that was learnt
+    read = transformers.AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert read("a return<|robot|>")["input_ids"] == [97, 32, 256, 257]
+    # A checkpoint of it, and going on from there.
+    done = eisbach("export", f"{tuned}@3", "--output", tmp_path / "early")
+    assert done.returncode == 0, done.stderr
+    done = eisbach("sample", tuned, "--prompt", "def return", "--tokens", "4")
+    assert done.returncode == 0, done.stderr
+    before = (tuned / "adapter" / WEIGHTS).read_bytes()
+    shutil.rmtree(tuned / "adapter")
+    done = eisbach("train", "--resume", tuned / "checkpoints" / "step-3")
+    assert done.returncode == 0, done.stderr
+    assert (tuned / "adapter" / WEIGHTS).read_bytes() == before
+    # The folder alone, without its run, and begun with by another.
+    alone = tmp_path / "alone"
+    shutil.copytree(tuned / "adapter", alone)
+    done = eisbach("export", alone, "--output", tmp_path / "again")
+    assert done.returncode == 0, done.stderr
+    same = load_file(tmp_path / "again" / "model.safetensors")
+    for name, value in load_file(
+        tmp_path / "merged" / "model.safetensors"
+    ).items():
+        np.testing.assert_array_equal(same[name], value)

@@ -14,16 +14,17 @@ from eisbach.export.peft_config import FILE, peft_config, read_peft_config
 SIZES = {"layers": 2, "hidden": 24, "heads": 6, "vocab": 17}
 
 
-def model_of(family):
-    return make_config(model={"family": family, **SIZES}).model
+def model_of(family, tied=True):
+    sizes = {"family": family, "tie_embeddings": tied, **SIZES}
+    return make_config(model=sizes).model
 
 
 @pytest.fixture
 def read(tmp_path):
     """Reads a file that says what ours says but for some keys."""
 
-    def read(family="llama", **changes):
-        model = model_of(family)
+    def read(family="llama", *, tied=True, **changes):
+        model = model_of(family, tied)
         adapter = make_config(adapter={"rank": 8, "alpha": 16.0}).adapter
         said = {**peft_config(model, adapter, "base"), **changes}
         (tmp_path / FILE).write_text(json.dumps(said))
@@ -66,6 +67,26 @@ def test_names_are_those_of_pefts_rule(read):
         read(modules_to_save=["norm"])
 
 
+def test_tokens_are_those_of_each_table(read):
+    def tokens(family="llama", **changes):
+        return read(family, tied=family == "gpt", **changes)["tokens"]
+
+    with pytest.raises(ValueError, match=r"each of model.embed_tokens, lm_head"):
+        tokens(trainable_token_indices=[1, 3])  # not of the head
+    both = {"embed_tokens": [1, 3], "model.lm_head": [1, 3]}
+    with pytest.raises(ValueError, match="may be the same ids of each of"):
+        tokens(trainable_token_indices=both)
+    both = {"embed_tokens": [1, 3], "lm_head": [1, 3]}
+    assert tokens(trainable_token_indices=both) == [1, 3]
+    # GPT-2's head is the embedding.
+    assert tokens("gpt", trainable_token_indices=[1, 3]) == [1, 3]
+    assert tokens("gpt", trainable_token_indices={"wte": [2]}) == [2]
+    head = {"modules_to_save": ["embed_tokens"]}
+    assert tokens(trainable_token_indices={"lm_head": [4]}, **head) == [4]
+    with pytest.raises(ValueError, match=r"has \[3, 1\], which is no list of"):
+        tokens("gpt", trainable_token_indices=[3, 1])
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -76,7 +97,8 @@ def test_names_are_those_of_pefts_rule(read):
         ("bias", "all"),
         ("lora_bias", True),
         ("layers_to_transform", [0]),
-        ("trainable_token_indices", [1]),
+        ("trainable_token_indices", 1),
+        ("trainable_token_indices", {"embed_tokens": [1], "lm_head": [2]}),
         ("target_parameters", ["experts.gate_up_proj"]),
         ("alora_invocation_tokens", [1]),
         ("layer_replication", [[0, 1]]),
@@ -98,7 +120,8 @@ _JSON = st.recursive(
 )
 _KEYS = (
     "r lora_alpha lora_dropout use_rslora target_modules modules_to_save bias "
-    "fan_in_fan_out peft_type rank_pattern init_lora_weights"
+    "fan_in_fan_out peft_type rank_pattern init_lora_weights "
+    "trainable_token_indices"
 )
 
 

@@ -185,3 +185,134 @@ def test_recipes(eisbach, others_folder, tmp_path, recipe, kind, writes):
         import peft
 
         peft.PeftModel.from_pretrained(model, run / "adapter")
+
+
+def words(folder):
+    """Makes a tokenizer of words in a folder of a model."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocab = {f"w{i}": i for i in range(59)} | {"<unk>": 59}
+    made = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast"}'
+    )
+
+
+NEW = "model.add_special_tokens=[<|robot|>, <|tool|>]"
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("ranks", "rows", "tied"), [(1, 60, False), (2, 60, True), (1, 64, False)]
+)
+def test_new_tokens_are_the_mean_and_go_along(
+    eisbach, others_folder, tmp_path, ranks, rows, tied
+):
+    """Nothing is learnt; a table may have room already."""
+    import torch
+    import transformers
+
+    theirs = others_folder(
+        "llama", rows=rows, initializer_range=0.3, tie_word_embeddings=tied
+    )
+    words(theirs)
+    text = tmp_path / "text.txt"
+    text.write_text("w1 w2 shiny w3 w5 w7 " * 100)
+    done = eisbach(
+        "train",
+        f"model.from={theirs}",
+        "model.add_tokens=[shiny]",
+        NEW,
+        "model.context=16",
+        f"data.train={text}",
+        "train={steps: 2, global_batch: 2, micro_batch: 2}",
+        "optimizer={lr: 1.0e-30, min_lr: 0.0, warmup_steps: 0}",
+        "precision.compute=f32",
+        f"parallel.tensor={ranks}",
+        f"run={{dir: {tmp_path}, name: tuned}}",
+        ranks=ranks,
+    )
+    assert not done.returncode, done.stderr
+    assert "warning" not in done.stderr
+    load = transformers.AutoModelForCausalLM.from_pretrained
+    want = load(theirs, dtype=torch.float32).state_dict()
+    model = tmp_path / "tuned" / "model"
+    net = load(model, dtype=torch.float32)
+    got = net.state_dict()
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        old, new = want[name], got[name]
+        assert new.shape[0] == max(rows, 63)
+        assert torch.equal(new[:60], old[:60])
+        assert torch.equal(new[63:], old[63:])
+        mean = old[:60].double().mean(0).float().bfloat16().float()
+        torch.testing.assert_close(
+            new[60:63], mean.expand(3, -1), rtol=1e-2, atol=1e-6
+        )
+        assert torch.equal(new[60], new[62])
+    assert net.config.vocab_size == max(rows, 63)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    ids = tokenizer("w4 shiny <|robot|> w6<|tool|>")["input_ids"]
+    assert ids == [4, 60, 61, 6, 62]
+    told = json.loads((model / "tokenizer_config.json").read_text())
+    assert told["added_tokens_decoder"]["61"]["special"]
+    # It goes on with its own copy, and has no tokens to add again.
+    shutil.rmtree(model)
+    again = eisbach("train", "--resume", tmp_path / "tuned", "train.steps=3")
+    assert not again.returncode, again.stderr
+    assert load(model).config.vocab_size == max(rows, 63)
+
+
+def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
+    words(tmp_path)
+    done = eisbach(
+        "config",
+        f"data.tokenizer={tmp_path}",
+        "model.add_tokens=[shiny]",
+        NEW,
+        "--check",
+    )
+    assert not done.returncode, done.stderr
+    from eisbach.core_config import complete
+
+    config = complete(
+        config_of(f"data.tokenizer={tmp_path}", "model.add_tokens=[a, b]")
+    )
+    assert (config.model.vocab, config.model.first_added_token) == (62, 60)
+    assert complete(config) == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.add_tokens=[shiny, shiny]"],
+            r"command line: model\.add_tokens: shiny comes twice",
+        ),
+        (
+            ["model.add_tokens=[w3]"],
+            r"w3 is a token of data\.tokenizer=.* already, id 3; nearest",
+        ),
+        (
+            ["model.first_added_token=7"],
+            r"model\.first_added_token=7: no token is added",
+        ),
+        (
+            ["model.add_tokens=[shiny]", "adapter={rank: 2, tokens: [3]}"],
+            r"adapter\.tokens=\[3\] leaves out 60, a new token.* nearest that "
+            r"works: \[3, 60\]",
+        ),
+        (["model.add_tokens=['']"], r"model\.add_tokens\[0\]"),
+    ],
+)
+def test_new_tokens_that_cannot_be_are_named(
+    eisbach, others_folder, overrides, message
+):
+    theirs = others_folder("llama", rows=60)
+    words(theirs)
+    done = eisbach("config", f"model.from={theirs}", *overrides, "--check")
+    assert done.returncode
+    import re
+
+    assert re.search(message, " ".join(done.stderr.split())), done.stderr
