@@ -685,7 +685,7 @@ class Adapter:
     """
     Low-rank adapters beside linear layers that stay as they are.
     """
-    def __init__(self, rank: int, *, alpha: float = 0.0, dropout: float = 0.0, rslora: bool = False, targets: collections.abc.Sequence[str] = [], modules_to_save: collections.abc.Sequence[str] = []) -> None:
+    def __init__(self, rank: int, *, alpha: float = 0.0, dropout: float = 0.0, rslora: bool = False, targets: collections.abc.Sequence[str] = [], modules_to_save: collections.abc.Sequence[str] = [], tokens: collections.abc.Sequence[int] = []) -> None:
         ...
     @property
     def alpha(self) -> float:
@@ -721,6 +721,11 @@ class Adapter:
     def targets(self) -> list[str]:
         """
         Projections that have one; empty for all.
+        """
+    @property
+    def tokens(self) -> list[int]:
+        """
+        Ids of which rows of the other tables train.
         """
 class Architecture:
     """
@@ -1117,7 +1122,7 @@ class ForeignTensor:
     """
     Where a logical tensor lies in a safetensors file of others.
     """
-    def __init__(self, file: os.PathLike | str | bytes, name: str, *, first_row: int = 0, transposed: bool = False) -> None:
+    def __init__(self, file: os.PathLike | str | bytes, name: str, *, first_row: int = 0, transposed: bool = False, rows: collections.abc.Sequence[int] = [], known_rows: int = 0, new_rows: int = 0) -> None:
         ...
 class SafetensorsFile:
     """

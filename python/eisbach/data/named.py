@@ -143,8 +143,8 @@ def _check_vocab(config: Config, tokenizer: Tokenizer) -> None:
     if added and first not in ("auto", tokenizer.vocab - added):
         raise ValueError(
             f"model.first_added_token={first}: the tokens of data.tokenizer="
-            f"{config.data.tokenizer} end before {tokenizer.vocab - added}; "
-            f"nearest that works: {tokenizer.vocab - added}"
+            f"{config.data.tokenizer} end before {tokenizer.vocab - added}: "
+            f"take {tokenizer.vocab - added}, or auto"
         )
     prepares = config.data.train == "auto" or any(
         is_text(path) for key in KEYS for path, _ in named(config, key)

@@ -60,21 +60,20 @@ class NewTokens:
         if len(self) > MOST:
             raise ValueError(
                 "model.add_tokens and model.add_special_tokens are "
-                f"{len(self)} tokens; nearest that works: {MOST} together "
+                f"{len(self)} tokens together, and there may be {MOST} "
                 "(model.add_tokens)"
             )
         seen = set()
         for key, text in self._keys():
             if text in seen:
                 raise ValueError(
-                    f"{key}: {show(text)} comes twice; nearest that works: once"
+                    f"{key}: {show(text)} comes twice: name it once"
                 )
             seen.add(text)
             if text in known:
                 raise ValueError(
                     f"{key}: {show(text)} is a token of data.tokenizer={name} "
-                    f"already, id {known[text]}; nearest that works: leave it "
-                    "out"
+                    f"already, id {known[text]}: leave it out"
                 )
 
     def _keys(self) -> Iterator[tuple[str, str]]:

@@ -99,8 +99,8 @@ def _with_tokens(config: Config) -> Config:
     if left:
         raise ValueError(
             f"adapter.tokens={show(adapter.tokens)} leaves out {left[0]}, a "
-            "new token, which would never be trained (model.add_tokens); "
-            f"nearest that works: {show(sorted({*new, *adapter.tokens}))}"
+            "new token, which would never be trained (model.add_tokens): take "
+            f"{show(sorted({*new, *adapter.tokens}))}, or auto"
         )
     return config
 

@@ -84,7 +84,7 @@ def with_new_tokens(config: Config) -> Config:
         if model.first_added_token != "auto":
             raise ValueError(
                 f"model.first_added_token={model.first_added_token}: no token "
-                "is added (model.add_tokens); nearest that works: auto"
+                "is added (model.add_tokens): leave it out"
             )
         return config
     if model.first_added_token != "auto":

@@ -99,7 +99,7 @@ def test_files_beside_list_them_too(byte_level, tmp_path):
     [
         (
             NewTokens(("a b", "a b")),
-            'model.add_tokens: "a b" comes twice; nearest that works: once',
+            'model.add_tokens: "a b" comes twice: name it once',
         ),
         (
             NewTokens(("<x>",), ("<x>",)),
@@ -111,7 +111,7 @@ def test_files_beside_list_them_too(byte_level, tmp_path):
         ),
         (
             NewTokens(tuple(f"<{i}>" for i in range(MOST + 1))),
-            f"are {MOST + 1} tokens; nearest that works: {MOST} together",
+            f"are {MOST + 1} tokens together, and there may be {MOST}",
         ),
     ],
 )

@@ -71,7 +71,9 @@ def test_tokens_are_those_of_each_table(read):
     def tokens(family="llama", **changes):
         return read(family, tied=family == "gpt", **changes)["tokens"]
 
-    with pytest.raises(ValueError, match=r"each of model.embed_tokens, lm_head"):
+    with pytest.raises(
+        ValueError, match=r"each of model.embed_tokens, lm_head"
+    ):
         tokens(trainable_token_indices=[1, 3])  # not of the head
     both = {"embed_tokens": [1, 3], "model.lm_head": [1, 3]}
     with pytest.raises(ValueError, match="may be the same ids of each of"):

@@ -259,7 +259,9 @@ def test_new_tokens_are_the_mean_and_go_along(
     assert told["added_tokens_decoder"]["61"]["special"]
     # It goes on with its own copy, and has no tokens to add again.
     shutil.rmtree(model)
-    again = eisbach("train", "--resume", tmp_path / "tuned", "train.steps=3")
+    again = eisbach(
+        "train", "--resume", tmp_path / "tuned", "train.steps=3", ranks=ranks
+    )
     assert not again.returncode, again.stderr
     assert load(model).config.vocab_size == max(rows, 63)
 
@@ -292,7 +294,7 @@ def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
         ),
         (
             ["model.add_tokens=[w3]"],
-            r"w3 is a token of data\.tokenizer=.* already, id 3; nearest",
+            r"w3 is a token of data\.tokenizer=.* already, id 3: leave it",
         ),
         (
             ["model.first_added_token=7"],
@@ -300,8 +302,8 @@ def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
         ),
         (
             ["model.add_tokens=[shiny]", "adapter={rank: 2, tokens: [3]}"],
-            r"adapter\.tokens=\[3\] leaves out 60, a new token.* nearest that "
-            r"works: \[3, 60\]",
+            r"adapter\.tokens=\[3\] leaves out 60, a new token.*: take "
+            r"\[3, 60\], or auto",
         ),
         (["model.add_tokens=['']"], r"model\.add_tokens\[0\]"),
     ],
