@@ -75,11 +75,21 @@ def with_adapter(config: Config) -> Config:
 
 
 def _with_rows_for(config: Config, folder: Path) -> Config:
-    """Makes the tables as large as the adapters of a folder need them."""
-    tokens = config.adapter.tokens
-    if tokens == "auto" or not tokens or tokens[-1] < config.model.vocab:
+    """Makes the tables as large as the adapters of a folder need them.
+
+    Raises:
+      ValueError: They have rows of some later tokens and not of all.
+    """
+    tokens, rows = config.adapter.tokens, config.model.vocab
+    later = [] if tokens == "auto" else [i for i in tokens if i >= rows]
+    if not later:
         return config
-    return config.derive("model.vocab", tokens[-1] + 1, str(folder))
+    if later != list(range(rows, rows + len(later))):
+        raise ValueError(
+            f"{folder / FILE}: trainable_token_indices has {later[-1]}, and "
+            f"the model has {rows} rows: those from {rows} on must all be there"
+        )
+    return config.derive("model.vocab", rows + len(later), str(folder))
 
 
 def _with_tokens(config: Config) -> Config:

@@ -97,11 +97,15 @@ def with_new_tokens(config: Config) -> Config:
 
 
 def _rows_for_tokens(config: Config) -> int:
-    """Returns how many rows tables need for tokens that are said to be."""
-    ends = [i + 1 for i in token_ids(config.model)]
-    if config.adapter.tokens != "auto":
-        ends += [i + 1 for i in config.adapter.tokens]
-    return max(ends, default=0)
+    """Returns how many rows tables need for new tokens.
+
+    Those are a run's, and those that adapters of a folder have rows of.
+    """
+    ids = token_ids(config.model)
+    adapter = config.adapter
+    if getattr(adapter, "from") != NONE and adapter.tokens != "auto":
+        ids += adapter.tokens
+    return max(ids, default=-1) + 1
 
 
 def _with_tokenizer(config: Config, folder: Path, vocab: int) -> Config:

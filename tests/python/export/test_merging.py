@@ -290,6 +290,14 @@ def test_new_tokens_are_rows_beside_the_adapters(
     done = eisbach("export", alone, "--output", tmp_path / "again")
     assert done.returncode == 0, done.stderr
     same = load_file(tmp_path / "again" / "model.safetensors")
+    far = tmp_path / "far"
+    shutil.copytree(alone, far)
+    told["trainable_token_indices"] = {
+        name: [256, 2**30] for name in told["trainable_token_indices"]
+    }
+    (far / "adapter_config.json").write_text(json.dumps(told))
+    done = eisbach("export", far, "--output", tmp_path / "none")
+    assert "has 1073741824, and the model has 256 rows" in done.stderr
     for name, value in load_file(
         tmp_path / "merged" / "model.safetensors"
     ).items():

@@ -6,9 +6,11 @@ import shutil
 import pytest
 
 from eisbach.config import load_config, make_config, resolve
+from eisbach.core_config import complete
 from eisbach.data.rules import store_tokenizer
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export.start import folder_of, with_model_of
+from eisbach.fitting import check_data, fit
 
 SIZES = {
     "layers": 3,
@@ -257,6 +259,8 @@ def test_new_tokens_are_the_mean_and_go_along(
     assert ids == [4, 60, 61, 6, 62]
     told = json.loads((model / "tokenizer_config.json").read_text())
     assert told["added_tokens_decoder"]["61"]["special"]
+    if ranks == 1:
+        return
     # It goes on with its own copy, and has no tokens to add again.
     shutil.rmtree(model)
     again = eisbach(
@@ -266,23 +270,14 @@ def test_new_tokens_are_the_mean_and_go_along(
     assert load(model).config.vocab_size == max(rows, 63)
 
 
-def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
+def test_new_tokens_of_a_run_from_scratch(tmp_path):
     words(tmp_path)
-    done = eisbach(
-        "config",
-        f"data.tokenizer={tmp_path}",
-        "model.add_tokens=[shiny]",
-        NEW,
-        "--check",
-    )
-    assert not done.returncode, done.stderr
-    from eisbach.core_config import complete
-
     config = complete(
         config_of(f"data.tokenizer={tmp_path}", "model.add_tokens=[a, b]")
     )
     assert (config.model.vocab, config.model.first_added_token) == (62, 60)
     assert complete(config) == config
+    fit(config, 1)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +285,7 @@ def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
     [
         (
             ["model.add_tokens=[shiny, shiny]"],
-            r"command line: model\.add_tokens: shiny comes twice",
+            r"model\.add_tokens: shiny comes twice",
         ),
         (
             ["model.add_tokens=[w3]"],
@@ -306,15 +301,23 @@ def test_new_tokens_of_a_run_from_scratch(eisbach, tmp_path):
             r"\[3, 60\], or auto",
         ),
         (["model.add_tokens=['']"], r"model\.add_tokens\[0\]"),
+        (
+            ["adapter={rank: 2, tokens: [60]}"],
+            r"adapter\.tokens has 60, which is outside \[0, vocab=60\)",
+        ),
+        (
+            ["model={add_tokens: [shiny], first_added_token: 62}"],
+            r"model\.first_added_token=62: the tokens of .* end before 60",
+        ),
     ],
 )
 def test_new_tokens_that_cannot_be_are_named(
-    eisbach, others_folder, overrides, message
+    others_folder, tmp_path, overrides, message
 ):
     theirs = others_folder("llama", rows=60)
     words(theirs)
-    done = eisbach("config", f"model.from={theirs}", *overrides, "--check")
-    assert done.returncode
-    import re
-
-    assert re.search(message, " ".join(done.stderr.split())), done.stderr
+    text = tmp_path / "text.txt"
+    text.write_text("w1 w2")
+    given = [f"model.from={theirs}", f"data.train={text}", *overrides]
+    with pytest.raises(ValueError, match=message):
+        check_data(fit(config_of(*given), 1).config)
