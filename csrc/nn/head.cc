@@ -36,7 +36,7 @@ absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
 absl::StatusOr<autograd::HeadInput> PlainHead::Part(const Tensor& x,
                                                     const ForwardContext&) {
   return autograd::HeadInput{
-      x, weight_, autograd::WholeVocabulary(weight_.data().dim(0)), cap_};
+      x, weight_, autograd::WholeVocabulary(weight_.spec().shape[0]), cap_};
 }
 
 absl::StatusOr<Tensor> PlainHead::Logits(const Tensor& x,

@@ -78,6 +78,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                        const Tensor& targets, const VocabularyShard& shard,
                        const LossScale& scale, double cap, bool first,
                        const Tensor& loss, const Tensor& dx, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
   Tensor capped;  // backward overwrites the logits
@@ -101,6 +102,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                       /*accumulate=*/false, dx, stream));
   if (!weight.trains()) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
   return ops::LinearBackwardWeight(
       logits, x, {weight.grad(), weight.accumulate() || !first}, stream);
 }

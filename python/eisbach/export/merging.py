@@ -113,6 +113,8 @@ def alone(config: Config, *, compute: str | None = None) -> Config:
         ("parallel.tensor", 1),
         ("parallel.pipeline", 1),
         ("parallel.layers_per_stage", "auto"),
+        ("parallel.zero", 0),
+        ("parallel.zero_group", "auto"),
         ("train.micro_batch", 1),
     ):
         config = config.derive(key, value, "the model is whole")
