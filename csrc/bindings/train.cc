@@ -48,17 +48,18 @@ void BindConfigs(CoreModule& m) {
                        DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
                        float initial_loss_scale, int loss_scale_window,
                        bool initial_values, int zero, int zero_group,
-                       int zero_prefetch) {
-             return UpdateConfig{.optimizer = std::move(optimizer),
-                                 .schedule = std::move(schedule),
-                                 .clip_grad_norm = clip_grad_norm,
-                                 .compute_dtype = compute_dtype,
-                                 .bucket_bytes = bucket_bytes,
-                                 .seed = seed,
-                                 .initial_loss_scale = initial_loss_scale,
-                                 .loss_scale_window = loss_scale_window,
-                                 .initial_values = initial_values,
-                                 .zero = {zero, zero_group, zero_prefetch}};
+                       int zero_prefetch, DType reduce_wire) {
+             return UpdateConfig{
+                 .optimizer = std::move(optimizer),
+                 .schedule = std::move(schedule),
+                 .clip_grad_norm = clip_grad_norm,
+                 .compute_dtype = compute_dtype,
+                 .bucket_bytes = bucket_bytes,
+                 .seed = seed,
+                 .initial_loss_scale = initial_loss_scale,
+                 .loss_scale_window = loss_scale_window,
+                 .initial_values = initial_values,
+                 .zero = {zero, zero_group, zero_prefetch, reduce_wire}};
            }),
            py::kw_only(), py::arg("optimizer"), py::arg("schedule"),
            py::arg("clip_grad_norm"), py::arg("compute_dtype"),
@@ -67,6 +68,7 @@ void BindConfigs(CoreModule& m) {
            py::arg("loss_scale_window") = 1000,
            py::arg("initial_values") = true, py::arg("zero") = 0,
            py::arg("zero_group") = 0, py::arg("zero_prefetch") = 1,
+           py::arg("reduce_wire") = DType::kF32,
            "The two of the loss scale have a meaning in f16 alone. Without "
            "initial_values weights are zero until they are loaded.")
       .def_readonly("optimizer", &UpdateConfig::optimizer, "The update rule.")
@@ -97,7 +99,10 @@ void BindConfigs(CoreModule& m) {
       .def_property_readonly(
           "zero_prefetch",
           [](const UpdateConfig& c) { return c.zero.prefetch; },
-          "With zero=3, buckets of weights that are brought ahead.");
+          "With zero=3, buckets of weights that are brought ahead.")
+      .def_property_readonly(
+          "reduce_wire", [](const UpdateConfig& c) { return c.zero.wire; },
+          "With zero=2 and 3, the type in which gradients travel.");
 
   BindPreference(m);
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")

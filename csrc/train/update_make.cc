@@ -115,8 +115,8 @@ absl::Status Update::ConnectBuckets(const parallel::ParameterUses& uses) {
   comm::Communicator* replicas = groups_->replicas();
   if (divides && config_.zero.zero >= 2) {
     EISBACH_ASSIGN_OR_RETURN(
-        reducer_,
-        parallel::ShardReducer::Make(*buffer_, ranks, uses, stream, replicas));
+        reducer_, parallel::ShardReducer::Make(*buffer_, ranks, uses, stream,
+                                               replicas, config_.zero.wire));
   } else {
     EISBACH_ASSIGN_OR_RETURN(
         reducer_, parallel::GradientReducer::Make(*buffer_, ranks, uses, stream,

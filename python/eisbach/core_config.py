@@ -121,6 +121,7 @@ def update_config(config: Config) -> _C.UpdateConfig:
         if config.parallel.zero_group == "auto"
         else config.parallel.zero_group,
         zero_prefetch=config.parallel.zero_prefetch,
+        reduce_wire=config.parallel.reduce_wire,
     )
 
 

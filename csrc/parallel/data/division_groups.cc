@@ -32,6 +32,13 @@ absl::Status DivisionGroups::Validate(const ZeroConfig& config, int ranks) {
         "zero_prefetch=", config.prefetch,
         " is below 0 (parallel.zero_prefetch); nearest that works: 0"));
   }
+  if (config.wire != DType::kF32 && config.zero < 2) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "reduce_wire=", Name(config.wire),
+        " is of gradients that ranks divide"
+        ", zero=2 or 3, not zero=",
+        config.zero, " (parallel.reduce_wire); nearest that works: f32"));
+  }
   if (config.group == 0) return absl::OkStatus();
   const auto refuse = [&](const std::string& why, const std::string& nearest) {
     return absl::InvalidArgumentError(

@@ -11,9 +11,10 @@ namespace eisbach::parallel {
 // How the ranks that see other samples divide what they would else all hold
 // (ZeRO).
 struct ZeroConfig {
-  int zero = 0;      // see Division
-  int group = 0;     // neighbours that divide it; 0: all
-  int prefetch = 1;  // see WeightWindow
+  int zero = 0;              // see Division
+  int group = 0;             // neighbours that divide it; 0: all
+  int prefetch = 1;          // see WeightWindow
+  DType wire = DType::kF32;  // see ShardReducer
 };
 
 // The ranks of a data group that divide buckets among them, and those that hold

@@ -32,9 +32,9 @@ absl::Status ZeroGaps(const FlatBucket& bucket, const Tensor& flat,
 
 absl::StatusOr<std::unique_ptr<ShardReducer>> ShardReducer::Make(
     FlatBuffer& buffer, comm::Communicator& group, const ParameterUses& uses,
-    Stream& compute, comm::Communicator* replicas) {
+    Stream& compute, comm::Communicator* replicas, DType wire) {
   std::unique_ptr<ShardReducer> reducer(
-      new ShardReducer(buffer, group, replicas, compute));
+      new ShardReducer(buffer, group, replicas, wire, compute));
   EISBACH_ASSIGN_OR_RETURN(reducer->stream_, compute.device().NewStream());
   reducer->buckets_.resize(buffer.buckets().size());
   for (size_t b = 0; b < buffer.buckets().size(); ++b) {
@@ -152,22 +152,39 @@ absl::Status ShardReducer::Start(size_t index) {
                 .grad = std::exchange(state.grad, Tensor()),
                 .sum = bucket.reduced,
                 .first = state.rounds == 0};
-  if (!travel.first) {
-    EISBACH_ASSIGN_OR_RETURN(
-        travel.sum, Tensor::Empty(bucket.reduced.shape(), DType::kF32, device));
-  }
+  EISBACH_RETURN_IF_ERROR(Pack(travel));
   travel.last = ++state.rounds == micro_batches_;
   CountOpen(index);
   EISBACH_RETURN_IF_ERROR(Arrive(kMostTravels - 1));
   EISBACH_ASSIGN_OR_RETURN(Event written, compute_.Record());
   EISBACH_RETURN_IF_ERROR(stream_->Wait(written));
   EISBACH_RETURN_IF_ERROR(
-      Annotate(group_.ReduceScatter(travel.grad, travel.sum,
-                                    comm::ReduceOp::kSum, *stream_),
-               absl::StrCat("gradient bucket ", index)));
+      Annotate(Send(travel), absl::StrCat("gradient bucket ", index)));
   EISBACH_ASSIGN_OR_RETURN(travel.arrived, stream_->Record());
   travels_.push_back(std::move(travel));
   return absl::OkStatus();
+}
+
+absl::Status ShardReducer::Pack(Travel& travel) {
+  Device& device = compute_.device();
+  if (wire_ != DType::kF32) {
+    EISBACH_ASSIGN_OR_RETURN(travel.grad,
+                             ops::Cast(travel.grad, wire_, compute_));
+    EISBACH_ASSIGN_OR_RETURN(travel.sum,
+                             Tensor::Empty(travel.grad.shape(), wire_, device));
+  } else if (!travel.first) {
+    EISBACH_ASSIGN_OR_RETURN(
+        travel.sum, Tensor::Empty(travel.sum.shape(), DType::kF32, device));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ShardReducer::Send(const Travel& travel) {
+  if (wire_ != DType::kF32) {
+    return group_.AllToAll(travel.grad, travel.sum, *stream_);
+  }
+  return group_.ReduceScatter(travel.grad, travel.sum, comm::ReduceOp::kSum,
+                              *stream_);
 }
 
 absl::Status ShardReducer::Arrive(size_t most) {
@@ -182,13 +199,32 @@ absl::Status ShardReducer::Arrive(size_t most) {
 
 absl::Status ShardReducer::Add(const Travel& travel) {
   const Tensor& reduced = buffer_.buckets()[travel.bucket].reduced;
-  if (!travel.first) {
+  if (wire_ != DType::kF32) {
+    EISBACH_RETURN_IF_ERROR(AddEach(travel));
+  } else if (!travel.first) {
     EISBACH_RETURN_IF_ERROR(ops::AddInPlace(reduced, travel.sum, compute_));
   }
   if (!travel.last || replicas_ == nullptr) return absl::OkStatus();
   EISBACH_ASSIGN_OR_RETURN(Event added, compute_.Record());
   EISBACH_RETURN_IF_ERROR(stream_->Wait(added));
   return replicas_->AllReduce(reduced, comm::ReduceOp::kSum, *stream_);
+}
+
+absl::Status ShardReducer::AddEach(const Travel& travel) {
+  const Tensor& reduced = buffer_.buckets()[travel.bucket].reduced;
+  const int64_t part = reduced.elements();
+  for (int rank = 0; rank < group_.size(); ++rank) {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor theirs,
+                             travel.sum.Narrow(0, rank * part, part));
+    if (travel.first && rank == 0) {
+      EISBACH_RETURN_IF_ERROR(ops::Copy(theirs, reduced, compute_));
+      continue;
+    }
+    EISBACH_ASSIGN_OR_RETURN(const Tensor wide,
+                             ops::Cast(theirs, DType::kF32, compute_));
+    EISBACH_RETURN_IF_ERROR(ops::AddInPlace(reduced, wide, compute_));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ShardReducer::WaitFor(const Event& event) {

@@ -19,6 +19,10 @@ namespace eisbach::parallel {
 // micro-batches are summed over ranks before they are over micro-batches, the
 // other way round than where they are kept whole.
 //
+// With a `wire` of bf16 gradients travel in it, each to the rank whose part it
+// is, which adds them up in f32 in the order of ranks: half the bytes, rounded
+// once, where a reduction in bf16 would round each partial sum.
+//
 // Buckets start in the order of their index, those of a micro-batch before
 // those of the next.
 class ShardReducer final : public GradientSum {
@@ -26,7 +30,8 @@ class ShardReducer final : public GradientSum {
   // As GradientReducer::Make, of a buffer whose gradients are divided.
   static absl::StatusOr<std::unique_ptr<ShardReducer>> Make(
       FlatBuffer& buffer, comm::Communicator& group, const ParameterUses& uses,
-      Stream& compute, comm::Communicator* replicas = nullptr);
+      Stream& compute, comm::Communicator* replicas = nullptr,
+      DType wire = DType::kF32);
   ~ShardReducer() override;
 
   absl::Status BeginStep(int micro_batches) override;
@@ -54,18 +59,21 @@ class ShardReducer final : public GradientSum {
   // A round of a bucket that has started.
   struct Travel {
     size_t bucket;
-    Tensor grad;  // of all elements; kept until the sum is there
-    Tensor sum;   // of this rank's part: FlatBucket::reduced in the first round
+    Tensor grad;  // of all elements, in the type of the wire
+    // Of this rank's part: the sum, which is FlatBucket::reduced in the first
+    // round; where the wire is not f32, what each rank has of it.
+    Tensor sum;
     bool first;
     bool last = false;
     Event arrived;
   };
 
   ShardReducer(FlatBuffer& buffer, comm::Communicator& group,
-               comm::Communicator* replicas, Stream& compute)
+               comm::Communicator* replicas, DType wire, Stream& compute)
       : buffer_(buffer),
         group_(group),
         replicas_(replicas),
+        wire_(wire),
         compute_(compute) {}
 
   void CountOpen(size_t bucket);
@@ -75,13 +83,18 @@ class ShardReducer final : public GradientSum {
   absl::Status Start(size_t bucket);
   // Until at most `most` are under way.
   absl::Status Arrive(size_t most);
+  // Makes the tensors of the way.
+  absl::Status Pack(Travel& travel);
+  absl::Status Send(const Travel& travel);
   absl::Status Add(const Travel& travel);
+  absl::Status AddEach(const Travel& travel);
   absl::Status WaitFor(const Event& event);
   bool done() const { return next_round_ == micro_batches_; }
 
   FlatBuffer& buffer_;
   comm::Communicator& group_;
   comm::Communicator* replicas_;
+  const DType wire_;
   Stream& compute_;
   std::unique_ptr<Stream> stream_;
   absl::flat_hash_map<const Parameter*, ParameterState> parameters_;

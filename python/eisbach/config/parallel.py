@@ -36,6 +36,11 @@ class ParallelSection(Section):
         "With `zero` 3: pieces of weights that are brought ahead of the one "
         "that is computed with.",
     )
+    reduce_wire: Literal["f32", "bf16"] = key(
+        "f32",
+        "With `zero` 2 and 3: the type in which gradients travel. `bf16` is "
+        "half the bytes; sums are f32 nevertheless, in the order of ranks.",
+    )
     layers_per_stage: Auto | Annotated[list[Count], Field(min_length=1)] = key(
         "auto",
         "Layers of each stage, first to last. `auto`: balanced by cost.",

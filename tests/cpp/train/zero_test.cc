@@ -212,6 +212,22 @@ TEST(Zero, BringsWeightsAheadOrNot) {
   }
 }
 
+// Gradients that are rounded once on their way.
+TEST(Zero, TakesHalfTheBytesOnTheWire) {
+  for (const Layout& layout : {Layout{2, 1, 1}, Layout{4, 1, 1}}) {
+    EngineConfig config = Config("gpt", "adamw", DType::kF32);
+    config.micro_batch = 1;
+    const Course want = test::Value(RunOn(layout, config));
+    config.update.zero = {.zero = 2, .wire = DType::kBF16};
+    const Course got = test::Value(RunOn(layout, config));
+    test::ExpectTrainsLike(got.trained, want.trained, test::kBfloat16Tolerance,
+                           layout.ToString());
+    ExpectSameBits(test::Value(RunOn(layout, config)), got, "once more");
+    config.update.zero.zero = 3;
+    ExpectSameBits(test::Value(RunOn(layout, config)), got, "zero=3");
+  }
+}
+
 // Between steps, when weights of stage 3 are not there.
 TEST(Zero, EvaluatesBetweenSteps) {
   EngineConfig config = Config("gpt", "adamw", DType::kF32);
@@ -285,6 +301,9 @@ TEST(Zero, SaysWhatDoesNotFit) {
   EXPECT_EQ(said({.zero = 3, .prefetch = -1}, 4),
             "zero_prefetch=-1 is below 0 (parallel.zero_prefetch); nearest "
             "that works: 0");
+  EXPECT_EQ(said({.zero = 1, .wire = DType::kBF16}, 4),
+            "reduce_wire=bf16 is of gradients that ranks divide, zero=2 or 3, "
+            "not zero=1 (parallel.reduce_wire); nearest that works: f32");
   EXPECT_EQ(said({.zero = 3, .group = 2}, 4), "");
 }
 

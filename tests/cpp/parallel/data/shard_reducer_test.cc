@@ -87,6 +87,35 @@ TEST(ShardReducer, GapsStayZero) {
   });
 }
 
+// What bf16 cannot hold is rounded before it is summed, and the sum is not.
+TEST(ShardReducer, SumsInF32WhatTravelsInBf16) {
+  EISBACH_EXPECT_OK(comm::RunLocalRanks(
+      3, DeviceType::kCpu, /*threads=*/1,
+      [&](comm::World& world) -> absl::Status {
+        Stream& stream = world.device().compute_stream();
+        EISBACH_ASSIGN_OR_RETURN(auto stage,
+                                 Stage::Make(stream, DivisionOf(world, 2)));
+        EISBACH_ASSIGN_OR_RETURN(
+            auto reducer,
+            ShardReducer::Make(*stage->buffer, world.communicator(), {}, stream,
+                               /*replicas=*/nullptr, DType::kBF16));
+        // 1 + 1/128 is in bf16, 1 + 1/512 becomes 1, and 2 + 1/128 is not.
+        const float mine[] = {1 + 1.0f / 128, 1 + 1.0f / 512, 1 + 1.0f / 512};
+        EISBACH_RETURN_IF_ERROR(reducer->BeginStep(2));
+        for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
+          for (int i = kParameters - 1; i >= 0; --i) {
+            EISBACH_RETURN_IF_ERROR(stage->Contribute(i, mine[world.rank()]));
+          }
+        }
+        EISBACH_RETURN_IF_ERROR(reducer->Finish());
+        for (int i = 0; i < kParameters; ++i) {
+          EXPECT_THAT(test::ToDoubles((*stage)[i].reduced()),
+                      Each(2 * (3 + 1.0 / 128)));
+        }
+        return absl::OkStatus();
+      }));
+}
+
 TEST(ShardReducer, MoreThanWasSaidIsAnError) {
   OnTwo([](Stage& stage, GradientSum& reducer) -> absl::Status {
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
