@@ -1,7 +1,8 @@
 """PyTorch's side of train_cpu.py and train_gpu.cc: the same GPT and recipe.
 
 Pre-norm GPT-2 blocks, tied head, tanh GELU, AdamW with decay on matrices only,
-clipping at 1.0. Under torchrun it is data-parallel over Gloo. Prints one JSON
+clipping at 1.0. Under torchrun it is data-parallel over Gloo, with `--fsdp` by
+fully_shard, a block at a time. Prints one JSON
 line: median seconds of a step, tokens of it, last loss, peak memory. With
 `--device cuda` on one GPU; where PyTorch sees none it says so and ends with 77.
 """
@@ -18,6 +19,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 
 
 class Block(nn.Module):
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--fsdp", action="store_true")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
         print("NOT RUN: PyTorch sees no GPU")
@@ -86,7 +89,14 @@ def main() -> None:
         dist.init_process_group("gloo")
     torch.manual_seed(0)
     plain = Gpt(args).to(args.device)
-    model = nn.parallel.DistributedDataParallel(plain) if world > 1 else plain
+    if args.fsdp:
+        for block in plain.blocks:
+            fully_shard(block)
+        model = fully_shard(plain)
+    elif world > 1:
+        model = nn.parallel.DistributedDataParallel(plain)
+    else:
+        model = plain
     if args.compile:
         model = torch.compile(model)
     parameters = list(plain.parameters())

@@ -198,14 +198,29 @@ void BindParameter(CoreModule& m) {
           "decay", [](const Parameter& p) { return p.spec().decay; },
           "Whether weight decay shrinks it.")
       .def_property_readonly(
-          "data", [](const Parameter& p) { return Bound(p, p.data()); },
+          "data",
+          [](Parameter& p) {
+            Unwrap(p.BeforeUse());
+            return Bound(p, p.data());
+          },
           "In the compute dtype.")
       .def_property_readonly(
-          "master", [](const Parameter& p) { return Bound(p, p.master()); },
-          "In f32; the same memory as `data` when computing in f32.")
+          "master",
+          [](Parameter& p) {
+            // Not while it travels to other ranks; it may be written to.
+            if (p.data().defined()) Unwrap(p.BeforeUse());
+            return Bound(p, p.master());
+          },
+          "In f32; the same memory as `data` when computing in f32. Where "
+          "ranks "
+          "divide it (`zero`), this rank's part, flat.")
       .def_property_readonly(
           "grad", [](const Parameter& p) { return Bound(p, p.grad()); },
-          "In f32.")
+          "In f32. Where ranks divide it (`zero`), `reduced` has the sum.")
+      .def_property_readonly(
+          "reduced", [](const Parameter& p) { return Bound(p, p.reduced()); },
+          "Flat, in f32: the gradient of what `master` holds, summed over "
+          "ranks, from the end of a step to the next.")
       .def("__repr__", [](const Parameter& p) {
         return "Parameter('" + p.spec().name + "', " +
                p.spec().shape.ToString() + ")";

@@ -20,6 +20,7 @@
 #include "bindings/variable.h"
 #include "core/status_macros.h"
 #include "data/batch.h"
+#include "parallel/data/division_text.h"
 #include "train/engine.h"
 #include "train/spikes.h"
 #include "train/update.h"
@@ -46,23 +47,28 @@ void BindConfigs(CoreModule& m) {
                        optim::ScheduleConfig schedule, double clip_grad_norm,
                        DType compute_dtype, int64_t bucket_bytes, uint64_t seed,
                        float initial_loss_scale, int loss_scale_window,
-                       bool initial_values) {
-             return UpdateConfig{.optimizer = std::move(optimizer),
-                                 .schedule = std::move(schedule),
-                                 .clip_grad_norm = clip_grad_norm,
-                                 .compute_dtype = compute_dtype,
-                                 .bucket_bytes = bucket_bytes,
-                                 .seed = seed,
-                                 .initial_loss_scale = initial_loss_scale,
-                                 .loss_scale_window = loss_scale_window,
-                                 .initial_values = initial_values};
+                       bool initial_values, int zero, int zero_group,
+                       int zero_prefetch, DType reduce_wire) {
+             return UpdateConfig{
+                 .optimizer = std::move(optimizer),
+                 .schedule = std::move(schedule),
+                 .clip_grad_norm = clip_grad_norm,
+                 .compute_dtype = compute_dtype,
+                 .bucket_bytes = bucket_bytes,
+                 .seed = seed,
+                 .initial_loss_scale = initial_loss_scale,
+                 .loss_scale_window = loss_scale_window,
+                 .initial_values = initial_values,
+                 .zero = {zero, zero_group, zero_prefetch, reduce_wire}};
            }),
            py::kw_only(), py::arg("optimizer"), py::arg("schedule"),
            py::arg("clip_grad_norm"), py::arg("compute_dtype"),
            py::arg("bucket_bytes"), py::arg("seed"),
            py::arg("initial_loss_scale") = 65536.0,
            py::arg("loss_scale_window") = 1000,
-           py::arg("initial_values") = true,
+           py::arg("initial_values") = true, py::arg("zero") = 0,
+           py::arg("zero_group") = 0, py::arg("zero_prefetch") = 1,
+           py::arg("reduce_wire") = DType::kF32,
            "The two of the loss scale have a meaning in f16 alone. Without "
            "initial_values weights are zero until they are loaded.")
       .def_readonly("optimizer", &UpdateConfig::optimizer, "The update rule.")
@@ -82,7 +88,21 @@ void BindConfigs(CoreModule& m) {
                     "In f16, steps without overflow until the scale doubles.")
       .def_readonly("initial_values", &UpdateConfig::initial_values,
                     "Whether weights are drawn; else they are zero until they "
-                    "are loaded, new adapters apart.");
+                    "are loaded, new adapters apart.")
+      .def_property_readonly(
+          "zero", [](const UpdateConfig& c) { return c.zero.zero; },
+          "What data ranks divide: 1 masters and optimizer state, 2 gradients "
+          "as well, 3 weights as well.")
+      .def_property_readonly(
+          "zero_group", [](const UpdateConfig& c) { return c.zero.group; },
+          "Neighbours that divide it; 0 for all.")
+      .def_property_readonly(
+          "zero_prefetch",
+          [](const UpdateConfig& c) { return c.zero.prefetch; },
+          "With zero=3, buckets of weights that are brought ahead.")
+      .def_property_readonly(
+          "reduce_wire", [](const UpdateConfig& c) { return c.zero.wire; },
+          "With zero=2 and 3, the type in which gradients travel.");
 
   BindPreference(m);
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
@@ -361,6 +381,13 @@ void BindEngine(CoreModule& m) {
                              "Of this rank in a step.")
       .def_property_readonly("micro_batches", &Engine::micro_batches,
                              "Of a step.")
+      .def_property_readonly(
+          "division",
+          [](Engine& e) {
+            return parallel::DivisionText(e.update().groups(),
+                                          e.micro_batches());
+          },
+          "What data ranks divide, in words; empty where nothing.")
       .def_property_readonly(
           "layers",
           [](const Engine& e) {

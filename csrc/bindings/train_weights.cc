@@ -55,6 +55,7 @@ void BindWeights(Class<Engine>& engine) {
       .def(
           "scatter",
           [](Engine& e, const std::map<std::string, py::array>& arrays) {
+            WithoutGil([&] { Unwrap(e.update().WaitForWeights()); });
             ScatterArrays(e.update().parameters(), arrays, e.context());
             WithoutGil([&] { Unwrap(e.update().RefreshData()); });
           },
@@ -64,6 +65,7 @@ void BindWeights(Class<Engine>& engine) {
       .def(
           "load_foreign",
           [](Engine& e, const checkpoint::ForeignTensors& tensors) {
+            Unwrap(e.update().WaitForWeights());
             Unwrap(checkpoint::LoadForeignWeights(
                 tensors, e.update().parameters(), e.context()));
             Unwrap(e.update().RefreshData());

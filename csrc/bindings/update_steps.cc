@@ -23,6 +23,7 @@ absl::StatusOr<std::string> SaveSteps(train::Saves& saves,
 absl::StatusOr<std::string> LoadSteps(train::Update& update,
                                       const std::filesystem::path& path,
                                       const JsonText& config) {
+  EISBACH_RETURN_IF_ERROR(update.WaitForWeights());
   EISBACH_ASSIGN_OR_RETURN(
       checkpoint::LoadResult loaded,
       checkpoint::Load(path.string(), config.text, update.buffer(),

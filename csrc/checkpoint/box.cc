@@ -29,6 +29,33 @@ Box WholeBox(const Shape& shape) {
   return whole;
 }
 
+std::vector<BoxAt> BoxesOf(const ParamSpec& spec, const LogicalSlice& slice,
+                           const ElementRange& range) {
+  const int64_t offset = SliceOffset(spec, slice);
+  const ElementRange part =
+      Intersect(range, ElementRange{offset, SliceElements(slice)});
+  const int64_t width = slice.extent.rank() > 1 ? slice.extent[1] : 1;
+  std::vector<BoxAt> boxes;
+  int64_t at = part.begin - offset;  // in the slice
+  const int64_t end = part.end() - offset;
+  while (at < end) {
+    Box box = BoxOf(slice);
+    const int64_t row = at / width, column = at % width;
+    const bool whole_rows = column == 0 && end - at >= width;
+    const int64_t rows = whole_rows ? (end - at) / width : 1;
+    const int64_t columns = std::min(width - column, end - at);
+    box.start.Set(0, slice.start[0] + row);
+    box.extent.Set(0, rows);
+    if (slice.extent.rank() > 1) {
+      box.start.Set(1, slice.start[1] + column);
+      box.extent.Set(1, columns);
+    }
+    boxes.push_back({std::move(box), offset + at});
+    at += rows * columns;
+  }
+  return boxes;
+}
+
 std::optional<Box> Intersect(const Box& a, const Box& b) {
   Box both = a;
   for (int d = 0; d < a.start.rank(); ++d) {

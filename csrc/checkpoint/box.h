@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "core/shape.h"
-#include "tensor/param_spec.h"
+#include "tensor/parameter.h"
 
 namespace eisbach::checkpoint {
 
@@ -23,6 +23,16 @@ struct Box {
 
 Box BoxOf(const LogicalSlice& slice);
 Box WholeBox(const Shape& shape);
+
+// The boxes that together hold the elements of `range`, which are those of the
+// local parameter, as far as they are of `slice`: of a matrix a piece of a row,
+// whole rows, and another piece of one. In the order of the elements.
+struct BoxAt {
+  Box box;
+  int64_t offset;  // of its first element in the local parameter
+};
+std::vector<BoxAt> BoxesOf(const ParamSpec& spec, const LogicalSlice& slice,
+                           const ElementRange& range);
 
 // The elements that both hold; none for boxes that do not meet. Both are of
 // the same rank.

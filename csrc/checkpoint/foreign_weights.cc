@@ -236,9 +236,9 @@ absl::Status Fill(const ForeignTensors& tensors, Files& files,
   const ParamSpec& spec = parameter.spec();
   if (IsNew(tensors, spec)) return absl::OkStatus();
   const bool meta = stream.device().type() == DeviceType::kMeta;
-  EISBACH_ASSIGN_OR_RETURN(
-      const Tensor values,
-      parameter.master().View(Shape{spec.shape.elements()}));
+  const ElementRange own = parameter.own();
+  EISBACH_ASSIGN_OR_RETURN(const Tensor values,
+                           parameter.master().View(Shape{own.elements}));
   std::vector<float> piece;
   for (const LogicalSlice& slice : spec.slices) {
     const auto found = tensors.find(slice.name);
@@ -254,14 +254,19 @@ absl::Status Fill(const ForeignTensors& tensors, Files& files,
     int64_t at = SliceOffset(spec, slice);
     for (int64_t row = 0; row < slice.extent[0]; row += most) {
       const int64_t rows = std::min(most, slice.extent[0] - row);
+      const ElementRange read{at, rows * columns};
+      const ElementRange mine = Intersect(read, own);
+      at = read.end();
+      if (mine.elements == 0) continue;
       piece.resize(rows * columns);
       EISBACH_RETURN_IF_ERROR(reader.Read(row, rows, piece.data()));
       if (!meta) {
-        EISBACH_ASSIGN_OR_RETURN(const Tensor part,
-                                 values.Narrow(0, at, rows * columns));
-        EISBACH_RETURN_IF_ERROR(WriteValues(piece.data(), part, stream));
+        EISBACH_ASSIGN_OR_RETURN(
+            const Tensor part,
+            values.Narrow(0, mine.begin - own.begin, mine.elements));
+        EISBACH_RETURN_IF_ERROR(WriteValues(
+            piece.data() + (mine.begin - read.begin), part, stream));
       }
-      at += rows * columns;
     }
     source.file->Release(*source.entry);
   }

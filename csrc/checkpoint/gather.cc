@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/agree.h"
 #include "checkpoint/box.h"
+#include "checkpoint/gather_parts.h"
 #include "checkpoint/gather_plan.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
@@ -18,17 +19,26 @@ namespace eisbach::checkpoint {
 namespace {
 
 // The elements of a slice, f32, as a flat view of the parameter's tensor or a
-// copy of what is not f32.
+// copy of what is divided or not f32. On the first data rank; the others that
+// divide it get an undefined tensor.
 absl::StatusOr<Tensor> SliceValues(const LocalPiece& piece,
-                                   ParameterValue value, Stream& stream) {
+                                   ParameterValue value,
+                                   const parallel::ParallelContext& context) {
+  Stream& stream = context.device().compute_stream();
   const Tensor& local = value == ParameterValue::kMaster
                             ? piece.parameter->master()
-                            : piece.parameter->grad();
-  EISBACH_ASSIGN_OR_RETURN(Tensor flat, local.View(Shape{local.elements()}));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor view,
-      flat.Narrow(0, SliceOffset(piece.parameter->spec(), *piece.slice),
-                  SliceElements(*piece.slice)));
+                            : piece.parameter->reduced();
+  const ElementRange slice{SliceOffset(piece.parameter->spec(), *piece.slice),
+                           SliceElements(*piece.slice)};
+  Tensor view;
+  if (piece.parameter->divided()) {
+    EISBACH_ASSIGN_OR_RETURN(view, GatherParts(*piece.parameter, slice, local,
+                                               context.data(), stream));
+    if (!view.defined()) return view;
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(Tensor flat, local.View(Shape{local.elements()}));
+    EISBACH_ASSIGN_OR_RETURN(view, flat.Narrow(0, slice.begin, slice.elements));
+  }
   if (view.dtype() == DType::kF32) return view;
   EISBACH_ASSIGN_OR_RETURN(
       Tensor values, Tensor::Empty(view.shape(), DType::kF32, stream.device()));
@@ -83,15 +93,29 @@ class Gatherer {
            const parallel::ParallelContext& context)
       : pieces_(std::move(pieces)),
         value_(value),
+        context_(context),
         group_(context.model()),
         stream_(context.device().compute_stream()) {}
+
+  // Of a rank that is not the first of its data group.
+  absl::Status SendParts(const GatherTensor& tensor) {
+    for (const GatherPiece& piece : tensor.pieces) {
+      if (piece.rank != group_.rank() ||
+          !pieces_[piece.index].parameter->divided()) {
+        continue;
+      }
+      EISBACH_RETURN_IF_ERROR(
+          SliceValues(pieces_[piece.index], value_, context_).status());
+    }
+    return absl::OkStatus();
+  }
 
   absl::Status Send(const GatherTensor& tensor) {
     std::vector<comm::Transfer> transfers;
     for (const GatherPiece& piece : tensor.pieces) {
       if (piece.rank != group_.rank()) continue;
       EISBACH_ASSIGN_OR_RETURN(
-          Tensor view, SliceValues(pieces_[piece.index], value_, stream_));
+          Tensor view, SliceValues(pieces_[piece.index], value_, context_));
       transfers.push_back({comm::Transfer::Kind::kSend, 0, std::move(view)});
     }
     if (transfers.empty()) return absl::OkStatus();
@@ -105,7 +129,7 @@ class Gatherer {
     for (const GatherPiece& piece : tensor.pieces) {
       if (piece.rank == group_.rank()) {
         EISBACH_ASSIGN_OR_RETURN(
-            Tensor view, SliceValues(pieces_[piece.index], value_, stream_));
+            Tensor view, SliceValues(pieces_[piece.index], value_, context_));
         parts.push_back(std::move(view));
         continue;
       }
@@ -149,11 +173,22 @@ class Gatherer {
 
   const std::vector<LocalPiece> pieces_;
   const ParameterValue value_;
+  const parallel::ParallelContext& context_;
   comm::Communicator& group_;
   Stream& stream_;
 };
 
-// Within the model group of data index 0.
+// How many data ranks divide parameters.
+int PartsOf(absl::Span<Parameter* const> parameters) {
+  int parts = 1;
+  for (const Parameter* parameter : parameters) {
+    parts = std::max(parts, parameter->division().parts);
+  }
+  return parts;
+}
+
+// Within the model group of a data index: that of the first gathers, the others
+// give it what it does not have.
 absl::Status GatherModel(absl::Span<Parameter* const> parameters,
                          ParameterValue value,
                          const parallel::ParallelContext& context,
@@ -165,6 +200,10 @@ absl::Status GatherModel(absl::Span<Parameter* const> parameters,
   // After an error of `visit` the rest is still received: others send it.
   absl::Status visited;
   for (const GatherTensor& tensor : plan) {
+    if (context.data().rank() != 0) {
+      EISBACH_RETURN_IF_ERROR(gatherer.SendParts(tensor));
+      continue;
+    }
     if (context.model().rank() != 0) {
       EISBACH_RETURN_IF_ERROR(gatherer.Send(tensor));
       continue;
@@ -217,7 +256,7 @@ absl::Status GatherParameters(absl::Span<Parameter* const> parameters,
     return absl::FailedPreconditionError("meta parameters have no values");
   }
   absl::Status gathered;
-  if (context.data().rank() == 0) {
+  if (context.data().rank() < PartsOf(parameters)) {
     gathered = GatherModel(parameters, value, context, visit);
   }
   return AgreeOnStatus(gathered, context.world().communicator(),
@@ -251,7 +290,8 @@ absl::Status ScatterParameters(absl::Span<Parameter* const> parameters,
   }
   for (size_t i = 0; i < hosts.size(); ++i) {
     EISBACH_RETURN_IF_ERROR(
-        WriteValues(hosts[i].data(), parameters[i]->master(), stream));
+        WriteValues(hosts[i].data() + parameters[i]->own().begin,
+                    parameters[i]->master(), stream));
   }
   return absl::OkStatus();
 }

@@ -35,9 +35,10 @@ struct LogicalView {
 using LogicalVisitor = std::function<absl::Status(const LogicalView&)>;
 
 // Puts the logical tensors of a model together from the primary slices that the
-// ranks of data index 0 hold, and hands them to `visit` on world rank 0, one
-// after another: the first stage's in the order of its parameters, then the
-// next stage's. Rank 0 holds one of them at a time.
+// ranks of data index 0 hold, or those that divide them with these, and hands
+// them to `visit` on world rank 0, one after another: the first stage's in the
+// order of its parameters, then the next stage's. Rank 0 holds one of them at a
+// time.
 //
 // `parameters`: those of this rank's stage, bound. Those that are frozen have
 // no gradient and are left out where it is asked for. Gradients are complete
@@ -55,7 +56,8 @@ absl::StatusOr<std::vector<LogicalTensor>> GatherParameters(
     const parallel::ParallelContext& context);
 
 // The other way, without communication: writes the masters of this rank's
-// slices, primary or not, from whole logical tensors, and zeros to the padding.
+// slices, primary or not, as far as they are its own, from whole logical
+// tensors, and zeros to the padding.
 // `find` returns null for a name that it does not have, which is an error, as
 // is another shape or a value that is not finite; nothing is written then.
 // Refresh the compute-dtype copies

@@ -29,10 +29,14 @@ absl::Status CheckOptimizer(const Manifest& manifest,
       "; this run's optimizer has: ", list(names), " (optimizer.name)"));
 }
 
-// A stored tensor of this rank and where its slices come from.
+// A box of a stored tensor of this rank and where it comes from.
+struct BoxSources {
+  BoxAt at;
+  std::vector<SliceSource> sources;
+};
 struct Target {
   const StoredTensor* stored;
-  std::vector<std::vector<SliceSource>> sources;  // by slice
+  std::vector<BoxSources> boxes;
 };
 
 // Everything that a rank checks alone; nothing is written.
@@ -42,11 +46,12 @@ absl::StatusOr<std::vector<Target>> MakePlan(
   for (const StoredTensor& tensor : stored) {
     Target target{&tensor, {}};
     for (const LogicalSlice& slice : tensor.spec->slices) {
-      const SavedSlice wanted{tensor.part, slice.name, slice.shape,
-                              BoxOf(slice)};
-      EISBACH_ASSIGN_OR_RETURN(std::vector<SliceSource> sources,
-                               shards.Find(wanted));
-      target.sources.push_back(std::move(sources));
+      for (BoxAt& at : BoxesOf(*tensor.spec, slice, tensor.own)) {
+        const SavedSlice wanted{tensor.part, slice.name, slice.shape, at.box};
+        EISBACH_ASSIGN_OR_RETURN(std::vector<SliceSource> sources,
+                                 shards.Find(wanted));
+        target.boxes.push_back({std::move(at), std::move(sources)});
+      }
     }
     plan.push_back(std::move(target));
   }
@@ -54,14 +59,13 @@ absl::StatusOr<std::vector<Target>> MakePlan(
 }
 
 absl::Status Fill(const Target& target, Stream& stream) {
-  const ParamSpec& spec = *target.stored->spec;
   const Tensor& local = target.stored->local;
   std::vector<float> host(local.elements(), 0.0f);
-  for (size_t i = 0; i < spec.slices.size(); ++i) {
-    const LogicalSlice& slice = spec.slices[i];
-    for (const SliceSource& source : target.sources[i]) {
-      CopyBox(source.part, source.box, source.bytes.data(), BoxOf(slice),
-              host.data() + SliceOffset(spec, slice));
+  for (const BoxSources& each : target.boxes) {
+    const int64_t offset = each.at.offset - target.stored->own.begin;
+    for (const SliceSource& source : each.sources) {
+      CopyBox(source.part, source.box, source.bytes.data(), each.at.box,
+              host.data() + offset);
     }
   }
   return WriteValues(host.data(), local, stream);

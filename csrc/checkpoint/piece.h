@@ -11,16 +11,16 @@
 
 namespace eisbach::checkpoint {
 
-// What a rank writes of a slice: whole rows of it.
+// What a rank writes of a slice: a box of it.
 struct Piece {
   SavedSlice saved;
   Tensor view;  // flat, of saved.box
 };
 
 // Share `share` of `shares` of all slices in `stored` that this rank is primary
-// for, without those that are empty. Ranks that hold the same (data replicas)
-// each take another share; all together have every element once. Shares are
-// as large as each other but for a row.
+// for, as far as they are its own, without those that are empty. Ranks that
+// hold the same (data replicas) each take another share; all together have
+// every element once. Shares are as large as each other but for a row.
 absl::StatusOr<std::vector<Piece>> PiecesOf(
     absl::Span<const StoredTensor> stored, int share, int shares);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -9,7 +10,6 @@
 #include "absl/strings/str_split.h"
 #include "checkpoint/agree.h"
 #include "checkpoint/folder.h"
-#include "checkpoint/stored_tensor.h"
 #include "core/atomic_file.h"
 #include "core/signal_mask.h"
 #include "core/status_macros.h"
@@ -159,13 +159,33 @@ absl::StatusOr<Saver::Share> Saver::ShareOf(
     const parallel::ParallelContext& context, const SaverConfig& config) {
   EISBACH_ASSIGN_OR_RETURN(const std::vector<StoredTensor> stored,
                            StoredTensors(buffer, optimizer));
+  // Of what ranks divide anyway each writes its own.
+  const int parts = buffer.division().parts;
+  std::vector<StoredTensor> copied, divided;
+  for (const StoredTensor& tensor : stored) {
+    (tensor.divided ? divided : copied).push_back(tensor);
+  }
+  const int index = context.data().rank();
+  const int size = context.data().size();
+  EISBACH_ASSIGN_OR_RETURN(Share mine, ShareOf(copied, index, size, config));
+  if (divided.empty()) return mine;
+  EISBACH_ASSIGN_OR_RETURN(
+      Share own, ShareOf(divided, index / parts, size / parts, config));
+  std::move(own.pieces.begin(), own.pieces.end(),
+            std::back_inserter(mine.pieces));
+  mine.has_file |= own.has_file;
+  return mine;
+}
+
+absl::StatusOr<Saver::Share> Saver::ShareOf(
+    absl::Span<const StoredTensor> stored, int replica, int replicas,
+    const SaverConfig& config) {
   EISBACH_ASSIGN_OR_RETURN(std::vector<Piece> pieces, PiecesOf(stored, 0, 1));
-  const int shares = SharesOf(BytesInFile(pieces), context.size(Axis::kData),
-                              config.bytes_per_file);
-  const int share = context.index(Axis::kData);
-  if (share >= shares) return Share{false, {}};
+  const int shares =
+      SharesOf(BytesInFile(pieces), replicas, config.bytes_per_file);
+  if (replica >= shares) return Share{false, {}};
   if (shares > 1) {
-    EISBACH_ASSIGN_OR_RETURN(pieces, PiecesOf(stored, share, shares));
+    EISBACH_ASSIGN_OR_RETURN(pieces, PiecesOf(stored, replica, shares));
   }
   return Share{true, std::move(pieces)};
 }

@@ -15,6 +15,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/shard_writer.h"
 #include "checkpoint/staging.h"
+#include "checkpoint/stored_tensor.h"
 #include "optim/optimizer.h"
 #include "parallel/context.h"
 #include "tensor/flat_buffer.h"
@@ -126,6 +127,10 @@ class Saver {
   static absl::StatusOr<Share> ShareOf(const FlatBuffer& buffer,
                                        const optim::Optimizer& optimizer,
                                        const parallel::ParallelContext& context,
+                                       const SaverConfig& config);
+  // Of tensors that `replicas` ranks have, of which this is `replica`.
+  static absl::StatusOr<Share> ShareOf(absl::Span<const StoredTensor> stored,
+                                       int replica, int replicas,
                                        const SaverConfig& config);
   // Begins this rank's work: in a thread, or in the call that waits for it.
   void Start(std::function<absl::Status()> work);

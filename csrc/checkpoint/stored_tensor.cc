@@ -12,27 +12,34 @@ absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
   for (size_t b = 0; b < buffer.buckets().size(); ++b) {
     const FlatBucket& bucket = buffer.buckets()[b];
     for (size_t i = 0; i < bucket.parameters.size(); ++i) {
-      const ParamSpec& spec = bucket.parameters[i]->spec();
-      const auto cut = [&](const Tensor& flat) {
-        return flat.Narrow(0, bucket.offsets[i], spec.shape.elements());
+      const Parameter& parameter = *bucket.parameters[i];
+      const ElementRange own = parameter.own();
+      if (own.elements == 0) continue;
+      const auto add = [&](const std::string& part,
+                           const Tensor& flat) -> absl::Status {
+        const int64_t at = bucket.offsets[i] + own.begin - bucket.own.begin;
+        EISBACH_ASSIGN_OR_RETURN(Tensor local,
+                                 flat.Narrow(0, at, own.elements));
+        stored.push_back({part, &parameter.spec(), std::move(local), own,
+                          parameter.divided()});
+        return absl::OkStatus();
       };
-      EISBACH_ASSIGN_OR_RETURN(Tensor master, cut(bucket.master));
-      stored.push_back({"", &spec, std::move(master)});
+      EISBACH_RETURN_IF_ERROR(add("", bucket.master));
       for (const optim::OptimizerState& state : optimizer.StateTensors()) {
         if (state.bucket != b) continue;
-        EISBACH_ASSIGN_OR_RETURN(Tensor local, cut(state.tensor));
-        stored.push_back({state.name, &spec, std::move(local)});
+        EISBACH_RETURN_IF_ERROR(add(state.name, state.tensor));
       }
     }
   }
   for (const FrozenBlock& block : buffer.frozen()) {
-    for (size_t i = 0; i < block.parameters.size(); ++i) {
-      const ParamSpec& spec = block.parameters[i]->spec();
-      if (spec.role == AdapterRole::kBase) continue;
-      EISBACH_ASSIGN_OR_RETURN(
-          Tensor value,
-          block.data.Narrow(0, block.offsets[i], spec.shape.elements()));
-      stored.push_back({"", &spec, std::move(value)});
+    for (const Parameter* parameter : block.parameters) {
+      const ParamSpec& spec = parameter->spec();
+      const ElementRange own = parameter->own();
+      if (spec.role == AdapterRole::kBase || own.elements == 0) continue;
+      EISBACH_ASSIGN_OR_RETURN(Tensor value,
+                               parameter->master().View(Shape{own.elements}));
+      stored.push_back(
+          {"", &spec, std::move(value), own, parameter->divided()});
     }
   }
   return stored;

@@ -30,7 +30,7 @@ ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
 absl::StatusOr<Tensor> Embedding::Forward(const Tensor& ids,
                                           const ForwardContext& context) {
   return autograd::Embedding(ids, table_.weight, /*first_row=*/0,
-                             table_.weight.data().dim(0), context.stream,
+                             table_.weight.spec().shape[0], context.stream,
                              table_.RowsIn(context));
 }
 
@@ -45,6 +45,7 @@ absl::StatusOr<Tensor> PositionEmbedding::Forward(
   if (context.cached == nullptr) {
     return autograd::AddPosition(x, weight_, context.stream, context.starts);
   }
+  EISBACH_RETURN_IF_ERROR(weight_.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       Tensor rows, ops::EmbeddingForward(
                        context.cached->places.positions, weight_.data(),

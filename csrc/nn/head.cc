@@ -36,7 +36,7 @@ absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
 absl::StatusOr<autograd::HeadInput> PlainHead::Part(
     const Tensor& x, const ForwardContext& context) {
   autograd::HeadInput input{
-      x, table_.weight, autograd::WholeVocabulary(table_.weight.data().dim(0)),
+      x, table_.weight, autograd::WholeVocabulary(table_.weight.spec().shape[0]),
       cap_};
   input.rows = table_.RowsIn(context);
   return input;

@@ -115,6 +115,13 @@ void Lora::VisitRandom(const NameVisitor& visit) {
 }
 
 absl::Status Lora::Merge(Stream& stream) {
+  if (base_.weight().divided()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        base_.weight().spec().name, " is divided among ",
+        base_.weight().division().parts,
+        " ranks, and adapters are merged in whole weights (parallel.zero=2)"));
+  }
+  EISBACH_RETURN_IF_ERROR(base_.weight().BeforeUse());
   const Tensor& weight = base_.weight().data();
   if (weight.dtype() != DType::kF32) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -123,6 +130,7 @@ absl::Status Lora::Merge(Stream& stream) {
   }
   int64_t row = 0;  // of A
   for (const Output& output : outputs_) {
+    EISBACH_RETURN_IF_ERROR(BeforeUse(a_, output.b.get()));
     const Tensor& b = output.b->data();
     EISBACH_ASSIGN_OR_RETURN(const Tensor a,
                              a_.data().Narrow(0, row, b.dim(1)));

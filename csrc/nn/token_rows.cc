@@ -47,7 +47,14 @@ TokenRows::TokenRows(const TokenRowsOptions& options)
     : weight_(SpecOf(options)),
       rows_{&weight_, RunsOf(options.ids, options.rows)} {}
 
-absl::Status TokenRows::Merge(const Parameter& table, Stream& stream) const {
+absl::Status TokenRows::Merge(Parameter& table, Stream& stream) {
+  if (table.divided()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        table.spec().name, " is divided among ", table.division().parts,
+        " ranks, and adapters are merged in whole weights (parallel.zero=2)"));
+  }
+  EISBACH_RETURN_IF_ERROR(weight_.BeforeUse());
+  EISBACH_RETURN_IF_ERROR(table.BeforeUse());
   if (table.data().dtype() != DType::kF32) {
     return absl::FailedPreconditionError(absl::StrCat(
         table.spec().name, " is kept in ", Name(table.data().dtype()),

@@ -40,7 +40,7 @@ class TokenRows {
 
   // Writes them into the table's own, in f32; FailedPrecondition where weights
   // are kept in another type.
-  absl::Status Merge(const Parameter& table, Stream& stream) const;
+  absl::Status Merge(Parameter& table, Stream& stream);
 
  private:
   Parameter weight_;

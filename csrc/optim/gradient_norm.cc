@@ -55,8 +55,12 @@ absl::StatusOr<GradientNorm> GradientNorm::Make(const FlatBuffer& buffer,
   GradientNorm norm;
   for (const FlatBucket& bucket : buffer.buckets()) {
     for (const Interval& i : PrimaryIntervals(bucket)) {
-      EISBACH_ASSIGN_OR_RETURN(Tensor range,
-                               bucket.grad.Narrow(0, i.begin, i.end - i.begin));
+      const ElementRange mine =
+          Intersect({i.begin, i.end - i.begin}, bucket.part);
+      if (mine.elements == 0) continue;
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor range, bucket.reduced.Narrow(0, mine.begin - bucket.own.begin,
+                                              mine.elements));
       norm.ranges_.push_back(std::move(range));
     }
   }

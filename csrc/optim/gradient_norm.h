@@ -8,8 +8,10 @@
 namespace eisbach::optim {
 
 // This rank's part of the squared norm of the whole gradient: the sum over the
-// primary slices of its parameters, so that summed over the pipeline and tensor
-// axes each logical element counts once and padding never.
+// primary slices of its parameters, in this rank's part of each bucket, so that
+// summed over the pipeline and tensor axes and the ranks that divide buckets
+// each logical element counts once and padding never. The order of the sum is
+// the same whatever is divided besides.
 class GradientNorm {
  public:
   // Shares the storage of `buffer`'s gradients.

@@ -46,17 +46,20 @@ absl::Status Optimizer::Init(FlatBuffer& buffer,
     for (const char* name : names) {
       EISBACH_ASSIGN_OR_RETURN(
           Tensor state,
-          Tensor::Zeros(bucket.grad.shape(), DType::kF32, stream));
+          Tensor::Zeros(bucket.reduced.shape(), DType::kF32, stream));
       state_.push_back({name, b, std::move(state)});
     }
     for (const FlatSegment& segment : bucket.segments) {
+      const ElementRange mine =
+          Intersect({segment.offset, segment.elements}, bucket.own);
+      if (mine.elements == 0) continue;
       const auto cut = [&](const Tensor& flat) {
-        return flat.Narrow(0, segment.offset, segment.elements);
+        return flat.Narrow(0, mine.begin - bucket.own.begin, mine.elements);
       };
       Range range;
-      EISBACH_ASSIGN_OR_RETURN(range.data, cut(bucket.data));
+      EISBACH_ASSIGN_OR_RETURN(range.data, cut(bucket.weights));
       EISBACH_ASSIGN_OR_RETURN(range.master, cut(bucket.master));
-      EISBACH_ASSIGN_OR_RETURN(range.grad, cut(bucket.grad));
+      EISBACH_ASSIGN_OR_RETURN(range.grad, cut(bucket.reduced));
       for (size_t i = first; i < state_.size(); ++i) {
         EISBACH_ASSIGN_OR_RETURN(Tensor piece, cut(state_[i].tensor));
         range.state.push_back(std::move(piece));
@@ -65,7 +68,7 @@ absl::Status Optimizer::Init(FlatBuffer& buffer,
           segment.decay ? static_cast<float>(weight_decay) : 0.0f);
       range.rate_factor = segment.training.rate_factor;
       range.bucket = b;
-      range.offset = segment.offset;
+      range.offset = mine.begin;
       ranges_.push_back(std::move(range));
     }
   }

@@ -26,8 +26,7 @@ struct OptimizerConfig {
   std::vector<ParameterGroup> groups;
 };
 
-// One flat tensor of optimizer state: f32, as long as its bucket and laid out
-// like it.
+// One flat tensor of optimizer state: f32, of the bucket's own elements.
 struct OptimizerState {
   std::string name;  // "m", "v": the same for every bucket
   size_t bucket;     // index in FlatBuffer::buckets()
@@ -42,12 +41,12 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  // Updates master and data of every bucket from its gradient, in one kernel a
-  // segment. Nothing changes where `state` says that the gradient is not
-  // finite. The gradient is left as it is.
+  // Updates master and weights of every bucket's own elements from its reduced
+  // gradient, in one kernel a segment. Nothing changes where `state` says that
+  // the gradient is not finite. The gradient is left as it is.
   virtual absl::Status Step(const StepState& state, Stream& stream) = 0;
 
-  // Writes the data of every bucket from its master as the Step of `state`'s
+  // Writes the weights of every bucket from its master as the Step of `state`'s
   // step did. Nothing where they are one.
   virtual absl::Status RefreshData(const StepState& state, Stream& stream);
 

@@ -10,24 +10,32 @@
 namespace eisbach::plan {
 namespace {
 
+// All of them, or this rank's part.
+int64_t WeightBytes(const FlatWeights& block) {
+  const Tensor& stays = block.data.defined() ? block.data : block.weights;
+  return static_cast<int64_t>(stays.bytes());
+}
+
 // What stays between steps.
 RankMemory CountState(train::Engine& engine) {
   RankMemory memory;
   train::Update& update = engine.update();
   const bool masters = update.buffer().compute_dtype() != DType::kF32;
   for (const FlatBucket& bucket : update.buffer().buckets()) {
-    memory.weights += static_cast<int64_t>(bucket.data.bytes());
+    memory.weights += WeightBytes(bucket);
     if (masters) memory.masters += static_cast<int64_t>(bucket.master.bytes());
-    memory.gradients += static_cast<int64_t>(bucket.grad.bytes());
+    const Tensor& gradients =
+        bucket.grad.defined() ? bucket.grad : bucket.reduced;
+    memory.gradients += static_cast<int64_t>(gradients.bytes());
   }
   for (const FrozenBlock& block : update.buffer().frozen()) {
-    memory.weights += static_cast<int64_t>(block.data.bytes());
+    memory.weights += WeightBytes(block);
   }
   for (const optim::OptimizerState& state : update.optimizer().StateTensors()) {
     memory.optimizer += static_cast<int64_t>(state.tensor.bytes());
   }
   for (const Parameter* parameter : update.parameters()) {
-    memory.parameters += parameter->data().elements();
+    memory.parameters += parameter->spec().shape.elements();
   }
   return memory;
 }
@@ -77,6 +85,10 @@ absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
   world->device().ResetPeakMemory();
   EISBACH_ASSIGN_OR_RETURN(const train::StepInput input, EmptyInput(*engine));
   EISBACH_RETURN_IF_ERROR(engine->Submit(input));
+  // From the second step on weights are brought ahead.
+  if (config.update.zero.zero == 3) {
+    EISBACH_RETURN_IF_ERROR(engine->Submit(input));
+  }
   memory.activations =
       world->device().memory().peak_bytes_in_use - memory.peak();
   return memory;

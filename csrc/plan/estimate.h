@@ -11,13 +11,14 @@ namespace eisbach::plan {
 // Bytes of a rank's device memory, by what they hold. Gaps between parameters
 // count as what lies around them.
 struct RankMemory {
-  int64_t parameters = 0;  // numbers, not bytes, that this rank holds
+  int64_t parameters = 0;  // numbers, not bytes, that this rank computes with
   int64_t weights = 0;     // in the compute dtype
   int64_t masters = 0;     // f32; 0 where the weights themselves are
   int64_t gradients = 0;   // f32
   int64_t optimizer = 0;   // its state
   // What a step adds to all that at the moment when it holds most: kept inputs
-  // of backward, gradients of activations, the batch.
+  // of backward, gradients of activations, the batch, and of what ranks divide
+  // the buckets that are whole for a while.
   int64_t activations = 0;
   int64_t other = 0;  // results on their way, counters
 

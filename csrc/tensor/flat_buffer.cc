@@ -91,86 +91,186 @@ absl::StatusOr<Tensor> Place(const Tensor& flat, const ParamSpec& spec,
   return piece.View(spec.shape);
 }
 
-absl::Status Allocate(FlatBucket& bucket, DType dtype, Stream& stream) {
-  SortByTraining(bucket.parameters);
-  const int64_t elements = Arrange(bucket.parameters, bucket.offsets);
-  EISBACH_ASSIGN_OR_RETURN(bucket.master,
-                           Tensor::Zeros(Shape{elements}, DType::kF32, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      bucket.grad, Tensor::SharedZeros(Shape{elements}, DType::kF32, stream));
-  bucket.data = bucket.master;
-  if (dtype != DType::kF32) {
-    EISBACH_ASSIGN_OR_RETURN(bucket.data,
-                             Tensor::Zeros(Shape{elements}, dtype, stream));
-  }
-  for (size_t i = 0; i < bucket.parameters.size(); ++i) {
-    Parameter& p = *bucket.parameters[i];
-    const auto place = [&](const Tensor& flat) {
-      return Place(flat, p.spec(), bucket.offsets[i]);
+// Makes the buckets and blocks of one buffer.
+class Builder {
+ public:
+  Builder(DType dtype, int64_t bytes, const Division& division, Stream& stream)
+      : dtype_(dtype), bytes_(bytes), division_(division), stream_(stream) {}
+
+  // Adds to `all` the blocks or buckets of those of `parameters` that are
+  // `frozen`, from the last on.
+  template <typename Block>
+  absl::Status Divide(absl::Span<Parameter* const> parameters, bool frozen,
+                      std::vector<Block>& all) {
+    Block block;
+    int64_t used = 0;
+    bool tied = false;
+    const auto close = [&]() -> absl::Status {
+      if (block.parameters.empty()) return absl::OkStatus();
+      EISBACH_RETURN_IF_ERROR(Allocate(block));
+      all.push_back(std::move(block));
+      block = Block();
+      used = 0;
+      return absl::OkStatus();
     };
-    AddSegment(bucket, bucket.offsets[i], p.spec());
-    EISBACH_ASSIGN_OR_RETURN(Tensor data, place(bucket.data));
-    EISBACH_ASSIGN_OR_RETURN(Tensor master, place(bucket.master));
-    EISBACH_ASSIGN_OR_RETURN(Tensor grad, place(bucket.grad));
-    p.Bind(std::move(data), std::move(master), std::move(grad));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Allocate(FrozenBlock& block, DType dtype, Stream& stream) {
-  const int64_t elements = Arrange(block.parameters, block.offsets);
-  EISBACH_ASSIGN_OR_RETURN(block.data,
-                           Tensor::Zeros(Shape{elements}, dtype, stream));
-  for (size_t i = 0; i < block.parameters.size(); ++i) {
-    Parameter& p = *block.parameters[i];
-    EISBACH_ASSIGN_OR_RETURN(Tensor data,
-                             Place(block.data, p.spec(), block.offsets[i]));
-    p.Bind(data, data, Tensor());
-  }
-  return absl::OkStatus();
-}
-
-// Adds to `all` the blocks or buckets of those of `parameters` that are
-// `frozen`, from the last on.
-template <typename Block>
-absl::Status Divide(absl::Span<Parameter* const> parameters, bool frozen,
-                    int64_t bytes, DType dtype, Stream& stream,
-                    std::vector<Block>& all) {
-  Block block;
-  int64_t used = 0;
-  const auto close = [&]() -> absl::Status {
-    if (block.parameters.empty()) return absl::OkStatus();
-    EISBACH_RETURN_IF_ERROR(Allocate(block, dtype, stream));
-    all.push_back(std::move(block));
-    block = Block();
-    used = 0;
-    return absl::OkStatus();
-  };
-  for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
-    Parameter& p = **it;
-    if (p.trains() == frozen) continue;
-    const int64_t elements = p.spec().shape.elements();
-    if (used > 0 && (used + elements) * 4 > bytes) {
-      EISBACH_RETURN_IF_ERROR(close());
+    for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {
+      Parameter& p = **it;
+      if (p.trains() == frozen) continue;
+      const int64_t elements = p.spec().shape.elements();
+      const bool was_tied = std::exchange(tied, !p.spec().tie_key.empty());
+      if (tied || was_tied || (used > 0 && (used + elements) * 4 > bytes_)) {
+        EISBACH_RETURN_IF_ERROR(close());
+      }
+      block.parameters.push_back(&p);
+      used = Align(used + elements);
     }
-    block.parameters.push_back(&p);
-    used = Align(used + elements);
+    return close();
   }
-  return close();
-}
+
+ private:
+  bool divides(int zero) const {
+    return division_.parts > 1 && division_.zero >= zero;
+  }
+
+  absl::StatusOr<Tensor> Zeros(int64_t elements, DType dtype) {
+    return Tensor::Zeros(Shape{elements}, dtype, stream_);
+  }
+
+  // Places the parameters, and makes `data` and `weights`; returns this rank's
+  // part.
+  absl::StatusOr<ElementRange> AllocateWeights(FlatWeights& block,
+                                               bool divides_own) {
+    const int64_t used = Arrange(block.parameters, block.offsets);
+    const int64_t unit = kAlignElements * division_.parts;
+    const int64_t part = (used + unit - 1) / unit * kAlignElements;
+    block.elements = part * division_.parts;
+    const ElementRange mine{part * division_.part, part};
+    block.own = divides_own ? mine : ElementRange{0, block.elements};
+    // What other ranks gather lies where they reach it.
+    const auto zeros = [&](int64_t elements) {
+      return divides_own ? Tensor::SharedZeros(Shape{elements}, dtype_, stream_)
+                         : Zeros(elements, dtype_);
+    };
+    if (divides(3)) {
+      EISBACH_ASSIGN_OR_RETURN(block.weights, zeros(part));
+      return mine;
+    }
+    EISBACH_ASSIGN_OR_RETURN(block.data, zeros(block.elements));
+    EISBACH_ASSIGN_OR_RETURN(block.weights, Own(block.data, block));
+    return mine;
+  }
+
+  absl::Status Allocate(FlatBucket& bucket) {
+    SortByTraining(bucket.parameters);
+    EISBACH_ASSIGN_OR_RETURN(bucket.part, AllocateWeights(bucket, divides(1)));
+    bucket.master = bucket.weights;
+    if (dtype_ != DType::kF32) {
+      EISBACH_ASSIGN_OR_RETURN(bucket.master,
+                               Zeros(bucket.own.elements, DType::kF32));
+    }
+    if (divides(2)) {
+      EISBACH_ASSIGN_OR_RETURN(bucket.reduced,
+                               Zeros(bucket.own.elements, DType::kF32));
+    } else {
+      EISBACH_ASSIGN_OR_RETURN(
+          bucket.grad,
+          Tensor::SharedZeros(Shape{bucket.elements}, DType::kF32, stream_));
+      EISBACH_ASSIGN_OR_RETURN(bucket.reduced, Own(bucket.grad, bucket));
+    }
+    for (size_t i = 0; i < bucket.parameters.size(); ++i) {
+      Parameter& p = *bucket.parameters[i];
+      AddSegment(bucket, bucket.offsets[i], p.spec());
+      EISBACH_RETURN_IF_ERROR(Bind(bucket, i, bucket.master, bucket.reduced));
+    }
+    EISBACH_RETURN_IF_ERROR(BindData(bucket, bucket.data));
+    return BindGradients(bucket, bucket.grad);
+  }
+
+  absl::Status Allocate(FrozenBlock& block) {
+    EISBACH_RETURN_IF_ERROR(AllocateWeights(block, divides(3)).status());
+    for (size_t i = 0; i < block.parameters.size(); ++i) {
+      EISBACH_RETURN_IF_ERROR(Bind(block, i, block.weights, Tensor()));
+    }
+    return BindData(block, block.data);
+  }
+
+  // Binds what a parameter has of the block's own elements.
+  absl::Status Bind(const FlatWeights& block, size_t i, const Tensor& master,
+                    const Tensor& reduced) {
+    Parameter& p = *block.parameters[i];
+    ParameterDivision division;
+    if (block.own.elements < block.elements) {
+      division = {division_.parts, division_.part, block.own.elements,
+                  block.offsets[i]};
+    }
+    p.Bind({}, division);
+    const ElementRange own = p.own();
+    const auto cut = [&](const Tensor& flat) {
+      const int64_t at = block.offsets[i] + own.begin - block.own.begin;
+      return flat.Narrow(0, own.elements == 0 ? 0 : at, own.elements);
+    };
+    ParameterTensors tensors;
+    EISBACH_ASSIGN_OR_RETURN(tensors.master, cut(master));
+    if (!p.divided()) {
+      EISBACH_ASSIGN_OR_RETURN(tensors.master,
+                               tensors.master.View(p.spec().shape));
+    }
+    if (reduced.defined()) {
+      EISBACH_ASSIGN_OR_RETURN(tensors.reduced, cut(reduced));
+    }
+    p.Bind(std::move(tensors), division);
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<Tensor> Own(const Tensor& flat,
+                                    const FlatWeights& block) {
+    return flat.Narrow(0, block.own.begin, block.own.elements);
+  }
+
+  const DType dtype_;
+  const int64_t bytes_;
+  const Division division_;
+  Stream& stream_;
+};
 
 }  // namespace
 
+absl::Status BindData(const FlatWeights& weights, const Tensor& flat) {
+  for (size_t i = 0; i < weights.parameters.size(); ++i) {
+    Parameter& p = *weights.parameters[i];
+    Tensor data;
+    if (flat.defined()) {
+      EISBACH_ASSIGN_OR_RETURN(data, Place(flat, p.spec(), weights.offsets[i]));
+    }
+    p.set_data(std::move(data));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BindGradients(const FlatBucket& bucket, const Tensor& flat) {
+  for (size_t i = 0; i < bucket.parameters.size(); ++i) {
+    Parameter& p = *bucket.parameters[i];
+    Tensor grad;
+    if (flat.defined()) {
+      EISBACH_ASSIGN_OR_RETURN(grad, Place(flat, p.spec(), bucket.offsets[i]));
+    }
+    p.set_grad(std::move(grad));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<FlatBuffer>> FlatBuffer::Make(
     absl::Span<Parameter* const> parameters, DType compute_dtype,
-    int64_t bucket_bytes, Stream& stream) {
+    int64_t bucket_bytes, Stream& stream, const Division& division) {
   EISBACH_RETURN_IF_ERROR(CheckNames(parameters));
   std::unique_ptr<FlatBuffer> buffer(new FlatBuffer());
   buffer->compute_dtype_ = compute_dtype;
-  EISBACH_RETURN_IF_ERROR(Divide(parameters, /*frozen=*/false, bucket_bytes,
-                                 compute_dtype, stream, buffer->buckets_));
-  EISBACH_RETURN_IF_ERROR(Divide(parameters, /*frozen=*/true, bucket_bytes,
-                                 compute_dtype, stream, buffer->frozen_));
+  buffer->division_ = division;
+  Builder builder(compute_dtype, bucket_bytes, division, stream);
+  EISBACH_RETURN_IF_ERROR(
+      builder.Divide(parameters, /*frozen=*/false, buffer->buckets_));
+  EISBACH_RETURN_IF_ERROR(
+      builder.Divide(parameters, /*frozen=*/true, buffer->frozen_));
   return buffer;
 }
 

@@ -29,6 +29,7 @@ void Widen(const void* values, int64_t elements, float* widened) {
 
 absl::Status WriteValues(const float* host, const Tensor& tensor,
                          Stream& stream) {
+  if (tensor.elements() == 0) return absl::OkStatus();
   switch (tensor.dtype()) {
     case DType::kBF16:
       return WriteRounded<BFloat16>(host, tensor, stream);
@@ -42,6 +43,7 @@ absl::Status WriteValues(const float* host, const Tensor& tensor,
 }
 
 absl::Status ReadValues(const Tensor& tensor, float* host, Stream& stream) {
+  if (tensor.elements() == 0) return absl::OkStatus();
   const bool as_it_is = tensor.dtype() == DType::kF32;
   std::vector<std::byte> values(as_it_is ? 0 : tensor.bytes());
   EISBACH_RETURN_IF_ERROR(stream.device().CopyToHost(

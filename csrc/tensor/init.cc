@@ -73,7 +73,8 @@ absl::Status InitParameter(Parameter& parameter, uint64_t seed,
   for (const LogicalSlice& slice : spec.slices) {
     FillSlice(spec, slice, seed, host.data());
   }
-  return WriteValues(host.data(), parameter.master(), stream);
+  return WriteValues(host.data() + parameter.own().begin, parameter.master(),
+                     stream);
 }
 
 }  // namespace eisbach

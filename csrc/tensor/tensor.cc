@@ -49,15 +49,19 @@ absl::StatusOr<Tensor> Tensor::Zeros(const Shape& shape, DType dtype,
   return t;
 }
 
-absl::StatusOr<Tensor> Tensor::SharedZeros(const Shape& shape, DType dtype,
-                                           Stream& stream) {
-  Device& device = stream.device();
+absl::StatusOr<Tensor> Tensor::SharedEmpty(const Shape& shape, DType dtype,
+                                           Device& device) {
   EISBACH_ASSIGN_OR_RETURN(
       std::shared_ptr<Storage> storage,
       device.AllocateShared(shape.elements() * SizeOf(dtype)));
+  return FromStorage(std::move(storage), 0, shape, dtype);
+}
+
+absl::StatusOr<Tensor> Tensor::SharedZeros(const Shape& shape, DType dtype,
+                                           Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(Tensor t,
-                           FromStorage(std::move(storage), 0, shape, dtype));
-  EISBACH_RETURN_IF_ERROR(device.SetZero(t.raw(), t.bytes(), stream));
+                           SharedEmpty(shape, dtype, stream.device()));
+  EISBACH_RETURN_IF_ERROR(stream.device().SetZero(t.raw(), t.bytes(), stream));
   return t;
 }
 

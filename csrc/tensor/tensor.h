@@ -25,7 +25,9 @@ class Tensor {
                                       Device& device);
   static absl::StatusOr<Tensor> Zeros(const Shape& shape, DType dtype,
                                       Stream& stream);
-  // The same in the device's shared memory (Device::AllocateShared).
+  // The same two in the device's shared memory (Device::AllocateShared).
+  static absl::StatusOr<Tensor> SharedEmpty(const Shape& shape, DType dtype,
+                                            Device& device);
   static absl::StatusOr<Tensor> SharedZeros(const Shape& shape, DType dtype,
                                             Stream& stream);
   // A contiguous view of `storage` that starts `byte_offset` bytes into it.

@@ -81,7 +81,8 @@ absl::Status CheckGroups(const EngineConfig& config) {
 absl::Status Engine::Validate(const EngineConfig& config,
                               const parallel::Mesh& mesh) {
   EISBACH_RETURN_IF_ERROR(models::Validate(config.model));
-  EISBACH_RETURN_IF_ERROR(Update::Validate(config.update));
+  EISBACH_RETURN_IF_ERROR(Update::Validate(
+      config.update, mesh.size(Axis::kData) * mesh.size(Axis::kContext)));
   EISBACH_RETURN_IF_ERROR(optim::Validate(config.spikes));
   if (config.hash_every < 0) {
     return absl::InvalidArgumentError(
@@ -217,6 +218,7 @@ absl::Status Engine::Begin(const StepInput& input) {
   if (replicas_ == nullptr || step % config_.hash_every != 0) {
     return absl::OkStatus();
   }
+  EISBACH_RETURN_IF_ERROR(update_->WaitForWeights());
   return replicas_->Begin(step);
 }
 
@@ -284,7 +286,10 @@ absl::Status Engine::Compute(const StepInput& input) {
                            update_->sums().Narrow(0, micro_batches_, 1));
   EISBACH_ASSIGN_OR_RETURN(const Tensor losses,
                            update_->sums().Narrow(0, 0, micro_batches_));
-  return update_->Finish({.counted = &counted, .all = tokens}, &losses);
+  EISBACH_RETURN_IF_ERROR(
+      update_->Finish({.counted = &counted, .all = tokens}, &losses));
+  // What was captured ends with all that it began.
+  return replay_ == nullptr ? absl::OkStatus() : update_->WaitForWeights();
 }
 
 double Engine::Tokens(const StepInput& input) const {
@@ -395,6 +400,7 @@ absl::StatusOr<std::vector<double>> Engine::ComputeLosses(
   EISBACH_ASSIGN_OR_RETURN(
       Tensor sums,
       Tensor::Zeros(Shape{micro_batches + totals()}, DType::kF64, stream));
+  EISBACH_RETURN_IF_ERROR(update_->BeginPass());
   EISBACH_RETURN_IF_ERROR(
       RunActions(input, /*training=*/false, sums, /*scale=*/1));
   if (context_.index(Axis::kTensor) != 0) {

@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Replicas>> Replicas::Make(
       if (state.bucket != b) continue;
       for (size_t i = 0; i < bucket.parameters.size(); ++i) {
         const Parameter* parameter = bucket.parameters[i];
+        if (parameter->divided()) continue;
         EISBACH_ASSIGN_OR_RETURN(
             Tensor piece,
             state.tensor.Narrow(0, bucket.offsets[i],
@@ -69,8 +70,12 @@ absl::StatusOr<std::unique_ptr<Replicas>> Replicas::Make(
   for (const Parameter* parameter : parameters) {
     const ParamSpec& spec = parameter->spec();
     const bool whole = HoldsWhole(spec);
-    replicas->items_.push_back({spec.name, parameter->master(), whole});
-    if (parameter->data().raw() != parameter->master().raw()) {
+    if (!parameter->divided()) {
+      replicas->items_.push_back({spec.name, parameter->master(), whole});
+    }
+    if (!parameter->data().defined()) continue;
+    if (parameter->divided() ||
+        parameter->data().raw() != parameter->master().raw()) {
       replicas->items_.push_back(
           {absl::StrCat(spec.name, " in ", Name(parameter->data().dtype())),
            parameter->data(), whole});
@@ -102,7 +107,7 @@ absl::StatusOr<std::unique_ptr<Replicas>> Replicas::Make(
 }
 
 absl::Status Replicas::Begin(int64_t step) {
-  if (groups_.empty()) return absl::OkStatus();
+  if (groups_.empty() || items_.empty()) return absl::OkStatus();
   if (waiting_.size() == ResultQueue::kCapacity) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the fingerprints of ", waiting_.size(), " steps wait to be read"));

@@ -2,150 +2,15 @@
 
 #include <algorithm>
 #include <limits>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/check.h"
-#include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/loss_scale.h"
 #include "parallel/tensor/shared_gradients.h"
-#include "tensor/init.h"
 
 namespace eisbach::train {
-namespace {
-
-absl::Status CheckClipping(double norm) {
-  if (norm < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("clip_grad_norm=", norm,
-                     " is below 0 (optimizer.clip_grad_norm); nearest that "
-                     "works: 0, which never clips"));
-  }
-  return CheckFitsF32("clip_grad_norm", norm, "optimizer.clip_grad_norm");
-}
-
-absl::Status CheckLossScale(const UpdateConfig& config) {
-  const float scale = config.initial_loss_scale;
-  if (!(scale >= ops::kLeastLossScale && scale <= ops::kMostLossScale)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "initial_loss_scale=", scale, " is outside [", ops::kLeastLossScale,
-        ", ", static_cast<int64_t>(ops::kMostLossScale),
-        "] (precision.initial_loss_scale)"));
-  }
-  const int window = config.loss_scale_window;
-  if (window < 1 || window > ops::kMostLossScaleWindow) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "loss_scale_window=", window, " is outside [1, ",
-        ops::kMostLossScaleWindow, "] (precision.loss_scale_window)"));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::Status Update::Validate(const UpdateConfig& config) {
-  EISBACH_RETURN_IF_ERROR(CheckClipping(config.clip_grad_norm));
-  EISBACH_RETURN_IF_ERROR(CheckLossScale(config));
-  EISBACH_RETURN_IF_ERROR(
-      optim::LearningRateSchedule::Make(config.schedule).status());
-  return optim::Validate(config.optimizer, config.compute_dtype);
-}
-
-absl::StatusOr<std::unique_ptr<Update>> Update::Make(
-    absl::Span<Parameter* const> parameters, const UpdateConfig& config,
-    int sums, const parallel::ParallelContext& context) {
-  EISBACH_RETURN_IF_ERROR(context.CheckJoined());
-  Stream& stream = context.device().compute_stream();
-  EISBACH_RETURN_IF_ERROR(Validate(config));
-  EISBACH_ASSIGN_OR_RETURN(optim::LearningRateSchedule schedule,
-                           optim::LearningRateSchedule::Make(config.schedule));
-  EISBACH_ASSIGN_OR_RETURN(optim::StepState state,
-                           optim::StepState::Make(stream));
-  if (config.scales_loss()) {
-    EISBACH_RETURN_IF_ERROR(
-        state.SetLossScale({.scale = config.initial_loss_scale}, stream));
-  }
-  std::unique_ptr<Update> update(
-      new Update(config, context, schedule, std::move(state)));
-  parallel::ParameterUses uses;
-  for (Parameter* parameter : parameters) {
-    if (uses[parameter]++ == 0) update->parameters_.push_back(parameter);
-  }
-  EISBACH_RETURN_IF_ERROR(update->ApplyGroups());
-  EISBACH_ASSIGN_OR_RETURN(
-      update->buffer_,
-      FlatBuffer::Make(update->parameters_, config.compute_dtype,
-                       config.bucket_bytes, stream));
-  for (Parameter* parameter : update->parameters_) {
-    const bool is_new = parameter->spec().role == AdapterRole::kFactor;
-    if (!config.initial_values && !is_new) continue;
-    EISBACH_RETURN_IF_ERROR(InitParameter(*parameter, config.seed, stream));
-  }
-  optim::OptimizerConfig optimizer = config.optimizer;
-  optimizer.seed = config.seed;
-  EISBACH_ASSIGN_OR_RETURN(
-      update->optimizer_,
-      optim::MakeOptimizer(optimizer, *update->buffer_, stream));
-  EISBACH_RETURN_IF_ERROR(update->RefreshData());
-  EISBACH_ASSIGN_OR_RETURN(update->reducer_,
-                           parallel::GradientReducer::Make(
-                               *update->buffer_, context.data(), uses, stream));
-  EISBACH_ASSIGN_OR_RETURN(optim::GradientNorm norm,
-                           optim::GradientNorm::Make(*update->buffer_, stream));
-  update->norm_ = std::make_unique<optim::GradientNorm>(std::move(norm));
-  EISBACH_RETURN_IF_ERROR(update->MakeOutcome(sums));
-  return update;
-}
-
-absl::Status Update::ApplyGroups() {
-  const std::vector<optim::ParameterGroup>& groups = config_.optimizer.groups;
-  if (groups.empty()) return absl::OkStatus();
-  EISBACH_ASSIGN_OR_RETURN(optim::GroupCounts counts,
-                           optim::ApplyGroups(groups, parameters_));
-  Device& device = context_.device();
-  // The other stages' names are not there.
-  if (device.type() == DeviceType::kMeta) return absl::OkStatus();
-  std::vector<int64_t> host = counts.decided;
-  host.push_back(counts.trained);
-  Stream& stream = device.compute_stream();
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor sums, Tensor::Empty(Shape{static_cast<int64_t>(host.size())},
-                                 DType::kI64, device));
-  EISBACH_RETURN_IF_ERROR(
-      device.CopyToDevice(sums.raw(), host.data(), sums.bytes(), stream));
-  EISBACH_RETURN_IF_ERROR(
-      context_.everyone().AllReduce(sums, comm::ReduceOp::kSum, stream));
-  EISBACH_RETURN_IF_ERROR(
-      device.CopyToHost(host.data(), sums.raw(), sums.bytes(), stream));
-  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
-  counts.trained = host.back();
-  host.pop_back();
-  counts.decided = std::move(host);
-  return optim::CheckCounts(groups, counts, parameters_);
-}
-
-absl::Status Update::MakeOutcome(int sums) {
-  Stream& stream = context_.device().compute_stream();
-  const int reduced = 1 + sums + kRequests;
-  EISBACH_ASSIGN_OR_RETURN(requests_, Requests::Make(stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      outcome_, Tensor::Zeros(Shape{OutcomeSize(sums)}, DType::kF64, stream));
-  EISBACH_ASSIGN_OR_RETURN(reduced_, outcome_.Narrow(0, 0, reduced));
-  EISBACH_ASSIGN_OR_RETURN(norm_squared_, outcome_.Narrow(0, 0, 1));
-  EISBACH_ASSIGN_OR_RETURN(sums_, outcome_.Narrow(0, 1, sums));
-  EISBACH_ASSIGN_OR_RETURN(requested_, outcome_.Narrow(0, 1 + sums, kRequests));
-  EISBACH_ASSIGN_OR_RETURN(used_loss_scale_, outcome_.Narrow(0, reduced, 1));
-  EISBACH_ASSIGN_OR_RETURN(verdict_,
-                           outcome_.Narrow(0, reduced + 1, ops::kVerdictSize));
-  EISBACH_ASSIGN_OR_RETURN(
-      mine_, outcome_.Narrow(0, reduced + 1 + ops::kVerdictSize, 1 + sums));
-  const double none = 1;
-  EISBACH_RETURN_IF_ERROR(context_.device().CopyToDevice(
-      used_loss_scale_.raw(), &none, sizeof(none), stream));
-  return stream.Synchronize();
-}
 
 absl::Status Update::Guard(const optim::SpikeConfig& config) {
   EISBACH_RETURN_IF_ERROR(optim::Validate(config));
@@ -184,6 +49,7 @@ absl::Status Update::ExpectGradients(int micro_batches) {
       device.SetZero(reduced_.raw(), reduced_.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
       requested_.raw(), requests_->values().raw(), requested_.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(BeginPass());
   return reducer_->BeginStep(micro_batches);
 }
 
@@ -196,15 +62,11 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens,
   std::optional<StepClock::Scope> part;
   part.emplace(device.step_clock(), StepPart::kReduction);
   EISBACH_RETURN_IF_ERROR(reducer_->Finish());
-  EISBACH_RETURN_IF_ERROR(
-      parallel::SumSharedGradients(parameters_, context_.tensor(), stream));
+  EISBACH_RETURN_IF_ERROR(parallel::SumSharedGradients(
+      parameters_, context_.tensor(), stream,
+      groups_->divides() ? &groups_->inside() : nullptr));
   EISBACH_RETURN_IF_ERROR(SumTiedGradients());
-  // Along data x context all ranks hold the same gradient: one counts it.
-  if (context_.data().rank() == 0) {
-    EISBACH_RETURN_IF_ERROR(norm_->Compute(stream));
-    EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(
-        norm_squared_.raw(), norm_->partial().raw(), sizeof(double), stream));
-  }
+  EISBACH_RETURN_IF_ERROR(ComputeNorm());
   if (guard_ != nullptr &&
       guard_->config().on_spike == optim::OnSpike::kRerun) {
     EISBACH_RETURN_IF_ERROR(device.CopyOnDevice(mine_.raw(), reduced_.raw(),
@@ -223,7 +85,10 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens,
                                           config_.scales_loss(), state_,
                                           verdict_, stream));
   }
+  // What no layer has waited for.
+  EISBACH_RETURN_IF_ERROR(WaitForWeights());
   EISBACH_RETURN_IF_ERROR(optimizer_->Step(state_, stream));
+  if (weights_ != nullptr) EISBACH_RETURN_IF_ERROR(weights_->Updated());
   if (config_.scales_loss()) {
     EISBACH_RETURN_IF_ERROR(
         ops::UpdateLossScale({.norm_squared = norm_squared_,
@@ -235,6 +100,16 @@ absl::Status Update::Finish(const ops::CountedTokens& tokens,
   }
   return guard_ == nullptr ? absl::OkStatus()
                            : guard_->End(state_, verdict_, stream);
+}
+
+absl::Status Update::ComputeNorm() {
+  // Along data x context each rank counts its part of a bucket; of those that
+  // have the same part, one.
+  if (groups_->replica() != 0) return absl::OkStatus();
+  Stream& stream = context_.device().compute_stream();
+  EISBACH_RETURN_IF_ERROR(norm_->Compute(stream));
+  return context_.device().CopyOnDevice(
+      norm_squared_.raw(), norm_->partial().raw(), sizeof(double), stream);
 }
 
 absl::Status Update::SumTiedGradients() {
@@ -250,8 +125,9 @@ absl::Status Update::SumTiedGradients() {
   });
   Stream& stream = context_.device().compute_stream();
   for (Parameter* parameter : tied) {
+    if (parameter->own().elements == 0) continue;  // nor has the other stage
     EISBACH_RETURN_IF_ERROR(context_.tied()->AllReduce(
-        parameter->grad(), comm::ReduceOp::kSum, stream));
+        parameter->reduced(), comm::ReduceOp::kSum, stream));
   }
   return absl::OkStatus();
 }
@@ -311,15 +187,29 @@ absl::Status Update::Resume(int64_t step,
 }
 
 absl::Status Update::RefreshData() {
-  if (config_.compute_dtype == DType::kF32) return absl::OkStatus();
   Stream& stream = context_.device().compute_stream();
-  if (step_ > 0) {
-    // Random rounding depends on the step.
-    EISBACH_RETURN_IF_ERROR(state_.Begin(step_, learning_rate(),
-                                         config_.optimizer.beta1,
-                                         config_.optimizer.beta2, stream));
+  EISBACH_RETURN_IF_ERROR(WaitForWeights());
+  if (config_.compute_dtype != DType::kF32) {
+    if (step_ > 0) {
+      // Random rounding depends on the step.
+      EISBACH_RETURN_IF_ERROR(state_.Begin(step_, learning_rate(),
+                                           config_.optimizer.beta1,
+                                           config_.optimizer.beta2, stream));
+    }
+    EISBACH_RETURN_IF_ERROR(optimizer_->RefreshData(state_, stream));
   }
-  return optimizer_->RefreshData(state_, stream);
+  if (weights_ == nullptr) return absl::OkStatus();
+  EISBACH_RETURN_IF_ERROR(weights_->Updated());
+  // Whoever writes masters next must not meet them on their way.
+  return weights_->Wait();
+}
+
+absl::Status Update::BeginPass() {
+  return weights_ == nullptr ? absl::OkStatus() : weights_->BeginPass();
+}
+
+absl::Status Update::WaitForWeights() {
+  return weights_ == nullptr ? absl::OkStatus() : weights_->Wait();
 }
 
 }  // namespace eisbach::train

@@ -14,7 +14,9 @@
 #include "optim/step_guard.h"
 #include "optim/step_state.h"
 #include "parallel/context.h"
-#include "parallel/data/reducer.h"
+#include "parallel/data/divided_weights.h"
+#include "parallel/data/division_groups.h"
+#include "parallel/data/gradient_sum.h"
 #include "tensor/flat_buffer.h"
 #include "train/requests.h"
 
@@ -33,6 +35,8 @@ struct UpdateConfig {
   // False: all but new adapters is zero, and whoever makes the update fills it
   // from files; drawing values that are replaced takes longer than reading.
   bool initial_values = true;
+  // What ranks that see other samples divide among them.
+  parallel::ZeroConfig zero{};
 
   // Whether the loss has a scale, which follows the gradients.
   bool scales_loss() const { return compute_dtype == DType::kF16; }
@@ -50,9 +54,9 @@ struct UpdateConfig {
 // that a user composes.
 class Update {
  public:
-  // What Make refuses of `config` whatever the parameters are. Messages name
-  // the key and the bound.
-  static absl::Status Validate(const UpdateConfig& config);
+  // What Make refuses of `config` whatever the parameters are, where so many
+  // ranks see other samples. Messages name the key and the bound.
+  static absl::Status Validate(const UpdateConfig& config, int data_ranks);
 
   // `parameters` in the order of forward; a parameter that a micro-batch uses
   // twice is listed twice. Binds them, gives them their initial values, and
@@ -137,14 +141,22 @@ class Update {
   // nothing. InvalidArgument when it is below 0 or more than f32 holds.
   absl::Status SetLearningRate(std::optional<double> learning_rate);
 
-  // Rounds the masters to the compute dtype, after writing to them.
+  // Rounds the masters to the compute dtype, after writing to them, and where
+  // they are divided brings those of others. Collective.
   absl::Status RefreshData();
+  // Before forward passes that are no step, such as an evaluation. Collective.
+  absl::Status BeginPass();
+  // Makes the device wait for weights that are on their way from other ranks:
+  // for who reads them past the layers or writes masters, and where captured
+  // work ends.
+  absl::Status WaitForWeights();
 
   const parallel::ParallelContext& context() const { return context_; }
   const optim::StepState& state() const { return state_; }
   FlatBuffer& buffer() { return *buffer_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
-  const parallel::GradientReducer& reducer() const { return *reducer_; }
+  const parallel::GradientSum& reducer() const { return *reducer_; }
+  const parallel::DivisionGroups& groups() const { return *groups_; }
   // Each once, in the order of forward.
   const std::vector<Parameter*>& parameters() const { return parameters_; }
 
@@ -158,8 +170,13 @@ class Update {
 
   // Of the configuration, to parameters_. Collective.
   absl::Status ApplyGroups();
+  // Buckets and whoever works on them. Collective.
+  absl::Status MakeBuckets(const parallel::ParameterUses& uses);
+  absl::Status ConnectBuckets(const parallel::ParameterUses& uses);
   absl::Status MakeOutcome(int sums);
   absl::Status SumTiedGradients();
+  // This rank's part of the norm, from gradients that are summed.
+  absl::Status ComputeNorm();
 
   OneThread users_{"Update"};
   UpdateConfig config_;
@@ -168,9 +185,11 @@ class Update {
   std::optional<double> set_learning_rate_;
   optim::StepState state_;
   std::vector<Parameter*> parameters_;
+  std::optional<parallel::DivisionGroups> groups_;
   std::unique_ptr<FlatBuffer> buffer_;
   std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<parallel::GradientReducer> reducer_;
+  std::unique_ptr<parallel::GradientSum> reducer_;
+  std::unique_ptr<parallel::DividedWeights> weights_;  // null: whole
   std::unique_ptr<optim::GradientNorm> norm_;
   std::unique_ptr<Requests> requests_;
   std::unique_ptr<optim::StepGuard> guard_;  // null: none

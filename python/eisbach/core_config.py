@@ -120,6 +120,12 @@ def update_config(config: Config) -> _C.UpdateConfig:
         initial_loss_scale=config.precision.initial_loss_scale,
         loss_scale_window=config.precision.loss_scale_window,
         initial_values=getattr(config.model, "from") == "none",
+        zero=config.parallel.zero,
+        zero_group=0
+        if config.parallel.zero_group == "auto"
+        else config.parallel.zero_group,
+        zero_prefetch=config.parallel.zero_prefetch,
+        reduce_wire=config.parallel.reduce_wire,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,9 @@ def continuation(job: Job) -> str:
 
     loader = job.validation or job.train
     loader.seek(0)
-    prompt = beginning(loader.next(job.engine.device))
+    # One for all: ranks that divide weights work on the same tokens.
+    start = beginning(loader.next(job.engine.device))
+    prompt = json.loads(job.world.broadcast(json.dumps(start)))
     end = job.tokenizer.end_of_document
     (made,) = _C.Decoder(job.engine).generate(
         [prompt],
@@ -55,10 +58,10 @@ def continuation(job: Job) -> str:
         stops=[] if end is None else [end],
     )
     # Together: the text of a token depends on the one before it.
-    start = job.tokenizer.decode(prompt)
+    given = job.tokenizer.decode(prompt)
     whole = job.tokenizer.decode([*prompt, *made.tokens])
-    pairs = enumerate(zip(start, whole, strict=False))
-    end = next((i for i, (a, b) in pairs if a != b), len(start))
+    pairs = enumerate(zip(given, whole, strict=False))
+    end = next((i for i, (a, b) in pairs if a != b), len(given))
     return (
         f"--- prompt\n{printable(whole[:end])}\n"
         f"--- continuation\n{printable(whole[end:])}\n--- end"

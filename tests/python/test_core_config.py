@@ -113,6 +113,25 @@ def test_loss_scale_and_rounding_arrive():
     assert update.initial_loss_scale == 65536
 
 
+def test_what_data_ranks_divide_arrives():
+    update = update_config(make_config(precision={"compute": "f32"}))
+    assert (update.zero, update.zero_group, update.zero_prefetch) == (0, 0, 1)
+    assert update.reduce_wire == "f32"
+    update = update_config(
+        make_config(
+            precision={"compute": "f32"},
+            parallel={
+                "zero": 3,
+                "zero_group": 4,
+                "zero_prefetch": 2,
+                "reduce_wire": "bf16",
+            },
+        )
+    )
+    assert (update.zero, update.zero_group, update.zero_prefetch) == (3, 4, 2)
+    assert update.reduce_wire == "bf16"
+
+
 def test_what_a_gpu_may_do_arrives():
     engine = engine_config(make_config(precision={"compute": "f32"}))
     assert (engine.tf32, engine.replays_steps) == (False, True)

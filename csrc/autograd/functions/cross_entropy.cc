@@ -79,6 +79,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
                        const VocabularyShard& shard, const LossScale& scale,
                        double cap, bool first, const Tensor& loss,
                        const Tensor& dx, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits, ops::LinearForward(x, weight.data(), nullptr, stream));
   Tensor capped;  // backward overwrites the logits
@@ -105,6 +106,7 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   if (!weight.trains()) {
     return AddHeadGradient(*trained, logits, x, /*starts=*/first, stream);
   }
+  EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
   return ops::LinearBackwardWeight(
       logits, x, {weight.grad(), weight.accumulate() || !first}, stream);
 }

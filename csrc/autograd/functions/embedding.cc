@@ -26,6 +26,7 @@ class EmbeddingNode final : public Node {
     return context.WeightGradient(
         [dy = grads[0], ids = ids_, &weight = weight_, first_row = first_row_,
          vocab = vocab_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
           EISBACH_RETURN_IF_ERROR(ops::EmbeddingBackward(
               dy, ids, first_row, vocab, weight.accumulate(), weight.grad(),
               stream));
@@ -63,10 +64,11 @@ class PositionNode final : public Node {
     return context.WeightGradient(
         [dy = grads[0], positions = positions_,
          &weight = weight_](Stream& stream) -> absl::Status {
+          EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
           EISBACH_RETURN_IF_ERROR(
               positions.defined()
                   ? ops::EmbeddingBackward(
-                        dy, positions, /*first_row=*/0, weight.data().dim(0),
+                        dy, positions, /*first_row=*/0, weight.spec().shape[0],
                         weight.accumulate(), weight.grad(), stream)
                   : ops::PositionBackward(dy, weight.accumulate(),
                                           weight.grad(), stream));
@@ -84,6 +86,7 @@ class PositionNode final : public Node {
 absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
                                  int64_t first_row, int64_t vocab,
                                  Stream& stream, const TrainedRows* rows) {
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
                            RowsInPlace::Put(rows, weight, stream));
   EISBACH_ASSIGN_OR_RETURN(
@@ -99,6 +102,7 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
 
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
                                    Stream& stream, const Tensor& starts) {
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   Tensor positions;
   if (starts.defined()) {
     EISBACH_RETURN_IF_ERROR(ops::CheckStarts(

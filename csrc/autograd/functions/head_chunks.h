@@ -12,7 +12,7 @@ namespace eisbach::autograd {
 inline int64_t HeadChunk(int64_t rows, const Parameter& weight, DType dtype,
                          int64_t logits_bytes) {
   const int64_t row_bytes =
-      weight.data().dim(0) * static_cast<int64_t>(SizeOf(dtype));
+      weight.spec().shape[0] * static_cast<int64_t>(SizeOf(dtype));
   const int64_t most = std::max<int64_t>(1, logits_bytes / (row_bytes + 1));
   const int64_t chunks = (rows + most - 1) / most;
   return chunks == 0 ? 0 : (rows + chunks - 1) / chunks;

@@ -47,6 +47,7 @@ class HeadNormNode final : public Node {
     EISBACH_ASSIGN_OR_RETURN(const auto dx, Parts(dqkv, heads_));
     for (size_t i = 0; i < weights_.size(); ++i) {
       Parameter& weight = *weights_[i];
+      EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(const Tensor dweight,
                                WrittenGradient(weight, context.stream));
       EISBACH_RETURN_IF_ERROR(ops::HeadNormBackward(
@@ -78,10 +79,11 @@ absl::StatusOr<Tensor> HeadNorm(double eps, const Tensor& qkv,
   EISBACH_ASSIGN_OR_RETURN(const auto to, Parts(y, heads));
   std::array<Tensor, 2> rstd;
   for (size_t i = 0; i < rstd.size(); ++i) {
+    Parameter& weight = i == 0 ? query : key;
+    EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
     EISBACH_ASSIGN_OR_RETURN(
         rstd[i],
-        ops::HeadNormForward(eps, from[i], (i == 0 ? query : key).data(), to[i],
-                             stream, kind));
+        ops::HeadNormForward(eps, from[i], weight.data(), to[i], stream, kind));
   }
   EISBACH_RETURN_IF_ERROR(ops::Copy(from[2], to[2], stream));
   if (Graph* graph = CurrentGraph()) {

@@ -13,7 +13,9 @@ absl::Status AddWeightGradient(const Tensor& dy, const Tensor& x,
                                Parameter& weight, Parameter* bias,
                                Stream& stream) {
   const bool bias_trains = bias != nullptr && bias->trains();
+  if (bias_trains) EISBACH_RETURN_IF_ERROR(bias->BeforeGradient());
   if (weight.trains()) {
+    EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
     ops::LinearGradient gradient{weight.grad(), weight.accumulate()};
     if (bias_trains) {
       gradient.dbias = &bias->grad();
@@ -41,6 +43,7 @@ class LinearNode final : public Node {
                         BackwardContext& context) override {
     const Tensor& dy = grads[0];
     if (Wants(0)) {
+      EISBACH_RETURN_IF_ERROR(weight_.BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(
           Tensor dx,
           ops::LinearBackwardInput(dy, weight_.data(), context.stream));
@@ -64,6 +67,7 @@ class LinearNode final : public Node {
 
 absl::StatusOr<Tensor> Linear(const Tensor& x, Parameter& weight,
                               Parameter* bias, bool use_bias, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(BeforeUse(weight, use_bias ? bias : nullptr));
   const Tensor* b = bias != nullptr && use_bias ? &bias->data() : nullptr;
   EISBACH_ASSIGN_OR_RETURN(Tensor y,
                            ops::LinearForward(x, weight.data(), b, stream));

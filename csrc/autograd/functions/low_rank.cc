@@ -51,6 +51,7 @@ absl::Status MultiplyOut(const Tensor& inner, const LowRank& low_rank,
     const LowRankTerm& term = low_rank.terms[i];
     EISBACH_ASSIGN_OR_RETURN(const Tensor from, Inner(inner_rows, low_rank, i));
     EISBACH_ASSIGN_OR_RETURN(const Tensor to, Outer(out_rows, term));
+    EISBACH_RETURN_IF_ERROR(term.b->BeforeUse());
     EISBACH_ASSIGN_OR_RETURN(const Tensor b_t, term.b->data().Transpose(0, 1));
     EISBACH_RETURN_IF_ERROR(
         ops::Matmul(from, b_t, nullptr, accumulate, to, stream));
@@ -79,6 +80,7 @@ bool AnyTrains(const LowRank& low_rank) {
 // The gradient of `parameter`, dy^T · x.
 absl::Status AddProduct(Parameter& parameter, const Tensor& dy, const Tensor& x,
                         Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(parameter.BeforeGradient());
   EISBACH_ASSIGN_OR_RETURN(const Tensor dy_t, dy.Transpose(0, 1));
   EISBACH_RETURN_IF_ERROR(ops::Matmul(dy_t, x, nullptr, parameter.accumulate(),
                                       parameter.grad(), stream));
@@ -103,6 +105,7 @@ class LowRankNode final : public Node {
     EISBACH_ASSIGN_OR_RETURN(const Tensor inner_grad,
                              InnerGradient(dy, context.stream));
     if (Wants(1)) {
+      EISBACH_RETURN_IF_ERROR(low_rank_.a->BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(
           Tensor dx, ops::LinearBackwardInput(inner_grad, low_rank_.a->data(),
                                               context.stream));
@@ -155,6 +158,7 @@ class LowRankNode final : public Node {
       const LowRankTerm& term = low_rank_.terms[i];
       EISBACH_ASSIGN_OR_RETURN(const Tensor from, Outer(dy_rows, term));
       EISBACH_ASSIGN_OR_RETURN(const Tensor to, Inner(grad_rows, low_rank_, i));
+      EISBACH_RETURN_IF_ERROR(term.b->BeforeUse());
       EISBACH_RETURN_IF_ERROR(
           ops::Matmul(from, term.b->data(), nullptr, false, to, stream));
     }
@@ -198,6 +202,7 @@ absl::StatusOr<Tensor> AddLowRank(const Tensor& y, const Tensor& x,
                                   const LowRank& low_rank, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckLowRank(y, low_rank));
   EISBACH_ASSIGN_OR_RETURN(const Tensor dropped, Dropped(x, low_rank, stream));
+  EISBACH_RETURN_IF_ERROR(low_rank.a->BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       Tensor inner,
       ops::LinearForward(dropped, low_rank.a->data(), nullptr, stream));

@@ -23,18 +23,21 @@ class NormNode final : public Node {
       EISBACH_RETURN_IF_ERROR(Send(0, dsum, context.stream));
       return Send(1, dsum, context.stream);
     }
+    EISBACH_RETURN_IF_ERROR(weight_.BeforeUse());
     EISBACH_ASSIGN_OR_RETURN(Tensor dweight,
                              WrittenGradient(weight_, context.stream));
     Tensor dbias;
     if (bias_ != nullptr) {
       EISBACH_ASSIGN_OR_RETURN(dbias, WrittenGradient(*bias_, context.stream));
     }
+    EISBACH_ASSIGN_OR_RETURN(const bool adds,
+                             AddsToGradients(weight_, bias_, context.stream));
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
         ops::NormBackward(kind_, dy, dsum.defined() ? &dsum : nullptr,
                           saved_.sum, weight_.data(),
                           saved_.mean.defined() ? &saved_.mean : nullptr,
-                          saved_.rstd, Accumulates(), dweight,
+                          saved_.rstd, adds, dweight,
                           bias_ == nullptr ? nullptr : &dbias, context.stream));
     for (Parameter* parameter : {&weight_, bias_}) {
       if (parameter == nullptr || !parameter->trains()) continue;
@@ -45,6 +48,7 @@ class NormNode final : public Node {
   }
   bool Remakes(int output) const override { return output == kNormed; }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    EISBACH_RETURN_IF_ERROR(BeforeUse(weight_, bias_));
     return ops::Normalize(kind_, saved_.sum, weight_.data(),
                           bias_ == nullptr ? nullptr : &bias_->data(),
                           saved_.mean.defined() ? &saved_.mean : nullptr,
@@ -54,12 +58,6 @@ class NormNode final : public Node {
  private:
   // Outputs: the sum, then what it is normalized to.
   static constexpr int kNormed = 1;
-
-  // Of the one that trains.
-  bool Accumulates() const {
-    return weight_.trains() || bias_ == nullptr ? weight_.accumulate()
-                                                : bias_->accumulate();
-  }
 
   ops::NormKind kind_;
   ops::NormOutput saved_;
@@ -72,6 +70,7 @@ class NormNode final : public Node {
 absl::StatusOr<NormResult> Norm(ops::NormKind kind, double eps, const Tensor& x,
                                 const Tensor& residual, Parameter& weight,
                                 Parameter* bias, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(BeforeUse(weight, bias));
   EISBACH_ASSIGN_OR_RETURN(
       ops::NormOutput out,
       ops::NormForward(kind, eps, x, residual.defined() ? &residual : nullptr,

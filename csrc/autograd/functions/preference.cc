@@ -41,6 +41,7 @@ absl::StatusOr<Tensor> ChunkLogits(const HeadInput& head, const FlatRows& rows,
                                    int64_t begin, int64_t count,
                                    Stream& stream) {
   EISBACH_ASSIGN_OR_RETURN(Tensor x, rows.x.Narrow(0, begin, count));
+  EISBACH_RETURN_IF_ERROR(head.weight.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       Tensor logits,
       ops::LinearForward(x, head.weight.data(), nullptr, stream));
@@ -126,6 +127,7 @@ absl::Status AddGradients(const HeadInput& head, const FlatRows& rows,
           ops::SoftcapBackward(logits, capped, head.cap, stream));
     }
     EISBACH_ASSIGN_OR_RETURN(Tensor dx_part, dx.Narrow(0, begin, count));
+    EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
     EISBACH_RETURN_IF_ERROR(ops::Matmul(logits, weight.data(), nullptr,
                                         /*accumulate=*/false, dx_part, stream));
     if (!Trains(weight, head.rows)) continue;
@@ -135,6 +137,7 @@ absl::Status AddGradients(const HeadInput& head, const FlatRows& rows,
                                               /*starts=*/begin == 0, stream));
       continue;
     }
+    EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
     EISBACH_RETURN_IF_ERROR(ops::LinearBackwardWeight(
         logits, x, {weight.grad(), weight.accumulate() || begin > 0}, stream));
   }

@@ -15,10 +15,11 @@ absl::Status SetZero(const Tensor& x, Stream& stream) {
 }  // namespace
 
 absl::StatusOr<RowsInPlace> RowsInPlace::Put(const TrainedRows* rows,
-                                             const Parameter& table,
-                                             Stream& stream) {
+                                             Parameter& table, Stream& stream) {
   RowsInPlace placed(stream);
   if (rows == nullptr) return placed;
+  EISBACH_RETURN_IF_ERROR(rows->weight->BeforeUse());
+  EISBACH_RETURN_IF_ERROR(table.BeforeUse());
   for (const TrainedRows::Run& run : rows->runs) {
     EISBACH_ASSIGN_OR_RETURN(const Tensor place,
                              table.data().Narrow(0, run.table_row, run.count));
@@ -42,7 +43,8 @@ absl::Status RowsInPlace::TakeOut() {
 absl::Status AddEmbeddingGradient(const TrainedRows& rows, const Tensor& dy,
                                   const Tensor& ids, int64_t first_row,
                                   int64_t vocab, Stream& stream) {
-  const Parameter& weight = *rows.weight;
+  Parameter& weight = *rows.weight;
+  EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
   if (!weight.accumulate()) {
     EISBACH_RETURN_IF_ERROR(SetZero(weight.grad(), stream));
   }
@@ -58,7 +60,8 @@ absl::Status AddEmbeddingGradient(const TrainedRows& rows, const Tensor& dy,
 
 absl::Status AddHeadGradient(const TrainedRows& rows, const Tensor& dlogits,
                              const Tensor& x, bool starts, Stream& stream) {
-  const Parameter& weight = *rows.weight;
+  Parameter& weight = *rows.weight;
+  EISBACH_RETURN_IF_ERROR(weight.BeforeGradient());
   if (starts && !weight.accumulate()) {
     EISBACH_RETURN_IF_ERROR(SetZero(weight.grad(), stream));
   }

@@ -45,8 +45,7 @@ class RowsInPlace {
  public:
   // `rows`: null for none. `table` [n, H]: of the dtype of their data.
   static absl::StatusOr<RowsInPlace> Put(const TrainedRows* rows,
-                                         const Parameter& table,
-                                         Stream& stream);
+                                         Parameter& table, Stream& stream);
   RowsInPlace(RowsInPlace&& other) noexcept
       : stream_(other.stream_), kept_(std::exchange(other.kept_, {})) {}
   RowsInPlace& operator=(RowsInPlace&&) = delete;

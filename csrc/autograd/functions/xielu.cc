@@ -17,16 +17,17 @@ class XieluNode final : public Node {
   absl::string_view name() const override { return "xielu"; }
   absl::Status Backward(absl::Span<Tensor> grads,
                         BackwardContext& context) override {
+    EISBACH_RETURN_IF_ERROR(BeforeUse(alpha_p_, &alpha_n_));
     EISBACH_ASSIGN_OR_RETURN(Tensor dp,
                              WrittenGradient(alpha_p_, context.stream));
     EISBACH_ASSIGN_OR_RETURN(Tensor dn,
                              WrittenGradient(alpha_n_, context.stream));
-    const bool accumulate =
-        alpha_p_.trains() ? alpha_p_.accumulate() : alpha_n_.accumulate();
+    EISBACH_ASSIGN_OR_RETURN(
+        const bool adds, AddsToGradients(alpha_p_, &alpha_n_, context.stream));
     EISBACH_ASSIGN_OR_RETURN(
         Tensor dx,
-        ops::XieluBackward(grads[0], x_, alpha_p_.data(), alpha_n_.data(),
-                           accumulate, dp, dn, context.stream));
+        ops::XieluBackward(grads[0], x_, alpha_p_.data(), alpha_n_.data(), adds,
+                           dp, dn, context.stream));
     for (Parameter* parameter : {&alpha_p_, &alpha_n_}) {
       if (!parameter->trains()) continue;
       EISBACH_RETURN_IF_ERROR(parameter->GradientWritten());
@@ -35,6 +36,7 @@ class XieluNode final : public Node {
   }
   bool Remakes(int) const override { return true; }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    EISBACH_RETURN_IF_ERROR(BeforeUse(alpha_p_, &alpha_n_));
     return ops::XieluForward(x_, alpha_p_.data(), alpha_n_.data(), stream);
   }
 
@@ -48,6 +50,7 @@ class XieluNode final : public Node {
 
 absl::StatusOr<Tensor> Xielu(const Tensor& x, Parameter& alpha_p,
                              Parameter& alpha_n, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(BeforeUse(alpha_p, &alpha_n));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, ops::XieluForward(x, alpha_p.data(), alpha_n.data(), stream));
   if (Graph* graph = CurrentGraph()) {

@@ -9,9 +9,9 @@ namespace eisbach::parallel {
 
 absl::StatusOr<std::unique_ptr<GradientReducer>> GradientReducer::Make(
     FlatBuffer& buffer, comm::Communicator& data, const ParameterUses& uses,
-    Stream& compute) {
+    Stream& compute, comm::Communicator* replicas) {
   std::unique_ptr<GradientReducer> reducer(
-      new GradientReducer(buffer, data, compute));
+      new GradientReducer(buffer, data, replicas, compute));
   if (data.size() > 1) {
     EISBACH_ASSIGN_OR_RETURN(reducer->stream_, compute.device().NewStream());
   }
@@ -85,8 +85,19 @@ absl::Status GradientReducer::Start(size_t index) {
   if (stream_ == nullptr) return absl::OkStatus();
   EISBACH_ASSIGN_OR_RETURN(Event written, compute_.Record());
   EISBACH_RETURN_IF_ERROR(stream_->Wait(written));
-  return Annotate(data_.AllReduce(bucket.grad, comm::ReduceOp::kSum, *stream_),
-                  absl::StrCat("gradient bucket ", index));
+  return Annotate(Reduce(bucket), absl::StrCat("gradient bucket ", index));
+}
+
+absl::Status GradientReducer::Reduce(const FlatBucket& bucket) {
+  constexpr comm::ReduceOp kSum = comm::ReduceOp::kSum;
+  if (bucket.own.elements == bucket.elements) {
+    return data_.AllReduce(bucket.grad, kSum, *stream_);
+  }
+  EISBACH_RETURN_IF_ERROR(
+      data_.ReduceScatter(bucket.grad, bucket.reduced, kSum, *stream_));
+  return replicas_ == nullptr
+             ? absl::OkStatus()
+             : replicas_->AllReduce(bucket.reduced, kSum, *stream_);
 }
 
 absl::Status GradientReducer::Finish() {

@@ -18,7 +18,8 @@ struct Piece {
 }  // namespace
 
 absl::Status SumSharedGradients(absl::Span<Parameter* const> parameters,
-                                comm::Communicator& group, Stream& stream) {
+                                comm::Communicator& group, Stream& stream,
+                                comm::Communicator* division) {
   std::vector<Piece> pieces;
   absl::flat_hash_map<std::string, int64_t> begin;
   int64_t total = 0;
@@ -31,12 +32,15 @@ absl::Status SumSharedGradients(absl::Span<Parameter* const> parameters,
       if (added) total += slice.shape.elements();
       // Shared slices are whole rows, so they are contiguous on both sides.
       const int64_t width = slice.shape.rank() > 1 ? slice.shape[1] : 1;
+      const int64_t offset = SliceOffset(spec, slice);
+      const ElementRange own = parameter->own();
+      const ElementRange mine = Intersect({offset, SliceElements(slice)}, own);
+      if (mine.elements == 0) continue;
       EISBACH_ASSIGN_OR_RETURN(
-          Tensor flat, parameter->grad().View(Shape{spec.shape.elements()}));
-      EISBACH_ASSIGN_OR_RETURN(
-          Tensor grad,
-          flat.Narrow(0, SliceOffset(spec, slice), SliceElements(slice)));
-      pieces.push_back({grad, it->second + slice.start[0] * width});
+          Tensor grad, parameter->reduced().Narrow(0, mine.begin - own.begin,
+                                                   mine.elements));
+      pieces.push_back(
+          {grad, it->second + slice.start[0] * width + (mine.begin - offset)});
     }
   }
   if (total == 0 || group.size() == 1) return absl::OkStatus();
@@ -51,6 +55,10 @@ absl::Status SumSharedGradients(absl::Span<Parameter* const> parameters,
   }
   EISBACH_RETURN_IF_ERROR(
       group.AllReduce(buffer, comm::ReduceOp::kSum, stream));
+  if (division != nullptr) {
+    EISBACH_RETURN_IF_ERROR(
+        division->AllReduce(buffer, comm::ReduceOp::kSum, stream));
+  }
   for (const Piece& piece : pieces) {
     EISBACH_ASSIGN_OR_RETURN(Tensor from, place(piece));
     EISBACH_RETURN_IF_ERROR(ops::Copy(from, piece.grad, stream));

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eisbach.config.section import Auto, Count, Section, key
+from eisbach.config.section import Auto, Count, Natural, Section, key
 
 
 class ParallelSection(Section):
@@ -19,6 +19,27 @@ class ParallelSection(Section):
     pipeline: Count = key(1, "Stages, each of which holds some layers.")
     schedule: Literal["gpipe", "1f1b"] = key(
         "1f1b", "Order of micro-batches in the pipeline."
+    )
+    zero: Literal[0, 1, 2, 3] = key(
+        0,
+        "What ranks of `data` divide instead of each keeping all of it: 1 the "
+        "optimizer's state and f32 masters, 2 gradients as well, 3 weights as "
+        "well.",
+    )
+    zero_group: Auto | Count = key(
+        "auto",
+        "Neighbours among the ranks of `data` that divide it; other such "
+        "groups keep copies. `auto`: all of them.",
+    )
+    zero_prefetch: Natural = key(
+        1,
+        "With `zero` 3: pieces of weights that are brought ahead of the one "
+        "that is computed with.",
+    )
+    reduce_wire: Literal["f32", "bf16"] = key(
+        "f32",
+        "With `zero` 2 and 3: the type in which gradients travel. `bf16` is "
+        "half the bytes; sums are f32 nevertheless, in the order of ranks.",
     )
     layers_per_stage: Auto | Annotated[list[Count], Field(min_length=1)] = key(
         "auto",

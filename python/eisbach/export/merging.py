@@ -122,6 +122,9 @@ def alone(config: Config, *, compute: str | None = None) -> Config:
         ("parallel.tensor", 1),
         ("parallel.pipeline", 1),
         ("parallel.layers_per_stage", "auto"),
+        ("parallel.zero", 0),
+        ("parallel.zero_group", "auto"),
+        ("parallel.reduce_wire", "f32"),
         ("train.micro_batch", 1),
     ):
         config = config.derive(key, value, "the model is whole")

@@ -64,6 +64,8 @@ def _told(job: Job) -> Iterator[str]:
     yield job.context.mesh.rank_map().rstrip()
     if crossing := _C.crossing_text(job.context.mesh, job.locations):
         yield crossing
+    if job.engine.division:
+        yield job.engine.division
     if job.network:
         yield job.network
     if job.first:

@@ -74,7 +74,7 @@ TEST_P(GatherParametersTest, HasEveryInitialValueOfTheModel) {
         WholeParam(tensor.name, tensor.shape, inits[tensor.name], false));
     const Tensor memory =
         test::Value(Tensor::Zeros(tensor.shape, DType::kF32, stream));
-    alone.Bind(memory, memory, memory);
+    alone.Bind({.data = memory, .grad = memory, .master = memory});
     EISBACH_ASSERT_OK(InitParameter(alone, config_.update.seed, stream));
     const float* data = memory.data<float>();
     EXPECT_EQ(tensor.values,

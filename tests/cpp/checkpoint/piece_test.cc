@@ -44,7 +44,7 @@ class PieceTest : public ::testing::Test {
     for (int64_t i = 0; i < elements; ++i) {
       local.data<float>()[i] = static_cast<float>(100 * stored_.size() + i);
     }
-    stored_.push_back({part, &spec, local});
+    stored_.push_back({part, &spec, local, {0, elements}, /*divided=*/false});
   }
 
   std::shared_ptr<Device> device_;

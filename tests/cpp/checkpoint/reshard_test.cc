@@ -1,7 +1,9 @@
 // A checkpoint goes on where it was not saved: on other layouts and in other
 // types.
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <map>
 
 #include "checkpoint/folder.h"
@@ -177,6 +179,62 @@ TEST(Reshard, GoesOnInAnotherComputeType) {
       EXPECT_EQ(got[0].loss_scale, scale) << what;
     }
   }
+}
+
+// Parts of buckets end anywhere in a tensor, so files hold pieces of rows.
+TEST(Reshard, GoesOnWhereRanksDivideOtherwise) {
+  struct Place {
+    Layout layout;
+    parallel::ZeroConfig zero;
+  };
+  const Place places[] = {
+      {{1, 1, 1}, {}},          {{2, 1, 1}, {.zero = 3}},
+      {{4, 1, 1}, {.zero = 1}}, {{4, 1, 1}, {.zero = 2, .group = 2}},
+      {{2, 2, 1}, {.zero = 2}}, {{2, 1, 2}, {.zero = 3}}};
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (size_t from = 0; from < std::size(places); ++from) {
+      const test::TempFolder temp;
+      train::EngineConfig config =
+          test::SmallConfig(from % 2 == 0 ? "gpt" : "llama");
+      config.update.compute_dtype = compute;
+      config.update.zero = places[from].zero;
+      Curve want;
+      const std::string saved =
+          Train(places[from].layout, config, temp.File("from"), want);
+      for (size_t to = 0; to < std::size(places); ++to) {
+        const std::string what =
+            absl::StrCat(Name(compute), " ", from, " to ", to);
+        SCOPED_TRACE(what);
+        config.update.zero = places[to].zero;
+        const std::string root = temp.File(absl::StrCat("to", to));
+        const Curve got = GoOn(saved, places[to].layout, config, root);
+        if (from == to) {
+          test::ExpectSameCurves(got, want, what);
+        } else {
+          test::ExpectCloseCurves(
+              got, want, compute == DType::kF32 ? kTolerance : 0.02, what);
+        }
+        ExpectSameContents(StepFolder(root, kSaved), saved);
+      }
+    }
+  }
+}
+
+// A save is divided as the state is: no rank writes what another has.
+TEST(Reshard, EachRankWritesItsPart) {
+  const test::TempFolder temp;
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.update.zero = {.zero = 1};
+  Curve rest;
+  const std::string saved = Train({4, 1, 1}, config, temp.File("from"), rest);
+  EISBACH_ASSERT_OK_AND_ASSIGN(const ManifestText text, ReadManifest(saved));
+  ASSERT_EQ(text.manifest.files.size(), 4);
+  int64_t all = 0, largest = 0;
+  for (const ManifestFile& file : text.manifest.files) {
+    all += static_cast<int64_t>(file.bytes);
+    largest = std::max(largest, static_cast<int64_t>(file.bytes));
+  }
+  EXPECT_LT(largest, all / 4 * 1.5);
 }
 
 TEST(Reshard, LooksFirstWhereTheSamePartOfTheModelIs) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -107,6 +108,58 @@ TEST(EstimateTest, ARunTakesWhatWasEstimated) {
               << family << " " << layout.ToString() << " rank " << rank;
         }
       }
+    }
+  }
+}
+
+// Of state, where all but what parts are padded by is divided evenly.
+TEST(EstimateTest, RanksThatDivideHoldTheirPart) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  const auto numbers =
+      static_cast<double>(models::ParameterCount(config.model));
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    config.update.compute_dtype = compute;
+    const double weights = compute == DType::kF32 ? 4 : 2;
+    const double masters = compute == DType::kF32 ? 0 : 4;
+    for (const int data : {2, 4}) {
+      for (int zero = 0; zero <= 3; ++zero) {
+        config.update.zero.zero = zero;
+        const RankMemory memory = Estimate(config, {data, 1, 1}, 0);
+        const auto part = [&](int from) { return zero >= from ? data : 1; };
+        const auto about = [&](int64_t bytes, double each) {
+          EXPECT_GE(bytes, each * numbers) << zero;
+          EXPECT_LE(bytes, each * numbers * 1.05) << zero;
+        };
+        // Where weights are masters and whole, both are what weights are.
+        about(memory.weights, weights / part(3));
+        about(memory.masters, masters / part(1));
+        about(memory.gradients, 4.0 / part(2));
+        about(memory.optimizer, 8.0 / part(1));
+      }
+    }
+  }
+}
+
+TEST(EstimateTest, RanksThatDivideTakeWhatWasEstimated) {
+  for (const Layout& layout : {Layout{2, 1, 1}, Layout{4, 1, 1}}) {
+    train::EngineConfig config = MiddleConfig("gpt");
+    // Buckets that are small beside the whole: some are there for a while.
+    config.model.layers = 10;
+    config.model.context = 16;
+    config.model.vocab = 101;
+    config.update.bucket_bytes = 1 << 15;
+    config.micro_batch = 1;
+    int64_t before = std::numeric_limits<int64_t>::max();
+    for (int zero = 0; zero <= 3; ++zero) {
+      config.update.zero.zero = zero;
+      const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
+      for (int rank = 0; rank < layout.ranks(); ++rank) {
+        const double estimate = Estimate(config, layout, rank).peak();
+        EXPECT_NEAR(estimate / peaks[rank], 1, 0.05)
+            << layout.ToString() << " zero=" << zero << " rank " << rank;
+      }
+      EXPECT_LT(peaks[0], before) << zero;
+      before = peaks[0];
     }
   }
 }

@@ -87,3 +87,4 @@ if(EISBACH_CUDA_EMULATION)
   set_property(TEST train_layouts_cuda_new_memory_np2 PROPERTY ENVIRONMENT
                ${EISBACH_EMULATED_GPU} EISBACH_CUDA_DOUBLE_DEVICES=8)
 endif()
+eisbach_add_test(NAME train_zero_test SRC train/zero_test.cc PARTS 4)

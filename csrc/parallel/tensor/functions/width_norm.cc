@@ -98,6 +98,7 @@ class WidthNormNode final : public autograd::Node {
     EISBACH_ASSIGN_OR_RETURN(const auto dx, Parts(dx_whole, places));
     for (size_t i = 0; i < weights_.size(); ++i) {
       Parameter& weight = *weights_[i];
+      EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(const Tensor dweight,
                                autograd::WrittenGradient(weight, stream));
       EISBACH_RETURN_IF_ERROR(ops::HeadNormBackward(
@@ -143,10 +144,11 @@ absl::StatusOr<Tensor> WidthNorm(double eps, const Tensor& qkv,
   EISBACH_ASSIGN_OR_RETURN(const auto to, Parts(normed, places));
   std::array<Tensor, 2> rstd;
   for (size_t i = 0; i < rstd.size(); ++i) {
+    Parameter& weight = i == 0 ? query : key;
+    EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
     EISBACH_ASSIGN_OR_RETURN(
         rstd[i],
-        ops::HeadNormForward(eps, from[i], (i == 0 ? query : key).data(), to[i],
-                             stream, kind));
+        ops::HeadNormForward(eps, from[i], weight.data(), to[i], stream, kind));
   }
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(qkv.shape(), qkv.dtype(), qkv.device()));

@@ -14,10 +14,15 @@ absl::Status OnRanks(int size,
   return comm::RunLocalRanks(size, DeviceType::kCpu, /*threads=*/1, body);
 }
 
-class GradientReducerTest : public ::testing::TestWithParam<int> {
+// Ranks, and what they divide.
+class GradientReducerTest
+    : public ::testing::TestWithParam<std::tuple<int, int>> {
  protected:
-  static void Run(const std::function<absl::Status(comm::World&)>& body) {
-    EISBACH_EXPECT_OK(OnRanks(GetParam(), body));
+  static void Run(const std::function<absl::Status(comm::World&, int)>& body) {
+    const auto [ranks, zero] = GetParam();
+    EISBACH_EXPECT_OK(OnRanks(ranks, [&, zero = zero](comm::World& world) {
+      return body(world, zero);
+    }));
   }
 };
 
@@ -32,12 +37,13 @@ TEST_P(GradientReducerTest, GradientsNeverWrittenAreZero) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, GradientReducerTest,
-                         ::testing::Values(1, 2, 3, 4));
+                         ::testing::Combine(::testing::Values(1, 2, 3, 4),
+                                            ::testing::Values(0, 1, 2)));
 
 // Runs `body` on two ranks that both have a stage and a reducer.
-void OnTwo(const std::function<absl::Status(Stage&, GradientReducer&,
-                                            comm::World&)>& body,
-           const std::function<ParameterUses(Stage&)>& uses = nullptr) {
+void OnTwo(
+    const std::function<absl::Status(Stage&, GradientSum&, comm::World&)>& body,
+    const std::function<ParameterUses(Stage&)>& uses = nullptr) {
   EISBACH_EXPECT_OK(OnRanks(2, [&](comm::World& world) -> absl::Status {
     EISBACH_ASSIGN_OR_RETURN(auto stage,
                              Stage::Make(world.device().compute_stream()));
@@ -50,7 +56,7 @@ void OnTwo(const std::function<absl::Status(Stage&, GradientReducer&,
 }
 
 TEST(GradientReducerOverlap, ABucketStartsWhenItIsFull) {
-  OnTwo([](Stage& stage, GradientReducer& reducer, comm::World& world) {
+  OnTwo([](Stage& stage, GradientSum& reducer, comm::World& world) {
     const auto calls = [&] { return world.communicator().stats().calls; };
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(2));
     for (int i = kParameters - 1; i >= 0; --i) {
@@ -68,7 +74,7 @@ TEST(GradientReducerOverlap, ABucketStartsWhenItIsFull) {
 }
 
 TEST(GradientReducerOverlap, BucketsStartInIndexOrder) {
-  OnTwo([](Stage& stage, GradientReducer& reducer, comm::World& world) {
+  OnTwo([](Stage& stage, GradientSum& reducer, comm::World& world) {
     const auto calls = [&] { return world.communicator().stats().calls; };
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
     for (int i : {0, 1, 2, 3, 5}) {
@@ -83,7 +89,7 @@ TEST(GradientReducerOverlap, BucketsStartInIndexOrder) {
 
 TEST(GradientReducerOverlap, ATiedParameterWaitsForAllItsUses) {
   OnTwo(
-      [](Stage& stage, GradientReducer& reducer, comm::World& world) {
+      [](Stage& stage, GradientSum& reducer, comm::World& world) {
         const auto calls = [&] { return world.communicator().stats().calls; };
         EISBACH_RETURN_IF_ERROR(reducer.BeginStep(2));
         for (int use = 1; use <= 4; ++use) {
@@ -102,7 +108,7 @@ TEST(GradientReducerOverlap, ATiedParameterWaitsForAllItsUses) {
 
 TEST(GradientReducerOverlap, AParameterWithoutUsesHoldsNothingUp) {
   OnTwo(
-      [](Stage& stage, GradientReducer& reducer, comm::World& world) {
+      [](Stage& stage, GradientSum& reducer, comm::World& world) {
         EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
         EISBACH_RETURN_IF_ERROR(stage.Contribute(4, 1));
         EXPECT_EQ(world.communicator().stats().calls, 1);
@@ -114,7 +120,7 @@ TEST(GradientReducerOverlap, AParameterWithoutUsesHoldsNothingUp) {
 }
 
 TEST(GradientReducerOverlap, TooManyContributionsAreAnError) {
-  OnTwo([](Stage& stage, GradientReducer& reducer, comm::World&) {
+  OnTwo([](Stage& stage, GradientSum& reducer, comm::World&) {
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
     EISBACH_RETURN_IF_ERROR(stage.Contribute(2, 1));
     EXPECT_THAT(stage.Contribute(2, 1),
@@ -125,7 +131,7 @@ TEST(GradientReducerOverlap, TooManyContributionsAreAnError) {
 }
 
 TEST(GradientReducerOverlap, CountsTheTimeThatItWaits) {
-  OnTwo([](Stage& stage, GradientReducer& reducer, comm::World& world) {
+  OnTwo([](Stage& stage, GradientSum& reducer, comm::World& world) {
     EISBACH_RETURN_IF_ERROR(reducer.BeginStep(1));
     EXPECT_EQ(reducer.exposed_seconds(), 0);
     if (world.rank() == 1) absl::SleepFor(absl::Milliseconds(100));

@@ -6,6 +6,7 @@
 #include "comm/world.h"
 #include "ops/elementwise.h"
 #include "parallel/data/reducer.h"
+#include "parallel/data/shard_reducer.h"
 #include "support/op_testing.h"
 
 // What a reducer does on any device: reducer_test.cc has ranks that are threads
@@ -19,7 +20,8 @@ inline constexpr int64_t kElements = 100;
 // One rank's parameters, two a bucket: bucket 0 holds 5 and 4, the last ones
 // of forward.
 struct Stage {
-  static absl::StatusOr<std::unique_ptr<Stage>> Make(Stream& stream) {
+  static absl::StatusOr<std::unique_ptr<Stage>> Make(
+      Stream& stream, const Division& division = {}) {
     auto stage = std::make_unique<Stage>();
     std::vector<Parameter*> list;
     for (int i = 0; i < kParameters; ++i) {
@@ -29,7 +31,7 @@ struct Stage {
     }
     EISBACH_ASSIGN_OR_RETURN(
         stage->buffer,
-        FlatBuffer::Make(list, DType::kF32, 2 * 128 * 4, stream));
+        FlatBuffer::Make(list, DType::kF32, 2 * 128 * 4, stream, division));
     EXPECT_EQ(stage->buffer->buckets().size(), 3);
     EISBACH_ASSIGN_OR_RETURN(
         stage->ones, Tensor::Empty({kElements}, DType::kF32, stream.device()));
@@ -45,6 +47,7 @@ struct Stage {
   // What a backward op does: overwrites or adds, then tells the sink.
   absl::Status Contribute(int i, float value) {
     Parameter& parameter = *parameters[i];
+    EISBACH_RETURN_IF_ERROR(parameter.BeforeGradient());
     Stream& stream = ones.device().compute_stream();
     EISBACH_ASSIGN_OR_RETURN(
         const Tensor values,
@@ -63,21 +66,33 @@ struct Stage {
   Tensor ones;
 };
 
-using ReducerPtr = std::unique_ptr<GradientReducer>;
+using ReducerPtr = std::unique_ptr<GradientSum>;
 
 inline absl::StatusOr<ReducerPtr> MakeReducer(Stage& stage, comm::World& world,
                                               const ParameterUses& uses = {}) {
-  return GradientReducer::Make(*stage.buffer, world.communicator(), uses,
-                               world.device().compute_stream());
+  const Division& division = stage.buffer->division();
+  Stream& stream = world.device().compute_stream();
+  if (division.zero < 2 || division.parts == 1) {
+    return GradientReducer::Make(*stage.buffer, world.communicator(), uses,
+                                 stream);
+  }
+  return ShardReducer::Make(*stage.buffer, world.communicator(), uses, stream);
 }
 
-// Each takes the ranks of `world`, which all call it.
+// Among all ranks of `world`.
+inline Division DivisionOf(comm::World& world, int zero) {
+  return {.parts = world.size(), .part = world.rank(), .zero = zero};
+}
 
-inline absl::Status SumsOverRanksAndMicroBatches(comm::World& world) {
+// Each takes the ranks of `world`, which all call it, and divide what `zero`
+// says.
+
+inline absl::Status SumsOverRanksAndMicroBatches(comm::World& world, int zero) {
   const int size = world.size();
   const int64_t calls = world.communicator().stats().calls;
-  EISBACH_ASSIGN_OR_RETURN(auto stage,
-                           Stage::Make(world.device().compute_stream()));
+  EISBACH_ASSIGN_OR_RETURN(
+      auto stage,
+      Stage::Make(world.device().compute_stream(), DivisionOf(world, zero)));
   EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
   for (int step = 1; step <= 3; ++step) {
     EISBACH_RETURN_IF_ERROR(reducer->BeginStep(/*micro_batches=*/2));
@@ -89,19 +104,22 @@ inline absl::Status SumsOverRanksAndMicroBatches(comm::World& world) {
     }
     EISBACH_RETURN_IF_ERROR(reducer->Finish());
     for (int i = 0; i < kParameters; ++i) {
-      EXPECT_THAT(test::ToDoubles((*stage)[i].grad()),
+      EXPECT_THAT(test::ToDoubles((*stage)[i].reduced()),
                   testing::Each(2 * step * (i + 1) * size * (size + 1) / 2));
     }
   }
-  EXPECT_EQ(world.communicator().stats().calls - calls, size == 1 ? 0 : 3 * 3);
+  const int rounds = zero < 2 ? 1 : 2;
+  EXPECT_EQ(world.communicator().stats().calls - calls,
+            size == 1 ? 0 : 3 * 3 * rounds);
   return absl::OkStatus();
 }
 
 // Ranks whose backward fills parameters in different orders agree.
-inline absl::Status RanksMayFillInAnyOrder(comm::World& world) {
+inline absl::Status RanksMayFillInAnyOrder(comm::World& world, int zero) {
   const int size = world.size();
-  EISBACH_ASSIGN_OR_RETURN(auto stage,
-                           Stage::Make(world.device().compute_stream()));
+  EISBACH_ASSIGN_OR_RETURN(
+      auto stage,
+      Stage::Make(world.device().compute_stream(), DivisionOf(world, zero)));
   EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
   EISBACH_RETURN_IF_ERROR(reducer->BeginStep(1));
   for (int i = 0; i < kParameters; ++i) {
@@ -110,19 +128,21 @@ inline absl::Status RanksMayFillInAnyOrder(comm::World& world) {
   }
   EISBACH_RETURN_IF_ERROR(reducer->Finish());
   for (int i = 0; i < kParameters; ++i) {
-    EXPECT_THAT(test::ToDoubles((*stage)[i].grad()),
+    EXPECT_THAT(test::ToDoubles((*stage)[i].reduced()),
                 testing::Each((i + 1) * size));
   }
   return absl::OkStatus();
 }
 
 // A parameter that a rank never wrote, or nobody did, counts as zero.
-inline absl::Status GradientsNeverWrittenAreZero(comm::World& world) {
-  EISBACH_ASSIGN_OR_RETURN(auto stage,
-                           Stage::Make(world.device().compute_stream()));
+inline absl::Status GradientsNeverWrittenAreZero(comm::World& world, int zero) {
+  EISBACH_ASSIGN_OR_RETURN(
+      auto stage,
+      Stage::Make(world.device().compute_stream(), DivisionOf(world, zero)));
   EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(*stage, world));
   Stream& stream = world.device().compute_stream();
   for (auto& parameter : stage->parameters) {
+    if (!parameter->grad().defined()) continue;
     EISBACH_RETURN_IF_ERROR(ops::Copy(stage->ones, parameter->grad(), stream));
     EISBACH_RETURN_IF_ERROR(ops::Scale(parameter->grad(), NAN, stream));
   }
@@ -132,7 +152,7 @@ inline absl::Status GradientsNeverWrittenAreZero(comm::World& world) {
   }
   EISBACH_RETURN_IF_ERROR(reducer->Finish());
   for (int i = 0; i < kParameters; ++i) {
-    EXPECT_THAT(test::ToDoubles((*stage)[i].grad()),
+    EXPECT_THAT(test::ToDoubles((*stage)[i].reduced()),
                 testing::Each(i == 4 ? 7 : 0));
   }
   return absl::OkStatus();

@@ -1,5 +1,7 @@
-eisbach_add_test(NAME parallel_data_reducer_test
-                 SRC parallel/data/reducer_test.cc LABELS parallel)
+foreach(name reducer shard_reducer weight_gather weight_window)
+  eisbach_add_test(NAME parallel_data_${name}_test
+                   SRC parallel/data/${name}_test.cc LABELS parallel)
+endforeach()
 # On emulated GPUs whose memory is handed on at once: without, each tensor that
 # ends waits for all streams.
 if(EISBACH_CUDA_EMULATION)

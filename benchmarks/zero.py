@@ -1,0 +1,164 @@
+"""Memory and speed of `parallel.zero`, against what the division predicts.
+
+Trains one model with zero 0 to 3 and with PyTorch's FSDP2 (`fully_shard`, on
+Gloo), in turn, on ranks of one thread. Prints for each stage the most that a
+rank's allocator held, beside what `eisbach estimate` says, and the median step
+beside that of stage 0; then FSDP2's step and the resident memory of both. Run
+it on a machine that does nothing else, in an environment with eisbach and
+torch==2.13.0:
+
+    python benchmarks/zero.py                     # 124 M on 2 ranks
+    python benchmarks/zero.py --ranks 4 --rounds 1
+    python benchmarks/zero.py --preset small --plot zero.png
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from children import peak_of
+from train_cpu import PRESETS, Shape, eisbach_command, torch_command
+
+STAGES = (0, 1, 2, 3)
+MOST_STEP = {1: 1.02, 3: 1.10}
+MEMORY_WITHIN = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run took."""
+
+    seconds: float  # median of a step
+    resident: int  # bytes of the largest process
+    allocated: int = 0  # most of a rank's tensors; ours alone
+
+
+def overrides(stage: int) -> list[str]:
+    """The keys of a stage."""
+    return [f"parallel.zero={stage}", "run.threads=1"]
+
+
+def run_eisbach(shape: Shape, stage: int, args: argparse.Namespace) -> Run:
+    """One run of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = eisbach_command(
+            shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+            folder=Path(folder),
+        )  # fmt: skip
+        _, resident = peak_of(command + overrides(stage))
+        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return Run(
+        statistics.median(line["step_seconds"] for line in lines[3:]),
+        resident,
+        max(line["peak_memory_bytes"] for line in lines),
+    )
+
+
+def run_fsdp(shape: Shape, args: argparse.Namespace) -> Run:
+    """One run of PyTorch's."""
+    command = torch_command(
+        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+        compiled=False,
+    )  # fmt: skip
+    output, _ = peak_of([*command, "--fsdp"])
+    result = json.loads(output.strip().split("\n")[-1])
+    return Run(result["step_seconds"], result["peak_memory_bytes"])
+
+
+def predicted(shape: Shape, stage: int, args: argparse.Namespace) -> int:
+    """What the same keys are estimated to take of rank 0."""
+    from eisbach.config import load_config, resolve
+    from eisbach.estimating import estimate
+    from eisbach.fitting import fit
+
+    command = eisbach_command(
+        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+        folder=Path("runs"),
+    )  # fmt: skip
+    at = command.index("train") + 1
+    config = load_config(
+        Path(command[at]), [*command[at + 1 :], *overrides(stage)]
+    )
+    return estimate(fit(resolve(config), args.ranks))[0].memory.peak
+
+
+def plot(path: Path, measured: list[int], expected: list[int]) -> None:
+    """Draws the bytes of each stage beside their prediction."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.2))
+    for shift, name, values in (
+        (-0.2, "predicted", expected),
+        (0.2, "measured", measured),
+    ):
+        places = [stage + shift for stage in STAGES]
+        axes.bar(places, [v / 2**20 for v in values], 0.38, label=name)
+    axes.set_xticks(STAGES)
+    axes.set_xlabel("parallel.zero")
+    axes.set_ylabel("MiB of a rank at the most")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> int:
+    """Prints a line for each stage and one for FSDP2; 1 where memory is off."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--preset", choices=PRESETS, default="gpt2")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    shape = PRESETS[args.preset]
+    ours: dict[int, list[Run]] = {stage: [] for stage in STAGES}
+    theirs: list[Run] = []
+    for _ in range(args.rounds):
+        for stage, runs in ours.items():
+            runs.append(run_eisbach(shape, stage, args))
+        theirs.append(run_fsdp(shape, args))
+    step = {
+        stage: statistics.median(run.seconds for run in runs)
+        for stage, runs in ours.items()
+    }
+    measured, expected = [], []
+    for stage, runs in ours.items():
+        measured.append(max(run.allocated for run in runs))
+        expected.append(predicted(shape, stage, args))
+        ratio = measured[-1] / expected[-1]
+        target = f" (target {MOST_STEP[stage]})" if stage in MOST_STEP else ""
+        print(
+            f"zero={stage}: {measured[-1] / 2**20:.0f} MiB, "
+            f"{ratio:.3f} of the {expected[-1] / 2**20:.0f} predicted; "
+            f"step {step[stage] / step[0]:.3f} of zero=0{target}",
+            flush=True,
+        )
+    fsdp = statistics.median(run.seconds for run in theirs)
+    resident = max(run.resident for run in ours[3])
+    other = max(run.resident for run in theirs)
+    print(
+        f"FSDP2: zero=3 is {fsdp / step[3]:.2f} x as fast (target 1.25), "
+        f"with {resident / other:.2f} x its resident memory (target 0.8)"
+    )
+    if args.plot:
+        plot(args.plot, measured, expected)
+    off = [
+        abs(m / e - 1) > MEMORY_WITHIN
+        for m, e in zip(measured, expected, strict=True)
+    ]
+    return int(any(off))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
