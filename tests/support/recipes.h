@@ -16,19 +16,22 @@ struct Recipe {
   DType compute = DType::kF32;
   bool groups = false;   // some parameters frozen, others at another rate
   int64_t kv_heads = 0;  // 0: the family's
+  int zero = 0;          // what data ranks divide
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
                         compute == DType::kF32 ? "" : "_",
                         compute == DType::kF32 ? "" : Name(compute),
                         groups ? "_groups" : "",
-                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads));
+                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
+                        zero == 0 ? "" : absl::StrCat("_zero", zero));
   }
 
   train::EngineConfig Config() const {
     train::EngineConfig config = ToyConfig(family);
     config.pipeline_schedule = schedule;
     config.update.compute_dtype = compute;
+    config.update.zero.zero = zero;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
       // AdamW and clipping hide a constant factor in the gradient; this does

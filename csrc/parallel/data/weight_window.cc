@@ -7,6 +7,12 @@
 #include "core/status_macros.h"
 
 namespace eisbach::parallel {
+namespace {
+
+// Uses that are remembered of a pass.
+constexpr size_t kLongestPass = size_t{1} << 20;
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<WeightWindow>> WeightWindow::Make(
     FlatBuffer& buffer, comm::Communicator& group, int prefetch,
@@ -66,6 +72,10 @@ absl::Status WeightWindow::BeforeUse(Parameter& parameter) {
 }
 
 absl::Status WeightWindow::Advance(size_t unit) {
+  if (used_.size() == kLongestPass) {  // nothing is expected of what is so long
+    used_.erase(used_.begin(), used_.end() - 1);
+    as_expected_ = false;
+  }
   used_.push_back(unit);
   const size_t now = used_.size() - 1;
   as_expected_ =

@@ -233,17 +233,22 @@ class Parameter:
     @property
     def grad(self) -> Tensor:
         """
-        In f32.
+        In f32. Where ranks divide it (`zero`), `reduced` has the sum.
         """
     @property
     def master(self) -> Tensor:
         """
-        In f32; the same memory as `data` when computing in f32.
+        In f32; the same memory as `data` when computing in f32. Where ranks divide it (`zero`), this rank's part, flat.
         """
     @property
     def name(self) -> str:
         """
         Of this rank's tensor; its slices have logical names.
+        """
+    @property
+    def reduced(self) -> Tensor:
+        """
+        Flat, in f32: the gradient of what `master` holds, summed over ranks, from the end of a step to the next.
         """
     @property
     def shape(self) -> tuple[int, ...]:
@@ -1268,7 +1273,7 @@ class UpdateConfig:
     """
     How weights change.
     """
-    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int, initial_loss_scale: float = 65536.0, loss_scale_window: int = 1000, initial_values: bool = True) -> None:
+    def __init__(self, *, optimizer: OptimizerConfig, schedule: ScheduleConfig, clip_grad_norm: float, compute_dtype: str, bucket_bytes: int, seed: int, initial_loss_scale: float = 65536.0, loss_scale_window: int = 1000, initial_values: bool = True, zero: int = 0, zero_group: int = 0, zero_prefetch: int = 1, reduce_wire: str = 'f32') -> None:
         """
         The two of the loss scale have a meaning in f16 alone. Without initial_values weights are zero until they are loaded.
         """
@@ -1308,6 +1313,11 @@ class UpdateConfig:
         The update rule.
         """
     @property
+    def reduce_wire(self) -> str:
+        """
+        With zero=2 and 3, the type in which gradients travel.
+        """
+    @property
     def schedule(self) -> ScheduleConfig:
         """
         The learning rate of each step.
@@ -1316,6 +1326,21 @@ class UpdateConfig:
     def seed(self) -> int:
         """
         Of initial values and dropout.
+        """
+    @property
+    def zero(self) -> int:
+        """
+        What data ranks divide: 1 masters and optimizer state, 2 gradients as well, 3 weights as well.
+        """
+    @property
+    def zero_group(self) -> int:
+        """
+        Neighbours that divide it; 0 for all.
+        """
+    @property
+    def zero_prefetch(self) -> int:
+        """
+        With zero=3, buckets of weights that are brought ahead.
         """
 class PreferenceConfig:
     """
@@ -1754,6 +1779,11 @@ class Engine:
     def device(self) -> Device:
         """
         That the model lies on.
+        """
+    @property
+    def division(self) -> str:
+        """
+        What data ranks divide, in words; empty where nothing.
         """
     @property
     def failed_alike(self) -> bool:

@@ -76,6 +76,17 @@ std::vector<Training> Trainings() {
   trainings.push_back({{"qwen3", "1f1b", "adamw"}, {2, 2, 1}});
   trainings.push_back(
       {{"qwen3", "gpipe", "sgd", DType::kF32, false, 3}, {1, 4, 1}});
+  for (const int zero : {1, 2, 3}) {
+    const auto add = [&](Recipe recipe, const test::Layout& layout) {
+      recipe.zero = zero;
+      trainings.push_back({std::move(recipe), layout});
+    };
+    add({"gpt", "1f1b", "adamw"}, {2, 1, 1});
+    add({"gpt", "1f1b", "adamw", DType::kBF16}, {2, 1, 2});
+    // Tensor ranks whose buckets differ, as some share a head.
+    add({"llama", "gpipe", "sgd", DType::kF32, false, 3}, {2, 2, 1});
+    add({"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2});
+  }
   return trainings;
 }
 

@@ -82,6 +82,14 @@ std::vector<Training> Representative() {
     trainings.push_back(
         {{family, "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2}});
   }
+  for (const int zero : {1, 2, 3}) {
+    Recipe recipe{"gpt", "1f1b", "adamw"};
+    recipe.zero = zero;
+    trainings.push_back({recipe, {4, 1, 1}});
+    recipe = {"llama", "gpipe", "sgd", DType::kF32, false, 3};
+    recipe.zero = zero;
+    trainings.push_back({recipe, {2, 2, 2}});
+  }
   return trainings;
 }
 
@@ -108,6 +116,11 @@ std::vector<Training> Everything() {
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF32, /*groups=*/true});
+  }
+  for (const char* family : {"gpt", "llama", "qwen3"}) {
+    for (const int zero : {1, 2, 3}) {
+      recipes.push_back({family, "1f1b", "adamw", DType::kF32, false, 0, zero});
+    }
   }
   std::vector<Training> trainings;
   for (int ranks : {2, 3, 4, 6, 8}) {

@@ -5,7 +5,7 @@ eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
 # The names begin with the number of ranks.
 eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
                  NP 2 4 8
-                 ARGS --gtest_filter=*/ranks@NP@_d1t2p1_gpt*:*/ranks@NP@_d2t1p2_llama*:*/ranks@NP@_d2t2p2_gpt*)
+                 ARGS --gtest_filter=*/ranks@NP@_d1t2p1_gpt*:*/ranks@NP@_d2t1p2_llama*:*/ranks@NP@_d2t2p2_gpt*:*/ranks@NP@_*_zero*)
 eisbach_add_sweep(NAME train_layouts_mpi_sweep TARGET train_layouts_mpi_test
                   NP 2 3 4 6 8 TIMEOUT 3600
                   ARGS --gtest_filter=*/ranks@NP@_*)

@@ -1,3 +1,8 @@
+import json
+import shutil
+
+import pytest
+
 from eisbach.run.opening import fold
 
 
@@ -11,3 +16,31 @@ def test_lines_are_broken_between_words_at_80_columns():
     ]
     assert max(len(line) for line in fold("word " * 99)) <= 80
     assert fold("") == []
+
+
+@pytest.mark.mpi
+def test_ranks_that_divide_train_alike(trainer, eisbach):
+    train = trainer("train.micro_batch=4", "checkpoint.every_steps=4")
+
+    def losses(folder):
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line)["loss"] for line in lines]
+
+    done, whole = train("whole", ranks=2)
+    assert not done.returncode, done.stderr
+    assert "zero=" not in done.stdout
+    for zero in (1, 2, 3):
+        done, folder = train(f"zero{zero}", f"parallel.zero={zero}", ranks=2)
+        assert not done.returncode, done.stderr
+        assert (
+            f"zero={zero}: 2 data ranks divide optimizer state" in done.stdout
+        )
+        assert "--- continuation" in done.stdout
+        assert losses(folder) == losses(whole)
+    # From the last of these with another division, and with none.
+    for ranks, overrides in ((2, ["parallel.zero=1"]), (1, [])):
+        for step in (8, 10):
+            shutil.rmtree(folder / "checkpoints" / f"step-000000{step:02}")
+        done = eisbach("train", "--resume", folder, *overrides, ranks=ranks)
+        assert not done.returncode, done.stderr
+        assert losses(folder) == pytest.approx(losses(whole), rel=1e-5)
