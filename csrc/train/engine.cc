@@ -297,7 +297,7 @@ absl::Status Engine::RunForward(int64_t samples) {
   const int micro_batches = static_cast<int>(samples / config_.micro_batch);
   EISBACH_ASSIGN_OR_RETURN(
       parallel::Schedule forward,
-      parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
+      parallel::ForwardOnly(schedule_.shape, micro_batches));
   return executor_->Run(forward.shape,
                         forward.stages[context_.index(Axis::kPipeline)],
                         *program_);
