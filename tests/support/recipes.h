@@ -16,18 +16,21 @@ struct Recipe {
   DType compute = DType::kF32;
   bool groups = false;   // some parameters frozen, others at another rate
   int64_t kv_heads = 0;  // 0: the family's
+  int chunks = 0;        // 0: the schedule's fewest
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
                         compute == DType::kF32 ? "" : "_",
                         compute == DType::kF32 ? "" : Name(compute),
                         groups ? "_groups" : "",
-                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads));
+                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
+                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks));
   }
 
   train::EngineConfig Config() const {
     train::EngineConfig config = ToyConfig(family);
     config.pipeline_schedule = schedule;
+    config.chunks = chunks;
     config.update.compute_dtype = compute;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
