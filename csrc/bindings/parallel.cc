@@ -3,6 +3,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/pipeline.h"
 #include "parallel/context.h"
 #include "parallel/mesh.h"
 
@@ -101,6 +102,7 @@ void BindParallel(CoreModule& m) {
       .def_property_readonly("pipeline", &ParallelContext::pipeline,
                              py::return_value_policy::reference_internal,
                              "The group of the stages.");
+  BindPipeline(m);
 }
 
 }  // namespace eisbach::bindings

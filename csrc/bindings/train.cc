@@ -113,7 +113,8 @@ void BindConfigs(CoreModule& m) {
                       std::vector<int> layers_per_stage, bool replays_steps,
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
                       int64_t hash_every,
-                      std::optional<train::PreferenceConfig> preference) {
+                      std::optional<train::PreferenceConfig> preference,
+                      int chunks) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -127,14 +128,16 @@ void BindConfigs(CoreModule& m) {
                 .tf32 = tf32,
                 .spikes = spikes.value_or(optim::SpikeConfig()),
                 .hash_every = hash_every,
-                .preference = preference};
+                .preference = preference,
+                .chunks = chunks};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
           py::arg("deferred_weights"), py::arg("pipeline_schedule"),
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
           py::arg("tf32") = false, py::arg("spikes") = py::none(),
-          py::arg("hash_every") = 0, py::arg("preference") = py::none())
+          py::arg("hash_every") = 0, py::arg("preference") = py::none(),
+          py::arg("chunks") = 0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -146,7 +149,9 @@ void BindConfigs(CoreModule& m) {
       .def_readonly("deferred_weights", &EngineConfig::deferred_weights,
                     "Whether weight gradients are left for later.")
       .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule,
-                    "`1f1b` or `gpipe`.")
+                    "One of `schedule_names`.")
+      .def_readonly("chunks", &EngineConfig::chunks,
+                    "Of the model, on a stage; 0: the schedule's fewest.")
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
                     "Of each stage; empty where the core divides them.")
       .def_readonly("replays_steps", &EngineConfig::replays_steps,
@@ -391,9 +396,13 @@ void BindEngine(CoreModule& m) {
       .def_property_readonly(
           "layers",
           [](const Engine& e) {
-            return std::make_pair(e.layers().begin, e.layers().end);
+            std::vector<std::pair<int64_t, int64_t>> chunks;
+            for (const models::StageLayers& layers : e.layers()) {
+              chunks.emplace_back(layers.first_layer, layers.end_layer);
+            }
+            return chunks;
           },
-          "First and past-the-last layer of this stage.")
+          "First and past-the-last layer of each of this rank's chunks.")
       .def_property(
           "steps_done", [](Engine& e) { return e.update().step(); },
           [](Engine& e, int64_t step) {

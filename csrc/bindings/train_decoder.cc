@@ -28,9 +28,9 @@ class EngineDecoder {
  public:
   explicit EngineDecoder(Engine& engine)
       : engine_(engine), step_(engine.update().step()) {
-    decoder_ = Unwrap(Decoder::Make(
-        engine.model(), {engine.layers().begin, engine.layers().end},
-        engine.config().update.compute_dtype, engine.context()));
+    decoder_ = Unwrap(Decoder::Make(engine.model(), engine.shape(),
+                                    engine.config().update.compute_dtype,
+                                    engine.context()));
   }
 
   absl::StatusOr<std::vector<Continuation>> Generate(

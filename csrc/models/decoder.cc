@@ -7,13 +7,14 @@
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 #include "ops/embedding.h"
+#include "parallel/pipeline/dependencies.h"
 #include "parallel/tensor/heads.h"
 #include "tensor/host_values.h"
 
 namespace eisbach::models {
 
 absl::StatusOr<std::unique_ptr<Decoder>> Decoder::Make(
-    Transformer& model, const StageLayers& layers, DType dtype,
+    Transformer& model, const parallel::ScheduleShape& shape, DType dtype,
     const parallel::ParallelContext& context) {
   const ModelConfig& config = model.config();
   EISBACH_ASSIGN_OR_RETURN(
@@ -21,13 +22,12 @@ absl::StatusOr<std::unique_ptr<Decoder>> Decoder::Make(
       parallel::ShardHeads(config.heads, config.kv_heads, config.head_dim,
                            context.index(Axis::kTensor),
                            context.size(Axis::kTensor)));
-  nn::KeyValueCache cache({.first_layer = layers.first_layer,
-                           .layers = layers.end_layer - layers.first_layer,
+  nn::KeyValueCache cache({.layers = model.layers(),
                            .kv_heads = heads.local.kv_heads,
                            .head_dim = config.head_dim,
                            .dtype = dtype});
   return std::unique_ptr<Decoder>(
-      new Decoder(model, dtype, std::move(cache), context));
+      new Decoder(model, shape, dtype, std::move(cache), context));
 }
 
 int64_t Decoder::Keep(int64_t slot, absl::Span<const int32_t> text) {
@@ -105,16 +105,11 @@ absl::StatusOr<Tensor> Decoder::Logits(const Pass& pass) {
   forward.cached = &cached;
   autograd::GraphScope scope(nullptr);
 
-  Tensor input;
-  if (context_.first_stage()) {
-    EISBACH_ASSIGN_OR_RETURN(input, ToDevice(pass.tokens));
-    EISBACH_ASSIGN_OR_RETURN(input, input.View(Shape{1, tokens}));
-  } else {
-    EISBACH_ASSIGN_OR_RETURN(input, Receive(tokens));
-  }
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, model_.Forward(input, forward));
+  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, RunChunks(pass, forward));
+  const int head_stage =
+      PlaceOf(shape_, shape_.stages * shape_.chunks - 1).stage;
   Tensor logits;
-  if (context_.last_stage()) {
+  if (context_.index(Axis::kPipeline) == head_stage) {
     const int64_t width = model_.config().hidden;
     EISBACH_ASSIGN_OR_RETURN(hidden, hidden.View(Shape{tokens, width}));
     EISBACH_ASSIGN_OR_RETURN(const Tensor ends, ToDevice(pass.ends));
@@ -124,32 +119,54 @@ absl::StatusOr<Tensor> Decoder::Logits(const Pass& pass) {
     EISBACH_ASSIGN_OR_RETURN(rows, rows.View(Shape{1, pieces, width}));
     EISBACH_ASSIGN_OR_RETURN(logits, model_.head().Logits(rows, forward));
   } else {
-    EISBACH_RETURN_IF_ERROR(Send(hidden));
     EISBACH_ASSIGN_OR_RETURN(logits, Tensor::Empty(Shape{1, pieces, vocab()},
                                                    dtype_, context_.device()));
   }
-  if (context_.size(Axis::kPipeline) > 1) {
-    EISBACH_RETURN_IF_ERROR(context_.pipeline().Broadcast(
-        logits, context_.size(Axis::kPipeline) - 1, stream));
+  if (shape_.stages > 1) {
+    EISBACH_RETURN_IF_ERROR(
+        context_.pipeline().Broadcast(logits, head_stage, stream));
   }
   return logits;
 }
 
-absl::StatusOr<Tensor> Decoder::Receive(int64_t tokens) const {
+absl::StatusOr<Tensor> Decoder::RunChunks(const Pass& pass,
+                                          const nn::ForwardContext& forward) {
+  const auto tokens = static_cast<int64_t>(pass.tokens.size());
+  const int stage = context_.index(Axis::kPipeline);
+  const int parts = shape_.stages * shape_.chunks;
+  Tensor x;
+  // In the order of the model: no rank waits for what comes later.
+  for (int chunk = 0; chunk < shape_.chunks; ++chunk) {
+    const int part = PartAt(shape_, {stage, chunk});
+    if (part == 0) {
+      EISBACH_ASSIGN_OR_RETURN(x, ToDevice(pass.tokens));
+      EISBACH_ASSIGN_OR_RETURN(x, x.View(Shape{1, tokens}));
+    } else if (const int from = PlaceOf(shape_, part - 1).stage;
+               from != stage) {
+      EISBACH_ASSIGN_OR_RETURN(x, Receive(from, tokens));
+    }
+    EISBACH_ASSIGN_OR_RETURN(x, model_.Forward(x, forward, chunk));
+    if (part + 1 == parts) continue;
+    if (const int to = PlaceOf(shape_, part + 1).stage; to != stage) {
+      EISBACH_RETURN_IF_ERROR(Send(to, x));
+    }
+  }
+  return x;
+}
+
+absl::StatusOr<Tensor> Decoder::Receive(int stage, int64_t tokens) const {
   EISBACH_ASSIGN_OR_RETURN(
       Tensor input, Tensor::Empty(Shape{1, tokens, model_.config().hidden},
                                   dtype_, context_.device()));
   EISBACH_RETURN_IF_ERROR(context_.pipeline().Exchange(
-      {{comm::Transfer::Kind::kReceive, context_.index(Axis::kPipeline) - 1,
-        input}},
+      {{comm::Transfer::Kind::kReceive, stage, input}},
       context_.device().compute_stream()));
   return input;
 }
 
-absl::Status Decoder::Send(const Tensor& hidden) const {
+absl::Status Decoder::Send(int stage, const Tensor& hidden) const {
   return context_.pipeline().Exchange(
-      {{comm::Transfer::Kind::kSend, context_.index(Axis::kPipeline) + 1,
-        hidden}},
+      {{comm::Transfer::Kind::kSend, stage, hidden}},
       context_.device().compute_stream());
 }
 

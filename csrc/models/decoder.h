@@ -7,6 +7,7 @@
 #include "models/transformer.h"
 #include "nn/cache.h"
 #include "parallel/context.h"
+#include "parallel/pipeline/schedule.h"
 
 namespace eisbach::models {
 
@@ -18,10 +19,10 @@ namespace eisbach::models {
 // not change between calls, or Forget comes first.
 class Decoder final : public TextModel {
  public:
-  // `model` holds `layers` on this rank, in `dtype`; it and `context` outlive
-  // the decoder.
+  // `model` holds this rank's chunks of the model in `dtype`, placed as `shape`
+  // says; it and `context` outlive the decoder.
   static absl::StatusOr<std::unique_ptr<Decoder>> Make(
-      Transformer& model, const StageLayers& layers, DType dtype,
+      Transformer& model, const parallel::ScheduleShape& shape, DType dtype,
       const parallel::ParallelContext& context);
 
   absl::StatusOr<std::vector<float>> Feed(
@@ -35,9 +36,10 @@ class Decoder final : public TextModel {
   int64_t cache_bytes() const { return cache_.bytes(); }
 
  private:
-  Decoder(Transformer& model, DType dtype, nn::KeyValueCache cache,
-          const parallel::ParallelContext& context)
+  Decoder(Transformer& model, const parallel::ScheduleShape& shape, DType dtype,
+          nn::KeyValueCache cache, const parallel::ParallelContext& context)
       : model_(model),
+        shape_(shape),
         dtype_(dtype),
         cache_(std::move(cache)),
         context_(context) {}
@@ -51,10 +53,15 @@ class Decoder final : public TextModel {
   absl::StatusOr<Tensor> ToDevice(const std::vector<int32_t>& ids) const;
   // What follows each of `ends`, [1, pieces, vocab], on every rank.
   absl::StatusOr<Tensor> Logits(const Pass& pass);
-  absl::StatusOr<Tensor> Receive(int64_t tokens) const;
-  absl::Status Send(const Tensor& hidden) const;
+  // This rank's chunks, each with what it has from another stage and what
+  // another has from it. The result is that of the last one.
+  absl::StatusOr<Tensor> RunChunks(const Pass& pass,
+                                   const nn::ForwardContext& forward);
+  absl::StatusOr<Tensor> Receive(int stage, int64_t tokens) const;
+  absl::Status Send(int stage, const Tensor& hidden) const;
 
   Transformer& model_;
+  const parallel::ScheduleShape shape_;
   const DType dtype_;
   nn::KeyValueCache cache_;
   const parallel::ParallelContext& context_;

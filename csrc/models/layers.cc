@@ -194,7 +194,7 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
       MakeRows(absl::StrCat(name, ".output"), InElements(heads_.query, d),
                architecture.output_bias);
   parts.heads = heads_.local;
-  parts.layer = layer;
+  parts.layer = blocks_++;
   if (architecture.RotatesLayer(layer)) {
     const bool window = architecture.WindowOf(layer) != 0;
     parts.rope_table = window ? window_rope_table_ : rope_table_;

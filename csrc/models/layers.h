@@ -24,6 +24,8 @@ class LayerBuilder {
   static absl::StatusOr<LayerBuilder> Make(
       const ModelConfig& config, const parallel::ParallelContext& context);
 
+  // Layer `layer` of the model. Blocks are made in the order in which the rank
+  // runs them.
   std::unique_ptr<nn::Block> MakeBlock(int64_t layer, bool recompute);
   // The [vocab, hidden] table of the embedding or the head.
   std::unique_ptr<Parameter> MakeTable(const std::string& name) const;
@@ -63,6 +65,7 @@ class LayerBuilder {
   Tensor rope_table_;
   Tensor window_rope_table_;  // where layers with a window turn otherwise
   std::vector<nn::Lora*> adapted_;
+  int64_t blocks_ = 0;  // made so far
 };
 
 }  // namespace eisbach::models

@@ -39,16 +39,19 @@ void MakeReplica(Parameter& parameter) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
-    const ModelConfig& config, const StageLayers& layers, bool recompute,
+    const ModelConfig& config, std::vector<StageLayers> chunks, bool recompute,
     const parallel::ParallelContext& context) {
   EISBACH_RETURN_IF_ERROR(Validate(config));
   EISBACH_ASSIGN_OR_RETURN(LayerBuilder build,
                            LayerBuilder::Make(config, context));
-  std::unique_ptr<Transformer> model(new Transformer(config));
-  const bool tied_across =
-      config.tie_embeddings && context.size(Axis::kPipeline) > 1;
+  const int last = static_cast<int>(chunks.size()) - 1;
+  std::unique_ptr<Transformer> model(
+      new Transformer(config, std::move(chunks)));
+  const bool embeds = model->IsFirst(0);
+  const bool has_head = model->IsLast(last);
+  const bool tied_across = config.tie_embeddings && embeds != has_head;
   const std::string token_table = "embedding.token";
-  if (context.first_stage()) {
+  if (embeds) {
     model->table_ = build.MakeTable(token_table);
     model->table_rows_ = build.MakeTokenRows(token_table);
     const nn::Table table{*model->table_, model->table_rows_.get()};
@@ -58,11 +61,14 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     model->dropout_ =
         std::make_unique<nn::Dropout>("embedding", config.dropout);
   }
-  for (int64_t i = layers.first_layer; i < layers.end_layer; ++i) {
-    model->blocks_.push_back(build.MakeBlock(i, recompute));
+  for (int c = 0; c <= last; ++c) {
+    const StageLayers& layers = model->chunks_[c];
+    for (int64_t i = layers.first_layer; i < layers.end_layer; ++i) {
+      model->blocks_[c].push_back(build.MakeBlock(i, recompute));
+    }
   }
   model->adapted_ = build.adapted();
-  if (context.last_stage()) {
+  if (has_head) {
     model->final_norm_ = build.MakeNorm("final_norm");
     const bool own = !config.tie_embeddings || tied_across;
     if (own) {
@@ -79,9 +85,10 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
 }
 
 absl::StatusOr<Tensor> Transformer::Forward(const Tensor& input,
-                                            const nn::ForwardContext& context) {
+                                            const nn::ForwardContext& context,
+                                            int chunk) {
   nn::Residual residual{input, Tensor()};
-  if (embedding_ != nullptr) {
+  if (IsFirst(chunk)) {
     if (input.rank() != 2 ||
         (context.cached == nullptr && input.dim(1) > config_.context)) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -103,21 +110,29 @@ absl::StatusOr<Tensor> Transformer::Forward(const Tensor& input,
     EISBACH_ASSIGN_OR_RETURN(residual.x,
                              dropout_->Forward(residual.x, context));
   }
-  for (const std::unique_ptr<nn::Block>& block : blocks_) {
+  for (const std::unique_ptr<nn::Block>& block : blocks_[chunk]) {
     EISBACH_ASSIGN_OR_RETURN(residual, block->Forward(residual, context));
   }
-  if (final_norm_ == nullptr) return nn::Join(residual, context);
+  if (!IsLast(chunk)) return nn::Join(residual, context);
   EISBACH_ASSIGN_OR_RETURN(
       autograd::NormResult normed,
       final_norm_->Forward(residual.x, residual.branch, context));
   return normed.y;
 }
 
+int64_t Transformer::layers() const {
+  int64_t count = 0;
+  for (const auto& blocks : blocks_) {
+    count += static_cast<int64_t>(blocks.size());
+  }
+  return count;
+}
+
 void Transformer::VisitParameters(const Visitor& visit) {
   if (embedding_ != nullptr) embedding_->VisitParameters(visit);
   if (positions_ != nullptr) positions_->VisitParameters(visit);
-  for (const std::unique_ptr<nn::Block>& block : blocks_) {
-    block->VisitParameters(visit);
+  for (const auto& blocks : blocks_) {
+    for (const auto& block : blocks) block->VisitParameters(visit);
   }
   if (final_norm_ != nullptr) final_norm_->VisitParameters(visit);
   if (head_ != nullptr) head_->VisitParameters(visit);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,28 +15,39 @@
 
 namespace eisbach::models {
 
-// The layers [first_layer, end_layer) of a model. The first pipeline stage has
-// the embeddings as well, the last one the final norm and the head.
+// The layers [first_layer, end_layer) of a model: a chunk of it. The chunk with
+// its first layer has the embeddings as well, that with its last one the final
+// norm and the head.
 struct StageLayers {
   int64_t first_layer;
   int64_t end_layer;
 };
 
-// What one rank holds of a decoder-only transformer: the stage that the context
-// gives it, divided among its tensor group.
+// What one rank holds of a decoder-only transformer: one or more chunks of it,
+// divided among its tensor group.
 class Transformer final : public nn::Module {
  public:
+  // `chunks` are at least one, in the order of the model.
   static absl::StatusOr<std::unique_ptr<Transformer>> Make(
-      const ModelConfig& config, const StageLayers& layers, bool recompute,
-      const parallel::ParallelContext& context);
+      const ModelConfig& config, std::vector<StageLayers> chunks,
+      bool recompute, const parallel::ParallelContext& context);
 
-  // `input` is what the stage before sent, [B, T, hidden] in the compute dtype;
-  // on the first stage the tokens, i32 [B, T]. Returns what the next stage
-  // needs, [B, T, hidden]; on the last stage the normalised hidden state that
-  // the head takes.
+  // One chunk. `input` is what the chunk before it in the model made, [B, T,
+  // hidden] in the compute dtype; for the first one the tokens, i32 [B, T].
+  // Returns what the next one needs, [B, T, hidden]; of the last one the
+  // normalised hidden state that the head takes.
   absl::StatusOr<Tensor> Forward(const Tensor& input,
-                                 const nn::ForwardContext& context);
-  nn::Head& head() { return *head_; }  // on the last stage
+                                 const nn::ForwardContext& context,
+                                 int chunk = 0);
+  nn::Head& head() { return *head_; }  // beside the last chunk of the model
+
+  int chunks() const { return static_cast<int>(chunks_.size()); }
+  // Whether a chunk is the first or the last one of the model.
+  bool IsFirst(int chunk) const { return chunks_[chunk].first_layer == 0; }
+  bool IsLast(int chunk) const {
+    return chunks_[chunk].end_layer == config_.layers;
+  }
+  int64_t layers() const;  // of all chunks
 
   void VisitParameters(const Visitor& visit) override;
 
@@ -47,9 +59,11 @@ class Transformer final : public nn::Module {
   const ModelConfig& config() const { return config_; }
 
  private:
-  explicit Transformer(const ModelConfig& config) : config_(config) {}
+  Transformer(const ModelConfig& config, std::vector<StageLayers> chunks)
+      : config_(config), chunks_(std::move(chunks)), blocks_(chunks_.size()) {}
 
   ModelConfig config_;
+  std::vector<StageLayers> chunks_;
   std::unique_ptr<Parameter> table_;       // of the embedding, maybe the head
   std::unique_ptr<Parameter> head_table_;  // where the head has its own
   // Of these tables; null where there are none.
@@ -58,13 +72,13 @@ class Transformer final : public nn::Module {
   std::unique_ptr<nn::TokenEmbedding> embedding_;
   std::unique_ptr<nn::PositionEmbedding> positions_;
   std::unique_ptr<nn::Dropout> dropout_;
-  std::vector<std::unique_ptr<nn::Block>> blocks_;
+  std::vector<std::vector<std::unique_ptr<nn::Block>>> blocks_;  // by chunk
   std::vector<nn::Lora*> adapted_;  // inside the blocks
   std::unique_ptr<nn::Norm> final_norm_;
   std::unique_ptr<nn::Head> head_;
 };
 
-// Key under which the embedding and the head of different stages are tied.
+// Key under which the embedding and the head of different ranks are tied.
 inline constexpr char kTiedTable[] = "embedding.token";
 inline constexpr char kTiedTokenRows[] = "embedding.token.rows";
 

@@ -14,7 +14,6 @@ namespace eisbach::nn {
 class KeyValueCache {
  public:
   struct Sizes {
-    int64_t first_layer;  // as the whole model counts
     int64_t layers;
     int64_t kv_heads;  // that this rank holds
     int64_t head_dim;
@@ -28,9 +27,8 @@ class KeyValueCache {
   absl::Status Reserve(int64_t slots, int64_t capacity, int64_t most,
                        Stream& stream);
 
-  const ops::KeyValues& layer(int64_t layer) const {
-    return layers_[layer - sizes_.first_layer];
-  }
+  // The layers are counted as the rank holds them.
+  const ops::KeyValues& layer(int64_t layer) const { return layers_[layer]; }
   int64_t slots() const { return slots_; }
   int64_t capacity() const { return capacity_; }
   int64_t bytes() const {

@@ -38,21 +38,6 @@ absl::Status CheckBatch(const EngineConfig& config, int64_t data) {
   return absl::OkStatus();
 }
 
-// All weight gradients of a micro-batch after its input gradient, in an action
-// of their own.
-parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
-  parallel::ActionList split;
-  for (const parallel::Action& action : actions) {
-    split.push_back(action);
-    if (action.kind != parallel::ActionKind::kBackward) continue;
-    split.back().kind = parallel::ActionKind::kBackwardInput;
-    parallel::Action weight = action;
-    weight.kind = parallel::ActionKind::kBackwardWeight;
-    split.push_back(std::move(weight));
-  }
-  return split;
-}
-
 // Whether the parameter groups fit the names of the whole model.
 absl::Status CheckGroups(const EngineConfig& config) {
   const std::vector<optim::ParameterGroup>& groups =
@@ -67,7 +52,7 @@ absl::Status CheckGroups(const EngineConfig& config) {
       parallel::ParallelContext::Make(*world, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::unique_ptr<models::Transformer> model,
-      models::Transformer::Make(config.model, {0, config.model.layers},
+      models::Transformer::Make(config.model, {{0, config.model.layers}},
                                 config.recompute, *context));
   std::vector<Parameter*> parameters;
   model->VisitParameters([&](Parameter& p) { parameters.push_back(&p); });
@@ -104,13 +89,15 @@ absl::Status Engine::Validate(const EngineConfig& config,
         (config.model.ffn_hidden / tensor + 1) * tensor));
   }
   const int stages = mesh.size(Axis::kPipeline);
-  EISBACH_RETURN_IF_ERROR(
-      DivideLayers(config.model, config.layers_per_stage, stages).status());
   const int64_t micro_batches =
       config.global_batch / (mesh.size(Axis::kData) * config.micro_batch);
+  EISBACH_ASSIGN_OR_RETURN(
+      const parallel::Schedule schedule,
+      MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
+                       static_cast<int>(micro_batches),
+                       config.deferred_weights));
   EISBACH_RETURN_IF_ERROR(
-      parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
-                             static_cast<int>(micro_batches))
+      DivideLayers(config.model, config.layers_per_stage, schedule.shape)
           .status());
   return CheckGroups(config);
 }
@@ -124,13 +111,17 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       static_cast<int>(engine->samples_ / config.micro_batch);
   const int stages = context.size(Axis::kPipeline);
   EISBACH_ASSIGN_OR_RETURN(
-      auto ranges, DivideLayers(config.model, config.layers_per_stage, stages));
-  engine->layers_ = ranges[context.index(Axis::kPipeline)];
+      engine->schedule_,
+      MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
+                       engine->micro_batches_, config.deferred_weights));
+  EISBACH_ASSIGN_OR_RETURN(const auto parts,
+                           DivideLayers(config.model, config.layers_per_stage,
+                                        engine->schedule_.shape));
+  engine->layers_ = ChunksOfStage(parts, engine->schedule_.shape,
+                                  context.index(Axis::kPipeline));
   EISBACH_ASSIGN_OR_RETURN(
-      engine->model_,
-      models::Transformer::Make(config.model,
-                                {engine->layers_.begin, engine->layers_.end},
-                                config.recompute, context));
+      engine->model_, models::Transformer::Make(config.model, engine->layers_,
+                                                config.recompute, context));
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });
@@ -153,17 +144,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       engine->results_, ResultQueue::Make(engine->micro_batches_,
                                           engine->totals(), context.device()));
   engine->program_ = std::make_unique<TransformerProgram>(
-      *engine->model_, context.first_stage(), context.last_stage(),
-      config.update.compute_dtype);
-  EISBACH_ASSIGN_OR_RETURN(
-      engine->schedule_,
-      parallel::MakeSchedule(config.pipeline_schedule, stages, /*chunks=*/1,
-                             engine->micro_batches_));
-  if (config.deferred_weights) {
-    for (parallel::ActionList& list : engine->schedule_.stages) {
-      list = SplitBackward(list);
-    }
-  }
+      *engine->model_, config.update.compute_dtype);
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_sums_,
       Tensor::Zeros(Shape{engine->micro_batches_ + engine->totals()},
@@ -302,7 +283,7 @@ absl::Status Engine::RunForward(int64_t samples) {
   const int micro_batches = static_cast<int>(samples / config_.micro_batch);
   EISBACH_ASSIGN_OR_RETURN(
       parallel::Schedule forward,
-      parallel::ForwardOnly(schedule_.shape.stages, micro_batches));
+      parallel::ForwardOnly(schedule_.shape, micro_batches));
   return executor_->Run(forward.shape,
                         forward.stages[context_.index(Axis::kPipeline)],
                         *program_);
@@ -432,7 +413,13 @@ absl::StatusOr<Tensor> Engine::Hidden(const Tensor& tokens) {
         "logits need the whole model on a rank's stage (parallel.pipeline=1)");
   }
   autograd::GraphScope scope(nullptr);
-  return model_->Forward(tokens, MakeContext(/*training=*/false));
+  Tensor hidden = tokens;
+  for (int chunk = 0; chunk < model_->chunks(); ++chunk) {
+    EISBACH_ASSIGN_OR_RETURN(
+        hidden,
+        model_->Forward(hidden, MakeContext(/*training=*/false), chunk));
+  }
+  return hidden;
 }
 
 nn::ForwardContext Engine::MakeContext(bool training) const {

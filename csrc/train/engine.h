@@ -51,6 +51,7 @@ struct EngineConfig {
   int64_t hash_every = 0;
   // Nothing: the next token is learned.
   std::optional<PreferenceConfig> preference{};
+  int chunks = 0;  // of the model, on a stage; 0: the schedule's fewest
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -133,7 +134,9 @@ class Engine {
   int micro_batches() const { return micro_batches_; }
   Update& update() { return *update_; }
   models::Transformer& model() { return *model_; }
-  const parallel::LayerRange& layers() const { return layers_; }
+  // Of each chunk of this rank, in the order of the model.
+  const std::vector<models::StageLayers>& layers() const { return layers_; }
+  const parallel::ScheduleShape& shape() const { return schedule_.shape; }
 
  private:
   Engine(const EngineConfig& config, const parallel::ParallelContext& context)
@@ -180,7 +183,7 @@ class Engine {
   OneThread users_{"Engine"};
   EngineConfig config_;
   const parallel::ParallelContext& context_;
-  parallel::LayerRange layers_{};
+  std::vector<models::StageLayers> layers_;
   int64_t samples_ = 0;
   int micro_batches_ = 0;
   std::unique_ptr<models::Transformer> model_;

@@ -62,7 +62,7 @@ absl::StatusOr<std::vector<double>> Engine::MeasurePairs(
   EISBACH_ASSIGN_OR_RETURN(Tensor measured, Reference(unmeasured));
   Device& device = context_.device();
   Stream& stream = device.compute_stream();
-  if (!context_.last_stage()) {
+  if (!model_->IsLast(model_->chunks() - 1)) {
     EISBACH_RETURN_IF_ERROR(
         device.SetZero(measured.raw(), measured.bytes(), stream));
   }

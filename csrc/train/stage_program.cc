@@ -34,7 +34,7 @@ void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
     idle_graphs_.push_back(std::move(flight.graph));
   }
   flights_.clear();
-  flights_.resize(input_.tokens.dim(0) / micro_batch);
+  flights_.resize(input_.tokens.dim(0) / micro_batch * model_.chunks());
 }
 
 void TransformerProgram::Release() {
@@ -51,9 +51,9 @@ absl::StatusOr<Tensor> TransformerProgram::Rows(const Tensor& all,
   return all.Narrow(0, microbatch * micro_batch_, micro_batch_);
 }
 
-absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int,
+absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int chunk,
                                                    const Tensor& input) {
-  Flight& flight = flights_[microbatch];
+  Flight& flight = FlightOf(microbatch, chunk);
   autograd::Graph* graph = nullptr;
   if (context_->training) {
     if (idle_graphs_.empty()) {
@@ -65,10 +65,10 @@ absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int,
     graph->set_observer(observer_);
   }
   autograd::GraphScope scope(graph);
-  return Run(microbatch, input, flight);
+  return Run(microbatch, chunk, input, flight);
 }
 
-absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
+absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch, int chunk,
                                                const Tensor& input,
                                                Flight& flight) {
   nn::ForwardContext context = *context_;
@@ -78,14 +78,14 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch,
     EISBACH_ASSIGN_OR_RETURN(context.starts, Rows(input_.starts, microbatch));
   }
   Tensor x = input;
-  if (first_stage_) {
+  if (model_.IsFirst(chunk)) {
     EISBACH_ASSIGN_OR_RETURN(x, Rows(input_.tokens, microbatch));
   } else if (flight.graph != nullptr) {
     x = flight.graph->Leaf(input);
     flight.input = EdgeOf(x);
   }
-  EISBACH_ASSIGN_OR_RETURN(Tensor y, model_.Forward(x, context));
-  if (!last_stage_) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, model_.Forward(x, context, chunk));
+  if (!model_.IsLast(chunk)) {
     flight.output = EdgeOf(y);
     return y.Detach();
   }
@@ -126,19 +126,21 @@ absl::Status TransformerProgram::End(int microbatch, const Tensor& y,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Tensor> TransformerProgram::Backward(int microbatch, int,
+absl::StatusOr<Tensor> TransformerProgram::Backward(int microbatch, int chunk,
                                                     parallel::BackwardPart part,
                                                     const Tensor& gradient) {
-  Flight& flight = flights_[microbatch];
+  Flight& flight = FlightOf(microbatch, chunk);
   autograd::BackwardContext context{
       context_->stream,
       part == parallel::BackwardPart::kInput ? &flight.deferred : nullptr};
   // The loss has its scale inside; its seed is any defined tensor.
-  const Tensor& seed = last_stage_ ? flight.output : gradient;
+  const Tensor& seed = model_.IsLast(chunk) ? flight.output : gradient;
   EISBACH_RETURN_IF_ERROR(
       flight.graph->Backward({flight.output}, {seed}, context));
   Tensor input_gradient;
-  if (!first_stage_) input_gradient = flight.graph->TakeGradient(flight.input);
+  if (!model_.IsFirst(chunk)) {
+    input_gradient = flight.graph->TakeGradient(flight.input);
+  }
   flight.graph->Clear();
   idle_graphs_.push_back(std::move(flight.graph));
   flight.input = Tensor();
@@ -146,8 +148,8 @@ absl::StatusOr<Tensor> TransformerProgram::Backward(int microbatch, int,
   return input_gradient;
 }
 
-absl::Status TransformerProgram::BackwardWeight(int microbatch, int) {
-  return flights_[microbatch].deferred.Run(context_->stream);
+absl::Status TransformerProgram::BackwardWeight(int microbatch, int chunk) {
+  return FlightOf(microbatch, chunk).deferred.Run(context_->stream);
 }
 
 }  // namespace eisbach::train

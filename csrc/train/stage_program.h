@@ -41,21 +41,17 @@ struct PairTask {
   Tensor measured{};  // f64 [samples, ops::kPairSums], where there is no rule
 };
 
-// Runs the micro-batches of a step through one stage of a transformer: a graph
-// for each micro-batch in flight, kept for the next step.
+// Runs the micro-batches of a step through the chunks of one stage of a
+// transformer: a graph for each in flight, kept for the next step.
 class TransformerProgram final : public parallel::StageProgram {
  public:
-  TransformerProgram(models::Transformer& model, bool first_stage,
-                     bool last_stage, DType compute_dtype)
-      : model_(model),
-        first_stage_(first_stage),
-        last_stage_(last_stage),
-        compute_dtype_(compute_dtype) {}
+  TransformerProgram(models::Transformer& model, DType compute_dtype)
+      : model_(model), compute_dtype_(compute_dtype) {}
 
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
-  // On the last stage its loss, `loss_scale` x the sum over its tokens, goes to
-  // sums.losses[m]. Without `context.training` no graph is recorded. Where rows
-  // are `pairs`, these have losses instead of tokens.
+  // At the end of the model its loss, `loss_scale` x the sum over its tokens,
+  // goes to sums.losses[m]. Without `context.training` no graph is recorded.
+  // Where rows are `pairs`, these have losses instead of tokens.
   void Begin(StepInput input, int64_t micro_batch, float loss_scale,
              const LossSums& sums, nn::ForwardContext context,
              std::optional<PairTask> pairs = std::nullopt);
@@ -85,15 +81,17 @@ class TransformerProgram final : public parallel::StageProgram {
   };
 
   absl::StatusOr<Tensor> Rows(const Tensor& all, int microbatch) const;
-  absl::StatusOr<Tensor> Run(int microbatch, const Tensor& input,
+  // Of `microbatch` through `chunk`.
+  Flight& FlightOf(int microbatch, int chunk) {
+    return flights_[static_cast<size_t>(microbatch) * model_.chunks() + chunk];
+  }
+  absl::StatusOr<Tensor> Run(int microbatch, int chunk, const Tensor& input,
                              Flight& flight);
-  // What the last stage makes of its output.
+  // What the last chunk of the model makes of its output.
   absl::Status End(int microbatch, const Tensor& y,
                    const nn::ForwardContext& context, Flight& flight);
 
   models::Transformer& model_;
-  const bool first_stage_;
-  const bool last_stage_;
   const DType compute_dtype_;
   autograd::Observer* observer_ = nullptr;
 
@@ -103,7 +101,7 @@ class TransformerProgram final : public parallel::StageProgram {
   Tensor losses_;
   std::optional<PairTask> pairs_;
   std::unique_ptr<nn::ForwardContext> context_;
-  std::vector<Flight> flights_;  // by micro-batch
+  std::vector<Flight> flights_;
   std::vector<std::unique_ptr<autograd::Graph>> idle_graphs_;
 };
 

@@ -1,13 +1,71 @@
 #include "train/stages.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "parallel/pipeline/dependencies.h"
+
 namespace eisbach::train {
+namespace {
+
+// All weight gradients of a micro-batch after its input gradient, in an action
+// of their own.
+parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
+  parallel::ActionList split;
+  for (const parallel::Action& action : actions) {
+    split.push_back(action);
+    if (action.kind != parallel::ActionKind::kBackward) continue;
+    split.back().kind = parallel::ActionKind::kBackwardInput;
+    parallel::Action weight = action;
+    weight.kind = parallel::ActionKind::kBackwardWeight;
+    split.push_back(std::move(weight));
+  }
+  return split;
+}
+
+}  // namespace
+
+absl::StatusOr<parallel::Schedule> MakeStepSchedule(absl::string_view name,
+                                                    int stages, int chunks,
+                                                    int micro_batches,
+                                                    bool deferred_weights) {
+  if (chunks == 0) {
+    EISBACH_ASSIGN_OR_RETURN(const parallel::ChunkLimits limits,
+                             parallel::ChunksOf(name));
+    chunks = limits.least;
+  }
+  EISBACH_ASSIGN_OR_RETURN(
+      parallel::Schedule schedule,
+      parallel::MakeSchedule(name, stages, chunks, micro_batches));
+  if (deferred_weights) {
+    for (parallel::ActionList& list : schedule.stages) {
+      list = SplitBackward(list);
+    }
+  }
+  return schedule;
+}
 
 absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
     const models::ModelConfig& config, absl::Span<const int> layers_per_stage,
-    int stages) {
+    const parallel::ScheduleShape& shape) {
+  const int parts = shape.stages * shape.chunks;
+  if (shape.chunks > 1 && !layers_per_stage.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "parallel.layers_per_stage is for one chunk a stage, and there are ",
+        shape.chunks,
+        " (parallel.chunks); nearest that works: "
+        "layers_per_stage=auto"));
+  }
+  if (shape.chunks > 1 && parts > config.layers) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "parallel.pipeline=", shape.stages, " x chunks=", shape.chunks,
+        " needs a layer for each chunk, and the model has model.layers=",
+        config.layers, "; nearest that works: model.layers=", parts));
+  }
   if (!layers_per_stage.empty()) {
     return parallel::StagesOf(layers_per_stage, static_cast<int>(config.layers),
-                              stages);
+                              shape.stages);
   }
   const double head = models::HeadFlopsPerToken(config);
   const double layer = (models::TrainingFlopsPerToken(config) - head) /
@@ -16,7 +74,19 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
   costs.layers.assign(config.layers, layer);
   costs.first_stage = 0;  // a look-up and a sum
   costs.last_stage = head;
-  return parallel::BalanceStages(costs, stages);
+  return parallel::BalanceStages(costs, parts);
+}
+
+std::vector<models::StageLayers> ChunksOfStage(
+    absl::Span<const parallel::LayerRange> parts,
+    const parallel::ScheduleShape& shape, int stage) {
+  std::vector<models::StageLayers> chunks;
+  for (int chunk = 0; chunk < shape.chunks; ++chunk) {
+    const parallel::LayerRange& layers =
+        parts[parallel::PartAt(shape, {stage, chunk})];
+    chunks.push_back({layers.begin, layers.end});
+  }
+  return chunks;
 }
 
 }  // namespace eisbach::train

@@ -3,16 +3,33 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "models/config.h"
+#include "models/transformer.h"
 #include "parallel/pipeline/partition.h"
+#include "parallel/pipeline/schedule.h"
 
 namespace eisbach::train {
 
-// The layers of each pipeline stage: as listed where `layers_per_stage` is not
-// empty, else balanced by the floating-point operations of layers and head.
+// The pipeline schedule of a step. `chunks` 0: as few as it runs. With
+// `deferred_weights` each backward that is whole is followed by its weight half
+// in an action of its own.
+absl::StatusOr<parallel::Schedule> MakeStepSchedule(absl::string_view name,
+                                                    int stages, int chunks,
+                                                    int micro_batches,
+                                                    bool deferred_weights);
+
+// The layers of each part of the model, stages x chunks of `shape`: as listed
+// where `layers_per_stage` is not empty, which is for one chunk a stage, else
+// balanced by the floating-point operations of layers and head.
 absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
     const models::ModelConfig& config, absl::Span<const int> layers_per_stage,
-    int stages);
+    const parallel::ScheduleShape& shape);
+
+// The chunks of `stage` among those parts.
+std::vector<models::StageLayers> ChunksOfStage(
+    absl::Span<const parallel::LayerRange> parts,
+    const parallel::ScheduleShape& shape, int stage);
 
 }  // namespace eisbach::train

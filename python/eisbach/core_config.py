@@ -252,6 +252,7 @@ def engine_config(config: Config) -> _C.EngineConfig:
         recompute=train.recompute == "block",
         deferred_weights=False,
         pipeline_schedule=parallel.schedule,
+        chunks=0 if parallel.chunks == "auto" else parallel.chunks,
         layers_per_stage=[] if layers == "auto" else layers,
         replays_steps=config.run.cuda_graphs
         and not config.fault.check_collectives,

@@ -17,6 +17,7 @@ struct Recipe {
   bool groups = false;   // some parameters frozen, others at another rate
   int64_t kv_heads = 0;  // 0: the family's
   int zero = 0;          // what data ranks divide
+  int chunks = 0;        // 0: the schedule's fewest
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
@@ -24,12 +25,14 @@ struct Recipe {
                         compute == DType::kF32 ? "" : Name(compute),
                         groups ? "_groups" : "",
                         kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
-                        zero == 0 ? "" : absl::StrCat("_zero", zero));
+                        zero == 0 ? "" : absl::StrCat("_zero", zero),
+                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks));
   }
 
   train::EngineConfig Config() const {
     train::EngineConfig config = ToyConfig(family);
     config.pipeline_schedule = schedule;
+    config.chunks = chunks;
     config.update.compute_dtype = compute;
     config.update.zero.zero = zero;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;

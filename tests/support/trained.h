@@ -35,6 +35,9 @@ inline absl::StatusOr<Trained> TrainAndGather(train::Engine& engine,
         checkpoint::GatherParameters(engine.update().parameters(),
                                      checkpoint::ParameterValue::kGradient,
                                      engine.context()));
+    // Stages with several chunks have theirs in another order.
+    std::sort(trained.gradients.begin(), trained.gradients.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     for (checkpoint::LogicalTensor& gradient : trained.gradients) {
       for (float& value : gradient.values) {
         value /= static_cast<float>(result.loss_scale);

@@ -87,6 +87,9 @@ class StageCheck {
       default:
         break;
     }
+    if (!IsMade(action)) {
+      return Error(action, "comes before the part that it reads from");
+    }
     if (const auto needs = Needs(shape_, stage_, action)) {
       if (received_.erase(KeyOf(*needs)) == 0) {
         return Error(action, absl::StrCat("needs ", ToString(*needs),
@@ -97,6 +100,22 @@ class StageCheck {
       made_.insert(KeyOf(*makes));
     }
     return absl::OkStatus();
+  }
+
+  // Whether what `action` reads was made before it, where this stage makes it.
+  bool IsMade(const Action& action) const {
+    const auto before = PartBefore(shape_, stage_, action);
+    if (!before) return true;
+    const Place place = PlaceOf(shape_, *before);
+    if (place.stage != stage_) return true;
+    const auto count = [&](ActionKind kind) {
+      return Count(kind, action.microbatch, place.chunk);
+    };
+    return action.kind == ActionKind::kForward
+               ? count(ActionKind::kForward) > 0
+               : count(ActionKind::kBackward) +
+                         count(ActionKind::kBackwardInput) >
+                     0;
   }
 
   int Backwards(int chunk) const {

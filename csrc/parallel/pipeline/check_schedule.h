@@ -9,7 +9,8 @@ namespace eisbach::parallel {
 // - every stage runs each micro-batch of each chunk once forward, and once
 //   backward (or backward-input and, later, backward-weight);
 // - each chunk is reduced once, after its last backward;
-// - what an action needs is received by an exchange before it, what is sent
+// - what an action needs is received by an exchange before it, or was made
+//   before it by another chunk of the stage; what is sent
 //   was made before, and nothing else is transferred;
 // - both partners list each transfer, and in the same order for each pair of
 //   stages and direction, since that order is what pairs them up.

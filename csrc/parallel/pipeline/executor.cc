@@ -141,14 +141,15 @@ absl::Status Executor::RunExchange(const Action& action,
 
 absl::StatusOr<Tensor> Executor::Input(const ScheduleShape& shape,
                                        const Action& action) {
-  const auto need = Needs(shape, pipeline_.rank(), action);
-  if (!need.has_value()) return Tensor();
-  auto it = arrived_.find(Key{need->payload, need->microbatch, need->chunk});
+  if (!PartBefore(shape, pipeline_.rank(), action)) return Tensor();
+  const Key key{PayloadOf(action.kind), action.microbatch, action.chunk};
+  auto it = arrived_.find(key);
   if (it == arrived_.end()) {
-    return absl::InternalError(
-        absl::StrCat("nothing received ", ToString(*need)));
+    return absl::InternalError("nothing received or made here for it to read");
   }
-  EISBACH_RETURN_IF_ERROR(compute_.Wait(it->second.event));
+  if (it->second.event) {
+    EISBACH_RETURN_IF_ERROR(compute_.Wait(*it->second.event));
+  }
   Tensor tensor = std::move(it->second.tensor);
   arrived_.erase(it);
   return tensor;
@@ -156,10 +157,16 @@ absl::StatusOr<Tensor> Executor::Input(const ScheduleShape& shape,
 
 void Executor::Output(const ScheduleShape& shape, const Action& action,
                       Tensor tensor) {
-  const auto makes = Makes(shape, pipeline_.rank(), action);
-  if (!makes.has_value()) return;
-  made_[Key{makes->payload, makes->microbatch, makes->chunk}] =
-      std::move(tensor);
+  const std::optional<int> after = PartAfter(shape, pipeline_.rank(), action);
+  if (!after) return;
+  const Place reader = PlaceOf(shape, *after);
+  const Payload payload = PayloadOf(action.kind);
+  if (reader.stage == pipeline_.rank()) {
+    arrived_[Key{payload, action.microbatch, reader.chunk}].tensor =
+        std::move(tensor);
+  } else {
+    made_[Key{payload, action.microbatch, action.chunk}] = std::move(tensor);
+  }
 }
 
 }  // namespace eisbach::parallel

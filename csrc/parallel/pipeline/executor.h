@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <tuple>
 
 #include "absl/container/flat_hash_map.h"
@@ -52,7 +53,7 @@ class Executor {
  private:
   struct Arrival {
     Tensor tensor;
-    Event event;  // when the tensor is there
+    std::optional<Event> event;  // when it is there; made by compute: no event
   };
   using Key = std::tuple<Payload, int, int>;  // payload, micro-batch, chunk
 
@@ -64,10 +65,11 @@ class Executor {
   absl::Status RunAction(const ScheduleShape& shape, const Action& action,
                          StageProgram& program);
   absl::Status RunExchange(const Action& action, StageProgram& program);
-  // What `action` reads from another stage; undefined where it reads nothing.
+  // What `action` reads from another part of the model, of whatever stage;
+  // undefined at the model's ends.
   absl::StatusOr<Tensor> Input(const ScheduleShape& shape,
                                const Action& action);
-  // Keeps what `action` made until an exchange takes it.
+  // Keeps what `action` made until an exchange or another chunk takes it.
   void Output(const ScheduleShape& shape, const Action& action, Tensor tensor);
 
   comm::Communicator& pipeline_;

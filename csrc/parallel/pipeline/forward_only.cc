@@ -1,32 +1,25 @@
 #include "parallel/pipeline/forward_only.h"
 
 #include <utility>
+#include <vector>
 
 #include "core/status_macros.h"
+#include "parallel/pipeline/place_exchanges.h"
 
 namespace eisbach::parallel {
 
-absl::StatusOr<Schedule> ForwardOnly(int stages, int microbatches) {
-  // GPipe's forwards all come before its backwards.
-  EISBACH_ASSIGN_OR_RETURN(
-      Schedule schedule,
-      MakeSchedule("gpipe", stages, /*chunks=*/1, microbatches));
-  schedule.name = "forward_only";
-  for (ActionList& list : schedule.stages) {
-    ActionList kept;
-    for (Action& action : list) {
-      if (action.kind == ActionKind::kExchange) {
-        std::erase_if(action.transfers, [](const StageTransfer& transfer) {
-          return transfer.payload == Payload::kGradient;
-        });
-        if (action.transfers.empty()) continue;
-      } else if (action.kind != ActionKind::kForward) {
-        continue;
-      }
-      kept.push_back(std::move(action));
+absl::StatusOr<Schedule> ForwardOnly(ScheduleShape shape, int microbatches) {
+  shape.microbatches = microbatches;
+  ActionList order;
+  for (int c = 0; c < shape.chunks; ++c) {
+    for (int m = 0; m < microbatches; ++m) {
+      order.push_back({ActionKind::kForward, m, c});
     }
-    list = std::move(kept);
   }
+  Schedule schedule{"forward_only", shape, {}};
+  EISBACH_ASSIGN_OR_RETURN(
+      schedule.stages,
+      PlaceExchanges(shape, std::vector<ActionList>(shape.stages, order)));
   return schedule;
 }
 

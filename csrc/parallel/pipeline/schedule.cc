@@ -1,17 +1,25 @@
 #include "parallel/pipeline/schedule.h"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/check.h"
 #include "core/status_macros.h"
+#include "parallel/pipeline/place_exchanges.h"
 
 namespace eisbach::parallel {
 namespace {
 
-using Registry = std::map<std::string, ScheduleFunction, std::less<>>;
+struct Entry {
+  OrderFunction order;
+  ChunkLimits chunks;
+  Placement placement;
+};
+using Registry = std::map<std::string, Entry, std::less<>>;
 
 Registry& GetRegistry() {
   static Registry* registry = new Registry;
@@ -24,37 +32,65 @@ absl::Status CheckAtLeastOne(absl::string_view what, int value) {
       "a pipeline schedule needs at least 1 of ", what, ", not ", value));
 }
 
+absl::StatusOr<Entry> Find(absl::string_view name) {
+  const auto found = GetRegistry().find(name);
+  if (found != GetRegistry().end()) return found->second;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "schedule \"", name, "\" is not one of ",
+      absl::StrJoin(ScheduleNames(), ", "), " (parallel.schedule)"));
+}
+
+absl::Status CheckChunks(absl::string_view name, const ChunkLimits& limits,
+                         int chunks) {
+  EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("chunks", chunks));
+  const int nearest = std::clamp(chunks, limits.least, limits.most);
+  if (chunks == nearest) return absl::OkStatus();
+  const std::string range = limits.least == limits.most
+                                ? absl::StrCat(limits.least)
+                                : absl::StrCat("at least ", limits.least);
+  return absl::InvalidArgumentError(
+      absl::StrCat("schedule \"", name, "\" runs ", range, " model chunk",
+                   limits.least == 1 ? "" : "s", " a stage, not ", chunks,
+                   "; nearest that works: ", nearest));
+}
+
 }  // namespace
 
-bool RegisterSchedule(absl::string_view name, ScheduleFunction function) {
-  const bool added = GetRegistry().emplace(std::string(name), function).second;
+bool RegisterSchedule(absl::string_view name, OrderFunction order,
+                      ChunkLimits chunks, Placement placement) {
+  const bool added =
+      GetRegistry()
+          .emplace(std::string(name), Entry{order, chunks, placement})
+          .second;
   EISBACH_CHECK(added);
   return added;
 }
 
 std::vector<std::string> ScheduleNames() {
   std::vector<std::string> names;
-  for (const auto& [name, function] : GetRegistry()) names.push_back(name);
+  for (const auto& [name, entry] : GetRegistry()) names.push_back(name);
   return names;
+}
+
+absl::StatusOr<ChunkLimits> ChunksOf(absl::string_view name) {
+  EISBACH_ASSIGN_OR_RETURN(const Entry entry, Find(name));
+  return entry.chunks;
 }
 
 absl::StatusOr<Schedule> MakeSchedule(absl::string_view name, int stages,
                                       int chunks, int microbatches) {
-  const auto found = GetRegistry().find(std::string(name));
-  if (found == GetRegistry().end()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "schedule \"", name, "\" is not one of ",
-        absl::StrJoin(ScheduleNames(), ", "), " (parallel.schedule)"));
-  }
+  EISBACH_ASSIGN_OR_RETURN(const Entry entry, Find(name));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("stages", stages));
-  EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("chunks", chunks));
+  EISBACH_RETURN_IF_ERROR(CheckChunks(name, entry.chunks, chunks));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("micro-batches", microbatches));
-  Schedule schedule{std::string(name), {stages, chunks, microbatches}, {}};
+  Schedule schedule{
+      std::string(name), {stages, chunks, microbatches, entry.placement}, {}};
+  std::vector<ActionList> orders;
   for (int stage = 0; stage < stages; ++stage) {
-    EISBACH_ASSIGN_OR_RETURN(ActionList list,
-                             found->second(schedule.shape, stage));
-    schedule.stages.push_back(std::move(list));
+    orders.push_back(entry.order(schedule.shape, stage));
   }
+  EISBACH_ASSIGN_OR_RETURN(schedule.stages,
+                           PlaceExchanges(schedule.shape, std::move(orders)));
   return schedule;
 }
 

@@ -1,6 +1,7 @@
 #include "parallel/pipeline/simulate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
@@ -192,6 +193,22 @@ class Simulator {
   std::vector<Stage> stages_;
 };
 
+absl::Status CheckTimes(const SimulationTimes& times) {
+  const auto check = [](absl::string_view what, double seconds) {
+    if (seconds >= 0 && std::isfinite(seconds)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("the time of a ", what, " is ", seconds,
+                     ", which is no duration; nearest that works: 0"));
+  };
+  for (const StageTimes& stage : times.stages) {
+    EISBACH_RETURN_IF_ERROR(check("forward", stage.forward));
+    EISBACH_RETURN_IF_ERROR(check("backward", stage.backward));
+    EISBACH_RETURN_IF_ERROR(check("backward_input", stage.backward_input));
+    EISBACH_RETURN_IF_ERROR(check("backward_weight", stage.backward_weight));
+  }
+  return check("transfer", times.transfer);
+}
+
 }  // namespace
 
 absl::StatusOr<Simulation> Simulate(const Schedule& schedule,
@@ -202,6 +219,7 @@ absl::StatusOr<Simulation> Simulate(const Schedule& schedule,
         absl::StrCat("times for ", times.stages.size(), " stages, not ",
                      schedule.stages.size()));
   }
+  EISBACH_RETURN_IF_ERROR(CheckTimes(times));
   return Simulator(schedule, times).Run();
 }
 
@@ -209,6 +227,15 @@ SimulationTimes EqualStages(int stages, double forward, double transfer) {
   return {
       std::vector<StageTimes>(stages, {forward, 2 * forward, forward, forward}),
       transfer};
+}
+
+SimulationTimes EqualShares(const ScheduleShape& shape, const StageTimes& whole,
+                            double transfer) {
+  const double share = 1.0 / shape.chunks;
+  const StageTimes chunk{whole.forward * share, whole.backward * share,
+                         whole.backward_input * share,
+                         whole.backward_weight * share};
+  return {std::vector<StageTimes>(shape.stages, chunk), transfer};
 }
 
 }  // namespace eisbach::parallel

@@ -52,11 +52,17 @@ struct Simulation {
 // communicator may be, so what passes here deadlocks nowhere.
 //
 // FailedPrecondition when CheckSchedule fails or when all stages wait; the
-// message then says what each stage waits for.
+// message then says what each stage waits for. InvalidArgument for times of
+// another number of stages, or that are negative or not finite.
 absl::StatusOr<Simulation> Simulate(const Schedule& schedule,
                                     const SimulationTimes& times);
 
 // All stages alike, and a backward that costs twice a forward.
 SimulationTimes EqualStages(int stages, double forward, double transfer);
+
+// All stages alike, each of its chunks an equal share of `whole`: what all of
+// them together take, so that schedules with other chunks can be compared.
+SimulationTimes EqualShares(const ScheduleShape& shape, const StageTimes& whole,
+                            double transfer);
 
 }  // namespace eisbach::parallel

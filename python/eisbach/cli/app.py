@@ -22,6 +22,7 @@ from eisbach.cli import (
     run,
     runs,
     sample,
+    schedule,
     sweep,
     train,
 )
@@ -49,6 +50,7 @@ app.command("import")(import_.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.command("estimate", cls=KeyedCommand)(estimate.command)
+app.command("schedule")(schedule.command)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(data.app, name="data")
 app.command("sweep", cls=KeyedCommand)(sweep.command)

@@ -35,11 +35,12 @@ def command(
 
     * `eisbach runs runs/a runs/b --plot a-and-b.png`
     """  # noqa: D412
+    from eisbach.cli import picture
     from eisbach.run.comparison import find_runs, read_run, table
     from eisbach.run.folder import has_config
 
     if plot:
-        _check_picture(plot)
+        picture.check("--plot", plot)
     paths: list[Path] = []
     for path in (folder, *(others or ())):
         one = has_config(path)
@@ -49,22 +50,6 @@ def command(
     if plot and runs:
         from eisbach.run.curves import plot_runs
 
-        try:
+        with picture.written("--plot", plot):
             plot_runs(plot, runs)
-        except OSError as error:
-            raise ValueError(
-                f"--plot {plot}: cannot be written: {error.strerror}"
-            ) from None
         print(f"curves: {plot}")
-
-
-def _check_picture(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise ValueError(
-            f"--plot {path}: curves are drawn as PNG; nearest that works: "
-            f"{path.with_name(path.stem + '.png')}"
-        )
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"--plot {path}: there is no folder {path.parent} to write it in"
-        )

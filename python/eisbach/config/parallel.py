@@ -17,8 +17,16 @@ class ParallelSection(Section):
     )
     tensor: Count = key(1, "Ranks that share each layer.")
     pipeline: Count = key(1, "Stages, each of which holds some layers.")
-    schedule: Literal["gpipe", "1f1b"] = key(
-        "1f1b", "Order of micro-batches in the pipeline."
+    schedule: Literal[
+        "gpipe", "1f1b", "interleaved", "zero_bubble", "zb_v", "dual_pipe_v"
+    ] = key(
+        "1f1b",
+        "Order of micro-batches in the pipeline; `eisbach schedule` draws it.",
+    )
+    chunks: Auto | Count = key(
+        "auto",
+        "Parts of the model that a stage holds. `auto`: as few as the schedule "
+        "runs.",
     )
     zero: Literal[0, 1, 2, 3] = key(
         0,

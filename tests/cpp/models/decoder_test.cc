@@ -22,8 +22,7 @@ train::EngineConfig LongToy(const std::string& family, DType dtype) {
 }
 
 absl::StatusOr<std::unique_ptr<Decoder>> DecoderOf(train::Engine& engine) {
-  return Decoder::Make(engine.model(),
-                       {engine.layers().begin, engine.layers().end},
+  return Decoder::Make(engine.model(), engine.shape(),
                        engine.config().update.compute_dtype, engine.context());
 }
 

@@ -25,10 +25,11 @@ std::map<std::string, int64_t> PrimaryElements(const Layout& layout,
         *world, test::Value(test::MeshOf(layout))));
     const int64_t stages = layout.pipeline;
     const int64_t stage = context->index(Axis::kPipeline);
-    auto model = test::Value(Transformer::Make(
-        config,
-        {config.layers * stage / stages, config.layers * (stage + 1) / stages},
-        /*recompute=*/false, *context));
+    auto model =
+        test::Value(Transformer::Make(config,
+                                      {{config.layers * stage / stages,
+                                        config.layers * (stage + 1) / stages}},
+                                      /*recompute=*/false, *context));
     std::set<Parameter*> seen;
     model->VisitParameters([&](Parameter& parameter) {
       if (!seen.insert(&parameter).second) return;

@@ -67,6 +67,27 @@ std::vector<Training> Representative() {
     trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
     trainings.push_back({{"llama", "gpipe", "sgd"}, layout});
   }
+  // Halves of backwards and several chunks a stage; gpt's embedding is tied,
+  // on the same rank where chunks make a V.
+  const auto chunked = [](const char* family, const char* schedule,
+                          const char* optimizer, int chunks) {
+    Recipe recipe{family, schedule, optimizer};
+    recipe.chunks = chunks;
+    return recipe;
+  };
+  for (const Layout& layout :
+       {Layout{1, 1, 8}, Layout{1, 1, 4}, Layout{2, 2, 2}}) {
+    trainings.push_back({chunked("llama", "zero_bubble", "adamw", 1), layout});
+  }
+  for (const Layout& layout : {Layout{1, 1, 4}, Layout{2, 2, 2}}) {
+    trainings.push_back({chunked("gpt", "interleaved", "sgd", 2), layout});
+    trainings.push_back({chunked("llama", "zero_bubble", "adamw", 2), layout});
+    trainings.push_back({chunked("gpt", "zb_v", "adamw", 2), layout});
+    trainings.push_back({chunked("llama", "dual_pipe_v", "sgd", 2), layout});
+  }
+  trainings.push_back({chunked("gpt", "zb_v", "sgd", 2), {1, 1, 3}});
+  trainings.push_back({chunked("gpt", "interleaved", "adamw", 4), {1, 1, 2}});
+  trainings.push_back({chunked("gpt", "interleaved", "adamw", 4), {1, 1, 1}});
   // Head norms, which all tensor ranks see a part of, on heads of their own and
   // on shared ones; biases; layers without positions.
   trainings.push_back({{"qwen3", "1f1b", "adamw"}, {1, 8, 1}});
@@ -113,6 +134,7 @@ std::vector<Training> Everything() {
         recipes.push_back({family, schedule, optimizer});
       }
     }
+    recipes.push_back({family, "zero_bubble", "adamw"});
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF32, /*groups=*/true});

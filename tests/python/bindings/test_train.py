@@ -326,7 +326,7 @@ def test_what_an_engine_tells(make):
     assert (engine.samples, engine.micro_batches, engine.layers) == (
         8,
         2,
-        (0, 2),
+        [(0, 2)],
     )
     assert engine.config.model.hidden == 48
     _, batch = make.batch(engine, make.rng(1))

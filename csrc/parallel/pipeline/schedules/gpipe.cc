@@ -3,33 +3,20 @@
 // stages - 1) slots.
 // Huang et al., "GPipe: Efficient Training of Giant Neural Networks using
 // Pipeline Parallelism", NeurIPS 2019.
-//
-// Each exchange sends what the last action made and receives what the action
-// after the next one needs, so both run behind the next action.
 
-#include "core/status_macros.h"
-#include "parallel/pipeline/schedules/list_builder.h"
+#include "parallel/pipeline/schedules/stage_order.h"
 
 namespace eisbach::parallel {
 namespace {
 
-absl::StatusOr<ActionList> GPipe(const ScheduleShape& shape, int stage) {
-  EISBACH_RETURN_IF_ERROR(CheckOneChunk("gpipe", shape));
-  const int n = shape.microbatches;
-  ListBuilder list(shape, stage);
-  list.ReceiveForward(0).Exchange();
-  for (int m = 0; m < n; ++m) {
-    list.SendForward(m - 1).ReceiveForward(m + 1).Exchange().Forward(m);
-  }
-  list.SendForward(n - 1).ReceiveBackward(0).Exchange();
-  for (int m = 0; m < n; ++m) {
-    list.SendBackward(m - 1).ReceiveBackward(m + 1).Exchange().Backward(m);
-  }
-  list.SendBackward(n - 1);
-  return list.Finish();
+ActionList GPipe(const ScheduleShape& shape, int) {
+  StageOrder order(shape);
+  for (int m = 0; m < shape.microbatches; ++m) order.Forward(0);
+  for (int m = 0; m < shape.microbatches; ++m) order.Backward(0);
+  return order.Take();
 }
 
-const bool gpipe_registered = RegisterSchedule("gpipe", &GPipe);
+const bool gpipe_registered = RegisterSchedule("gpipe", &GPipe, {.most = 1});
 
 }  // namespace
 }  // namespace eisbach::parallel

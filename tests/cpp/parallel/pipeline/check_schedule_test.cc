@@ -107,6 +107,17 @@ TEST(CheckScheduleTest, FindsTransfersThatDoNotMatch) {
   ExpectError(schedule, "0 lists a1>1, 1 lists a0<0");
 }
 
+// Two chunks of one stage hand their results on without an exchange.
+TEST(CheckScheduleTest, FindsAChunkBeforeTheOneThatItReadsFrom) {
+  absl::StatusOr<Schedule> schedule = MakeSchedule("zb_v", 1, 2, 1);
+  ASSERT_TRUE(schedule.ok()) << schedule.status();
+  ActionList& list = schedule->stages[0];
+  ASSERT_EQ(ToString(list[0]), "F0");
+  ASSERT_EQ(ToString(list[1]), "F0.1");
+  std::swap(list[0], list[1]);
+  ExpectError(*schedule, "F0.1 comes before the part that it reads from");
+}
+
 // The order between a pair of stages is what pairs transfers up.
 TEST(CheckScheduleTest, FindsTransfersInAnotherOrder) {
   absl::StatusOr<Schedule> schedule = MakeSchedule("gpipe", 2, 1, 3);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -25,22 +27,6 @@ Simulation Time(const Schedule& schedule, const SimulationTimes& times) {
   return *std::move(run);
 }
 
-// Both schedules idle for (stages - 1) of (micro-batches + stages - 1) slots.
-TEST(SimulateTest, BubbleIsTheTextbookOne) {
-  for (const std::string& name : ScheduleNames()) {
-    for (int stages = 1; stages <= 8; ++stages) {
-      for (int n : {1, 2, 3, 7, 8, 16, 33}) {
-        const Simulation run =
-            Time(Make(name, stages, n), EqualStages(stages, 1.0, 0.0));
-        EXPECT_NEAR(run.bubble_fraction,
-                    static_cast<double>(stages - 1) / (n + stages - 1), 1e-12)
-            << name << " " << stages << " stages, " << n << " micro-batches";
-        EXPECT_NEAR(run.seconds, 3.0 * (n + stages - 1), 1e-9);
-      }
-    }
-  }
-}
-
 // GPipe's transfers run behind compute: they are seen once a boundary and
 // direction, when the pipeline fills and drains.
 TEST(SimulateTest, GPipeHidesItsTransfers) {
@@ -57,7 +43,7 @@ TEST(SimulateTest, GPipeHidesItsTransfers) {
   }
 }
 
-// 1F1B with its few activations cannot hide them; it must not pay more than
+// 1F1B with its few activations cannot hide them all; it must not pay more than
 // one exchange each way for a micro-batch.
 TEST(SimulateTest, OneForwardOneBackwardPaysTwoTransfersAMicrobatch) {
   for (int stages = 2; stages <= 8; ++stages) {
@@ -107,14 +93,11 @@ TEST(SimulateTest, SlowStageSetsThePace) {
 // but each waits for what the other would send only later.
 TEST(SimulateTest, FindsADeadlock) {
   Schedule schedule = Make("1f1b", 2, 2);
+  ASSERT_EQ(ToString(schedule),
+            "stage 0: F0 {a0>1} F1 {a1>1 g0<1} B0 {g1<1} B1 R\n"
+            "stage 1: {a0<0} {a1<0} F0 B0 {g0>0} F1 B1 {g1>0} R\n");
   // Stage 0 asks for the gradient of 0 before it sends the activation of 0.
-  for (ActionList& list : schedule.stages) {
-    SCOPED_TRACE(ToString(schedule));
-    ASSERT_FALSE(list.empty());
-  }
   ActionList& first = schedule.stages[0];
-  ASSERT_EQ(ToString(first[1]), "{a0>1}");
-  ASSERT_EQ(ToString(first[3]), "{a1>1 g0<1}");
   const StageTransfer gradient = first[3].transfers[1];
   first[3].transfers.pop_back();
   first.insert(first.begin() + 1, {ActionKind::kExchange, -1, 0, {gradient}});
@@ -132,16 +115,16 @@ TEST(SimulateTest, FindsSendsFaceToFace) {
   Schedule schedule = Make("1f1b", 2, 2);
   ActionList& first = schedule.stages[0];
   ActionList& last = schedule.stages[1];
-  ASSERT_EQ(ToString(first[3]), "{a1>1 g0<1}");
-  ASSERT_EQ(ToString(last[3]), "{g0>0 a1<0}");
-  const auto split = [](ActionList& list, int at) {
-    Action rest = list[at];
-    rest.transfers.erase(rest.transfers.begin());
-    list[at].transfers.resize(1);
-    list.insert(list.begin() + at + 1, rest);
-  };
-  split(first, 3);
-  split(last, 3);
+  Action gradient = first[3];
+  gradient.transfers.erase(gradient.transfers.begin());
+  first[3].transfers.pop_back();
+  first.insert(first.begin() + 4, gradient);
+  ASSERT_EQ(ToString(first[3]), "{a1>1}");
+  ASSERT_EQ(ToString(first[4]), "{g0<1}");
+  // Stage 1 sends its gradient before it receives what stage 0 sends first.
+  std::rotate(last.begin() + 1, last.begin() + 2, last.begin() + 5);
+  ASSERT_EQ(ToString(last[3]), "{g0>0}");
+  ASSERT_EQ(ToString(last[4]), "{a1<0}");
   EXPECT_THAT(
       std::string(
           Simulate(schedule, EqualStages(2, 1.0, 0.1)).status().message()),
@@ -152,6 +135,26 @@ TEST(SimulateTest, TimesMustFitTheStages) {
   EXPECT_EQ(
       Simulate(Make("1f1b", 2, 2), EqualStages(3, 1.0, 0.1)).status().code(),
       absl::StatusCode::kInvalidArgument);
+}
+
+TEST(SimulateTest, TimesMustBeDurations) {
+  for (const double time : {-1.0, std::nan(""), HUGE_VAL}) {
+    const absl::Status status =
+        Simulate(Make("1f1b", 2, 2), EqualStages(2, 1.0, time)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("of a transfer"));
+  }
+}
+
+TEST(SimulateTest, ChunksShareTheTimesOfAStage) {
+  const SimulationTimes times =
+      EqualShares({3, 4, 8}, {1.0, 2.0, 1.5, 0.5}, 0.25);
+  ASSERT_EQ(times.stages.size(), 3u);
+  EXPECT_EQ(times.stages[2].forward, 0.25);
+  EXPECT_EQ(times.stages[2].backward, 0.5);
+  EXPECT_EQ(times.stages[2].backward_input, 0.375);
+  EXPECT_EQ(times.stages[2].backward_weight, 0.125);
+  EXPECT_EQ(times.transfer, 0.25);
 }
 
 }  // namespace
