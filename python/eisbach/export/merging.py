@@ -8,11 +8,11 @@ import numpy as np
 
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.export.adapted import Adapted
-from eisbach.export.card import card_of
 from eisbach.export.carried import read_carried
 from eisbach.export.dtypes import cast
 from eisbach.export.load import load_weights
 from eisbach.export.source import Source
+from eisbach.run.folder import has_config
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def merge(adapted: Adapted, *, dtype: str = "f32") -> tuple[Source, str]:
         adapted.named,
         adapted.home,
         read_carried(adapted.base),
-        card_of(adapted.home),
+        adapted.home if has_config(adapted.home) else None,
     )
     return source, proof
 
