@@ -91,8 +91,11 @@ def main() -> int:
     results = {}
     for case in CASES:
         if case.name in wanted:
-            print(f"{case.name} ...", file=sys.stderr)
             results[case.name] = tried(case, llama_cpp)
+            told = ", ".join(
+                f"{k} {v.what}" for k, v in results[case.name].items()
+            )
+            print(f"{case.name}: {told}", file=sys.stderr)
     for line in table(results, markdown=options.markdown):
         print(line)
     return any(
