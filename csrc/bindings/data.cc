@@ -405,6 +405,16 @@ void BindLoader(CoreModule& m) {
       .def_property_readonly("tokens", &Corpus::tokens, "In all files.")
       .def_property_readonly("epoch_samples", &Corpus::EpochSamples,
                              "Samples until every file has been read once.")
+      .def_property_readonly(
+          "source_samples",
+          [](const Corpus& corpus) {
+            std::vector<int64_t> samples;
+            for (int i = 0; i < corpus.sources(); ++i) {
+              samples.push_back(corpus.SourceSamples(i));
+            }
+            return samples;
+          },
+          "The same of each file.")
       .def("check_vocab", &Corpus::CheckVocab,
            py::call_guard<py::gil_scoped_release>(),
            "Reads every token once; ValueError names the first outside.");

@@ -146,7 +146,7 @@ int64_t Corpus::LeftOutPairs() const {
 int64_t Corpus::EpochSamples() const {
   int64_t total = 0;
   for (size_t i = 0; i < files_.size(); ++i) {
-    total += sampler_->EpochSamples(static_cast<int>(i));
+    total += SourceSamples(static_cast<int>(i));
   }
   return total;
 }

@@ -74,6 +74,9 @@ class Corpus {
   int64_t SplitDocuments() const;  // longer than a row; joined: 0
   int64_t LeftOutPairs() const;    // PairRows; none of others
   int64_t EpochSamples() const;    // of all sources, each taken once through
+  int64_t SourceSamples(int source) const {  // of one, once through
+    return sampler_->EpochSamples(source);
+  }
 
   int sources() const { return static_cast<int>(files_.size()); }
   bool pairs() const { return options_.documents == Documents::kPairs; }

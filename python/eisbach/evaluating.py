@@ -125,7 +125,7 @@ def score_text(model: Model, file: Path, *, stride: int) -> TextScore:
     if len(ids) < 2:
         raise ValueError(f"{file}: has no two tokens to predict one from")
     losses = [
-        _losses(model, ids[begin : end + 1], counted)
+        loss_of_end(model, ids[begin : end + 1], counted)
         for begin, end, counted in windows(len(ids), context, stride)
     ]
     size = len(text.encode())
@@ -250,12 +250,18 @@ def _likelihoods(model: Model, question: Question) -> tuple[list[float], bool]:
             )
         cut = cut or len(ids) > context + 1
         ids = np.asarray(ids[-(context + 1) :])
-        found.append(-_losses(model, ids, counted))
+        found.append(-loss_of_end(model, ids, counted))
     return found, cut
 
 
-def _losses(model: Model, ids: NDArray[Any], counted: int) -> float:
-    """The loss of the last tokens of a text, summed."""
+def loss_of_end(model: Model, ids: NDArray[Any], counted: int) -> float:
+    """Returns the loss of the last tokens of a text, summed; collective.
+
+    Args:
+      model: That predicts.
+      ids: Of the text, at most one more than the context.
+      counted: How many at the end count.
+    """
     from eisbach import _C
 
     targets = ids[1:].copy()

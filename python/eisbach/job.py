@@ -58,6 +58,7 @@ class Job:
       engine: This rank's stage of the model.
       tokenizer: Of the run.
       sources: What it trains on.
+      corpus: Their samples.
       train: Batches of this rank.
       validation: Batches of this rank, always the same; None for none.
       bytes_per_token: Of the validation text; None where it does not tell.
@@ -77,6 +78,7 @@ class Job:
     engine: _C.Engine
     tokenizer: Tokenizer
     sources: Mixture
+    corpus: _C.Corpus
     train: _C.DataLoader
     validation: _C.DataLoader | None
     bytes_per_token: float | None
@@ -244,6 +246,7 @@ def _set_up(
         engine=engine,
         tokenizer=tokenizer,
         sources=train,
+        corpus=corpora[0],
         train=loaders[0],
         validation=loaders[1],
         bytes_per_token=validation and validation.bytes_per_token,

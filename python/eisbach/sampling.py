@@ -150,7 +150,11 @@ class Model:
 
 
 def load_model(
-    path: Path, overrides: Sequence[str] = (), *, tokenizer: str | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    tokenizer: str | None = None,
+    adapter: str | None = None,
 ) -> Model:
     """Loads the model of a run, or of any folder that `read_model` reads.
 
@@ -162,6 +166,8 @@ def load_model(
       overrides: `section.key=value` for the sections `run`, `precision` and
         `parallel`; without them those of the run hold, but for `parallel`.
       tokenizer: `bytes` or a file; None takes the folder's own.
+      adapter: Name of adapters in the folder, or a folder of adapters for its
+        model; None takes those that are there by themselves.
 
     Raises:
       ValueError: There is no model, or it is damaged, or of a kind that
@@ -171,7 +177,7 @@ def load_model(
 
     layout = [key for key in overrides if key.startswith("parallel.")]
     others = [key for key in overrides if key not in layout]
-    if adapted := find_adapted(path, others):
+    if adapted := find_adapted(path, others, name=adapter):
         return _load_adapted(adapted, layout, tokenizer)
     folder = model_folder(path)
     if folder is None:

@@ -1085,6 +1085,11 @@ class Corpus:
         Whether documents are packed.
         """
     @property
+    def source_samples(self) -> list[int]:
+        """
+        The same of each file.
+        """
+    @property
     def split_documents(self) -> int:
         """
         Documents longer than a row, where they are separate.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eisbach.cli.sample import (
+    AdapterName,
     Folder,
     MinP,
     Overrides,
@@ -52,6 +53,7 @@ def command(
     stop: Stop = None,
     seed: Seed = 0,
     tokenizer: TokenizerName = None,
+    adapter: AdapterName = None,
 ) -> None:
     """Talk with the model of a run, or of another folder.
 
@@ -64,7 +66,9 @@ def command(
     from eisbach.chatting import open_chat
     from eisbach.sampling import SamplingOptions, load_model
 
-    model = load_model(folder, overrides or (), tokenizer=tokenizer)
+    model = load_model(
+        folder, overrides or (), tokenizer=tokenizer, adapter=adapter
+    )
     options = SamplingOptions(
         tokens=tokens,
         temperature=temperature,

@@ -220,7 +220,7 @@ def prepare(
     }
     what, other = "conversations", "texts"
     if chat:
-        idle = {"--field": field != "text", "--processes": bool(processes)}
+        idle = {"--field": field != "text"}
         what, other = other, what
     for option, given in idle.items():
         if given:
@@ -275,6 +275,7 @@ def prepare(
                 "name": " ".join(map(str, inputs)),
                 "share": validation,
                 "source": [path.name or str(path) for path in inputs],
+                "processes": processes or default_processes(),
                 "progress": lambda: meter.show(documents.reading.bytes),
             }
             if chat:
@@ -292,7 +293,6 @@ def prepare(
                     documents,
                     made_by,
                     encodings=documents.reading.encodings,
-                    processes=processes or default_processes(),
                     note=meter.say,
                     **told,
                 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eisbach.cli.sample import Folder, TokenizerName
+from eisbach.cli.sample import AdapterName, Folder, TokenizerName
 
 if TYPE_CHECKING:
     from eisbach.evaluating import ChoiceScore, TextScore
@@ -38,6 +38,7 @@ def command(
         bool, typer.Option("--json", help="Print JSON, not a table.")
     ] = False,
     tokenizer: TokenizerName = None,
+    adapter: AdapterName = None,
 ) -> None:
     """Tell how well a model predicts texts and answers questions.
 
@@ -61,7 +62,7 @@ def command(
         )
     if not files:
         raise MisuseError("eval needs a file: `eisbach eval FOLDER FILE...`")
-    model = load_model(folder, keys, tokenizer=tokenizer)
+    model = load_model(folder, keys, tokenizer=tokenizer, adapter=adapter)
     context = model.engine.config.model.context
     step = stride or max(1, context // 2)
     texts: list[TextScore] = []

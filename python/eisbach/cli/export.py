@@ -145,7 +145,7 @@ def command(
             dtype=dtype,
             ends=source.ends,
             carried=source.carried,
-            page=source.card,
+            page=source.page(),
             shard_bytes=_bytes(shard_size or "5GB"),
         )
     print(f"{output}: {source.path} in {dtype}")

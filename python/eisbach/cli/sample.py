@@ -66,6 +66,14 @@ TokenizerName = Annotated[
         help="`bytes` or a `tokenizer.json`, where the folder has none."
     ),
 ]
+AdapterName = Annotated[
+    str | None,
+    typer.Option(
+        help="Adapters that the folder has by this name, or a run or folder of "
+        "adapters for its model.",
+        metavar="NAME",
+    ),
+]
 
 
 def command(
@@ -103,6 +111,7 @@ def command(
         ),
     ] = False,
     tokenizer: TokenizerName = None,
+    adapter: AdapterName = None,
 ) -> None:
     """Continue prompts with the model of a run, or of another folder.
 
@@ -118,7 +127,9 @@ def command(
         raise MisuseError(
             "sample needs a prompt: --prompt TEXT, --prompts FILE"
         )
-    model = load_model(folder, overrides or (), tokenizer=tokenizer)
+    model = load_model(
+        folder, overrides or (), tokenizer=tokenizer, adapter=adapter
+    )
     options = SamplingOptions(
         tokens=tokens,
         temperature=temperature,

@@ -19,6 +19,7 @@ from eisbach.data.conversations import parse_columns
 from eisbach.data.named import KEYS, is_text, named, text_error
 from eisbach.data.prepare import cache_folder, kept_there, validation_prefix
 from eisbach.data.token_files import PlaceError, complete
+from eisbach.data.workers import default_processes
 
 if TYPE_CHECKING:
     from eisbach.config import Config
@@ -144,6 +145,7 @@ def prepare_chat_file(
                 name=str(path),
                 share=share,
                 source=[path.name],
+                processes=default_processes(),
             )
     except PlaceError:
         raise

@@ -57,6 +57,21 @@ class ChatTemplate:
         self.digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         # One day for all: a rendering is compared with another.
         self._now = datetime.datetime.now()
+        self._texts = text, for_tools
+        self._compile()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        for name in ("_template", "_for_tools"):
+            state.pop(name)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._compile()  # again, as programs do not travel
+
+    def _compile(self) -> None:
+        text, for_tools = self._texts
         self._template = self._compiled(text)
         self._for_tools = for_tools and self._compiled(for_tools)
 

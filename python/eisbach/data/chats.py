@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eisbach.data.chat_maker import ChatMaker, Made, grouped
 from eisbach.data.chat_records import ChatOptions, Conversations, LeftOut
-from eisbach.data.chat_template import ChatTemplate, TemplateRefuses
-from eisbach.data.chunks import CHUNK
-from eisbach.data.conversations import AnswerPair, Conversation
+from eisbach.data.chat_template import ChatTemplate
 from eisbach.data.held_out import HeldOut
-from eisbach.data.masks import encode_marked
 from eisbach.data.prepare import Prepared, validation_prefix
 from eisbach.data.rules import Marking
-from eisbach.data.spans import Marked, Marker
+from eisbach.data.spans import Marker
 from eisbach.data.template_files import default_template, template_of
 from eisbach.data.token_files import placing
 from eisbach.data.tokenizer import Tokenizer
+from eisbach.data.workers import Workers
 
 if TYPE_CHECKING:
+    from eisbach.data.chat_maker import Named
     from eisbach.data.documents import Documents
 
 
@@ -57,72 +57,24 @@ class Tally:
 
 
 class _Preparation:
-    def __init__(
-        self,
-        out: HeldOut,
-        tokenizer: Tokenizer,
-        marker: Marker,
-        options: ChatOptions,
-    ):
+    def __init__(self, out: HeldOut, *, pairs: bool):
         self.tally = Tally()
-        self._pairs = options.shape == "preference"
+        self._pairs = pairs
         self._out = out
-        self._tokenizer = tokenizer
-        self._marker = marker
-        self._most = options.max_tokens
-        self._held: list[tuple[str, list[Marked]]] = []
-        self._length = 0
 
-    def add(self, key: str, found: Conversation | AnswerPair) -> None:
-        try:
-            if isinstance(found, AnswerPair):
-                documents = [
-                    self._answer("chosen", found.chosen),
-                    self._answer("rejected", found.rejected),
-                ]
-            else:
-                documents = self._marker.documents(found)
-        except TemplateRefuses as error:
-            self.tally.refused.add(f"{key}: {error}")
+    def add(self, key: str, made: Made) -> None:
+        tally = self.tally
+        if made.refused is not None:
+            tally.refused.add(f"{key}: {made.refused}")
             return
-        self._held.append((key, documents))
-        self._length += sum(len(d.text) for d in documents)
-        if self._length >= CHUNK:
-            self.flush()
-
-    def _answer(self, name: str, conversation: Conversation) -> Marked:
-        documents = self._marker.documents(conversation)
-        if len(documents) > 1:
-            raise TemplateRefuses(
-                f"{name}: the template writes a turn of the answer in another "
-                "way once more turns follow"
-            )
-        return documents[0]
-
-    def flush(self) -> None:
-        """Makes tokens of what is held."""
-        flat = [d for _, documents in self._held for d in documents]
-        found = iter(encode_marked(self._tokenizer, flat)) if flat else iter(())
-        for key, documents in self._held:
-            trained = []
-            for document in documents:
-                ids, mask = next(found)
-                if self._most is not None and len(ids) > self._most:
-                    self.tally.cut += 1
-                    ids, mask = ids[: self._most], mask[: self._most]
-                # Nothing is before the first token, that could tell it.
-                if mask[1:].any():
-                    size = len(document.text.encode())
-                    trained.append((ids, mask, size))
-            if len(trained) < (2 if self._pairs else 1):
-                self.tally.untrained.add(key)
-                continue
-            for document in trained:
-                self._out.add(key, *document)
-            self.tally.kept += 1
-            self.tally.several += len(trained) > 1 and not self._pairs
-        self._held.clear()
-        self._length = 0
+        tally.cut += made.cut
+        if len(made.documents) < (2 if self._pairs else 1):
+            tally.untrained.add(key)
+            return
+        for (ids, mask), size in made.documents:
+            self._out.add(key, ids, mask, size)
+        tally.kept += 1
+        tally.several += len(made.documents) > 1 and not self._pairs
 
 
 def template_for(
@@ -151,6 +103,7 @@ def prepare_chats(
     name: str = "",
     share: float = 0.0,
     source: Sequence[str] = (),
+    processes: int = 1,
     progress: Callable[[], None] = lambda: None,
 ) -> Prepared:
     """Writes token files with masks; all of them appear at the end, or none.
@@ -164,6 +117,7 @@ def prepare_chats(
       name: What an error calls the conversations.
       share: Of them to hold out, in PREFIX-validation.
       source: Names of where they are from, to remember.
+      processes: How many make tokens; the files do not depend on it.
       progress: Is called now and then.
 
     Raises:
@@ -180,11 +134,12 @@ def prepare_chats(
     )
     with placing(**targets) as place:
         out = HeldOut(place.folder, tokenizer, share)
-        work = _Preparation(out, tokenizer, marker, options)
-        for key, conversation in documents.items():
-            work.add(key, conversation)
-            progress()
-        work.flush()
+        work = _Preparation(out, pairs=options.shape == "preference")
+        maker = ChatMaker(tokenizer, marker, options.max_tokens)
+        with Workers(maker, processes) as workers:
+            groups = grouped(_shown(documents.items(), progress))
+            for (key, _), made in workers.done(groups):
+                work.add(key, made)
         left = list(_left_out(documents, work.tally))
         thing = "pair" if options.shape == "preference" else "conversation"
         if not work.tally.kept:
@@ -206,6 +161,14 @@ def prepare_chats(
         place.place()
     written = list(zip(targets.values(), infos, strict=True))
     return Prepared(*written, told=(*_kept(work.tally, thing), *left))
+
+
+def _shown(
+    items: Iterable[Named], progress: Callable[[], None]
+) -> Iterator[Named]:
+    for item in items:
+        yield item
+        progress()
 
 
 def _kept(tally: Tally, thing: str) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from eisbach.data.chunks import Chunk, chunks
-from eisbach.data.stitch import stitch
+from eisbach.data.chunks import Chunk, chunks, tasks
+from eisbach.data.stitch import encode_chunks, stitch
 from eisbach.data.tokenizer import ByteTokenizer
 from eisbach.data.workers import Workers
 
@@ -42,10 +43,10 @@ def encode_documents(
     if isinstance(tokenizer, ByteTokenizer):
         yield from _bytes(tokenizer, documents)
         return
-    with Workers(tokenizer, processes) as workers:
-        yield from stitch(
-            tokenizer, workers.encode(_all_chunks(documents)), note=note
-        )
+    work = functools.partial(encode_chunks, tokenizer)
+    with Workers(work, processes) as workers:
+        groups = tasks(_all_chunks(documents))
+        yield from stitch(tokenizer, workers.done(groups), note=note)
 
 
 def _all_chunks(documents: Iterable[Iterable[str]]) -> Iterator[Chunk]:

@@ -19,9 +19,9 @@ from eisbach.data.byte_level import bytes_tokenizer
 from eisbach.data.decoding import decode_known
 from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import DocumentRules
-from eisbach.data.template_files import files_beside
+from eisbach.data.template_files import files_beside, special_tokens
 from eisbach.data.tokenizer import BYTES, RuledTokenizer
-from eisbach.files import read_json, read_regular
+from eisbach.files import read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,7 @@ class FileTokenizer(RuledTokenizer):
                 f"{path}: token id {self.vocab - 1} is above the largest that "
                 f"there can be, {_MOST_VOCAB - 1} (data.tokenizer)"
             )
-        self._eos = _eos_of(file) if file else None
+        self._eos = special_tokens(self.beside).get("eos_token")
         self.with_rules(self.choose())
 
     def _add(self, theirs: Any) -> Any:
@@ -357,13 +357,3 @@ def _template(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     if not own:
         return tuple(around.ids), ()
     return tuple(whole.ids[: own[0]]), tuple(whole.ids[own[-1] + 1 :])
-
-
-def _eos_of(file: Path) -> str | None:
-    """The end of a text by the `tokenizer_config.json` beside a file."""
-    try:
-        described = read_json(file.parent / "tokenizer_config.json")
-        token = described.get("eos_token")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return token.get("content") if isinstance(token, dict) else token

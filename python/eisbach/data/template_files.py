@@ -7,6 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.data.beside import (
+    CONFIG,
+    FOR_TOOLS,
+    GENERATION,
+    OF_TEMPLATES,
+    TEMPLATE,
+)
 from eisbach.data.chat_template import ChatTemplate
 from eisbach.files import read_regular
 
@@ -14,10 +21,6 @@ if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
 
 CHATML = "chatml"
-TEMPLATE_FILE = "chat_template.jinja"
-_CONFIG = "tokenizer_config.json"
-_GENERATION = "generation_config.json"
-_FOR_TOOLS = "additional_chat_templates/tool_use.jinja"
 # Templates have some ten thousand bytes; configurations list added tokens.
 _MOST_BYTES = 1 << 24
 _TOKENS = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
@@ -36,14 +39,13 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate:
     Raises:
       ValueError: There is none, or it is damaged.
     """
-    config = _parsed(tokenizer.beside, _CONFIG)
     texts = _templates(tokenizer.beside)
     if "default" not in texts:
         has = f" only for {', '.join(sorted(texts))}" if texts else ""
         raise ValueError(
             f"data.tokenizer={tokenizer.name} has{has or ' no'} chat template"
-            f"{'s' if has else ''} beside it ({TEMPLATE_FILE}, or "
-            f"chat_template in {_CONFIG}): give the path of one, or chatml "
+            f"{'s' if has else ''} beside it ({TEMPLATE}, or "
+            f"chat_template in {CONFIG}): give the path of one, or chatml "
             "(data.template, --template)"
         )
     text = texts["default"]
@@ -52,7 +54,7 @@ def template_of(tokenizer: Tokenizer) -> ChatTemplate:
     return ChatTemplate(
         text,
         name=f"the chat template of {tokenizer.name}",
-        tokens=_tokens(config),
+        tokens=special_tokens(tokenizer.beside),
         ends=[*own, *_ends(tokenizer)],
         for_tools=texts.get("tool_use"),
     )
@@ -63,14 +65,38 @@ def default_template(tokenizer: Tokenizer) -> str | None:
     return _templates(tokenizer.beside).get("default")
 
 
+def special_tokens(beside: dict[str, str]) -> dict[str, str]:
+    """Returns what a tokenizer's configuration calls its special tokens.
+
+    Args:
+      beside: Of a `Tokenizer`.
+
+    Returns:
+      Texts by names such as `eos_token`; what is none is left out.
+    """
+    config = _parsed(beside, CONFIG)
+    tokens = {}
+    for name in _TOKENS:
+        value = config.get(f"{name}_token")
+        if isinstance(value, dict):
+            value = value.get("content")
+        if isinstance(value, str):
+            tokens[f"{name}_token"] = value
+    return tokens
+
+
+def has_template(folder: Path) -> bool:
+    """Whether one lies in a tokenizer's folder."""
+    return "default" in _templates(files_beside(folder))
+
+
 def files_beside(folder: Path) -> dict[str, str]:
     """Returns the files of a tokenizer's folder that templates need, by name.
 
     One that cannot be read is left out.
     """
-    names = [TEMPLATE_FILE, _FOR_TOOLS, _CONFIG, _GENERATION]
     found = {}
-    for name in names:
+    for name in OF_TEMPLATES:
         with contextlib.suppress(OSError, ValueError):
             found[name] = read_regular(folder / name, most=_MOST_BYTES).decode()
     return found
@@ -97,8 +123,8 @@ def take_template(tokenizer: Tokenizer, name: str) -> None:
             f"data.template={name}: there is no chat template; give chatml, "
             "or the path of one (data.template, --template)"
         )
-    tokenizer.beside.pop(_FOR_TOOLS, None)
-    tokenizer.beside[TEMPLATE_FILE] = text
+    tokenizer.beside.pop(FOR_TOOLS, None)
+    tokenizer.beside[TEMPLATE] = text
 
 
 def _named(path: Path) -> str | None:
@@ -113,18 +139,18 @@ def _named(path: Path) -> str | None:
             f"{path}: no chat template: not UTF-8 at byte {error.start}"
         ) from None
     if path.suffix == ".json":
-        return _templates({_CONFIG: text}).get("default")
+        return _templates({CONFIG: text}).get("default")
     return text
 
 
 def _templates(beside: dict[str, str]) -> dict[str, str]:
     """The templates among files, by name; a file of its own wins."""
-    if TEMPLATE_FILE in beside:
-        texts = {"default": beside[TEMPLATE_FILE]}
-        if _FOR_TOOLS in beside:
-            texts["tool_use"] = beside[_FOR_TOOLS]
+    if TEMPLATE in beside:
+        texts = {"default": beside[TEMPLATE]}
+        if FOR_TOOLS in beside:
+            texts["tool_use"] = beside[FOR_TOOLS]
         return texts
-    found = _parsed(beside, _CONFIG).get("chat_template")
+    found = _parsed(beside, CONFIG).get("chat_template")
     if isinstance(found, str):
         return {"default": found}
     return {
@@ -144,20 +170,9 @@ def _parsed(beside: dict[str, str], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _tokens(config: dict[str, Any]) -> dict[str, str]:
-    tokens = {}
-    for name in _TOKENS:
-        value = config.get(f"{name}_token")
-        if isinstance(value, dict):
-            value = value.get("content")
-        if isinstance(value, str):
-            tokens[f"{name}_token"] = value
-    return tokens
-
-
 def _ends(tokenizer: Tokenizer) -> list[str]:
     """Texts of the tokens at which `generation_config.json` stops a model."""
-    wanted = _parsed(tokenizer.beside, _GENERATION).get("eos_token_id")
+    wanted = _parsed(tokenizer.beside, GENERATION).get("eos_token_id")
     wanted = wanted if isinstance(wanted, list) else [wanted]
     if wanted == [None] or tokenizer.source_text is None:
         return []

@@ -1,7 +1,7 @@
 """A process that makes tokens: `python -m eisbach.data.worker`.
 
-It reads a tokenizer and then lists of chunks from its standard input, and
-writes the tokens of each list, or the error, to its standard output. It ends
+It reads what is to be done and then lists from its standard input, and writes
+what becomes of each list, or the error, to its standard output. It ends
 when the input does, so also when the process that started it is gone.
 """
 
@@ -22,14 +22,12 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     tasks = sys.stdin.buffer
 
-    from eisbach.data.stitch import encode_chunks
-
     try:
-        tokenizer = pickle.load(tasks)
+        work = pickle.load(tasks)
         while True:
             group = pickle.load(tasks)
             try:
-                found = encode_chunks(tokenizer, group)
+                found = work(group)
             except Exception as error:
                 found = error
             pickle.dump(found, answers, protocol=pickle.HIGHEST_PROTOCOL)

@@ -1,4 +1,4 @@
-"""Several processes that make tokens, in order and in bounded memory."""
+"""Several processes that do the same work, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any
 
-from eisbach.data.chunks import Chunk, tasks
-from eisbach.data.stitch import Encoded, encode_chunks
-
-if TYPE_CHECKING:
-    from eisbach.data.file_tokenizer import FileTokenizer
+# Does all of a list, and returns as many results. It is sent to processes.
+Work = Callable[[list[Any]], list[Any]]
 
 # Small texts are done before a process has started.
 _ALONE = 8
@@ -30,13 +27,13 @@ def default_processes() -> int:
 
 
 class _Worker:
-    def __init__(self, tokenizer: FileTokenizer):
+    def __init__(self, work: Work):
         self._process = subprocess.Popen(
             [sys.executable, "-m", "eisbach.data.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self._send(tokenizer)
+        self._send(work)
 
     def _send(self, what: object) -> None:
         try:
@@ -45,10 +42,10 @@ class _Worker:
         except BrokenPipeError:
             raise self._gone() from None
 
-    def give(self, group: list[Chunk]) -> None:
+    def give(self, group: list[Any]) -> None:
         self._send(group)
 
-    def take(self) -> list[Encoded]:
+    def take(self) -> list[Any]:
         try:
             found = pickle.load(self._process.stdout)
         except EOFError:
@@ -72,16 +69,16 @@ class _Worker:
 
 
 class Workers:
-    """Makes tokens of chunks, from some point on in several processes."""
+    """Does work on lists, from some point on in several processes."""
 
-    def __init__(self, tokenizer: FileTokenizer, processes: int):
+    def __init__(self, work: Work, processes: int):
         """Starts nothing yet.
 
         Args:
-          tokenizer: Makes the tokens.
+          work: What is done.
           processes: At most so many beside this one; 1 takes this one.
         """
-        self._tokenizer = tokenizer
+        self._work = work
         self._most = processes if processes > 1 else 0
         self._workers: list[_Worker] = []
 
@@ -97,33 +94,23 @@ class Workers:
         for worker in self._workers:
             worker.stop()
 
-    def encode(
-        self, stream: Iterable[Chunk]
-    ) -> Iterator[tuple[Chunk, Encoded]]:
-        """Yields each chunk with its tokens, in their order."""
+    def done(self, groups: Iterable[list[Any]]) -> Iterator[tuple[Any, Any]]:
+        """Yields each item of the lists with its result, in their order."""
         # Each worker has one task at a time, so that neither side ever writes
         # to a pipe that the other does not read.
-        given: collections.deque[tuple[list[Chunk], _Worker]]
+        given: collections.deque[tuple[list[Any], _Worker]]
         given = collections.deque()
-        for number, group in enumerate(tasks(stream)):
+        for number, group in enumerate(groups):
             if number < _ALONE or not self._most:
-                yield from self._pairs(
-                    group, encode_chunks(self._tokenizer, group)
-                )
+                yield from zip(group, self._work(group), strict=True)
                 continue
             if len(self._workers) < self._most:
-                worker = _Worker(self._tokenizer)
+                worker = _Worker(self._work)
                 self._workers.append(worker)
             else:
                 before, worker = given.popleft()
-                yield from self._pairs(before, worker.take())
+                yield from zip(before, worker.take(), strict=True)
             worker.give(group)
             given.append((group, worker))
         for group, worker in given:
-            yield from self._pairs(group, worker.take())
-
-    @staticmethod
-    def _pairs(
-        group: list[Chunk], found: list[Encoded]
-    ) -> Iterator[tuple[Chunk, Encoded]]:
-        return zip(group, found, strict=True)
+            yield from zip(group, worker.take(), strict=True)

@@ -13,16 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.config import Config, load_config, make_config, resolve
+from eisbach.data.rules import stored_tokenizer
 from eisbach.export.adapter_folder import export_adapter
+from eisbach.export.card import card
+from eisbach.export.carried import read_carried
 from eisbach.export.peft_config import FILE
 from eisbach.export.reading import read_ends
-from eisbach.export.source import folder_tokenizer
+from eisbach.export.source import folder_tokenizer, model_folder
 from eisbach.export.start import NONE
 from eisbach.files import read_json
+from eisbach.run.folder import RunFolder
 from eisbach.run.place import Place, locate
 
 if TYPE_CHECKING:
     from eisbach.data.tokenizer import Tokenizer
+
+_OF_RUN = "adapter"
+# What PEFT calls adapters that lie beside the folders of the others.
+_DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -65,21 +73,57 @@ class Adapted:
         return own or folder_tokenizer(self.base, vocab)
 
 
-def find_adapted(path: Path, overrides: Sequence[str] = ()) -> Adapted | None:
+def find_adapted(
+    path: Path, overrides: Sequence[str] = (), *, name: str | None = None
+) -> Adapted | None:
     """Finds adapters that are written, and their model.
 
     Args:
-      path: Folder of a run that has ended, or one of PEFT's form.
+      path: Folder of a run that has ended, one of PEFT's form, or, where
+        adapters are named, one that holds several, or their model's.
       overrides: `section.key=value` over the configuration of the run.
+      name: Of the adapters: of a folder in `path`, or of one elsewhere.
 
     Returns:
       None where there are no adapters.
 
     Raises:
-      ValueError: A file is damaged, or the model is not known.
+      ValueError: A file is damaged, the model is not known, there are no
+        adapters of this name, or several and no name.
     """
+    if name is not None:
+        return _named(path, name, overrides)
     folder = _folder(path)
+    if folder is None and not model_folder(path) and (inside := _inside(path)):
+        raise ValueError(
+            f"{path}: there are several adapters: give one of them, as in "
+            f"{path / inside[0]}; they are {', '.join(inside)} (--adapter)"
+        )
     return _of_folder(path, folder, overrides) if folder else None
+
+
+def _named(path: Path, name: str, overrides: Sequence[str]) -> Adapted:
+    """Finds adapters by their name in a folder, or by a path of their own."""
+    if name in _inside(path):
+        return _of_folder(path / name, path / name, overrides)
+    place = path if name == _DEFAULT else Path(name)
+    folder = _folder(place)
+    if folder is None:
+        inside = ", ".join(_inside(path)) or "none"
+        raise ValueError(
+            f"{path}: there are no adapters {name!r} (--adapter): neither in a "
+            f"folder of it, where there are {inside}, nor in a run or a folder "
+            f"with an {FILE} elsewhere"
+        )
+    if model := model_folder(path):
+        overrides = [*overrides, f"model.from={model}"]
+    return _of_folder(place, folder, overrides)
+
+
+def _inside(path: Path) -> list[str]:
+    """The names of adapters that are folders of another, as PEFT has them."""
+    return sorted(file.parent.name for file in path.glob(f"*/{FILE}")
+                  if file.parent.name != _OF_RUN)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -116,7 +160,7 @@ def adapted_at(
 
 
 def _folder(path: Path) -> Path | None:
-    for folder in (path / "adapter", path):
+    for folder in (path / _OF_RUN, path):
         if (folder / FILE).is_file():
             return folder
     return None
@@ -154,11 +198,15 @@ def _of_checkpoint(place: Place, home: Path) -> Adapted:
     made = resolve(
         make_config(model=said["model"], adapter=said["adapter"])
     ).derive("model.from", getattr(own.model, "from"), str(place.run))
-    export_adapter(home, made, parameters, None)
-    tokenizer = place.run / "tokenizer"
-    if tokenizer.is_dir():
-        for file in tokenizer.iterdir():
-            shutil.copy(file, home)
+    run = RunFolder(place.run)
+    export_adapter(
+        home,
+        made,
+        parameters,
+        stored_tokenizer(run.tokenizer),
+        carried=read_carried(run.base, tokenizer=run.tokenizer),
+        page=card(run, step),
+    )
     config = _with(own, getattr(own.model, "from"), home)
     named = place.step is not None
     return Adapted(config, home, folder, place.run, step, named)

@@ -41,7 +41,8 @@ def export_run(
       parameters: Logical name to whole array.
       tokenizer: Of the run.
     """
-    carried, page = read_carried(run.base), card(run)
+    carried = read_carried(run.base, tokenizer=run.tokenizer)
+    page = card(run)
     if config.adapter.rank:
         export_adapter(
             run.adapter,

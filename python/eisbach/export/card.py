@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eisbach.config import load_config, make_config, resolve
 from eisbach.config.rules import show
-from eisbach.run.folder import RunFolder, has_config, read_lines
+from eisbach.run.folder import RunFolder, read_lines
 
 if TYPE_CHECKING:
     from eisbach.config import Config
@@ -50,11 +49,6 @@ def card(folder: RunFolder, step: int | None = None) -> str:
         f"| {name} | {value} |" for name, value in _facts(folder, config, step)
     )
     return f"{head}| what | value |\n| --- | --- |\n{rows}\n"
-
-
-def card_of(path: Path) -> str | None:
-    """The same of a run's folder; None of any other."""
-    return card(RunFolder(path)) if has_config(path) else None
 
 
 def _facts(

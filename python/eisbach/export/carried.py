@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eisbach.data.beside import names_beside
 from eisbach.export.dtypes import DTYPES
 from eisbach.files import make_folder, read_json, read_regular, write_atomically
 
@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
 
 CONFIG = "config.json"
-# They belong to a tokenizer, so they go along where that does.
-TOKENIZER_FILES = (
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "generation_config.json",
-)
-_TEMPLATES = "additional_chat_templates"
 OF_MODEL = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md")
 
 
@@ -61,9 +48,7 @@ class Carried:
         return model.model_copy(update={"context": length})
 
     def ids(self) -> dict[str, Any]:
-        """Special ids of `config.json`, where the tokenizer is its own."""
-        if not any(name in self.files for name in TOKENIZER_FILES):
-            return {}
+        """Special ids of `config.json`."""
         return {
             name: value
             for name, value in self.described.items()
@@ -71,27 +56,32 @@ class Carried:
         }
 
 
-def read_carried(folder: Path) -> Carried:
+def read_carried(folder: Path, *, tokenizer: Path | None = None) -> Carried:
     """Reads what goes along with the model of a folder; nothing if it is none.
+
+    Args:
+      folder: Of the model, with what came beside its tokenizer.
+      tokenizer: Of a run, which has what its own tokenizer needs.
 
     Raises:
       ValueError: A file is damaged.
     """
     described = folder / CONFIG
-    return Carried(
-        {
-            str(it.relative_to(folder)): read_regular(it)
-            for it in _found(folder)
-        },
-        read_json(described) if described.is_file() else {},
-    )
-
-
-def _found(folder: Path) -> Iterator[Path]:
-    for name in (*TOKENIZER_FILES, *OF_MODEL):
-        if (folder / name).is_file():
-            yield folder / name
-    yield from sorted((folder / _TEMPLATES).glob("*.jinja"))
+    files = {
+        name: read_regular(place / name)
+        for place in (folder, tokenizer)
+        if place
+        for name in names_beside(place)
+    }
+    files |= {
+        name: read_regular(folder / name)
+        for name in OF_MODEL
+        if (folder / name).is_file()
+    }
+    said = read_json(described) if described.is_file() else {}
+    if not isinstance(said, dict):
+        raise ValueError(f"{described}: no JSON object")
+    return Carried(files, said)
 
 
 def write_carried(folder: Path, files: dict[str, bytes]) -> None:

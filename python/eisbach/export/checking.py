@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from eisbach.config import load_config, resolve
 from eisbach.core_config import complete, engine_config
+from eisbach.data.template_files import has_template
 from eisbach.export.places import find_places
 from eisbach.export.source import folder_tokenizer
 from eisbach.export.tensors import Tensors
-from eisbach.files import read_json
 
 if TYPE_CHECKING:
     from eisbach.config.model import ModelSection
@@ -69,15 +69,8 @@ def check_folder(folder: Path) -> Checked:
         len(tensors.files),
         sum(os.path.getsize(path) for path in tensors.files),
         folder_tokenizer(folder, config.model.vocab),
-        _has_template(folder),
+        has_template(folder),
     )
-
-
-def _has_template(folder: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file():
-        return True
-    file = folder / "tokenizer_config.json"
-    return file.is_file() and bool(read_json(file).get("chat_template"))
 
 
 def table(checked: Checked) -> Iterator[str]:

@@ -22,6 +22,63 @@ _HARMLESS_NAMES = (
 )
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
 _REQUIRED = object()
+# What keys hold that something is computed with before anybody checks sizes.
+_SIZE_NAMES = (
+    "vocab_size hidden_size intermediate_size num_attention_heads "
+    "num_hidden_layers num_key_value_heads head_dim max_position_embeddings "
+    "original_max_position_embeddings n_embd n_layer n_head n_inner "
+    "n_positions sliding_window max_window_layers sliding_window_pattern "
+    "no_rope_layer_interval"
+)
+_NUMBER_NAMES = (
+    "rope_theta rope_local_base_freq partial_rotary_factor rms_norm_eps "
+    "layer_norm_epsilon query_pre_attn_scalar attn_logit_softcapping "
+    "final_logit_softcapping"
+)
+_SIZES = frozenset(_SIZE_NAMES.split())
+_NUMBERS = frozenset(_NUMBER_NAMES.split())
+_SWITCHES = frozenset(
+    ("tie_word_embeddings", "attention_bias", "mlp_bias", "use_sliding_window")
+)
+_LISTS = frozenset(("layer_types", "no_rope_layers"))
+_OBJECTS = frozenset(("rope_parameters", "rope_scaling"))
+# Lists of as many as there are layers are made of them.
+_MOST = {"num_hidden_layers": 1 << 16, "n_layer": 1 << 16}
+_LEAST = {"sliding_window_pattern": 1, "no_rope_layer_interval": 1}
+
+
+def shown(value: Any) -> str:
+    """Spells a value of JSON, the beginning of a long one."""
+    return f"{json.dumps(value):.60}"
+
+
+def kind_missed(name: str, value: Any) -> str:
+    """Returns in words what a key holds, where a value is none; else nothing.
+
+    Of keys that are in no list the value may be anything.
+    """
+    if name in _SIZES:
+        least, most = _LEAST.get(name, 0), _MOST.get(name, 2**31 - 1)
+        if type(value) is not int or not least <= value <= most:
+            return f"whole number from {least} to {most}"
+    if name in _NUMBERS and not is_number(value):
+        return "number"
+    if name == "query_pre_attn_scalar" and value <= 0:
+        return "number above 0"
+    if name in _SWITCHES and type(value) is not bool:
+        return "true or false"
+    if name in _LISTS and not isinstance(value, list):
+        return "list"
+    if name in _OBJECTS and not isinstance(value, dict):
+        return "object"
+    return ""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that arithmetic can have."""
+    if type(value) not in (int, float):
+        return False
+    return -1e300 < value < 1e300  # so it is not NaN, either
 
 
 def _is_harmless(name: str) -> bool:
@@ -62,7 +119,12 @@ class Described:
         """Returns a key's value; one without a default must be there."""
         self._asked.add(name)
         if name in self._values:
-            return self._values[name]
+            value = self._values[name]
+            wanted = kind_missed(name, value)
+            if not wanted:
+                return value
+            self.problem(f"{name}={shown(value)} is no {wanted}")
+            return None if default is _REQUIRED else default
         if default is _REQUIRED:
             self.problem(f"has no {name}")
             return None
@@ -98,9 +160,11 @@ class Described:
         """
         left = self._values.keys() - self._asked
         for name in sorted(n for n in left if not _is_harmless(n)):
-            value = json.dumps(self._values[name])
-            self.problem(f"{name}={value:.60} is unknown and may change what "
-                         "the model computes")  # fmt: skip
+            value = shown(self._values[name])
+            self.problem(
+                f"{name}={value} is unknown and may change what the model "
+                "computes"
+            )
         if self._problems:
             raise ValueError(f"{self.path}: " + "; ".join(self._problems))
 

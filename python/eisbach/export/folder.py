@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.data.template_files import TEMPLATE_FILE
-from eisbach.export.carried import TOKENIZER_FILES, Carried, write_carried
+from eisbach.data.beside import NAMES, TEMPLATE
+from eisbach.export.carried import Carried, write_carried
 from eisbach.export.dtypes import DTYPES
 from eisbach.export.families import FAMILIES, describe
 from eisbach.export.tokenizer_files import tokenizer_files
@@ -28,7 +28,7 @@ _OTHERS = {
     "documents.json",
     "tokenizer.json",
     "README.md",
-    *TOKENIZER_FILES,
+    *NAMES,
 }
 # Of the weights in one file, as Hugging Face's tools have long done it.
 SHARD_BYTES = 5 * 10**9
@@ -104,8 +104,8 @@ def files_along(
     """Returns the files beside the weights: tokenizer, template, page."""
     made = tokenizer_files(tokenizer, model) if tokenizer else {}
     files: dict[str, str | bytes] = {**made, **carried.files}
-    if TEMPLATE_FILE in made:  # the run may have another than its base
-        files[TEMPLATE_FILE] = made[TEMPLATE_FILE]
+    if TEMPLATE in made:  # the run may have another than its base
+        files[TEMPLATE] = made[TEMPLATE]
     if page is not None:
         files["README.md"] = page
     return files

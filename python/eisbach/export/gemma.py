@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eisbach.export.family import ATTENTION, GATED_MLP, Family
-from eisbach.export.rotary import read_rotary, rotary_config
+from eisbach.export.rotary import read_rotary, rotary_config, typed_section
 from eisbach.export.windows import (
     layer_types,
     layers_with_window,
@@ -96,9 +96,11 @@ def _read_gemma3(described: Described) -> dict[str, Any]:
     found = _read(described, (0.0, 0.0), described.get(
         "sliding_window_pattern", 6))  # fmt: skip
     said = dict(described.get("rope_parameters", {}))
-    full, own = (
-        said.pop(_FULL, None) or {},
-        dict(said.pop(_SLIDING, None) or {}),
+    full = said.pop(_FULL, None) or {}
+    own = typed_section(
+        described,
+        f"rope_parameters.{_SLIDING}",
+        said.pop(_SLIDING, None) or {},
     )
     found |= read_rotary(
         described,

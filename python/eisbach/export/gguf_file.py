@@ -12,7 +12,7 @@ import numpy as np
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.data.template_files import TEMPLATE_FILE
+from eisbach.data.beside import TEMPLATE
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import vocabulary
@@ -101,7 +101,7 @@ def write_gguf(
         _add_vocabulary(writer, found)
         end = ends[0] if ends else tokenizer.end_of_document
         _add_special(writer, tokenizer, found.never if end is None else end)
-        if template := files.get(TEMPLATE_FILE):
+        if template := files.get(TEMPLATE):
             writer.add_chat_template(template)
     else:
         writer.add_tokenizer_model("no_vocab")

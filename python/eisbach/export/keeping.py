@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from eisbach.data.tokenizer import BYTES
 from eisbach.export.carried import (
     CONFIG,
     OF_MODEL,
+    Carried,
     read_carried,
     write_carried,
 )
@@ -33,13 +35,16 @@ def keep_carried(
     """Copies into a new run's folder what goes along with its model.
 
     That is what its parent has; else what the folder `model.from` has; else,
-    of a tokenizer that is named by its file, what lies beside it.
+    of a tokenizer that is named by its file, what lies beside it. What the
+    run's tokenizer needs is kept with that (`store_tokenizer`), and not twice.
 
     Raises:
       ValueError: A file is damaged.
     """
+    of_tokenizer = None
     if parent:
-        source, own = parent.base, stored_tokenizer(parent.tokenizer)
+        source, of_tokenizer = parent.base, parent.tokenizer
+        own = stored_tokenizer(parent.tokenizer)
     elif source := folder_of(config):
         own = None
         if fits_folder(tokenizer, source, config.model):
@@ -49,16 +54,17 @@ def keep_carried(
         source, own = file if file.is_dir() else file.parent, tokenizer
     else:
         return
-    found = read_carried(source)
+    found = read_carried(source, tokenizer=of_tokenizer)
     of_model = parent or folder_of(config)
     same = own is not None and own.digest == tokenizer.digest
     files = {
         name: content
         for name, content in found.files.items()
-        if (of_model if name in OF_MODEL else same)
+        if name not in tokenizer.beside
+        and (of_model if name in OF_MODEL else same)
     }
     if of_model and found.described:
-        files[CONFIG] = read_regular(source / CONFIG)
+        files[CONFIG] = _described(source / CONFIG, found, same)
     if tokenizer.added:
         files |= _with_tokens(files, tokenizer)
     write_carried(folder.base, files)
@@ -71,3 +77,12 @@ def _with_tokens(
     listing = {name: files[name].decode() for name in LISTING if name in files}
     found = tokenizer.added.beside(listing, tokenizer.first_added)
     return {name: text.encode() for name, text in found.items()}
+
+
+def _described(file: Path, found: Carried, same: bool) -> bytes:
+    """A `config.json`, which knows no ids of another tokenizer."""
+    if same:
+        return read_regular(file)
+    ids = found.ids()
+    kept = {k: v for k, v in found.described.items() if k not in ids}
+    return json.dumps(kept, indent=2).encode() + b"\n"

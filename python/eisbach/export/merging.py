@@ -9,11 +9,11 @@ import numpy as np
 
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.export.adapted import Adapted
-from eisbach.export.card import card_of
-from eisbach.export.carried import TOKENIZER_FILES, Carried, read_carried
+from eisbach.export.carried import OF_MODEL, Carried, read_carried
 from eisbach.export.dtypes import cast
 from eisbach.export.load import load_weights
 from eisbach.export.source import Source
+from eisbach.run.folder import has_config
 from eisbach.world import init
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def merge(adapted: Adapted, *, dtype: str = "f32") -> tuple[Source, str]:
         adapted.named,
         adapted.home,
         _carried(adapted),
-        card_of(adapted.home),
+        adapted.home if has_config(adapted.home) else None,
     )
     return source, proof
 
@@ -79,7 +79,7 @@ def _carried(adapted: Adapted) -> Carried:
     """What goes along with the model; a tokenizer's files are the adapters'."""
     found = read_carried(adapted.base)
     own = read_carried(adapted.folder).files
-    files = {name: own[name] for name in TOKENIZER_FILES if name in own}
+    files = {name: own[name] for name in own if name not in OF_MODEL}
     return replace(found, files={**found.files, **files})
 
 

@@ -81,8 +81,8 @@ def read_described(folder: Path) -> tuple[ModelSection, tuple[int, ...]]:
     """
     described = Described(folder / "config.json")
     ends = described.ids("eos_token_id")
-    kind = described.get("model_type")
-    if kind not in BY_MODEL_TYPE:
+    kind = described.get("model_type", None)
+    if not isinstance(kind, str) or kind not in BY_MODEL_TYPE:
         if why := why_refused(str(kind), described):
             raise ValueError(f"{described.path}: model_type={kind!r}: {why}")
         raise ValueError(

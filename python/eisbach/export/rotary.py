@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.export.described import is_number, shown
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -114,7 +116,7 @@ def read_rotary(
     if sections is None:
         sections = {name: described.get(name, {}) for name in _SECTIONS}
     for name, said in sections.items():
-        section = dict(said)
+        section = typed_section(described, name, said)
         found["rope_theta"] = float(
             section.pop("rope_theta", found["rope_theta"])
         )
@@ -136,6 +138,48 @@ def read_rotary(
         if section:
             described.problem(f"{name}.{', '.join(section)} is unknown")
     return found
+
+
+def typed_section(described: Described, name: str, said: Any) -> dict[str, Any]:
+    """Copies a section without what is of another type than it must be."""
+    if not isinstance(said, dict):
+        described.problem(f"{name}={shown(said)} is no object")
+        return {}
+    section = {}
+    for key, value in said.items():
+        if key in _KINDS and value is not None:
+            wanted, holds = _KINDS[key]
+            if not holds(value):
+                described.problem(f"{name}.{key}={shown(value)} is no {wanted}")
+                continue
+        section[key] = value
+    return section
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_number, value))
+
+
+def _is_kind(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+# What keys of a section hold, and how that is told.
+_KINDS = {
+    **dict.fromkeys(
+        (
+            "rope_theta",
+            "partial_rotary_factor",
+            "original_max_position_embeddings",
+            *(name for kind in _NUMBERS.values() for name, *_ in kind),
+        ),
+        ("number", is_number),
+    ),
+    **dict.fromkeys(
+        ("short_factor", "long_factor"), ("list of numbers", _is_list)
+    ),
+    **dict.fromkeys(("rope_type", "type"), ("name", _is_kind)),
+}
 
 
 def _complete_longrope(

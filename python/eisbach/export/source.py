@@ -12,10 +12,10 @@ from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import stored_tokenizer
 from eisbach.data.sources import run_tokenizer
 from eisbach.data.tokenizer import BYTES, Tokenizer, load_tokenizer
-from eisbach.export.card import card, card_of
+from eisbach.export.card import card
 from eisbach.export.carried import Carried, read_carried
 from eisbach.export.reading import read_model
-from eisbach.run.folder import RunFolder
+from eisbach.run.folder import RunFolder, has_config
 from eisbach.run.place import Place, locate
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Source:
       step: Of the checkpoint; None for a model that is exported already.
       named: Whether it is the one that was asked for, not just the newest.
       carried: Files that go along with it.
-      card: What its page tells; None where no run is known.
+      run: Folder of the run that made it; None where none is known.
       home: Folder that an export goes to if it is not told where: that of the
         run, or the one beside which the checkpoint lies.
     """
@@ -51,7 +51,15 @@ class Source:
     named: bool
     home: Path
     carried: Carried
-    card: str | None
+    run: Path | None
+
+    def page(self) -> str | None:
+        """Returns a page about it in Markdown; None where no run is known.
+
+        Raises:
+          ValueError: The configuration of the run is damaged.
+        """
+        return card(RunFolder(self.run), self.step) if self.run else None
 
 
 def model_folder(path: Path) -> Path | None:
@@ -137,7 +145,7 @@ def find_source(
             False,
             Path(path),
             read_carried(folder),
-            card_of(Path(path)),
+            Path(path) if has_config(Path(path)) else None,
         )
     place = locate(path)
     if checkpoint is not None:
@@ -159,9 +167,13 @@ def _checkpoint(place: Place) -> Source:
         step,
         place.step is not None,
         place.run or place.root,
-        read_carried(RunFolder(place.run).base) if place.run else Carried(),
-        card(RunFolder(place.run), step) if place.run else None,
+        _carried(RunFolder(place.run)) if place.run else Carried(),
+        place.run,
     )
+
+
+def _carried(run: RunFolder) -> Carried:
+    return read_carried(run.base, tokenizer=run.tokenizer)
 
 
 def _model(folder: Path, saved: dict[str, Any]) -> ModelSection:

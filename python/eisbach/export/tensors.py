@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,18 +133,17 @@ class Tensors:
 
 
 def _parts(index: Path) -> list[str]:
-    try:
-        listed = read_json(index)["weight_map"]
-        names = sorted(set(listed.values()))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"{index}: cannot read its weight_map: {error!r}"
-        ) from None
-    return list(_plain(index, names))
-
-
-def _plain(index: Path, names: list[str]) -> Iterator[str]:
-    for name in names:
-        if Path(name).name != name:
-            raise ValueError(f"{index}: {name!r} is no file of this folder")
-        yield name
+    """Returns the files that an index names."""
+    listed = read_json(index)
+    listed = listed.get("weight_map") if isinstance(listed, dict) else None
+    if not isinstance(listed, dict):
+        raise ValueError(f"{index}: has no weight_map, an object")
+    if not listed:
+        raise ValueError(f"{index}: its weight_map names no file")
+    for tensor, name in listed.items():
+        plain = isinstance(name, str) and Path(name).name == name
+        if not plain or name in ("", "..") or "\0" in name:
+            raise ValueError(
+                f"{index}: {tensor}: {name!r} is no file of this folder"
+            )
+    return sorted(set(listed.values()))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, processors
 
+from eisbach.data.beside import TEMPLATE
 from eisbach.data.byte_level import bytes_tokenizer
-from eisbach.data.template_files import TEMPLATE_FILE, default_template
+from eisbach.data.template_files import default_template
 from eisbach.data.tokenizer import BYTES
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def tokenizer_files(
     rules = {"tokenizer": digest, **asdict(tokenizer.rules)}
     template = default_template(tokenizer)
     return {
-        **({TEMPLATE_FILE: template} if template else {}),
+        **({TEMPLATE: template} if template else {}),
         "tokenizer.json": text,
         "documents.json": json.dumps(rules, indent=1) + "\n",
         "tokenizer_config.json": json.dumps(described, indent=2) + "\n",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from eisbach.data.sources import documents_of
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -20,22 +18,21 @@ def what_is_read(job: Job) -> Iterator[str]:
     """Yields lines: the tokens of the text, and what the run sees of them."""
     config = job.config
     samples = config.train.steps * config.train.global_batch
-    texts = [_open(job, prefix) for prefix in job.sources.prefixes]
+    corpus = job.corpus
     weights = job.sources.weights
     epochs = [
-        samples * weight / sum(weights) / text.epoch_samples
-        for weight, text in zip(weights, texts, strict=True)
+        samples * weight / sum(weights) / held
+        for weight, held in zip(weights, corpus.source_samples, strict=True)
     ]
-    tokens = sum(text.tokens for text in texts)
-    held = sum(text.epoch_samples for text in texts)
     times = ", ".join(f"{count:,.2f} x" for count in epochs)
     yield (
-        f"text: {tokens:,} tokens, {held:,} samples; the run sees "
+        f"text: {corpus.tokens:,} tokens, {corpus.epoch_samples:,} samples; "
+        f"the run sees "
         f"{samples * config.model.context:,} tokens, {samples:,} samples: "
         + (f"{times} the text" if len(epochs) == 1 else times)
     )
     pairs = config.train.objective == "dpo"
-    yield from _rows(texts, config.model.context, pairs=pairs)
+    yield from _rows(corpus, config.model.context, pairs=pairs)
     for source, count in zip(_sources(job), epochs, strict=True):
         if count > _OFTEN:
             fewer = int(config.train.steps * _OFTEN / count)
@@ -46,28 +43,14 @@ def what_is_read(job: Job) -> Iterator[str]:
             )
 
 
-def _open(job: Job, prefix: str) -> _C.Corpus:
-    from eisbach import _C
-
-    return _C.Corpus(
-        [(prefix, 1.0)],
-        context=job.config.model.context,
-        vocab=job.config.model.vocab,
-        seed=job.config.run.seed,
-        documents=documents_of(job.config),
-    )
-
-
-def _rows(
-    texts: Sequence[_C.Corpus], context: int, *, pairs: bool
-) -> Iterator[str]:
+def _rows(corpus: _C.Corpus, context: int, *, pairs: bool) -> Iterator[str]:
     """Yields what becomes of documents where they are packed into rows."""
-    if not any(text.separate for text in texts):
+    if not corpus.separate:
         return
-    trained = sum(text.trained for text in texts)
+    trained = corpus.trained
     if pairs:
         yield f"a sample is a pair of answers; {trained:,} tokens are trained"
-        if left := sum(text.left_out_pairs for text in texts):
+        if left := corpus.left_out_pairs:
             yield (
                 f"note: {left:,} pairs are left out: their answers, prompts "
                 f"included, are longer together than model.context={context}, "
@@ -78,7 +61,7 @@ def _rows(
         f"samples are packed of separate documents; {trained:,} of the tokens "
         "are trained"
     )
-    if split := sum(text.split_documents for text in texts):
+    if split := corpus.split_documents:
         yield (
             f"note: {split:,} documents are longer than model.context="
             f"{context} and cut into pieces, of which none sees another"

@@ -135,6 +135,8 @@ TEST(CorpusTest, WeightsAreProportions) {
                             {folder.File("c"), 3.0}},
                            16, 1);
   EXPECT_EQ(corpus->EpochSamples(), 49 + 5 + 44);
+  EXPECT_EQ(corpus->SourceSamples(0), 49);
+  EXPECT_EQ(corpus->SourceSamples(2), 44);
   std::vector<int> count(3, 0);
   for (int64_t g = 0; g < 2000; ++g) ++count[Sample(*corpus, g)[0] / 100000];
   EXPECT_NEAR(count[0], 1200, 6);

@@ -9,6 +9,7 @@ from eisbach import _C
 from eisbach.config import make_config, resolve
 from eisbach.config.model import ModelSection
 from eisbach.core_config import model_config
+from support.peers import whole
 
 
 @pytest.fixture(scope="session")
@@ -98,19 +99,6 @@ def _batch(engine, rng):
     return tokens, _C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device)
 
 
-def _whole(engine, value):
-    """Copies of the parameters' `value` by logical name; one rank."""
-    found = {}
-    for parameter in engine.parameters:
-        flat = getattr(parameter, value).numpy()
-        row = 0
-        for piece in parameter.slices:
-            assert piece.extent == piece.shape
-            row = piece.local_row
-            found[piece.name] = flat[row : row + piece.shape[0]].copy()
-    return found
-
-
 @pytest.fixture(scope="session")
 def make(world, context):
     """Makes engines of one rank and what they are fed."""
@@ -121,6 +109,6 @@ def make(world, context):
         engine_config=_engine_config,
         engine=lambda **changes: _C.Engine(_engine_config(**changes), context),
         batch=_batch,
-        whole=_whole,
+        whole=whole,
         rng=np.random.default_rng,
     )

@@ -209,6 +209,7 @@ def test_masks_come_back_and_hold(tmp_path, world):
         5,
         1,
     )
+    assert packed.source_samples == [1]
     assert packed.split_documents == 0
     batch = _C.DataLoader(packed, global_batch=1).next(world.device)
     assert batch.tokens.numpy().tolist() == [[1, 2, 3, 4, 5, 6, 0, 0]]

@@ -1,13 +1,12 @@
 """The engine on one rank against PyTorch, from the same weights and batches."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from eisbach import _C
 from eisbach.config import make_config, resolve
 from eisbach.export.families import FAMILIES
+from support.peers import Peer, check_gradients
 
 SIZES = {
     "layers": 2,
@@ -58,7 +57,7 @@ STEPS = 50
 
 
 def _peer(engine, make, choices):
-    """The same model in transformers, and its optimizer in PyTorch."""
+    """The same model in transformers, trained by PyTorch."""
     import torch
     import transformers
 
@@ -73,76 +72,28 @@ def _peer(engine, make, choices):
     tensors = {n: torch.from_numpy(v) for n, v in theirs.items()}
     net.load_state_dict(tensors, strict=False)
     net.tie_weights()
-    # Between it and 0 the slope of theirs jumps; ops/xielu.h says why ours does
-    # not.
-    for name, buffer in net.named_buffers():
-        if name.endswith("act_fn.eps"):
-            buffer.zero_()
-    # GPT-2 keeps its positions and biases: decay is for matrices alone.
-    groups = [
-        {
-            "params": [p for p in net.parameters() if p.dim() >= 2],
-            "weight_decay": 0.1,
-        },
-        {
-            "params": [p for p in net.parameters() if p.dim() < 2],
-            "weight_decay": 0.0,
-        },
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), eps=1e-8)
-    return SimpleNamespace(
-        net=net, optimizer=optimizer, names=names, model=model
-    )
-
-
-def _peer_step(peer, tokens, targets=None):
-    import torch
-
-    ids = torch.from_numpy(tokens)
-    wanted = ids[:, 1:] if targets is None else torch.from_numpy(targets)
-    peer.optimizer.zero_grad()
-    logits = peer.net(ids[:, :-1]).logits
-    loss = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), wanted.flatten(), ignore_index=-100
-    )
-    loss.backward()
-    gradients = {
-        name: parameter.grad.numpy().copy()
-        for name, parameter in peer.net.named_parameters()
-    }
-    norm = torch.nn.utils.clip_grad_norm_(peer.net.parameters(), 1.0)
-    peer.optimizer.step()
-    return loss.item(), norm.item(), gradients
+    return Peer(net), lambda ours: names.to_theirs(ours, model)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_fifty_steps_equal_those_of_pytorch(make, model):
     engine = make.engine(**MODELS[model])
-    peer = _peer(engine, make, MODELS[model])
+    peer, renamed = _peer(engine, make, MODELS[model])
     rng = make.rng(7)
     for step in range(STEPS):
         tokens, batch = make.batch(engine, rng)
         result = engine.step(batch)
-        loss, norm, gradients = _peer_step(peer, tokens)
+        loss, norm, gradients = peer.step(tokens)
         assert result.loss == pytest.approx(loss, rel=1e-5)
         assert result.grad_norm == pytest.approx(norm, rel=1e-4)
         if step == 0:
-            ours = peer.names.to_theirs(make.whole(engine, "grad"), peer.model)
-            for name, expected in gradients.items():
-                largest = np.abs(expected).max()
-                np.testing.assert_allclose(
-                    ours[name],
-                    expected,
-                    rtol=0,
-                    atol=1e-4 * largest,
-                    err_msg=name,
-                )
+            check_gradients(renamed(make.whole(engine, "grad")), gradients)
 
 
 @pytest.mark.parametrize("model", ["gpt", "llama"])
 def test_masked_targets_equal_the_ignored_ones_of_pytorch(make, model):
     engine = make.engine(**MODELS[model])
-    peer = _peer(engine, make, MODELS[model])
+    peer, renamed = _peer(engine, make, MODELS[model])
     rng = make.rng(7)
     losses, counts = [], []
     for step in range(10):
@@ -155,13 +106,13 @@ def test_masked_targets_equal_the_ignored_ones_of_pytorch(make, model):
         losses.append(engine.evaluate(batch))
         counts.append((targets != -100).sum())
         result = engine.step(batch)
-        loss, norm, _ = _peer_step(peer, tokens, targets)
+        loss, norm, _ = peer.step(tokens, targets)
         assert result.counted == counts[-1]
         assert result.loss == pytest.approx(loss, rel=1e-5)
         assert losses[-1] == pytest.approx(loss, rel=1e-5)
         assert result.grad_norm == pytest.approx(norm, rel=1e-4)
     theirs = dict(peer.net.named_parameters())
-    ours = peer.names.to_theirs(make.whole(engine, "master"), peer.model)
+    ours = renamed(make.whole(engine, "master"))
     for name, value in theirs.items():
         np.testing.assert_allclose(
             ours[name], value.detach().numpy(), rtol=0, atol=2e-5, err_msg=name

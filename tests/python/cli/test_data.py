@@ -213,7 +213,7 @@ def test_conversations_from_a_pipe(prepare, tmp_path):
     [
         ("t.txt", ["--train-on", "last"], "--train-on is about conversations"),
         ("t.txt", ["--column", "messages=m"], "--column is about conversatio"),
-        ("c.jsonl", ["--processes", "2"], "--processes is about texts"),
+        ("c.jsonl", ["--shape", "chat", "--field", "x"], "--field is about"),
         ("c.jsonl", ["--column", "x"], "x: is no NAME=OTHER"),
         ("c.jsonl", [], r"has no chat template beside it.*--template"),
         ("c.jsonl", ["--shape", "alpaca"], "no chat template|no conversation"),

@@ -1,6 +1,7 @@
 """From files of conversations to token files with masks."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eisbach import _C
+from eisbach.data import chats, workers
+from eisbach.data.chat_maker import grouped
 from eisbach.data.chat_records import ChatOptions, chat_documents
 from eisbach.data.chat_template import ChatTemplate
 from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
@@ -30,7 +33,12 @@ def prepared(tmp_path, kinds):
     """Prepares records of conversations as bytes."""
 
     def prepared(
-        *records, kind=kinds.CHATML, tokenizer=None, share=0.0, **options
+        *records,
+        kind=kinds.CHATML,
+        tokenizer=None,
+        share=0.0,
+        processes=1,
+        **options,
     ):
         path = tmp_path / "c.jsonl"
         path.write_text("".join(json.dumps(r) + "\n" for r in records))
@@ -44,6 +52,7 @@ def prepared(tmp_path, kinds):
             template=ChatTemplate(kind.text, tokens=tokens),
             share=share,
             source=["c.jsonl"],
+            processes=processes,
         )
 
     return prepared
@@ -245,6 +254,31 @@ def test_ids_and_mask_are_those_of_transformers(prepared, tmp_path, byte_level):
         )
         assert file[number].tolist() == wanted["input_ids"]
         assert file.mask(number).tolist() == wanted["assistant_masks"]
+
+
+def test_processes_write_the_same_files(
+    prepared, tmp_path, byte_level, kinds, monkeypatch
+):
+    monkeypatch.setattr(workers, "_ALONE", 1)
+    monkeypatch.setattr(chats, "grouped", partial(grouped, size=2000))
+    made_by = chat_tokenizer(load_tokenizer(byte_level))
+    talks = [talk(f"u{i} " * (i % 7), f"a{i}", "v", "b") for i in range(60)]
+    talks[5::9] = [{"messages": [{"role": "user", "content": "x"}]}] * 7
+    wanted: dict[str, bytes] = {}
+    for processes in (1, 3):
+        done = prepared(
+            *talks,
+            kind=kinds.MISTRAL,
+            tokenizer=made_by,
+            share=0.2,
+            processes=processes,
+            max_tokens=40,
+        )
+        files = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+        assert wanted in ({}, files)
+        assert len(files) == 8
+        wanted = files
+    assert sum("left out 7" in line for line in done.told) == 1
 
 
 def answers(*said):

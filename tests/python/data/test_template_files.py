@@ -1,11 +1,15 @@
+import contextlib
 import json
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eisbach.data.rules import store_tokenizer, stored_tokenizer
 from eisbach.data.template_files import (
     default_template,
+    has_template,
     take_template,
     template_of,
 )
@@ -109,3 +113,59 @@ def test_a_run_keeps_what_its_template_needs(folder, tmp_path):
         again = stored_tokenizer(home)
         assert again.beside == kept.beside
         assert template_of(again).digest == template_of(kept).digest
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 99)
+    | st.sampled_from(["", "x", "{{ bos_token }}", "{% if %}", "{{ 1 / 0 }}"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["name", "template", "content", "default"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+CONFIGS = st.dictionaries(
+    st.sampled_from(
+        ["chat_template", "bos_token", "eos_token", "eos_token_id", "x"]
+    ),
+    VALUES,
+)
+
+
+@settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+@given(
+    files=st.dictionaries(
+        st.sampled_from(
+            ["tokenizer_config.json", "generation_config.json",
+             "chat_template.jinja", "special_tokens_map.json"]
+        ),
+        CONFIGS.map(lambda values: json.dumps(values).encode())
+        | st.binary(max_size=9)
+        | st.sampled_from([b"[" * 100_000, b'{"eos_token_id": [[1]]}']),
+    )
+)  # fmt: skip
+def test_any_files_beside_a_tokenizer(tmp_path, byte_level, files):
+    folder = tmp_path / "any"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copy(byte_level, folder / "tokenizer.json")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    tokenizer = load_tokenizer(str(folder))
+    assert has_template(folder) == (default_template(tokenizer) is not None)
+    with contextlib.suppress(ValueError):  # as TemplateRefuses is one
+        template_of(tokenizer).render(TALK)

@@ -1,3 +1,4 @@
+import functools
 import os
 import signal
 
@@ -5,7 +6,8 @@ import numpy as np
 import pytest
 
 from eisbach.data import workers as module
-from eisbach.data.chunks import Chunk
+from eisbach.data.chunks import Chunk, tasks
+from eisbach.data.stitch import encode_chunks
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.data.workers import Workers
 
@@ -16,16 +18,21 @@ def tokenizer(byte_level, monkeypatch):
     return load_tokenizer(byte_level, special_tokens="tokens")
 
 
+@pytest.fixture
+def work(tokenizer):
+    return functools.partial(encode_chunks, tokenizer)
+
+
 def stream(count):
     return [
         Chunk(i, f"{'the sea ' * 20_000}{i}<|endoftext|>") for i in range(count)
     ]
 
 
-def test_processes_give_the_same_in_order(tokenizer):
+def test_processes_give_the_same_in_order(tokenizer, work):
     expected = [chunk.text.encode() for chunk in stream(7)]
-    with Workers(tokenizer, 3) as several:
-        found = list(several.encode(stream(7)))
+    with Workers(work, 3) as several:
+        found = list(several.done(tasks(stream(7))))
         assert len(several._workers) == 3
     assert [chunk.document for chunk, _ in found] == list(range(7))
     for text, (_, encoded) in zip(expected, found, strict=True):
@@ -34,21 +41,21 @@ def test_processes_give_the_same_in_order(tokenizer):
         np.testing.assert_array_equal(encoded.ids, tokenizer.encode(text))
 
 
-def test_one_process_starts_no_other(tokenizer):
-    with Workers(tokenizer, 1) as alone:
-        assert len(list(alone.encode(stream(3)))) == 3
+def test_one_process_starts_no_other(work):
+    with Workers(work, 1) as alone:
+        assert len(list(alone.done(tasks(stream(3))))) == 3
         assert not alone._workers
 
 
-def test_an_error_of_a_worker_is_that_of_the_caller(tokenizer):
+def test_an_error_of_a_worker_is_that_of_the_caller(work):
     bad = [*stream(2), Chunk(2, "\ud800")]
-    with pytest.raises(TypeError), Workers(tokenizer, 2) as several:
-        list(several.encode(bad))
+    with pytest.raises(TypeError), Workers(work, 2) as several:
+        list(several.done(tasks(bad)))
 
 
-def test_no_worker_is_left(tokenizer):
-    with Workers(tokenizer, 2) as several:
-        found = several.encode(stream(9))
+def test_no_worker_is_left(work):
+    with Workers(work, 2) as several:
+        found = several.done(tasks(stream(9)))
         for _ in range(4):
             next(found)
         processes = [worker._process for worker in several._workers]
@@ -56,9 +63,9 @@ def test_no_worker_is_left(tokenizer):
     assert all(process.poll() is not None for process in processes)
 
 
-def test_a_lost_worker_is_told(tokenizer):
-    with Workers(tokenizer, 2) as several:
-        found = several.encode(stream(9))
+def test_a_lost_worker_is_told(work):
+    with Workers(work, 2) as several:
+        found = several.done(tasks(stream(9)))
         for _ in range(3):
             next(found)
         for worker in several._workers:

@@ -1,5 +1,6 @@
 """What others have made is read whole, or refused by name."""
 
+import functools
 import json
 import re
 
@@ -8,82 +9,13 @@ import pytest
 
 from eisbach import _C
 from eisbach.export import read_model
-
-TINY = {
-    "vocab_size": 61,
-    "hidden_size": 48,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 6,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 16,
-}
-TINY_GPT = {
-    "vocab_size": 61,
-    "n_embd": 48,
-    "n_layer": 2,
-    "n_head": 6,
-    "n_positions": 16,
-}
-LLAMA_LIKE = (
-    "llama",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "smollm3",
-    "olmo2",
-    "apertus",
-    "gemma2",
-    "gemma3_text",
-)
-TYPES = {
-    "gpt2": TINY_GPT,
-    "gemma": TINY,
-    **dict.fromkeys(LLAMA_LIKE, TINY),
-    "phi3": {**TINY, "pad_token_id": None},
-}
-LONGROPE = {
-    "rope_type": "longrope",
-    "rope_theta": 500.0,
-    "short_factor": [1.0, 1.25, 1.5, 2.0],
-    "long_factor": [1.0, 2.0, 4.5, 8.0],
-}
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 500.0,
-    "factor": 4.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 2.0,
-    "original_max_position_embeddings": 8,
-}
-YARN = {
-    "rope_type": "yarn",
-    "rope_theta": 500.0,
-    "factor": 4.0,
-    "original_max_position_embeddings": 4,
-    "beta_fast": 0.5,
-    "beta_slow": 0.1,
-}
+from support.peers import LLAMA3, LONGROPE, YARN, write_random
 
 
 @pytest.fixture
 def save(tmp_path):
     """Writes a random model of transformers and returns it."""
-    import torch
-    import transformers
-
-    def save(kind, dtype=None, **keys):
-        torch.manual_seed(0)
-        described = transformers.AutoConfig.for_model(
-            kind, **{**TYPES[kind], "initializer_range": 0.2, **keys}
-        )
-        net = transformers.AutoModelForCausalLM.from_config(described)
-        for parameter in net.parameters():  # biases are 0 otherwise
-            torch.nn.init.normal_(parameter, std=0.2)
-        net.to(dtype or torch.float32).save_pretrained(tmp_path)
-        return net.eval()
-
-    return save
+    return functools.partial(write_random, tmp_path)
 
 
 def _change(path, **keys):
@@ -144,8 +76,8 @@ def _check(make, net, folder, tolerance=1e-4):
         ("qwen2", {"rope_parameters": YARN, "tie_word_embeddings": True}),
         ("qwen3", {"head_dim": 12}),
         ("qwen3", {"head_dim": 8, "attention_bias": True}),
-        ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None}),
-        ("smollm3", {"tie_word_embeddings": False, "pad_token_id": None}),
+        ("smollm3", {"no_rope_layer_interval": 2}),
+        ("smollm3", {"tie_word_embeddings": False}),
         ("phi3", {}),
         ("phi3", {"tie_word_embeddings": True, "sliding_window": 5}),
         ("phi3", {"rope_parameters": {
@@ -205,7 +137,7 @@ def test_folders_of_transformers_compute_the_same(
         ("mistral", {"sliding_window": 9, "max_position_embeddings": 256}),
         ("qwen2", {"max_position_embeddings": 256}),
         ("qwen3", {"head_dim": 12, "max_position_embeddings": 256}),
-        ("smollm3", {"no_rope_layer_interval": 2, "pad_token_id": None,
+        ("smollm3", {"no_rope_layer_interval": 2,
                      "max_position_embeddings": 256}),
         ("gpt2", {"n_positions": 256}),
     ],
@@ -240,9 +172,8 @@ def test_two_hundred_greedy_tokens_are_those_of_transformers(
 
 
 def test_weights_in_bf16_and_in_parts(make, save, tmp_path):
-    import torch
 
-    net = save("llama", torch.bfloat16)
+    net = save("llama", "bfloat16")
     net.save_pretrained(tmp_path, max_shard_size="20KB")
     (tmp_path / "model.safetensors").unlink()
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
@@ -287,7 +218,7 @@ def test_names_without_the_head(make, save, tmp_path):
          ["layer_types", "other patterns"]),
         ("smollm3", {"use_sliding_window": True, "sliding_window": 4,
                      "pad_token_id": None}, ["sliding_window=4"]),
-        ("smollm3", {"no_rope_layers": [0, 1], "pad_token_id": None},
+        ("smollm3", {"no_rope_layers": [0, 1]},
          ["no_rope_layers=[0, 1]"]),
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True},
          ["scale_attn_by_inverse_layer_idx=true"]),

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from eisbach import _C
 from eisbach.config import load_config
 from eisbach.data.prepare import write_token_file
 from eisbach.data.sources import Mixture
@@ -33,9 +34,11 @@ def said(tmp_path):
                 f"data.documents={documents}",
             ],
         )
-        return list(
-            what_is_read(SimpleNamespace(config=config, sources=mixture))
+        corpus = _C.Corpus(
+            sources, context=10, vocab=256, seed=1, documents=documents
         )
+        job = SimpleNamespace(config=config, sources=mixture, corpus=corpus)
+        return list(what_is_read(job))
 
     return said
 

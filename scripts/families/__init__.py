@@ -1,0 +1,1 @@
+"""Models of other people, tried from their folder to llama.cpp."""
