@@ -68,9 +68,7 @@ def test_a_run_fills_its_folder(run_folder):
     for step in steps:
         parts = [step[f"{part}_seconds"] for part in PARTS]
         assert sum(parts) == pytest.approx(step["step_seconds"])
-        assert step["matmul_seconds"] > 0
-        assert step["attention_seconds"] > 0
-        assert step["other_seconds"] > 0
+        assert all(step[f"{part}_seconds"] > 0 for part in PARTS[:3])
         assert step["exposed_communication_seconds"] == 0  # one rank
     summary = json.loads((run_folder / "summary.json").read_text())
     assert summary["time_shares"].keys() == set(PARTS)
