@@ -83,7 +83,6 @@ std::vector<Training> Trainings() {
     };
     add({"gpt", "1f1b", "adamw"}, {2, 1, 1});
     add({"gpt", "1f1b", "adamw", DType::kBF16}, {2, 1, 2});
-    // Tensor ranks whose buckets differ, as some share a head.
     add({"llama", "gpipe", "sgd", DType::kF32, false, 3}, {2, 2, 1});
     add({"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2});
   }
