@@ -6,6 +6,7 @@
 
 #include "bindings/casters.h"
 #include "bindings/logical.h"
+#include "bindings/numpy.h"
 #include "checkpoint/foreign_weights.h"
 
 namespace eisbach::bindings {

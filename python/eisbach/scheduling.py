@@ -141,7 +141,7 @@ def _rows(axes: Axes, drawing: Drawing, *, numbers: bool) -> None:
                 color="white" if action.chunk > 1 else "black",
             )
     count = len(drawing.run.actions)
-    axes.set(xlim=(0, seconds), ylim=(count - 0.5, -0.5), xticks=[])
+    axes.set(xlim=(0, seconds or 1), ylim=(count - 0.5, -0.5), xticks=[])
     axes.set_yticks(
         range(count), [f"stage {stage}" for stage in range(count)], fontsize=8
     )

@@ -22,7 +22,7 @@ def test_every_key_arrives():
             "optimizer={lr: 0.5, min_lr: 0.25, warmup_steps: 5}",
             "optimizer={betas: [0.7, 0.8], eps: 0.001, weight_decay: 0.2}",
             "optimizer={clip_grad_norm: 3.0, schedule: linear}",
-            "parallel={schedule: gpipe, layers_per_stage: [1, 2]}",
+            "parallel={schedule: gpipe, layers_per_stage: [1, 2], chunks: 1}",
             "run.seed=5",
             "precision.compute=bf16",
         ],
@@ -37,7 +37,7 @@ def test_every_key_arrives():
     assert model.norm_eps == pytest.approx(1e-6)
     assert (engine.global_batch, engine.micro_batch) == (12, 3)
     assert engine.recompute
-    assert engine.pipeline_schedule == "gpipe"
+    assert (engine.pipeline_schedule, engine.chunks) == ("gpipe", 1)
     assert engine.layers_per_stage == [1, 2]
     assert (update.seed, update.compute_dtype) == (5, "bf16")
     assert update.clip_grad_norm == 3.0

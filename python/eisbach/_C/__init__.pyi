@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'set_threads', 'sim_world', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -480,6 +480,64 @@ class ParallelContext:
     def tensor(self) -> Communicator:
         """
         The group that divides each layer with this rank.
+        """
+class TimedAction:
+    """
+    A forward or backward, and when it ran.
+    """
+    @property
+    def begin(self) -> float:
+        ...
+    @property
+    def chunk(self) -> int:
+        """
+        Which of the stage's parts of the model, from 0.
+        """
+    @property
+    def end(self) -> float:
+        ...
+    @property
+    def kind(self) -> str:
+        """
+        `forward`, `backward`, or its halves `backward_input` and `backward_weight`.
+        """
+    @property
+    def microbatch(self) -> int:
+        """
+        From 0.
+        """
+class TimedSchedule:
+    """
+    A pipeline schedule and its run on given times.
+    """
+    def __str__(self) -> str:
+        """
+        Each stage's list of actions, exchanges included.
+        """
+    @property
+    def actions(self) -> list[list[TimedAction]]:
+        """
+        Of each stage, in order; without exchanges and reductions.
+        """
+    @property
+    def bubble(self) -> float:
+        """
+        Share of the stages' time that is spent without compute.
+        """
+    @property
+    def chunks(self) -> int:
+        """
+        Parts of the model that a stage holds.
+        """
+    @property
+    def peak_activations(self) -> list[int]:
+        """
+        Of each stage: how many micro-batches, counted for each chunk, it holds the activations of at the most.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        Until the last action of all stages is over.
         """
 class Graph:
     """
@@ -1403,11 +1461,16 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
         ValueError where model, batch and mesh do not fit; allocates nothing.
+        """
+    @property
+    def chunks(self) -> int:
+        """
+        Of the model, on a stage; 0: the schedule's fewest.
         """
     @property
     def deferred_weights(self) -> bool:
@@ -1442,7 +1505,7 @@ class EngineConfig:
     @property
     def pipeline_schedule(self) -> str:
         """
-        `1f1b` or `gpipe`.
+        One of `schedule_names`.
         """
     @property
     def preference(self) -> PreferenceConfig | None:
@@ -1796,9 +1859,9 @@ class Engine:
         Whether collect has raised what it raised on every rank: a step was bad, or replicas differ.
         """
     @property
-    def layers(self) -> tuple[int, int]:
+    def layers(self) -> list[tuple[int, int]]:
         """
-        First and past-the-last layer of this stage.
+        First and past-the-last layer of each of this rank's chunks.
         """
     @property
     def micro_batches(self) -> int:
@@ -2284,6 +2347,10 @@ def saved_tensors(path: os.PathLike | str | bytes) -> list[SavedTensor]:
     """
     The logical tensors of a checkpoint; reads manifest and headers. Not collective.
     """
+def schedule_names() -> list[str]:
+    """
+    Of the pipeline schedules that there are.
+    """
 def set_threads(threads: int) -> int:
     """
     Asks for threads that the calling thread computes with. Gives how many there are: fewer where OpenMP is limited (OMP_THREAD_LIMIT). ValueError for more than 16 for each core that the process may use.
@@ -2291,6 +2358,10 @@ def set_threads(threads: int) -> int:
 def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """
     A world of which this rank alone exists; collectives move nothing.
+    """
+def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0) -> TimedSchedule:
+    """
+    Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation.
     """
 def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
     """

@@ -105,11 +105,13 @@ constexpr double kTolerance = 1e-5;
 
 // From `from` to all of `layouts`; every bit arrives, and the losses are those
 // of the run that was not stopped.
+// There the pipeline has the `schedule`.
 void ExpectGoesOn(const Layout& from, absl::Span<const Layout> layouts,
-                  const train::EngineConfig& config) {
+                  train::EngineConfig config, const char* schedule = "1f1b") {
   const test::TempFolder temp;
   Curve want;
   const std::string saved = Train(from, config, temp.File("from"), want);
+  config.pipeline_schedule = schedule;
   ASSERT_EQ(want.size(), kSteps - kSaved);
   for (const Layout& layout : layouts) {
     const std::string what = absl::StrCat(
@@ -134,6 +136,16 @@ TEST(Reshard, GoesOnOnEveryLayout) {
   for (const Layout& from : {Layout{2, 1, 1}, {1, 3, 1}, {1, 2, 2}}) {
     ExpectGoesOn(from, test::kLayouts, config);
   }
+}
+
+// From chunks in a V to chunks in rounds, to one a stage, and back.
+TEST(Reshard, GoesOnWithOtherChunks) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  const Layout layouts[] = {{1, 1, 2}, {2, 1, 1}};
+  ExpectGoesOn({1, 2, 2}, layouts, config, "zb_v");
+  config.pipeline_schedule = "zb_v";
+  ExpectGoesOn({1, 1, 2}, layouts, config, "interleaved");
+  ExpectGoesOn({1, 1, 2}, layouts, config, "1f1b");
 }
 
 TEST(Reshard, GoesOnWithMoreAndFewerRanksThanFiles) {

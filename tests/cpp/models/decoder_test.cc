@@ -145,14 +145,16 @@ TEST(DecoderTest, AlsoIn16Bits) {
 // What each layout draws, greedily and not, from prompts of different lengths.
 std::vector<std::vector<int32_t>> Drawn(const std::string& family,
                                         const Layout& layout,
-                                        double temperature) {
+                                        double temperature,
+                                        const char* schedule = "1f1b") {
+  train::EngineConfig config = LongToy(family, DType::kF32);
+  config.pipeline_schedule = schedule;  // and as many chunks as it has at least
   std::mutex mutex;
   std::vector<std::vector<std::vector<int32_t>>> drawn;
   const std::vector<std::vector<int32_t>> prompts = {Text(5, 4), Text(40, 5),
                                                      Text(1, 6)};
-  EISBACH_EXPECT_OK(OnRanks(
-      layout, LongToy(family, DType::kF32),
-      [&](train::Engine& engine) -> absl::Status {
+  EISBACH_EXPECT_OK(
+      OnRanks(layout, config, [&](train::Engine& engine) -> absl::Status {
         EISBACH_ASSIGN_OR_RETURN(const auto decoder, DecoderOf(engine));
         EISBACH_ASSIGN_OR_RETURN(
             const std::vector<Continuation> made,
@@ -181,6 +183,17 @@ TEST(DecoderTest, EveryLayoutDrawsTheSameTexts) {
         EXPECT_EQ(Drawn(family, layout, temperature), one)
             << family << " " << layout.ToString() << " " << temperature;
       }
+    }
+  }
+}
+
+TEST(DecoderTest, SeveralChunksAStageDrawTheSameTexts) {
+  const auto one = Drawn("gpt", {}, 1.0);
+  for (const char* schedule : {"interleaved", "zb_v"}) {
+    for (const Layout& layout :
+         {Layout{1, 1, 1}, Layout{1, 1, 3}, Layout{1, 2, 2}}) {
+      EXPECT_EQ(Drawn("gpt", layout, 1.0, schedule), one)
+          << schedule << " " << layout.ToString();
     }
   }
 }

@@ -30,6 +30,16 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
               StatusIs(bad, "nearest that works: 21"));
   config.pipeline_schedule = "2f2b";
   EXPECT_THAT(ValidateOn({}, config), StatusIs(bad, "1f1b"));
+  config.pipeline_schedule = "zb_v";
+  EXPECT_THAT(ValidateOn({1, 1, 8}, config),
+              StatusIs(bad, "nearest that works: model.layers=16"));
+  config.chunks = 3;
+  EXPECT_THAT(ValidateOn({1, 1, 2}, config),
+              StatusIs(bad, "not 3; nearest that works: 2"));
+  config.chunks = 2;
+  config.layers_per_stage = {4, 4};
+  EXPECT_THAT(ValidateOn({1, 1, 2}, config),
+              StatusIs(bad, "layers_per_stage=auto"));
   config = test::ToyConfig("gpt");
   config.model.kv_heads = 23;
   EXPECT_THAT(ValidateOn({}, config),
