@@ -31,7 +31,7 @@ _WHY = {
     "which is not there yet; take a model with heads of their own, such as "
     "one of llama, qwen3 or gemma3_text",
     "gemma3": "a model of pictures and text, of which the text model alone is "
-    "read (gemma3_text); docs/fine-tuning.md says how transformers takes it "
+    "read (gemma3_text); docs/models.md says how transformers takes it "
     "out",
 }
 

@@ -245,7 +245,7 @@ def test_what_changes_the_mathematics_is_refused(
         ("somebodys", {"num_local_experts": 8}, ["MoE"]),
         ("deepseek_v3", {"n_routed_experts": 8}, ["MLA"]),
         ("somebodys", {"kv_lora_rank": 8}, ["MLA"]),
-        ("gemma3", {}, ["pictures", "fine-tuning"]),
+        ("gemma3", {}, ["pictures", "models.md"]),
         ("mamba", {}, ["none of", "llama"]),
     ],
 )

@@ -67,3 +67,9 @@ def test_a_table_has_reasons_below(try_families):
         "1. not there",
         "2. 1 is not 2 at all",
     ]
+
+
+def test_all_models_are_in_the_documentation(try_families, repo):
+    page = (repo / "docs" / "models.md").read_text()
+    for case in try_families.CASES:
+        assert f"\n| {case.name} | yes | yes | yes | yes | yes |" in page
