@@ -111,6 +111,13 @@ std::vector<Training> Representative() {
     recipe = {"llama", "gpipe", "adamw", DType::kF32, false, 3};
     recipe.zero = zero;
     trainings.push_back({recipe, {2, 4, 1}});
+    // Chunks use buckets in another order than they lie.
+    recipe = chunked("gpt", "zb_v", "adamw", 2);
+    recipe.zero = zero;
+    trainings.push_back({recipe, {2, 1, 2}});
+    recipe = chunked("llama", "interleaved", "sgd", 2);
+    recipe.zero = zero;
+    trainings.push_back({recipe, {2, 2, 2}});
   }
   return trainings;
 }

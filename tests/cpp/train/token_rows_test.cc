@@ -93,6 +93,18 @@ TEST(TokenRowsTest, EveryLayoutTrainsLikeOneRank) {
   ExpectLayoutsAgree(config, {1e-2, 0.1, 2e-6});
 }
 
+// Where data ranks divide tables and rows, both are brought before they are
+// put together.
+TEST(TokenRowsTest, AreDividedAsOtherWeightsAre) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (const int zero : {1, 3}) {
+      EngineConfig config = Config(family);
+      config.update.zero.zero = zero;
+      ExpectLayoutsAgree(config, test::kFloat32Tolerance);
+    }
+  }
+}
+
 // Their gradient is that of the same rows where the table itself trains.
 TEST(TokenRowsTest, HaveTheGradientOfTheTablesRows) {
   EngineConfig rows = Config("gpt"), whole = Config("gpt");
