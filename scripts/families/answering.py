@@ -1,9 +1,10 @@
 """Continues token ids by llama.cpp: `python answering.py FILE < ASKED`.
 
-ASKED is a JSON object with `prompt`, token ids, and `tokens`, how many follow;
-a JSON list is printed: of each token its `id`, its `logprob`, and the same of
-the likeliest ones as `top_logprobs`. A process of its own, since llama.cpp ends
-the one in which it fails.
+ASKED is a JSON object with `prompt`, token ids, `tokens`, how many follow, and
+`texts`. Printed is one with `said`, of each token its `id`, its `logprob`, and
+the same of the likeliest ones as `top_logprobs`; and `spelled`, the token ids
+of each text. A process of its own, since llama.cpp ends the one in which it
+fails.
 """
 
 from __future__ import annotations
@@ -11,8 +12,21 @@ from __future__ import annotations
 import json
 import sys
 import urllib.request
+from typing import Any
 
 import xllamacpp
+
+
+def post(address: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Asks the server."""
+    with urllib.request.urlopen(
+        urllib.request.Request(
+            address,
+            json.dumps(request).encode(),
+            {"Content-Type": "application/json"},
+        )
+    ) as answer:
+        return json.load(answer)
 
 
 def main() -> None:
@@ -40,14 +54,17 @@ def main() -> None:
         "n_probs": 8,
         "cache_prompt": False,
     }
-    with urllib.request.urlopen(
-        urllib.request.Request(
-            f"{server.listening_address}/completion",
-            json.dumps(request).encode(),
-            {"Content-Type": "application/json"},
+    home = server.listening_address
+    said = post(f"{home}/completion", request)["completion_probabilities"]
+    spelled = [
+        post(f"{home}/tokenize", {"content": text, "add_special": False})
+        for text in asked["texts"]
+    ]
+    print(
+        json.dumps(
+            {"said": said, "spelled": [one["tokens"] for one in spelled]}
         )
-    ) as answer:
-        print(json.dumps(json.load(answer)["completion_probabilities"]))
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from eisbach import _C
 from families.numbers import export, loaded
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 _PROMPT = (5, 31, 300, 17, 290, 44, 260, 9, 33, 281, 71, 100)
 _TOKENS = 24
+_TEXTS = (
+    "Hello world",
+    " Hello  world \n\n\t(normal) ",
+    "Die Maschine läuft seit 1998, 24/7 - Störung? Nein!",
+    "3333333333 = 3.14159",
+    "for (int i = 0; i < n; ++i) {\n    sum += a[i];\n}",
+    "Ceci n'est pas une pièce: \u20ac 5,00",
+    "\u0417\u0434\u0440\u0430\u0432\u043e, \u4f60\u597d, \uc548\ub155",
+    "\U0001f680 (normal) \U0001f636\u200d\U0001f32b\ufe0f",
+)
 # Its GELU is a table of f16.
 _NEAR = 2e-2
 _CONTEXT = {"gpt2": "n_positions"}
@@ -110,7 +121,14 @@ class LlamaCpp:
     def _compare(self, file: Path) -> None:
         if not file.is_file():
             raise Absent
-        said = self._answers(file)
+        answers = self._answers(file)
+        said = answers["said"]
+        for text, ids in zip(_TEXTS, answers["spelled"], strict=True):
+            if (
+                ids
+                != self._tokenizer.encode(text, add_special_tokens=False).ids
+            ):
+                raise Apart(f"takes {text!r} for the tokens {ids}")
         tokens, likely = self._expected
         if [one["id"] for one in said] != tokens[: len(said)]:
             raise Apart(f"says {[one['id'] for one in said]}, not {tokens}")
@@ -122,8 +140,10 @@ class LlamaCpp:
         if len(said) < _TOKENS // 2 or apart > _NEAR:
             raise Apart(f"{len(said)} tokens, logarithms {apart:.2g} apart")
 
-    def _answers(self, file: Path) -> list[dict[str, Any]]:
-        asked = json.dumps({"prompt": _PROMPT, "tokens": _TOKENS})
+    def _answers(self, file: Path) -> dict[str, Any]:
+        asked = json.dumps(
+            {"prompt": _PROMPT, "tokens": _TOKENS, "texts": _TEXTS}
+        )
         done = subprocess.run(
             [
                 sys.executable,
@@ -138,6 +158,10 @@ class LlamaCpp:
         if done.returncode:
             raise Apart(done.stderr.strip().splitlines()[-1])
         return json.loads(done.stdout.splitlines()[-1])
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer.from_file(str(self._folder / "tokenizer.json"))
 
     @functools.cached_property
     def _expected(self) -> tuple[list[int], Any]:

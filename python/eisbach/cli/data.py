@@ -43,6 +43,19 @@ def prepare(
             help="`bytes`, or a Hugging Face `tokenizer.json` or its folder."
         ),
     ] = "bytes",
+    add_token: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A text that becomes a token, as in `model.add_tokens`; may "
+            "be given several times.",
+        ),
+    ] = None,
+    add_special_token: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The same of a special token: `model.add_special_tokens`."
+        ),
+    ] = None,
     end_of_document: Annotated[
         str | None,
         typer.Option(
@@ -182,6 +195,7 @@ def prepare(
     from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
     from eisbach.data.conversations import parse_columns
     from eisbach.data.documents import Documents
+    from eisbach.data.new_tokens import NewTokens
     from eisbach.data.prepare import (
         output_prefix,
         prepare,
@@ -230,6 +244,7 @@ def prepare(
             )
     made_by = load_tokenizer(
         tokenizer,
+        added=NewTokens(tuple(add_token or ()), tuple(add_special_token or ())),
         end_of_document=end_of_document,
         begin_of_document=begin_of_document,
         special_tokens=special_tokens,

@@ -128,7 +128,7 @@ def command(
         else:
             source = found
     if format == "gguf":
-        write_gguf(
+        remarks = write_gguf(
             output,
             source.carried.of(source.model),
             source.parameters,
@@ -136,6 +136,8 @@ def command(
             dtype=dtype,
             ends=source.ends,
         )
+        for remark in remarks:
+            print(f"note: {remark}")
     else:
         export_model(
             output,

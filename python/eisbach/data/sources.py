@@ -99,7 +99,8 @@ def _other_tokenizer(name: str, tokenizer: Tokenizer) -> str:
     if tokenizer.added:
         return (
             f"not made by data.tokenizer={name} with model.add_tokens: name "
-            "the text itself, which the run prepares"
+            "the text itself, which the run prepares, or prepare it with "
+            "`eisbach data prepare --add-token` and `--add-special-token`"
         )
     return (
         f"not made by data.tokenizer={name}: give the tokenizer that made it, "

@@ -15,7 +15,7 @@ from eisbach.config.model import ModelSection
 from eisbach.data.beside import TEMPLATE
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
-from eisbach.export.gguf_vocabulary import vocabulary
+from eisbach.export.gguf_vocabulary import Vocabulary, vocabulary
 from eisbach.export.tokenizer_files import tokenizer_files
 from eisbach.files import create, make_folder
 
@@ -53,7 +53,7 @@ def write_gguf(
     *,
     dtype: str = "f32",
     ends: Sequence[int] | None = None,
-) -> None:
+) -> list[str]:
     """Writes a model as one GGUF file, which appears complete or not at all.
 
     Args:
@@ -64,6 +64,9 @@ def write_gguf(
       dtype: `f32`, `bf16` or `f16`, of the matrices; vectors are f32.
       ends: Token ids that end a text, of which GGUF knows the first; None
         takes the tokenizer's.
+
+    Returns:
+      What llama.cpp does with text otherwise than the tokenizer.
 
     Raises:
       ValueError: `gguf` is not installed, llama.cpp computes the model
@@ -96,8 +99,10 @@ def write_gguf(
     writer.add_feed_forward_length(model.ffn_hidden)
     writer.add_head_count(model.heads)
     family.describe_gguf(writer, model)
+    remarks = []
     if tokenizer and files:
         found = vocabulary(files["tokenizer.json"], model.vocab)
+        remarks = found.remarks
         _add_vocabulary(writer, found)
         end = ends[0] if ends else tokenizer.end_of_document
         _add_special(writer, tokenizer, found.never if end is None else end)
@@ -122,14 +127,21 @@ def write_gguf(
         else:
             writer.add_tensor(to, value)
     _write(writer, path)
+    return remarks
 
 
-def _add_vocabulary(writer: Any, found: Any) -> None:
-    writer.add_tokenizer_model("gpt2")
+def _add_vocabulary(writer: Any, found: Vocabulary) -> None:
+    writer.add_tokenizer_model(found.kind)
     writer.add_tokenizer_pre(found.pre)
     writer.add_token_list(found.tokens)
     writer.add_token_types(found.types)
-    writer.add_token_merges(found.merges)
+    if found.kind == "gpt2":
+        writer.add_token_merges(found.merges)
+        return
+    writer.add_token_scores(found.scores)
+    writer.add_add_space_prefix(found.space)
+    if found.unknown is not None:
+        writer.add_unk_token_id(found.unknown)
 
 
 def _add_special(writer: Any, tokenizer: Tokenizer, end: int | None) -> None:

@@ -1,7 +1,8 @@
-"""A `tokenizer.json` as llama.cpp describes a byte-level vocabulary.
+"""A `tokenizer.json` as llama.cpp describes a vocabulary.
 
-llama.cpp splits text by a rule that it knows by name (its `pre`), so only
-tokenizers with one of these rules can be described.
+Of byte-level tokenizers llama.cpp splits text by a rule that it knows by name
+(its `pre`), so only those with one of these rules can be described. Those that
+were made of a SentencePiece model are in `gguf_pieces`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+
+from eisbach.export.gguf_pieces import (
+    byte_pieces,
+    is_pieces,
+    scores,
+    space_before,
+)
 
 _LETTERS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -20,6 +28,8 @@ _REGEX = {
 _IGNORES_MERGES = ("llama-bpe",)
 # A pair that no text can hold, since nothing makes its halves.
 _NEVER = "~~~~ ~~~~"
+# Of a token that nothing is merged to.
+_WORTHLESS = -1e6
 
 
 @dataclass(frozen=True)
@@ -27,18 +37,29 @@ class Vocabulary:
     """What a GGUF file says of its tokens.
 
     Attributes:
+      kind: `gpt2` of byte-level tokenizers, `llama` of SentencePiece's.
       pre: llama.cpp's name of the rule that splits text.
       tokens: By id; those without a token are `[PADid]`.
       types: Of each, by `gguf.TokenType`.
-      merges: Pairs, best first; at least one, as llama.cpp asks for it.
+      merges: Of `gpt2`: pairs, best first; at least one, as llama.cpp asks for
+        it.
+      scores: Of `llama`: what each token is worth.
+      space: Of `llama`: whether a text begins with a space.
+      unknown: The token of what is no text; None if there is none.
       never: A token that no text in UTF-8 holds; None if there is none.
+      remarks: What llama.cpp does otherwise than the tokenizer.
     """
 
+    kind: str
     pre: str
     tokens: list[str]
     types: list[int]
     merges: list[str]
+    scores: list[float]
+    space: bool
+    unknown: int | None
     never: int | None
+    remarks: list[str]
 
 
 def vocabulary(text: str, size: int) -> Vocabulary:
@@ -54,19 +75,45 @@ def vocabulary(text: str, size: int) -> Vocabulary:
     from gguf import TokenType
 
     values = json.loads(text)
-    model = values["model"]
-    merges = [
-        pair if isinstance(pair, str) else " ".join(pair)
+    model, added = values["model"], values.get("added_tokens", ())
+    pairs = [
+        tuple(pair.split(" ") if isinstance(pair, str) else pair)
         for pair in model.get("merges", ())
     ]
-    pre = _pre(values, merges)
+    pieces = is_pieces(model)
+    remarks: list[str] = []
+    worth: dict[str, float] = {}
+    space = False
+    if pieces:
+        pre = "default"
+        try:
+            space, remark = space_before(values)
+            worth = scores(model, pairs, {one["content"] for one in added})
+        except ValueError as error:
+            raise _unknown(str(error)) from None
+        remarks += [remark] if remark else []
+    else:
+        if (values.get("normalizer") or {}).get("type") == "NFC":
+            values["normalizer"] = None
+            remarks.append(
+                "llama.cpp leaves text as it is, where this tokenizer brings "
+                "it to Unicode's form NFC; most text is in it"
+            )
+        pre = _pre(values, bool(pairs))
     tokens = {i: (f"[PAD{i}]", TokenType.UNUSED) for i in range(size)}
     for name, i in model["vocab"].items():
         tokens[i] = (name, TokenType.NORMAL)
-    for added in values.get("added_tokens", ()):
-        special = added["special"]
+    unknown = model["vocab"].get(model.get("unk_token"))
+    if pieces:
+        for name in byte_pieces():
+            tokens[model["vocab"][name]] = (name, TokenType.BYTE)
+        if unknown is not None:
+            tokens[unknown] = (model["unk_token"], TokenType.UNKNOWN)
+    for one in added:
+        special = one["special"]
         kind = TokenType.CONTROL if special else TokenType.USER_DEFINED
-        tokens[added["id"]] = (added["content"], kind)
+        if one["id"] != unknown or not pieces:
+            tokens[one["id"]] = (one["content"], kind)
     if len(tokens) > size:
         raise ValueError(
             f"the tokenizer has {len(tokens)} tokens, the model {size} "
@@ -74,15 +121,20 @@ def vocabulary(text: str, size: int) -> Vocabulary:
         )
     listed = [tokens[i] for i in range(size)]
     return Vocabulary(
+        "llama" if pieces else "gpt2",
         pre,
         [name for name, _ in listed],
         [kind for _, kind in listed],
-        merges or [_NEVER],
-        model["vocab"].get("ÿ"),  # byte 255
+        [" ".join(pair) for pair in pairs] or [_NEVER],
+        [worth.get(name, _WORTHLESS) for name, _ in listed],
+        space,
+        unknown,
+        model["vocab"].get("<0xFF>" if pieces else "ÿ"),
+        remarks,
     )
 
 
-def _pre(values: dict[str, Any], merges: list[str]) -> str:
+def _pre(values: dict[str, Any], has_merges: bool) -> str:
     """Finds llama.cpp's name of how a tokenizer splits text.
 
     Raises:
@@ -90,9 +142,8 @@ def _pre(values: dict[str, Any], merges: list[str]) -> str:
     """
     model = values["model"]
     kind = model.get("type", "BPE")
-    if kind != "BPE" or model.get("byte_fallback"):
-        byte_fallback = " with byte_fallback" * bool(model.get("byte_fallback"))
-        raise _unknown(f"its model is {kind}{byte_fallback}")
+    if kind != "BPE":
+        raise _unknown(f"its model is {kind}")
     if values.get("normalizer"):
         raise _unknown(f"it normalizes text ({values['normalizer']['type']})")
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
@@ -105,8 +156,10 @@ def _pre(values: dict[str, Any], merges: list[str]) -> str:
     *before, bytes_ = steps
     if bytes_["add_prefix_space"]:
         raise _unknown("it puts a space before each text (add_prefix_space)")
-    pre = _name(before, bytes_.get("use_regex", True), bool(merges))
-    if merges and model.get("ignore_merges", False) != (pre in _IGNORES_MERGES):
+    pre = _name(before, bytes_.get("use_regex", True), has_merges)
+    if has_merges and model.get("ignore_merges", False) != (
+        pre in _IGNORES_MERGES
+    ):
         raise _unknown(
             f"ignore_merges={model.get('ignore_merges', False)} does not go "
             f"with its rule {pre}"
@@ -136,5 +189,5 @@ def _unknown(reason: str) -> ValueError:
     return ValueError(
         f"llama.cpp cannot make the tokens of this tokenizer: {reason}; it "
         "knows byte-level BPE that splits text as GPT-2, Llama 3, Qwen2 or "
-        "SmolLM do"
+        "SmolLM do, and BPE of SentencePiece"
     )

@@ -101,6 +101,28 @@ def test_rules_of_documents(prepare, tmp_path, special):
     assert ids("--special-tokens", "tokens").count(1) == 1
 
 
+def test_new_tokens(prepare, tmp_path, special):
+    """A run that adds the same ones takes the files."""
+    from eisbach.config import load_config
+    from eisbach.data.sources import run_tokenizer
+
+    (tmp_path / "a.txt").write_text("say hello<tool>" * 40)
+    new = ("--add-token", "hello", "--add-special-token", "<tool>")
+    tokens = ("--special-tokens", "tokens", "--tokenizer", special)
+    prepare("a.txt", "--output", "a", *new, *tokens)
+    vocab = 258  # of the tokenizer
+    found = _C.TokenFile("a")[0].tolist()
+    assert found.count(vocab) == found.count(vocab + 1) == 40
+    keys = [
+        "data={train: a, validation: none, tokenizer: tokenizer.json}",
+        "model.context=8",
+    ]
+    adds = ["model={add_tokens: [hello], add_special_tokens: [<tool>]}"]
+    assert run_tokenizer(load_config(None, keys + adds)).vocab == vocab + 2
+    with pytest.raises(ValueError, match="not made by data"):
+        run_tokenizer(load_config(None, keys))
+
+
 @pytest.fixture
 def special(tmp_path):
     """A tokenizer of bytes with a template."""

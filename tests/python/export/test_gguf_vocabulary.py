@@ -65,16 +65,23 @@ def test_rules_that_llama_cpp_knows(before, options, name):
         (_tokenizer(_split(LLAMA3)), "ignore_merges=False"),
         (_tokenizer(pre.Whitespace()), "ByteLevel"),
         (_tokenizer(pre.ByteLevel(add_prefix_space=True)), "space before"),
-        (_tokenizer(pre.ByteLevel(**BYTE_LEVEL), normalizer=normalizers.NFC()),
-         "NFC"),
         (_tokenizer(pre.ByteLevel(**BYTE_LEVEL), end_of_word_suffix="</w>"),
          "end_of_word_suffix"),
+        (_tokenizer(pre.ByteLevel(**BYTE_LEVEL),
+                    normalizer=normalizers.NFKC()), "NFKC"),
         (json.dumps({"model": {"type": "Unigram"}}), "Unigram"),
     ],
 )  # fmt: skip
 def test_others_are_refused_with_the_reason(text, reason):
     with pytest.raises(ValueError, match=reason):
         vocabulary(text, 5)
+
+
+def test_what_llama_cpp_leaves_as_it_is_is_said():
+    text = _tokenizer(pre.ByteLevel(**BYTE_LEVEL), normalizer=normalizers.NFC())
+    (remark,) = vocabulary(text, 5).remarks
+    assert "NFC" in remark
+    assert not vocabulary(_tokenizer(pre.ByteLevel(**BYTE_LEVEL)), 5).remarks
 
 
 def test_more_tokens_than_the_model_has():
