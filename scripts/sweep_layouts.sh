@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Trains the tests' toy on every factoring of 2, 3, 4, 6 and 8 ranks into data,
-# tensor and pipeline, with both schedules, both optimizers, both families and
-# in bf16, on threads and under mpirun, and compares each with one rank. Takes
-# about a quarter of an hour on two cores; scripts/test.sh runs a few of them.
+# tensor and pipeline, with what the axes of tests/cpp/train/layouts_test.cc
+# cross, on threads and under mpirun, and with every pair of choices, and
+# compares each with one rank. Writes the table of pairs in docs/parallelism.md.
+# scripts/test.sh runs a few of them.
 #
+#   scripts/sweep_layouts.sh pairs              every pair alone, and the table
 #   scripts/sweep_layouts.sh [-R mpi] [...]     arguments are ctest's
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,5 +19,11 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 build=${EISBACH_BUILD_DIR:-build/release}
 
 cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON
-ninja -C "$build" train_layouts_test train_layouts_mpi_test
+ninja -C "$build" train_layouts_pairs_test train_layouts_test \
+  train_layouts_mpi_test
+pairs=$(mktemp)
+trap 'rm -f "$pairs"' EXIT
+"$build/tests/cpp/train_layouts_pairs_test" --gtest_output="json:$pairs"
+python scripts/pairs_table.py "$pairs"
+[ "${1:-}" = pairs ] && exit
 ctest --test-dir "$build" -C sweep -L sweep --output-on-failure "$@"

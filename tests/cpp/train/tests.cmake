@@ -2,6 +2,8 @@ eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc PARTS 6
                  ARGS --gtest_filter=-*Sweep*)
 eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
                   TIMEOUT 3600 ARGS --gtest_filter=*Sweep*)
+eisbach_add_test(NAME train_layouts_pairs_test SRC train/layouts_pairs_test.cc
+                 PARTS 4)
 # The names begin with the number of ranks.
 eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
                  NP 2 4 8
