@@ -96,6 +96,8 @@ def _bytes(
     if rule:
         split = pre_tokenizers.Split(Regex(rule), "isolated")
         made.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
+    if name == "qwen2":
+        made.normalizer = normalizers.NFC()
     made.decoder = decoders.ByteLevel()
     return made
 

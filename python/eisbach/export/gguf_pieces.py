@@ -4,11 +4,12 @@ SentencePiece's BPE merges whatever two neighbours make a token, the best token
 first. A `tokenizer.json` lists the pairs instead, best first. Both make the
 same tokens if all pairs of a token stand together in that list and none is
 missing, which is tried here; what a token is worth is then its place in it.
+Runs of spaces may mix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 SPACE = "\u2581"
@@ -45,13 +46,12 @@ def scores(
     if missing := [byte for byte in byte_pieces() if byte not in vocab]:
         raise ValueError(f"it has no token {missing[0]} of a byte")
     worth: dict[str, float] = {}
-    last = None
-    for left, right in pairs:
-        token = left + right
-        if token != last and token in worth:
-            raise ValueError(f"the pairs of {token!r} are apart in its merges")
-        worth.setdefault(token, -float(len(worth)))
-        last = token
+    for i, block in enumerate(_blocks(pairs)):
+        if len(block) > 1 and not _are_runs(block, worth):
+            raise ValueError(
+                f"the pairs of {block[0]!r} are apart in its merges"
+            )
+        worth.update(dict.fromkeys(block, -float(i)))
     listed = set(pairs)
     made = worth.keys() | {token for token in vocab if len(token) == 1}
     for token in vocab:
@@ -64,6 +64,41 @@ def scores(
                     f"no merge makes {token!r} of {pair[0]!r} and {pair[1]!r}"
                 )
     return worth
+
+
+def _blocks(pairs: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
+    """Yields the tokens that pairs make, those together whose pairs mix."""
+    last = {left + right: i for i, (left, right) in enumerate(pairs)}
+    block: dict[str, None] = {}
+    end = -1
+    for i, (left, right) in enumerate(pairs):
+        if i > end and block:
+            yield list(block)
+            block = {}
+        block[left + right] = None
+        end = max(end, last[left + right])
+    if block:
+        yield list(block)
+
+
+def _are_runs(tokens: list[str], before: Collection[str]) -> bool:
+    """Whether tokens are runs of one character that miss no length.
+
+    SentencePiece has those of spaces at one score. Where each length is a
+    token both take as many as they can, whatever the order.
+
+    Args:
+      tokens: Of a block.
+      before: Tokens that are worth more.
+    """
+    character = tokens[0][0]
+    lengths = sorted(map(len, tokens))
+    below = lengths[0] - 1
+    return (
+        set("".join(tokens)) == {character}
+        and lengths == list(range(lengths[0], lengths[0] + len(tokens)))
+        and (below == 1 or character * below in before)
+    )
 
 
 def space_before(values: dict[str, Any]) -> tuple[bool, str | None]:

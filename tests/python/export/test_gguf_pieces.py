@@ -101,6 +101,19 @@ def test_the_same_tokens(seed):
         assert _as_llama_cpp(found, text) == made.encode(text).ids, text
 
 
+def test_runs_of_spaces_have_one_score():
+    """As in the vocabularies of Llama, where their pairs mix."""
+    runs = [SPACE * length for length in (2, 4, 8, 5, 3, 6, 7)]
+    vocab = {n: i for i, n in enumerate([*byte_pieces(), SPACE, "a", *runs])}
+    pairs = sorted(_pairs(vocab), key=lambda pair: len(pair[0]))
+    made = Tokenizer(BPE(vocab, pairs, byte_fallback=True))
+    made.normalizer = normalizers.Replace(" ", SPACE)
+    found = vocabulary(made.to_str(), len(vocab))
+    for length in range(1, 40):
+        for text in (" " * length, "a" + " " * length + "a"):
+            assert _as_llama_cpp(found, text) == made.encode(text).ids, length
+
+
 def test_what_tokens_are():
     made = _made()
     found = vocabulary(made.to_str(), made.get_vocab_size() + 1)
