@@ -106,7 +106,7 @@ TEST(MetaTest, FewerMicroBatchesInFlightNeedLessMemory) {
 TEST(MetaTest, RecomputeNeedsLessMemory) {
   EngineConfig config = test::ToyConfig("gpt");
   const int64_t plain = RecordStep({}, 0, config).peak_bytes;
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   EXPECT_LT(RecordStep({}, 0, config).peak_bytes, plain);
 }
 

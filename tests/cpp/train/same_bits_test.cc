@@ -59,8 +59,17 @@ TEST_P(SameBitsTest, AgainInBfloat16) {
 
 TEST_P(SameBitsTest, Recompute) {
   EngineConfig config = Config();
-  config.recompute = true;
-  ExpectSameBits(config, Config(), "recompute");
+  const Trained plain = Run(config);
+  for (const nn::Recompute recompute :
+       {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
+    config.recompute = recompute;
+    // Of 8 layers, on up to 2 stages.
+    for (const int64_t layers :
+         {models::TransformerOptions::kAllBlocks, int64_t{0}, int64_t{2}}) {
+      config.recompute_layers = layers;
+      ExpectSameBits(Run(config), plain, "recompute");
+    }
+  }
 }
 
 TEST_P(SameBitsTest, DeferredWeightGradients) {
