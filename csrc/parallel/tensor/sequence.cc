@@ -26,16 +26,11 @@ std::string Uneven(const DividedTokens& tokens) {
 
 absl::StatusOr<bool> DividesTokens(std::optional<bool> asked,
                                    const DividedTokens& tokens) {
-  if (!asked) return tokens.ranks > 1 && tokens.even();
-  if (!*asked) return false;
-  if (tokens.ranks == 1) {
-    return absl::InvalidArgumentError(
-        "parallel.sequence=true divides tokens among the ranks of a tensor "
-        "group, and there is one (parallel.tensor=1); nearest that works: "
-        "parallel.sequence=auto");
+  if (tokens.ranks == 1 || !asked.value_or(true)) return false;
+  if (asked && !tokens.even()) {
+    return absl::InvalidArgumentError(Uneven(tokens));
   }
-  if (!tokens.even()) return absl::InvalidArgumentError(Uneven(tokens));
-  return true;
+  return tokens.even();
 }
 
 std::string WholeTokensText(std::optional<bool> asked,

@@ -19,9 +19,9 @@ struct DividedTokens {
   bool even() const { return samples * positions % ranks == 0; }
 };
 
-// Whether they do. `asked`: parallel.sequence; nothing is auto, where several
-// ranks do what they can. InvalidArgument where it is asked for and there is
-// one rank, or a rest.
+// Whether they do. `asked`: parallel.sequence; nothing is auto, where they do
+// what they can. InvalidArgument where it is asked for and there is a rest. One
+// rank has nobody to divide among.
 absl::StatusOr<bool> DividesTokens(std::optional<bool> asked,
                                    const DividedTokens& tokens);
 

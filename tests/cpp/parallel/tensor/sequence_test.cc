@@ -19,6 +19,7 @@ TEST(DividesTokensTest, AutoDoesWhereItCan) {
   EXPECT_FALSE(Value(DividesTokens({}, {1, 8, 1})));
   EXPECT_FALSE(Value(DividesTokens(false, {1, 8, 4})));
   EXPECT_TRUE(Value(DividesTokens(true, {1, 8, 4})));
+  EXPECT_FALSE(Value(DividesTokens(true, {1, 7, 1})));
 }
 
 TEST(DividesTokensTest, StopsWhereItIsAskedForInVain) {
@@ -32,8 +33,6 @@ TEST(DividesTokensTest, StopsWhereItIsAskedForInVain) {
               StatusIs(kInvalid, "positions that works: 8"));
   EXPECT_THAT(DividesTokens(true, {1, 1, 8}).status(),
               StatusIs(kInvalid, "positions that works: 8"));
-  EXPECT_THAT(DividesTokens(true, {1, 8, 1}).status(),
-              StatusIs(kInvalid, "nearest that works: parallel.sequence=auto"));
 }
 
 TEST(WholeTokensTextTest, SaysWhyAutoDoesNot) {
