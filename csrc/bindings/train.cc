@@ -114,7 +114,7 @@ void BindConfigs(CoreModule& m) {
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
                       int64_t hash_every,
                       std::optional<train::PreferenceConfig> preference,
-                      int chunks) {
+                      int chunks, float z_loss, float label_smoothing) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -129,7 +129,9 @@ void BindConfigs(CoreModule& m) {
                 .spikes = spikes.value_or(optim::SpikeConfig()),
                 .hash_every = hash_every,
                 .preference = preference,
-                .chunks = chunks};
+                .chunks = chunks,
+                .terms = {.z_loss = z_loss,
+                          .label_smoothing = label_smoothing}};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
@@ -137,7 +139,8 @@ void BindConfigs(CoreModule& m) {
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
           py::arg("tf32") = false, py::arg("spikes") = py::none(),
           py::arg("hash_every") = 0, py::arg("preference") = py::none(),
-          py::arg("chunks") = 0)
+          py::arg("chunks") = 0, py::arg("z_loss") = 0.0,
+          py::arg("label_smoothing") = 0.0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -152,6 +155,13 @@ void BindConfigs(CoreModule& m) {
                     "One of `schedule_names`.")
       .def_readonly("chunks", &EngineConfig::chunks,
                     "Of the model, on a stage; 0: the schedule's fewest.")
+      .def_property_readonly(
+          "z_loss", [](const EngineConfig& c) { return c.terms.z_loss; },
+          "What the loss has of the square of the logits' log sum.")
+      .def_property_readonly(
+          "label_smoothing",
+          [](const EngineConfig& c) { return c.terms.label_smoothing; },
+          "Of a target, what all tokens share.")
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
                     "Of each stage; empty where the core divides them.")
       .def_readonly("replays_steps", &EngineConfig::replays_steps,
@@ -246,6 +256,20 @@ void BindEngine(CoreModule& m) {
                     "is not below 0; of pairs, these.")
       .def_readonly("rewards", &StepResult::rewards,
                     "What was learned of pairs: Rewards; None of others.")
+      .def_property_readonly(
+          "z_loss",
+          [](const StepResult& r) -> std::optional<double> {
+            if (!r.added) return std::nullopt;
+            return r.added->z_loss;
+          },
+          "What the loss had of it beside `loss`; None without such terms.")
+      .def_property_readonly(
+          "label_smoothing_loss",
+          [](const StepResult& r) -> std::optional<double> {
+            if (!r.added) return std::nullopt;
+            return r.added->label_smoothing;
+          },
+          "As z_loss.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,
                             ", grad_norm=", r.grad_norm,

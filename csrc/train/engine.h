@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "core/one_thread.h"
 #include "models/transformer.h"
+#include "ops/cross_entropy.h"
 #include "ops/preference.h"
 #include "parallel/context.h"
 #include "parallel/pipeline/executor.h"
@@ -52,6 +53,8 @@ struct EngineConfig {
   // Nothing: the next token is learned.
   std::optional<PreferenceConfig> preference{};
   int chunks = 0;  // of the model, on a stage; 0: the schedule's fewest
+  // What the loss of tokens has besides; reported losses are without them.
+  ops::LossTerms terms{};
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.

@@ -18,6 +18,7 @@ struct Recipe {
   int64_t kv_heads = 0;  // 0: the family's
   int zero = 0;          // what data ranks divide
   int chunks = 0;        // 0: the schedule's fewest
+  bool terms = false;    // the loss has more than the cross-entropy
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
@@ -26,7 +27,8 @@ struct Recipe {
                         groups ? "_groups" : "",
                         kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
                         zero == 0 ? "" : absl::StrCat("_zero", zero),
-                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks));
+                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks),
+                        terms ? "_terms" : "");
   }
 
   train::EngineConfig Config() const {
@@ -48,6 +50,11 @@ struct Recipe {
           config.model.architecture.qk_norm == models::QkNorm::kNone ? 0.05
                                                                      : 0.01;
     }
+    if (optimizer == "lion" || optimizer == "muon") {
+      config.update.optimizer.name = optimizer;
+      config.update.optimizer.momentum = 0.95;
+    }
+    if (terms) config.terms = {.z_loss = 0.01f, .label_smoothing = 0.1f};
     if (compute != DType::kF32) {
       // At 3e-4 in bf16 llama's norm of step 18 is 4% apart on one rank whose
       // micro-batches are three times as large: a spike that three digits do
