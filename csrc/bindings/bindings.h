@@ -25,10 +25,11 @@ void BindTrain(CoreModule& m);
 void BindDecoder(CoreModule& m);     // a part of train
 void BindUpdate(CoreModule& m);      // the same
 void BindPreference(CoreModule& m);  // the same
+void BindResults(CoreModule& m);     // the same
 void BindReference(CoreModule& m);   // the same
-void BindProfile(CoreModule& m);  // the same
-void BindSpikes(CoreModule& m);   // the same
-void BindNetwork(CoreModule& m);  // the same
+void BindProfile(CoreModule& m);     // the same
+void BindSpikes(CoreModule& m);      // the same
+void BindNetwork(CoreModule& m);     // the same
 void BindPlan(CoreModule& m);
 
 }  // namespace eisbach::bindings

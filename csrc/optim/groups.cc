@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
+#include "optim/nearest_name.h"
 
 namespace eisbach::optim {
 namespace {
@@ -192,11 +193,13 @@ absl::Status CheckCounts(absl::Span<const ParameterGroup> groups,
   for (size_t g = 0; g < groups.size(); ++g) {
     for (const std::string& pattern : groups[g].patterns) {
       if (counts.decided[next++] > 0) continue;
+      const std::vector<std::string> kinds = KindsOfNames(parameters);
       return Invalid(
           absl::StrCat("\"", pattern, "\" is the name of no parameter",
                        g == 0 ? "" : " that an earlier group has not", " (",
-                       KeyOf(g, "parameters"), "); the names are ",
-                       absl::StrJoin(KindsOfNames(parameters), ", ")));
+                       KeyOf(g, "parameters"), "); the nearest is ",
+                       kinds.empty() ? "none" : NearestName(pattern, kinds),
+                       "; the names are ", absl::StrJoin(kinds, ", ")));
     }
   }
   if (counts.trained > 0) return absl::OkStatus();

@@ -12,10 +12,10 @@ __device__ __forceinline__ long long Index() {
 }
 
 __global__ void __launch_bounds__(kBlock)
-    MomentumKernel(const float* __restrict__ grad, float* __restrict__ m,
-                   float* __restrict__ direction,
-                   const StepState* __restrict__ state, ops::Decay momentum,
-                   bool nesterov, long long n) {
+    MuonMomentumKernel(const float* __restrict__ grad, float* __restrict__ m,
+                       float* __restrict__ direction,
+                       const StepState* __restrict__ state, ops::Decay momentum,
+                       bool nesterov, long long n) {
   const long long i = Index();
   if (i >= n) return;
   if (state->finite == 0.0f) {
@@ -30,9 +30,10 @@ __global__ void __launch_bounds__(kBlock)
 
 template <typename T>
 __global__ void __launch_bounds__(kBlock)
-    StepKernel(float* __restrict__ master, const float* __restrict__ direction,
-               T* __restrict__ data, const StepState* __restrict__ state,
-               float weight_decay, float rate_factor, long long n) {
+    MuonStepKernel(float* __restrict__ master,
+                   const float* __restrict__ direction, T* __restrict__ data,
+                   const StepState* __restrict__ state, float weight_decay,
+                   float rate_factor, long long n) {
   const long long i = Index();
   if (i >= n || state->finite == 0.0f) return;
   const float rate = state->learning_rate * rate_factor;
@@ -72,8 +73,8 @@ cudaError_t LaunchMuonMomentum(const float* grad, float* m, float* direction,
                                const ops::Decay& momentum, bool nesterov,
                                long long n, cudaStream_t stream) {
   return Launch({dim3(BlocksFor(n, kBlock)), dim3(kBlock), stream},
-                MomentumKernel, grad, m, direction, state, momentum, nesterov,
-                n);
+                MuonMomentumKernel, grad, m, direction, state, momentum,
+                nesterov, n);
 }
 
 cudaError_t LaunchMuonStep(Type type, float* master, const float* direction,
@@ -83,7 +84,7 @@ cudaError_t LaunchMuonStep(Type type, float* master, const float* direction,
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     return Launch({dim3(BlocksFor(n, kBlock)), dim3(kBlock), stream},
-                  StepKernel<T>, master, direction, static_cast<T*>(data),
+                  MuonStepKernel<T>, master, direction, static_cast<T*>(data),
                   state, weight_decay, rate_factor, n);
   });
 }

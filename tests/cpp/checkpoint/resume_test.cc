@@ -134,8 +134,6 @@ TEST(Resume, KeepsTheStateOfEveryOptimizer) {
   ExpectResumesBitwise({2, 1, 1}, config);
   config.update.optimizer.name = "muon";
   ExpectResumesBitwise({1, 2, 2}, config);
-  config.update.zero.zero = 2;
-  ExpectResumesBitwise({2, 2, 1}, config);
 }
 
 }  // namespace

@@ -355,8 +355,9 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
     EXPECT_THAT(MakeOptimizer(config, *buffer_, TheStream()).status(),
                 test::StatusIs(kInvalid, part));
   };
-  expect([](auto& c) { c.name = "lion"; },
-         "\"lion\" is not one of adamw, sgd (optimizer.name)");
+  expect([](auto& c) { c.name = "adafactor"; },
+         "\"adafactor\" is not one of adamw, lion, muon, sgd "
+         "(optimizer.name)");
   expect([](auto& c) { c.beta2 = 1; }, "optimizer.betas");
   expect([](auto& c) { c.eps = 0; }, "optimizer.eps");
   expect([](auto& c) { c.eps = 1e-300; }, "f32 holds (optimizer.eps)");
