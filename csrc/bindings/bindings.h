@@ -26,6 +26,7 @@ void BindDecoder(CoreModule& m);       // a part of train
 void BindUpdate(CoreModule& m);        // the same
 void BindPreference(CoreModule& m);    // the same
 void BindEngineConfig(CoreModule& m);  // the same
+void BindResults(CoreModule& m);       // the same
 void BindReference(CoreModule& m);     // the same
 void BindProfile(CoreModule& m);       // the same
 void BindSpikes(CoreModule& m);        // the same

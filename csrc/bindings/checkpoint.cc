@@ -161,9 +161,9 @@ void WriteSafetensors(const std::filesystem::path& path,
   WithoutGil([&] { Unwrap(writer->Commit()); });
 }
 
-py::tuple ReadCheckpoint(const std::filesystem::path& path) {
+py::tuple ReadCheckpoint(const std::filesystem::path& path, bool average) {
   const checkpoint::SavedWeights saved = WithoutGil(
-      [&] { return Unwrap(checkpoint::ReadWeights(path.string())); });
+      [&] { return Unwrap(checkpoint::ReadWeights(path.string(), average)); });
   py::dict arrays;
   for (const LogicalTensor& tensor : saved.tensors) {
     arrays[py::str(tensor.name)] =
@@ -257,9 +257,11 @@ void BindCheckpoint(CoreModule& m) {
         return checkpoint::LatestCheckpoint(root.string());
       },
       py::arg("root"), "The complete checkpoint of the highest step, or None.");
-  m.def("read_checkpoint", &ReadCheckpoint, py::arg("path"),
+  m.def("read_checkpoint", &ReadCheckpoint, py::arg("path"), py::kw_only(),
+        py::arg("average") = false,
         "Steps done, the config that was saved and the whole weights by "
-        "logical name, whatever layout they were saved on. Not collective.");
+        "logical name, or their average, whatever layout they were saved on. "
+        "Not collective.");
   m.def(
       "first_error",
       [](comm::World& world, const std::string& error) {

@@ -41,7 +41,8 @@ void BindEngineConfig(CoreModule& m) {
                        int64_t hash_every,
                        std::optional<train::PreferenceConfig> preference,
                        int chunks, std::optional<int64_t> recompute_layers,
-                       std::optional<bool> sequence) {
+                       std::optional<bool> sequence, float z_loss,
+                       float label_smoothing) {
              return EngineConfig{
                  .model = std::move(model),
                  .update = std::move(update),
@@ -59,7 +60,9 @@ void BindEngineConfig(CoreModule& m) {
                  .chunks = chunks,
                  .recompute_layers = recompute_layers.value_or(
                      models::TransformerOptions::kAllBlocks),
-                 .sequence = sequence};
+                 .sequence = sequence,
+                 .terms = {.z_loss = z_loss,
+                           .label_smoothing = label_smoothing}};
            }),
            py::kw_only(), py::arg("model"), py::arg("update"),
            py::arg("global_batch"), py::arg("micro_batch"),
@@ -69,7 +72,8 @@ void BindEngineConfig(CoreModule& m) {
            py::arg("spikes") = py::none(), py::arg("hash_every") = 0,
            py::arg("preference") = py::none(), py::arg("chunks") = 0,
            py::arg("recompute_layers") = py::none(),
-           py::arg("sequence") = py::none())
+           py::arg("sequence") = py::none(), py::arg("z_loss") = 0.0,
+           py::arg("label_smoothing") = 0.0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -92,6 +96,13 @@ void BindEngineConfig(CoreModule& m) {
       .def_readonly("sequence", &EngineConfig::sequence,
                     "Whether training divides tokens among a tensor group; "
                     "None: where it can.")
+      .def_property_readonly(
+          "z_loss", [](const EngineConfig& c) { return c.terms.z_loss; },
+          "What the loss has of the square of the logits' log sum.")
+      .def_property_readonly(
+          "label_smoothing",
+          [](const EngineConfig& c) { return c.terms.label_smoothing; },
+          "Of a target, what all tokens share.")
       .def_readonly("deferred_weights", &EngineConfig::deferred_weights,
                     "Whether weight gradients are left for later.")
       .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule,

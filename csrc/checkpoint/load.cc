@@ -26,7 +26,8 @@ absl::Status CheckOptimizer(const Manifest& manifest,
   };
   return absl::InvalidArgumentError(absl::StrCat(
       "optimizer state in the checkpoint: ", list(manifest.optimizer_state),
-      "; this run's optimizer has: ", list(names), " (optimizer.name)"));
+      "; this run's optimizer has: ", list(names),
+      " (optimizer.name; ema: train.ema)"));
 }
 
 // A box of a stored tensor of this rank and where it comes from.

@@ -21,6 +21,10 @@ struct SavedWeights {
 //
 // Manifest, size and hash of every file are checked, and that each tensor is
 // there whole and once. Errors name the file or the tensor.
-absl::StatusOr<SavedWeights> ReadWeights(const std::string& path);
+//
+// With `average` that of the weights, where one was kept (train.ema);
+// InvalidArgument where none was. What was not trained is as it is.
+absl::StatusOr<SavedWeights> ReadWeights(const std::string& path,
+                                         bool average = false);
 
 }  // namespace eisbach::checkpoint

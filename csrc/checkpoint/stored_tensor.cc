@@ -15,19 +15,20 @@ absl::StatusOr<std::vector<StoredTensor>> StoredTensors(
       const Parameter& parameter = *bucket.parameters[i];
       const ElementRange own = parameter.own();
       if (own.elements == 0) continue;
-      const auto add = [&](const std::string& part,
-                           const Tensor& flat) -> absl::Status {
-        const int64_t at = bucket.offsets[i] + own.begin - bucket.own.begin;
-        EISBACH_ASSIGN_OR_RETURN(Tensor local,
-                                 flat.Narrow(0, at, own.elements));
+      const int64_t begin = bucket.offsets[i] + own.begin;
+      const auto add = [&](const std::string& part, const Tensor& flat,
+                           const ElementRange& range) -> absl::Status {
+        EISBACH_ASSIGN_OR_RETURN(
+            Tensor local, flat.Narrow(0, begin - range.begin, own.elements));
         stored.push_back({part, &parameter.spec(), std::move(local), own,
                           parameter.divided()});
         return absl::OkStatus();
       };
-      EISBACH_RETURN_IF_ERROR(add("", bucket.master));
+      EISBACH_RETURN_IF_ERROR(add("", bucket.master, bucket.own));
       for (const optim::OptimizerState& state : optimizer.StateTensors()) {
-        if (state.bucket != b) continue;
-        EISBACH_RETURN_IF_ERROR(add(state.name, state.tensor));
+        const bool has = Intersect({begin, own.elements}, state.range).elements;
+        if (state.bucket != b || !has) continue;
+        EISBACH_RETURN_IF_ERROR(add(state.name, state.tensor, state.range));
       }
     }
   }

@@ -18,6 +18,7 @@ ParamSpec TableSpec(const std::string& name, const Range& rows, int64_t hidden,
       WholeParam(absl::StrCat(name, ".weight"), Shape{rows.total, hidden},
                  {Init::Kind::kNormal, stddev}, /*decay=*/true);
   spec.shape = Shape{rows.count, hidden};
+  spec.table = true;
   const int64_t valid =
       std::clamp<int64_t>(rows.total - rows.start, 0, rows.count);
   if (valid == 0) {

@@ -11,7 +11,7 @@ absl::StatusOr<Tensor> Head::Loss(const Tensor& x, const Tensor& targets,
   EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
   return autograd::LinearCrossEntropy(
       part.x, part.weight, targets, part.shard,
-      {scale, context.loss_scale, context.counted}, context.stream,
+      {scale, context.loss_scale, context.counted, terms_}, context.stream,
       part.logits_bytes, part.cap, part.rows);
 }
 
@@ -36,8 +36,8 @@ absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
 absl::StatusOr<autograd::HeadInput> PlainHead::Part(
     const Tensor& x, const ForwardContext& context) {
   autograd::HeadInput input{
-      x, table_.weight, autograd::WholeVocabulary(table_.weight.spec().shape[0]),
-      cap_};
+      x, table_.weight,
+      autograd::WholeVocabulary(table_.weight.spec().shape[0]), cap_};
   input.rows = table_.RowsIn(context);
   return input;
 }

@@ -13,7 +13,8 @@ namespace eisbach::nn {
 class Head : public Module {
  public:
   // loss (f64 [1]) = scale * sum of the tokens' losses; see
-  // autograd/functions/cross_entropy.h. x: [B, T, H], targets: i32 [B, T].
+  // autograd/functions/cross_entropy.h. x: [B, T, H], targets: i32 [B, T]. With
+  // terms (set_terms) `context` has in `counted` a place for their sums.
   absl::StatusOr<Tensor> Loss(const Tensor& x, const Tensor& targets,
                               float scale, const ForwardContext& context);
   // What the model thinks of rows that are pairs, f64 [B, ops::kPairSums], and
@@ -31,10 +32,16 @@ class Head : public Module {
   virtual absl::StatusOr<Tensor> Logits(const Tensor& x,
                                         const ForwardContext& context) = 0;
 
+  // What losses of tokens have besides their cross-entropy, from now on.
+  void set_terms(const ops::LossTerms& terms) { terms_ = terms; }
+
  protected:
   // This rank's part, with x as its logits take it.
   virtual absl::StatusOr<autograd::HeadInput> Part(
       const Tensor& x, const ForwardContext& context) = 0;
+
+ private:
+  ops::LossTerms terms_;
 };
 
 // The head of one rank. The weight is made elsewhere: it may be the

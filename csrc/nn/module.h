@@ -39,7 +39,8 @@ struct ForwardContext {
   // that f16 can hold it; the update divides by it. Undefined: 1.
   Tensor loss_scale{};
   // f64 [1] in device memory: a loss adds how many of its tokens count, which
-  // are those whose target is not below 0. Undefined: nobody asks.
+  // are those whose target is not below 0; one with more totals takes a place
+  // for each. Undefined: nobody asks.
   Tensor counted{};
   // What came before the tokens, see nn/cache.h; no gradient goes through it.
   // Null: nothing did, and rows are whole.

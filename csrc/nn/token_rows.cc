@@ -15,6 +15,7 @@ ParamSpec SpecOf(const TokenRowsOptions& options) {
       Shape{static_cast<int64_t>(options.ids.size()), options.hidden},
       {Init::Kind::kZeros}, /*decay=*/true);
   spec.role = AdapterRole::kFactor;
+  spec.table = true;
   if (options.divided) {
     spec.slices[0].primary = options.first;
     spec.slices[0].sum_over_tensor = true;

@@ -16,12 +16,7 @@ AdamW::AdamW(const OptimizerConfig& config)
 
 absl::Status AdamW::Validate(const OptimizerConfig& config,
                              DType compute_dtype) {
-  for (double beta : {config.beta1, config.beta2}) {
-    if (!(beta >= 0 && beta < 1)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("beta ", beta, " is outside [0, 1) (optimizer.betas)"));
-    }
-  }
+  EISBACH_RETURN_IF_ERROR(CheckBetas(config));
   if (!(config.eps > 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat("eps=", config.eps, " is not above 0 (optimizer.eps)"));
@@ -35,14 +30,15 @@ absl::Status AdamW::Validate(const OptimizerConfig& config,
 }
 
 absl::StatusOr<std::unique_ptr<Optimizer>> AdamW::Make(
-    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream,
+    MatrixRanks*) {
   std::unique_ptr<AdamW> optimizer(new AdamW(config));
   EISBACH_RETURN_IF_ERROR(
-      optimizer->Init(buffer, {"m", "v"}, config.weight_decay, stream));
+      optimizer->Init(buffer, {{"m"}, {"v"}}, config, stream));
   return optimizer;
 }
 
-absl::Status AdamW::Step(const StepState& state, Stream& stream) {
+absl::Status AdamW::Apply(const StepState& state, Stream& stream) {
   for (const Range& range : ranges()) {
     const ops::StochasticRounding rounding = RoundingOf(range, state);
     EISBACH_RETURN_IF_ERROR(

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
+#include "optim/nearest_name.h"
 
 namespace eisbach::optim {
 namespace {
@@ -23,16 +24,25 @@ absl::Status Invalid(std::string message) {
   return absl::InvalidArgumentError(std::move(message));
 }
 
-absl::Status ValidateGroup(const ParameterGroup& group, size_t index) {
+absl::Status ValidateGroup(const ParameterGroup& group, size_t index,
+                           bool has_matrices) {
   if (group.patterns.empty()) {
     return Invalid(absl::StrCat("a group without parameters (",
                                 KeyOf(index, "parameters"), ")"));
   }
-  const bool changes = group.rate_factor != 1 || group.weight_decay;
+  if (group.adamw && !has_matrices) {
+    return Invalid(absl::StrCat(
+        "rule=adamw takes matrices from optimizer.name=muon, and this is "
+        "another (",
+        KeyOf(index, "rule"), "); leave it out"));
+  }
+  const bool changes =
+      group.rate_factor != 1 || group.weight_decay || group.adamw;
   if (group.frozen && changes) {
     return Invalid(absl::StrCat(
-        "what is frozen has neither a learning rate nor a decay (",
-        KeyOf(index, "frozen"), "); leave lr_factor and weight_decay out"));
+        "what is frozen has neither a learning rate nor a decay nor a rule (",
+        KeyOf(index, "frozen"),
+        "); leave lr_factor, weight_decay and rule out"));
   }
   if (!group.frozen && !changes) {
     return Invalid(
@@ -122,16 +132,24 @@ std::vector<std::string> KindsOfNames(absl::Span<Parameter* const> parameters) {
 
 }  // namespace
 
-absl::Status ValidateGroups(absl::Span<const ParameterGroup> groups) {
+absl::Status ValidateGroups(absl::Span<const ParameterGroup> groups,
+                            bool has_matrices) {
   for (size_t i = 0; i < groups.size(); ++i) {
-    EISBACH_RETURN_IF_ERROR(ValidateGroup(groups[i], i));
+    EISBACH_RETURN_IF_ERROR(ValidateGroup(groups[i], i, has_matrices));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<GroupCounts> ApplyGroups(
-    absl::Span<const ParameterGroup> groups,
-    absl::Span<Parameter* const> parameters) {
+bool IsMatrices(const ParamSpec& spec) {
+  return !spec.table && !spec.slices.empty() &&
+         std::all_of(
+             spec.slices.begin(), spec.slices.end(),
+             [](const LogicalSlice& slice) { return slice.shape.rank() == 2; });
+}
+
+absl::StatusOr<GroupCounts> ApplyGroups(absl::Span<const ParameterGroup> groups,
+                                        absl::Span<Parameter* const> parameters,
+                                        bool has_matrices) {
   GroupCounts counts;
   for (const ParameterGroup& group : groups) {
     counts.decided.resize(counts.decided.size() + group.patterns.size());
@@ -151,15 +169,19 @@ absl::StatusOr<GroupCounts> ApplyGroups(
     }
     EISBACH_RETURN_IF_ERROR(CheckOneGroup(spec, decisions));
     spec.training = Training();
+    spec.training.as_matrices = has_matrices && IsMatrices(spec);
     if (!decisions.empty() && decisions[0].group >= 0) {
       const ParameterGroup& group = groups[decisions[0].group];
       spec.training.frozen = group.frozen;
       spec.training.rate_factor = static_cast<float>(group.rate_factor);
+      spec.training.as_matrices &= !group.adamw;
       if (group.weight_decay) {
         spec.training.weight_decay = static_cast<float>(*group.weight_decay);
       }
     }
-    if (parameter->trains()) ++counts.trained;
+    if (!parameter->trains()) continue;
+    ++counts.trained;
+    if (spec.training.as_matrices) ++counts.matrices;
   }
   return counts;
 }
@@ -171,11 +193,13 @@ absl::Status CheckCounts(absl::Span<const ParameterGroup> groups,
   for (size_t g = 0; g < groups.size(); ++g) {
     for (const std::string& pattern : groups[g].patterns) {
       if (counts.decided[next++] > 0) continue;
+      const std::vector<std::string> kinds = KindsOfNames(parameters);
       return Invalid(
           absl::StrCat("\"", pattern, "\" is the name of no parameter",
                        g == 0 ? "" : " that an earlier group has not", " (",
-                       KeyOf(g, "parameters"), "); the names are ",
-                       absl::StrJoin(KindsOfNames(parameters), ", ")));
+                       KeyOf(g, "parameters"), "); the nearest is ",
+                       kinds.empty() ? "none" : NearestName(pattern, kinds),
+                       "; the names are ", absl::StrJoin(kinds, ", ")));
     }
   }
   if (counts.trained > 0) return absl::OkStatus();

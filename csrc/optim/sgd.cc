@@ -15,16 +15,16 @@ absl::Status Sgd::Validate(const OptimizerConfig& config, DType) {
 }
 
 absl::StatusOr<std::unique_ptr<Optimizer>> Sgd::Make(
-    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream) {
+    const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream,
+    MatrixRanks*) {
   std::unique_ptr<Sgd> optimizer(new Sgd(config));
-  std::vector<const char*> names;
-  if (config.momentum > 0) names.push_back("m");
-  EISBACH_RETURN_IF_ERROR(
-      optimizer->Init(buffer, names, config.weight_decay, stream));
+  std::vector<StateName> names;
+  if (config.momentum > 0) names.push_back({"m"});
+  EISBACH_RETURN_IF_ERROR(optimizer->Init(buffer, names, config, stream));
   return optimizer;
 }
 
-absl::Status Sgd::Step(const StepState& state, Stream& stream) {
+absl::Status Sgd::Apply(const StepState& state, Stream& stream) {
   for (const Range& range : ranges()) {
     EISBACH_RETURN_IF_ERROR(
         ops::Sgd({.master = range.master,

@@ -14,9 +14,11 @@ class Sgd final : public Optimizer {
                                DType compute_dtype);
   // `config` is valid.
   static absl::StatusOr<std::unique_ptr<Optimizer>> Make(
-      const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream);
+      const OptimizerConfig& config, FlatBuffer& buffer, Stream& stream,
+      MatrixRanks* ranks);
 
-  absl::Status Step(const StepState& state, Stream& stream) override;
+ protected:
+  absl::Status Apply(const StepState& state, Stream& stream) override;
 
  private:
   explicit Sgd(const OptimizerConfig& config) : momentum_(config.momentum) {}

@@ -65,8 +65,8 @@ void AddSegment(FlatBucket& bucket, int64_t offset, const ParamSpec& spec) {
 void SortByTraining(std::vector<Parameter*>& parameters) {
   const auto key = [](const Parameter* p) {
     const Training& training = p->spec().training;
-    return std::tuple(!p->spec().decay, training.rate_factor,
-                      training.weight_decay);
+    return std::tuple(!training.as_matrices, !p->spec().decay,
+                      training.rate_factor, training.weight_decay);
   };
   std::stable_sort(parameters.begin(), parameters.end(),
                    [&](Parameter* a, Parameter* b) { return key(a) < key(b); });

@@ -41,7 +41,8 @@ struct FlatWeights {
   Tensor weights;  // compute dtype, of `own`: a part of `data` where defined
 };
 
-// Parameters that are trained: those that decay, then the others, and among
+// Parameters that are trained: first those that are matrices to the optimizer;
+// of these and of the rest those that decay, then the others, and among
 // them those that are trained alike, each in the order in which backward fills
 // them, so that a bucket has few segments, mostly two, and the optimizer as
 // many kernels. One of a tie key has a bucket to itself, which is divided alike

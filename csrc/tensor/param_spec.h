@@ -45,6 +45,9 @@ struct Training {
   bool frozen = false;    // no gradient, no master, no optimizer state
   float rate_factor = 1;  // multiplies the learning rate
   std::optional<float> weight_decay;  // instead of the optimizer's
+  // Its logical tensors are matrices to the optimizer, each updated as a whole
+  // (optim/muon.h); else elements are.
+  bool as_matrices = false;
 
   friend bool operator==(const Training&, const Training&) = default;
 };
@@ -66,6 +69,9 @@ struct ParamSpec {
   std::vector<LogicalSlice> slices;
   Init init;
   bool decay = false;  // takes part in weight decay
+  // Rows are looked up by an index, or scored against one: an embedding, a
+  // head.
+  bool table = false;
   Training training;
   AdapterRole role = AdapterRole::kNone;
   // Parameters of the same key on different pipeline stages are one logical

@@ -39,11 +39,13 @@ absl::Status CheckBatch(const EngineConfig& config, int64_t data) {
   return absl::OkStatus();
 }
 
-// Whether the parameter groups fit the names of the whole model.
+// Whether the parameter groups fit the names of the whole model, and the
+// optimizer what it has.
 absl::Status CheckGroups(const EngineConfig& config) {
   const std::vector<optim::ParameterGroup>& groups =
       config.update.optimizer.groups;
-  if (groups.empty()) return absl::OkStatus();
+  const bool has_matrices = config.update.optimizer.name == "muon";
+  if (groups.empty() && !has_matrices) return absl::OkStatus();
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<comm::World> world,
                            comm::SimWorld(0, 1, DeviceType::kMeta));
   EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh,
@@ -57,8 +59,14 @@ absl::Status CheckGroups(const EngineConfig& config) {
                                 *context));
   std::vector<Parameter*> parameters;
   model->VisitParameters([&](Parameter& p) { parameters.push_back(&p); });
-  EISBACH_ASSIGN_OR_RETURN(const optim::GroupCounts counts,
-                           optim::ApplyGroups(groups, parameters));
+  EISBACH_ASSIGN_OR_RETURN(
+      const optim::GroupCounts counts,
+      optim::ApplyGroups(groups, parameters, has_matrices));
+  if (has_matrices && counts.matrices == 0) {
+    return absl::InvalidArgumentError(
+        "no matrix is trained, so there is nothing for muon to do "
+        "(optimizer.name); nearest that works: adamw");
+  }
   return optim::CheckCounts(groups, counts, parameters);
 }
 
@@ -78,6 +86,7 @@ absl::Status Engine::Validate(const EngineConfig& config,
   }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
   EISBACH_RETURN_IF_ERROR(ValidatePairs(config));
+  EISBACH_RETURN_IF_ERROR(ops::Validate(config.terms));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
                                                config.model.kv_heads,
@@ -135,6 +144,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
                                  .recomputed_blocks = config.recompute_layers,
                                  .divides_tokens = engine->divides_tokens_},
                                 context));
+  if (engine->model_->IsLast(engine->model_->chunks() - 1)) {
+    engine->model_->head().set_terms(config.terms);
+  }
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "core/one_thread.h"
 #include "models/transformer.h"
+#include "ops/cross_entropy.h"
 #include "ops/preference.h"
 #include "parallel/context.h"
 #include "parallel/pipeline/executor.h"
@@ -63,6 +64,8 @@ struct EngineConfig {
   parallel::DividedTokens Tokens(int ranks) const {
     return {micro_batch, model.context, ranks};
   }
+  // What the loss of tokens has besides; reported losses are without them.
+  ops::LossTerms terms{};
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.

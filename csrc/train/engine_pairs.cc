@@ -11,6 +11,14 @@ namespace eisbach::train {
 absl::Status Engine::ValidatePairs(const EngineConfig& config) {
   if (!config.preference) return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(ops::Validate(config.preference->rule));
+  if (config.terms.any()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("z_loss=", config.terms.z_loss,
+                     " and label_smoothing=", config.terms.label_smoothing,
+                     " are terms of the next token's loss (train.z_loss, "
+                     "train.label_smoothing); leave them out, or say "
+                     "train.objective=next_token"));
+  }
   if (config.preference->stored_reference) return absl::OkStatus();
   const models::Adapter& adapter = config.model.adapter;
   if (adapter.rank > 0 && adapter.saved.empty()) return absl::OkStatus();
@@ -22,7 +30,8 @@ absl::Status Engine::ValidatePairs(const EngineConfig& config) {
 }
 
 int Engine::totals() const {
-  return config_.preference ? ops::kPreferenceTotals : 1;
+  if (config_.preference) return ops::kPreferenceTotals;
+  return config_.terms.any() ? kTermTotals : 1;
 }
 
 absl::StatusOr<Tensor> Engine::Reference(const StepInput& input) {

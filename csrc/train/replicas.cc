@@ -55,11 +55,13 @@ absl::StatusOr<std::unique_ptr<Replicas>> Replicas::Make(
       if (state.bucket != b) continue;
       for (size_t i = 0; i < bucket.parameters.size(); ++i) {
         const Parameter* parameter = bucket.parameters[i];
-        if (parameter->divided()) continue;
+        const ElementRange all{bucket.offsets[i],
+                               parameter->spec().shape.elements()};
+        if (parameter->divided() || Intersect(all, state.range) != all)
+          continue;
         EISBACH_ASSIGN_OR_RETURN(
-            Tensor piece,
-            state.tensor.Narrow(0, bucket.offsets[i],
-                                parameter->spec().shape.elements()));
+            Tensor piece, state.tensor.Narrow(0, all.begin - state.range.begin,
+                                              all.elements));
         states[parameter].push_back(
             {absl::StrCat("the optimizer state ", state.name, " of ",
                           parameter->spec().name),

@@ -94,6 +94,11 @@ absl::StatusOr<StepResult> ResultQueue::Pop() {
                              .rejected = totals[ops::kRejectedReward] / counted,
                              .accuracy = totals[ops::kRight] / counted};
   }
+  if (totals_ == kTermTotals && counted > 0) {
+    const double mean = entry.tokens / counted;
+    result.added = AddedLosses{.z_loss = totals[1] * mean,
+                               .label_smoothing = totals[2] * mean};
+  }
   const double* verdict = requested + kRequests + 1;
   result.spike = {
       .bad = static_cast<ops::BadStep>(static_cast<int>(verdict[ops::kBad])),

@@ -33,6 +33,15 @@ struct Rewards {
   double margin() const { return chosen - rejected; }
 };
 
+// What the loss of a step had besides the cross-entropy, as means over the
+// tokens that count (ops::LossTerms).
+struct AddedLosses {
+  double z_loss = 0;
+  double label_smoothing = 0;
+};
+// Totals of such a step: the tokens that count, and a sum of each.
+inline constexpr int kTermTotals = 3;
+
 struct StepResult {
   int64_t step;  // counted from 1
   // Mean over the tokens of the global batch that count, or over its pairs.
@@ -46,7 +55,8 @@ struct StepResult {
   Spike spike{};
   // Tokens of the global batch whose target counts; of pairs, these.
   int64_t counted = 0;
-  std::optional<Rewards> rewards{};  // where rows are pairs
+  std::optional<Rewards> rewards{};    // where rows are pairs
+  std::optional<AddedLosses> added{};  // where losses have such terms
   // What is wrong with a step that is skipped, or was at first with one that
   // was computed twice, and what that has shown; empty for others.
   std::string why{};
@@ -84,7 +94,7 @@ class ResultQueue {
   static constexpr int kCapacity = 4;
 
   // `losses`: parts of the loss; `totals`: what is counted beside them, 1 of
-  // tokens and ops::kPreferenceTotals of pairs.
+  // tokens, or kTermTotals, and ops::kPreferenceTotals of pairs.
   static absl::StatusOr<std::unique_ptr<ResultQueue>> Make(int losses,
                                                            int totals,
                                                            Device& device);

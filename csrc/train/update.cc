@@ -189,6 +189,7 @@ absl::Status Update::Resume(int64_t step,
 absl::Status Update::RefreshData() {
   Stream& stream = context_.device().compute_stream();
   EISBACH_RETURN_IF_ERROR(WaitForWeights());
+  if (step_ == 0) EISBACH_RETURN_IF_ERROR(optimizer_->StartAverage(stream));
   if (config_.compute_dtype != DType::kF32) {
     if (step_ > 0) {
       // Random rounding depends on the step.

@@ -17,6 +17,7 @@
 #include "parallel/data/divided_weights.h"
 #include "parallel/data/division_groups.h"
 #include "parallel/data/gradient_sum.h"
+#include "parallel/data/matrix_work.h"
 #include "tensor/flat_buffer.h"
 #include "train/requests.h"
 
@@ -142,7 +143,8 @@ class Update {
   absl::Status SetLearningRate(std::optional<double> learning_rate);
 
   // Rounds the masters to the compute dtype, after writing to them, and where
-  // they are divided brings those of others. Collective.
+  // they are divided brings those of others; before the first step their
+  // average is theirs. Collective.
   absl::Status RefreshData();
   // Before forward passes that are no step, such as an evaluation. Collective.
   absl::Status BeginPass();
@@ -187,6 +189,7 @@ class Update {
   std::vector<Parameter*> parameters_;
   std::optional<parallel::DivisionGroups> groups_;
   std::unique_ptr<FlatBuffer> buffer_;
+  std::unique_ptr<parallel::MatrixWork> matrix_work_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::unique_ptr<parallel::GradientSum> reducer_;
   std::unique_ptr<parallel::DividedWeights> weights_;  // null: whole

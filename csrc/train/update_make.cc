@@ -98,8 +98,12 @@ absl::Status Update::MakeBuckets(const parallel::ParameterUses& uses) {
   }
   optim::OptimizerConfig optimizer = config_.optimizer;
   optimizer.seed = config_.seed;
-  EISBACH_ASSIGN_OR_RETURN(optimizer_,
-                           optim::MakeOptimizer(optimizer, *buffer_, stream));
+  matrix_work_ = std::make_unique<parallel::MatrixWork>(
+      groups_->divides() ? groups_->inside() : context_.data(),
+      context_.tensor());
+  EISBACH_ASSIGN_OR_RETURN(
+      optimizer_,
+      optim::MakeOptimizer(optimizer, *buffer_, stream, matrix_work_.get()));
   EISBACH_RETURN_IF_ERROR(ConnectBuckets(uses));
   EISBACH_RETURN_IF_ERROR(RefreshData());
   EISBACH_ASSIGN_OR_RETURN(optim::GradientNorm norm,
@@ -136,9 +140,12 @@ absl::Status Update::ConnectBuckets(const parallel::ParameterUses& uses) {
 
 absl::Status Update::ApplyGroups() {
   const std::vector<optim::ParameterGroup>& groups = config_.optimizer.groups;
+  const bool has_matrices = config_.optimizer.name == "muon";
+  if (groups.empty() && !has_matrices) return absl::OkStatus();
+  EISBACH_ASSIGN_OR_RETURN(
+      optim::GroupCounts counts,
+      optim::ApplyGroups(groups, parameters_, has_matrices));
   if (groups.empty()) return absl::OkStatus();
-  EISBACH_ASSIGN_OR_RETURN(optim::GroupCounts counts,
-                           optim::ApplyGroups(groups, parameters_));
   Device& device = context_.device();
   // The other stages' names are not there.
   if (device.type() == DeviceType::kMeta) return absl::OkStatus();

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eisbach import _C
     from eisbach.config.adapter import AdapterSection
     from eisbach.config.model import ModelSection
+    from eisbach.config.optimizer import OptimizerSection
 
 # Of the section `model`: what the core sees in vocab and weights alone.
 _NOT_OF_CORE = {"from", *KEYS}
@@ -24,6 +25,8 @@ _NOT_OF_CORE = {"from", *KEYS}
 _BUCKET_BYTES = 4 << 20
 # As docs/resilience.md says; `fault.spike_deviations: auto`.
 _SPIKE_DEVIATIONS = 20.0
+# `optimizer.momentum: auto`, as its authors take it.
+_MUON_MOMENTUM = 0.95
 
 
 def complete(config: Config) -> Config:
@@ -91,7 +94,7 @@ def update_config(config: Config) -> _C.UpdateConfig:
             beta1=optimizer.betas[0],
             beta2=optimizer.betas[1],
             eps=optimizer.eps,
-            momentum=optimizer.momentum,
+            momentum=_momentum(optimizer),
             weight_decay=optimizer.weight_decay,
             stochastic_rounding=optimizer.stochastic_rounding,
             groups=[
@@ -102,9 +105,17 @@ def update_config(config: Config) -> _C.UpdateConfig:
                     weight_decay=None
                     if group.weight_decay == "auto"
                     else group.weight_decay,
+                    adamw=group.rule == "adamw",
                 )
                 for group in optimizer.groups
             ],
+            nesterov=optimizer.nesterov,
+            newton_schulz_steps=optimizer.newton_schulz_steps,
+            matrix_scale=optimizer.matrix_scale,
+            adamw_lr_factor=1.0
+            if optimizer.adamw_lr == "auto"
+            else optimizer.adamw_lr / optimizer.lr,
+            average_decay=config.train.ema,
         ),
         schedule=_C.ScheduleConfig(
             name=optimizer.schedule,
@@ -112,6 +123,10 @@ def update_config(config: Config) -> _C.UpdateConfig:
             min_learning_rate=optimizer.min_lr,
             warmup_steps=optimizer.warmup_steps,
             total_steps=config.train.steps,
+            decay_steps=optimizer.decay_steps,
+            decay=optimizer.decay,
+            cycle_steps=optimizer.cycle_steps,
+            cycle_factor=optimizer.cycle_factor,
         ),
         clip_grad_norm=optimizer.clip_grad_norm,
         compute_dtype=config.precision.compute,
@@ -127,6 +142,13 @@ def update_config(config: Config) -> _C.UpdateConfig:
         zero_prefetch=config.parallel.zero_prefetch,
         reduce_wire=config.parallel.reduce_wire,
     )
+
+
+def _momentum(optimizer: OptimizerSection) -> float:
+    """Returns the decay of the velocity; `auto` is completed."""
+    if optimizer.momentum == "auto":
+        return _MUON_MOMENTUM if optimizer.name == "muon" else 0.0
+    return optimizer.momentum
 
 
 def rope_options(model: ModelSection) -> _C.RopeOptions:
@@ -264,4 +286,6 @@ def engine_config(config: Config) -> _C.EngineConfig:
         spikes=spike_config(config),
         hash_every=config.fault.hash_every,
         preference=preference_config(config),
+        z_loss=train.z_loss,
+        label_smoothing=train.label_smoothing,
     )

@@ -238,6 +238,9 @@ def _filled(
         ("train.micro_batch", 1),
         ("fault.on_spike", "stop"),
         ("fault.hash_every", 0),
+        # Nothing is learned, so nothing is kept for it.
+        ("optimizer.name", "adamw"),
+        ("train.ema", 0.0),
     ):
         config = config.derive(key, value, "sampling")
     engine = _C.Engine(engine_config(config), _C.ParallelContext(world, mesh))

@@ -154,6 +154,47 @@ def test_sgd_arrives():
     assert (optimizer.name, optimizer.momentum) == ("sgd", 0.9)
 
 
+def test_muon_arrives():
+    optimizer = {
+        "name": "muon",
+        "lr": 0.02,
+        "adamw_lr": 0.005,
+        "nesterov": False,
+        "newton_schulz_steps": 4,
+        "matrix_scale": "match_rms_adamw",
+        "groups": [{"parameters": ["*.up.*"], "rule": "adamw"}],
+    }
+    config = make_config(optimizer=optimizer)
+    made = update_config(config).optimizer
+    assert (made.name, made.momentum, made.nesterov) == ("muon", 0.95, False)
+    assert made.adamw_lr_factor == pytest.approx(0.25)
+    assert made.newton_schulz_steps == 4
+    assert made.matrix_scale == "match_rms_adamw"
+    assert [group.adamw for group in made.groups] == [True]
+    sgd = update_config(make_config(optimizer={"name": "sgd"}))
+    assert sgd.optimizer.momentum == 0
+
+
+def test_shapes_of_learning_rates_arrive():
+    config = make_config(
+        optimizer={"schedule": "wsd", "decay_steps": 7, "decay": "sqrt"}
+    )
+    made = update_config(config).schedule
+    assert (made.name, made.decay_steps, made.decay) == ("wsd", 7, "sqrt")
+    restarts = {"cycle_steps": 9, "cycle_factor": 1.5}
+    config = make_config(optimizer={"schedule": "cosine_restarts", **restarts})
+    made = update_config(config).schedule
+    assert (made.cycle_steps, made.cycle_factor) == (9, 1.5)
+
+
+def test_what_is_kept_and_added_arrives():
+    train = {"ema": 0.99, "z_loss": 1e-4, "label_smoothing": 0.1}
+    made = engine_config(make_config(train=train))
+    assert made.update.optimizer.average_decay == 0.99
+    assert made.z_loss == pytest.approx(1e-4)
+    assert made.label_smoothing == pytest.approx(0.1)
+
+
 def test_auto_is_completed():
     config = complete(load_config())
     assert config.model.vocab == 256

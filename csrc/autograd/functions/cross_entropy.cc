@@ -23,13 +23,14 @@ const Tensor* FactorOf(const LossScale& scale) {
 class CrossEntropyNode final : public Node {
  public:
   CrossEntropyNode(Tensor logits, Tensor rows, Tensor targets, Tensor lse,
-                   int64_t first_column, int64_t valid_columns, LossScale scale)
+                   const VocabularyShard& shard, LossScale scale)
       : logits_(std::move(logits)),
         rows_(std::move(rows)),
         targets_(std::move(targets)),
         lse_(std::move(lse)),
-        first_column_(first_column),
-        valid_columns_(valid_columns),
+        first_column_(shard.first_column),
+        valid_columns_(shard.valid_columns),
+        vocab_(shard.vocab),
         scale_(std::move(scale)) {}
 
   absl::string_view name() const override { return "cross_entropy"; }
@@ -37,14 +38,15 @@ class CrossEntropyNode final : public Node {
   absl::Status Backward(absl::Span<Tensor>, BackwardContext& context) override {
     EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
         rows_, targets_, lse_, first_column_, valid_columns_, scale_.scale,
-        context.stream, FactorOf(scale_)));
+        context.stream, FactorOf(scale_), /*weights=*/nullptr, scale_.terms,
+        vocab_));
     rows_ = Tensor();
     return Send(0, std::move(logits_), context.stream);
   }
 
  private:
   Tensor logits_, rows_, targets_, lse_;
-  int64_t first_column_, valid_columns_;
+  int64_t first_column_, valid_columns_, vocab_;
   LossScale scale_;
 };
 
@@ -54,21 +56,37 @@ absl::StatusOr<Tensor> AddLoss(const Tensor& logits, const Tensor& targets,
                                const VocabularyShard& shard,
                                const LossScale& scale, bool accumulate,
                                const Tensor& loss, Stream& stream) {
+  const bool smooth = scale.terms.label_smoothing != 0;
   EISBACH_ASSIGN_OR_RETURN(
-      Tensor stats, ops::CrossEntropyStats(logits, targets, shard.first_column,
-                                           shard.valid_columns, stream));
+      Tensor stats,
+      ops::CrossEntropyStats(logits, targets, shard.first_column,
+                             shard.valid_columns, stream, smooth));
   if (shard.gather) {
     EISBACH_ASSIGN_OR_RETURN(stats, shard.gather(stats));
   } else {
-    EISBACH_ASSIGN_OR_RETURN(stats, stats.View(Shape{1, logits.dim(0), 3}));
+    EISBACH_ASSIGN_OR_RETURN(stats,
+                             stats.View(Shape{1, logits.dim(0), stats.dim(1)}));
+  }
+  Tensor counted;
+  if (scale.counted.defined()) {
+    EISBACH_ASSIGN_OR_RETURN(counted, scale.counted.Narrow(0, 0, 1));
   }
   EISBACH_ASSIGN_OR_RETURN(
       ops::CrossEntropyOutput out,
-      ops::CrossEntropyCombine(
-          stats, targets, shard.vocab, stream,
-          scale.counted.defined() ? &scale.counted : nullptr));
+      ops::CrossEntropyCombine(stats, targets, shard.vocab, stream,
+                               counted.defined() ? &counted : nullptr,
+                               scale.terms));
   EISBACH_RETURN_IF_ERROR(ops::Scale(out.loss, scale.scale, stream));
   EISBACH_RETURN_IF_ERROR(ops::Sum(out.loss, accumulate, loss, stream));
+  if (scale.terms.any() && counted.defined()) {
+    EISBACH_RETURN_IF_ERROR(ops::Scale(out.added, scale.scale, stream));
+    for (int term = 0; term < 2; ++term) {
+      EISBACH_ASSIGN_OR_RETURN(const Tensor row, out.added.Narrow(0, term, 1));
+      EISBACH_ASSIGN_OR_RETURN(const Tensor sum,
+                               scale.counted.Narrow(0, 1 + term, 1));
+      EISBACH_RETURN_IF_ERROR(ops::Sum(row, /*accumulate=*/true, sum, stream));
+    }
+  }
   return std::move(out.lse);
 }
 
@@ -96,7 +114,8 @@ absl::Status ChunkLoss(const Tensor& x, Parameter& weight,
   if (!dx.defined()) return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(ops::CrossEntropyBackward(
       logits, targets, lse, shard.first_column, shard.valid_columns,
-      scale.scale, stream, FactorOf(scale)));
+      scale.scale, stream, FactorOf(scale), /*weights=*/nullptr, scale.terms,
+      shard.vocab));
   if (cap != 0) {
     EISBACH_RETURN_IF_ERROR(ops::SoftcapBackward(logits, capped, cap, stream));
   }
@@ -130,8 +149,7 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
   if (Graph* graph = CurrentGraph()) {
     graph->Record<CrossEntropyNode>({&logits}, {&loss}, logits.Detach(),
                                     std::move(rows), std::move(flat_targets),
-                                    std::move(lse), shard.first_column,
-                                    shard.valid_columns, scale);
+                                    std::move(lse), shard, scale);
   }
   return loss;
 }

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "autograd/functions/trained_rows.h"
+#include "ops/cross_entropy.h"
 #include "tensor/parameter.h"
 #include "tensor/tensor.h"
 
@@ -15,7 +16,7 @@ struct VocabularyShard {
   int64_t first_column = 0;
   int64_t valid_columns = 0;  // the rest is padding
   int64_t vocab = 0;          // of all ranks
-  // Gathers the stats [N, 3] of all ranks to [R, N, 3]; null for one rank.
+  // Gathers the stats [N, n] of all ranks to [R, N, n]; null for one rank.
   std::function<absl::StatusOr<Tensor>(const Tensor& stats)> gather;
 };
 
@@ -26,11 +27,14 @@ inline VocabularyShard WholeVocabulary(int64_t columns) {
 
 // What the loss of one token counts, a device tensor (f32 [1], undefined for 1)
 // that gradients alone are multiplied by besides, and one (f64 [1], may be
-// undefined) to which the number of tokens that are not masked is added.
+// undefined) to which the number of tokens that are not masked is added. With
+// `terms`, which gradients have in them, that is f64 [3]: after the number come
+// the scaled sums of what each term adds, and the loss is without them.
 struct LossScale {
   float scale;
   Tensor gradient_factor{};
   Tensor counted{};
+  ops::LossTerms terms{};
 };
 
 // loss (f64 [1]) = scale * sum over tokens of the cross-entropy of `logits`

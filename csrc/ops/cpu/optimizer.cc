@@ -5,13 +5,13 @@
 
 #include "device/cpu/parallel_for.h"
 #include "ops/cpu/stochastic_rounding.h"
-#include "ops/decay.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/cpu/optimizer.cc"
 #include "hwy/foreach_target.h"
 #include "ops/cpu/simd-inl.h"
 #include "ops/cpu/simd_kernel.h"
+#include "ops/cpu/update-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::HWY_NAMESPACE {
@@ -19,22 +19,6 @@ namespace {
 
 constexpr int64_t kGrain = 8192;       // elements a thread
 constexpr int64_t kRoundBlock = 2048;  // elements that are still in the cache
-
-// The storage type of `data`, and null where `data` is `master` itself.
-template <typename T>
-T* SeparateData(const Tensor& master, const Tensor& data) {
-  return data.raw() == master.raw() ? nullptr : data.data<T>();
-}
-
-// ops/decay.h in every lane.
-struct DecayLanes : Decay {
-  explicit DecayLanes(double beta) : Decay(MakeDecay(beta)) {}
-
-  // beta x + added
-  HWY_INLINE VF Apply(VF x, VF added) const {
-    return hn::MulAdd(Splat(high), x, hn::MulAdd(Splat(low), x, added));
-  }
-};
 
 template <typename T>
 void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
@@ -52,10 +36,8 @@ void AdamWRange(const AdamWArgs& args, T* data, int64_t begin, int64_t end) {
   const VF decay = Splat(lr * args.weight_decay);
   ForEachVector(begin, end, [&](int64_t i, auto lanes) HWY_ATTR {
     const VF g = hn::Mul(Load(grad + i, lanes), factor);
-    const VF m1 =
-        beta1.Apply(Load(m + i, lanes), hn::Mul(Splat(beta1.rest), g));
-    const VF v1 = beta2.Apply(Load(v + i, lanes),
-                              hn::Mul(Splat(beta2.rest), hn::Mul(g, g)));
+    const VF m1 = beta1.Mix(Load(m + i, lanes), g);
+    const VF v1 = beta2.Mix(Load(v + i, lanes), hn::Mul(g, g));
     const VF root = hn::Add(hn::Sqrt(hn::Mul(v1, unbias2)), eps);
     const VF old = Load(master + i, lanes);
     const VF kept = hn::NegMulAdd(decay, old, old);

@@ -15,25 +15,40 @@ struct LossShape {
   long long first_column;
 };
 
-// stats f32 [rows, 3]. The maximum leaves NaN out: it shows in the sum.
+// ops::LossTerms, of a vocabulary of so many tokens.
+struct LossTerms {
+  float z_loss;
+  float label_smoothing;
+  long long vocab;
+};
+
+// stats f32 [rows, width], 3 or 4 with the sum. The maximum leaves NaN out: it
+// shows in the sum.
 cudaError_t LaunchCrossEntropyStats(Type type, const void* logits,
                                     const int* targets, const LossShape& shape,
-                                    float* stats, cudaStream_t stream);
+                                    float* stats, int width,
+                                    cudaStream_t stream);
 
-// stats f32 [ranks, tokens, 3]; lse, loss f32 [tokens]; `counted` may be null.
+// stats f32 [ranks, tokens, width]; lse, loss f32 [tokens]; `counted` and
+// `added`, f32 [2, tokens], may be null.
+struct LossOutput {
+  double* counted;
+  float* lse;
+  float* loss;
+  float* added;
+};
 cudaError_t LaunchCrossEntropyCombine(const float* stats, long long ranks,
-                                      long long tokens, const int* targets,
-                                      long long vocab, double* counted,
-                                      float* lse, float* loss,
+                                      long long tokens, int width,
+                                      const int* targets,
+                                      const LossTerms& terms,
+                                      const LossOutput& out,
                                       cudaStream_t stream);
 
 // In place; padding is written and not read. `factor` and `weights`, one a row,
 // may be null.
-cudaError_t LaunchCrossEntropyBackward(Type type, void* logits,
-                                       const int* targets, const float* lse,
-                                       const LossShape& shape, float scale,
-                                       const float* factor,
-                                       const float* weights,
-                                       cudaStream_t stream);
+cudaError_t LaunchCrossEntropyBackward(
+    Type type, void* logits, const int* targets, const float* lse,
+    const LossShape& shape, float scale, const float* factor,
+    const float* weights, const LossTerms& terms, cudaStream_t stream);
 
 }  // namespace eisbach::cuda

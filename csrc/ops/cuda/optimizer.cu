@@ -1,3 +1,4 @@
+#include "ops/cuda/decay.cuh"
 #include "ops/cuda/dispatch.cuh"
 #include "ops/cuda/optimizer_kernels.h"
 #include "ops/cuda/rounding.cuh"
@@ -79,12 +80,6 @@ __device__ __forceinline__ AdamWStep MakeStep(const StepState& state,
           1.0f / state.bias_correction2,
           f.eps,
           rate * f.weight_decay};
-}
-
-// beta x + added
-__device__ __forceinline__ float Decayed(const ops::Decay& beta, float x,
-                                         float added) {
-  return __fmaf_rn(beta.high, x, __fmaf_rn(beta.low, x, added));
 }
 
 // Written so that nothing is left to fuse: single elements and those in groups

@@ -38,8 +38,9 @@ absl::StatusOr<autograd::HeadInput> VocabularyHead::Part(
   shard.gather = [this,
                   &stream](const Tensor& stats) -> absl::StatusOr<Tensor> {
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor all, Tensor::Empty(Shape{group_.size(), stats.dim(0), 3},
-                                  DType::kF32, stream.device()));
+        Tensor all,
+        Tensor::Empty(Shape{group_.size(), stats.dim(0), stats.dim(1)},
+                      DType::kF32, stream.device()));
     EISBACH_RETURN_IF_ERROR(group_.AllGather(stats, all, stream));
     return all;
   };

@@ -69,6 +69,15 @@ def command(
             "they are merged into the model.",
         ),
     ] = False,
+    ema: Annotated[
+        bool,
+        typer.Option(
+            "--ema",
+            help="Take the average of the weights that `train.ema` keeps, of "
+            "the newest checkpoint unless one is named. Default of --output: "
+            "`model-ema` in the run.",
+        ),
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is there.")
     ] = False,
@@ -89,6 +98,8 @@ def command(
 
     * `eisbach export runs/gpt_bytes --format gguf --dtype bf16`
 
+    * `eisbach export runs/averaged --ema`
+
     * `eisbach export runs/tuned --adapter --output adapters/tuned`
     """  # noqa: D412
     from eisbach.export import export_model, write_gguf
@@ -105,10 +116,13 @@ def command(
         )
     if format == "gguf" and shard_size is not None:
         raise MisuseError("--shard-size is of folders: GGUF is one file")
-    with adapted_at(folder, checkpoint=checkpoint) as adapted:
-        found = adapted or find_source(folder, checkpoint=checkpoint)
+    with adapted_at(folder, checkpoint=checkpoint, average=ema) as adapted:
+        found = adapted or find_source(
+            folder, checkpoint=checkpoint, average=ema
+        )
         if output is None:
             part = "adapter" if adapter else "model"
+            part += "-ema" if ema else ""
             part += f"-step-{found.step}" if found.named else ""
             suffix = ".gguf" if format == "gguf" else ""
             output = found.home / f"{part}{suffix}"

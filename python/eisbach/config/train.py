@@ -2,7 +2,16 @@
 
 from typing import Literal
 
-from eisbach.config.section import Count, Natural, Section, key
+from eisbach.config.section import (
+    Count,
+    Fraction,
+    Natural,
+    NonNegative,
+    Section,
+    key,
+)
+
+NEXT_TOKEN = {"train.objective": "next_token"}
 
 
 class TrainSection(Section):
@@ -41,6 +50,26 @@ class TrainSection(Section):
         "all",
         "Blocks of each stage, its first ones, for which `recompute` holds.",
         only={"train.recompute": ("selective", "block")},
+    )
+    z_loss: NonNegative = key(
+        0.0,
+        "Adds this x the square of the log of the sum of exponentials of a "
+        "token's logits to its loss, which keeps them near 0; 1e-4 is usual. "
+        "The reported loss is without it.",
+        only=NEXT_TOKEN,
+    )
+    label_smoothing: Fraction = key(
+        0.0,
+        "Share of each target that all tokens have alike. The reported loss "
+        "is without it.",
+        only=NEXT_TOKEN,
+    )
+    ema: Fraction = key(
+        0.0,
+        "Decay of an average of the weights, kept in f32 beside them: each "
+        "step average = ema x average + (1 - ema) x weights. `eisbach export "
+        "--ema` takes it. 0 keeps none.",
+        known_as="ema_decay",
     )
     validate_every: Natural = key(
         100, "Steps between two validations; 0 validates at the end only."

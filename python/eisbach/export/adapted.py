@@ -128,7 +128,10 @@ def _inside(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def adapted_at(
-    path: str | os.PathLike[str], *, checkpoint: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    checkpoint: int | None = None,
+    average: bool = False,
 ) -> Iterator[Adapted | None]:
     """As `find_adapted`, also of a checkpoint, for as long as the block runs.
 
@@ -136,6 +139,7 @@ def adapted_at(
       path: Folder of a run, RUN@STEP, or a folder of PEFT's form.
       checkpoint: Step of the checkpoint to take; None for `adapter/`, or the
         newest checkpoint where there is none.
+      average: Takes the average of the weights that a checkpoint has.
 
     Yields:
       None where there are no adapters.
@@ -143,7 +147,7 @@ def adapted_at(
     Raises:
       ValueError: A file is damaged, or the model is not known.
     """
-    if checkpoint is None and _folder(Path(path)):
+    if checkpoint is None and not average and _folder(Path(path)):
         yield find_adapted(Path(path))
         return
     try:
@@ -156,7 +160,7 @@ def adapted_at(
     if checkpoint is not None:
         place = replace(place, step=checkpoint)
     with tempfile.TemporaryDirectory(prefix="eisbach-adapter-") as folder:
-        yield _of_checkpoint(place, Path(folder))
+        yield _of_checkpoint(place, Path(folder), average=average)
 
 
 def _folder(path: Path) -> Path | None:
@@ -185,14 +189,14 @@ def _of_folder(path: Path, folder: Path, overrides: Sequence[str]) -> Adapted:
     return Adapted(_with(own, str(base), folder), folder, folder, path)
 
 
-def _of_checkpoint(place: Place, home: Path) -> Adapted:
+def _of_checkpoint(place: Place, home: Path, *, average: bool) -> Adapted:
     """Writes the adapters of a checkpoint to a folder."""
     from eisbach import _C
 
     step, folder = place.one()
     assert place.run is not None
     own = load_config(place.run / "config.yaml")
-    _, saved, parameters = _C.read_checkpoint(folder)
+    _, saved, parameters = _C.read_checkpoint(folder, average=average)
     # The newest run may have another one by now.
     said = json.loads(saved)
     made = resolve(

@@ -118,7 +118,10 @@ def fits_folder(
 
 
 def find_source(
-    path: str | os.PathLike[str], *, checkpoint: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    checkpoint: int | None = None,
+    average: bool = False,
 ) -> Source:
     """Reads the model of a run, or of any folder that `read_model` reads.
 
@@ -127,11 +130,12 @@ def find_source(
       checkpoint: Step of the checkpoint to take; None takes the one that the
         path names, or `model/`, or the newest checkpoint where there is no
         such folder.
+      average: Takes the average of the weights that a checkpoint has.
 
     Raises:
       ValueError: There is no such model, or it is damaged.
     """
-    folder = model_folder(Path(path))
+    folder = None if average else model_folder(Path(path))
     if folder and checkpoint is None:
         found = read_model(folder)
         tokenizer = folder_tokenizer(folder, found.model.vocab)
@@ -150,14 +154,14 @@ def find_source(
     place = locate(path)
     if checkpoint is not None:
         place = replace(place, step=checkpoint)
-    return _checkpoint(place)
+    return _checkpoint(place, average=average)
 
 
-def _checkpoint(place: Place) -> Source:
+def _checkpoint(place: Place, *, average: bool) -> Source:
     from eisbach import _C
 
     step, folder = place.one()
-    _, config, parameters = _C.read_checkpoint(folder)
+    _, config, parameters = _C.read_checkpoint(folder, average=average)
     return Source(
         _model(folder, json.loads(config)),
         parameters,

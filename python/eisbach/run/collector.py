@@ -94,6 +94,8 @@ class Collector:
             straggler_rank=worst and worst.rank,
             straggler_part=worst and worst.part,
             straggler_seconds=worst and worst.excess,
+            z_loss=result.z_loss,
+            label_smoothing_loss=result.label_smoothing_loss,
             **_rewards(result),
             **times,
         )

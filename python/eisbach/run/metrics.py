@@ -58,6 +58,10 @@ class StepMetrics:
       rejected_reward: The same of the other ones.
       reward_margin: Their difference.
       reward_accuracy: Share of the pairs whose chosen reward is the higher.
+      z_loss: What `train.z_loss` adds to the loss that is trained, mean over
+        the tokens that count; `loss` is without it. None where neither this
+        nor `train.label_smoothing` is set.
+      label_smoothing_loss: The same of `train.label_smoothing`.
     """
 
     step: int
@@ -83,6 +87,8 @@ class StepMetrics:
     rejected_reward: float | None = None
     reward_margin: float | None = None
     reward_accuracy: float | None = None
+    z_loss: float | None = None
+    label_smoothing_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,24 @@ TEST(Reshard, GoesOnWhereRanksDivideOtherwise) {
   }
 }
 
+// State that some parameters have and others have not, and an average.
+TEST(Reshard, GoesOnWithEveryOptimizer) {
+  train::EngineConfig config = test::SmallConfig("llama");
+  config.update.optimizer.average_decay = 0.9;
+  config.update.optimizer.momentum = 0.95;
+  const Layout layouts[] = {{1, 1, 1}, {2, 2, 1}, {2, 1, 2}};
+  for (const char* name : {"muon", "lion"}) {
+    config.update.optimizer.name = name;
+    for (const int zero : {0, 3}) {
+      config.update.zero.zero = zero;
+      ExpectGoesOn(zero == 0 ? Layout{1, 1, 2} : Layout{2, 1, 1},
+                   zero == 0 ? absl::MakeConstSpan(layouts)
+                             : absl::MakeConstSpan(layouts).subspan(1),
+                   config);
+    }
+  }
+}
+
 // A save is divided as the state is: no rank writes what another has.
 TEST(Reshard, EachRankWritesItsPart) {
   const test::TempFolder temp;

@@ -129,6 +129,11 @@ TEST(Resume, KeepsTheStateOfEveryOptimizer) {
   ExpectResumesBitwise({2, 1, 2}, config);
   config.update.optimizer.momentum = 0.9;
   ExpectResumesBitwise({1, 2, 1}, config);
+  config.update.optimizer.average_decay = 0.9;
+  config.update.optimizer.name = "lion";
+  ExpectResumesBitwise({2, 1, 1}, config);
+  config.update.optimizer.name = "muon";
+  ExpectResumesBitwise({1, 2, 2}, config);
 }
 
 }  // namespace

@@ -119,6 +119,93 @@ TEST(CrossEntropy, MatchesTheFormulaForEveryDivision) {
   }
 }
 
+// With all logits' rows on one rank or divided, with padding and a row that is
+// masked; each term alone and both.
+TEST(CrossEntropy, TermsMatchTheFormulaForEveryDivision) {
+  const ops::LossTerms all_terms[] = {
+      {.z_loss = 0.01f},
+      {.label_smoothing = 0.2f},
+      {.z_loss = 0.5f, .label_smoothing = 0.1f}};
+  constexpr int64_t kTokens = 4;
+  for (const ops::LossTerms& terms : all_terms) {
+    for (DType dtype : test::kFloatDTypes) {
+      for (int64_t vocab : {1, 33, 1030}) {
+        const Tensor logits = Normal({kTokens, vocab}, dtype, 1, 2.0);
+        std::vector<double> t =
+            ToDoubles(Indices({kTokens}, DType::kI32, vocab, 2));
+        t[1] = -100;
+        const Tensor targets = FromValues({kTokens}, DType::kI32, t);
+        const std::vector<double> x = ToDoubles(logits);
+        const double rest = static_cast<double>(vocab);
+        std::vector<double> loss, added(2 * kTokens, 0.0), gradient;
+        for (int64_t i = 0; i < kTokens; ++i) {
+          const double* row = &x[i * vocab];
+          double sum = 0, mean = 0;
+          for (int64_t c = 0; c < vocab; ++c) {
+            sum += std::exp(row[c]);
+            mean += row[c] / rest;
+          }
+          const double lse = std::log(sum);
+          if (t[i] < 0) {
+            loss.push_back(0);
+            gradient.insert(gradient.end(), vocab, 0.0);
+            continue;
+          }
+          const double at = row[static_cast<int64_t>(t[i])];
+          loss.push_back(lse - at);
+          added[i] = terms.z_loss * lse * lse;
+          added[kTokens + i] = terms.label_smoothing * (at - mean);
+          for (int64_t c = 0; c < vocab; ++c) {
+            const double hot = c == t[i] ? 1 - terms.label_smoothing : 0.0;
+            gradient.push_back(
+                0.25 * (std::exp(row[c] - lse) * (1 + 2 * terms.z_loss * lse) -
+                        hot - terms.label_smoothing / rest));
+          }
+        }
+        for (int64_t columns : {vocab, (vocab + 2) / 3}) {
+          const std::vector<Shard> shards = Divide(logits, columns);
+          const int64_t width = terms.label_smoothing == 0 ? 3 : 4;
+          const Tensor all =
+              Empty({static_cast<int64_t>(shards.size()), kTokens, width},
+                    DType::kF32);
+          for (size_t r = 0; r < shards.size(); ++r) {
+            const Tensor slot =
+                Value(Value(all.Narrow(0, r, 1)).View({kTokens, width}));
+            EXPECT_THAT(
+                ops::Copy(Value(ops::CrossEntropyStats(
+                              shards[r].logits, targets, shards[r].first_column,
+                              shards[r].valid_columns, TheStream(),
+                              /*with_sum=*/width == 4)),
+                          slot, TheStream()),
+                IsOk());
+          }
+          const ops::CrossEntropyOutput out = Value(ops::CrossEntropyCombine(
+              all, targets, vocab, TheStream(), nullptr, terms));
+          ExpectClose(out.loss, loss, 1e-6);
+          ExpectClose(out.added, added, 4e-6);
+          for (const Shard& shard : shards) {
+            EXPECT_THAT(ops::CrossEntropyBackward(
+                            shard.logits, targets, out.lse, shard.first_column,
+                            shard.valid_columns, 0.25f, TheStream(), nullptr,
+                            nullptr, terms, vocab),
+                        IsOk());
+            std::vector<double> expected;
+            for (int64_t i = 0; i < kTokens; ++i) {
+              for (int64_t c = 0; c < columns; ++c) {
+                expected.push_back(
+                    c < shard.valid_columns
+                        ? gradient[i * vocab + shard.first_column + c]
+                        : 0);
+              }
+            }
+            ExpectClose(shard.logits, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
 // Rows that many threads share, with padding inside the last vector.
 TEST(CrossEntropy, MatchesTheFormulaOnLongRows) {
   constexpr int64_t kTokens = 3, kColumns = 8200, kValid = 8195;
@@ -344,7 +431,8 @@ TEST(CrossEntropy, TakesOperandsAtAnyOffset) {
          targets, lse, loss},
         [](const std::vector<Tensor>& t) {
           return ops::CrossEntropyCombineSlot().Run(
-              {t[0], t[1], 61, nullptr, t[2], t[3]}, {}, TheStream());
+              {t[0], t[1], 61, nullptr, {}, t[2], t[3], nullptr}, {},
+              TheStream());
         });
     test::ExpectAnyAlignment(
         {logits, targets, lse, factor}, [](const std::vector<Tensor>& t) {

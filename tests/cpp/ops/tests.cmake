@@ -32,7 +32,7 @@ foreach(test IN ITEMS activation_test attention_options_test attention_test
         dropout_test elementwise_test embedding_test fingerprint_test
         head_norm_test ids_test loss_scale_test matmul_test norm_test
         optimizer_test preference_test reduce_test rope_test softcap_test softmax_test
-        spike_test stochastic_rounding_test xielu_test)
+        spike_test stochastic_rounding_test update_rules_test xielu_test)
   eisbach_test_on_cuda(ops_${test})
 endforeach()
 if(EISBACH_CUDA_EMULATION)

@@ -53,12 +53,14 @@ TEST_F(GroupsTest, TheFirstThatFitsDecides) {
 }
 
 TEST_F(GroupsTest, APatternThatDecidesNothingIsRefused) {
-  EXPECT_THAT(Check({{.patterns = {"table.*", "head.*"}, .frozen = true}}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       "\"head.*\" is the name of no parameter "
-                       "(optimizer.groups.0.parameters); the names are "
-                       "table.weight, blocks.*.norm.weight, "
-                       "blocks.*.norm.bias"));
+  EXPECT_THAT(
+      Check({{.patterns = {"table.*", "head.*"}, .frozen = true}}),
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          "\"head.*\" is the name of no parameter "
+          "(optimizer.groups.0.parameters); the nearest is "
+          "table.weight; the names are table.weight, blocks.*.norm.weight, "
+          "blocks.*.norm.bias"));
   EXPECT_THAT(Check({{.patterns = {"*.weight"}, .frozen = true},
                      {.patterns = {"table.*"}, .rate_factor = 2}}),
               StatusIs(absl::StatusCode::kInvalidArgument,

@@ -29,6 +29,13 @@ OptimizerConfig SgdConfig(double momentum) {
   return config;
 }
 
+OptimizerConfig LionConfig() {
+  OptimizerConfig config = AdamWConfig();
+  config.name = "lion";
+  config.beta2 = 0.99;
+  return config;
+}
+
 // One parameter of the reference, in double.
 struct Reference {
   std::vector<double> w, m, v;
@@ -45,6 +52,10 @@ struct Reference {
         const double mean = m[i] / (1 - std::pow(config.beta1, n));
         const double square = v[i] / (1 - std::pow(config.beta2, n));
         w[i] -= lr * (mean / (std::sqrt(square) + config.eps) + decay * w[i]);
+      } else if (config.name == "lion") {
+        const double c = config.beta1 * m[i] + (1 - config.beta1) * g;
+        w[i] -= lr * ((c > 0 ? 1 : -1) + decay * w[i]);
+        m[i] = config.beta2 * m[i] + (1 - config.beta2) * g;
       } else {
         g += decay * w[i];
         m[i] = config.momentum * m[i] + g;
@@ -142,6 +153,48 @@ TEST_F(OptimizerTest, SgdWithMomentumFollowsTheReference) {
   CheckAgainstReference(SgdConfig(0.9), DType::kBF16);
 }
 
+TEST_F(OptimizerTest, LionFollowsTheReference) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    CheckAgainstReference(LionConfig(), dtype);
+  }
+}
+
+TEST_F(OptimizerTest, KeepsAnAverageOfTheWeights) {
+  for (OptimizerConfig config : {AdamWConfig(), LionConfig(), SgdConfig(0)}) {
+    config.average_decay = 0.8;
+    Bind(DType::kBF16);
+    auto optimizer = Value(MakeOptimizer(config, *buffer_, TheStream()));
+    EXPECT_EQ(optimizer->state_names().back(), kAverageName);
+    EISBACH_ASSERT_OK(optimizer->StartAverage(TheStream()));
+    std::vector<std::vector<double>> averages;
+    for (const FlatBucket& bucket : buffer_->buckets()) {
+      averages.push_back(ToDoubles(bucket.master));
+    }
+    for (int64_t step = 1; step <= 3; ++step) {
+      SetGradients(step);
+      EISBACH_ASSERT_OK(state_->Begin(step, 0.1, 0.9, 0.95, TheStream()));
+      // A step that is void is not averaged.
+      state_->values().data<float>()[ops::kFinite] = step == 2 ? 0 : 1;
+      EISBACH_ASSERT_OK(optimizer->Step(*state_, TheStream()));
+      if (step == 2) continue;
+      for (size_t b = 0; b < averages.size(); ++b) {
+        const std::vector<double> w = ToDoubles(buffer_->buckets()[b].master);
+        for (size_t i = 0; i < w.size(); ++i) {
+          averages[b][i] = 0.8 * averages[b][i] + 0.2 * w[i];
+        }
+      }
+    }
+    for (const OptimizerState& state : optimizer->StateTensors()) {
+      if (state.name != kAverageName) continue;
+      test::ExpectClose(state.tensor, averages[state.bucket], 1e-6);
+    }
+  }
+  OptimizerConfig config = AdamWConfig();
+  config.average_decay = 1;
+  EXPECT_THAT(Validate(config, DType::kF32),
+              test::StatusIs(kInvalid, "ema=1 is outside [0, 1) (train.ema)"));
+}
+
 // The copy is one of the two bf16 beside the master, other ones in each step,
 // and comes back from the master and the step.
 TEST_F(OptimizerTest, AdamWRoundsAtRandom) {
@@ -180,7 +233,8 @@ TEST_F(OptimizerTest, AdamWRoundsAtRandom) {
 }
 
 TEST_F(OptimizerTest, ANonFiniteGradientChangesNothing) {
-  for (const OptimizerConfig& config : {AdamWConfig(), SgdConfig(0.9)}) {
+  for (const OptimizerConfig& config :
+       {AdamWConfig(), LionConfig(), SgdConfig(0.9)}) {
     Bind(DType::kBF16);
     auto optimizer = Value(MakeOptimizer(config, *buffer_, TheStream()));
     SetGradients(1);
@@ -301,8 +355,9 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
     EXPECT_THAT(MakeOptimizer(config, *buffer_, TheStream()).status(),
                 test::StatusIs(kInvalid, part));
   };
-  expect([](auto& c) { c.name = "lion"; },
-         "\"lion\" is not one of adamw, sgd (optimizer.name)");
+  expect([](auto& c) { c.name = "adafactor"; },
+         "\"adafactor\" is not one of adamw, lion, muon, sgd "
+         "(optimizer.name)");
   expect([](auto& c) { c.beta2 = 1; }, "optimizer.betas");
   expect([](auto& c) { c.eps = 0; }, "optimizer.eps");
   expect([](auto& c) { c.eps = 1e-300; }, "f32 holds (optimizer.eps)");

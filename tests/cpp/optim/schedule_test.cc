@@ -52,6 +52,56 @@ TEST(LearningRateSchedule, Cosine) {
   EXPECT_DOUBLE_EQ(schedule.At(30), 0.1);
 }
 
+// Of the first 14 steps none depends on how many there are.
+TEST(LearningRateSchedule, StaysAndThenDecays) {
+  ScheduleConfig config = Config("wsd");
+  config.total_steps = 26;
+  config.decay_steps = 12;
+  struct Case {
+    const char* decay;
+    double quarter, half;
+  };
+  const Case cases[] = {{"linear", 0.775, 0.55},
+                        {"cosine", 0.1 + 0.45 * (1 + std::sqrt(0.5)), 0.55},
+                        {"sqrt", 0.55, 1 - 0.9 * std::sqrt(0.5)}};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.decay);
+    config.decay = c.decay;
+    const LearningRateSchedule schedule = Make(config);
+    EXPECT_DOUBLE_EQ(schedule.At(2), 0.5);
+    EXPECT_DOUBLE_EQ(schedule.At(4), 1.0);
+    EXPECT_DOUBLE_EQ(schedule.At(14), 1.0);
+    EXPECT_NEAR(schedule.At(17), c.quarter, 1e-12);
+    EXPECT_NEAR(schedule.At(20), c.half, 1e-12);
+    EXPECT_DOUBLE_EQ(schedule.At(26), 0.1);
+    EXPECT_THAT(schedule.CheckStep(26), test::IsOk());
+    EXPECT_FALSE(schedule.CheckStep(27).ok());
+  }
+}
+
+TEST(LearningRateSchedule, Restarts) {
+  ScheduleConfig config = Config("cosine_restarts");
+  config.cycle_steps = 8;
+  const auto at = [&](double part) {
+    return 0.1 + 0.45 * (1 + std::cos(std::acos(-1.0) * part));
+  };
+  LearningRateSchedule schedule = Make(config);
+  for (const int64_t begin : {4, 12, 20, 1004}) {
+    EXPECT_NEAR(schedule.At(begin), 1, 1e-12) << begin;
+    EXPECT_NEAR(schedule.At(begin + 4), 0.55, 1e-12) << begin;
+    EXPECT_NEAR(schedule.At(begin + 7), at(7.0 / 8), 1e-12) << begin;
+  }
+  EXPECT_THAT(schedule.CheckStep(1000), test::IsOk());
+  config.cycle_factor = 2;  // cycles begin at 4, 12, 28, 60
+  schedule = Make(config);
+  EXPECT_NEAR(schedule.At(11), at(7.0 / 8), 1e-12);
+  EXPECT_NEAR(schedule.At(12), 1, 1e-12);
+  EXPECT_NEAR(schedule.At(27), at(15.0 / 16), 1e-12);
+  EXPECT_NEAR(schedule.At(28), 1, 1e-12);
+  EXPECT_NEAR(schedule.At(36), at(0.25), 1e-12);
+  EXPECT_NEAR(schedule.At(60), 1, 1e-12);
+}
+
 TEST(LearningRateSchedule, WithoutWarmupTheFirstStepIsOnTheCurve) {
   ScheduleConfig config = Config("linear");
   config.warmup_steps = 0;
@@ -84,8 +134,26 @@ TEST(LearningRateSchedule, RejectsWhatMakesNoSense) {
     EXPECT_THAT(LearningRateSchedule::Make(config),
                 test::StatusIs(kInvalid, part));
   };
-  expect(Config("step"), "constant, linear, cosine (optimizer.schedule)");
-  ScheduleConfig config = Config("cosine");
+  expect(Config("step"),
+         "constant, linear, cosine, wsd, cosine_restarts (optimizer.schedule)");
+  expect(Config("sqrt"), "\"sqrt\" is not one of constant");
+  ScheduleConfig config = Config("wsd");
+  for (const int64_t steps : {0, 21}) {
+    config.decay_steps = steps;
+    expect(config,
+           "is outside [1, 20], what warmup_steps=4 leaves of steps=24 "
+           "(optimizer.decay_steps)");
+  }
+  config.decay_steps = 20;
+  EXPECT_THAT(LearningRateSchedule::Make(config), test::IsOk());
+  config.decay = "constant";
+  expect(config, "linear, cosine, sqrt (optimizer.decay)");
+  config = Config("cosine_restarts");
+  expect(config, "cycle_steps=0 is below 1 (optimizer.cycle_steps)");
+  config.cycle_steps = 1;
+  config.cycle_factor = 0.5;
+  expect(config, "cycle_factor=0.5 is below 1 (optimizer.cycle_factor)");
+  config = Config("cosine");
   config.learning_rate = 0;
   expect(config, "optimizer.lr");
   config.learning_rate = std::nan("");

@@ -76,6 +76,33 @@ TEST(EstimateTest, KindsAreThoseOfTheParameters) {
 
   config.update.optimizer.name = "sgd";
   EXPECT_EQ(Estimate(config, {}, 0).optimizer, 0);
+  config.update.optimizer.name = "lion";
+  EXPECT_EQ(Estimate(config, {}, 0).optimizer, bf16.optimizer / 2);
+  config.update.optimizer.average_decay = 0.9;
+  EXPECT_EQ(Estimate(config, {}, 0).optimizer, bf16.optimizer);
+  // Of matrices a half, of tables all.
+  config.update.optimizer.average_decay = 0;
+  config.update.optimizer.name = "muon";
+  const int64_t muon = Estimate(config, {}, 0).optimizer;
+  EXPECT_GT(muon, bf16.optimizer / 2);
+  EXPECT_LT(muon, bf16.optimizer);
+}
+
+// With what Muon makes of a matrix meanwhile.
+TEST(EstimateTest, APeakOfMuonIsThatOfARun) {
+  train::EngineConfig config = MiddleConfig("llama");
+  config.update.optimizer.name = "muon";
+  config.update.optimizer.momentum = 0.95;
+  config.update.optimizer.average_decay = 0.9;
+  for (const int zero : {0, 1}) {
+    config.update.zero.zero = zero;
+    const Layout layout{2, 1, 1};
+    const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
+    for (int rank = 0; rank < layout.ranks(); ++rank) {
+      const double estimate = Estimate(config, layout, rank).peak();
+      EXPECT_NEAR(estimate / peaks[rank], 1, 0.05) << zero << " " << rank;
+    }
+  }
 }
 
 TEST(EstimateTest, ActivationsFollowTheProgram) {

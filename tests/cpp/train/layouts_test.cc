@@ -36,7 +36,7 @@ void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
   // A pipeline of one stage has no schedule.
   const std::string key = absl::StrCat(
       recipe.family, recipe.optimizer, Name(recipe.compute), config.micro_batch,
-      config.model.dropout, recipe.groups, recipe.kv_heads);
+      config.model.dropout, recipe.groups, recipe.kv_heads, recipe.terms);
   const Trained& want = OneRank(key, config);
   test::ExpectTrainsLike(
       test::Value(test::TrainAndGather(layout, config, kSteps)), want,
@@ -143,6 +143,25 @@ std::vector<Training> Representative() {
     recipe.zero = zero;
     trainings.push_back({recipe, {2, 2, 2}});
   }
+  // Whole matrices from parts of them, of ranks that hold a part of a head too;
+  // signs of sums; the loss's terms where ranks divide the vocabulary.
+  for (const Layout& layout :
+       {Layout{3, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+    trainings.push_back({{"gpt", "1f1b", "muon"}, layout});
+  }
+  for (const int zero : {1, 3}) {
+    Recipe recipe{"llama", "gpipe", "muon", DType::kF32, false, 3};
+    recipe.zero = zero;
+    trainings.push_back({recipe, {2, 4, 1}});
+    recipe = {"llama", "1f1b", "lion"};
+    recipe.zero = zero;
+    trainings.push_back({recipe, {2, 1, 1}});
+  }
+  trainings.push_back({{"llama", "1f1b", "lion"}, {2, 2, 2}});
+  Recipe recipe{"llama", "1f1b", "adamw"};
+  recipe.terms = true;
+  trainings.push_back({recipe, {1, 4, 1}});
+  trainings.push_back({recipe, {2, 2, 2}});
   return trainings;
 }
 
@@ -167,6 +186,8 @@ std::vector<Training> Everything() {
       }
     }
     recipes.push_back({family, "zero_bubble", "adamw"});
+    recipes.push_back({family, "1f1b", "lion"});
+    recipes.push_back({family, "1f1b", "muon"});
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF32, /*groups=*/true});

@@ -142,6 +142,71 @@ TEST(MaskedTargetsTest, TheLossIsTheMeanOfTheTokensThatCount) {
       }));
 }
 
+// What losses have besides: means over the tokens that count, on every layout,
+// which neither a reported nor an evaluated loss has.
+TEST(MaskedTargetsTest, TermsAreMeansOfTheTokensThatCount) {
+  EngineConfig config = Config("gpt");
+  const Outcome plain = test::Value(TrainMasked({}, config, Unequal));
+  config.terms = {.z_loss = 0.01f, .label_smoothing = 0.1f};
+  const Outcome want = test::Value(TrainMasked({}, config, Unequal));
+  EXPECT_NEAR(want.curve[0].loss, plain.curve[0].loss, 1e-6);
+  EXPECT_GT(std::abs(want.curve[0].grad_norm - plain.curve[0].grad_norm), 1e-3);
+  EXPECT_FALSE(plain.curve[0].added.has_value());
+  for (const Layout& layout :
+       {Layout{2, 1, 1}, Layout{1, 3, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+    const Outcome got = test::Value(TrainMasked(layout, config, Unequal));
+    ExpectAlike(got, want, 1e-5, layout.ToString());
+    for (size_t i = 0; i < want.curve.size(); ++i) {
+      const AddedLosses a = got.curve[i].added.value_or(AddedLosses());
+      const AddedLosses b = want.curve[i].added.value_or(AddedLosses());
+      EXPECT_NEAR(a.z_loss, b.z_loss, 1e-5 * b.z_loss);
+      EXPECT_NEAR(a.label_smoothing, b.label_smoothing, 1e-6);
+    }
+  }
+  EISBACH_EXPECT_OK(OnLayout({}, config, [](Engine& engine) -> absl::Status {
+    EISBACH_ASSIGN_OR_RETURN(StepInput input, MaskedInput(engine, 1, Unequal));
+    EISBACH_ASSIGN_OR_RETURN(const Tensor logits, engine.Logits(input.tokens));
+    const int64_t vocab = logits.dim(2);
+    double z = 0, smoothing = 0;
+    for (int64_t row = 0; row < input.targets.elements(); ++row) {
+      const int32_t target = input.targets.data<int32_t>()[row];
+      if (target < 0) continue;
+      const float* x = logits.data<float>() + row * vocab;
+      double exps = 0, mean = 0;
+      for (int64_t c = 0; c < vocab; ++c) {
+        exps += std::exp(static_cast<double>(x[c]));
+        mean += static_cast<double>(x[c]) / static_cast<double>(vocab);
+      }
+      z += 0.01 * std::log(exps) * std::log(exps);
+      smoothing += 0.1 * (x[target] - mean);
+    }
+    EISBACH_ASSIGN_OR_RETURN(const StepResult result, engine.Step(input));
+    const double counted = static_cast<double>(result.counted);
+    const AddedLosses added = result.added.value_or(AddedLosses());
+    EXPECT_NEAR(added.z_loss, z / counted, 1e-5 * added.z_loss);
+    EXPECT_NEAR(added.label_smoothing, smoothing / counted, 1e-6);
+    return absl::OkStatus();
+  }));
+}
+
+TEST(MaskedTargetsTest, TermsAreOfTokensAlone) {
+  EngineConfig config = Config("gpt");
+  config.terms.z_loss = -1;
+  const auto mesh = test::Value(parallel::MakeMesh(1, {}));
+  EXPECT_THAT(Engine::Validate(config, mesh),
+              StatusIs(absl::StatusCode::kInvalidArgument, "(train.z_loss)"));
+  config.terms = {.label_smoothing = 1};
+  EXPECT_THAT(Engine::Validate(config, mesh),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "label_smoothing=1 is outside [0, 1)"));
+  config.terms.label_smoothing = 0.1f;
+  config.preference = PreferenceConfig{.rule = {}, .stored_reference = true};
+  config.preference->rule.beta = 0.1f;
+  EXPECT_THAT(Engine::Validate(config, mesh),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "train.objective=next_token"));
+}
+
 // Samples of which nothing counts are as if they were not there.
 TEST(MaskedTargetsTest, ASampleThatIsMaskedIsAsIfItWereNotThere) {
   for (DType compute : {DType::kF32, DType::kF16}) {

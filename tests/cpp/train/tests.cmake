@@ -20,7 +20,7 @@ set_tests_properties(train_engine_test PROPERTIES COST 100)
 eisbach_add_test(NAME train_family_choices_test SRC train/family_choices_test.cc
                  PARTS 3)
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
-foreach(name attention_choices clock_offset documents frozen masked_targets network_check
+foreach(name attention_choices average clock_offset documents frozen masked_targets network_check
         network_report network_use
         peak preference profile rank_location rank_trace replicas requests spikes step_times
         token_rows tournament)

@@ -79,6 +79,9 @@ EngineConfig Config(const std::string& family, const std::string& optimizer,
     config.update.optimizer.name = "sgd";
     config.update.optimizer.momentum = 0.9;
     config.update.schedule.learning_rate = 0.01;
+  } else {
+    config.update.optimizer.name = optimizer;
+    config.update.optimizer.momentum = 0.95;
   }
   return config;
 }
@@ -123,6 +126,23 @@ TEST(Zero, HasTheSameBitsWithOneMicroBatch) {
       }
     }
   }
+}
+
+// Matrices that are put together from parts, an odd number of them for the
+// ranks, some of which have none of a parameter; adapters' factors as well.
+TEST(Zero, HasTheSameBitsWhereWholeMatricesAreUpdated) {
+  for (const DType compute : {DType::kF32, DType::kBF16}) {
+    EngineConfig config = Config("llama", "muon", compute);
+    for (const Layout& layout : {Layout{2, 1, 1}, {4, 1, 1}, {2, 2, 1}}) {
+      config.micro_batch = config.global_batch / layout.data;
+      ExpectStagesAgree(layout, config, kAll);
+    }
+  }
+  EngineConfig config = Config("gpt", "muon", DType::kF32);
+  config.micro_batch = 4;
+  config.model.adapter = {.rank = 3, .alpha = 6};
+  config.update.optimizer.average_decay = 0.9;
+  ExpectStagesAgree({2, 2, 1}, config, kAll);
 }
 
 // Several: from the second stage on a micro-batch is summed over ranks before

@@ -31,6 +31,7 @@ def _update(**changes):
         "momentum": 0.0,
         "weight_decay": 0.1,
         "stochastic_rounding": False,
+        "matrix_scale": "original",
     }
     schedule = {
         "name": "constant",

@@ -33,7 +33,7 @@ KEYS = {
     "rejected_reward",
     "reward_margin",
     "reward_accuracy",
-}
+} | {"z_loss", "label_smoothing_loss"}
 PARTS = ("matmul", "attention", "other", "exposed_communication")
 
 

@@ -123,7 +123,7 @@ def test_empty_section_and_empty_file_are_defaults(write):
         ("model: 3", 1, "model", ["no section", "layers"]),
         ("model: {momentum: 3}", 1, "model.momentum", ["optimizer.momentum"]),
         ("optimizer: {momentum: 0.9}", 1, "optimizer.momentum",
-         ["optimizer.name=sgd", "adamw (default)"]),
+         ["optimizer.name=muon or sgd", "adamw (default)"]),
         ("precision: {compute: f16, initial_loss_scale: 0.5}", 1,
          "precision.initial_loss_scale", [">= 1 and <= 16777216"]),
         ("precision: {initial_loss_scale: 512.0}", 1,

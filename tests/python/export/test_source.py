@@ -13,7 +13,11 @@ from eisbach.export.source import find_source
 def run_folder(trainer):
     """A run on two ranks that share each layer, with two checkpoints."""
     done, folder = trainer("checkpoint.every_steps=2", "train.steps=4")(
-        "divided", "parallel.tensor=2", "optimizer.warmup_steps=1", ranks=2
+        "divided",
+        "parallel.tensor=2",
+        "optimizer.warmup_steps=1",
+        "train.ema=0.5",
+        ranks=2,
     )
     assert not done.returncode, done.stderr
     return folder
@@ -35,6 +39,23 @@ def test_the_last_checkpoint_is_the_model(run_folder):
         np.any(earlier.parameters[name] != value)
         for name, value in model.parameters.items()
     )
+
+
+@pytest.mark.mpi
+def test_an_average_is_that_of_a_checkpoint(run_folder):
+    model, average = (
+        find_source(run_folder),
+        find_source(run_folder, average=True),
+    )
+    assert average.step == 4
+    assert average.parameters.keys() == model.parameters.keys()
+    before = find_source(run_folder, checkpoint=2)
+    for name, last in model.parameters.items():
+        # Of the last step the average has half.
+        mean = average.parameters[name]
+        assert np.any(mean != last), name
+        far = np.abs(before.parameters[name] - last).max()
+        assert np.abs(mean - last).max() <= far * 1.5, name
 
 
 @pytest.mark.mpi

@@ -55,6 +55,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         "exposed_communication_seconds", "other_seconds",
         "straggler_rank", "straggler_part", "straggler_seconds",
         "chosen_reward", "rejected_reward", "reward_margin", "reward_accuracy",
+        "z_loss", "label_smoothing_loss",
     }  # fmt: skip
     assert read_lines(folder.metrics)[1].items() >= straggler.items()
     assert read_lines(folder.validation) == [

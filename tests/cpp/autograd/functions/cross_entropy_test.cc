@@ -41,6 +41,28 @@ TEST_F(CrossEntropyTest, HasTheGradientOfItsForward) {
   });
 }
 
+// What is trained is the loss and what its terms add.
+TEST_F(CrossEntropyTest, HasTheGradientOfItsTerms) {
+  const ops::LossTerms terms{.z_loss = 0.3f, .label_smoothing = 0.2f};
+  const auto loss = [&](const Tensor& logits, const Tensor& totals) {
+    return CrossEntropy(logits, targets_, WholeVocabulary(kValid),
+                        {kScale, {}, totals, terms}, TheStream());
+  };
+  const auto none = [] {
+    return test::FromValues({3}, DType::kF64, {0, 0, 0});
+  };
+  const Tensor gradient = test::Gradient(
+      [&](const Tensor& x) { return loss(x, none()); }, logits_, seed_);
+  test::ExpectGradient(logits_, gradient, [&] {
+    const Tensor totals = none();
+    const double plain =
+        ToDoubles(Value(loss(test::Clone(logits_), totals)))[0];
+    const std::vector<double> sums = ToDoubles(totals);
+    EXPECT_EQ(sums[0], kTokens);
+    return plain + sums[1] + sums[2];
+  });
+}
+
 TEST_F(CrossEntropyTest, PaddingGetsNoGradient) {
   const std::vector<double> gradient = ToDoubles(WholeGradient());
   for (int64_t n = 0; n < kTokens; ++n) {

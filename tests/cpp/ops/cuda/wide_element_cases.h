@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "ops/cuda/activation_kernels.h"
+#include "ops/cuda/average_kernels.h"
 #include "ops/cuda/copy_kernels.h"
 #include "ops/cuda/cross_entropy_kernels.h"
 #include "ops/cuda/elementwise_kernels.h"
 #include "ops/cuda/embedding_kernels.h"
+#include "ops/cuda/lion_kernels.h"
+#include "ops/cuda/muon_kernels.h"
 #include "ops/cuda/optimizer_kernels.h"
 #include "ops/cuda/softcap_kernels.h"
 #include "ops/cuda/stochastic_rounding_kernels.h"
@@ -115,6 +118,65 @@ inline std::vector<WideCase> ElementCases() {
                                       As<float>(p[2]), p[3], &kState, decay,
                                       0.1f, 1.0f, n, TheStream());
                    }});
+  cases.push_back({"Lion",
+                   {"LionKernel"},
+                   kN,
+                   kFew,
+                   {f32, f32, f32, t},
+                   [=](char* const* p, int64_t, int64_t n) {
+                     return LaunchLion(kType, As<float>(p[0]), As<float>(p[1]),
+                                       As<float>(p[2]), p[3], &kState,
+                                       {decay, decay, 0.1f, 1.0f}, n,
+                                       TheStream());
+                   }});
+  cases.push_back({"Average",
+                   {"AverageKernel"},
+                   kN,
+                   kFew,
+                   {f32, f32},
+                   [=](char* const* p, int64_t, int64_t n) {
+                     return LaunchAverage(As<float>(p[0]), As<float>(p[1]),
+                                          &kState, decay, n, TheStream());
+                   }});
+  cases.push_back({"MuonMomentum",
+                   {"MuonMomentumKernel"},
+                   kN,
+                   kFew,
+                   {f32, f32, f32},
+                   [=](char* const* p, int64_t, int64_t n) {
+                     return LaunchMuonMomentum(As<float>(p[0]), As<float>(p[1]),
+                                               As<float>(p[2]), &kState, decay,
+                                               true, n, TheStream());
+                   }});
+  cases.push_back({"MuonStep",
+                   {"MuonStepKernel"},
+                   kN,
+                   kFew,
+                   {f32, f32, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     return LaunchMuonStep(kType, As<float>(p[0]),
+                                           As<float>(p[1]), p[2], &kState, 0.1f,
+                                           1.0f, n, TheStream());
+                   }});
+  cases.push_back({"DivideByRoot",
+                   {"DivideByRootKernel"},
+                   kN,
+                   kFew,
+                   {f32, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     static const double square = 4;
+                     return LaunchDivideByRoot(kType, As<float>(p[0]), &square,
+                                               1e-7f, p[1], n, TheStream());
+                   }});
+  cases.push_back({"Blend",
+                   {"BlendKernel"},
+                   kN,
+                   kFew,
+                   {t, t},
+                   [](char* const* p, int64_t, int64_t n) {
+                     return LaunchBlend(kType, 2.0f, p[0], 3.0f, p[1], n,
+                                        TheStream());
+                   }});
   cases.push_back({"Round",
                    {"RoundKernel"},
                    kN,
@@ -201,8 +263,9 @@ inline std::vector<WideCase> ElementCases() {
                    {{Fill::kF32, 3, 2}, {Fill::kSmall}, f32, f32},
                    [](char* const* p, int64_t, int64_t n) {
                      return LaunchCrossEntropyCombine(
-                         As<float>(p[0]), 2, n, As<int>(p[1]), 32, nullptr,
-                         As<float>(p[2]), As<float>(p[3]), TheStream());
+                         As<float>(p[0]), 2, n, 3, As<int>(p[1]), {0, 0, 32},
+                         {nullptr, As<float>(p[2]), As<float>(p[3]), nullptr},
+                         TheStream());
                    }});
   return cases;
 }

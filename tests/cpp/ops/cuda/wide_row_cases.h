@@ -131,7 +131,7 @@ inline std::vector<WideCase> RowCases() {
                    [](char* const* p, int64_t, int64_t rows) {
                      return LaunchCrossEntropyStats(
                          kType, p[0], As<int>(p[1]), {rows, kWidth, kWidth, 0},
-                         As<float>(p[2]), TheStream());
+                         As<float>(p[2]), 3, TheStream());
                    }});
   cases.push_back({"CrossEntropyBackward",
                    {"BackwardKernel"},
@@ -142,7 +142,7 @@ inline std::vector<WideCase> RowCases() {
                      return LaunchCrossEntropyBackward(
                          kType, p[0], As<int>(p[1]), As<float>(p[2]),
                          {rows, kWidth, kWidth, 0}, 1.0f, nullptr, nullptr,
-                         TheStream());
+                         {0, 0, 32}, TheStream());
                    }});
   cases.push_back({"Dropout",
                    {"DropoutKernel"},

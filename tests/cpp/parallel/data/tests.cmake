@@ -1,4 +1,4 @@
-foreach(name reducer shard_reducer weight_gather weight_window)
+foreach(name matrix_work reducer shard_reducer weight_gather weight_window)
   eisbach_add_test(NAME parallel_data_${name}_test
                    SRC parallel/data/${name}_test.cc LABELS parallel)
 endforeach()
