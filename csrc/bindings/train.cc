@@ -3,8 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,12 +11,12 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/context_method.h"
 #include "bindings/json_text.h"
 #include "bindings/numpy.h"
 #include "bindings/train_weights.h"
 #include "bindings/update_steps.h"
 #include "bindings/variable.h"
-#include "core/status_macros.h"
 #include "data/batch.h"
 #include "parallel/data/division_text.h"
 #include "train/engine.h"
@@ -114,7 +112,7 @@ void BindConfigs(CoreModule& m) {
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
                       int64_t hash_every,
                       std::optional<train::PreferenceConfig> preference,
-                      int chunks) {
+                      int chunks, parallel::ContextMethod context_method) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -129,7 +127,8 @@ void BindConfigs(CoreModule& m) {
                 .spikes = spikes.value_or(optim::SpikeConfig()),
                 .hash_every = hash_every,
                 .preference = preference,
-                .chunks = chunks};
+                .chunks = chunks,
+                .context_method = context_method};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
@@ -137,7 +136,8 @@ void BindConfigs(CoreModule& m) {
           py::arg("layers_per_stage"), py::arg("replays_steps") = true,
           py::arg("tf32") = false, py::arg("spikes") = py::none(),
           py::arg("hash_every") = 0, py::arg("preference") = py::none(),
-          py::arg("chunks") = 0)
+          py::arg("chunks") = 0,
+          py::arg("context_method") = parallel::ContextMethod::kAuto)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -152,6 +152,8 @@ void BindConfigs(CoreModule& m) {
                     "One of `schedule_names`.")
       .def_readonly("chunks", &EngineConfig::chunks,
                     "Of the model, on a stage; 0: the schedule's fewest.")
+      .def_readonly("context_method", &EngineConfig::context_method,
+                    "How ranks that divide rows see one another's keys.")
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
                     "Of each stage; empty where the core divides them.")
       .def_readonly("replays_steps", &EngineConfig::replays_steps,

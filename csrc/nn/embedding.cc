@@ -6,6 +6,7 @@
 #include "autograd/functions/embedding.h"
 #include "core/status_macros.h"
 #include "nn/cache.h"
+#include "nn/sequence_part.h"
 #include "ops/embedding.h"
 
 namespace eisbach::nn {
@@ -42,6 +43,10 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
+  if (context.part != nullptr) {
+    return autograd::AddPositionAt(x, weight_, context.part->document_positions,
+                                   context.stream);
+  }
   if (context.cached == nullptr) {
     return autograd::AddPosition(x, weight_, context.stream, context.starts);
   }

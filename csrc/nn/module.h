@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "device/stream.h"
@@ -11,6 +12,7 @@
 namespace eisbach::nn {
 
 struct CachedTokens;
+struct SequencePart;
 
 // What a forward pass runs with, besides its inputs.
 struct ForwardContext {
@@ -32,6 +34,9 @@ struct ForwardContext {
   // i32 [B, T]: where each token's document begins in its row
   // (ops/document_starts.h). Undefined: rows are one document each.
   Tensor starts{};
+  // What rows are where this rank has a part of them, see nn/sequence_part.h;
+  // then there are no `starts`. Null: rows are whole.
+  std::shared_ptr<const SequencePart> part{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

@@ -29,6 +29,10 @@ absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
       check.Dense("step", source.step, DType::kI64, Shape{1}));
   EISBACH_RETURN_IF_ERROR(check.Dense("sample_index", source.sample_index,
                                       DType::kI64, Shape{x.dim(0)}));
+  if (source.positions.defined()) {
+    EISBACH_RETURN_IF_ERROR(check.Dense(
+        "positions", source.positions, DType::kI32, Shape{x.dim(0), x.dim(1)}));
+  }
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(x.shape(), x.dtype(), stream.device()));
   const double bytes = static_cast<double>(x.bytes());

@@ -9,16 +9,17 @@
 
 namespace eisbach::ops {
 
-// Where a dropout mask comes from: of element (sample b, position t, local
-// feature f) it depends on the seed, the layer, the step, sample_index[b], t
-// and the feature first_feature + f of the whole model, so no layout changes
-// it.
+// Where a dropout mask comes from: of element (sample b, token t, local feature
+// f) it depends on the seed, the layer, the step, sample_index[b], the token's
+// position and the feature first_feature + f of the whole model, so no layout
+// changes it.
 struct DropoutSource {
   uint64_t seed = 0;
   uint64_t layer = 0;   // StableHash of the layer's name
   Tensor step;          // i64 [1], in device memory
   Tensor sample_index;  // i64 [B], index in the whole run's sample order
   int64_t first_feature = 0;
+  Tensor positions{};  // i32 [B, T]; undefined: t
 };
 
 // y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept

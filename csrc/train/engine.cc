@@ -61,6 +61,13 @@ absl::Status CheckGroups(const EngineConfig& config) {
   return optim::CheckCounts(groups, counts, parameters);
 }
 
+absl::StatusOr<parallel::ContextMethod> MethodFor(const EngineConfig& config,
+                                                  const parallel::Mesh& mesh) {
+  return parallel::ChooseContextMethod(
+      config.context_method, config.model.heads, config.model.kv_heads,
+      mesh.size(Axis::kTensor), mesh.size(Axis::kContext));
+}
+
 }  // namespace
 
 absl::Status Engine::Validate(const EngineConfig& config,
@@ -76,8 +83,11 @@ absl::Status Engine::Validate(const EngineConfig& config,
                      "which never compares"));
   }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
-  EISBACH_RETURN_IF_ERROR(ValidatePairs(config));
+  EISBACH_RETURN_IF_ERROR(ValidatePairs(config, mesh));
   const int tensor = mesh.size(Axis::kTensor);
+  EISBACH_RETURN_IF_ERROR(parallel::Zigzag::Validate(
+      config.model.context, mesh.size(Axis::kContext)));
+  EISBACH_RETURN_IF_ERROR(MethodFor(config, mesh).status());
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
                                                config.model.kv_heads,
                                                config.model.head_dim, 0, tensor)
@@ -143,8 +153,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   EISBACH_ASSIGN_OR_RETURN(
       engine->results_, ResultQueue::Make(engine->micro_batches_,
                                           engine->totals(), context.device()));
+  if (context.size(Axis::kContext) > 1) {
+    EISBACH_ASSIGN_OR_RETURN(const parallel::ContextMethod method,
+                             MethodFor(config, context.mesh()));
+    EISBACH_ASSIGN_OR_RETURN(
+        engine->sequence_,
+        parallel::DividedSequence::Make(method, context.context(), stream));
+  }
   engine->program_ = std::make_unique<TransformerProgram>(
-      *engine->model_, config.update.compute_dtype);
+      *engine->model_, config.update.compute_dtype, engine->sequence_.get());
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_sums_,
       Tensor::Zeros(Shape{engine->micro_batches_ + engine->totals()},
@@ -447,6 +464,8 @@ absl::Status Engine::CheckInput(const StepInput& input, bool measures) const {
         input.tokens.ToString(), ", ", input.targets.ToString(), " and ",
         input.sample_index.ToString()));
   }
+  EISBACH_RETURN_IF_ERROR(parallel::Zigzag::Validate(
+      input.tokens.dim(1), context_.size(Axis::kContext)));
   if (input.starts.defined()) {
     EISBACH_RETURN_IF_ERROR(
         ops::CheckStarts("a step", input.starts, input.tokens.shape(),

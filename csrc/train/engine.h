@@ -11,6 +11,7 @@
 #include "models/transformer.h"
 #include "ops/preference.h"
 #include "parallel/context.h"
+#include "parallel/context/divided_sequence.h"
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
@@ -52,6 +53,8 @@ struct EngineConfig {
   // Nothing: the next token is learned.
   std::optional<PreferenceConfig> preference{};
   int chunks = 0;  // of the model, on a stage; 0: the schedule's fewest
+  // Where ranks divide rows.
+  parallel::ContextMethod context_method = parallel::ContextMethod::kAuto;
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -168,7 +171,8 @@ class Engine {
   absl::Status CheckInput(const StepInput& input, bool measures = false) const;
   absl::Status CheckPairs(const StepInput& input, bool measures) const;
   absl::Status CheckIds(const StepInput& input) const;
-  static absl::Status ValidatePairs(const EngineConfig& config);
+  static absl::Status ValidatePairs(const EngineConfig& config,
+                                    const parallel::Mesh& mesh);
   // How many totals follow the losses in the sums of a step.
   int totals() const;
   // What the reference thinks of pairs, f64 [samples, ops::kPairSums], on the
@@ -187,6 +191,7 @@ class Engine {
   int64_t samples_ = 0;
   int micro_batches_ = 0;
   std::unique_ptr<models::Transformer> model_;
+  std::unique_ptr<parallel::DividedSequence> sequence_;  // null: whole rows
   std::unique_ptr<Update> update_;
   std::unique_ptr<Saves> saves_;
   std::unique_ptr<parallel::Executor> executor_;

@@ -43,12 +43,20 @@ void TransformerProgram::Release() {
 }
 
 Shape TransformerProgram::ActivationShape(int) const {
-  return Shape{micro_batch_, input_.tokens.dim(1), model_.config().hidden};
+  const int64_t ranks = sequence_ == nullptr ? 1 : sequence_->ranks();
+  return Shape{micro_batch_, input_.tokens.dim(1) / ranks,
+               model_.config().hidden};
 }
 
 absl::StatusOr<Tensor> TransformerProgram::Rows(const Tensor& all,
                                                 int microbatch) const {
   return all.Narrow(0, microbatch * micro_batch_, micro_batch_);
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Part(const Tensor& all,
+                                                int microbatch) const {
+  EISBACH_ASSIGN_OR_RETURN(Tensor rows, Rows(all, microbatch));
+  return sequence_ == nullptr ? rows : sequence_->Take(rows);
 }
 
 absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int chunk,
@@ -77,9 +85,14 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch, int chunk,
   if (input_.starts.defined()) {
     EISBACH_ASSIGN_OR_RETURN(context.starts, Rows(input_.starts, microbatch));
   }
+  if (sequence_ != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(
+        context.part, sequence_->PartOf(micro_batch_, input_.tokens.dim(1),
+                                        std::exchange(context.starts, {})));
+  }
   Tensor x = input;
   if (model_.IsFirst(chunk)) {
-    EISBACH_ASSIGN_OR_RETURN(x, Rows(input_.tokens, microbatch));
+    EISBACH_ASSIGN_OR_RETURN(x, Part(input_.tokens, microbatch));
   } else if (flight.graph != nullptr) {
     x = flight.graph->Leaf(input);
     flight.input = EdgeOf(x);
@@ -97,7 +110,7 @@ absl::Status TransformerProgram::End(int microbatch, const Tensor& y,
                                      const nn::ForwardContext& context,
                                      Flight& flight) {
   nn::Head& head = model_.head();
-  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Rows(input_.targets, microbatch));
+  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Part(input_.targets, microbatch));
   const auto keep = [&](const Tensor& from, const Tensor& to) {
     return context.stream.device().CopyOnDevice(to.raw(), from.raw(),
                                                 from.bytes(), context.stream);

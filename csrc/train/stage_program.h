@@ -6,12 +6,13 @@
 
 #include "autograd/graph.h"
 #include "models/transformer.h"
+#include "parallel/context/divided_sequence.h"
 #include "parallel/pipeline/executor.h"
 
 namespace eisbach::train {
 
 // One rank's share of a step's samples, on the rank's device. Ranks of one data
-// index hold the same.
+// index hold the same, and rows are whole.
 struct StepInput {
   Tensor tokens;        // i32 [samples, T], in [0, vocab)
   Tensor targets;       // i32 [samples, T], below vocab; below 0: masked
@@ -45,8 +46,11 @@ struct PairTask {
 // transformer: a graph for each in flight, kept for the next step.
 class TransformerProgram final : public parallel::StageProgram {
  public:
-  TransformerProgram(models::Transformer& model, DType compute_dtype)
-      : model_(model), compute_dtype_(compute_dtype) {}
+  // `sequence`: by which ranks divide rows, and which outlives the program;
+  // null: a rank has whole ones.
+  TransformerProgram(models::Transformer& model, DType compute_dtype,
+                     const parallel::DividedSequence* sequence = nullptr)
+      : model_(model), compute_dtype_(compute_dtype), sequence_(sequence) {}
 
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
   // At the end of the model its loss, `loss_scale` x the sum over its tokens,
@@ -81,6 +85,8 @@ class TransformerProgram final : public parallel::StageProgram {
   };
 
   absl::StatusOr<Tensor> Rows(const Tensor& all, int microbatch) const;
+  // Of tokens, this rank's part.
+  absl::StatusOr<Tensor> Part(const Tensor& all, int microbatch) const;
   // Of `microbatch` through `chunk`.
   Flight& FlightOf(int microbatch, int chunk) {
     return flights_[static_cast<size_t>(microbatch) * model_.chunks() + chunk];
@@ -93,6 +99,7 @@ class TransformerProgram final : public parallel::StageProgram {
 
   models::Transformer& model_;
   const DType compute_dtype_;
+  const parallel::DividedSequence* const sequence_;
   autograd::Observer* observer_ = nullptr;
 
   StepInput input_;

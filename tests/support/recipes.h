@@ -18,6 +18,8 @@ struct Recipe {
   int64_t kv_heads = 0;  // 0: the family's
   int zero = 0;          // what data ranks divide
   int chunks = 0;        // 0: the schedule's fewest
+  // By which context ranks see one another's keys.
+  parallel::ContextMethod method = parallel::ContextMethod::kAuto;
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
@@ -26,7 +28,10 @@ struct Recipe {
                         groups ? "_groups" : "",
                         kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
                         zero == 0 ? "" : absl::StrCat("_zero", zero),
-                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks));
+                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks),
+                        method == parallel::ContextMethod::kAuto
+                            ? ""
+                            : absl::StrCat("_", Name(method)));
   }
 
   train::EngineConfig Config() const {
@@ -35,6 +40,7 @@ struct Recipe {
     config.chunks = chunks;
     config.update.compute_dtype = compute;
     config.update.zero.zero = zero;
+    config.context_method = method;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
       // AdamW and clipping hide a constant factor in the gradient; this does

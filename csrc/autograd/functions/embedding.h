@@ -20,5 +20,8 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
                                    Stream& stream,
                                    const Tensor& starts = Tensor());
+// The same with weight[positions[t]], i32 [B, T].
+absl::StatusOr<Tensor> AddPositionAt(const Tensor& x, Parameter& weight,
+                                     const Tensor& positions, Stream& stream);
 
 }  // namespace eisbach::autograd

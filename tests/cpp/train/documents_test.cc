@@ -168,8 +168,9 @@ TEST(DocumentsTest, EveryLayoutTrainsLikeOneRank) {
       const Outcome want = test::Value(Train({}, config, PackedInput));
       config.recompute = recompute;
       config.deferred_weights = recompute;
-      for (const Layout& layout : {Layout{2, 1, 1}, Layout{1, 2, 1},
-                                   Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+      for (const Layout& layout :
+           {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
+            test::WithContext(2), test::WithContext(4)}) {
         ExpectAlike(test::Value(Train(layout, config, PackedInput)), want,
                     absl::StrCat(family, " ", layout.ToString()));
       }
