@@ -29,16 +29,17 @@ Axis ParseAxis(const std::string& name) {
 void BindParallel(CoreModule& m) {
   Class<Mesh>(m, "Mesh", "Ranks laid out along named axes.")
       .def(py::init([](int world_size, int data, int tensor, int pipeline,
-                       std::vector<int> placement) {
+                       int context, std::vector<int> placement) {
              return Unwrap(
                  parallel::MakeMesh(world_size, {.data = data,
                                                  .tensor = tensor,
                                                  .pipeline = pipeline,
+                                                 .context = context,
                                                  .placement = placement}));
            }),
            py::arg("world_size"), py::kw_only(), py::arg("data") = 0,
            py::arg("tensor") = 1, py::arg("pipeline") = 1,
-           py::arg("placement") = std::vector<int>{},
+           py::arg("context") = 1, py::arg("placement") = std::vector<int>{},
            "`data=0` takes the ranks that the other axes leave; `placement` is "
            "the rank at each position (`place_ranks`), empty for their own "
            "order.")
@@ -99,6 +100,9 @@ void BindParallel(CoreModule& m) {
       .def_property_readonly("data", &ParallelContext::data,
                              py::return_value_policy::reference_internal,
                              "The group that has the same part of the model.")
+      .def_property_readonly("context", &ParallelContext::context,
+                             py::return_value_policy::reference_internal,
+                             "The group that divides rows with this rank.")
       .def_property_readonly("pipeline", &ParallelContext::pipeline,
                              py::return_value_policy::reference_internal,
                              "The group of the stages.");

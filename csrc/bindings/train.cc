@@ -3,8 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,12 +11,12 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/context_method.h"
 #include "bindings/json_text.h"
 #include "bindings/numpy.h"
 #include "bindings/train_weights.h"
 #include "bindings/update_steps.h"
 #include "bindings/variable.h"
-#include "core/status_macros.h"
 #include "data/batch.h"
 #include "parallel/data/division_text.h"
 #include "train/engine.h"

@@ -32,48 +32,50 @@ nn::Recompute RecomputeFromName(const std::string& name) {
 
 void BindEngineConfig(CoreModule& m) {
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
-      .def(py::init([](models::ModelConfig model, UpdateConfig update,
-                       int64_t global_batch, int64_t micro_batch,
-                       const std::string& recompute, bool deferred_weights,
-                       std::string pipeline_schedule,
-                       std::vector<int> layers_per_stage, bool replays_steps,
-                       bool tf32, std::optional<optim::SpikeConfig> spikes,
-                       int64_t hash_every,
-                       std::optional<train::PreferenceConfig> preference,
-                       int chunks, std::optional<int64_t> recompute_layers,
-                       std::optional<bool> sequence, float z_loss,
-                       float label_smoothing) {
-             return EngineConfig{
-                 .model = std::move(model),
-                 .update = std::move(update),
-                 .global_batch = global_batch,
-                 .micro_batch = micro_batch,
-                 .recompute = RecomputeFromName(recompute),
-                 .deferred_weights = deferred_weights,
-                 .pipeline_schedule = std::move(pipeline_schedule),
-                 .layers_per_stage = std::move(layers_per_stage),
-                 .replays_steps = replays_steps,
-                 .tf32 = tf32,
-                 .spikes = spikes.value_or(optim::SpikeConfig()),
-                 .hash_every = hash_every,
-                 .preference = preference,
-                 .chunks = chunks,
-                 .recompute_layers = recompute_layers.value_or(
-                     models::TransformerOptions::kAllBlocks),
-                 .sequence = sequence,
-                 .terms = {.z_loss = z_loss,
-                           .label_smoothing = label_smoothing}};
-           }),
-           py::kw_only(), py::arg("model"), py::arg("update"),
-           py::arg("global_batch"), py::arg("micro_batch"),
-           py::arg("recompute"), py::arg("deferred_weights"),
-           py::arg("pipeline_schedule"), py::arg("layers_per_stage"),
-           py::arg("replays_steps") = true, py::arg("tf32") = false,
-           py::arg("spikes") = py::none(), py::arg("hash_every") = 0,
-           py::arg("preference") = py::none(), py::arg("chunks") = 0,
-           py::arg("recompute_layers") = py::none(),
-           py::arg("sequence") = py::none(), py::arg("z_loss") = 0.0,
-           py::arg("label_smoothing") = 0.0)
+      .def(
+          py::init([](models::ModelConfig model, UpdateConfig update,
+                      int64_t global_batch, int64_t micro_batch,
+                      const std::string& recompute, bool deferred_weights,
+                      std::string pipeline_schedule,
+                      std::vector<int> layers_per_stage, bool replays_steps,
+                      bool tf32, std::optional<optim::SpikeConfig> spikes,
+                      int64_t hash_every,
+                      std::optional<train::PreferenceConfig> preference,
+                      int chunks, std::optional<int64_t> recompute_layers,
+                      std::optional<bool> sequence, float z_loss,
+                      float label_smoothing,
+                      parallel::ContextMethod context_method) {
+            return EngineConfig{
+                .model = std::move(model),
+                .update = std::move(update),
+                .global_batch = global_batch,
+                .micro_batch = micro_batch,
+                .recompute = RecomputeFromName(recompute),
+                .deferred_weights = deferred_weights,
+                .pipeline_schedule = std::move(pipeline_schedule),
+                .layers_per_stage = std::move(layers_per_stage),
+                .replays_steps = replays_steps,
+                .tf32 = tf32,
+                .spikes = spikes.value_or(optim::SpikeConfig()),
+                .hash_every = hash_every,
+                .preference = preference,
+                .chunks = chunks,
+                .recompute_layers = recompute_layers.value_or(
+                    models::TransformerOptions::kAllBlocks),
+                .sequence = sequence,
+                .terms = {.z_loss = z_loss, .label_smoothing = label_smoothing},
+                .context_method = context_method};
+          }),
+          py::kw_only(), py::arg("model"), py::arg("update"),
+          py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
+          py::arg("deferred_weights"), py::arg("pipeline_schedule"),
+          py::arg("layers_per_stage"), py::arg("replays_steps") = true,
+          py::arg("tf32") = false, py::arg("spikes") = py::none(),
+          py::arg("hash_every") = 0, py::arg("preference") = py::none(),
+          py::arg("chunks") = 0, py::arg("recompute_layers") = py::none(),
+          py::arg("sequence") = py::none(), py::arg("z_loss") = 0.0,
+          py::arg("label_smoothing") = 0.0,
+          py::arg("context_method") = parallel::ContextMethod::kAuto)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -109,6 +111,8 @@ void BindEngineConfig(CoreModule& m) {
                     "One of `schedule_names`.")
       .def_readonly("chunks", &EngineConfig::chunks,
                     "Of the model, on a stage; 0: the schedule's fewest.")
+      .def_readonly("context_method", &EngineConfig::context_method,
+                    "How ranks that divide rows see one another's keys.")
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
                     "Of each stage; empty where the core divides them.")
       .def_readonly("replays_steps", &EngineConfig::replays_steps,

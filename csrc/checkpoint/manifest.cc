@@ -224,7 +224,7 @@ absl::Status CheckFiles(const Manifest& manifest) {
   for (const ManifestFile& file : manifest.files) {
     if (file.pipeline >= layout[Axis::kPipeline] ||
         file.tensor >= layout[Axis::kTensor] ||
-        file.data >= layout[Axis::kData]) {
+        file.data >= layout[Axis::kData] * layout[Axis::kContext]) {
       return absl::InvalidArgumentError(absl::StrCat(
           file.name, " is of pipeline ", file.pipeline, ", tensor ",
           file.tensor, " and data ", file.data, ", outside the layout"));

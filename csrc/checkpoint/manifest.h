@@ -19,8 +19,8 @@ inline constexpr int kManifestVersion = 3;
 inline constexpr size_t kMaxManifestBytes = 64 << 20;
 
 // A file of a checkpoint: what one rank of the model (pipeline x tensor) holds,
-// or a share of it. Data replicas hold the same, and write a share each; they
-// are numbered from 0, and the first has one always.
+// or a share of it. Replicas along data x context hold the same, and write a
+// share each; they are numbered from 0, and the first has one always.
 struct ManifestFile {
   std::string name;  // in the checkpoint's folder
   int pipeline;

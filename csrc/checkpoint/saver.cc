@@ -81,7 +81,7 @@ ManifestFile FileOf(const parallel::ParallelContext& context) {
   ManifestFile file;
   file.pipeline = context.index(Axis::kPipeline);
   file.tensor = context.index(Axis::kTensor);
-  file.data = context.index(Axis::kData);
+  file.data = context.data().rank();
   file.name = absl::StrCat("pipeline-", file.pipeline, "-tensor-", file.tensor,
                            "-data-", file.data, ".safetensors");
   return file;

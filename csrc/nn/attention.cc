@@ -6,7 +6,7 @@
 #include "autograd/recompute.h"
 #include "core/status_macros.h"
 #include "nn/cache.h"
-#include "ops/embedding.h"
+#include "nn/sequence_part.h"
 #include "ops/rope.h"
 
 namespace eisbach::nn {
@@ -42,8 +42,18 @@ absl::StatusOr<Tensor> Attention::Heads(const Tensor& x,
   if (context.cached != nullptr) return ForwardCached(qkv, context);
   if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
-        qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
-                            context.starts));
+        qkv, context.part == nullptr
+                 ? autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
+                                  context.starts)
+                 : autograd::RopeAt(qkv, heads, parts_.rope_table,
+                                    context.part->document_positions,
+                                    context.stream));
+  }
+  if (context.part != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor out,
+        context.part->attention(qkv, heads, parts_.options, context.stream));
+    return parts_.output->Forward(out, context);
   }
   ops::AttentionOptions options = parts_.options;
   options.starts = context.starts;
@@ -55,19 +65,12 @@ absl::StatusOr<Tensor> Attention::ForwardCached(const Tensor& qkv,
   const ops::AttentionHeads& heads = parts_.heads;
   const CachedTokens& cached = *context.cached;
   if (parts_.rope_table.defined()) {
-    // The angles of the tokens' positions, a row a token.
-    const Tensor& table = parts_.rope_table;
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor rows,
-        table.View(Shape{table.dim(0), table.dim(1) * table.dim(2)}));
-    EISBACH_ASSIGN_OR_RETURN(
-        Tensor angles,
-        ops::EmbeddingForward(cached.places.positions, rows, /*first_row=*/0,
-                              rows.dim(0), context.stream));
-    EISBACH_ASSIGN_OR_RETURN(
-        angles, angles.View(Shape{angles.dim(0), table.dim(1), table.dim(2)}));
-    EISBACH_RETURN_IF_ERROR(
-        ops::Rope(qkv, heads, angles, /*inverse=*/false, context.stream));
+        const Tensor positions,
+        cached.places.positions.View(Shape{qkv.dim(0), qkv.dim(1)}));
+    EISBACH_RETURN_IF_ERROR(ops::RopeAt(qkv, heads, parts_.rope_table,
+                                        positions, /*inverse=*/false,
+                                        context.stream));
   }
   return ops::CachedAttention(qkv, heads, cached.cache.layer(parts_.layer),
                               cached.places, parts_.options, context.stream);

@@ -10,7 +10,8 @@ namespace eisbach::nn {
 
 // Causal self-attention: output(attention(rope(head_norm(qkv(x))))), each
 // document for itself (ForwardContext::starts). The projections may be divided
-// among ranks; `heads` counts what this rank holds.
+// among ranks; `heads` counts what this rank holds. Of rows that it has a part
+// of, attention is the function that comes with them (ForwardContext::part).
 class Attention final : public Module {
  public:
   struct Parts {

@@ -2,6 +2,7 @@
 
 #include "autograd/functions/elementwise.h"
 #include "core/hash.h"
+#include "nn/sequence_part.h"
 
 namespace eisbach::nn {
 
@@ -24,6 +25,7 @@ std::optional<ops::DropoutSource> Dropout::Source(
   source.step = context.step;
   source.sample_index = context.sample_index;
   source.first_feature = first_feature_;
+  if (context.part != nullptr) source.places = context.part->positions;
   return source;
 }
 

@@ -7,6 +7,7 @@
 #include "autograd/functions/embedding.h"
 #include "core/status_macros.h"
 #include "nn/cache.h"
+#include "nn/sequence_part.h"
 #include "ops/document_starts.h"
 #include "ops/embedding.h"
 
@@ -37,6 +38,23 @@ absl::StatusOr<Tensor> Embedding::Forward(const Tensor& ids,
                              table_.RowsIn(context));
 }
 
+namespace {
+
+// Of all tokens [B, T] that ranks share, each one's place in its document.
+absl::StatusOr<Tensor> PositionsOf(const TokenShare& share,
+                                   const ForwardContext& context) {
+  if (context.part != nullptr) return context.part->document_positions;
+  Tensor starts = context.starts;
+  if (!starts.defined()) {  // a row is one document
+    EISBACH_ASSIGN_OR_RETURN(
+        starts, Tensor::Zeros(Shape{share.samples, share.positions},
+                              DType::kI32, context.stream));
+  }
+  return ops::DocumentPositions(starts, context.stream);
+}
+
+}  // namespace
+
 PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
                                      int64_t hidden, float stddev, bool primary)
     : weight_(TableSpec(name, Range::Whole(context), hidden, stddev)) {
@@ -46,6 +64,10 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
   if (context.share) return ForwardShare(x, context);
+  if (context.part != nullptr) {
+    return autograd::AddPositionAt(x, weight_, context.part->document_positions,
+                                   context.stream);
+  }
   if (context.cached == nullptr) {
     return autograd::AddPosition(x, weight_, context.stream, context.starts);
   }
@@ -61,20 +83,13 @@ absl::StatusOr<Tensor> PositionEmbedding::Forward(
 absl::StatusOr<Tensor> PositionEmbedding::ForwardShare(
     const Tensor& x, const ForwardContext& context) {
   const TokenShare& share = *context.share;
-  Tensor starts = context.starts;
-  if (!starts.defined()) {  // a row is one document
-    EISBACH_ASSIGN_OR_RETURN(
-        starts, Tensor::Zeros(Shape{share.samples, share.positions},
-                              DType::kI32, context.stream));
-  }
-  EISBACH_ASSIGN_OR_RETURN(Tensor positions,
-                           ops::DocumentPositions(starts, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(Tensor positions, PositionsOf(share, context));
   EISBACH_ASSIGN_OR_RETURN(positions,
                            positions.View(Shape{positions.elements()}));
   EISBACH_ASSIGN_OR_RETURN(positions,
                            positions.Narrow(0, share.first, share.count));
   EISBACH_ASSIGN_OR_RETURN(positions, positions.View(Shape{1, share.count}));
-  return autograd::AddRows(x, std::move(positions), weight_, context.stream);
+  return autograd::AddPositionAt(x, weight_, positions, context.stream);
 }
 
 }  // namespace eisbach::nn

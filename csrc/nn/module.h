@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,7 @@
 namespace eisbach::nn {
 
 struct CachedTokens;
+struct SequencePart;
 
 // What backward computes again rather than keeps of a block, in the same bits:
 // attention and MLP up to what their last projection takes, each from its
@@ -51,6 +53,9 @@ struct ForwardContext {
   Tensor starts{};
   // Nothing: a rank has all tokens everywhere.
   std::optional<TokenShare> share{};
+  // What rows are where this rank has a part of them, see nn/sequence_part.h;
+  // then there are no `starts`. Null: rows are whole.
+  std::shared_ptr<const SequencePart> part{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from

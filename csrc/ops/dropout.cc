@@ -50,6 +50,12 @@ absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
   EISBACH_ASSIGN_OR_RETURN(const int64_t samples, SamplesOf(x, source));
   EISBACH_RETURN_IF_ERROR(check.Dense("sample_index", source.sample_index,
                                       DType::kI64, Shape{samples}));
+  if (source.places.defined()) {
+    const int64_t positions =
+        source.positions == 0 ? x.dim(1) : source.positions;
+    EISBACH_RETURN_IF_ERROR(check.Dense("places", source.places, DType::kI32,
+                                        Shape{samples, positions}));
+  }
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(x.shape(), x.dtype(), stream.device()));
   const double bytes = static_cast<double>(x.bytes());

@@ -9,10 +9,10 @@
 
 namespace eisbach::ops {
 
-// Where a dropout mask comes from: of element (sample b, position t, local
-// feature f) it depends on the seed, the layer, the step, sample_index[b], t
-// and the feature first_feature + f of the whole model, so no layout changes
-// it.
+// Where a dropout mask comes from: of element (sample b, token t, local feature
+// f) it depends on the seed, the layer, the step, sample_index[b], the token's
+// position and the feature first_feature + f of the whole model, so no layout
+// changes it.
 struct DropoutSource {
   uint64_t seed = 0;
   uint64_t layer = 0;   // StableHash of the layer's name
@@ -23,6 +23,8 @@ struct DropoutSource {
   // of the B * T is its first.
   int64_t positions = 0;  // 0: x has all
   int64_t first_row = 0;
+  // i32 [B, T], the place in its sample of each; undefined: t.
+  Tensor places{};
 };
 
 // y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept

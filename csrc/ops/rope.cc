@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "ops/document_starts.h"
+#include "ops/embedding.h"
 #include "ops/op_check.h"
 
 namespace eisbach::ops {
@@ -88,6 +89,35 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
   cost.bytes_read = cost.bytes_written +
                     static_cast<double>(qkv.dim(1) * width) * sizeof(float);
   return RopeSlot().Run({qkv, heads, table, inverse, starts}, cost, stream);
+}
+
+absl::Status RopeAt(const Tensor& qkv, const AttentionHeads& heads,
+                    const Tensor& table, const Tensor& positions, bool inverse,
+                    Stream& stream) {
+  const OpCheck check("rope", stream);
+  EISBACH_RETURN_IF_ERROR(check.DenseFloat("qkv", qkv));
+  EISBACH_RETURN_IF_ERROR(check.Dense("table", table, DType::kF32));
+  if (qkv.rank() != 3 || table.rank() != 3) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rope: qkv=", qkv.ToString(), " must be [B, T, ", heads.packed_width(),
+        "] and table=", table.ToString(), " [context, pairs, 2]"));
+  }
+  EISBACH_RETURN_IF_ERROR(check.Dense("positions", positions, DType::kI32,
+                                      Shape{qkv.dim(0), qkv.dim(1)}));
+  // A row of angles a token, of one long row of tokens.
+  const int64_t tokens = positions.elements();
+  EISBACH_ASSIGN_OR_RETURN(const Tensor ids, positions.View(Shape{tokens}));
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor rows,
+      table.View(Shape{table.dim(0), table.dim(1) * table.dim(2)}));
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor angles,
+      EmbeddingForward(ids, rows, /*first_row=*/0, rows.dim(0), stream));
+  EISBACH_ASSIGN_OR_RETURN(
+      angles, angles.View(Shape{tokens, table.dim(1), table.dim(2)}));
+  EISBACH_ASSIGN_OR_RETURN(const Tensor row,
+                           qkv.View(Shape{1, tokens, qkv.dim(2)}));
+  return Rope(row, heads, angles, inverse, stream);
 }
 
 }  // namespace eisbach::ops

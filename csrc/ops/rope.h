@@ -37,4 +37,10 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
                   const Tensor& table, bool inverse, Stream& stream,
                   const Tensor& starts = Tensor());
 
+// The same of tokens that stand anywhere: positions, i32 [B, T], are rows of
+// the table, which is read as EmbeddingForward reads one.
+absl::Status RopeAt(const Tensor& qkv, const AttentionHeads& heads,
+                    const Tensor& table, const Tensor& positions, bool inverse,
+                    Stream& stream);
+
 }  // namespace eisbach::ops

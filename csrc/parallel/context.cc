@@ -22,6 +22,8 @@ absl::StatusOr<std::unique_ptr<ParallelContext>> ParallelContext::Make(
   EISBACH_ASSIGN_OR_RETURN(context->tensor_, group({Axis::kTensor}, "tensor"));
   EISBACH_ASSIGN_OR_RETURN(context->data_,
                            group({Axis::kData, Axis::kContext}, "data"));
+  EISBACH_ASSIGN_OR_RETURN(context->context_,
+                           group({Axis::kContext}, "context"));
   EISBACH_ASSIGN_OR_RETURN(context->pipeline_,
                            group({Axis::kPipeline}, "pipeline"));
   EISBACH_ASSIGN_OR_RETURN(context->model_,

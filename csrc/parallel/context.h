@@ -42,6 +42,8 @@ class ParallelContext {
   // Ranks that see other samples (or other positions) with equal weights:
   // gradients are summed over data x context.
   comm::Communicator& data() const { return *data_; }
+  // Ranks that have the other tokens of this one's rows.
+  comm::Communicator& context() const { return *context_; }
   // Ranks that hold the other stages; its ranks are the stages.
   comm::Communicator& pipeline() const { return *pipeline_; }
   // Ranks that together hold the model once: pipeline x tensor.
@@ -57,7 +59,8 @@ class ParallelContext {
   comm::World& world_;
   Mesh mesh_;
   std::unique_ptr<comm::Communicator> everyone_;  // null: the world's own
-  std::unique_ptr<comm::Communicator> tensor_, data_, pipeline_, model_, tied_;
+  std::unique_ptr<comm::Communicator> tensor_, data_, context_, pipeline_;
+  std::unique_ptr<comm::Communicator> model_, tied_;
 };
 
 }  // namespace eisbach::parallel

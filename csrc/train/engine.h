@@ -12,6 +12,7 @@
 #include "ops/cross_entropy.h"
 #include "ops/preference.h"
 #include "parallel/context.h"
+#include "parallel/context/divided_sequence.h"
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
@@ -59,13 +60,23 @@ struct EngineConfig {
   // Whether training divides tokens among a tensor group; nothing: where it can
   // (parallel/tensor/sequence.h).
   std::optional<bool> sequence{};
-
-  // Of a micro-batch, in a tensor group of so many ranks.
-  parallel::DividedTokens Tokens(int ranks) const {
-    return {micro_batch, model.context, ranks};
-  }
   // What the loss of tokens has besides; reported losses are without them.
   ops::LossTerms terms{};
+  // Where ranks divide rows.
+  parallel::ContextMethod context_method = parallel::ContextMethod::kAuto;
+
+  // Of a micro-batch, those that a tensor group may divide.
+  parallel::DividedTokens Tokens(const parallel::Mesh& mesh) const {
+    return {micro_batch, model.context / mesh.size(Axis::kContext),
+            mesh.size(Axis::kTensor)};
+  }
+  // Of `context_method`, what auto stands for.
+  absl::StatusOr<parallel::ContextMethod> MethodOn(
+      const parallel::Mesh& mesh) const {
+    return parallel::ChooseContextMethod(
+        context_method, model.heads, model.kv_heads, mesh.size(Axis::kTensor),
+        mesh.size(Axis::kContext));
+  }
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -155,8 +166,8 @@ class Engine {
   // nobody forbade it (parallel::WholeTokensText).
   bool divides_tokens() const { return divides_tokens_; }
   std::string WholeTokensText() const {
-    return parallel::WholeTokensText(
-        config_.sequence, config_.Tokens(context_.size(Axis::kTensor)));
+    return parallel::WholeTokensText(config_.sequence,
+                                     config_.Tokens(context_.mesh()));
   }
 
  private:
@@ -189,7 +200,8 @@ class Engine {
   absl::Status CheckInput(const StepInput& input, bool measures = false) const;
   absl::Status CheckPairs(const StepInput& input, bool measures) const;
   absl::Status CheckIds(const StepInput& input) const;
-  static absl::Status ValidatePairs(const EngineConfig& config);
+  static absl::Status ValidatePairs(const EngineConfig& config,
+                                    const parallel::Mesh& mesh);
   // How many totals follow the losses in the sums of a step.
   int totals() const;
   // What the reference thinks of pairs, f64 [samples, ops::kPairSums], on the
@@ -209,6 +221,7 @@ class Engine {
   int micro_batches_ = 0;
   bool divides_tokens_ = false;
   std::unique_ptr<models::Transformer> model_;
+  std::unique_ptr<parallel::DividedSequence> sequence_;  // null: whole rows
   std::unique_ptr<Update> update_;
   std::unique_ptr<Saves> saves_;
   std::unique_ptr<parallel::Executor> executor_;

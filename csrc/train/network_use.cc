@@ -24,6 +24,8 @@ comm::Communicator& GroupOf(const parallel::ParallelContext& context,
       return context.tensor();
     case Axis::kPipeline:
       return context.pipeline();
+    case Axis::kContext:
+      return context.context();
     default:
       return context.data();
   }
@@ -119,7 +121,8 @@ absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context) {
   std::vector<AxisNetwork> axes;
   Json mine = Json::array();
-  for (Axis axis : {Axis::kTensor, Axis::kData, Axis::kPipeline}) {
+  for (Axis axis :
+       {Axis::kTensor, Axis::kContext, Axis::kData, Axis::kPipeline}) {
     if (context.size(axis) == 1) continue;
     axes.push_back({.axis = axis});
     mine.push_back(NetworkJson(NetworkOf(GroupOf(context, axis))));

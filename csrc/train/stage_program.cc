@@ -25,7 +25,8 @@ absl::Status TransformerProgram::Begin(StepInput input, int64_t micro_batch,
     EISBACH_ASSIGN_OR_RETURN(
         context.share,
         parallel::ShareTokens(
-            {micro_batch, input.tokens.dim(1), dividing_ranks_}, tensor_rank_));
+            {micro_batch, input.tokens.dim(1) / row_parts(), dividing_ranks_},
+            tensor_rank_));
   }
   input_ = std::move(input);
   pairs_ = std::move(pairs);
@@ -54,12 +55,19 @@ Shape TransformerProgram::ActivationShape(int) const {
   if (context_->share) {
     return Shape{1, context_->share->count, model_.config().hidden};
   }
-  return Shape{micro_batch_, input_.tokens.dim(1), model_.config().hidden};
+  return Shape{micro_batch_, input_.tokens.dim(1) / row_parts(),
+               model_.config().hidden};
 }
 
 absl::StatusOr<Tensor> TransformerProgram::Rows(const Tensor& all,
                                                 int microbatch) const {
   return all.Narrow(0, microbatch * micro_batch_, micro_batch_);
+}
+
+absl::StatusOr<Tensor> TransformerProgram::Part(const Tensor& all,
+                                                int microbatch) const {
+  EISBACH_ASSIGN_OR_RETURN(Tensor rows, Rows(all, microbatch));
+  return sequence_ == nullptr ? rows : sequence_->Take(rows);
 }
 
 absl::StatusOr<Tensor> TransformerProgram::Forward(int microbatch, int chunk,
@@ -88,9 +96,14 @@ absl::StatusOr<Tensor> TransformerProgram::Run(int microbatch, int chunk,
   if (input_.starts.defined()) {
     EISBACH_ASSIGN_OR_RETURN(context.starts, Rows(input_.starts, microbatch));
   }
+  if (sequence_ != nullptr) {
+    EISBACH_ASSIGN_OR_RETURN(
+        context.part, sequence_->PartOf(micro_batch_, input_.tokens.dim(1),
+                                        std::exchange(context.starts, {})));
+  }
   Tensor x = input;
   if (model_.IsFirst(chunk)) {
-    EISBACH_ASSIGN_OR_RETURN(x, Rows(input_.tokens, microbatch));
+    EISBACH_ASSIGN_OR_RETURN(x, Part(input_.tokens, microbatch));
   } else if (flight.graph != nullptr) {
     x = flight.graph->Leaf(input);
     flight.input = EdgeOf(x);
@@ -108,7 +121,7 @@ absl::Status TransformerProgram::End(int microbatch, const Tensor& y,
                                      const nn::ForwardContext& context,
                                      Flight& flight) {
   nn::Head& head = model_.head();
-  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Rows(input_.targets, microbatch));
+  EISBACH_ASSIGN_OR_RETURN(Tensor targets, Part(input_.targets, microbatch));
   const auto keep = [&](const Tensor& from, const Tensor& to) {
     return context.stream.device().CopyOnDevice(to.raw(), from.raw(),
                                                 from.bytes(), context.stream);

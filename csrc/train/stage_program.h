@@ -6,12 +6,13 @@
 
 #include "autograd/graph.h"
 #include "models/transformer.h"
+#include "parallel/context/divided_sequence.h"
 #include "parallel/pipeline/executor.h"
 
 namespace eisbach::train {
 
 // One rank's share of a step's samples, on the rank's device. Ranks of one data
-// index hold the same.
+// index hold the same, and rows are whole.
 struct StepInput {
   Tensor tokens;        // i32 [samples, T], in [0, vocab)
   Tensor targets;       // i32 [samples, T], below vocab; below 0: masked
@@ -45,8 +46,11 @@ struct PairTask {
 // transformer: a graph for each in flight, kept for the next step.
 class TransformerProgram final : public parallel::StageProgram {
  public:
-  TransformerProgram(models::Transformer& model, DType compute_dtype)
-      : model_(model), compute_dtype_(compute_dtype) {}
+  // `sequence`: by which ranks divide rows, and which outlives the program;
+  // null: a rank has whole ones.
+  TransformerProgram(models::Transformer& model, DType compute_dtype,
+                     const parallel::DividedSequence* sequence = nullptr)
+      : model_(model), compute_dtype_(compute_dtype), sequence_(sequence) {}
 
   // From here on training divides the tokens of a micro-batch among `ranks` of
   // a tensor group, of which this is `rank`.
@@ -88,7 +92,13 @@ class TransformerProgram final : public parallel::StageProgram {
     autograd::Deferred deferred;
   };
 
+  // Among how many ranks rows are divided.
+  int row_parts() const {
+    return sequence_ == nullptr ? 1 : sequence_->ranks();
+  }
   absl::StatusOr<Tensor> Rows(const Tensor& all, int microbatch) const;
+  // Of tokens, this rank's part.
+  absl::StatusOr<Tensor> Part(const Tensor& all, int microbatch) const;
   // Of `microbatch` through `chunk`.
   Flight& FlightOf(int microbatch, int chunk) {
     return flights_[static_cast<size_t>(microbatch) * model_.chunks() + chunk];
@@ -101,6 +111,7 @@ class TransformerProgram final : public parallel::StageProgram {
 
   models::Transformer& model_;
   const DType compute_dtype_;
+  const parallel::DividedSequence* const sequence_;
   autograd::Observer* observer_ = nullptr;
   int tensor_rank_ = 0;
   int dividing_ranks_ = 1;

@@ -77,6 +77,7 @@ def make_mesh(
         data=0 if parallel.data == "auto" else parallel.data,
         tensor=parallel.tensor,
         pipeline=parallel.pipeline,
+        context=parallel.context,
         placement=placement,
     )
 
@@ -279,6 +280,7 @@ def engine_config(config: Config) -> _C.EngineConfig:
         deferred_weights=False,
         pipeline_schedule=parallel.schedule,
         chunks=0 if parallel.chunks == "auto" else parallel.chunks,
+        context_method=parallel.context_method,
         layers_per_stage=[] if layers == "auto" else layers,
         replays_steps=config.run.cuda_graphs
         and not config.fault.check_collectives,

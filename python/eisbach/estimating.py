@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eisbach.fitting import Fit, count
+from eisbach.fitting import Fit, count, spell_sizes
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -77,9 +77,6 @@ def estimate(
 def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
     """Spells an estimate, a line for ranks that are alike."""
     config, mesh, model = found.config, found.mesh, found.engine.model
-    sizes = " x ".join(
-        f"{axis} {mesh.size(axis)}" for axis in ("pipeline", "data", "tensor")
-    )
     most = max(row.memory.peak for row in rows)
     unit = 0
     while most >= 1024 ** (unit + 2) and unit + 1 < len(_UNITS):
@@ -88,7 +85,7 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
     if model.adapter.rank:
         beside = f", {model.trained_parameters:,} trained beside them"
     yield f"{model.family}, {model.parameters:,} parameters{beside}"
-    yield f"{count(mesh.world_size, 'rank')}: {sizes}"
+    yield f"{count(mesh.world_size, 'rank')}: {spell_sizes(mesh)}"
     yield (
         f"computes in {config.precision.compute}, "
         f"{found.engine.micro_batch} of {found.engine.global_batch} sequences "

@@ -91,7 +91,7 @@ def least_ranks(config: Config) -> int:
     """Returns how many ranks a configuration needs at least."""
     sizes = config.parallel
     data = 1 if sizes.data == "auto" else sizes.data
-    return data * sizes.tensor * sizes.pipeline
+    return data * sizes.tensor * sizes.pipeline * sizes.context
 
 
 def check_data(config: Config) -> None:
@@ -142,6 +142,16 @@ def _fit(
 def count(number: int, thing: str) -> str:
     """Spells a count, as in `1 rank` and `2 ranks`."""
     return f"{number:,} {thing}{'s'[: number != 1]}"
+
+
+def spell_sizes(mesh: _C.Mesh) -> str:
+    """Spells a mesh's sizes; that of `context` where rows are divided."""
+    axes = ("pipeline", "data", "context", "tensor")
+    return " x ".join(
+        f"{axis} {mesh.size(axis)}"
+        for axis in axes
+        if axis != "context" or mesh.size(axis) > 1
+    )
 
 
 def _offer(config: Config, ranks: int, message: str) -> str:

@@ -132,7 +132,7 @@ def _write(
         "ranks": job.world.size,
         "layout": {
             axis: job.context.size(axis)
-            for axis in ("pipeline", "data", "tensor")
+            for axis in ("pipeline", "data", "context", "tensor")
         },
         "compute": config.precision.compute,
         "warmup_steps": plan.warmup,

@@ -23,6 +23,8 @@ struct Recipe {
   std::optional<bool> sequence{};
   nn::Recompute recompute = nn::Recompute::kNothing;
   bool terms = false;  // the loss has more than the cross-entropy
+  // By which context ranks see one another's keys.
+  parallel::ContextMethod method = parallel::ContextMethod::kAuto;
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
@@ -38,7 +40,10 @@ struct Recipe {
                         recompute == nn::Recompute::kNothing     ? ""
                         : recompute == nn::Recompute::kSelective ? "_selective"
                                                                  : "_block",
-                        terms ? "_terms" : "");
+                        terms ? "_terms" : "",
+                        method == parallel::ContextMethod::kAuto
+                            ? ""
+                            : absl::StrCat("_", Name(method)));
   }
 
   train::EngineConfig Config() const {
@@ -49,6 +54,7 @@ struct Recipe {
     config.recompute = recompute;
     config.update.compute_dtype = compute;
     config.update.zero.zero = zero;
+    config.context_method = method;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
       // AdamW and clipping hide a constant factor in the gradient; this does

@@ -21,12 +21,20 @@ struct Layout {
   int tensor = 1;
   int pipeline = 1;
   std::vector<int> placement = {};  // rank at each position; empty: in order
+  int context = 1;
 
-  int ranks() const { return data * tensor * pipeline; }
+  int ranks() const { return data * tensor * pipeline * context; }
   std::string ToString() const {
-    return absl::StrCat("d", data, "t", tensor, "p", pipeline);
+    return absl::StrCat("d", data, "t", tensor, "p", pipeline,
+                        context == 1 ? "" : absl::StrCat("c", context));
   }
 };
+
+// The same with rows that `context` ranks divide.
+inline Layout WithContext(int context, Layout layout = {}) {
+  layout.context = context;
+  return layout;
+}
 
 // 24 heads, 8 layers and batch 24 divide by everything up to 8; the vocabulary
 // and, for llama, the key/value heads do not.
@@ -124,6 +132,7 @@ inline absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout) {
   return parallel::MakeMesh(layout.ranks(), {.data = layout.data,
                                              .tensor = layout.tensor,
                                              .pipeline = layout.pipeline,
+                                             .context = layout.context,
                                              .placement = layout.placement});
 }
 

@@ -52,6 +52,28 @@ class RopeNode final : public Node {
   Tensor starts_;
 };
 
+class RopeAtNode final : public Node {
+ public:
+  RopeAtNode(const ops::AttentionHeads& heads, Tensor table, Tensor positions)
+      : heads_(heads),
+        table_(std::move(table)),
+        positions_(std::move(positions)) {}
+  absl::string_view name() const override { return "rope"; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        BackwardContext& context) override {
+    EISBACH_ASSIGN_OR_RETURN(Tensor grad,
+                             Owned(std::move(grads[0]), context.stream));
+    EISBACH_RETURN_IF_ERROR(ops::RopeAt(grad, heads_, table_, positions_,
+                                        /*inverse=*/true, context.stream));
+    return Send(0, std::move(grad), context.stream);
+  }
+
+ private:
+  ops::AttentionHeads heads_;
+  Tensor table_;
+  Tensor positions_;
+};
+
 }  // namespace
 
 absl::StatusOr<Tensor> Attention(const Tensor& qkv,
@@ -76,6 +98,19 @@ absl::StatusOr<Tensor> Rope(const Tensor& qkv, const ops::AttentionHeads& heads,
   Tensor y = qkv.Detach();
   if (Graph* graph = CurrentGraph()) {
     graph->Record<RopeNode>({&qkv}, {&y}, heads, table, starts);
+  }
+  return y;
+}
+
+absl::StatusOr<Tensor> RopeAt(const Tensor& qkv,
+                              const ops::AttentionHeads& heads,
+                              const Tensor& table, const Tensor& positions,
+                              Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(
+      ops::RopeAt(qkv, heads, table, positions, /*inverse=*/false, stream));
+  Tensor y = qkv.Detach();
+  if (Graph* graph = CurrentGraph()) {
+    graph->Record<RopeAtNode>({&qkv}, {&y}, heads, table, positions);
   }
   return y;
 }

@@ -17,5 +17,10 @@ absl::StatusOr<Tensor> Attention(const Tensor& qkv,
 absl::StatusOr<Tensor> Rope(const Tensor& qkv, const ops::AttentionHeads& heads,
                             const Tensor& table, Stream& stream,
                             const Tensor& starts = Tensor());
+// The same of tokens at `positions`, i32 [B, T] (ops::RopeAt).
+absl::StatusOr<Tensor> RopeAt(const Tensor& qkv,
+                              const ops::AttentionHeads& heads,
+                              const Tensor& table, const Tensor& positions,
+                              Stream& stream);
 
 }  // namespace eisbach::autograd

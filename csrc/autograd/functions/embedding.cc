@@ -81,6 +81,16 @@ class PositionNode final : public Node {
   Parameter& weight_;
 };
 
+// x, to which positions have been added in place.
+Tensor PositionAdded(const Tensor& x, Tensor positions, Parameter& weight) {
+  Tensor y = x.Detach();
+  if (Graph* graph = CurrentGraph()) {
+    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y},
+                                        std::move(positions), weight);
+  }
+  return y;
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
@@ -106,34 +116,24 @@ absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
     EISBACH_RETURN_IF_ERROR(ops::CheckStarts(
         "add_position", starts,
         Shape(x.shape().dims().subspan(0, x.rank() - 1)), stream));
-    EISBACH_ASSIGN_OR_RETURN(Tensor positions,
+    EISBACH_ASSIGN_OR_RETURN(const Tensor positions,
                              ops::DocumentPositions(starts, stream));
-    return AddRows(x, std::move(positions), weight, stream);
+    return AddPositionAt(x, weight, positions, stream);
   }
   EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
-  Tensor y = x.Detach();
-  if (Graph* graph = CurrentGraph()) {
-    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y}, Tensor(),
-                                        weight);
-  }
-  return y;
+  return PositionAdded(x, Tensor(), weight);
 }
 
-absl::StatusOr<Tensor> AddRows(const Tensor& x, Tensor positions,
-                               Parameter& weight, Stream& stream) {
+absl::StatusOr<Tensor> AddPositionAt(const Tensor& x, Parameter& weight,
+                                     const Tensor& positions, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
   EISBACH_ASSIGN_OR_RETURN(
       const Tensor rows,
       ops::EmbeddingForward(positions, weight.data(), /*first_row=*/0,
                             weight.data().dim(0), stream));
   EISBACH_RETURN_IF_ERROR(ops::AddInPlace(x, rows, stream));
-  Tensor y = x.Detach();
-  if (Graph* graph = CurrentGraph()) {
-    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y},
-                                        std::move(positions), weight);
-  }
-  return y;
+  return PositionAdded(x, positions, weight);
 }
 
 }  // namespace eisbach::autograd

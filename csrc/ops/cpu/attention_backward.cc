@@ -11,6 +11,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "ops/cpu/attention_pairs-inl.h"
+#include "ops/cpu/attention_scores-inl.h"
 #include "ops/cpu/attention_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -55,49 +56,6 @@ struct BackwardBuffer {
   float *keys, *dkeys, *dvalues, *queries, *dout, *dqueries;
   float *keys_t, *values_t, *weights, *dscores, *lse, *delta, *end;
 };
-
-// On entry `weights` holds a row of scores, to be multiplied by `scale`, and
-// `dscores` one of dout · v^T; on return the softmax weights and the gradient
-// of the scores. Columns outside [hidden, visible) become zero. `cap` is that
-// of scores, in units of log2.
-template <bool kCapped>
-HWY_INLINE void DifferentiateRow(float* HWY_RESTRICT weights,
-                                 float* HWY_RESTRICT dscores, int64_t hidden,
-                                 int64_t visible, float scale, float cap,
-                                 float lse, float delta) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
-  const auto row_lse = hn::Set(d, lse), row_delta = hn::Set(d, delta);
-  const auto by = hn::Set(d, kCapped ? scale / cap : scale);
-  int64_t j = 0;
-  for (; j < visible; j += lanes) {
-    auto score = hn::LoadU(d, weights + j);
-    auto slope = hn::Zero(d);  // of the cap
-    if constexpr (kCapped) {
-      const auto bent = Tanh(d, hn::Mul(score, by));
-      slope = hn::NegMulAdd(bent, bent, hn::Set(d, 1.0f));
-      score = hn::Sub(hn::Mul(bent, hn::Set(d, cap)), row_lse);
-    } else {
-      score = hn::MulSub(score, by, row_lse);
-    }
-    auto p = Exp2(d, score);
-    auto ds = hn::Mul(p, hn::Sub(hn::LoadU(d, dscores + j), row_delta));
-    if constexpr (kCapped) ds = hn::Mul(ds, slope);
-    if (j + lanes > visible) {
-      const auto mask = hn::FirstN(d, visible - j);
-      p = hn::IfThenElseZero(mask, p);
-      ds = hn::IfThenElseZero(mask, ds);
-    }
-    hn::StoreU(p, d, weights + j);
-    hn::StoreU(ds, d, dscores + j);
-  }
-  for (; j < kTile; j += lanes) {
-    hn::StoreU(hn::Zero(d), d, weights + j);
-    hn::StoreU(hn::Zero(d), d, dscores + j);
-  }
-  std::fill_n(weights, hidden, 0.0f);
-  std::fill_n(dscores, hidden, 0.0f);
-}
 
 // The same for row `r` of query tile `i` and key tile `j`.
 template <bool kDiagonal, class Buffer>

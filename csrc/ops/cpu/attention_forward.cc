@@ -11,13 +11,11 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "ops/cpu/attention_pairs-inl.h"
+#include "ops/cpu/attention_scores-inl.h"
 #include "ops/cpu/attention_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eisbach::ops::cpu::HWY_NAMESPACE {
-
-// Scores are in units of log2, below them nothing that a real score reaches.
-constexpr float kHidden = -1e30f;
 
 // A thread's buffer: keys (tiles of [D, kTile]) and values ([T, D]) of one
 // key/value head, one tile of queries, scores and output, and each row's
@@ -40,66 +38,6 @@ struct ForwardBuffer {
 
   float *keys_t, *values, *queries, *output, *scores, *maximum, *sum;
 };
-
-// The first `visible` scores of one row, times `scale`, become capped scores in
-// units of log2.
-HWY_INLINE void CapRow(float* HWY_RESTRICT scores, int64_t visible, float scale,
-                       double cap) {
-  const Floats d;
-  const auto by =
-      hn::Set(d, static_cast<float>(scale / (cap * std::numbers::log2e)));
-  const auto largest =
-      hn::Set(d, static_cast<float>(cap * std::numbers::log2e));
-  for (int64_t j = 0; j < visible; j += hn::Lanes(d)) {
-    const auto score = hn::Mul(hn::LoadU(d, scores + j), by);
-    hn::StoreU(hn::Mul(Tanh(d, score), largest), d, scores + j);
-  }
-}
-
-// Scores of one row, times `scale`, become weights relative to the row's new
-// maximum; returns the factor for what was summed before. Columns
-// [hidden, visible) count, the others become zero.
-HWY_INLINE float SoftmaxRow(float* HWY_RESTRICT scores, int64_t hidden,
-                            int64_t visible, float scale,
-                            float* HWY_RESTRICT maximum,
-                            float* HWY_RESTRICT sum) {
-  const Floats d;
-  const int64_t lanes = hn::Lanes(d);
-  if (hidden >= visible) {
-    std::fill_n(scores, kTile, 0.0f);
-    return 1.0f;
-  }
-  std::fill_n(scores, hidden, kHidden);
-  const int64_t whole = visible / lanes * lanes;
-  int64_t used = whole;
-  if (whole < visible) {
-    const auto mask = hn::FirstN(d, visible - whole);
-    const auto tail = hn::LoadU(d, scores + whole);
-    hn::StoreU(hn::IfThenElse(mask, tail, hn::Set(d, kHidden)), d,
-               scores + whole);
-    used += lanes;
-  }
-  const auto by = hn::Set(d, scale);
-  auto largest = hn::Set(d, *maximum);
-  for (int64_t j = 0; j < used; j += lanes) {
-    largest = hn::Max(largest, hn::Mul(hn::LoadU(d, scores + j), by));
-  }
-  largest = hn::MaxOfLanes(d, largest);
-  auto total = hn::Zero(d);
-  for (int64_t j = 0; j < used; j += lanes) {
-    const auto weight =
-        Exp2(d, hn::MulSub(hn::LoadU(d, scores + j), by, largest));
-    hn::StoreU(weight, d, scores + j);
-    total = hn::Add(total, weight);
-  }
-  for (int64_t j = used; j < kTile; j += lanes) {
-    hn::StoreU(hn::Zero(d), d, scores + j);
-  }
-  const auto factor = Exp2(d, hn::Sub(hn::Set(d, *maximum), largest));
-  hn::StoreU(hn::MulAdd(hn::LoadU(d, sum), factor, total), d, sum);
-  *maximum = hn::GetLane(largest);
-  return hn::GetLane(factor);
-}
 
 // The same for row `row` of query tile `tile` and key tile `t`, with the cap.
 template <class Buffer>

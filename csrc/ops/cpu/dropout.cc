@@ -124,6 +124,9 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
   const uint64_t step =
       static_cast<uint64_t>(*args.source.step.data<int64_t>());
   const int64_t* samples = args.source.sample_index.data<int64_t>();
+  const int32_t* places = args.source.places.defined()
+                              ? args.source.places.data<int32_t>()
+                              : nullptr;
   const int32_t threshold = static_cast<int32_t>(DropoutThreshold(args.p));
   const float scale = DropoutScale(DropoutThreshold(args.p));
   return DispatchFloat(args.x.dtype(), "dropout", [&](auto type) {
@@ -137,8 +140,10 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
             const int64_t row = first_row + r;
             const uint64_t sample =
                 static_cast<uint64_t>(samples[row / positions]);
+            const int64_t position =
+                places == nullptr ? row % positions : places[row];
             const PhiloxCounter rest =
-                DropoutCounter(0, row % positions, sample, step);
+                DropoutCounter(0, position, sample, step);
             DropoutRow(
                 x + r * width, width, args.source.first_feature, rest,
                 DropoutKey(args.source.seed, args.source.layer, sample, step),

@@ -19,8 +19,9 @@ absl::Status Dropout(const DropoutArgs& args, Stream& stream) {
        .width = args.x.dim(2),
        .first_feature = source.first_feature},
       source.seed, source.layer, source.sample_index.data<int64_t>(),
-      source.step.data<int64_t>(), threshold, DropoutScale(threshold),
-      cuda::Handle(stream)));
+      source.step.data<int64_t>(),
+      source.places.defined() ? source.places.data<int32_t>() : nullptr,
+      threshold, DropoutScale(threshold), cuda::Handle(stream)));
   return absl::OkStatus();
 }
 

@@ -46,8 +46,9 @@ template <typename T, int N>
 __global__ void __launch_bounds__(kBlock)
     DropoutKernel(const T* x, T* y, DropoutShape shape, uint64_t seed,
                   uint64_t layer, const int64_t* sample_index,
-                  const int64_t* step_pointer, uint32_t threshold, float scale,
-                  unsigned columns, unsigned blocks_a_row) {
+                  const int64_t* step_pointer, const int32_t* places,
+                  uint32_t threshold, float scale, unsigned columns,
+                  unsigned blocks_a_row) {
   EISBACH_SHARED(uint32_t, keys, [kBlock][2]);
   const unsigned column = threadIdx.x % columns, line = threadIdx.x / columns;
   const unsigned row = blockIdx.x / blocks_a_row * (kBlock / columns) + line;
@@ -65,8 +66,10 @@ __global__ void __launch_bounds__(kBlock)
   __syncthreads();
   if (!inside) return;
   const PhiloxKey key = {keys[line][0], keys[line][1]};
-  const PhiloxCounter counter =
-      ops::DropoutCounter(0, place - sample_at * positions, sample, step);
+  const unsigned position = places == nullptr
+                                ? place - sample_at * positions
+                                : static_cast<unsigned>(places[place]);
+  const PhiloxCounter counter = ops::DropoutCounter(0, position, sample, step);
   const long long first =
       (long long)(blockIdx.x % blocks_a_row) * (columns * kUnroll) + column;
   const T* in = x + (long long)row * shape.width;
@@ -99,7 +102,8 @@ unsigned ColumnsFor(long long pieces) {
 cudaError_t LaunchDropout(Type type, const void* x, void* y,
                           const DropoutShape& shape, uint64_t seed,
                           uint64_t layer, const int64_t* sample_index,
-                          const int64_t* step, uint32_t threshold, float scale,
+                          const int64_t* step, const int32_t* places,
+                          uint32_t threshold, float scale,
                           cudaStream_t stream) {
   return Dispatch(type, [&](auto zero) {
     using T = decltype(zero);
@@ -116,7 +120,8 @@ cudaError_t LaunchDropout(Type type, const void* x, void* y,
       const unsigned row_blocks = BlocksFor(shape.rows, kBlock / columns);
       return Launch({dim3(row_blocks * a_row), dim3(kBlock), stream},
                     DropoutKernel<T, N>, in, out, shape, seed, layer,
-                    sample_index, step, threshold, scale, columns, a_row);
+                    sample_index, step, places, threshold, scale, columns,
+                    a_row);
     });
   });
 }

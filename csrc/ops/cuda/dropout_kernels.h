@@ -12,8 +12,9 @@ namespace eisbach::cuda {
 // on of [samples * positions, width]. sample_index
 // [samples] and step [1] lie in device memory. Dropped is what has its upper 24
 // random bits below `threshold`; the rest is multiplied by `scale`. The bits
-// are those of ops/dropout_bits.h. At most 2^31 rows, those before first_row
-// included.
+// are those of ops/dropout_bits.h, each row's of its place in `places` [samples,
+// positions], or where that is null of its position. At most 2^31 rows, those
+// before first_row included.
 struct DropoutShape {
   long long rows;
   long long first_row;
@@ -24,7 +25,7 @@ struct DropoutShape {
 cudaError_t LaunchDropout(Type type, const void* x, void* y,
                           const DropoutShape& shape, uint64_t seed,
                           uint64_t layer, const int64_t* sample_index,
-                          const int64_t* step, uint32_t threshold, float scale,
-                          cudaStream_t stream);
+                          const int64_t* step, const int32_t* places,
+                          uint32_t threshold, float scale, cudaStream_t stream);
 
 }  // namespace eisbach::cuda

@@ -76,20 +76,23 @@ def _with_vocab(config):
 
 
 def _checked(config, ranks: int | None) -> str:
-    from eisbach.fitting import check_data, count, fit, least_ranks
+    from eisbach.fitting import (
+        check_data,
+        count,
+        fit,
+        least_ranks,
+        spell_sizes,
+    )
     from eisbach.run.folder import check_home, check_name
 
     check_name(config.run.name)
     check_home(config.run.dir)
     found = fit(config, ranks or least_ranks(config))
     check_data(found.config)
-    sizes = {
-        name: found.mesh.size(name) for name in ("pipeline", "data", "tensor")
-    }
-    layout = " x ".join(f"{name} {size}" for name, size in sizes.items())
     ranks = found.mesh.world_size
     model = found.engine.model
     return (
-        f"fits {count(ranks, 'rank')}: {layout}; {model.family}, "
+        f"fits {count(ranks, 'rank')}: {spell_sizes(found.mesh)}; "
+        f"{model.family}, "
         f"{model.parameters:,} parameters, {found.config.train.steps} steps"
     )

@@ -8,12 +8,12 @@ from eisbach.config.section import Auto, Count, Natural, Section, key
 
 
 class ParallelSection(Section):
-    """How ranks share the work; data x tensor x pipeline = ranks."""
+    """How ranks share the work; data x tensor x pipeline x context = ranks."""
 
     data: Auto | Count = key(
         "auto",
         "Copies of the model that share the batch. `auto`: all ranks that "
-        "`tensor` x `pipeline` leaves.",
+        "`tensor` x `pipeline` x `context` leaves.",
     )
     tensor: Count = key(1, "Ranks that share each layer.")
     sequence: Auto | bool = key(
@@ -24,6 +24,18 @@ class ParallelSection(Section):
         known_as="sequence_parallel",
     )
     pipeline: Count = key(1, "Stages, each of which holds some layers.")
+    context: Count = key(
+        1,
+        "Ranks that divide the tokens of each row. `model.context` is a "
+        "multiple of twice as many.",
+    )
+    context_method: Literal["auto", "ring", "ulysses", "gather"] = key(
+        "auto",
+        "How they attend to one another's tokens: keys and values go round in "
+        "a `ring`; `ulysses` gives each whole rows of some heads, which "
+        "`context` x `tensor` divides; `gather` brings all keys and values at "
+        "once. `auto`: `ulysses` where heads divide, else `ring`.",
+    )
     schedule: Literal[
         "gpipe", "1f1b", "interleaved", "zero_bubble", "zb_v", "dual_pipe_v"
     ] = key(

@@ -14,7 +14,7 @@ from eisbach.run.times import shares
 if TYPE_CHECKING:
     from eisbach.job import Job
 
-_AXES = ("pipeline", "data", "tensor")
+_AXES = ("pipeline", "data", "context", "tensor")
 
 
 def _checkpoints(job: Job) -> dict[str, Any]:

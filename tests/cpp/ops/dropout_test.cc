@@ -107,6 +107,34 @@ TEST(Dropout, KeepsTheMeanWhereLittleIsKept) {
   }
 }
 
+// Tokens that stand elsewhere have the masks of where they stand.
+TEST(Dropout, GoesByPositionsWhereTheyAreGiven) {
+  const Tensor x = Normal({2, 6, 37}, DType::kF32, 1);
+  const std::vector<double> whole =
+      ToDoubles(Value(ops::Dropout(x, 0.5, Source({4, 9}), TheStream())));
+  const std::vector<int> places = {5, 0, 3};
+  const Tensor part = Empty({2, 3, 37}, DType::kF32);
+  std::vector<double> values, expected, positions;
+  const std::vector<double> all = ToDoubles(x);
+  for (int b = 0; b < 2; ++b) {
+    for (const int place : places) {
+      positions.push_back(place);
+      const auto row = (b * 6 + place) * 37;
+      values.insert(values.end(), all.begin() + row, all.begin() + row + 37);
+      expected.insert(expected.end(), whole.begin() + row,
+                      whole.begin() + row + 37);
+    }
+  }
+  test::Assign(part, values);
+  DropoutSource source = Source({4, 9});
+  source.places = FromValues({2, 3}, DType::kI32, positions);
+  EXPECT_EQ(ToDoubles(Value(ops::Dropout(part, 0.5, source, TheStream()))),
+            expected);
+  source.places = FromValues({6}, DType::kI32, positions);
+  EXPECT_THAT(ops::Dropout(part, 0.5, source, TheStream()),
+              StatusIs(absl::StatusCode::kInvalidArgument, "places=i32[6]"));
+}
+
 TEST(Dropout, DoesNotDependOnTheLayout) {
   const DropoutSource all = Source({4, 5, 6, 7});
   const Tensor x = Normal({4, 3, 50}, DType::kF32, 1);

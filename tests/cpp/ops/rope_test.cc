@@ -129,6 +129,36 @@ TEST(RopeTest, DocumentsBeginAtPosition0) {
       test::StatusIs(absl::StatusCode::kInvalidArgument, "starts=i32[2, 8]"));
 }
 
+TEST(RopeTest, TokensStandWherePositionsSay) {
+  const AttentionHeads heads{2, 1, 8, 2};
+  const Tensor table = Value(
+      RopeTable(40, heads.head_dim, PlainRope(10000.0), test::TheStream()));
+  for (bool inverse : {false, true}) {
+    const Tensor whole =
+        test::Normal({2, 9, heads.packed_width()}, DType::kF32, 7);
+    const std::vector<double> before = test::ToDoubles(whole);
+    EISBACH_ASSERT_OK(Rope(whole, heads, table, inverse, test::TheStream()));
+    const std::vector<double> after = test::ToDoubles(whole);
+    const int64_t width = heads.packed_width();
+    std::vector<double> values, expected, positions;
+    for (int64_t b = 0; b < 2; ++b) {
+      for (int64_t place : {int64_t{8}, int64_t{1}, b}) {
+        positions.push_back(static_cast<double>(place));
+        const int64_t row = (b * 9 + place) * width;
+        values.insert(values.end(), before.begin() + row,
+                      before.begin() + row + width);
+        expected.insert(expected.end(), after.begin() + row,
+                        after.begin() + row + width);
+      }
+    }
+    const Tensor part = test::FromValues({2, 3, width}, DType::kF32, values);
+    const Tensor places = test::FromValues({2, 3}, DType::kI32, positions);
+    EISBACH_ASSERT_OK(
+        RopeAt(part, heads, table, places, inverse, test::TheStream()));
+    EXPECT_EQ(test::ToDoubles(part), expected);
+  }
+}
+
 TEST(RopeTest, InverseIsTheGradient) {
   const AttentionHeads heads{2, 1, 6, 2};
   const Shape shape{2, 4, heads.packed_width()};

@@ -27,7 +27,7 @@ if(EISBACH_WITH_ONEDNN AND NOT EISBACH_WITH_OPENBLAS)
   endforeach()
 endif()
 # The kernels of the GPU against the same references.
-foreach(test IN ITEMS activation_test attention_options_test attention_test
+foreach(test IN ITEMS activation_test attention_options_test attention_part_test attention_test
         cached_attention_test copy_test cross_entropy_test document_starts_test
         dropout_test elementwise_test embedding_test fingerprint_test
         head_norm_test ids_test loss_scale_test matmul_test norm_test

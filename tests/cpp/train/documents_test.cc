@@ -169,8 +169,9 @@ TEST(DocumentsTest, EveryLayoutTrainsLikeOneRank) {
       config.recompute =
           recompute ? nn::Recompute::kSelective : nn::Recompute::kNothing;
       config.deferred_weights = recompute;
-      for (const Layout& layout : {Layout{2, 1, 1}, Layout{1, 2, 1},
-                                   Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+      for (const Layout& layout :
+           {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
+            test::WithContext(2), test::WithContext(4)}) {
         ExpectAlike(test::Value(Train(layout, config, PackedInput)), want,
                     absl::StrCat(family, " ", layout.ToString()));
       }

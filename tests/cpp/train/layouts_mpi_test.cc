@@ -97,6 +97,14 @@ std::vector<Training> Trainings() {
     add({"llama", "gpipe", "sgd", DType::kF32, false, 3}, {2, 2, 1});
     add({"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2});
   }
+  for (const auto method :
+       {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses}) {
+    Recipe recipe{"llama", "1f1b", "adamw"};
+    recipe.method = method;
+    trainings.push_back({recipe, test::WithContext(2)});
+    trainings.push_back({recipe, test::WithContext(4)});
+    trainings.push_back({recipe, test::WithContext(2, {2, 2, 1})});
+  }
   return trainings;
 }
 

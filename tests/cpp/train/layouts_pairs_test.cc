@@ -98,6 +98,17 @@ Layout LayoutOf(const Combination& one) {
       {NumberOf(one, kData), NumberOf(one, kTensor), NumberOf(one, kPipeline)});
 }
 
+// The one of that name.
+parallel::ContextMethod Named(
+    const std::string& name,
+    const std::vector<parallel::ContextMethod>& methods) {
+  for (const parallel::ContextMethod method : methods) {
+    if (Name(method) == name) return method;
+  }
+  ADD_FAILURE() << name;
+  return parallel::ContextMethod::kAuto;
+}
+
 Recipe RecipeOf(const Combination& one) {
   const auto value = [&](Choice choice) -> const std::string& {
     return All()[choice].values[one[choice]];
@@ -105,9 +116,13 @@ Recipe RecipeOf(const Combination& one) {
   Recipe recipe{value(kFamily), value(kSchedule), value(kOptimizer)};
   if (value(kCompute) == "bf16") recipe.compute = DType::kBF16;
   recipe.zero = NumberOf(one, kZero);
-  recipe.method = parallel::FindContextMethod(value(kMethod)).value();
+  recipe.method = Named(
+      value(kMethod),
+      {parallel::ContextMethod::kAuto, parallel::ContextMethod::kRing,
+       parallel::ContextMethod::kUlysses, parallel::ContextMethod::kGather});
   recipe.sequence = value(kSequence) == "true";
-  recipe.recompute = nn::FindRecompute(value(kRecompute)).value();
+  // In the order of the choices.
+  recipe.recompute = static_cast<nn::Recompute>(one[kRecompute]);
   recipe.terms = value(kTerms) == "true";
   return recipe;
 }

@@ -162,6 +162,36 @@ std::vector<Training> Representative() {
   recipe.terms = true;
   trainings.push_back({recipe, {1, 4, 1}});
   trainings.push_back({recipe, {2, 2, 2}});
+  // Rows that ranks divide: rotary and learned positions, with heads that
+  // divide and that do not.
+  using parallel::ContextMethod;
+  const auto divided = [&](Recipe recipe, int context, const Layout& layout,
+                           ContextMethod method = ContextMethod::kAuto,
+                           int zero = 0) {
+    recipe.method = method;
+    recipe.zero = zero;
+    trainings.push_back({recipe, test::WithContext(context, layout)});
+  };
+  const Recipe gpt{"gpt", "1f1b", "adamw"}, llama{"llama", "gpipe", "sgd"};
+  for (const ContextMethod method :
+       {ContextMethod::kRing, ContextMethod::kUlysses,
+        ContextMethod::kGather}) {
+    divided(gpt, 2, {1, 1, 1}, method);
+    divided(llama, 2, {2, 2, 1}, method);
+    divided(llama, 4, {1, 1, 2}, method);
+  }
+  for (const int zero : {1, 2, 3}) {
+    divided(gpt, 2, {2, 1, 1}, ContextMethod::kRing, zero);
+    divided(llama, 2, {1, 2, 2}, ContextMethod::kAuto, zero);
+  }
+  divided({"llama", "1f1b", "adamw", DType::kF32, false, 3}, 2, {1, 2, 1});
+  divided({"qwen3", "1f1b", "adamw"}, 4, {2, 1, 1}, ContextMethod::kRing);
+  divided(chunked("gpt", "zb_v", "adamw", 2), 2, {1, 1, 2},
+          ContextMethod::kRing);
+  for (DType compute : {DType::kBF16, DType::kF16}) {
+    divided({"gpt", "1f1b", "adamw", compute}, 2, {2, 1, 1},
+            ContextMethod::kRing);
+  }
   return trainings;
 }
 
@@ -205,6 +235,24 @@ std::vector<Training> Everything() {
       }
     }
   }
+  for (Recipe recipe : {Recipe{"gpt", "1f1b", "adamw"},
+                        Recipe{"llama", "zero_bubble", "sgd"}}) {
+    for (const auto method :
+         {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
+          parallel::ContextMethod::kGather}) {
+      recipe.method = method;
+      for (const int zero : {0, 1, 2, 3}) {
+        recipe.zero = zero;
+        for (const int context : {2, 4}) {
+          for (const int others : {1, 2}) {
+            for (const Layout& layout : Factorings(others)) {
+              trainings.push_back({recipe, test::WithContext(context, layout)});
+            }
+          }
+        }
+      }
+    }
+  }
   return trainings;
 }
 
@@ -218,7 +266,8 @@ TEST(LayoutsWithDropoutTest, TrainLikeOneRank) {
   config.model.dropout = 0.2f;
   config.micro_batch = 3;
   for (const Layout& layout :
-       {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+       {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
+        test::WithContext(4), test::WithContext(2, {1, 2, 1})}) {
     ExpectTrainsLikeOneRank(recipe, config, layout);
   }
 }

@@ -102,7 +102,8 @@ TEST(MaskedTargetsTest, EveryLayoutTrainsLikeOneRank) {
   for (const char* family : {"gpt", "llama"}) {
     const Outcome want = test::Value(TrainMasked({}, Config(family), Unequal));
     for (const Layout& layout :
-         {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2}}) {
+         {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
+          test::WithContext(2), test::WithContext(4, {2, 1, 1})}) {
       ExpectAlike(test::Value(TrainMasked(layout, Config(family), Unequal)),
                   want, 1e-5, absl::StrCat(family, " ", layout.ToString()));
     }

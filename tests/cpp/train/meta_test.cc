@@ -87,6 +87,47 @@ TEST(MetaTest, RanksDivideTheWork) {
   }
 }
 
+// Causal rows in a zigzag: no rank has more than 5% more than another.
+TEST(MetaTest, ContextRanksDivideTheWorkEvenly) {
+  EngineConfig config = test::ToyConfig("llama");
+  config.model.context = 96;
+  const double whole = RecordStep({}, 0, config).counter.flops_;
+  for (const auto method :
+       {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
+        parallel::ContextMethod::kGather}) {
+    config.context_method = method;
+    for (const int context : {2, 4}) {
+      double least = whole, most = 0, sum = 0;
+      for (int rank = 0; rank < context; ++rank) {
+        const double flops =
+            RecordStep(test::WithContext(context), rank, config).counter.flops_;
+        least = std::min(least, flops);
+        most = std::max(most, flops);
+        sum += flops;
+      }
+      EXPECT_LE(most, 1.05 * least) << Name(method) << " " << context;
+      EXPECT_NEAR(sum, whole, 0.02 * whole) << Name(method) << " " << context;
+    }
+  }
+}
+
+TEST(MetaTest, ContextRanksExchangeWhatTheMethodSays) {
+  EngineConfig config = test::ToyConfig("llama");
+  const auto calls = [&](parallel::ContextMethod method) {
+    config.context_method = method;
+    return RecordStep(test::WithContext(4), 1, config).counter.collectives_;
+  };
+  const int layers = 24 * 8;  // of all micro-batches
+  // Keys and values take three hops, twice; their gradients four.
+  EXPECT_EQ(calls(parallel::ContextMethod::kRing).at("context exchange"),
+            layers * (3 + 3 + 4));
+  EXPECT_EQ(calls(parallel::ContextMethod::kUlysses).at("context all_to_all"),
+            layers * 4);
+  const auto gather = calls(parallel::ContextMethod::kGather);
+  EXPECT_EQ(gather.at("context all_gather"), layers * 2);
+  EXPECT_EQ(gather.at("context reduce_scatter"), layers);
+}
+
 TEST(MetaTest, CollectivesAreThoseOfTheLayout) {
   EngineConfig config = test::ToyConfig("gpt");
   EXPECT_TRUE(RecordStep({}, 0, config).counter.collectives_.empty());
@@ -117,6 +158,16 @@ TEST(MetaTest, RecomputeNeedsLessMemory) {
   const int64_t plain = RecordStep({}, 0, config).peak_bytes;
   config.recompute = nn::Recompute::kBlock;
   EXPECT_LT(RecordStep({}, 0, config).peak_bytes, plain);
+}
+
+TEST(MetaTest, ContextRanksNeedLessMemory) {
+  EngineConfig config = test::ToyConfig("llama");
+  config.model.context = 768;
+  const auto peak = [&](const Layout& layout) {
+    return static_cast<double>(RecordStep(layout, 0, config).peak_bytes);
+  };
+  config.context_method = parallel::ContextMethod::kRing;
+  EXPECT_LT(peak(test::WithContext(4)), 0.4 * peak({}));
 }
 
 }  // namespace

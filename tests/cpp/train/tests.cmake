@@ -7,7 +7,7 @@ eisbach_add_test(NAME train_layouts_pairs_test SRC train/layouts_pairs_test.cc
 # The names begin with the number of ranks.
 eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
                  NP 2 4 8
-                 ARGS --gtest_filter=*/ranks@NP@_d1t2p1_gpt*:*/ranks@NP@_d2t1p2_llama*:*/ranks@NP@_d2t2p2_gpt*:*/ranks@NP@_*_zero*)
+                 ARGS --gtest_filter=*/ranks@NP@_d1t2p1_gpt*:*/ranks@NP@_d2t1p2_llama*:*/ranks@NP@_d2t2p2_gpt*:*/ranks@NP@_*_zero*:*/ranks@NP@_d?t?p?c*)
 eisbach_add_sweep(NAME train_layouts_mpi_sweep TARGET train_layouts_mpi_test
                   NP 2 3 4 6 8 TIMEOUT 3600
                   ARGS --gtest_filter=*/ranks@NP@_*)
@@ -20,7 +20,7 @@ set_tests_properties(train_engine_test PROPERTIES COST 100)
 eisbach_add_test(NAME train_family_choices_test SRC train/family_choices_test.cc
                  PARTS 3)
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
-foreach(name attention_choices average clock_offset documents frozen masked_targets network_check
+foreach(name attention_choices average clock_offset context documents frozen masked_targets network_check
         network_report network_use
         peak preference profile rank_location rank_trace replicas requests spikes step_times
         token_rows tournament)

@@ -145,6 +145,17 @@ TEST(Zero, HasTheSameBitsWhereWholeMatricesAreUpdated) {
   ExpectStagesAgree({2, 2, 1}, config, kAll);
 }
 
+// Ranks that divide rows divide the rest as those do that see other samples.
+TEST(Zero, DividesOverContextToo) {
+  EngineConfig config = Config("gpt", "adamw", DType::kF32);
+  config.model.context = 8;
+  for (const Layout& layout :
+       {test::WithContext(2), test::WithContext(2, {2, 1, 1})}) {
+    config.micro_batch = config.global_batch / layout.data;
+    ExpectStagesAgree(layout, config, kAll);
+  }
+}
+
 // Several: from the second stage on a micro-batch is summed over ranks before
 // it is added to the others.
 TEST(Zero, TrainsAlikeWithSeveralMicroBatches) {

@@ -56,6 +56,25 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
         ),
         (["configs/tiny.yaml", "parallel.pipeline=2"], 0, "fits 2 ranks: "),
         (
+            ["configs/tiny.yaml", "parallel.context=2"],
+            0,
+            "fits 2 ranks: pipeline 1 x data 1 x context 2 x tensor 1; gpt, ",
+        ),
+        (
+            ["configs/tiny.yaml", "parallel.context=3"],
+            1,
+            "context=3 divides rows into 2 x 3 = 6 chunks, and 6 does not div",
+        ),
+        (
+            [
+                "configs/tiny.yaml",
+                "parallel.context=8",
+                "parallel.context_method=ulysses",
+            ],
+            1,
+            "as context_method=ulysses must (parallel.context, parallel.cont",
+        ),
+        (
             ["configs/tiny.yaml", "--ranks", "3"],
             1,
             "configs/tiny.yaml:7: train.global_batch: data=3 x micro_batch=2",

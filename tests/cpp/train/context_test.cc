@@ -1,0 +1,166 @@
+// Rows that ranks divide, with what the layouts of layouts_test.cc do not have.
+
+#include <gtest/gtest.h>
+
+#include "models/decoder.h"
+#include "support/status_testing.h"
+#include "support/trained.h"
+
+namespace eisbach::train {
+namespace {
+
+using parallel::ContextMethod;
+using test::Layout;
+using test::StatusIs;
+using test::WithContext;
+
+constexpr int kSteps = 4;
+constexpr ContextMethod kMethods[] = {
+    ContextMethod::kRing, ContextMethod::kUlysses, ContextMethod::kGather};
+
+EngineConfig Config(const std::string& family) {
+  EngineConfig config = test::ToyConfig(family);
+  config.model.context = 24;
+  config.model.layers = 3;
+  config.global_batch = 4;
+  config.micro_batch = 2;
+  return config;
+}
+
+// By every method, on 2 and 4 ranks.
+void ExpectTrainsLikeOneRank(EngineConfig config, const std::string& what) {
+  const test::Trained want =
+      test::Value(test::TrainAndGather({}, config, kSteps));
+  for (const ContextMethod method : kMethods) {
+    config.context_method = method;
+    for (const int context : {2, 4}) {
+      const Layout layout = WithContext(context);
+      test::ExpectTrainsLike(
+          test::Value(test::TrainAndGather(layout, config, kSteps)), want,
+          test::kFloat32Tolerance,
+          absl::StrCat(what, " ", layout.ToString(), " ", Name(method)));
+    }
+  }
+}
+
+TEST(ContextTest, WindowsAndCapsSeeWhatTheyDoOnOneRank) {
+  EngineConfig config = Config("llama");
+  config.model.architecture.window = 7;
+  config.model.architecture.window_full_every = 2;
+  config.model.architecture.attention_cap = 3;
+  config.model.architecture.attention_scale = 0.4;
+  ExpectTrainsLikeOneRank(config, "window 7");
+}
+
+TEST(ContextTest, BlocksAreComputedAgain) {
+  EngineConfig config = Config("gpt");
+  config.recompute = true;
+  config.deferred_weights = true;
+  config.model.dropout = 0.1f;
+  ExpectTrainsLikeOneRank(config, "recompute");
+}
+
+TEST(ContextTest, AdaptersDropTheSameNumbers) {
+  EngineConfig config = Config("llama");
+  config.model.adapter = {.rank = 3, .alpha = 6, .dropout = 0.2f};
+  ExpectTrainsLikeOneRank(config, "adapters");
+}
+
+// Three ranks, of which no number divides the heads.
+TEST(ContextTest, AutoTakesTheRingWhereHeadsDoNotDivide) {
+  EngineConfig config = Config("llama");
+  const test::Trained want =
+      test::Value(test::TrainAndGather({}, config, kSteps));
+  test::ExpectTrainsLike(
+      test::Value(test::TrainAndGather(WithContext(3), config, kSteps)), want,
+      test::kFloat32Tolerance, "auto on 3 ranks");
+}
+
+// What a run samples needs no other rank's rows.
+TEST(ContextTest, LogitsAndDecodingAreThoseOfOneRank) {
+  const EngineConfig config = Config("llama");
+  const std::vector<int32_t> text{3, 1, 4, 1, 5};
+  const auto decode = [&](const Layout& layout) {
+    std::vector<float> fed, logits;
+    EISBACH_EXPECT_OK(comm::RunLocalRanks(
+        layout.ranks(), DeviceType::kCpu, 1, [&](comm::World& world) {
+          return test::WithEngine(
+              world, layout, config, [&](Engine& engine) -> absl::Status {
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+                EISBACH_ASSIGN_OR_RETURN(
+                    const auto decoder,
+                    models::Decoder::Make(engine.model(), engine.shape(),
+                                          DType::kF32, engine.context()));
+                EISBACH_ASSIGN_OR_RETURN(
+                    std::vector<float> mine,
+                    decoder->Feed({{.slot = 0, .tokens = text}}));
+                EISBACH_ASSIGN_OR_RETURN(
+                    const Tensor tokens,
+                    Tensor::Empty(Shape{1, 5}, DType::kI32, world.device()));
+                std::copy(text.begin(), text.end(), tokens.data<int32_t>());
+                EISBACH_ASSIGN_OR_RETURN(const Tensor all,
+                                         engine.Logits(tokens));
+                if (world.rank() != 0) return absl::OkStatus();
+                fed = std::move(mine);
+                const float* last = all.data<float>() + 4 * all.dim(2);
+                logits.assign(last, last + fed.size());
+                return absl::OkStatus();
+              });
+        }));
+    EXPECT_FALSE(fed.empty());
+    fed.insert(fed.end(), logits.begin(), logits.end());
+    return fed;
+  };
+  const std::vector<float> want = decode({}), got = decode(WithContext(2));
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(got[i], want[i], 1e-5) << i;
+  }
+}
+
+TEST(ContextTest, SaysWhatDoesNotFit) {
+  EngineConfig config = Config("llama");
+  const auto said = [&](int context) {
+    return std::string(Engine::Validate(config, test::Value(test::MeshOf(
+                                                    WithContext(context))))
+                           .message());
+  };
+  EXPECT_EQ(said(5),
+            "context=5 divides rows into 2 x 5 = 10 chunks, and 10 does not "
+            "divide 24 tokens (parallel.context, model.context); nearest that "
+            "works: 20 tokens");
+  config.context_method = ContextMethod::kUlysses;
+  EXPECT_EQ(said(4), "");
+  EXPECT_EQ(said(3),
+            "context=3 does not divide heads=24 and kv_heads=8, as "
+            "context_method=ulysses must (parallel.context, "
+            "parallel.context_method); context_method=ring takes any; nearest "
+            "that works: context=2");
+  config.preference = PreferenceConfig{.rule = {}, .stored_reference = true};
+  EXPECT_EQ(said(2),
+            "context=2 divides rows, and a pair of answers has its loss from a "
+            "whole one (parallel.context, train.objective=dpo); nearest that "
+            "works: context=1");
+}
+
+TEST(ContextTest, RefusesStepsOfOtherLengths) {
+  const EngineConfig config = Config("llama");
+  EISBACH_EXPECT_OK(
+      comm::RunLocalRanks(2, DeviceType::kCpu, 1, [&](comm::World& world) {
+        return test::WithEngine(
+            world, WithContext(2), config, [&](Engine& engine) -> absl::Status {
+              EngineConfig shorter = config;
+              shorter.model.context = 10;
+              EISBACH_ASSIGN_OR_RETURN(
+                  const StepInput input,
+                  test::ToyInput(shorter, 1, 0, 1, world.device()));
+              EXPECT_THAT(engine.Step(input),
+                          StatusIs(absl::StatusCode::kInvalidArgument,
+                                   "4 does not divide 10 tokens"));
+              return absl::OkStatus();
+            });
+      }));
+}
+
+}  // namespace
+}  // namespace eisbach::train
