@@ -138,24 +138,20 @@ TEST(Reshard, GoesOnOnEveryLayout) {
   }
 }
 
-// To rows that ranks divide and back, of each part of ZeRO; the context ranks
-// write shares of their own.
+// To rows that ranks divide and back; context ranks write shares of their own.
 TEST(Reshard, GoesOnWithOtherContexts) {
   train::EngineConfig config = test::SmallConfig("llama");
   config.model.context = 12;
   const Layout layouts[] = {{2, 1, 1},
                             {1, 2, 2},
-                            test::WithContext(2),
                             test::WithContext(3),
                             test::WithContext(2, {2, 2, 1})};
   for (const Layout& from : {Layout{2, 1, 1}, test::WithContext(2, {2, 1, 1}),
                              test::WithContext(3, {1, 1, 2})}) {
     ExpectGoesOn(from, layouts, config);
   }
-  for (const int zero : {1, 3}) {
-    config.update.zero.zero = zero;
-    ExpectGoesOn(test::WithContext(2, {2, 1, 1}), layouts, config);
-  }
+  config.update.zero.zero = 3;
+  ExpectGoesOn(test::WithContext(2, {2, 1, 1}), layouts, config);
 }
 
 // From chunks in a V to chunks in rounds, to one a stage, and back.

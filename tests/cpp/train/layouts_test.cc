@@ -173,25 +173,17 @@ std::vector<Training> Representative() {
     trainings.push_back({recipe, test::WithContext(context, layout)});
   };
   const Recipe gpt{"gpt", "1f1b", "adamw"}, llama{"llama", "gpipe", "sgd"};
-  for (const ContextMethod method :
-       {ContextMethod::kRing, ContextMethod::kUlysses,
-        ContextMethod::kGather}) {
-    divided(gpt, 2, {1, 1, 1}, method);
-    divided(llama, 2, {2, 2, 1}, method);
-    divided(llama, 4, {1, 1, 2}, method);
-  }
+  divided(gpt, 2, {1, 1, 1}, ContextMethod::kGather);
+  divided(llama, 2, {2, 2, 1}, ContextMethod::kUlysses);
+  divided(llama, 4, {1, 1, 2}, ContextMethod::kRing);
   for (const int zero : {1, 2, 3}) {
     divided(gpt, 2, {2, 1, 1}, ContextMethod::kRing, zero);
-    divided(llama, 2, {1, 2, 2}, ContextMethod::kAuto, zero);
   }
   divided({"llama", "1f1b", "adamw", DType::kF32, false, 3}, 2, {1, 2, 1});
-  divided({"qwen3", "1f1b", "adamw"}, 4, {2, 1, 1}, ContextMethod::kRing);
   divided(chunked("gpt", "zb_v", "adamw", 2), 2, {1, 1, 2},
           ContextMethod::kRing);
-  for (DType compute : {DType::kBF16, DType::kF16}) {
-    divided({"gpt", "1f1b", "adamw", compute}, 2, {2, 1, 1},
-            ContextMethod::kRing);
-  }
+  divided({"gpt", "1f1b", "adamw", DType::kBF16}, 2, {2, 1, 1},
+          ContextMethod::kRing);
   return trainings;
 }
 
@@ -267,7 +259,7 @@ TEST(LayoutsWithDropoutTest, TrainLikeOneRank) {
   config.micro_batch = 3;
   for (const Layout& layout :
        {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
-        test::WithContext(4), test::WithContext(2, {1, 2, 1})}) {
+        test::WithContext(4)}) {
     ExpectTrainsLikeOneRank(recipe, config, layout);
   }
 }
