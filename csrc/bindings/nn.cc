@@ -35,6 +35,7 @@ std::shared_ptr<T> OverTable(std::shared_ptr<Parameter> weight) {
     throw py::value_error(weight->spec().name + " is no table [vocab, hidden]");
   }
   Parameter& table = *weight;
+  table.mutable_spec().table = true;
   return std::shared_ptr<T>(
       new T(table), [weight = std::move(weight)](T* layer) { delete layer; });
 }
