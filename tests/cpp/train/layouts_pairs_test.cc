@@ -98,17 +98,6 @@ Layout LayoutOf(const Combination& one) {
       {NumberOf(one, kData), NumberOf(one, kTensor), NumberOf(one, kPipeline)});
 }
 
-// The one of that name.
-parallel::ContextMethod Named(
-    const std::string& name,
-    const std::vector<parallel::ContextMethod>& methods) {
-  for (const parallel::ContextMethod method : methods) {
-    if (Name(method) == name) return method;
-  }
-  ADD_FAILURE() << name;
-  return parallel::ContextMethod::kAuto;
-}
-
 Recipe RecipeOf(const Combination& one) {
   const auto value = [&](Choice choice) -> const std::string& {
     return All()[choice].values[one[choice]];
@@ -116,10 +105,7 @@ Recipe RecipeOf(const Combination& one) {
   Recipe recipe{value(kFamily), value(kSchedule), value(kOptimizer)};
   if (value(kCompute) == "bf16") recipe.compute = DType::kBF16;
   recipe.zero = NumberOf(one, kZero);
-  recipe.method = Named(
-      value(kMethod),
-      {parallel::ContextMethod::kAuto, parallel::ContextMethod::kRing,
-       parallel::ContextMethod::kUlysses, parallel::ContextMethod::kGather});
+  recipe.method = parallel::ParseContextMethod(value(kMethod)).value();
   recipe.sequence = value(kSequence) == "true";
   // In the order of the choices.
   recipe.recompute = static_cast<nn::Recompute>(one[kRecompute]);
