@@ -68,7 +68,12 @@ class LlamaCpp:
         folder.mkdir()
         case = self._case
         file = self._source / "models" / f"ggml-vocab-{case.vocabulary}.gguf"
-        rows = write_vocabulary(file, folder, case.vocabulary)
+        rows = write_vocabulary(
+            file,
+            folder,
+            case.vocabulary,
+            space=not case.kind.startswith("gemma"),
+        )
         context = _CONTEXT.get(case.kind, "max_position_embeddings")
         keys = {**case.keys, "vocab_size": rows, context: 64}
         write_random(folder, case.kind, **keys)

@@ -33,13 +33,17 @@ _RULES = {
 _NORMAL, _CONTROL = 1, 3
 
 
-def write_vocabulary(file: Path, folder: Path, name: str) -> int:
+def write_vocabulary(
+    file: Path, folder: Path, name: str, *, space: bool = True
+) -> int:
     """Writes `tokenizer.json`, its configuration and `tokenizer.model`.
 
     Args:
       file: Of llama.cpp.
       folder: Of a model.
       name: As llama.cpp has it.
+      space: Of SentencePiece's: whether a text begins with a space. Gemma's
+        does not.
 
     Returns:
       How many rows a model of this vocabulary has.
@@ -59,7 +63,15 @@ def write_vocabulary(file: Path, folder: Path, name: str) -> int:
     else:
         scores = fields["scores"].contents()
         made = _pieces(tokens, types, scores)
-        (folder / "tokenizer.model").write_bytes(_model(tokens, types, scores))
+        spaces = normalizers.Replace(" ", "\u2581")
+        made.normalizer = (
+            normalizers.Sequence([normalizers.Prepend("\u2581"), spaces])
+            if space
+            else spaces
+        )
+        model = _model(tokens, types, scores)
+        model.normalizer_spec.add_dummy_prefix = space
+        (folder / "tokenizer.model").write_bytes(model.SerializeToString())
     made.add_special_tokens(
         [
             AddedToken(token, special=True, normalized=False)
@@ -118,9 +130,6 @@ def _pieces(
     made = Tokenizer(
         BPE(vocab, pairs, byte_fallback=True, unk_token="<unk>", fuse_unk=True)
     )
-    made.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
-    )
     made.decoder = decoders.Sequence(
         [
             decoders.Replace("\u2581", " "),
@@ -132,8 +141,8 @@ def _pieces(
     return made
 
 
-def _model(tokens: list[str], types: list[int], scores: list[float]) -> bytes:
-    """Returns the bytes of SentencePiece's own file."""
+def _model(tokens: list[str], types: list[int], scores: list[float]) -> Any:
+    """Returns SentencePiece's own file."""
     from sentencepiece import sentencepiece_model_pb2 as format_
 
     made = format_.ModelProto()
@@ -143,6 +152,5 @@ def _model(tokens: list[str], types: list[int], scores: list[float]) -> bytes:
     made.trainer_spec.byte_fallback = True
     made.trainer_spec.vocab_size = len(tokens)
     made.normalizer_spec.name = "identity"
-    made.normalizer_spec.add_dummy_prefix = True
     made.normalizer_spec.remove_extra_whitespaces = False
-    return made.SerializeToString()
+    return made
