@@ -94,9 +94,8 @@ def test_unknown_names_list_the_known(make):
         make.engine(name="adam")
 
 
-def train(make, weight, config, optimizer, theirs):
+def train(make, update, weight, optimizer, theirs):
     """Trains a weight and its copy in PyTorch on equal gradients."""
-    update = _C.Update([weight], config, make.context)
     rng = make.rng(0)
     for _ in range(5):
         x = rng.standard_normal((2, weight.shape[1])).astype(np.float32)
@@ -123,11 +122,12 @@ def test_sgd_equals_pytorch(make, momentum):
     config = make.update_config(
         name="sgd", momentum=momentum, learning_rate=0.1, clip_grad_norm=0.0
     )
+    update = _C.Update([weight], config, make.context)
     theirs = copy_of(weight)
     optimizer = torch.optim.SGD(
         [theirs], lr=0.1, momentum=momentum, weight_decay=0.1
     )
-    train(make, weight, config, optimizer, theirs)
+    train(make, update, weight, optimizer, theirs)
     np.testing.assert_allclose(
         weight.master, theirs.detach().numpy(), rtol=1e-5, atol=1e-6
     )
@@ -145,6 +145,7 @@ def test_muon_is_near_pytorch(make, shape, scale):
         clip_grad_norm=0.0,
         matrix_scale=scale,
     )
+    update = _C.Update([weight], config, make.context)
     theirs = copy_of(weight)
     before = theirs.detach().numpy().copy()
     optimizer = torch.optim.Muon(
@@ -154,7 +155,7 @@ def test_muon_is_near_pytorch(make, shape, scale):
         weight_decay=0.1,
         adjust_lr_fn=scale,
     )
-    train(make, weight, config, optimizer, theirs)
+    train(make, update, weight, optimizer, theirs)
     want = theirs.detach().numpy()
     apart = np.linalg.norm(weight.master - want)
     assert apart < 0.05 * np.linalg.norm(want - before)
