@@ -98,8 +98,8 @@ def train(make, update, weight, optimizer, theirs):
     """Trains a weight and its copy in PyTorch on equal gradients."""
     rng = make.rng(0)
     for _ in range(5):
-        x = rng.standard_normal((2, weight.shape[1])).astype(np.float32)
-        dy = rng.standard_normal((2, weight.shape[0])).astype(np.float32)
+        x = rng.standard_normal((16, weight.shape[1])).astype(np.float32)
+        dy = rng.standard_normal((16, weight.shape[0])).astype(np.float32)
         update.begin_step()
         graph = _C.Graph()
         with graph:
@@ -133,7 +133,8 @@ def test_sgd_equals_pytorch(make, momentum):
     )
 
 
-# Theirs is computed in bf16: three digits of an update.
+# Theirs is computed in bf16, which small singular values show first; the C++
+# test compares with the formula in double.
 @pytest.mark.parametrize("scale", ["original", "match_rms_adamw"])
 @pytest.mark.parametrize("shape", [(6, 6), (4, 10), (12, 5)])
 def test_muon_is_near_pytorch(make, shape, scale):
@@ -158,4 +159,4 @@ def test_muon_is_near_pytorch(make, shape, scale):
     train(make, update, weight, optimizer, theirs)
     want = theirs.detach().numpy()
     apart = np.linalg.norm(weight.master - want)
-    assert apart < 0.05 * np.linalg.norm(want - before)
+    assert apart < 0.15 * np.linalg.norm(want - before)
