@@ -74,8 +74,11 @@ struct Recipe {
     }
     // Rounding decides the sign of what is nearly nothing, by which a weight
     // then moves as far as any other: llama's norm of step 20 is 12% apart at
-    // AdamW's rate.
-    if (optimizer == "lion") config.update.schedule.learning_rate = 3e-5;
+    // AdamW's rate, and at a tenth of it that of step 15 by 1e-5.
+    if (optimizer == "lion") {
+      config.update.schedule.learning_rate = 3e-5;
+      config.update.schedule.min_learning_rate = 3e-5;
+    }
     if (terms) config.terms = {.z_loss = 0.01f, .label_smoothing = 0.1f};
     if (compute != DType::kF32) {
       // At 3e-4 in bf16 llama's norm of step 18 is 4% apart on one rank whose

@@ -153,11 +153,11 @@ std::vector<Training> Representative() {
     Recipe recipe{"llama", "gpipe", "muon", DType::kF32, false, 3};
     recipe.zero = zero;
     trainings.push_back({recipe, {2, 4, 1}});
-    recipe = {"llama", "1f1b", "lion"};
+    recipe = {"gpt", "1f1b", "lion"};
     recipe.zero = zero;
     trainings.push_back({recipe, {2, 1, 1}});
   }
-  trainings.push_back({{"llama", "1f1b", "lion"}, {2, 2, 2}});
+  trainings.push_back({{"gpt", "1f1b", "lion"}, {2, 2, 2}});
   Recipe recipe{"llama", "1f1b", "adamw"};
   recipe.terms = true;
   trainings.push_back({recipe, {1, 4, 1}});
@@ -208,7 +208,6 @@ std::vector<Training> Everything() {
       }
     }
     recipes.push_back({family, "zero_bubble", "adamw"});
-    recipes.push_back({family, "1f1b", "lion"});
     recipes.push_back({family, "1f1b", "muon"});
     recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
     recipes.push_back({family, "1f1b", "adamw", DType::kF16});
