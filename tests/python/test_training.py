@@ -184,7 +184,7 @@ def test_a_signal_to_mpirun_ends_all_ranks(train, number):
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("layout", ["pipeline", "tensor", "data"])
+@pytest.mark.parametrize("layout", ["pipeline", "tensor", "data", "context"])
 def test_a_rank_that_is_killed_takes_the_others_down(train, layout, which):
     run = train(f"parallel.{layout}=2", ranks=2)
     run.wait_for_steps(3)

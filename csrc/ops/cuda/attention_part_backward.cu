@@ -27,14 +27,17 @@ struct PartQueries {
   const float *logs, *deltas;
 };
 
-// The weights of a tile, and the gradients of its scores before their scale.
+// The weights of the query tile at `first` and the key tile at `keys`, and the
+// gradients of its scores before their scale.
 template <typename T>
 __device__ __forceinline__ void PartWeightsAndGradients(
-    const AttentionSizes& s, const PartQueries<T>& query, const Matrix<T>& k,
-    const Matrix<T>& v, const SeenColumns& seen, Tile& left, Tile& right,
-    Part& weights, Part& gradients) {
+    const AttentionPartSizes& p, const PartQueries<T>& query,
+    const Matrix<T>& k, const Matrix<T>& v, long long batch, long long first,
+    long long keys, Tile& left, Tile& right, Part& weights, Part& gradients) {
   DotRows(query.q, k, left, right, weights);
   DotRows(query.dy, v, left, right, gradients);
+  // Not before the products: they have no registers to spare.
+  const SeenColumns seen = SeenColumnsOf(p, batch, first, keys);
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int row = TileRow() + i;
@@ -45,7 +48,7 @@ __device__ __forceinline__ void PartWeightsAndGradients(
     for (int j = 0; j < 4; ++j) {
       const int column = TileColumn() + j;
       const bool hidden = column < seen.first[i] || column >= seen.end[i];
-      const Score score = ScoreOf<true>(s, weights.v[i][j]);
+      const Score score = ScoreOf<true>(p.common, weights.v[i][j]);
       const float weight = exp2f(score.log2 - log2);
       const float gradient = weight * (gradients.v[i][j] - delta);
       weights.v[i][j] = hidden ? 0.0f : weight;
@@ -79,9 +82,8 @@ __global__ void __launch_bounds__(kTileThreads, 1)
     const Matrix<T> v = KeyMatrix(p, vectors, keys_values, task.batch, kv,
                                   /*values=*/true, t * kTile);
     Part weights, gradients;
-    PartWeightsAndGradients(s, query, k, v,
-                            SeenColumnsOf(p, task.batch, first, t * kTile),
-                            left, right, weights, gradients);
+    PartWeightsAndGradients(p, query, k, v, task.batch, first, t * kTile, left,
+                            right, weights, gradients);
     WriteTurned(gradients, left);
     Accumulate(left, k, task.begin, right, sums);
   }
@@ -126,8 +128,7 @@ __global__ void __launch_bounds__(kTileThreads, 1)
       const PartQueries<T> query(p, vectors, qkv, dout, lse, delta, task.batch,
                                  head, t * kTile);
       Part weights, gradients;
-      PartWeightsAndGradients(s, query, k, v,
-                              SeenColumnsOf(p, task.batch, t * kTile, first),
+      PartWeightsAndGradients(p, query, k, v, task.batch, t * kTile, first,
                               left, right, weights, gradients);
       WriteRows(weights, left);
       Accumulate(left, query.dy, task.begin, right, dv);

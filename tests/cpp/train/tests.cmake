@@ -72,7 +72,7 @@ endif()
 # that is new for every tensor: then nothing is read that nobody wrote.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
-  set(gpt_2 */ranks2_*gpt*)
+  set(gpt_2 */ranks2_*gpt*:*/ranks2_*c2_*_ulysses)
   set(gpt_4 */ranks4_*gpt*)
   set(gpt_8 */ranks8_d2t2p2_gpt*:*/ranks8_d1t8p1_gpt*:*/ranks8_d1t1p8_gpt*:*/ranks8_d8t1p1_gpt*)
   foreach(np 2 4 8)
