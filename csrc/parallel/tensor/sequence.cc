@@ -17,7 +17,8 @@ std::string Uneven(const DividedTokens& tokens) {
                       tokens.samples * tokens.positions,
                       " tokens of micro_batch=", tokens.samples, " x ",
                       tokens.positions,
-                      " positions (parallel.sequence); nearest number of "
+                      " positions (parallel.sequence, "
+                      "model.context); nearest number of "
                       "positions that works: ",
                       std::max(nearest, unit));
 }

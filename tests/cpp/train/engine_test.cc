@@ -45,7 +45,7 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
   EXPECT_THAT(ValidateOn({1, 3, 1}, config),
               StatusIs(bad,
                        "tensor=3 does not divide the 8 tokens of micro_batch=1 "
-                       "x 8 positions (parallel.sequence)"));
+                       "x 8 positions (parallel.sequence, model.context)"));
   EISBACH_EXPECT_OK(ValidateOn({1, 4, 1}, config));
   EISBACH_EXPECT_OK(ValidateOn({}, config));
   config = test::ToyConfig("gpt");

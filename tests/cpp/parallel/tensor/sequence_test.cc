@@ -25,10 +25,11 @@ TEST(DividesTokensTest, AutoDoesWhereItCan) {
 TEST(DividesTokensTest, StopsWhereItIsAskedForInVain) {
   EXPECT_THAT(
       DividesTokens(true, {1, 10, 4}).status(),
-      StatusIs(kInvalid,
-               "tensor=4 does not divide the 10 tokens of micro_batch=1 x 10 "
-               "positions (parallel.sequence); nearest number of positions "
-               "that works: 12"));
+      StatusIs(
+          kInvalid,
+          "tensor=4 does not divide the 10 tokens of micro_batch=1 x 10 "
+          "positions (parallel.sequence, model.context); nearest number of "
+          "positions that works: 12"));
   EXPECT_THAT(DividesTokens(true, {2, 7, 4}).status(),
               StatusIs(kInvalid, "positions that works: 8"));
   EXPECT_THAT(DividesTokens(true, {1, 1, 8}).status(),
@@ -42,7 +43,8 @@ TEST(WholeTokensTextTest, SaysWhyAutoDoesNot) {
   EXPECT_EQ(WholeTokensText({}, {1, 10, 4}),
             "sequence=auto: every tensor rank keeps all tokens, as tensor=4 "
             "does not divide the 10 tokens of micro_batch=1 x 10 positions "
-            "(parallel.sequence); nearest number of positions that works: 12");
+            "(parallel.sequence, model.context); nearest number of positions "
+            "that works: 12");
 }
 
 TEST(ShareTokensTest, CutsRowsInOrder) {
