@@ -50,10 +50,7 @@ absl::StatusOr<Tensor> Attention::Heads(const Tensor& x,
                                     context.stream));
   }
   if (context.part != nullptr) {
-    EISBACH_ASSIGN_OR_RETURN(
-        Tensor out,
-        context.part->attention(qkv, heads, parts_.options, context.stream));
-    return parts_.output->Forward(out, context);
+    return context.part->attention(qkv, heads, parts_.options, context.stream);
   }
   ops::AttentionOptions options = parts_.options;
   options.starts = context.starts;
