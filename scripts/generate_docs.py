@@ -100,8 +100,8 @@ def _table(properties: dict, root: dict) -> str:
         default = f"`{show(prop['default'])}`" if "default" in prop else ""
         doc = prop["description"]
         for key, wanted in prop.get("only", {}).items():
-            values = wanted if isinstance(wanted, list) else [wanted]
-            doc += f" Only with `{key}: {' or '.join(map(str, values))}`."
+            ones = wanted if isinstance(wanted, list) else [wanted]
+            doc += f" Only with `{key}: {' or '.join(map(str, ones))}`."
         rows.append(f"| `{name}` | {values} | {default} | {doc} |")
     return "\n".join(rows) + "\n"
 
