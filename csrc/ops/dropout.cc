@@ -8,6 +8,26 @@ namespace eisbach::ops {
 
 EISBACH_DEFINE_KERNEL(DropoutSlot, DropoutKernel, "dropout")
 
+namespace {
+
+// How many samples the source must know.
+absl::StatusOr<int64_t> SamplesOf(const Tensor& x,
+                                  const DropoutSource& source) {
+  if (source.positions == 0) return x.dim(0);
+  const Tensor& index = source.sample_index;
+  const int64_t samples = index.defined() ? index.elements() : 0;
+  const int64_t rows = x.dim(0) * x.dim(1);
+  if (source.positions < 0 || source.first_row < 0 ||
+      source.first_row + rows > samples * source.positions) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("dropout: x has ", rows, " rows from ", source.first_row,
+                     " on of ", samples, " x ", source.positions));
+  }
+  return samples;
+}
+
+}  // namespace
+
 absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
                                const DropoutSource& source, Stream& stream) {
   const OpCheck check("dropout", stream);
@@ -27,8 +47,9 @@ absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
   }
   EISBACH_RETURN_IF_ERROR(
       check.Dense("step", source.step, DType::kI64, Shape{1}));
+  EISBACH_ASSIGN_OR_RETURN(const int64_t samples, SamplesOf(x, source));
   EISBACH_RETURN_IF_ERROR(check.Dense("sample_index", source.sample_index,
-                                      DType::kI64, Shape{x.dim(0)}));
+                                      DType::kI64, Shape{samples}));
   EISBACH_ASSIGN_OR_RETURN(
       Tensor y, Tensor::Empty(x.shape(), x.dtype(), stream.device()));
   const double bytes = static_cast<double>(x.bytes());

@@ -19,6 +19,10 @@ struct DropoutSource {
   Tensor step;          // i64 [1], in device memory
   Tensor sample_index;  // i64 [B], index in the whole run's sample order
   int64_t first_feature = 0;
+  // Where x has some rows of a [B, T, F] alone, in [1, rows, F]: T, and which
+  // of the B * T is its first.
+  int64_t positions = 0;  // 0: x has all
+  int64_t first_row = 0;
 };
 
 // y = x * mask / (1 - p) with x [B, T, F]; y may be x. Each element is kept

@@ -116,7 +116,9 @@ void DropoutRow(const T* x, int64_t width, int64_t first_feature,
 }  // namespace
 
 absl::Status Dropout(const DropoutArgs& args, Stream&) {
-  const int64_t positions = args.x.dim(1);
+  const bool all = args.source.positions == 0;
+  const int64_t positions = all ? args.x.dim(1) : args.source.positions;
+  const int64_t first_row = all ? 0 : args.source.first_row;
   const int64_t width = args.x.dim(2);
   if (args.x.elements() == 0) return absl::OkStatus();
   const uint64_t step =
@@ -132,10 +134,11 @@ absl::Status Dropout(const DropoutArgs& args, Stream&) {
         args.x.elements() / width, kGrain / (width + 1) + 1,
         [&](int64_t begin, int64_t end) {
           for (int64_t r = begin; r < end; ++r) {
+            const int64_t row = first_row + r;
             const uint64_t sample =
-                static_cast<uint64_t>(samples[r / positions]);
+                static_cast<uint64_t>(samples[row / positions]);
             const PhiloxCounter rest =
-                DropoutCounter(0, r % positions, sample, step);
+                DropoutCounter(0, row % positions, sample, step);
             DropoutRow(
                 x + r * width, width, args.source.first_feature, rest,
                 DropoutKey(args.source.seed, args.source.layer, sample, step),

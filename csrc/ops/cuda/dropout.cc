@@ -9,11 +9,13 @@ namespace {
 absl::Status Dropout(const DropoutArgs& args, Stream& stream) {
   if (args.x.elements() == 0) return absl::OkStatus();
   const DropoutSource& source = args.source;
+  const bool all = source.positions == 0;
   const uint32_t threshold = DropoutThreshold(args.p);
   EISBACH_RETURN_IF_CUDA(cuda::LaunchDropout(
       cuda::ToType(args.x.dtype()), args.x.raw(), args.y.raw(),
-      {.samples = args.x.dim(0),
-       .positions = args.x.dim(1),
+      {.rows = args.x.dim(0) * args.x.dim(1),
+       .first_row = all ? 0 : source.first_row,
+       .positions = all ? args.x.dim(1) : source.positions,
        .width = args.x.dim(2),
        .first_feature = source.first_feature},
       source.seed, source.layer, source.sample_index.data<int64_t>(),

@@ -52,8 +52,9 @@ __global__ void __launch_bounds__(kBlock)
   const unsigned column = threadIdx.x % columns, line = threadIdx.x / columns;
   const unsigned row = blockIdx.x / blocks_a_row * (kBlock / columns) + line;
   const unsigned positions = static_cast<unsigned>(shape.positions);
-  const bool inside = row < shape.samples * shape.positions;
-  const unsigned sample_at = inside ? row / positions : 0;
+  const bool inside = row < shape.rows;
+  const unsigned place = static_cast<unsigned>(shape.first_row) + row;
+  const unsigned sample_at = inside ? place / positions : 0;
   const uint64_t sample = static_cast<uint64_t>(sample_index[sample_at]);
   const uint64_t step = static_cast<uint64_t>(*step_pointer);
   if (column == 0) {
@@ -65,7 +66,7 @@ __global__ void __launch_bounds__(kBlock)
   if (!inside) return;
   const PhiloxKey key = {keys[line][0], keys[line][1]};
   const PhiloxCounter counter =
-      ops::DropoutCounter(0, row - sample_at * positions, sample, step);
+      ops::DropoutCounter(0, place - sample_at * positions, sample, step);
   const long long first =
       (long long)(blockIdx.x % blocks_a_row) * (columns * kUnroll) + column;
   const T* in = x + (long long)row * shape.width;
@@ -112,8 +113,7 @@ cudaError_t LaunchDropout(Type type, const void* x, void* y,
       const long long pieces = shape.width / N;
       const unsigned columns = ColumnsFor(pieces);
       const unsigned a_row = BlocksFor(pieces, columns * kUnroll);
-      const unsigned row_blocks =
-          BlocksFor(shape.samples * shape.positions, kBlock / columns);
+      const unsigned row_blocks = BlocksFor(shape.rows, kBlock / columns);
       return Launch({dim3(row_blocks * a_row), dim3(kBlock), stream},
                     DropoutKernel<T, N>, in, out, shape, seed, layer,
                     sample_index, step, threshold, scale, columns, a_row);

@@ -8,12 +8,15 @@
 
 namespace eisbach::cuda {
 
-// x, y [samples, positions, width], contiguous; y may be x. sample_index
+// x, y [rows, width], contiguous; y may be x. They are the rows from first_row
+// on of [samples * positions, width]. sample_index
 // [samples] and step [1] lie in device memory. Dropped is what has its upper 24
 // random bits below `threshold`; the rest is multiplied by `scale`. The bits
-// are those of ops/dropout_bits.h. At most 2^31 rows (samples * positions).
+// are those of ops/dropout_bits.h. At most 2^31 rows, those before first_row
+// included.
 struct DropoutShape {
-  long long samples;
+  long long rows;
+  long long first_row;
   long long positions;
   long long width;
   long long first_feature;

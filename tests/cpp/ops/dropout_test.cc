@@ -117,6 +117,22 @@ TEST(Dropout, DoesNotDependOnTheLayout) {
                                            Source({4 + b}), TheStream()));
     EXPECT_EQ(ToDoubles(part), ToDoubles(Value(whole.Narrow(0, b, 1))));
   }
+  // Rows divided among tensor ranks, also inside a sample.
+  for (int64_t count : {1, 2, 4, 6}) {
+    for (int64_t begin = 0; begin < 12; begin += count) {
+      const Shape part{1, count, 50};
+      const auto rows = [&](const Tensor& t) {
+        return Value(Value(Value(t.View(Shape{12, 50})).Narrow(0, begin, count))
+                         .View(part));
+      };
+      DropoutSource source = all;
+      source.positions = 3;
+      source.first_row = begin;
+      EXPECT_EQ(
+          ToDoubles(Value(ops::Dropout(rows(x), 0.5f, source, TheStream()))),
+          ToDoubles(rows(whole)));
+    }
+  }
   // Features divided among tensor ranks, also at odd places.
   for (int64_t cut : {1, 8, 25, 47}) {
     for (bool second : {false, true}) {
@@ -213,6 +229,12 @@ TEST(Dropout, NamesWhatDoesNotFit) {
       ops::Dropout(Ones({2, 4}), 0.5f, Source({0, 1}), TheStream()).status(),
       StatusIs(absl::StatusCode::kInvalidArgument,
                "must be [samples, positions, features]"));
+  DropoutSource rows = Source({0, 1});
+  rows.positions = 3;
+  rows.first_row = 4;
+  EXPECT_THAT(ops::Dropout(Ones({1, 3, 4}), 0.5f, rows, TheStream()).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "dropout: x has 3 rows from 4 on of 2 x 3"));
 }
 
 TEST(Dropout, TellsItsCostOnMeta) {
