@@ -1,0 +1,130 @@
+"""Step time and memory of `parallel.sequence`, on against off.
+
+Trains one model on one tensor group of ranks of one thread, with the tokens
+divided and whole in turn. Prints the median step with them divided beside the
+other, round by round and over all rounds, and the most that a rank's allocator
+held in each, beside what `eisbach estimate` says; then how much less that is,
+as measured and as predicted. Run it on a machine that does nothing else:
+
+    python benchmarks/sequence.py                     # 124 M on 2 ranks
+    python benchmarks/sequence.py --preset small --rounds 1
+    python benchmarks/sequence.py --dtype bf16 --ranks 4
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from train_cpu import PRESETS, Shape, eisbach_command
+
+MOST_STEP = 1.02
+MEMORY_WITHIN = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run took."""
+
+    seconds: float  # median of a step
+    allocated: int  # most bytes of a rank's tensors
+
+
+def command_of(
+    shape: Shape, divided: bool, folder: Path, args: argparse.Namespace
+) -> list[str]:
+    """How to start a run."""
+    command = eisbach_command(
+        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+        folder=folder,
+    )  # fmt: skip
+    return [
+        *command,
+        f"parallel.tensor={args.ranks}",
+        f"parallel.sequence={str(divided).lower()}",
+        "run.threads=1",
+    ]
+
+
+def run(shape: Shape, divided: bool, args: argparse.Namespace) -> Run:
+    """One run."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = command_of(shape, divided, Path(folder), args)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return Run(
+        statistics.median(line["step_seconds"] for line in lines[3:]),
+        max(line["peak_memory_bytes"] for line in lines),
+    )
+
+
+def predicted(shape: Shape, divided: bool, args: argparse.Namespace) -> int:
+    """What the same keys are estimated to take of rank 0."""
+    from eisbach.config import load_config, resolve
+    from eisbach.estimating import estimate
+    from eisbach.fitting import fit
+
+    command = command_of(shape, divided, Path("runs"), args)
+    at = command.index("train") + 1
+    config = load_config(Path(command[at]), command[at + 1 :])
+    return estimate(fit(resolve(config), args.ranks))[0].memory.peak
+
+
+def main() -> int:
+    """Prints the ratios; 1 where memory is not as predicted."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--preset", choices=PRESETS, default="gpt2")
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    shape = PRESETS[args.preset]
+    runs: dict[bool, list[Run]] = {True: [], False: []}
+    for turn in range(args.rounds):
+        # Whoever comes first has a colder machine.
+        for divided in (turn % 2 == 0, turn % 2 == 1):
+            runs[divided].append(run(shape, divided, args))
+        ratio = runs[True][-1].seconds / runs[False][-1].seconds
+        print(f"round {turn + 1}: step {ratio:.3f} of whole", flush=True)
+    step = {
+        divided: statistics.median(one.seconds for one in several)
+        for divided, several in runs.items()
+    }
+    print(
+        f"{step[True] * 1e3:.1f} ms a step, {step[True] / step[False]:.3f} of "
+        f"whole (target {MOST_STEP})"
+    )
+    measured, expected = {}, {}
+    for divided, several in runs.items():
+        measured[divided] = max(one.allocated for one in several)
+        expected[divided] = predicted(shape, divided, args)
+        print(
+            f"{'divided' if divided else 'whole'}: "
+            f"{measured[divided] / 2**20:.0f} MiB of a rank, "
+            f"{measured[divided] / expected[divided]:.3f} of the "
+            f"{expected[divided] / 2**20:.0f} predicted"
+        )
+    print(
+        f"{(measured[False] - measured[True]) / 2**20:.1f} MiB less, "
+        f"{(expected[False] - expected[True]) / 2**20:.1f} predicted; "
+        f"{measured[True] / measured[False]:.3f} of whole"
+    )
+    off = [
+        abs(measured[divided] / expected[divided] - 1) > MEMORY_WITHIN
+        for divided in runs
+    ]
+    return int(any(off))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
