@@ -22,13 +22,14 @@ void BindData(CoreModule& m);
 void BindCheckpoint(CoreModule& m);
 void BindCheckpointContents(CoreModule& m);  // a part of checkpoint
 void BindTrain(CoreModule& m);
-void BindDecoder(CoreModule& m);     // a part of train
-void BindUpdate(CoreModule& m);      // the same
-void BindPreference(CoreModule& m);  // the same
-void BindReference(CoreModule& m);   // the same
-void BindProfile(CoreModule& m);  // the same
-void BindSpikes(CoreModule& m);   // the same
-void BindNetwork(CoreModule& m);  // the same
+void BindDecoder(CoreModule& m);       // a part of train
+void BindUpdate(CoreModule& m);        // the same
+void BindPreference(CoreModule& m);    // the same
+void BindEngineConfig(CoreModule& m);  // the same
+void BindReference(CoreModule& m);     // the same
+void BindProfile(CoreModule& m);       // the same
+void BindSpikes(CoreModule& m);        // the same
+void BindNetwork(CoreModule& m);       // the same
 void BindPlan(CoreModule& m);
 
 }  // namespace eisbach::bindings

@@ -103,76 +103,6 @@ void BindConfigs(CoreModule& m) {
       .def_property_readonly(
           "reduce_wire", [](const UpdateConfig& c) { return c.zero.wire; },
           "With zero=2 and 3, the type in which gradients travel.");
-
-  BindPreference(m);
-  Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
-      .def(
-          py::init([](models::ModelConfig model, UpdateConfig update,
-                      int64_t global_batch, int64_t micro_batch, bool recompute,
-                      bool deferred_weights, std::string pipeline_schedule,
-                      std::vector<int> layers_per_stage, bool replays_steps,
-                      bool tf32, std::optional<optim::SpikeConfig> spikes,
-                      int64_t hash_every,
-                      std::optional<train::PreferenceConfig> preference,
-                      int chunks) {
-            return EngineConfig{
-                .model = std::move(model),
-                .update = std::move(update),
-                .global_batch = global_batch,
-                .micro_batch = micro_batch,
-                .recompute = recompute,
-                .deferred_weights = deferred_weights,
-                .pipeline_schedule = std::move(pipeline_schedule),
-                .layers_per_stage = std::move(layers_per_stage),
-                .replays_steps = replays_steps,
-                .tf32 = tf32,
-                .spikes = spikes.value_or(optim::SpikeConfig()),
-                .hash_every = hash_every,
-                .preference = preference,
-                .chunks = chunks};
-          }),
-          py::kw_only(), py::arg("model"), py::arg("update"),
-          py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
-          py::arg("deferred_weights"), py::arg("pipeline_schedule"),
-          py::arg("layers_per_stage"), py::arg("replays_steps") = true,
-          py::arg("tf32") = false, py::arg("spikes") = py::none(),
-          py::arg("hash_every") = 0, py::arg("preference") = py::none(),
-          py::arg("chunks") = 0)
-      .def_readonly("model", &EngineConfig::model, "Its sizes.")
-      .def_readonly("update", &EngineConfig::update, "How its weights change.")
-      .def_readonly("global_batch", &EngineConfig::global_batch,
-                    "Samples of a step, over all ranks.")
-      .def_readonly("micro_batch", &EngineConfig::micro_batch,
-                    "Samples that go through the model at once.")
-      .def_readonly("recompute", &EngineConfig::recompute,
-                    "Whether a block's activations are made again in backward.")
-      .def_readonly("deferred_weights", &EngineConfig::deferred_weights,
-                    "Whether weight gradients are left for later.")
-      .def_readonly("pipeline_schedule", &EngineConfig::pipeline_schedule,
-                    "One of `schedule_names`.")
-      .def_readonly("chunks", &EngineConfig::chunks,
-                    "Of the model, on a stage; 0: the schedule's fewest.")
-      .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
-                    "Of each stage; empty where the core divides them.")
-      .def_readonly("replays_steps", &EngineConfig::replays_steps,
-                    "Whether a GPU replays a step as a CUDA graph.")
-      .def_readonly("tf32", &EngineConfig::tf32,
-                    "Whether GPUs multiply f32 in TF32.")
-      .def_readonly("spikes", &EngineConfig::spikes,
-                    "Which steps are bad, and what is done then.")
-      .def_readonly("hash_every", &EngineConfig::hash_every,
-                    "Steps after which replicas compare their bits.")
-      .def_readonly("preference", &EngineConfig::preference,
-                    "How answers are preferred; None: the next token is "
-                    "learned.")
-      .def(
-          "validate",
-          [](const EngineConfig& config, const parallel::Mesh& mesh) {
-            return Engine::Validate(config, mesh);
-          },
-          py::arg("mesh"),
-          "ValueError where model, batch and mesh do not fit; allocates "
-          "nothing.");
 }
 
 void BindSaveOutcome(CoreModule& m) {
@@ -394,6 +324,13 @@ void BindEngine(CoreModule& m) {
           },
           "What data ranks divide, in words; empty where nothing.")
       .def_property_readonly(
+          "divides_tokens", &Engine::divides_tokens,
+          "Whether a step divides tokens among the tensor group.")
+      .def_property_readonly(
+          "whole_tokens", &Engine::WholeTokensText,
+          "Why a step does not, where nobody forbade it, in words; else "
+          "empty.")
+      .def_property_readonly(
           "layers",
           [](const Engine& e) {
             std::vector<std::pair<int64_t, int64_t>> chunks;
@@ -485,6 +422,8 @@ void BindEngine(CoreModule& m) {
 void BindTrain(CoreModule& m) {
   BindSpikes(m);
   BindConfigs(m);
+  BindPreference(m);
+  BindEngineConfig(m);
   BindUpdate(m);
   BindSaveOutcome(m);
   BindEngine(m);

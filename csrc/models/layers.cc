@@ -53,8 +53,9 @@ std::vector<nn::LoraTerm> AdaptedTerms(const nn::LinearOptions& options,
 }  // namespace
 
 absl::StatusOr<LayerBuilder> LayerBuilder::Make(
-    const ModelConfig& config, const parallel::ParallelContext& context) {
-  LayerBuilder builder(config, context);
+    const ModelConfig& config, bool divides_tokens,
+    const parallel::ParallelContext& context) {
+  LayerBuilder builder(config, divides_tokens, context);
   Adapter& adapter = builder.config_.adapter;
   if (adapter.targets.empty()) {
     adapter.targets = AdapterTargets(config.architecture);
@@ -92,9 +93,10 @@ absl::StatusOr<LayerBuilder> LayerBuilder::Make(
   return builder;
 }
 
-LayerBuilder::LayerBuilder(const ModelConfig& config,
+LayerBuilder::LayerBuilder(const ModelConfig& config, bool divides_tokens,
                            const parallel::ParallelContext& context)
     : config_(config),
+      divides_tokens_(divides_tokens),
       context_(&context),
       rank_(context.index(Axis::kTensor)),
       size_(context.size(Axis::kTensor)) {}
@@ -103,6 +105,15 @@ bool LayerBuilder::sharded() const { return size_ > 1; }
 
 void LayerBuilder::Freeze(nn::Module& module) const {
   if (config_.adapter.enabled()) module.VisitParameters(MarkBase);
+}
+
+void LayerBuilder::MarkReplicated(nn::Module& module) const {
+  if (!divides_tokens_) return;
+  module.VisitParameters([](Parameter& parameter) {
+    for (LogicalSlice& slice : parameter.mutable_spec().slices) {
+      slice.sum_over_tensor = true;
+    }
+  });
 }
 
 std::unique_ptr<nn::Projection> LayerBuilder::MakeLocal(
@@ -164,7 +175,7 @@ std::unique_ptr<nn::QkvNorm> LayerBuilder::MakeWidthNorm(
 }
 
 std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
-    const std::string& name, int64_t layer) {
+    const std::string& name, int64_t layer, bool recompute) {
   const Architecture& architecture = config_.architecture;
   const int64_t d = config_.head_dim;
   nn::LinearOptions qkv;
@@ -202,10 +213,12 @@ std::unique_ptr<nn::Attention> LayerBuilder::MakeAttention(
   parts.options.window = architecture.WindowOf(layer);
   parts.options.scale = architecture.attention_scale;
   parts.options.cap = architecture.attention_cap;
+  parts.recompute = recompute;
   return std::make_unique<nn::Attention>(std::move(parts));
 }
 
-std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
+std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name,
+                                               bool recompute) {
   const Architecture& architecture = config_.architecture;
   nn::LinearOptions up;
   up.bias = architecture.mlp_bias;
@@ -227,11 +240,13 @@ std::unique_ptr<nn::Mlp> LayerBuilder::MakeMlp(const std::string& name) {
   std::unique_ptr<nn::Projection> second =
       MakeRows(absl::StrCat(name, ".down"), ffn_, architecture.mlp_bias);
   return std::make_unique<nn::Mlp>(std::move(first), std::move(second),
-                                   architecture.activation, std::move(xielu));
+                                   architecture.activation, std::move(xielu),
+                                   recompute);
 }
 
 std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
-                                                   bool recompute) {
+                                                   nn::Recompute recompute) {
+  const bool selective = recompute == nn::Recompute::kSelective;
   const std::string name = absl::StrCat("blocks.", layer);
   nn::Block::Parts parts;
   const NormPlacement placement = config_.architecture.norm_placement;
@@ -243,13 +258,14 @@ std::unique_ptr<nn::Block> LayerBuilder::MakeBlock(int64_t layer,
     parts.post_norm1 = MakeNorm(absl::StrCat(name, ".post_norm1"));
     parts.post_norm2 = MakeNorm(absl::StrCat(name, ".post_norm2"));
   }
-  parts.attention = MakeAttention(absl::StrCat(name, ".attention"), layer);
+  parts.attention =
+      MakeAttention(absl::StrCat(name, ".attention"), layer, selective);
   parts.dropout1 = std::make_unique<nn::Dropout>(
       absl::StrCat(name, ".attention"), config_.dropout);
-  parts.mlp = MakeMlp(absl::StrCat(name, ".mlp"));
+  parts.mlp = MakeMlp(absl::StrCat(name, ".mlp"), selective);
   parts.dropout2 = std::make_unique<nn::Dropout>(absl::StrCat(name, ".mlp"),
                                                  config_.dropout);
-  parts.recompute = recompute;
+  parts.recompute = recompute == nn::Recompute::kBlock;
   return std::make_unique<nn::Block>(std::move(parts));
 }
 
@@ -293,6 +309,7 @@ std::unique_ptr<nn::PositionEmbedding> LayerBuilder::MakePositions() const {
       "embedding.position", config_.context, config_.hidden, kStddev,
       /*primary=*/rank_ == 0);
   Freeze(*positions);
+  MarkReplicated(*positions);
   return positions;
 }
 
@@ -312,6 +329,7 @@ std::unique_ptr<nn::Norm> LayerBuilder::MakeNorm(
                                          config_.hidden, config_.norm_eps,
                                          /*primary=*/rank_ == 0);
   Freeze(*norm);
+  MarkReplicated(*norm);
   return norm;
 }
 

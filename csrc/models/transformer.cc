@@ -39,11 +39,13 @@ void MakeReplica(Parameter& parameter) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
-    const ModelConfig& config, std::vector<StageLayers> chunks, bool recompute,
+    const ModelConfig& config, std::vector<StageLayers> chunks,
+    const TransformerOptions& options,
     const parallel::ParallelContext& context) {
   EISBACH_RETURN_IF_ERROR(Validate(config));
-  EISBACH_ASSIGN_OR_RETURN(LayerBuilder build,
-                           LayerBuilder::Make(config, context));
+  EISBACH_ASSIGN_OR_RETURN(
+      LayerBuilder build,
+      LayerBuilder::Make(config, options.divides_tokens, context));
   const int last = static_cast<int>(chunks.size()) - 1;
   std::unique_ptr<Transformer> model(
       new Transformer(config, std::move(chunks)));
@@ -61,10 +63,11 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Make(
     model->dropout_ =
         std::make_unique<nn::Dropout>("embedding", config.dropout);
   }
+  int64_t made = 0;
   for (int c = 0; c <= last; ++c) {
     const StageLayers& layers = model->chunks_[c];
     for (int64_t i = layers.first_layer; i < layers.end_layer; ++i) {
-      model->blocks_[c].push_back(build.MakeBlock(i, recompute));
+      model->blocks_[c].push_back(build.MakeBlock(i, options.Of(made++)));
     }
   }
   model->adapted_ = build.adapted();

@@ -23,6 +23,23 @@ struct StageLayers {
   int64_t end_layer;
 };
 
+// How a model is computed that a rank holds.
+struct TransformerOptions {
+  static constexpr int64_t kAllBlocks = -1;
+  // In the first `recomputed_blocks` of this rank.
+  nn::Recompute recompute = nn::Recompute::kNothing;
+  int64_t recomputed_blocks = kAllBlocks;
+  // Training divides tokens among the tensor group (ForwardContext::share).
+  bool divides_tokens = false;
+
+  // In block number `block` of the rank.
+  nn::Recompute Of(int64_t block) const {
+    const bool does =
+        recomputed_blocks == kAllBlocks || block < recomputed_blocks;
+    return does ? recompute : nn::Recompute::kNothing;
+  }
+};
+
 // What one rank holds of a decoder-only transformer: one or more chunks of it,
 // divided among its tensor group.
 class Transformer final : public nn::Module {
@@ -30,12 +47,14 @@ class Transformer final : public nn::Module {
   // `chunks` are at least one, in the order of the model.
   static absl::StatusOr<std::unique_ptr<Transformer>> Make(
       const ModelConfig& config, std::vector<StageLayers> chunks,
-      bool recompute, const parallel::ParallelContext& context);
+      const TransformerOptions& options,
+      const parallel::ParallelContext& context);
 
   // One chunk. `input` is what the chunk before it in the model made, [B, T,
   // hidden] in the compute dtype; for the first one the tokens, i32 [B, T].
   // Returns what the next one needs, [B, T, hidden]; of the last one the
-  // normalised hidden state that the head takes.
+  // normalised hidden state that the head takes. With a `context.share` these
+  // are [1, count, hidden].
   absl::StatusOr<Tensor> Forward(const Tensor& input,
                                  const nn::ForwardContext& context,
                                  int chunk = 0);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "autograd/functions/attention.h"
+#include "autograd/recompute.h"
 #include "core/status_macros.h"
 #include "nn/cache.h"
 #include "ops/embedding.h"
@@ -14,16 +15,31 @@ Attention::Attention(Parts parts) : parts_(std::move(parts)) {}
 
 absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
                                           const ForwardContext& context) {
+  Tensor out;
+  if (parts_.recompute) {
+    bool trains = false;
+    const auto look = [&](Parameter& p) { trains |= p.trains(); };
+    parts_.qkv->VisitParameters(look);
+    if (parts_.head_norm != nullptr) parts_.head_norm->VisitParameters(look);
+    const auto heads = [this, context](const Tensor& in) {
+      return Heads(in, context);
+    };
+    EISBACH_ASSIGN_OR_RETURN(out, autograd::RecomputeOne(heads, x, trains));
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(out, Heads(x, context));
+  }
+  return parts_.output->Forward(out, context);
+}
+
+absl::StatusOr<Tensor> Attention::Heads(const Tensor& x,
+                                        const ForwardContext& context) {
   const ops::AttentionHeads& heads = parts_.heads;
   EISBACH_ASSIGN_OR_RETURN(Tensor qkv, parts_.qkv->Forward(x, context));
   if (parts_.head_norm != nullptr) {
     EISBACH_ASSIGN_OR_RETURN(qkv,
                              parts_.head_norm->Forward(qkv, heads, context));
   }
-  if (context.cached != nullptr) {
-    EISBACH_ASSIGN_OR_RETURN(Tensor out, ForwardCached(qkv, context));
-    return parts_.output->Forward(out, context);
-  }
+  if (context.cached != nullptr) return ForwardCached(qkv, context);
   if (parts_.rope_table.defined()) {
     EISBACH_ASSIGN_OR_RETURN(
         qkv, autograd::Rope(qkv, heads, parts_.rope_table, context.stream,
@@ -31,9 +47,7 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
   }
   ops::AttentionOptions options = parts_.options;
   options.starts = context.starts;
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor out, autograd::Attention(qkv, heads, context.stream, options));
-  return parts_.output->Forward(out, context);
+  return autograd::Attention(qkv, heads, context.stream, options);
 }
 
 absl::StatusOr<Tensor> Attention::ForwardCached(const Tensor& qkv,

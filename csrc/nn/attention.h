@@ -21,6 +21,8 @@ class Attention final : public Module {
     Tensor rope_table;  // undefined without rotary positions; see ops/rope.h
     int64_t layer = 0;  // its place in a KeyValueCache
     ops::AttentionOptions options{};  // the same for all batches: no starts
+    // Backward computes what `output` takes once more (autograd/recompute.h).
+    bool recompute = false;
   };
   explicit Attention(Parts parts);
 
@@ -30,6 +32,8 @@ class Attention final : public Module {
   void VisitParameters(const Visitor& visit) override;
 
  private:
+  // What `output` takes.
+  absl::StatusOr<Tensor> Heads(const Tensor& x, const ForwardContext& context);
   // The same of tokens that follow others.
   absl::StatusOr<Tensor> ForwardCached(const Tensor& qkv,
                                        const ForwardContext& context);

@@ -36,7 +36,8 @@ class Block final : public Module {
     std::unique_ptr<Mlp> mlp;
     std::unique_ptr<Norm> post_norm2;
     std::unique_ptr<Dropout> dropout2;
-    bool recompute = false;  // keep the input alone, see autograd/recompute.h
+    // All of it, or nothing: what is selected is its parts' concern.
+    bool recompute = false;
   };
   explicit Block(Parts parts);
 

@@ -29,8 +29,12 @@ std::optional<ops::DropoutSource> Dropout::Source(
 
 absl::StatusOr<Tensor> Dropout::Forward(const Tensor& x,
                                         const ForwardContext& context) const {
-  const std::optional<ops::DropoutSource> source = Source(context);
+  std::optional<ops::DropoutSource> source = Source(context);
   if (!source) return x;
+  if (context.share) {
+    source->positions = context.share->positions;
+    source->first_row = context.share->first;
+  }
   return autograd::Dropout(x, p_, *source, context.stream);
 }
 

@@ -9,7 +9,8 @@
 
 namespace eisbach::nn {
 
-// Dropout of whole activations [B, T, F]; off outside training. The mask
+// Dropout of activations [B, T, F], or of this rank's tokens of them
+// (ForwardContext::share); off outside training. The mask
 // depends on the seed, the step, the layer's name and the element's place in
 // the unsharded tensor of the global batch alone.
 class Dropout final : public Module {
@@ -19,7 +20,8 @@ class Dropout final : public Module {
 
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context) const;
-  // What the mask of a call is made from; nothing where nothing is dropped.
+  // What the mask of a call is made from whose x has all tokens; nothing where
+  // nothing is dropped.
   std::optional<ops::DropoutSource> Source(const ForwardContext& context) const;
   double p() const { return p_; }
 

@@ -1,11 +1,13 @@
 #include "nn/embedding.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "autograd/functions/embedding.h"
 #include "core/status_macros.h"
 #include "nn/cache.h"
+#include "ops/document_starts.h"
 #include "ops/embedding.h"
 
 namespace eisbach::nn {
@@ -42,6 +44,7 @@ PositionEmbedding::PositionEmbedding(const std::string& name, int64_t context,
 
 absl::StatusOr<Tensor> PositionEmbedding::Forward(
     const Tensor& x, const ForwardContext& context) {
+  if (context.share) return ForwardShare(x, context);
   if (context.cached == nullptr) {
     return autograd::AddPosition(x, weight_, context.stream, context.starts);
   }
@@ -52,6 +55,25 @@ absl::StatusOr<Tensor> PositionEmbedding::Forward(
                        /*first_row=*/0, weight_.data().dim(0), context.stream));
   EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, rows, context.stream));
   return x;
+}
+
+absl::StatusOr<Tensor> PositionEmbedding::ForwardShare(
+    const Tensor& x, const ForwardContext& context) {
+  const TokenShare& share = *context.share;
+  Tensor starts = context.starts;
+  if (!starts.defined()) {  // a row is one document
+    EISBACH_ASSIGN_OR_RETURN(
+        starts, Tensor::Zeros(Shape{share.samples, share.positions},
+                              DType::kI32, context.stream));
+  }
+  EISBACH_ASSIGN_OR_RETURN(Tensor positions,
+                           ops::DocumentPositions(starts, context.stream));
+  EISBACH_ASSIGN_OR_RETURN(positions,
+                           positions.View(Shape{positions.elements()}));
+  EISBACH_ASSIGN_OR_RETURN(positions,
+                           positions.Narrow(0, share.first, share.count));
+  EISBACH_ASSIGN_OR_RETURN(positions, positions.View(Shape{1, share.count}));
+  return autograd::AddRows(x, std::move(positions), weight_, context.stream);
 }
 
 }  // namespace eisbach::nn

@@ -8,7 +8,8 @@
 
 namespace eisbach::nn {
 
-// i32 ids [B, T] to rows [B, T, H].
+// i32 ids [B, T] to rows [B, T, H], or to those of this rank's tokens
+// (ForwardContext::share).
 class TokenEmbedding : public Module {
  public:
   virtual absl::StatusOr<Tensor> Forward(const Tensor& ids,
@@ -35,7 +36,8 @@ class Embedding final : public TokenEmbedding {
   Table table_;
 };
 
-// Learned positions, of a token in its document, added to x [B, T, H] in place.
+// Learned positions, of a token in its document, added to x in place: [B, T,
+// H], or this rank's tokens of it.
 class PositionEmbedding final : public Module {
  public:
   PositionEmbedding(const std::string& name, int64_t context, int64_t hidden,
@@ -45,6 +47,10 @@ class PositionEmbedding final : public Module {
   void VisitParameters(const Visitor& visit) override { visit(weight_); }
 
  private:
+  // The same of a part of the tokens.
+  absl::StatusOr<Tensor> ForwardShare(const Tensor& x,
+                                      const ForwardContext& context);
+
   Parameter weight_;  // [context, hidden]
 };
 

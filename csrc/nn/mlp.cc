@@ -3,23 +3,41 @@
 #include <utility>
 
 #include "autograd/functions/activation.h"
+#include "autograd/recompute.h"
 #include "core/status_macros.h"
 
 namespace eisbach::nn {
 
 Mlp::Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
-         Activation activation, std::unique_ptr<Xielu> xielu)
+         Activation activation, std::unique_ptr<Xielu> xielu, bool recompute)
     : up_(std::move(up)),
       down_(std::move(down)),
       activation_(activation),
-      xielu_(std::move(xielu)) {}
+      xielu_(std::move(xielu)),
+      recompute_(recompute) {}
 
 absl::StatusOr<Tensor> Mlp::Forward(const Tensor& x,
                                     const ForwardContext& context) {
-  EISBACH_ASSIGN_OR_RETURN(Tensor up, up_->Forward(x, context));
-  EISBACH_ASSIGN_OR_RETURN(Tensor hidden, Activate(up, context));
-  up = Tensor();
+  Tensor hidden;
+  if (recompute_) {
+    bool trains = false;
+    const auto look = [&](Parameter& p) { trains |= p.trains(); };
+    up_->VisitParameters(look);
+    if (xielu_ != nullptr) xielu_->VisitParameters(look);
+    const auto inner = [this, context](const Tensor& in) {
+      return Hidden(in, context);
+    };
+    EISBACH_ASSIGN_OR_RETURN(hidden, autograd::RecomputeOne(inner, x, trains));
+  } else {
+    EISBACH_ASSIGN_OR_RETURN(hidden, Hidden(x, context));
+  }
   return down_->Forward(hidden, context);
+}
+
+absl::StatusOr<Tensor> Mlp::Hidden(const Tensor& x,
+                                   const ForwardContext& context) {
+  EISBACH_ASSIGN_OR_RETURN(const Tensor up, up_->Forward(x, context));
+  return Activate(up, context);
 }
 
 absl::StatusOr<Tensor> Mlp::Activate(const Tensor& up,

@@ -18,15 +18,19 @@ inline bool Gated(Activation activation) {
 // side.
 class Mlp final : public Module {
  public:
-  // `xielu` where that is the activation.
+  // `xielu` where that is the activation. `recompute`: backward computes what
+  // `down` takes once more (autograd/recompute.h).
   Mlp(std::unique_ptr<Projection> up, std::unique_ptr<Projection> down,
-      Activation activation, std::unique_ptr<Xielu> xielu = nullptr);
+      Activation activation, std::unique_ptr<Xielu> xielu = nullptr,
+      bool recompute = false);
 
   absl::StatusOr<Tensor> Forward(const Tensor& x,
                                  const ForwardContext& context);
   void VisitParameters(const Visitor& visit) override;
 
  private:
+  // What `down` takes.
+  absl::StatusOr<Tensor> Hidden(const Tensor& x, const ForwardContext& context);
   absl::StatusOr<Tensor> Activate(const Tensor& up,
                                   const ForwardContext& context);
 
@@ -34,6 +38,7 @@ class Mlp final : public Module {
   std::unique_ptr<Projection> down_;
   Activation activation_;
   std::unique_ptr<Xielu> xielu_;
+  bool recompute_;
 };
 
 }  // namespace eisbach::nn

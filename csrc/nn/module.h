@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "device/stream.h"
@@ -11,6 +12,21 @@
 namespace eisbach::nn {
 
 struct CachedTokens;
+
+// What backward computes again rather than keeps of a block, in the same bits:
+// attention and MLP up to what their last projection takes, each from its
+// input; or all of it.
+enum class Recompute : uint8_t { kNothing, kSelective, kBlock };
+
+// Which of the tokens [B, T] of a batch, in the order of its rows, this rank
+// has between projections where the ranks of a tensor group divide them:
+// activations there are [1, count, H].
+struct TokenShare {
+  int64_t samples;    // B
+  int64_t positions;  // T
+  int64_t first;
+  int64_t count;
+};
 
 // What a forward pass runs with, besides its inputs.
 struct ForwardContext {
@@ -32,6 +48,8 @@ struct ForwardContext {
   // i32 [B, T]: where each token's document begins in its row
   // (ops/document_starts.h). Undefined: rows are one document each.
   Tensor starts{};
+  // Nothing: a rank has all tokens everywhere.
+  std::optional<TokenShare> share{};
 };
 
 // A layer: it owns parameters and other modules. Forward functions differ from
@@ -56,8 +74,10 @@ class Module {
   virtual void VisitRandom(const NameVisitor&) {}
 };
 
-// y [..., N] from x [..., K]. Attention and MLP take their projections through
-// this interface and do not know whether they are divided among ranks.
+// y [..., N] from x [..., K]; where tokens are divided, x or y has this rank's
+// (ForwardContext::share) and the other is [B, T, ...]. Attention and MLP take
+// their projections through this interface and do not know whether they are
+// divided among ranks.
 class Projection : public Module {
  public:
   virtual absl::StatusOr<Tensor> Forward(const Tensor& x,

@@ -11,6 +11,7 @@
 #include "ops/ids.h"
 #include "parallel/pipeline/forward_only.h"
 #include "parallel/tensor/heads.h"
+#include "parallel/tensor/sequence.h"
 #include "train/diagnose.h"
 #include "train/spikes.h"
 #include "train/stages.h"
@@ -52,8 +53,8 @@ absl::Status CheckGroups(const EngineConfig& config) {
       parallel::ParallelContext::Make(*world, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::unique_ptr<models::Transformer> model,
-      models::Transformer::Make(config.model, {{0, config.model.layers}},
-                                config.recompute, *context));
+      models::Transformer::Make(config.model, {{0, config.model.layers}}, {},
+                                *context));
   std::vector<Parameter*> parameters;
   model->VisitParameters([&](Parameter& p) { parameters.push_back(&p); });
   EISBACH_ASSIGN_OR_RETURN(const optim::GroupCounts counts,
@@ -96,9 +97,13 @@ absl::Status Engine::Validate(const EngineConfig& config,
       MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
                        static_cast<int>(micro_batches),
                        config.deferred_weights));
+  EISBACH_ASSIGN_OR_RETURN(
+      const auto parts,
+      DivideLayers(config.model, config.layers_per_stage, schedule.shape));
+  EISBACH_RETURN_IF_ERROR(CheckRecompute(
+      config.recompute, config.recompute_layers, parts, schedule.shape));
   EISBACH_RETURN_IF_ERROR(
-      DivideLayers(config.model, config.layers_per_stage, schedule.shape)
-          .status());
+      parallel::DividesTokens(config.sequence, config.Tokens(tensor)).status());
   return CheckGroups(config);
 }
 
@@ -120,8 +125,16 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   engine->layers_ = ChunksOfStage(parts, engine->schedule_.shape,
                                   context.index(Axis::kPipeline));
   EISBACH_ASSIGN_OR_RETURN(
-      engine->model_, models::Transformer::Make(config.model, engine->layers_,
-                                                config.recompute, context));
+      engine->divides_tokens_,
+      parallel::DividesTokens(config.sequence,
+                              config.Tokens(context.size(Axis::kTensor))));
+  EISBACH_ASSIGN_OR_RETURN(
+      engine->model_,
+      models::Transformer::Make(config.model, engine->layers_,
+                                {.recompute = config.recompute,
+                                 .recomputed_blocks = config.recompute_layers,
+                                 .divides_tokens = engine->divides_tokens_},
+                                context));
   std::vector<Parameter*> parameters;
   engine->model_->VisitParameters(
       [&](Parameter& parameter) { parameters.push_back(&parameter); });
@@ -145,6 +158,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
                                           engine->totals(), context.device()));
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, config.update.compute_dtype);
+  if (engine->divides_tokens_) {
+    engine->program_->DivideTokens(context.index(Axis::kTensor),
+                                   context.size(Axis::kTensor));
+  }
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_sums_,
       Tensor::Zeros(Shape{engine->micro_batches_ + engine->totals()},
@@ -303,8 +320,9 @@ absl::Status Engine::RunActions(const StepInput& input, bool training,
   EISBACH_ASSIGN_OR_RETURN(places.losses, sums.Narrow(0, 0, micro_batches));
   EISBACH_ASSIGN_OR_RETURN(places.counted,
                            sums.Narrow(0, micro_batches, totals()));
-  program_->Begin(std::move(known), config_.micro_batch, scale, places,
-                  MakeContext(training), std::move(pairs));
+  EISBACH_RETURN_IF_ERROR(program_->Begin(std::move(known), config_.micro_batch,
+                                          scale, places, MakeContext(training),
+                                          std::move(pairs)));
   const int stage = context_.index(Axis::kPipeline);
   const absl::Status done =
       training

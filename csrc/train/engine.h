@@ -14,6 +14,7 @@
 #include "parallel/pipeline/executor.h"
 #include "parallel/pipeline/partition.h"
 #include "parallel/pipeline/schedule.h"
+#include "parallel/tensor/sequence.h"
 #include "train/replicas.h"
 #include "train/results.h"
 #include "train/saves.h"
@@ -35,9 +36,9 @@ struct PreferenceConfig {
 struct EngineConfig {
   models::ModelConfig model;
   UpdateConfig update;
-  int64_t global_batch;   // samples a step, over all ranks
-  int64_t micro_batch;    // samples that go through a stage at once
-  bool recompute;         // keep a block's input alone
+  int64_t global_batch;  // samples a step, over all ranks
+  int64_t micro_batch;   // samples that go through a stage at once
+  nn::Recompute recompute;
   bool deferred_weights;  // weight gradients after the input's, in a batch
   std::string pipeline_schedule;
   std::vector<int> layers_per_stage;  // empty: balanced
@@ -52,6 +53,16 @@ struct EngineConfig {
   // Nothing: the next token is learned.
   std::optional<PreferenceConfig> preference{};
   int chunks = 0;  // of the model, on a stage; 0: the schedule's fewest
+  // The first blocks of each stage, of which `recompute` speaks.
+  int64_t recompute_layers = models::TransformerOptions::kAllBlocks;
+  // Whether training divides tokens among a tensor group; nothing: where it can
+  // (parallel/tensor/sequence.h).
+  std::optional<bool> sequence{};
+
+  // Of a micro-batch, in a tensor group of so many ranks.
+  parallel::DividedTokens Tokens(int ranks) const {
+    return {micro_batch, model.context, ranks};
+  }
 };
 
 // One rank of a training job: its stage of the model on a layout, and the step.
@@ -137,6 +148,13 @@ class Engine {
   // Of each chunk of this rank, in the order of the model.
   const std::vector<models::StageLayers>& layers() const { return layers_; }
   const parallel::ScheduleShape& shape() const { return schedule_.shape; }
+  // Whether a step divides tokens among the tensor group, and why not, where
+  // nobody forbade it (parallel::WholeTokensText).
+  bool divides_tokens() const { return divides_tokens_; }
+  std::string WholeTokensText() const {
+    return parallel::WholeTokensText(
+        config_.sequence, config_.Tokens(context_.size(Axis::kTensor)));
+  }
 
  private:
   Engine(const EngineConfig& config, const parallel::ParallelContext& context)
@@ -186,6 +204,7 @@ class Engine {
   std::vector<models::StageLayers> layers_;
   int64_t samples_ = 0;
   int micro_batches_ = 0;
+  bool divides_tokens_ = false;
   std::unique_ptr<models::Transformer> model_;
   std::unique_ptr<Update> update_;
   std::unique_ptr<Saves> saves_;

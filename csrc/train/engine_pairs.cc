@@ -34,8 +34,9 @@ absl::StatusOr<Tensor> Engine::Reference(const StepInput& input) {
   nn::ForwardContext context = MakeContext(/*training=*/false);
   // Where it is measured for later it is the model as it is.
   context.adapters = config_.preference->stored_reference;
-  program_->Begin(input, config_.micro_batch, /*loss_scale=*/1, {}, context,
-                  PairTask{nullptr, measured});
+  EISBACH_RETURN_IF_ERROR(program_->Begin(input, config_.micro_batch,
+                                          /*loss_scale=*/1, {}, context,
+                                          PairTask{nullptr, measured}));
   EISBACH_RETURN_IF_ERROR(RunForward(samples));
   program_->Release();
   return measured;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/status_macros.h"
+#include "parallel/tensor/sequence.h"
 
 namespace eisbach::train {
 namespace {
@@ -16,10 +17,16 @@ Tensor EdgeOf(const Tensor& tensor) {
 
 }  // namespace
 
-void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
-                               float loss_scale, const LossSums& sums,
-                               nn::ForwardContext context,
-                               std::optional<PairTask> pairs) {
+absl::Status TransformerProgram::Begin(StepInput input, int64_t micro_batch,
+                                       float loss_scale, const LossSums& sums,
+                                       nn::ForwardContext context,
+                                       std::optional<PairTask> pairs) {
+  if (context.training && dividing_ranks_ > 1) {
+    EISBACH_ASSIGN_OR_RETURN(
+        context.share,
+        parallel::ShareTokens(
+            {micro_batch, input.tokens.dim(1), dividing_ranks_}, tensor_rank_));
+  }
   input_ = std::move(input);
   pairs_ = std::move(pairs);
   micro_batch_ = micro_batch;
@@ -35,6 +42,7 @@ void TransformerProgram::Begin(StepInput input, int64_t micro_batch,
   }
   flights_.clear();
   flights_.resize(input_.tokens.dim(0) / micro_batch * model_.chunks());
+  return absl::OkStatus();
 }
 
 void TransformerProgram::Release() {
@@ -43,6 +51,9 @@ void TransformerProgram::Release() {
 }
 
 Shape TransformerProgram::ActivationShape(int) const {
+  if (context_->share) {
+    return Shape{1, context_->share->count, model_.config().hidden};
+  }
   return Shape{micro_batch_, input_.tokens.dim(1), model_.config().hidden};
 }
 

@@ -48,13 +48,21 @@ class TransformerProgram final : public parallel::StageProgram {
   TransformerProgram(models::Transformer& model, DType compute_dtype)
       : model_(model), compute_dtype_(compute_dtype) {}
 
+  // From here on training divides the tokens of a micro-batch among `ranks` of
+  // a tensor group, of which this is `rank`.
+  void DivideTokens(int rank, int ranks) {
+    tensor_rank_ = rank;
+    dividing_ranks_ = ranks;
+  }
+
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
   // At the end of the model its loss, `loss_scale` x the sum over its tokens,
   // goes to sums.losses[m]. Without `context.training` no graph is recorded.
   // Where rows are `pairs`, these have losses instead of tokens.
-  void Begin(StepInput input, int64_t micro_batch, float loss_scale,
-             const LossSums& sums, nn::ForwardContext context,
-             std::optional<PairTask> pairs = std::nullopt);
+  // InvalidArgument where tokens are to be divided and leave a rest.
+  absl::Status Begin(StepInput input, int64_t micro_batch, float loss_scale,
+                     const LossSums& sums, nn::ForwardContext context,
+                     std::optional<PairTask> pairs = std::nullopt);
 
   // Lets go of what was made for the step's pairs.
   void Release();
@@ -94,6 +102,8 @@ class TransformerProgram final : public parallel::StageProgram {
   models::Transformer& model_;
   const DType compute_dtype_;
   autograd::Observer* observer_ = nullptr;
+  int tensor_rank_ = 0;
+  int dividing_ranks_ = 1;
 
   StepInput input_;
   int64_t micro_batch_ = 0;

@@ -1,5 +1,6 @@
 #include "train/stages.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +88,32 @@ std::vector<models::StageLayers> ChunksOfStage(
     chunks.push_back({layers.begin, layers.end});
   }
   return chunks;
+}
+
+absl::Status CheckRecompute(nn::Recompute recompute, int64_t blocks,
+                            absl::Span<const parallel::LayerRange> parts,
+                            const parallel::ScheduleShape& shape) {
+  if (blocks == models::TransformerOptions::kAllBlocks) return absl::OkStatus();
+  if (recompute == nn::Recompute::kNothing) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "recompute_layers=", blocks,
+        " has no meaning where train.recompute=none (train.recompute_layers); "
+        "nearest that works: recompute_layers=all"));
+  }
+  int64_t most = 0;
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    int64_t held = 0;
+    for (const models::StageLayers& chunk :
+         ChunksOfStage(parts, shape, stage)) {
+      held += chunk.end_layer - chunk.first_layer;
+    }
+    most = std::max(most, held);
+  }
+  if (blocks >= 0 && blocks <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "recompute_layers=", blocks, " is outside 0 to ", most,
+      ", the blocks of a stage (train.recompute_layers); nearest that works: ",
+      blocks < 0 ? 0 : most));
 }
 
 }  // namespace eisbach::train

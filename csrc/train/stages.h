@@ -32,4 +32,10 @@ std::vector<models::StageLayers> ChunksOfStage(
     absl::Span<const parallel::LayerRange> parts,
     const parallel::ScheduleShape& shape, int stage);
 
+// Whether a stage has the `blocks`, its first ones, that shall be recomputed:
+// TransformerOptions::kAllBlocks, or as many as some stage has at most.
+absl::Status CheckRecompute(nn::Recompute recompute, int64_t blocks,
+                            absl::Span<const parallel::LayerRange> parts,
+                            const parallel::ScheduleShape& shape);
+
 }  // namespace eisbach::train

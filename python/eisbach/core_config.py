@@ -249,7 +249,11 @@ def engine_config(config: Config) -> _C.EngineConfig:
         update=update_config(config),
         global_batch=train.global_batch,
         micro_batch=train.micro_batch,
-        recompute=train.recompute == "block",
+        recompute=train.recompute,
+        recompute_layers=None
+        if train.recompute_layers == "all"
+        else train.recompute_layers,
+        sequence=None if parallel.sequence == "auto" else parallel.sequence,
         deferred_weights=False,
         pipeline_schedule=parallel.schedule,
         chunks=0 if parallel.chunks == "auto" else parallel.chunks,

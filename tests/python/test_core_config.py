@@ -36,7 +36,8 @@ def test_every_key_arrives():
     assert model.dropout == pytest.approx(0.1)
     assert model.norm_eps == pytest.approx(1e-6)
     assert (engine.global_batch, engine.micro_batch) == (12, 3)
-    assert engine.recompute
+    assert (engine.recompute, engine.recompute_layers) == ("block", None)
+    assert engine.sequence is None
     assert (engine.pipeline_schedule, engine.chunks) == ("gpipe", 1)
     assert engine.layers_per_stage == [1, 2]
     assert (update.seed, update.compute_dtype) == (5, "bf16")

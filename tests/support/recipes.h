@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -18,6 +19,9 @@ struct Recipe {
   int64_t kv_heads = 0;  // 0: the family's
   int zero = 0;          // what data ranks divide
   int chunks = 0;        // 0: the schedule's fewest
+  // Nothing: tensor ranks divide tokens where they can.
+  std::optional<bool> sequence{};
+  nn::Recompute recompute = nn::Recompute::kNothing;
 
   std::string ToString() const {
     return absl::StrCat(family, "_", schedule, "_", optimizer,
@@ -26,13 +30,21 @@ struct Recipe {
                         groups ? "_groups" : "",
                         kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
                         zero == 0 ? "" : absl::StrCat("_zero", zero),
-                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks));
+                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks),
+                        !sequence   ? ""
+                        : *sequence ? "_divided"
+                                    : "_whole",
+                        recompute == nn::Recompute::kNothing     ? ""
+                        : recompute == nn::Recompute::kSelective ? "_selective"
+                                                                 : "_block");
   }
 
   train::EngineConfig Config() const {
     train::EngineConfig config = ToyConfig(family);
     config.pipeline_schedule = schedule;
     config.chunks = chunks;
+    config.sequence = sequence;
+    config.recompute = recompute;
     config.update.compute_dtype = compute;
     config.update.zero.zero = zero;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;

@@ -72,7 +72,7 @@ inline train::EngineConfig ToyConfig(const std::string& family) {
   config.update.seed = 1234;
   config.global_batch = 24;
   config.micro_batch = 1;
-  config.recompute = false;
+  config.recompute = nn::Recompute::kNothing;
   config.deferred_weights = false;
   config.pipeline_schedule = "1f1b";
   return config;

@@ -102,21 +102,32 @@ absl::StatusOr<Tensor> Embedding(const Tensor& ids, Parameter& weight,
 
 absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
                                    Stream& stream, const Tensor& starts) {
-  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
-  Tensor positions;
   if (starts.defined()) {
     EISBACH_RETURN_IF_ERROR(ops::CheckStarts(
         "add_position", starts,
         Shape(x.shape().dims().subspan(0, x.rank() - 1)), stream));
-    EISBACH_ASSIGN_OR_RETURN(positions, ops::DocumentPositions(starts, stream));
-    EISBACH_ASSIGN_OR_RETURN(
-        const Tensor rows,
-        ops::EmbeddingForward(positions, weight.data(), /*first_row=*/0,
-                              weight.data().dim(0), stream));
-    EISBACH_RETURN_IF_ERROR(ops::AddInPlace(x, rows, stream));
-  } else {
-    EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
+    EISBACH_ASSIGN_OR_RETURN(Tensor positions,
+                             ops::DocumentPositions(starts, stream));
+    return AddRows(x, std::move(positions), weight, stream);
   }
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
+  EISBACH_RETURN_IF_ERROR(ops::AddPosition(x, weight.data(), stream));
+  Tensor y = x.Detach();
+  if (Graph* graph = CurrentGraph()) {
+    graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y}, Tensor(),
+                                        weight);
+  }
+  return y;
+}
+
+absl::StatusOr<Tensor> AddRows(const Tensor& x, Tensor positions,
+                               Parameter& weight, Stream& stream) {
+  EISBACH_RETURN_IF_ERROR(weight.BeforeUse());
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor rows,
+      ops::EmbeddingForward(positions, weight.data(), /*first_row=*/0,
+                            weight.data().dim(0), stream));
+  EISBACH_RETURN_IF_ERROR(ops::AddInPlace(x, rows, stream));
   Tensor y = x.Detach();
   if (Graph* graph = CurrentGraph()) {
     graph->RecordTraining<PositionNode>(weight.trains(), {&x}, {&y},

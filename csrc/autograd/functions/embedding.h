@@ -21,4 +21,8 @@ absl::StatusOr<Tensor> AddPosition(const Tensor& x, Parameter& weight,
                                    Stream& stream,
                                    const Tensor& starts = Tensor());
 
+// x [..., H] + weight[positions], in place; returns x. positions: i32 [...].
+absl::StatusOr<Tensor> AddRows(const Tensor& x, Tensor positions,
+                               Parameter& weight, Stream& stream);
+
 }  // namespace eisbach::autograd

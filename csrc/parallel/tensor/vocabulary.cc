@@ -22,13 +22,13 @@ absl::StatusOr<Tensor> VocabularyEmbedding::Forward(
       Tensor partial,
       autograd::Embedding(ids, table_.weight, rows_.start, rows_.total,
                           context.stream, table_.RowsIn(context)));
-  return LeaveTensorRegion(partial, group_, context.stream);
+  return LeaveTensorRegion(partial, group_, context);
 }
 
 absl::StatusOr<autograd::HeadInput> VocabularyHead::Part(
     const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
-                           EnterTensorRegion(x, group_, context.stream));
+                           EnterTensorRegion(x, group_, context));
   autograd::VocabularyShard shard;
   shard.first_column = rows_.start;
   shard.valid_columns =
@@ -52,7 +52,7 @@ absl::StatusOr<autograd::HeadInput> VocabularyHead::Part(
 absl::StatusOr<Tensor> VocabularyHead::Logits(
     const Tensor& x, const nn::ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(Tensor entered,
-                           EnterTensorRegion(x, group_, context.stream));
+                           EnterTensorRegion(x, group_, context));
   EISBACH_ASSIGN_OR_RETURN(Tensor local, table_.Multiply(entered, context));
   EISBACH_ASSIGN_OR_RETURN(local,
                            autograd::Softcap(local, cap_, context.stream));

@@ -1461,7 +1461,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: bool, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: str, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0, recompute_layers: int | None = None, sequence: bool | None = None) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1513,14 +1513,24 @@ class EngineConfig:
         How answers are preferred; None: the next token is learned.
         """
     @property
-    def recompute(self) -> bool:
+    def recompute(self) -> str:
         """
-        Whether a block's activations are made again in backward.
+        What backward computes again of a block: none, selective or block.
+        """
+    @property
+    def recompute_layers(self) -> int | None:
+        """
+        In the first blocks of each stage; None: in all.
         """
     @property
     def replays_steps(self) -> bool:
         """
         Whether a GPU replays a step as a CUDA graph.
+        """
+    @property
+    def sequence(self) -> bool | None:
+        """
+        Whether training divides tokens among a tensor group; None: where it can.
         """
     @property
     def spikes(self) -> SpikeConfig:
@@ -1849,6 +1859,11 @@ class Engine:
         That the model lies on.
         """
     @property
+    def divides_tokens(self) -> bool:
+        """
+        Whether a step divides tokens among the tensor group.
+        """
+    @property
     def division(self) -> str:
         """
         What data ranks divide, in words; empty where nothing.
@@ -1910,6 +1925,11 @@ class Engine:
     def submitted(self) -> int:
         """
         Steps that wait to be collected.
+        """
+    @property
+    def whole_tokens(self) -> str:
+        """
+        Why a step does not, where nobody forbade it, in words; else empty.
         """
 class Continuation:
     """

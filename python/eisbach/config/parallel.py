@@ -16,6 +16,13 @@ class ParallelSection(Section):
         "`tensor` x `pipeline` leaves.",
     )
     tensor: Count = key(1, "Ranks that share each layer.")
+    sequence: Auto | bool = key(
+        "auto",
+        "Ranks of `tensor` divide the tokens of a micro-batch wherever layers "
+        "are whole: norms, dropout, the residual stream, what stages exchange. "
+        "`auto`: where there are as many for each rank.",
+        known_as="sequence_parallel",
+    )
     pipeline: Count = key(1, "Stages, each of which holds some layers.")
     schedule: Literal[
         "gpipe", "1f1b", "interleaved", "zero_bubble", "zb_v", "dual_pipe_v"

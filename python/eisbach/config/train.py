@@ -30,10 +30,17 @@ class TrainSection(Section):
         "multiple of `micro_batch` x data-parallel ranks.",
         known_as="micro_batch_size",
     )
-    recompute: Literal["none", "block"] = key(
+    recompute: Literal["none", "selective", "block"] = key(
         "none",
-        "`block` keeps only the input of each block and computes the rest "
-        "again in backward: less memory, about a third more work.",
+        "What backward computes again rather than keeps, in the same bits. "
+        "`selective`: attention and MLP up to their last projection, about a "
+        "fifth more work; `block`: each block from its input, about a third "
+        "more.",
+    )
+    recompute_layers: Literal["all"] | Natural = key(
+        "all",
+        "Blocks of each stage, its first ones, for which `recompute` holds.",
+        only={"train.recompute": ("selective", "block")},
     )
     validate_every: Natural = key(
         100, "Steps between two validations; 0 validates at the end only."

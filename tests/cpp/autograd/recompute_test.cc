@@ -26,9 +26,14 @@ class RecomputeTest : public ::testing::Test {
     EISBACH_ASSIGN_OR_RETURN(NormResult norm,
                              Norm(ops::NormKind::kLayer, 1e-5f, inputs[0],
                                   inputs[1], scale_, &shift_, stream));
+    const auto inner = [this](const Tensor& x) -> absl::StatusOr<Tensor> {
+      EISBACH_ASSIGN_OR_RETURN(
+          Tensor h, Linear(x, up_, &up_bias_, /*use_bias=*/true, TheStream()));
+      return Gelu(h, TheStream());
+    };
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor h, Linear(norm.y, up_, &up_bias_, /*use_bias=*/true, stream));
-    EISBACH_ASSIGN_OR_RETURN(h, Gelu(h, stream));
+        Tensor h, selective_ ? RecomputeOne(inner, norm.y, /*trains=*/true)
+                             : inner(norm.y));
     EISBACH_ASSIGN_OR_RETURN(h, Linear(h, down_, nullptr, false, stream));
     return std::vector<Tensor>{norm.sum, h};
   }
@@ -77,6 +82,7 @@ class RecomputeTest : public ::testing::Test {
     return result;
   }
 
+  bool selective_ = false;  // inside the block
   test::TestParameters parameters_;
   Parameter& scale_ = parameters_.Add({kHidden}, 1, 0.1);
   Parameter& shift_ = parameters_.Add({kHidden});
@@ -100,6 +106,21 @@ TEST_F(RecomputeTest, DeferredWeightGradientsEqualPlainOnesBitwise) {
   Deferred deferred;
   EXPECT_TRUE(Run(/*recompute=*/false, &deferred) == plain);
   EXPECT_TRUE(Run(/*recompute=*/true, &deferred) == plain);
+}
+
+// What stands between a norm, which makes its output again, and a projection,
+// whose input is made again: all that is kept is what the norm keeps.
+TEST_F(RecomputeTest, APartOfALayerKeepsNothingAndEqualsThePlainPassBitwise) {
+  const Result plain = Run(/*recompute=*/false);
+  Deferred deferred;
+  selective_ = true;
+  const Result part = Run(/*recompute=*/false);
+  EXPECT_TRUE(part == plain);
+  EXPECT_TRUE(Run(/*recompute=*/false, &deferred) == plain);
+  EXPECT_TRUE(Run(/*recompute=*/true) == plain);  // one inside the other
+  // The widest of what a block keeps are two tensors of `up`'s width.
+  const int64_t wide = 15 * 4 * kHidden * 4;
+  EXPECT_LE(part.bytes_kept, plain.bytes_kept - 2 * wide);
 }
 
 TEST_F(RecomputeTest, WithoutAGraphItIsACall) {

@@ -161,7 +161,7 @@ TEST(Reshard, TakesAnotherMicroBatchAndRecomputation) {
   Curve want;
   const std::string saved = Train({2, 1, 1}, config, temp.File("from"), want);
   config.micro_batch = 1;
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   config.pipeline_schedule = "gpipe";
   config.update.bucket_bytes = 1 << 10;
   const Curve got = GoOn(saved, {1, 1, 2}, config, temp.File("to"));

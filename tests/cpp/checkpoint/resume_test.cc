@@ -96,7 +96,7 @@ TEST(Resume, IsBitwiseTheUnbrokenRunOnEveryLayout) {
 TEST(Resume, KeepsMastersThatTheComputeTypeRounds) {
   train::EngineConfig config = test::SmallConfig("llama");
   config.update.compute_dtype = DType::kBF16;
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   ExpectResumesBitwise({1, 2, 2}, config);
 }
 

@@ -29,7 +29,7 @@ std::map<std::string, int64_t> PrimaryElements(const Layout& layout,
         test::Value(Transformer::Make(config,
                                       {{config.layers * stage / stages,
                                         config.layers * (stage + 1) / stages}},
-                                      /*recompute=*/false, *context));
+                                      {}, *context));
     std::set<Parameter*> seen;
     model->VisitParameters([&](Parameter& parameter) {
       if (!seen.insert(&parameter).second) return;

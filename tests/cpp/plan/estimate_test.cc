@@ -89,14 +89,16 @@ TEST(EstimateTest, ActivationsFollowTheProgram) {
   config.pipeline_schedule = "gpipe";
   EXPECT_GT(Estimate(config, staged, 0).activations, first.activations * 1.5);
   config.pipeline_schedule = "1f1b";
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   EXPECT_LT(Estimate(config, {}, 0).activations, plain.activations * 0.7);
   EXPECT_EQ(Estimate(config, {}, 0).weights, plain.weights);
 }
 
 TEST(EstimateTest, ARunTakesWhatWasEstimated) {
   for (const char* family : {"gpt", "llama"}) {
-    for (const bool recompute : {false, true}) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kNothing, nn::Recompute::kSelective,
+          nn::Recompute::kBlock}) {
       train::EngineConfig config = MiddleConfig(family);
       config.recompute = recompute;
       for (const Layout& layout :
@@ -110,6 +112,47 @@ TEST(EstimateTest, ARunTakesWhatWasEstimated) {
       }
     }
   }
+}
+
+// Between projections a rank keeps its tokens alone: of each block two sums, of
+// each norm of tokens its mean and deviation.
+TEST(EstimateTest, TensorRanksThatDivideTokensKeepTheirs) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  config.pipeline_schedule = "gpipe";  // all micro-batches, on either stage
+  for (const Layout& layout : {Layout{1, 2, 1}, Layout{1, 4, 1}}) {
+    config.global_batch = 2;
+    config.sequence = true;
+    const RankMemory divided = Estimate(config, layout, 0);
+    config.sequence = false;
+    const RankMemory whole = Estimate(config, layout, 0);
+    const int64_t numbers = config.micro_batch * config.model.context *
+                            config.model.hidden * 2 * config.model.layers;
+    const double kept = 4.0 * static_cast<double>(numbers) *
+                        (layout.tensor - 1) / layout.tensor;
+    const auto saved =
+        static_cast<double>(whole.activations - divided.activations);
+    EXPECT_GT(saved, 0.9 * kept) << layout.ToString();
+    EXPECT_LT(saved, 1.5 * kept) << layout.ToString();
+    EXPECT_EQ(divided.weights, whole.weights);
+  }
+}
+
+TEST(EstimateTest, RecomputedBlocksKeepLess) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  std::vector<int64_t> activations;
+  const auto add = [&](nn::Recompute recompute, int64_t layers) {
+    config.recompute = recompute;
+    config.recompute_layers = layers;
+    activations.push_back(Estimate(config, {}, 0).activations);
+  };
+  constexpr int64_t kAll = models::TransformerOptions::kAllBlocks;
+  add(nn::Recompute::kNothing, kAll);
+  for (const int64_t layers : {int64_t{1}, int64_t{2}, kAll}) {
+    add(nn::Recompute::kSelective, layers);
+    EXPECT_LT(activations.back(), activations.end()[-2]) << layers;
+  }
+  add(nn::Recompute::kBlock, kAll);
+  EXPECT_LT(activations.back(), 0.7 * activations.front());
 }
 
 // Of state, where all but what parts are padded by is divided evenly.

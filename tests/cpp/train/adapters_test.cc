@@ -82,7 +82,8 @@ void ExpectLayoutsAgree(const EngineConfig& config,
   EXPECT_GT(one.curve.back().grad_norm, 0.1);
   for (const Layout& layout : test::kLayouts) {
     EngineConfig other = config;
-    other.recompute = layout.pipeline == 2;
+    other.recompute = layout.pipeline == 2 ? nn::Recompute::kBlock
+                                           : nn::Recompute::kSelective;
     other.deferred_weights = layout.tensor == 2;
     test::ExpectTrainsLike(Value(TrainStirred(layout, other)), one, tolerance,
                            layout.ToString());

@@ -166,7 +166,8 @@ TEST(DocumentsTest, EveryLayoutTrainsLikeOneRank) {
     for (bool recompute : {false, true}) {
       EngineConfig config = Config(family);
       const Outcome want = test::Value(Train({}, config, PackedInput));
-      config.recompute = recompute;
+      config.recompute =
+          recompute ? nn::Recompute::kSelective : nn::Recompute::kNothing;
       config.deferred_weights = recompute;
       for (const Layout& layout : {Layout{2, 1, 1}, Layout{1, 2, 1},
                                    Layout{1, 1, 2}, Layout{2, 2, 2}}) {

@@ -41,6 +41,23 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
   EXPECT_THAT(ValidateOn({1, 1, 2}, config),
               StatusIs(bad, "layers_per_stage=auto"));
   config = test::ToyConfig("gpt");
+  config.sequence = true;
+  EXPECT_THAT(ValidateOn({1, 3, 1}, config),
+              StatusIs(bad,
+                       "tensor=3 does not divide the 8 tokens of micro_batch=1 "
+                       "x 8 positions (parallel.sequence, model.context)"));
+  EISBACH_EXPECT_OK(ValidateOn({1, 4, 1}, config));
+  EISBACH_EXPECT_OK(ValidateOn({}, config));
+  config = test::ToyConfig("gpt");
+  config.recompute_layers = 2;
+  EXPECT_THAT(ValidateOn({}, config),
+              StatusIs(bad, "no meaning where train.recompute=none"));
+  config.recompute = nn::Recompute::kSelective;
+  EISBACH_EXPECT_OK(ValidateOn({1, 1, 2}, config));
+  config.recompute_layers = 5;
+  EXPECT_THAT(ValidateOn({1, 1, 2}, config),
+              StatusIs(bad, "recompute_layers=5 is outside 0 to 4"));
+  config = test::ToyConfig("gpt");
   config.model.kv_heads = 23;
   EXPECT_THAT(ValidateOn({}, config),
               StatusIs(bad, "kv_heads=23 does not divide heads=24"));

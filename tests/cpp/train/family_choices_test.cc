@@ -58,7 +58,7 @@ TEST_P(FamilyChoicesTest, EveryLayoutTrainsLikeOneRank) {
     test::ExpectTrainsLike(Trains(layout, config), want,
                            test::kFloat32Tolerance, layout.ToString());
   }
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   test::ExpectTrainsLike(Trains({1, 2, 1}, config), want,
                          test::kFloat32Tolerance, "recomputed");
 }

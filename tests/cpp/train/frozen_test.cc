@@ -66,7 +66,9 @@ Result OneStep(const EngineConfig& config) {
 // layer.
 TEST(FrozenTest, TheRestTrainsAsBefore) {
   for (const char* family : {"gpt", "llama"}) {
-    for (bool recompute : {false, true}) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kNothing, nn::Recompute::kSelective,
+          nn::Recompute::kBlock}) {
       EngineConfig config = Config(family);
       config.recompute = recompute;
       const Result plain = OneStep(config);

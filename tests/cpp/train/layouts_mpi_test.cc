@@ -76,6 +76,17 @@ std::vector<Training> Trainings() {
   trainings.push_back({{"qwen3", "1f1b", "adamw"}, {2, 2, 1}});
   trainings.push_back(
       {{"qwen3", "gpipe", "sgd", DType::kF32, false, 3}, {1, 4, 1}});
+  Recipe whole{"gpt", "1f1b", "adamw"};
+  whole.sequence = false;
+  trainings.push_back({whole, {1, 2, 1}});
+  for (const nn::Recompute recompute :
+       {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
+    Recipe divided{"gpt", "1f1b", "sgd"};
+    divided.sequence = true;
+    divided.recompute = recompute;
+    trainings.push_back({divided, {1, 2, 1}});
+    trainings.push_back({divided, {2, 2, 2}});
+  }
   for (const int zero : {1, 2, 3}) {
     const auto add = [&](Recipe recipe, const test::Layout& layout) {
       recipe.zero = zero;

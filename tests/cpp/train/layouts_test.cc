@@ -103,6 +103,30 @@ std::vector<Training> Representative() {
     trainings.push_back(
         {{family, "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2}});
   }
+  // Tensor ranks that divide no tokens (those above do where they can), and
+  // that divide them whatever is recomputed.
+  const auto add = [&](Recipe recipe, std::optional<bool> sequence,
+                       nn::Recompute recompute, const Layout& layout) {
+    recipe.sequence = sequence;
+    recipe.recompute = recompute;
+    trainings.push_back({std::move(recipe), layout});
+  };
+  for (const Layout& layout : {Layout{1, 2, 1}, Layout{1, 4, 2}}) {
+    add({"gpt", "1f1b", "adamw"}, false, nn::Recompute::kNothing, layout);
+    add({"llama", "gpipe", "sgd"}, false, nn::Recompute::kSelective, layout);
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
+      add({"gpt", "1f1b", "sgd"}, true, recompute, layout);
+      add({"llama", "1f1b", "adamw"}, true, recompute, layout);
+    }
+  }
+  add(chunked("llama", "zero_bubble", "adamw", 1), true,
+      nn::Recompute::kSelective, {1, 2, 4});
+  for (const int zero : {1, 2, 3}) {
+    Recipe recipe = chunked("gpt", "zb_v", "adamw", 2);
+    recipe.zero = zero;
+    add(recipe, true, nn::Recompute::kSelective, {2, 2, 2});
+  }
   for (const int zero : {1, 2, 3}) {
     Recipe recipe{"gpt", "1f1b", "adamw"};
     recipe.zero = zero;

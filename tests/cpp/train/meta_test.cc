@@ -88,12 +88,21 @@ TEST(MetaTest, RanksDivideTheWork) {
 }
 
 TEST(MetaTest, CollectivesAreThoseOfTheLayout) {
-  const EngineConfig config = test::ToyConfig("gpt");
+  EngineConfig config = test::ToyConfig("gpt");
   EXPECT_TRUE(RecordStep({}, 0, config).counter.collectives_.empty());
+  const auto divided = RecordStep({1, 2, 1}, 0, config).counter.collectives_;
+  config.sequence = false;
   const auto tensor = RecordStep({1, 2, 1}, 0, config).counter.collectives_;
   // Two a layer forward and two backward, one for the embedding and one for the
   // head, for each of 24 micro-batches.
   EXPECT_EQ(tensor.at("tensor all_reduce"), 24 * (4 * 8 + 2));
+  EXPECT_FALSE(tensor.contains("tensor reduce_scatter"));
+  // Where tokens are divided each is a reduce-scatter and a gather, and
+  // backward gathers twice more a layer; norms and positions have one sum.
+  EXPECT_EQ(divided.at("tensor reduce_scatter"), 24 * (4 * 8 + 2));
+  EXPECT_EQ(divided.at("tensor all_gather"),
+            tensor.at("tensor all_gather") + 24 * (6 * 8 + 2));
+  EXPECT_EQ(divided.at("tensor all_reduce"), 1);
 }
 
 TEST(MetaTest, FewerMicroBatchesInFlightNeedLessMemory) {
@@ -106,7 +115,7 @@ TEST(MetaTest, FewerMicroBatchesInFlightNeedLessMemory) {
 TEST(MetaTest, RecomputeNeedsLessMemory) {
   EngineConfig config = test::ToyConfig("gpt");
   const int64_t plain = RecordStep({}, 0, config).peak_bytes;
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   EXPECT_LT(RecordStep({}, 0, config).peak_bytes, plain);
 }
 

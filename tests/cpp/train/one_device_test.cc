@@ -39,7 +39,7 @@ struct Case {
     config.update = recipe.Config().update;
     config.update.bucket_bytes = 1 << 15;  // several
     config.pipeline_schedule = recipe.schedule;
-    config.recompute = recompute;
+    if (recompute) config.recompute = nn::Recompute::kBlock;
     config.deferred_weights = deferred_weights;
     // An odd rank: columns that begin anywhere.
     if (adapters) {
@@ -84,7 +84,8 @@ TEST_P(OneDeviceTest, TrainsLikeTheCpu) {
   // Other micro-batches, so that on the CPU this is a question, too.
   EngineConfig plain = config;
   plain.micro_batch = 1;
-  plain.recompute = plain.deferred_weights = false;
+  plain.recompute = nn::Recompute::kNothing;
+  plain.deferred_weights = false;
   const Trained want = test::Value(test::TrainAndGather({}, plain, kSteps));
   test::ExpectTrainsLike(Train(config).trained, want,
                          test::ToleranceOf(GetParam().recipe.compute),

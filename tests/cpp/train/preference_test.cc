@@ -145,7 +145,8 @@ TEST(PreferenceTest, EveryLayoutTrainsLikeOneRank) {
       EXPECT_GT(std::abs(one.rewards.back().margin()), 1e-3);
       for (const Layout& layout : test::kLayouts) {
         EngineConfig other = config;
-        other.recompute = layout.pipeline == 2;
+        other.recompute = layout.pipeline == 2 ? nn::Recompute::kBlock
+                                               : nn::Recompute::kSelective;
         other.deferred_weights = layout.tensor == 2;
         ExpectAlike(TrainPairs(layout, other), one, layout.ToString());
       }

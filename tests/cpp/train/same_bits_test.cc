@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "support/status_testing.h"
 #include "support/trained.h"
 
@@ -59,8 +61,17 @@ TEST_P(SameBitsTest, AgainInBfloat16) {
 
 TEST_P(SameBitsTest, Recompute) {
   EngineConfig config = Config();
-  config.recompute = true;
-  ExpectSameBits(config, Config(), "recompute");
+  const Trained plain = Run(config);
+  for (const auto& [recompute, layers] :
+       {std::pair{nn::Recompute::kSelective,
+                  models::TransformerOptions::kAllBlocks},
+        std::pair{nn::Recompute::kSelective, int64_t{2}},
+        std::pair{nn::Recompute::kBlock,
+                  models::TransformerOptions::kAllBlocks}}) {
+    config.recompute = recompute;
+    config.recompute_layers = layers;
+    ExpectSameBits(Run(config), plain, "recompute");
+  }
 }
 
 TEST_P(SameBitsTest, DeferredWeightGradients) {

@@ -51,7 +51,7 @@ EngineConfig ConfigOf(const Case& c, bool replays) {
   config.update.bucket_bytes = 1 << 15;  // several
   config.micro_batch = 1;
   config.pipeline_schedule = c.schedule;
-  config.recompute = c.recompute;
+  if (c.recompute) config.recompute = nn::Recompute::kBlock;
   config.deferred_weights = c.deferred_weights;
   config.replays_steps = replays;
   if (c.pairs) {

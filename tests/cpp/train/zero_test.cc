@@ -155,7 +155,7 @@ TEST(Zero, GoesTogetherWithTheRest) {
   config.update.initial_loss_scale = 1 << 18;  // some steps are skipped
   ExpectStagesAgree(layout, config, kAll);
   config = plain;
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   config.model.dropout = 0.1f;
   ExpectStagesAgree(layout, config, kAll);
   config = plain;

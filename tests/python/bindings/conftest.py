@@ -81,7 +81,7 @@ def _engine_config(**changes):
     values = {
         "global_batch": 8,
         "micro_batch": 4,
-        "recompute": False,
+        "recompute": "none",
         "deferred_weights": False,
         "pipeline_schedule": "1f1b",
         "layers_per_stage": [],

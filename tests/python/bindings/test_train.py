@@ -184,7 +184,7 @@ def test_evaluation_changes_nothing(make):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"recompute": True}, {"deferred_weights": True}]
+    "changes", [{"recompute": "block"}, {"deferred_weights": True}]
 )
 def test_another_order_of_work_gives_the_same_bits(make, changes):
     plain, other = make.engine(), make.engine(**changes)

@@ -44,3 +44,31 @@ def test_ranks_that_divide_train_alike(trainer, eisbach):
         done = eisbach("train", "--resume", folder, *overrides, ranks=ranks)
         assert not done.returncode, done.stderr
         assert losses(folder) == pytest.approx(losses(whole), rel=1e-5)
+
+
+@pytest.mark.mpi
+def test_what_tensor_ranks_cannot_divide_is_said_or_stops(trainer):
+    train = trainer(
+        "parallel.tensor=2", "model.context=21", "train.micro_batch=1",
+        "train.steps=2",
+    )  # fmt: skip
+    text = "tensor=2 does not divide the 21 tokens of micro_batch=1 x 21"
+
+    def printed(name, *overrides):
+        done, _ = train(name, *overrides, ranks=2)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    status, words = printed("auto")
+    assert status == 0
+    assert f"sequence=auto: every tensor rank keeps all tokens, as {text}" in (
+        words
+    )
+    status, words = printed("odd", "parallel.sequence=true")
+    assert status != 0
+    assert text in words
+    assert "nearest that works: model.context=20" in words
+    status, words = printed(
+        "even", "parallel.sequence=true", "model.context=22"
+    )
+    assert status == 0
+    assert "sequence=" not in words

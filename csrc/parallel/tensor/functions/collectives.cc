@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "autograd/graph.h"
+#include "autograd/saved.h"
 #include "core/status_macros.h"
 
 namespace eisbach::parallel {
@@ -38,7 +39,82 @@ class LeaveNode final : public autograd::Node {
   }
 };
 
+absl::StatusOr<Tensor> Gather(const Tensor& x, const nn::TokenShare& share,
+                              comm::Communicator& group, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor all,
+      Tensor::Empty(Shape{share.samples, share.positions, x.dim(-1)}, x.dtype(),
+                    stream.device()));
+  EISBACH_RETURN_IF_ERROR(group.AllGather(x, all, stream));
+  return all;
+}
+
+absl::StatusOr<Tensor> SumAndKeep(const Tensor& x, const nn::TokenShare& share,
+                                  comm::Communicator& group, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor mine, Tensor::Empty(Shape{1, share.count, x.dim(-1)}, x.dtype(),
+                                 stream.device()));
+  EISBACH_RETURN_IF_ERROR(
+      group.ReduceScatter(x, mine, comm::ReduceOp::kSum, stream));
+  return mine;
+}
+
+class GatherNode final : public autograd::Node {
+ public:
+  GatherNode(const Tensor& x, const nn::TokenShare& share,
+             comm::Communicator& group)
+      : x_(x), share_(share), group_(group) {}
+  absl::string_view name() const override { return "gather_tokens"; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        autograd::BackwardContext& context) override {
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor grad, SumAndKeep(grads[0], share_, group_, context.stream));
+    return Send(0, std::move(grad), context.stream);
+  }
+  bool Remakes(int) const override { return true; }
+  absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor x, x_.Get(stream));
+    return Gather(x, share_, group_, stream);
+  }
+
+ private:
+  autograd::Saved x_;
+  nn::TokenShare share_;
+  comm::Communicator& group_;
+};
+
+class ScatterNode final : public autograd::Node {
+ public:
+  ScatterNode(const nn::TokenShare& share, comm::Communicator& group)
+      : share_(share), group_(group) {}
+  absl::string_view name() const override { return "scatter_tokens"; }
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        autograd::BackwardContext& context) override {
+    EISBACH_ASSIGN_OR_RETURN(Tensor grad,
+                             Gather(grads[0], share_, group_, context.stream));
+    return Send(0, std::move(grad), context.stream);
+  }
+
+ private:
+  nn::TokenShare share_;
+  comm::Communicator& group_;
+};
+
 }  // namespace
+
+absl::StatusOr<Tensor> EnterTensorRegion(const Tensor& x,
+                                         comm::Communicator& group,
+                                         const nn::ForwardContext& context) {
+  return context.share ? GatherTokens(x, *context.share, group, context.stream)
+                       : EnterTensorRegion(x, group, context.stream);
+}
+
+absl::StatusOr<Tensor> LeaveTensorRegion(const Tensor& x,
+                                         comm::Communicator& group,
+                                         const nn::ForwardContext& context) {
+  return context.share ? ScatterTokens(x, *context.share, group, context.stream)
+                       : LeaveTensorRegion(x, group, context.stream);
+}
 
 absl::StatusOr<Tensor> EnterTensorRegion(const Tensor& x,
                                          comm::Communicator& group, Stream&) {
@@ -56,6 +132,27 @@ absl::StatusOr<Tensor> LeaveTensorRegion(const Tensor& x,
   Tensor y = x.Detach();
   if (autograd::Graph* graph = autograd::CurrentGraph()) {
     graph->Record<LeaveNode>({&x}, {&y});
+  }
+  return y;
+}
+
+absl::StatusOr<Tensor> GatherTokens(const Tensor& x,
+                                    const nn::TokenShare& share,
+                                    comm::Communicator& group, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, Gather(x, share, group, stream));
+  if (autograd::Graph* graph = autograd::CurrentGraph()) {
+    graph->Record<GatherNode>({&x}, {&y}, x, share, group);
+  }
+  return y;
+}
+
+absl::StatusOr<Tensor> ScatterTokens(const Tensor& x,
+                                     const nn::TokenShare& share,
+                                     comm::Communicator& group,
+                                     Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, SumAndKeep(x, share, group, stream));
+  if (autograd::Graph* graph = autograd::CurrentGraph()) {
+    graph->Record<ScatterNode>({&x}, {&y}, share, group);
   }
   return y;
 }
