@@ -1,5 +1,6 @@
 #pragma once
 
+#include "device/cuda/portable.h"
 #include "ops/decay.h"
 
 namespace eisbach::cuda {
