@@ -54,7 +54,7 @@ TEST(ContextTest, WindowsAndCapsSeeWhatTheyDoOnOneRank) {
 
 TEST(ContextTest, BlocksAreComputedAgain) {
   EngineConfig config = Config("gpt");
-  config.recompute = true;
+  config.recompute = nn::Recompute::kBlock;
   config.deferred_weights = true;
   config.model.dropout = 0.1f;
   ExpectTrainsLikeOneRank(config, "recompute");

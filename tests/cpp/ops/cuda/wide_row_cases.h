@@ -150,10 +150,10 @@ inline std::vector<WideCase> RowCases() {
                    1,
                    {row, row, {Fill::kI64}},
                    [](char* const* p, int64_t, int64_t rows) {
-                     return LaunchDropout(kType, p[0], p[1],
-                                          {rows, 0, 1, kWidth, 0}, 7, 8,
-                                          As<int64_t>(p[2]), &kStep, 1u << 22,
-                                          2.0f, TheStream());
+                     return LaunchDropout(
+                         kType, p[0], p[1], {rows, 0, 1, kWidth, 0}, 7, 8,
+                         As<int64_t>(p[2]), &kStep,
+                         /*places=*/nullptr, 1u << 22, 2.0f, TheStream());
                    },
                    16});
   cases.push_back({"AddBias",
