@@ -417,7 +417,7 @@ class Mesh:
     """
     Ranks laid out along named axes.
     """
-    def __init__(self, world_size: int, *, data: int = 0, tensor: int = 1, pipeline: int = 1, placement: collections.abc.Sequence[int] = []) -> None:
+    def __init__(self, world_size: int, *, data: int = 0, tensor: int = 1, pipeline: int = 1, context: int = 1, placement: collections.abc.Sequence[int] = []) -> None:
         """
         `data=0` takes the ranks that the other axes leave; `placement` is the rank at each position (`place_ranks`), empty for their own order.
         """
@@ -455,6 +455,11 @@ class ParallelContext:
     def size(self, axis: str) -> int:
         """
         Ranks along an axis.
+        """
+    @property
+    def context(self) -> Communicator:
+        """
+        The group that divides rows with this rank.
         """
     @property
     def data(self) -> Communicator:
@@ -571,8 +576,13 @@ class ParameterGroup:
     """
     Parameters that are trained otherwise than the rest.
     """
-    def __init__(self, parameters: collections.abc.Sequence[str], *, frozen: bool = False, lr_factor: float = 1.0, weight_decay: float | None = None) -> None:
+    def __init__(self, parameters: collections.abc.Sequence[str], *, frozen: bool = False, lr_factor: float = 1.0, weight_decay: float | None = None, adamw: bool = False) -> None:
         ...
+    @property
+    def adamw(self) -> bool:
+        """
+        Of muon: whether AdamW trains matrices as well.
+        """
     @property
     def frozen(self) -> bool:
         """
@@ -595,10 +605,20 @@ class ParameterGroup:
         """
 class OptimizerConfig:
     """
-    An update rule: adamw or sgd.
+    An update rule: adamw, lion, muon or sgd.
     """
-    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float, stochastic_rounding: bool = False, groups: collections.abc.Sequence[ParameterGroup] = []) -> None:
+    def __init__(self, *, name: str, beta1: float, beta2: float, eps: float, momentum: float, weight_decay: float, stochastic_rounding: bool = False, groups: collections.abc.Sequence[ParameterGroup] = [], nesterov: bool = True, newton_schulz_steps: int = 5, matrix_scale: str = 'original', adamw_lr_factor: float = 1.0, average_decay: float = 0.0) -> None:
         ...
+    @property
+    def adamw_lr_factor(self) -> float:
+        """
+        Of muon: times the learning rate, of what AdamW trains.
+        """
+    @property
+    def average_decay(self) -> float:
+        """
+        Of an average of the weights; 0: none is kept.
+        """
     @property
     def beta1(self) -> float:
         """
@@ -620,14 +640,29 @@ class OptimizerConfig:
         Parameters that are trained otherwise than the rest.
         """
     @property
+    def matrix_scale(self) -> str:
+        """
+        Of muon: `original` or `match_rms_adamw`.
+        """
+    @property
     def momentum(self) -> float:
         """
-        Of sgd.
+        Of muon and sgd.
         """
     @property
     def name(self) -> str:
         """
-        `adamw` or `sgd`.
+        `adamw`, `lion`, `muon` or `sgd`.
+        """
+    @property
+    def nesterov(self) -> bool:
+        """
+        Of muon: whether the momentum is Nesterov's.
+        """
+    @property
+    def newton_schulz_steps(self) -> int:
+        """
+        Of muon.
         """
     @property
     def stochastic_rounding(self) -> bool:
@@ -641,13 +676,33 @@ class OptimizerConfig:
         """
 class ScheduleConfig:
     """
-    A learning rate: constant, linear or cosine.
+    A learning rate: constant, linear, cosine, wsd or cosine_restarts.
     """
-    def __init__(self, *, name: str, learning_rate: float, min_learning_rate: float, warmup_steps: int, total_steps: int) -> None:
+    def __init__(self, *, name: str, learning_rate: float, min_learning_rate: float, warmup_steps: int, total_steps: int, decay_steps: int = 0, decay: str = 'linear', cycle_steps: int = 0, cycle_factor: float = 1.0) -> None:
         ...
     def at(self, step: int) -> float:
         """
         The learning rate of a step, counted from 1.
+        """
+    @property
+    def cycle_factor(self) -> float:
+        """
+        Of cosine_restarts: each cycle is so many times longer than the one before it.
+        """
+    @property
+    def cycle_steps(self) -> int:
+        """
+        Of cosine_restarts: of the first cycle.
+        """
+    @property
+    def decay(self) -> str:
+        """
+        Of wsd: `linear`, `cosine` or `sqrt`.
+        """
+    @property
+    def decay_steps(self) -> int:
+        """
+        Of wsd: the last, in which it falls.
         """
     @property
     def learning_rate(self) -> float:
@@ -662,7 +717,7 @@ class ScheduleConfig:
     @property
     def name(self) -> str:
         """
-        `constant`, `linear` or `cosine`.
+        `constant`, `linear`, `cosine`, `wsd` or `cosine_restarts`.
         """
     @property
     def total_steps(self) -> int:
@@ -1461,7 +1516,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: str, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0, recompute_layers: int | None = None, sequence: bool | None = None) -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: str, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0, recompute_layers: int | None = None, sequence: bool | None = None, z_loss: float = 0.0, label_smoothing: float = 0.0, context_method: str = 'auto') -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1471,6 +1526,11 @@ class EngineConfig:
     def chunks(self) -> int:
         """
         Of the model, on a stage; 0: the schedule's fewest.
+        """
+    @property
+    def context_method(self) -> str:
+        """
+        How ranks that divide rows see one another's keys.
         """
     @property
     def deferred_weights(self) -> bool:
@@ -1486,6 +1546,11 @@ class EngineConfig:
     def hash_every(self) -> int:
         """
         Steps after which replicas compare their bits.
+        """
+    @property
+    def label_smoothing(self) -> float:
+        """
+        Of a target, what all tokens share.
         """
     @property
     def layers_per_stage(self) -> list[int]:
@@ -1546,6 +1611,11 @@ class EngineConfig:
     def update(self) -> UpdateConfig:
         """
         How its weights change.
+        """
+    @property
+    def z_loss(self) -> float:
+        """
+        What the loss has of the square of the logits' log sum.
         """
 class Update:
     """
@@ -1689,6 +1759,11 @@ class StepResult:
         Before clipping.
         """
     @property
+    def label_smoothing_loss(self) -> float | None:
+        """
+        As z_loss.
+        """
+    @property
     def learning_rate(self) -> float:
         """
         Of this step.
@@ -1752,6 +1827,11 @@ class StepResult:
     def why(self) -> str:
         """
         What is wrong with a step that was skipped, or computed twice, in words; empty for others.
+        """
+    @property
+    def z_loss(self) -> float | None:
+        """
+        What the loss had of it beside `loss`; None without such terms.
         """
 class Engine:
     """
@@ -2351,9 +2431,9 @@ def rank_table(locations: collections.abc.Sequence[RankLocation]) -> str:
     """
     A row a rank and a line a domain.
     """
-def read_checkpoint(path: os.PathLike | str | bytes) -> tuple:
+def read_checkpoint(path: os.PathLike | str | bytes, *, average: bool = False) -> tuple:
     """
-    Steps done, the config that was saved and the whole weights by logical name, whatever layout they were saved on. Not collective.
+    Steps done, the config that was saved and the whole weights by logical name, or their average, whatever layout they were saved on. Not collective.
     """
 def read_manifest(path: os.PathLike | str | bytes) -> str:
     """
