@@ -231,7 +231,7 @@ TEST_F(LoadTest, NamesWhatDoesNotFit) {
   config.update.optimizer.name = "sgd";
   expect(config, test::kConfig, kInvalid,
          "optimizer state in the checkpoint: m, v; this run's optimizer has: "
-         "none (optimizer.name)");
+         "none (optimizer.name; ema: train.ema)");
   config = config_;
   config.model.ffn_hidden = 48;
   expect(config, test::kConfig, kInvalid,
