@@ -2,10 +2,10 @@ eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc PARTS 6
                  ARGS --gtest_filter=-*Sweep*)
 eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
                   TIMEOUT 3600 ARGS --gtest_filter=*Sweep*)
-# A quarter; scripts/sweep_layouts.sh runs all.
+# An eighth; scripts/sweep_layouts.sh runs all.
 eisbach_add_test(NAME train_layouts_pairs_test SRC train/layouts_pairs_test.cc)
 set_tests_properties(train_layouts_pairs_test PROPERTIES ENVIRONMENT
-                     "GTEST_TOTAL_SHARDS=4;GTEST_SHARD_INDEX=1")
+                     "GTEST_TOTAL_SHARDS=8;GTEST_SHARD_INDEX=1")
 # The names begin with the number of ranks.
 eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
                  NP 2 4 8
