@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from eisbach.data.chat_template import ChatTemplate
-from eisbach.data.chats import chat_tokenizer
+from eisbach.data.chats import chat_tokenizer, turn_ends
 from eisbach.data.template_files import take_template, template_of
 from eisbach.sampling import Model, Reply, SamplingOptions, generate
-
-if TYPE_CHECKING:
-    from eisbach.data.tokenizer import Tokenizer
 
 _Message = dict[str, str]
 
@@ -113,7 +109,7 @@ def open_chat(
     tokenizer = chat_tokenizer(model.tokenizer)
     take_template(tokenizer, template)
     found = template_of(tokenizer)
-    ends = dict.fromkeys([*model.ends, *_ids_of(found.ends, tokenizer)])
+    ends = dict.fromkeys([*model.ends, *turn_ends(tokenizer)])
     model = replace(model, tokenizer=tokenizer, ends=tuple(ends))
     # An end that is no token, as of a tokenizer of bytes, is a text.
     stops = [
@@ -121,9 +117,3 @@ def open_chat(
     ]
     options = replace(options, stops=(*options.stops, *stops))
     return Chat(model, found, options, system)
-
-
-def _ids_of(texts: tuple[str, ...], tokenizer: Tokenizer) -> list[int]:
-    """The ids of texts that are one token each."""
-    every = (tokenizer.encode(text.encode()).tolist() for text in texts)
-    return [ids[0] for ids in every if len(ids) == 1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eisbach.core_config import complete, engine_config, make_mesh
+from eisbach.data.chats import turn_ends
 from eisbach.data.tokenizer import Tokenizer, load_tokenizer
 from eisbach.export.adapted import Adapted, find_adapted
 from eisbach.export.load import load_weights
@@ -48,14 +49,15 @@ def continuation(job: Job) -> str:
     # One for all: ranks that divide weights work on the same tokens.
     start = beginning(loader.next(job.engine.device))
     prompt = json.loads(job.world.broadcast(json.dumps(start)))
-    end = job.tokenizer.end_of_document
+    own = job.tokenizer.end_of_document
+    ends = _ends([] if own is None else [own], job.tokenizer)
     (made,) = _C.Decoder(job.engine).generate(
         [prompt],
         tokens=_TOKENS,
         temperature=0.8,
         top_k=40,
         seed=job.config.run.seed,
-        stops=[] if end is None else [end],
+        stops=list(ends),
     )
     # Together: the text of a token depends on the one before it.
     given = job.tokenizer.decode(prompt)
@@ -198,7 +200,7 @@ def load_model(
             "(--tokenizer)"
         )
     world, engine = _filled(_frozen(config), layout)
-    return Model(world, engine, loaded, read_ends(folder))
+    return Model(world, engine, loaded, _ends(read_ends(folder), loaded))
 
 
 def _load_adapted(
@@ -217,7 +219,12 @@ def _load_adapted(
             "give `bytes` or one (--tokenizer)"
         )
     world, engine = _filled(config, layout)
-    return Model(world, engine, loaded, adapted.ends())
+    return Model(world, engine, loaded, _ends(adapted.ends(), loaded))
+
+
+def _ends(said: Sequence[int], tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Token ids that end a text: what files say, and ends of turns."""
+    return tuple(dict.fromkeys([*said, *turn_ends(tokenizer)]))
 
 
 def _filled(

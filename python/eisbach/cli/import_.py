@@ -32,8 +32,11 @@ def command(
     """  # noqa: D412, E501
     from eisbach.export.checking import check_folder, table
 
-    print("\n".join(table(check_folder(folder))))
+    found = check_folder(folder)
+    print("\n".join(table(found)))
+    # Rows as long as many models were made for take much memory.
+    shorter = "model.context=1024 " * (found.model.context > 1024)
     print(
-        f"\ntrain it with: eisbach train model.from={folder} "
-        "model.context=1024 data.train=FILE"
+        f"\ntrain it with: eisbach train model.from={folder} {shorter}"
+        "data.train=FILE"
     )

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from eisbach.data.documents import Documents
 
 
+def turn_ends(tokenizer: Tokenizer) -> list[int]:
+    """Returns the tokens that end turns of the template beside a tokenizer.
+
+    None where there is no template, or its ends are no single tokens.
+    """
+    if default_template(tokenizer) is None:
+        return []
+    spoken = chat_tokenizer(tokenizer)
+    every = (
+        spoken.encode(text.encode()).tolist()
+        for text in template_of(spoken).ends
+    )
+    return [ids[0] for ids in every if len(ids) == 1]
+
+
 def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """Returns the tokenizer as templates need it.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
-from eisbach.data.beside import NAMES, TEMPLATE
+from eisbach.data.beside import GENERATION, NAMES, TEMPLATE
+from eisbach.data.chats import turn_ends
 from eisbach.export.carried import Carried, write_carried
 from eisbach.export.dtypes import DTYPES
 from eisbach.export.families import FAMILIES, describe
@@ -74,8 +75,12 @@ def export_model(
     make_folder(folder)
     special = _special_ids(tokenizer, ends)
     special.update(carried.ids())
-    texts: dict[str, str | bytes] = {"generation_config.json": _json(special)}
+    texts: dict[str, str | bytes] = {GENERATION: _json(special)}
     texts.update(files_along(tokenizer, model, carried, page))
+    if tokenizer:
+        texts[GENERATION] = _stopping_at(
+            texts[GENERATION], turn_ends(tokenizer)
+        )
     # Last: who finds it finds all.
     texts["config.json"] = _json(
         {
@@ -124,6 +129,24 @@ def _special_ids(
         "eos_token_id": first if len(ends) < 2 else list(ends),
         "pad_token_id": first,
     }
+
+
+def _stopping_at(text: str | bytes, ends: list[int]) -> str | bytes:
+    """Returns a `generation_config.json` that ends answers at turns' ends, too.
+
+    It stays as it is where it names them, as those of models that came with a
+    template of their own do.
+    """
+    values = json.loads(text)
+    said = values.get("eos_token_id")
+    own = said if isinstance(said, list) else [] if said is None else [said]
+    more = [end for end in dict.fromkeys(ends) if end not in own]
+    if not more:
+        return text
+    every = [*own, *more]
+    return _json(
+        {**values, "eos_token_id": every if len(every) > 1 else every[0]}
+    )
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from eisbach.arguments import takes
 from eisbach.config.model import ModelSection
 from eisbach.data.beside import TEMPLATE
+from eisbach.data.chats import turn_ends
 from eisbach.export.dtypes import cast
 from eisbach.export.families import FAMILIES
 from eisbach.export.gguf_vocabulary import Vocabulary, vocabulary
@@ -106,6 +107,8 @@ def write_gguf(
         _add_vocabulary(writer, found)
         end = ends[0] if ends else tokenizer.end_of_document
         _add_special(writer, tokenizer, found.never if end is None else end)
+        if turns := [id_ for id_ in turn_ends(tokenizer) if id_ != end]:
+            writer.add_eot_token_id(turns[0])
         if template := files.get(TEMPLATE):
             writer.add_chat_template(template)
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eisbach.config.parallel import ParallelSection
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.export.adapted import Adapted
 from eisbach.export.carried import OF_MODEL, Carried, read_carried
@@ -118,16 +119,11 @@ def alone(config: Config, *, compute: str | None = None) -> Config:
       config: Of a run.
       compute: Type to compute in; None for that of the configuration.
     """
-    for key, value in (
-        ("parallel.tensor", 1),
-        ("parallel.pipeline", 1),
-        ("parallel.layers_per_stage", "auto"),
-        ("parallel.zero", 0),
-        ("parallel.zero_group", "auto"),
-        ("parallel.reduce_wire", "f32"),
-        ("train.micro_batch", 1),
-    ):
-        config = config.derive(key, value, "the model is whole")
+    why = "the model is whole"
+    plain = ParallelSection()
+    for name in ParallelSection.model_fields:
+        config = config.derive(f"parallel.{name}", getattr(plain, name), why)
+    config = config.derive("train.micro_batch", 1, why)
     return (
         config.derive("precision.compute", compute, "merging")
         if compute

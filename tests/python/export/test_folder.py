@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from eisbach import _C
+from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import DocumentRules, stored_tokenizer
+from eisbach.data.template_files import take_template
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export import export_model, read_model
+from eisbach.export.carried import Carried
 from eisbach.export.families import FAMILIES
+from eisbach.export.reading import read_ends
 
 
 def _tokens(config):
@@ -157,6 +161,39 @@ def test_several_ends_stay_several(make, tokenizers, tmp_path):
         "pad_token_id": 4,
     }
     assert read_model(tmp_path).ends == (4, 0)
+
+
+def test_a_model_stops_where_turns_end(make, tokenizers, tmp_path):
+    """By a template that came to a model which had none."""
+    added = NewTokens((), ("<|im_start|>", "<|im_end|>"))
+    tokenizer = load_tokenizer(tokenizers["bpe"], added=added)
+    config, engine = make(f"model.vocab={tokenizer.vocab}")
+    end = tokenizer.end_of_document
+    turn = tokenizer.vocab - 1
+
+    def stops(carried=None):
+        export_model(
+            tmp_path,
+            config.model,
+            engine.gather(),
+            tokenizer,
+            ends=[end],
+            carried=carried,
+        )
+        text = (tmp_path / "generation_config.json").read_text()
+        return json.loads(text)
+
+    assert stops()["eos_token_id"] == end
+    take_template(tokenizer, "chatml")
+    assert stops()["eos_token_id"] == [end, turn]
+    assert read_ends(tmp_path) == (end, turn)
+    own = b'{"eos_token_id": 3, "top_p": 0.9}'
+    files = {"generation_config.json": own}
+    assert stops(Carried(files)) == {"eos_token_id": [3, turn], "top_p": 0.9}
+    # What names it already goes along as it is.
+    own = f'{{"eos_token_id": [{turn},  3]}}'.encode()
+    stops(Carried({"generation_config.json": own}))
+    assert (tmp_path / "generation_config.json").read_bytes() == own
 
 
 def test_tokens_that_nobody_knows_have_no_tokenizer(make, tmp_path):

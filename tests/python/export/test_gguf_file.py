@@ -1,9 +1,14 @@
 """A GGUF file holds every weight where llama.cpp looks for it."""
 
+import json
+from pathlib import Path
+
 import gguf
 import numpy as np
 import pytest
 
+from eisbach.data.new_tokens import NewTokens
+from eisbach.data.template_files import take_template
 from eisbach.data.tokenizer import load_tokenizer
 from eisbach.export import write_gguf
 
@@ -170,12 +175,33 @@ def test_matrices_are_rounded_and_vectors_are_not(make, tmp_path, dtype, step):
     np.testing.assert_allclose(found, value, rtol=step, atol=1e-7)
 
 
+def test_pieces_and_the_end_of_a_turn(make, tokenizers, tmp_path):
+    added = NewTokens((), ("<|im_start|>", "<|im_end|>"))
+    tokenizer = load_tokenizer(tokenizers["sentencepiece"], added=added)
+    take_template(tokenizer, "chatml")
+    config, engine = make(
+        "model.family=llama", f"model.vocab={tokenizer.vocab}"
+    )
+    path = tmp_path / "a.gguf"
+    write_gguf(path, config.model, engine.gather(), tokenizer)
+    reader = gguf.GGUFReader(path)
+    assert _field(reader, "tokenizer.ggml.model") == "llama"
+    assert len(_field(reader, "tokenizer.ggml.scores")) == tokenizer.vocab
+    turn = _field(reader, "tokenizer.ggml.eot_token_id")
+    assert _field(reader, "tokenizer.ggml.tokens")[turn] == "<|im_end|>"
+
+
 def test_what_does_not_fit_leaves_no_file(make, tokenizers, tmp_path):
     config, engine = make("model.family=llama", "model.vocab=400")
     ours = engine.gather()
     path = tmp_path / "a.gguf"
-    tokenizer = load_tokenizer(tokenizers["sentencepiece"])
-    with pytest.raises(ValueError, match="byte_fallback"):
+    described = json.loads(Path(tokenizers["bpe"]).read_text())
+    described["normalizer"] = {"type": "Lowercase"}
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps(described))
+    tokenizer = load_tokenizer(str(file))
+    file.unlink()
+    with pytest.raises(ValueError, match="normalizes text"):
         write_gguf(path, config.model, ours, tokenizer)
     ours["blocks.0.mlp.up.weight"][0, 0] = -1e5
     with pytest.raises(ValueError, match=r"up_proj.*100000.*f16"):

@@ -10,7 +10,9 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
+from eisbach.export.adapted import adapted_at
 from eisbach.export.adapter_start import WEIGHTS
+from eisbach.export.merging import merge
 
 # Of PEFT about transformers.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -175,19 +177,23 @@ def test_adapters_need_a_model(eisbach, tmp_path):
 
 
 @pytest.mark.mpi
-def test_ranks_train_like_one(trainer, trained):
+@pytest.mark.parametrize("axis", ["tensor", "context"])
+def test_ranks_train_like_one(trainer, trained, axis):
     _, base, tuned = trained
     train = trainer("model.context=32", "data.validation=none")
     done, divided = train(
-        "divided",
+        f"divided-{axis}",
         f"model.from={base / 'model'}",
         "adapter.rank=4",
         "adapter.dropout=0.1",
         "train.steps=6",
-        "parallel.tensor=2",
+        f"parallel.{axis}=2",
         ranks=2,
     )
     assert done.returncode == 0, done.stderr
+    with adapted_at(divided) as adapted:
+        source, _ = merge(adapted)  # on one rank
+    assert source.parameters["blocks.0.mlp.up.weight"].any()
 
     def losses(run):
         lines = (run / "metrics.jsonl").read_text().splitlines()
