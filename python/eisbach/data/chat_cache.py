@@ -82,6 +82,13 @@ def check_chat_keys(config: Config) -> None:
         return
     if shapes - {"text"}:
         return
+    if texts:
+        raise ValueError(
+            f"data.{given[0]} is about conversations, and {texts[0]} is taken "
+            "for texts, by the fields of its first record: data.columns names "
+            "the field of the messages, as in data.columns=[messages=dialog], "
+            "and data.shape what records hold"
+        )
     raise ValueError(
         f"data.{given[0]} is about conversations, and neither data.train nor "
         "data.validation names a file of such: token files were marked when "

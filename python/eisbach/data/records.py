@@ -79,7 +79,10 @@ class Records:
             kind = _KINDS.get(type(record[self.field]), "value")
             return f": it is a {kind}"
         names = ", ".join(list(map(str, record))[:8])
-        return f"; fields: {names or 'none'} (--field)"
+        return (
+            f"; fields: {names or 'none'} (--field; of conversations "
+            "--column, data.columns)"
+        )
 
 
 _KINDS = {

@@ -34,9 +34,22 @@ def folder_of(config: Config) -> Path | None:
     if not (folder / "config.json").is_file():
         raise ValueError(
             f"model.from={name}: no folder with a config.json; it is what "
-            "`save_pretrained` of transformers writes"
+            f"`save_pretrained` of transformers writes{_instead(folder)}"
         )
     return folder
+
+
+def _instead(folder: Path) -> str:
+    """What is meant, perhaps, by a folder that is no model's."""
+    if (folder / "model" / "config.json").is_file():
+        return f"; nearest that works: {folder / 'model'}"
+    for place in (folder, folder / "adapter"):
+        if (place / "adapter_config.json").is_file():
+            return (
+                f"; {place} holds adapters: name their model here, and them "
+                "by adapter.from"
+            )
+    return ""
 
 
 def with_start(config: Config) -> Config:

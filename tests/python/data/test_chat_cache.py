@@ -7,6 +7,7 @@ import pytest
 
 import eisbach
 from eisbach import _C
+from eisbach.data.chat_cache import check_chat_keys
 from eisbach.data.sources import locate, mixture, run_tokenizer
 
 TALKS = [
@@ -94,3 +95,12 @@ def test_validation_of_its_own(located, tmp_path):
     found, _ = located(template="chatml", validation=str(held))
     assert len(_C.TokenFile(found.train[0][0])) == 8
     assert len(_C.TokenFile(found.validation[0][0])) == 3
+
+
+def test_keys_of_conversations_beside_texts(tmp_path):
+    write(tmp_path / "d.jsonl", [{"text": "a"}])
+    config = eisbach.make_config(
+        data={"train": str(tmp_path / "d.jsonl"), "train_on": "all"}
+    )
+    with pytest.raises(ValueError, match=r"d\.jsonl is taken for texts.*shape"):
+        check_chat_keys(config)

@@ -88,6 +88,20 @@ def test_what_is_no_folder_of_a_model_is_named(tmp_path):
         folder_of(config_of(f"model.from={tmp_path}"))
 
 
+def test_what_was_meant_is_told(tmp_path):
+    def told():
+        with pytest.raises(ValueError, match="no folder") as error:
+            folder_of(make_config(model={"from": str(tmp_path)}))
+        return str(error.value)
+
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    assert "adapter.from" in told()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert told().endswith(f"nearest that works: {tmp_path / 'model'}")
+
+
 @pytest.mark.mpi
 @pytest.mark.parametrize("tensor", [1, 2])
 def test_a_training_begins_with_its_weights(
