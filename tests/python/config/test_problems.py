@@ -50,7 +50,7 @@ def test_a_section_unlike_all_others_has_no_neighbour(override):
     [
         ("optimizer.lr=-1", "optimizer.lr", 0.0003),
         ("optimizer.betas=[0.9, 1]", "optimizer.betas[1]", 0.95),
-        ("optimizer.momentum=1", "optimizer.momentum", 0.0),
+        ("optimizer.momentum=1", "optimizer.momentum", "auto"),
     ],
 )
 def test_no_value_is_offered_next_to_a_bound_that_is_open(
