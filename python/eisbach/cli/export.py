@@ -126,7 +126,7 @@ def command(
             part += f"-step-{found.step}" if found.named else ""
             suffix = ".gguf" if format == "gguf" else ""
             output = found.home / f"{part}{suffix}"
-        _check(output, force=force)
+        _check(output, format, force=force)
         if adapter:
             if adapted is None:
                 raise ValueError(f"{folder}: has no adapters (--adapter)")
@@ -177,13 +177,29 @@ def _bytes(size: str) -> int:
     return int(count)
 
 
-def _check(output: Path, *, force: bool) -> None:
+def _holds_other_things(folder: Path, format: str) -> bool:
+    """Whether a folder is none that an export has written, nor empty."""
+    if format == "gguf":
+        return True
+    names = [path.name for path in folder.iterdir()]
+    own = ("config.json", "adapter_config.json")
+    return bool(names) and not any(
+        name in own or name.endswith(".safetensors") for name in names
+    )
+
+
+def _check(output: Path, format: str, *, force: bool) -> None:
     from eisbach.run.folder import has_config
 
     if has_config(output):
         raise ValueError(
             f"{output} is a run folder, which no model replaces; without "
             f"--output it goes to {output}/model"
+        )
+    if output.is_dir() and _holds_other_things(output, format):
+        raise ValueError(
+            f"{output} is a folder that holds other things than a model, which "
+            "none replaces: take another --output"
         )
     if output.exists() and not force:
         raise ValueError(

@@ -81,3 +81,15 @@ def test_a_model_does_not_replace_a_run(eisbach, folder):
     assert done.returncode == 1
     assert f"{folder} is a run folder" in done.stderr
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("format", ["hf", "gguf"])
+def test_a_model_does_not_replace_a_folder_of_others(
+    eisbach, folder, tmp_path, format
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    output = ("--output", tmp_path, "--force", "--format", format)
+    done = eisbach("export", folder, *output)
+    assert done.returncode == 1
+    assert f"{tmp_path} is a folder that holds other things" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
