@@ -12,9 +12,9 @@ namespace eisbach::cuda {
 // on of [samples * positions, width]. sample_index
 // [samples] and step [1] lie in device memory. Dropped is what has its upper 24
 // random bits below `threshold`; the rest is multiplied by `scale`. The bits
-// are those of ops/dropout_bits.h, each row's of its place in `places` [samples,
-// positions], or where that is null of its position. At most 2^31 rows, those
-// before first_row included.
+// are those of ops/dropout_bits.h, each row's of its place in `places`
+// [samples, positions], or where that is null of its position. At most 2^31
+// rows, those before first_row included.
 struct DropoutShape {
   long long rows;
   long long first_row;
