@@ -1,4 +1,4 @@
-#include "ops/cuda/attention_tile.cuh"
+#include "ops/cuda/attention_scores.cuh"
 #include "ops/cuda/dispatch.cuh"
 #include "ops/cuda/reduce.cuh"
 
@@ -71,10 +71,9 @@ struct KeyRows {
   Matrix<T> k, v;
 };
 
-// The weights of a tile, and the gradients of its scores before the scale of
-// the scores: p (dp - delta), times the slope of the cap. Columns past the
-// row's own, or where kLimited before `first`, and rows past the sequence's end
-// have none.
+// The weights of a tile, and the gradients of its scores before their scale.
+// Columns past the row's own, or where kLimited before `first`, and rows past
+// the sequence's end have none.
 template <bool kLimited, typename T>
 __device__ __forceinline__ void WeightsAndGradients(
     const AttentionSizes& s, const QueryRows<T>& query, const KeyRows<T>& key,
@@ -82,24 +81,13 @@ __device__ __forceinline__ void WeightsAndGradients(
     Part& weights, Part& gradients) {
   DotRows(query.q, key.k, left, right, weights);
   DotRows(query.dy, key.v, left, right, gradients);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
+  const auto hidden = [&](int i, int column) {
     const int row = TileRow() + i;
-    const bool there = row < query.q.rows;
-    const float log2 = there ? query.logs[row] * kLog2E : 0.0f;
-    const float delta = there ? query.deltas[row] : 0.0f;
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int column = TileColumn() + j;
-      const bool hidden = !there || (diagonal && column > row) ||
-                          (kLimited && column < first.v[i]);
-      const Score score = ScoreOf<kLimited>(s, weights.v[i][j]);
-      const float p = exp2f(score.log2 - log2);
-      weights.v[i][j] = hidden ? 0.0f : p;
-      const float gradient = p * (gradients.v[i][j] - delta);
-      gradients.v[i][j] = hidden ? 0.0f : gradient * score.slope;
-    }
-  }
+    return row >= query.q.rows || (diagonal && column > row) ||
+           (kLimited && column < first.v[i]);
+  };
+  ToGradients<kLimited>(s, query.q.rows, query.logs, query.deltas, hidden,
+                        weights, gradients);
 }
 
 // A block owns 64 queries of a head.

@@ -1,62 +1,9 @@
-#include "ops/cuda/attention_tile.cuh"
+#include "ops/cuda/attention_scores.cuh"
 #include "ops/cuda/dispatch.cuh"
 
 namespace eisbach::cuda {
 namespace attention {
 namespace {
-
-constexpr float kLn2 = 0.693147181f;
-
-// Over the 16 threads that share four rows.
-template <typename Op>
-__device__ __forceinline__ float ReduceRow(float v, Op op) {
-#pragma unroll
-  for (int offset = 8; offset > 0; offset >>= 1) {
-    v = op(v, __shfl_xor_sync(0xffffffffu, v, offset));
-  }
-  return v;
-}
-
-// What a thread knows of its four rows, in units of log2: the largest score so
-// far, and of its own columns the sum of 2^(score - largest).
-struct OnlineSoftmax {
-  float largest[4];
-  float sum[4];
-};
-
-// Scores become weights relative to the rows' new largest score; `factor` is
-// for what was summed before. Columns past the row's own are hidden on the
-// diagonal, and where kLimited those before `first`; then a row may see none.
-template <bool kLimited>
-__device__ __forceinline__ void ToWeights(const AttentionSizes& s, Part& scores,
-                                          bool diagonal,
-                                          const FirstColumns& first,
-                                          OnlineSoftmax& rows,
-                                          float (&factor)[4]) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    float largest = rows.largest[i];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      float& score = scores.v[i][j];
-      const int column = TileColumn() + j;
-      const bool hidden = (diagonal && column > TileRow() + i) ||
-                          (kLimited && column < first.v[i]);
-      score = hidden ? -INFINITY : ScoreOf<kLimited>(s, score).log2;
-      largest = fmaxf(largest, score);
-    }
-    largest = ReduceRow(largest, [](float a, float b) { return fmaxf(a, b); });
-    const float base = kLimited && largest == -INFINITY ? 0.0f : largest;
-    factor[i] = exp2f(rows.largest[i] - base);
-    rows.largest[i] = largest;
-    rows.sum[i] *= factor[i];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      scores.v[i][j] = exp2f(scores.v[i][j] - base);
-      rows.sum[i] += scores.v[i][j];
-    }
-  }
-}
 
 template <typename T, int kChunks, bool kLimited>
 __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
@@ -76,13 +23,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
 
   OnlineSoftmax softmax;
   Part sums[kChunks];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    softmax.largest[i] = -INFINITY;
-    softmax.sum[i] = 0.0f;
-  }
-#pragma unroll
-  for (int c = 0; c < kChunks; ++c) Clear(sums[c]);
+  Begin(softmax, sums);
 
   const long long begin = kLimited ? FirstKey(s, task.batch, first) / kTile : 0;
   for (long long t = begin; t <= task.tile; ++t) {
@@ -94,18 +35,14 @@ __global__ void __launch_bounds__(kTileThreads, kBlocks<kChunks, kLimited>)
     Part weights;
     float factor[4];
     DotRows(q, k, left, right, weights);
-    ToWeights<kLimited>(
-        s, weights, t == task.tile,
-        FirstColumnsOf<kLimited>(s, task.batch, first, t * kTile), softmax,
-        factor);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-#pragma unroll
-      for (int c = 0; c < kChunks; ++c) {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) sums[c].v[i][j] *= factor[i];
-      }
-    }
+    const FirstColumns columns =
+        FirstColumnsOf<kLimited>(s, task.batch, first, t * kTile);
+    const auto hidden = [&](int i, int column) {
+      return (t == task.tile && column > TileRow() + i) ||
+             (kLimited && column < columns.v[i]);
+    };
+    ToWeights<kLimited>(s, weights, hidden, softmax, factor);
+    ScaleRows(factor, sums);
     WriteTurned(weights, left);
     Accumulate(left, v, task.begin, right, sums);
   }

@@ -52,6 +52,10 @@ __device__ __forceinline__ KeyTiles KeyTilesFor(const AttentionPartSizes& p,
 // Of a thread's four rows of the query tile at `first`, which columns of the
 // key tile at `keys` they see. Rows that are not there see none.
 struct SeenColumns {
+  __device__ __forceinline__ bool hides(int i, int column) const {
+    return column < first[i] || column >= end[i];
+  }
+
   int first[4], end[4];
 };
 __device__ __forceinline__ SeenColumns

@@ -1,4 +1,5 @@
 #include "ops/cuda/attention_part.cuh"
+#include "ops/cuda/attention_scores.cuh"
 #include "ops/cuda/dispatch.cuh"
 
 namespace eisbach::cuda {
@@ -38,23 +39,10 @@ __device__ __forceinline__ void PartWeightsAndGradients(
   DotRows(query.dy, v, left, right, gradients);
   // Not before the products: they have no registers to spare.
   const SeenColumns seen = SeenColumnsOf(p, batch, first, keys);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const int row = TileRow() + i;
-    const bool there = row < query.q.rows;
-    const float log2 = there ? query.logs[row] * kLog2E : 0.0f;
-    const float delta = there ? query.deltas[row] : 0.0f;
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int column = TileColumn() + j;
-      const bool hidden = column < seen.first[i] || column >= seen.end[i];
-      const Score score = ScoreOf<true>(p.common, weights.v[i][j]);
-      const float weight = exp2f(score.log2 - log2);
-      const float gradient = weight * (gradients.v[i][j] - delta);
-      weights.v[i][j] = hidden ? 0.0f : weight;
-      gradients.v[i][j] = hidden ? 0.0f : gradient * score.slope;
-    }
-  }
+  ToGradients<true>(
+      p.common, query.q.rows, query.logs, query.deltas,
+      [&](int i, int column) { return seen.hides(i, column); }, weights,
+      gradients);
 }
 
 // A block owns 64 queries of a head.

@@ -1,60 +1,10 @@
 #include "ops/cuda/attention_part.cuh"
+#include "ops/cuda/attention_scores.cuh"
 #include "ops/cuda/dispatch.cuh"
 
 namespace eisbach::cuda {
 namespace attention {
 namespace {
-
-constexpr float kLn2 = 0.693147181f;
-
-// Over the 16 threads that share four rows.
-template <typename Op>
-__device__ __forceinline__ float ReducePartRow(float v, Op op) {
-#pragma unroll
-  for (int offset = 8; offset > 0; offset >>= 1) {
-    v = op(v, __shfl_xor_sync(0xffffffffu, v, offset));
-  }
-  return v;
-}
-
-// A thread's four rows in units of log2: the largest score so far, and of its
-// own columns the sum of 2^(score - largest).
-struct PartSoftmax {
-  float largest[4];
-  float sum[4];
-};
-
-// Scores become weights relative to the rows' new largest score; `factor` is
-// for what was summed before. A row may see no column.
-__device__ __forceinline__ void ToPartWeights(const AttentionSizes& s,
-                                              Part& scores,
-                                              const SeenColumns& seen,
-                                              PartSoftmax& rows,
-                                              float (&factor)[4]) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    float largest = rows.largest[i];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      float& score = scores.v[i][j];
-      const int column = TileColumn() + j;
-      const bool hidden = column < seen.first[i] || column >= seen.end[i];
-      score = hidden ? -INFINITY : ScoreOf<true>(s, score).log2;
-      largest = fmaxf(largest, score);
-    }
-    largest =
-        ReducePartRow(largest, [](float a, float b) { return fmaxf(a, b); });
-    const float base = largest == -INFINITY ? 0.0f : largest;
-    factor[i] = exp2f(rows.largest[i] - base);
-    rows.largest[i] = largest;
-    rows.sum[i] *= factor[i];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      scores.v[i][j] = exp2f(scores.v[i][j] - base);
-      rows.sum[i] += scores.v[i][j];
-    }
-  }
-}
 
 template <typename T, int kChunks>
 __global__ void __launch_bounds__(kTileThreads, 1)
@@ -69,15 +19,9 @@ __global__ void __launch_bounds__(kTileThreads, 1)
   const long long first = task.tile * kTile;
   const Matrix<T> q =
       QueryMatrix(p, vectors, qkv, WidthOf(s), task.batch, task.head, first);
-  PartSoftmax softmax;
+  OnlineSoftmax softmax;
   Part sums[kChunks];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    softmax.largest[i] = -INFINITY;
-    softmax.sum[i] = 0.0f;
-  }
-#pragma unroll
-  for (int c = 0; c < kChunks; ++c) Clear(sums[c]);
+  Begin(softmax, sums);
   const KeyTiles range = KeyTilesFor(p, task.batch, first);
   for (long long t = range.begin; t < range.end; ++t) {
     const Matrix<T> k = KeyMatrix(p, vectors, keys_values, task.batch, kv,
@@ -87,16 +31,11 @@ __global__ void __launch_bounds__(kTileThreads, 1)
     Part weights;
     float factor[4];
     DotRows(q, k, left, right, weights);
-    ToPartWeights(s, weights, SeenColumnsOf(p, task.batch, first, t * kTile),
-                  softmax, factor);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-#pragma unroll
-      for (int c = 0; c < kChunks; ++c) {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) sums[c].v[i][j] *= factor[i];
-      }
-    }
+    const SeenColumns seen = SeenColumnsOf(p, task.batch, first, t * kTile);
+    ToWeights<true>(
+        s, weights, [&](int i, int column) { return seen.hides(i, column); },
+        softmax, factor);
+    ScaleRows(factor, sums);
     WriteTurned(weights, left);
     Accumulate(left, v, task.begin, right, sums);
   }
@@ -107,7 +46,7 @@ __global__ void __launch_bounds__(kTileThreads, 1)
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const float sum =
-        ReducePartRow(softmax.sum[i], [](float a, float b) { return a + b; });
+        ReduceRow(softmax.sum[i], [](float a, float b) { return a + b; });
     const bool there = TileRow() + i < q.rows;
     const float mine =
         sum == 0.0f ? -INFINITY : softmax.largest[i] * kLn2 + logf(sum);
