@@ -17,10 +17,8 @@ absl::StatusOr<Tensor> Attention::Forward(const Tensor& x,
                                           const ForwardContext& context) {
   Tensor out;
   if (parts_.recompute) {
-    bool trains = false;
-    const auto look = [&](Parameter& p) { trains |= p.trains(); };
-    parts_.qkv->VisitParameters(look);
-    if (parts_.head_norm != nullptr) parts_.head_norm->VisitParameters(look);
+    const bool trains = parts_.qkv->Trains() || (parts_.head_norm != nullptr &&
+                                                 parts_.head_norm->Trains());
     const auto heads = [this, context](const Tensor& in) {
       return Heads(in, context);
     };

@@ -50,11 +50,9 @@ absl::StatusOr<Residual> Block::Forward(const Residual& input,
     EISBACH_ASSIGN_OR_RETURN(Residual out, Run({in[0], in[1]}, context));
     return std::vector<Tensor>{std::move(out.x), std::move(out.branch)};
   };
-  bool trains = false;
-  VisitParameters([&](Parameter& p) { trains |= p.trains(); });
   EISBACH_ASSIGN_OR_RETURN(
       std::vector<Tensor> out,
-      autograd::Recompute(function, {input.x, input.branch}, trains));
+      autograd::Recompute(function, {input.x, input.branch}, Trains()));
   return Residual{std::move(out[0]), std::move(out[1])};
 }
 

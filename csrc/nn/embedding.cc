@@ -44,13 +44,11 @@ namespace {
 absl::StatusOr<Tensor> PositionsOf(const TokenShare& share,
                                    const ForwardContext& context) {
   if (context.part != nullptr) return context.part->document_positions;
-  Tensor starts = context.starts;
-  if (!starts.defined()) {  // a row is one document
-    EISBACH_ASSIGN_OR_RETURN(
-        starts, Tensor::Zeros(Shape{share.samples, share.positions},
-                              DType::kI32, context.stream));
+  if (context.starts.defined()) {
+    return ops::DocumentPositions(context.starts, context.stream);
   }
-  return ops::DocumentPositions(starts, context.stream);
+  return ops::RowPositions(Shape{share.samples, share.positions},
+                           context.stream);
 }
 
 }  // namespace

@@ -20,10 +20,8 @@ absl::StatusOr<Tensor> Mlp::Forward(const Tensor& x,
                                     const ForwardContext& context) {
   Tensor hidden;
   if (recompute_) {
-    bool trains = false;
-    const auto look = [&](Parameter& p) { trains |= p.trains(); };
-    up_->VisitParameters(look);
-    if (xielu_ != nullptr) xielu_->VisitParameters(look);
+    const bool trains =
+        up_->Trains() || (xielu_ != nullptr && xielu_->Trains());
     const auto inner = [this, context](const Tensor& in) {
       return Hidden(in, context);
     };

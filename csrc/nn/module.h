@@ -74,6 +74,13 @@ class Module {
   // A parameter that is used twice is visited twice.
   virtual void VisitParameters(const Visitor& visit) = 0;
 
+  // Whether one of them is trained.
+  bool Trains() {
+    bool trains = false;
+    VisitParameters([&](const Parameter& p) { trains |= p.trains(); });
+    return trains;
+  }
+
   // Calls `visit` for the name of every layer inside that draws random numbers,
   // which depend on it: two of one name would draw the same.
   using NameVisitor = std::function<void(const std::string&)>;

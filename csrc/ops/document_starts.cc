@@ -47,4 +47,10 @@ absl::StatusOr<Tensor> DocumentPositions(const Tensor& starts, Stream& stream) {
   return positions;
 }
 
+absl::StatusOr<Tensor> RowPositions(const Shape& shape, Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(const Tensor starts,
+                           Tensor::Zeros(shape, DType::kI32, stream));
+  return DocumentPositions(starts, stream);
+}
+
 }  // namespace eisbach::ops

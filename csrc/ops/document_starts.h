@@ -29,5 +29,8 @@ struct DocumentPositionsArgs {
 using DocumentPositionsKernel = KernelSlot<DocumentPositionsArgs>;
 DocumentPositionsKernel& DocumentPositionsSlot();
 absl::StatusOr<Tensor> DocumentPositions(const Tensor& starts, Stream& stream);
+// The same of `shape` [B, T] whose rows are one document each: positions[t] =
+// t.
+absl::StatusOr<Tensor> RowPositions(const Shape& shape, Stream& stream);
 
 }  // namespace eisbach::ops

@@ -49,11 +49,8 @@ absl::StatusOr<std::shared_ptr<const nn::SequencePart>> DividedSequence::PartOf(
   DividedRows rows{ZigzagOf(length), group_, *travel_};
   // Of rows that are one document each, places in the document are those in
   // the row.
-  EISBACH_ASSIGN_OR_RETURN(
-      const Tensor zeros,
-      Tensor::Zeros(Shape{batch, length}, DType::kI32, compute_));
   EISBACH_ASSIGN_OR_RETURN(const Tensor places,
-                           ops::DocumentPositions(zeros, compute_));
+                           ops::RowPositions(Shape{batch, length}, compute_));
   EISBACH_ASSIGN_OR_RETURN(part.positions, Take(places));
   part.document_positions = part.positions;
   if (starts.defined()) {
