@@ -72,8 +72,6 @@ def vocabulary(text: str, size: int) -> Vocabulary:
     Raises:
       ValueError: llama.cpp has no such tokenizer, or it has more tokens.
     """
-    from gguf import TokenType
-
     values = json.loads(text)
     model, added = values["model"], values.get("added_tokens", ())
     pairs = [
@@ -100,26 +98,7 @@ def vocabulary(text: str, size: int) -> Vocabulary:
                 "it to Unicode's form NFC; most text is in it"
             )
         pre = _pre(values, bool(pairs))
-    tokens = {i: (f"[PAD{i}]", TokenType.UNUSED) for i in range(size)}
-    for name, i in model["vocab"].items():
-        tokens[i] = (name, TokenType.NORMAL)
-    unknown = model["vocab"].get(model.get("unk_token"))
-    if pieces:
-        for name in byte_pieces():
-            tokens[model["vocab"][name]] = (name, TokenType.BYTE)
-        if unknown is not None:
-            tokens[unknown] = (model["unk_token"], TokenType.UNKNOWN)
-    for one in added:
-        special = one["special"]
-        kind = TokenType.CONTROL if special else TokenType.USER_DEFINED
-        if one["id"] != unknown or not pieces:
-            tokens[one["id"]] = (one["content"], kind)
-    if len(tokens) > size:
-        raise ValueError(
-            f"the tokenizer has {len(tokens)} tokens, the model {size} "
-            "(model.vocab)"
-        )
-    listed = [tokens[i] for i in range(size)]
+    listed = _listed(values, size)
     return Vocabulary(
         "llama" if pieces else "gpt2",
         pre,
@@ -128,10 +107,40 @@ def vocabulary(text: str, size: int) -> Vocabulary:
         [" ".join(pair) for pair in pairs] or [_NEVER],
         [worth.get(name, _WORTHLESS) for name, _ in listed],
         space,
-        unknown,
+        model["vocab"].get(model.get("unk_token")),
         model["vocab"].get("<0xFF>" if pieces else "ÿ"),
         remarks,
     )
+
+
+def _listed(values: dict[str, Any], size: int) -> list[tuple[str, int]]:
+    """Returns each token and its type, by id.
+
+    Raises:
+      ValueError: There are more than `size`.
+    """
+    from gguf import TokenType
+
+    model = values["model"]
+    pieces = is_pieces(model)
+    unknown = model["vocab"].get(model.get("unk_token")) if pieces else None
+    tokens = {i: (f"[PAD{i}]", TokenType.UNUSED) for i in range(size)}
+    for name, i in model["vocab"].items():
+        tokens[i] = (name, TokenType.NORMAL)
+    for name in byte_pieces() if pieces else ():
+        tokens[model["vocab"][name]] = (name, TokenType.BYTE)
+    for one in values.get("added_tokens", ()):
+        special = one["special"]
+        kind = TokenType.CONTROL if special else TokenType.USER_DEFINED
+        tokens[one["id"]] = (one["content"], kind)
+    if unknown is not None:
+        tokens[unknown] = (model["unk_token"], TokenType.UNKNOWN)
+    if len(tokens) > size:
+        raise ValueError(
+            f"the tokenizer has {len(tokens)} tokens, the model {size} "
+            "(model.vocab)"
+        )
+    return [tokens[i] for i in range(size)]
 
 
 def _pre(values: dict[str, Any], has_merges: bool) -> str:
