@@ -12,26 +12,16 @@ as measured and as predicted. Run it on a machine that does nothing else:
 """
 
 import argparse
-import dataclasses
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from measured_run import Run, measure, predicted
 from train_cpu import PRESETS, Shape, eisbach_command
 
 MOST_STEP = 1.02
 MEMORY_WITHIN = 0.05
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What one run took."""
-
-    seconds: float  # median of a step
-    allocated: int  # most bytes of a rank's tensors
 
 
 def command_of(
@@ -54,27 +44,7 @@ def run(shape: Shape, divided: bool, args: argparse.Namespace) -> Run:
     """One run."""
     with tempfile.TemporaryDirectory() as folder:
         command = command_of(shape, divided, Path(folder), args)
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    return Run(
-        statistics.median(line["step_seconds"] for line in lines[3:]),
-        max(line["peak_memory_bytes"] for line in lines),
-    )
-
-
-def predicted(shape: Shape, divided: bool, args: argparse.Namespace) -> int:
-    """What the same keys are estimated to take of rank 0."""
-    from eisbach.config import load_config, resolve
-    from eisbach.estimating import estimate
-    from eisbach.fitting import fit
-
-    command = command_of(shape, divided, Path("runs"), args)
-    at = command.index("train") + 1
-    config = load_config(Path(command[at]), command[at + 1 :])
-    return estimate(fit(resolve(config), args.ranks))[0].memory.peak
+        return measure(command, Path(folder))
 
 
 def main() -> int:
@@ -107,7 +77,9 @@ def main() -> int:
     measured, expected = {}, {}
     for divided, several in runs.items():
         measured[divided] = max(one.allocated for one in several)
-        expected[divided] = predicted(shape, divided, args)
+        expected[divided] = predicted(
+            command_of(shape, divided, Path("runs"), args), args.ranks
+        )
         print(
             f"{'divided' if divided else 'whole'}: "
             f"{measured[divided] / 2**20:.0f} MiB of a rank, "

@@ -13,7 +13,6 @@ torch==2.13.0:
 """
 
 import argparse
-import dataclasses
 import json
 import statistics
 import sys
@@ -21,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 from children import peak_of
+from measured_run import Run, measure, predicted
 from train_cpu import PRESETS, Shape, eisbach_command, torch_command
 
 STAGES = (0, 1, 2, 3)
@@ -28,35 +28,22 @@ MOST_STEP = {1: 1.02, 3: 1.10}
 MEMORY_WITHIN = 0.05
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What one run took."""
-
-    seconds: float  # median of a step
-    resident: int  # bytes of the largest process
-    allocated: int = 0  # most of a rank's tensors; ours alone
-
-
-def overrides(stage: int) -> list[str]:
-    """The keys of a stage."""
-    return [f"parallel.zero={stage}", "run.threads=1"]
+def command_of(
+    shape: Shape, stage: int, folder: Path, args: argparse.Namespace
+) -> list[str]:
+    """How to start a run of ours."""
+    command = eisbach_command(
+        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+        folder=folder,
+    )  # fmt: skip
+    return [*command, f"parallel.zero={stage}", "run.threads=1"]
 
 
 def run_eisbach(shape: Shape, stage: int, args: argparse.Namespace) -> Run:
     """One run of ours."""
     with tempfile.TemporaryDirectory() as folder:
-        command = eisbach_command(
-            shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
-            folder=Path(folder),
-        )  # fmt: skip
-        _, resident = peak_of(command + overrides(stage))
-        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    return Run(
-        statistics.median(line["step_seconds"] for line in lines[3:]),
-        resident,
-        max(line["peak_memory_bytes"] for line in lines),
-    )
+        command = command_of(shape, stage, Path(folder), args)
+        return measure(command, Path(folder))
 
 
 def run_fsdp(shape: Shape, args: argparse.Namespace) -> Run:
@@ -68,23 +55,6 @@ def run_fsdp(shape: Shape, args: argparse.Namespace) -> Run:
     output, _ = peak_of([*command, "--fsdp"])
     result = json.loads(output.strip().split("\n")[-1])
     return Run(result["step_seconds"], result["peak_memory_bytes"])
-
-
-def predicted(shape: Shape, stage: int, args: argparse.Namespace) -> int:
-    """What the same keys are estimated to take of rank 0."""
-    from eisbach.config import load_config, resolve
-    from eisbach.estimating import estimate
-    from eisbach.fitting import fit
-
-    command = eisbach_command(
-        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
-        folder=Path("runs"),
-    )  # fmt: skip
-    at = command.index("train") + 1
-    config = load_config(
-        Path(command[at]), [*command[at + 1 :], *overrides(stage)]
-    )
-    return estimate(fit(resolve(config), args.ranks))[0].memory.peak
 
 
 def plot(path: Path, measured: list[int], expected: list[int]) -> None:
@@ -135,7 +105,8 @@ def main() -> int:
     measured, expected = [], []
     for stage, runs in ours.items():
         measured.append(max(run.allocated for run in runs))
-        expected.append(predicted(shape, stage, args))
+        command = command_of(shape, stage, Path("runs"), args)
+        expected.append(predicted(command, args.ranks))
         ratio = measured[-1] / expected[-1]
         target = f" (target {MOST_STEP[stage]})" if stage in MOST_STEP else ""
         print(
