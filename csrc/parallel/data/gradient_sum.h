@@ -101,7 +101,8 @@ class GradientSum : public GradientSink {
   void CountOpen(size_t bucket);
   absl::Status StartReady();
   absl::Status StartNext();
-  bool done() const { return next_round_ == rounds_; }
+  // A stage whose parameters are all frozen has no buckets.
+  bool done() const { return buckets_.empty() || next_round_ == rounds_; }
 
   const Round round_;
   absl::flat_hash_map<const Parameter*, ParameterState> parameters_;

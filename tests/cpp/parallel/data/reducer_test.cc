@@ -35,6 +35,7 @@ TEST_P(GradientReducerTest, RanksMayFillInAnyOrder) {
 TEST_P(GradientReducerTest, GradientsNeverWrittenAreZero) {
   Run(&GradientsNeverWrittenAreZero);
 }
+TEST_P(GradientReducerTest, NothingToSumEnds) { Run(&NothingToSumEnds); }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, GradientReducerTest,
                          ::testing::Combine(::testing::Values(1, 2, 3, 4),

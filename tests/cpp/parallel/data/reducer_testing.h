@@ -158,4 +158,19 @@ inline absl::Status GradientsNeverWrittenAreZero(comm::World& world, int zero) {
   return absl::OkStatus();
 }
 
+// As a stage whose parameters are all frozen.
+inline absl::Status NothingToSumEnds(comm::World& world, int zero) {
+  Stage stage;
+  EISBACH_ASSIGN_OR_RETURN(
+      stage.buffer,
+      FlatBuffer::Make({}, DType::kF32, 1, world.device().compute_stream(),
+                       DivisionOf(world, zero)));
+  EISBACH_ASSIGN_OR_RETURN(ReducerPtr reducer, MakeReducer(stage, world));
+  for (int step = 0; step < 2; ++step) {
+    EISBACH_RETURN_IF_ERROR(reducer->BeginStep(/*micro_batches=*/2));
+    EISBACH_RETURN_IF_ERROR(reducer->Finish());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace eisbach::parallel
