@@ -27,11 +27,11 @@ namespace {
 
 class Flops final : public Recorder {
  public:
-  void OnOp(absl::string_view, const OpCost& cost) override {
+  void OnOp(absl::string_view, const OpCost& cost, const Stream&) override {
     total += cost.flops;
   }
-  void OnCollective(absl::string_view, absl::string_view,
-                    const CollectiveCost&) override {}
+  void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
+                    const Stream&) override {}
   double total = 0;
 };
 

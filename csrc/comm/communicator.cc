@@ -60,21 +60,22 @@ void Communicator::Adopt(Communicator* group, int color) {
       *calls_made_, group->name_, color, group->rank_, group->size_);
 }
 
-bool Communicator::Begin(CallKind kind, int64_t bytes) {
+bool Communicator::Begin(CallKind kind, int64_t bytes, const Stream& stream) {
   const absl::string_view call = Name(kind);
   calls_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   call_ = {.name = call, .bytes = bytes};
   if (Recorder* recorder = device_->recorder(); recorder != nullptr) {
     recorder->OnCollective(
-        call, name_,
-        {.bytes = static_cast<double>(bytes), .group_size = size_});
+        call, name_, {.bytes = static_cast<double>(bytes), .group_size = size_},
+        stream);
   }
   return device_->type() == DeviceType::kMeta;
 }
 
-bool Communicator::Begin(CallKind kind, const Tensor& tensor) {
-  const bool over = Begin(kind, Bytes(tensor));
+bool Communicator::Begin(CallKind kind, const Tensor& tensor,
+                         const Stream& stream) {
+  const bool over = Begin(kind, Bytes(tensor), stream);
   if (calls_made_ != nullptr) {
     call_.mark = calls_made_->Collective(kind, tensor.dtype(), Bytes(tensor),
                                          tensor.elements());
@@ -82,10 +83,12 @@ bool Communicator::Begin(CallKind kind, const Tensor& tensor) {
   return over;
 }
 
-bool Communicator::BeginExchange(absl::Span<const Transfer> transfers) {
+bool Communicator::BeginExchange(absl::Span<const Transfer> transfers,
+                                 const Stream& stream) {
   int64_t bytes = 0;
   for (const Transfer& transfer : transfers) bytes += Bytes(transfer.tensor);
-  const bool over = Begin(CallKind::kExchange, bytes) || transfers.empty();
+  const bool over =
+      Begin(CallKind::kExchange, bytes, stream) || transfers.empty();
   if (calls_made_ == nullptr || over) return over;
   absl::InlinedVector<GroupActivity::Side, 4> sides;
   for (const Transfer& transfer : transfers) {
@@ -100,7 +103,8 @@ bool Communicator::BeginExchange(absl::Span<const Transfer> transfers) {
 absl::Status Communicator::AllReduce(const Tensor& inout, ReduceOp op,
                                      Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckTensor("all_reduce", "inout", inout, stream));
-  if (Begin(CallKind::kAllReduce, inout) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kAllReduce, inout, stream) || size_ == 1)
+    return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kAllReduce,
                                  .dtype = inout.dtype(),
                                  .op = op,
@@ -112,7 +116,7 @@ absl::Status Communicator::AllGather(const Tensor& in, const Tensor& out,
                                      Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckPair("all_gather", in, out, stream));
   EISBACH_RETURN_IF_ERROR(CheckPieces("all_gather", out, "out", in, "in"));
-  if (Begin(CallKind::kAllGather, out)) return absl::OkStatus();
+  if (Begin(CallKind::kAllGather, out, stream)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kAllGather,
                                  .dtype = in.dtype(),
@@ -124,7 +128,7 @@ absl::Status Communicator::ReduceScatter(const Tensor& in, const Tensor& out,
                                          ReduceOp op, Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckPair("reduce_scatter", in, out, stream));
   EISBACH_RETURN_IF_ERROR(CheckPieces("reduce_scatter", in, "in", out, "out"));
-  if (Begin(CallKind::kReduceScatter, in)) return absl::OkStatus();
+  if (Begin(CallKind::kReduceScatter, in, stream)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kReduceScatter,
                                  .dtype = in.dtype(),
@@ -140,7 +144,8 @@ absl::Status Communicator::Broadcast(const Tensor& inout, int root,
     return absl::InvalidArgumentError(absl::StrCat(
         Where("broadcast"), ": root=", root, " is outside [0, ", size_, ")"));
   }
-  if (Begin(CallKind::kBroadcast, inout) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kBroadcast, inout, stream) || size_ == 1)
+    return absl::OkStatus();
   EISBACH_RETURN_IF_ERROR(Agree({.kind = CallKind::kBroadcast,
                                  .dtype = inout.dtype(),
                                  .root = root,
@@ -175,7 +180,7 @@ absl::Status Communicator::AllToAllV(const Tensor& in,
         Where("all_to_all"), ": sends itself ", send_counts[rank_],
         " elements and receives ", receive_counts[rank_], " from itself"));
   }
-  if (Begin(CallKind::kAllToAll, in)) return absl::OkStatus();
+  if (Begin(CallKind::kAllToAll, in, stream)) return absl::OkStatus();
   if (size_ == 1) return CopyWithin(in, out, stream);
   EISBACH_RETURN_IF_ERROR(
       Agree({.kind = CallKind::kAllToAll, .dtype = in.dtype()}));
@@ -186,7 +191,7 @@ absl::Status Communicator::AllToAllV(const Tensor& in,
 absl::Status Communicator::Exchange(absl::Span<const Transfer> transfers,
                                     Stream& stream) {
   EISBACH_RETURN_IF_ERROR(CheckTransfers(transfers, stream));
-  if (BeginExchange(transfers)) return absl::OkStatus();
+  if (BeginExchange(transfers, stream)) return absl::OkStatus();
   if (size_ == 1) return ExchangeWithSelf(transfers, stream);
   EISBACH_RETURN_IF_ERROR(AgreeOnTransfers(transfers));
   return DoExchange(transfers, stream);
@@ -211,7 +216,8 @@ absl::Status Communicator::Barrier(Stream& stream) {
     return absl::InvalidArgumentError(
         absl::StrCat(Where("barrier"), ": the stream is of another device"));
   }
-  if (Begin(CallKind::kBarrier, 0) || size_ == 1) return absl::OkStatus();
+  if (Begin(CallKind::kBarrier, 0, stream) || size_ == 1)
+    return absl::OkStatus();
   if (calls_made_ != nullptr) {
     call_.mark = calls_made_->Collective(CallKind::kBarrier, DType::kU8, 0, 0);
   }

@@ -219,9 +219,10 @@ class Communicator {
   // Remembers the error that `text` makes; OK where there is none.
   absl::Status Disagrees(absl::string_view text);
   // Counts and records; true when nothing has to move on this device.
-  bool Begin(CallKind kind, int64_t bytes);
-  bool Begin(CallKind kind, const Tensor& tensor);
-  bool BeginExchange(absl::Span<const Transfer> transfers);
+  bool Begin(CallKind kind, int64_t bytes, const Stream& stream);
+  bool Begin(CallKind kind, const Tensor& tensor, const Stream& stream);
+  bool BeginExchange(absl::Span<const Transfer> transfers,
+                     const Stream& stream);
   CallMark MarkSplit();
   // The group that a split has made, if any, joins the books of this one.
   void Adopt(Communicator* group, int color);

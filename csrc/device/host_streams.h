@@ -7,7 +7,7 @@
 namespace eisbach {
 
 // A stream whose work is done when the call that gives it returns: cpu's
-// compute stream, and every stream of meta.
+// compute stream.
 class InlineStream final : public Stream {
  public:
   using Stream::Stream;

@@ -3,14 +3,23 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "core/dtype.h"
 
 namespace eisbach {
+
+class Stream;
 
 // What one op costs on any device.
 struct OpCost {
   double flops = 0;
   double bytes_read = 0;
   double bytes_written = 0;
+  // Of a matrix product: [rows, inner] x [inner, columns]. 0 of other ops.
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t inner = 0;
+  // Of the operands of matrix products and attention.
+  DType dtype = DType::kF32;
 };
 
 // What one collective moves: `bytes` is the size of the buffer as the caller
@@ -20,15 +29,30 @@ struct CollectiveCost {
   int group_size = 1;
 };
 
+// Which entry of its stage's list a rank is at; no letter: at none.
+struct ActionMark {
+  char letter = 0;  // of parallel::ActionKind
+  int chunk = 0;
+  int micro_batch = 0;
+};
+
 // Hears of every op and collective that a device's streams are given, before
 // it runs, so that it can be planned; tracer.h tells what it took. Called on
 // the thread that issues the work.
 class Recorder {
  public:
   virtual ~Recorder() = default;
-  virtual void OnOp(absl::string_view name, const OpCost& cost) = 0;
+  virtual void OnOp(absl::string_view name, const OpCost& cost,
+                    const Stream& stream) = 0;
   virtual void OnCollective(absl::string_view name, absl::string_view group,
-                            const CollectiveCost& cost) = 0;
+                            const CollectiveCost& cost,
+                            const Stream& stream) = 0;
+  // On meta: `stream` was given an event, by which it is known from then on,
+  // or waits for one.
+  virtual void OnRecord(int64_t /*event*/, const Stream& /*stream*/) {}
+  virtual void OnWait(int64_t /*event*/, const Stream& /*stream*/) {}
+  // What is heard from now on belongs to this entry.
+  virtual void OnAction(const ActionMark& /*action*/) {}
 };
 
 }  // namespace eisbach

@@ -104,6 +104,7 @@ absl::StatusOr<AttentionOutput> AttentionForward(
                                 stream.device()));
   OpCost cost;
   cost.flops = 2 * CausalProduct(qkv, heads, options);
+  cost.dtype = qkv.dtype();
   cost.bytes_read = static_cast<double>(qkv.bytes());
   cost.bytes_written =
       static_cast<double>(output.out.bytes() + output.lse.bytes());
@@ -130,6 +131,7 @@ absl::StatusOr<Tensor> AttentionBackward(const Tensor& dout, const Tensor& qkv,
       Tensor dqkv, Tensor::Empty(qkv.shape(), qkv.dtype(), stream.device()));
   OpCost cost;
   cost.flops = 5 * CausalProduct(qkv, heads, options);
+  cost.dtype = qkv.dtype();
   cost.bytes_read = static_cast<double>(dout.bytes() + qkv.bytes() +
                                         out.bytes() + lse.bytes());
   cost.bytes_written = static_cast<double>(dqkv.bytes());

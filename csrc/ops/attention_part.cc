@@ -86,6 +86,7 @@ OpCost CostOf(const Args& args, int products) {
   const double queries = static_cast<double>(args.queries.count) * width;
   OpCost cost;
   cost.flops = 2.0 * products * batch * width * pairs;
+  cost.dtype = args.qkv.dtype();
   cost.bytes_read =
       batch * size *
       (queries + static_cast<double>(args.keys.count) * key_width);

@@ -41,7 +41,9 @@ class KernelSlot {
   // has no kernel.
   absl::Status Run(const Args& args, const OpCost& cost, Stream& stream) const {
     Device& device = stream.device();
-    if (device.recorder() != nullptr) device.recorder()->OnOp(name_, cost);
+    if (device.recorder() != nullptr) {
+      device.recorder()->OnOp(name_, cost, stream);
+    }
     if (device.type() == DeviceType::kMeta) return absl::OkStatus();
     Function function = functions_[static_cast<int>(device.type())];
     if (function == nullptr) {

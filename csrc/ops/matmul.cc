@@ -93,6 +93,10 @@ OpCost MatmulCost(const MatmulArgs& args) {
   if (args.bias != nullptr) cost.bytes_read += args.bias->bytes();
   if (args.accumulate) cost.bytes_read += args.c.bytes();
   cost.bytes_written = static_cast<double>(args.c.bytes());
+  cost.rows = args.a.dim(0);
+  cost.inner = args.a.dim(1);
+  cost.columns = args.b.dim(1);
+  cost.dtype = args.a.dtype();
   return cost;
 }
 

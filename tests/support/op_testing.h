@@ -298,11 +298,12 @@ class CostRecorder final : public Recorder {
   }
   ~CostRecorder() override { device_.set_recorder(nullptr); }
 
-  void OnOp(absl::string_view name, const OpCost& cost) override {
+  void OnOp(absl::string_view name, const OpCost& cost,
+            const Stream&) override {
     ops.emplace_back(std::string(name), cost);
   }
-  void OnCollective(absl::string_view, absl::string_view,
-                    const CollectiveCost&) override {}
+  void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
+                    const Stream&) override {}
 
   std::vector<std::pair<std::string, OpCost>> ops;
 

@@ -1,11 +1,47 @@
 #include <algorithm>
+#include <atomic>
 #include <mutex>
+#include <utility>
 
 #include "device/device.h"
-#include "device/host_streams.h"
 
 namespace eisbach {
 namespace {
+
+class MetaEvent final : public EventState {
+ public:
+  explicit MetaEvent(int64_t number) : number_(number) {}
+  bool Done() override { return true; }
+  absl::Status Wait() override { return absl::OkStatus(); }
+  int64_t number() const { return number_; }
+
+ private:
+  const int64_t number_;
+};
+
+// Has nothing to wait for; tells the recorder who would.
+class MetaStream final : public Stream {
+ public:
+  using Stream::Stream;
+  absl::StatusOr<Event> Record() override {
+    if (device().recorder() == nullptr) return Event();
+    static std::atomic<int64_t> events{0};
+    auto event = std::make_shared<MetaEvent>(events.fetch_add(1));
+    device().recorder()->OnRecord(event->number(), *this);
+    return Event(std::move(event));
+  }
+  absl::Status Wait(const Event& event) override {
+    const auto* meta = dynamic_cast<const MetaEvent*>(event.state().get());
+    if (meta != nullptr && device().recorder() != nullptr) {
+      device().recorder()->OnWait(meta->number(), *this);
+    }
+    return event.Wait();
+  }
+  absl::Status Synchronize() override { return absl::OkStatus(); }
+  bool runs_inline() const override { return true; }
+  std::vector<Event> Dependencies() override { return {}; }
+  absl::Status Append(Event completion) override { return completion.Wait(); }
+};
 
 // Allocates and computes nothing, and counts what a real device would hold.
 class MetaDevice final : public Device {
@@ -14,7 +50,7 @@ class MetaDevice final : public Device {
 
   Stream& compute_stream() override { return compute_; }
   absl::StatusOr<std::unique_ptr<Stream>> NewStream() override {
-    return std::make_unique<InlineStream>(*this);
+    return std::make_unique<MetaStream>(*this);
   }
 
   absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) override {
@@ -45,17 +81,25 @@ class MetaDevice final : public Device {
   absl::Status CopyToHost(void*, const void*, size_t, Stream&) override {
     return absl::FailedPreconditionError("a meta tensor holds no values");
   }
-  absl::Status CopyOnDevice(void*, const void*, size_t, Stream&) override {
+  absl::Status CopyOnDevice(void*, const void*, size_t bytes,
+                            Stream& stream) override {
+    const double moved = static_cast<double>(bytes);
+    Tell("copy", {.bytes_read = moved, .bytes_written = moved}, stream);
     return absl::OkStatus();
   }
-  absl::Status SetZero(void*, size_t, Stream&) override {
+  absl::Status SetZero(void*, size_t bytes, Stream& stream) override {
+    Tell("set_zero", {.bytes_written = static_cast<double>(bytes)}, stream);
     return absl::OkStatus();
   }
 
  private:
+  void Tell(absl::string_view name, const OpCost& cost, const Stream& stream) {
+    if (recorder() != nullptr) recorder()->OnOp(name, cost, stream);
+  }
+
   mutable std::mutex mutex_;
   AllocatorStats stats_;
-  InlineStream compute_;
+  MetaStream compute_;
 };
 
 [[maybe_unused]] const bool meta_registered =

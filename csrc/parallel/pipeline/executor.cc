@@ -41,7 +41,13 @@ absl::Status Executor::Run(const ScheduleShape& shape,
   arrived_.clear();
   made_.clear();
   Tracer& tracer = compute_.device().tracer();
+  Recorder* const recorder = compute_.device().recorder();
   for (const Action& action : actions) {
+    if (recorder != nullptr) {
+      recorder->OnAction({.letter = Letter(action.kind),
+                          .chunk = action.chunk,
+                          .micro_batch = action.microbatch});
+    }
     if (activity_ != nullptr) {
       activity_->BeginAction({.letter = Letter(action.kind),
                               .chunk = action.chunk,
@@ -56,6 +62,7 @@ absl::Status Executor::Run(const ScheduleShape& shape,
         RunAction(shape, action, program),
         absl::StrCat("stage ", pipeline_.rank(), ", ", ToString(action))));
   }
+  if (recorder != nullptr) recorder->OnAction({});
   if (activity_ != nullptr) activity_->BeginAction({});
   // Sends may still be on their way; the compute stream need not wait for
   // them, but the next step's exchanges come after them.

@@ -101,9 +101,9 @@ inline absl::Status BadArguments(World& world) {
 
 class CountingRecorder final : public Recorder {
  public:
-  void OnOp(absl::string_view, const OpCost&) override {}
+  void OnOp(absl::string_view, const OpCost&, const Stream&) override {}
   void OnCollective(absl::string_view name, absl::string_view group,
-                    const CollectiveCost& cost) override {
+                    const CollectiveCost& cost, const Stream&) override {
     lines.push_back(
         absl::StrCat(name, " ", group, " ", cost.bytes, " ", cost.group_size));
   }

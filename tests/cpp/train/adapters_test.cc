@@ -208,11 +208,12 @@ class MatmulFlops final : public Recorder {
     device_.set_recorder(this);
   }
   ~MatmulFlops() override { device_.set_recorder(nullptr); }
-  void OnOp(absl::string_view name, const OpCost& cost) override {
+  void OnOp(absl::string_view name, const OpCost& cost,
+            const Stream&) override {
     if (name == "matmul") sum += cost.flops;
   }
-  void OnCollective(absl::string_view, absl::string_view,
-                    const CollectiveCost&) override {}
+  void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
+                    const Stream&) override {}
 
   double sum = 0;
 

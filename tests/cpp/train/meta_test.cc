@@ -16,12 +16,13 @@ using test::Layout;
 
 class Counter final : public Recorder {
  public:
-  void OnOp(absl::string_view name, const OpCost& cost) override {
+  void OnOp(absl::string_view name, const OpCost& cost,
+            const Stream&) override {
     ops_[std::string(name)] += 1;
     flops_ += cost.flops;
   }
   void OnCollective(absl::string_view name, absl::string_view group,
-                    const CollectiveCost& cost) override {
+                    const CollectiveCost& cost, const Stream&) override {
     if (cost.group_size > 1) {
       collectives_[absl::StrCat(group, " ", name)] += 1;
     }

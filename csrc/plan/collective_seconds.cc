@@ -1,0 +1,79 @@
+#include "plan/collective_seconds.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+
+namespace eisbach::plan {
+namespace {
+
+double Rate(const Link& link) { return link.bandwidth * link.fraction; }
+
+// Of the buffer, what each member sends in a group of n.
+double Share(absl::string_view name, int n) {
+  const double others = static_cast<double>(n - 1) / n;
+  if (name == "all_reduce") return 2 * others;
+  if (name == "broadcast" || name == "exchange") return 1;
+  return others;
+}
+
+double Messages(absl::string_view name, int n) {
+  if (name == "exchange") return 1;
+  const double halves = name == "all_reduce" ? 2 : 1;
+  return halves * std::ceil(std::log2(n));
+}
+
+}  // namespace
+
+GroupPlace PlaceOf(int size, int64_t stride, const Hardware& hardware) {
+  const int64_t reach = hardware.domain.devices / std::max<int64_t>(stride, 1);
+  int inside = static_cast<int>(std::clamp<int64_t>(reach, 1, size));
+  while (size % inside != 0) --inside;  // domains hold equal parts
+  return {size, inside};
+}
+
+GroupPlace PlaceOf(absl::string_view group, int size,
+                   const parallel::Mesh& mesh, const Hardware& hardware) {
+  const int64_t tensor = mesh.size(Axis::kTensor);
+  const int64_t context = mesh.size(Axis::kContext);
+  const int64_t data = mesh.size(Axis::kData);
+  if (absl::StartsWith(group, "tensor")) return PlaceOf(size, 1, hardware);
+  if (absl::StartsWith(group, "context")) {
+    return PlaceOf(size, tensor, hardware);
+  }
+  if (absl::StartsWith(group, "data")) {
+    // Context ranks, if any, are the nearest of its members.
+    return PlaceOf(size, tensor, hardware);
+  }
+  if (absl::StartsWith(group, "pipeline") || absl::StartsWith(group, "tied")) {
+    return PlaceOf(size, tensor * context * data, hardware);
+  }
+  return PlaceOf(size, 1, hardware);
+}
+
+double CollectiveSeconds(absl::string_view name, double bytes,
+                         const GroupPlace& place, const Hardware& h) {
+  const int n = place.size;
+  if (n <= 1) return 0;
+  if (name == "exchange") {
+    const Link& link = place.inside > 1 ? h.domain : h.network;
+    return link.latency + bytes / Rate(link);
+  }
+  const int outside = n / place.inside;
+  double seconds = 0, latency = 0;
+  if (place.inside > 1) {
+    seconds = bytes * Share(name, place.inside) / Rate(h.domain);
+    latency = Messages(name, place.inside) * h.domain.latency;
+  }
+  if (outside > 1) {
+    const double part = name == "all_to_all"
+                            ? static_cast<double>(n - place.inside) / n
+                            : Share(name, outside) / place.inside;
+    seconds = std::max(seconds, bytes * part / Rate(h.network));
+    latency += Messages(name, outside) * h.network.latency;
+  }
+  return seconds + latency;
+}
+
+}  // namespace eisbach::plan

@@ -1,0 +1,217 @@
+#include "plan/forecast.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "core/status_macros.h"
+#include "parallel/pipeline/action.h"
+#include "parallel/pipeline/simulate.h"
+#include "plan/collective_seconds.h"
+#include "plan/record.h"
+#include "train/stages.h"
+
+namespace eisbach::plan {
+namespace {
+
+using parallel::Action;
+using parallel::ActionKind;
+using parallel::Schedule;
+
+// Micro-batches of a record: the first of a step differs from the others.
+constexpr int64_t kRecorded = 2;
+
+// A kind of action of a stage.
+using Kind = std::pair<char, int>;  // letter, chunk
+
+// The entry of each kind that is most like all others: of those that come
+// late the first micro-batch, of the rest the last.
+template <typename Entry>
+std::map<Kind, Entry> Regular(const std::vector<Entry>& entries) {
+  std::map<Kind, Entry> regular;
+  for (const Entry& entry : entries) {
+    const ActionMark& action = entry.action;
+    const auto [it, added] =
+        regular.try_emplace({action.letter, action.chunk}, entry);
+    if (added) continue;
+    const bool forward = action.letter == Letter(ActionKind::kForward);
+    if (forward == (action.micro_batch > it->second.action.micro_batch)) {
+      it->second = entry;
+    }
+  }
+  return regular;
+}
+
+// The most that a stage holds at a time when it goes through its list.
+int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list) {
+  const std::map<Kind, ActionMemory> regular = Regular(record.memory);
+  int64_t now = record.memory.front().before, most = 0;
+  for (const ActionMemory& entry : record.memory) {
+    if (entry.action.letter == 0) most = std::max(most, entry.most);
+  }
+  for (const Action& action : list) {
+    const auto it = regular.find({Letter(action.kind), action.chunk});
+    if (it == regular.end()) continue;
+    most = std::max(most, now + it->second.most - it->second.before);
+    now += it->second.after - it->second.before;
+  }
+  return most;
+}
+
+struct Stage {
+  StageForecast forecast;
+  parallel::StageTimes times;
+  double flops = 0;
+};
+
+Stage FromRecord(const WorkRecord& record, const Played& played,
+                 const parallel::ActionList& list, int64_t recorded,
+                 int64_t micro_batches, int chunks) {
+  const double step =
+      played.step_ends.at(1) - played.step_ends.at(0);  // of `recorded`
+  std::vector<PlayedAction> last(
+      played.actions.begin() +
+          static_cast<std::ptrdiff_t>(played.actions.size() / 2),
+      played.actions.end());
+  Stage stage{};
+  Busy each;
+  double every = 0;  // seconds of a micro-batch
+  for (const auto& [kind, action] : Regular(last)) {
+    const char letter = kind.first;
+    const double seconds = action.seconds;
+    if (letter == Letter(ActionKind::kForward)) {
+      stage.times.forward += seconds;
+    } else if (letter == Letter(ActionKind::kBackward)) {
+      stage.times.backward += seconds;
+    } else if (letter == Letter(ActionKind::kBackwardInput)) {
+      stage.times.backward_input += seconds;
+    } else if (letter == Letter(ActionKind::kBackwardWeight)) {
+      stage.times.backward_weight += seconds;
+    } else {
+      continue;
+    }
+    every += seconds;
+    each += action.busy;
+  }
+  StageForecast& forecast = stage.forecast;
+  parallel::StageTimes& times = stage.times;
+  forecast.forward = times.forward;
+  forecast.backward =
+      times.backward + times.backward_input + times.backward_weight;
+  const double count = static_cast<double>(micro_batches);
+  const double few = static_cast<double>(recorded);
+  forecast.once = std::max(0.0, step - few * every);
+  forecast.busy = played.busy;
+  forecast.busy += each * (count - few);
+  forecast.memory = MostMemory(record, list);
+  stage.flops = played.flops * count / few;
+  for (double* seconds : {&times.forward, &times.backward,
+                          &times.backward_input, &times.backward_weight}) {
+    *seconds /= chunks;
+  }
+  return stage;
+}
+
+double TransferSeconds(const train::EngineConfig& config,
+                       const parallel::Mesh& mesh, const Hardware& hardware,
+                       bool sequence) {
+  const int stages = mesh.size(Axis::kPipeline);
+  if (stages == 1) return 0;
+  double bytes = static_cast<double>(config.micro_batch) *
+                 static_cast<double>(config.model.context) *
+                 static_cast<double>(config.model.hidden) *
+                 static_cast<double>(SizeOf(config.update.compute_dtype));
+  bytes /= mesh.size(Axis::kContext);
+  if (sequence) bytes /= mesh.size(Axis::kTensor);
+  return CollectiveSeconds(
+      "exchange", bytes, PlaceOf("pipeline", stages, mesh, hardware), hardware);
+}
+
+}  // namespace
+
+int64_t Forecast::memory() const {
+  int64_t most = 0;
+  for (const StageForecast& stage : stages) {
+    most = std::max(most, stage.memory);
+  }
+  return most;
+}
+
+Busy Forecast::busy() const {
+  Busy sum;
+  for (const StageForecast& stage : stages) sum += stage.busy;
+  return sum * (1.0 / static_cast<double>(stages.size()));
+}
+
+absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
+                                      const parallel::Mesh& mesh,
+                                      const Hardware& hardware,
+                                      const PlayOptions& options) {
+  EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
+  const int stages = mesh.size(Axis::kPipeline);
+  const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
+  Forecast forecast;
+  forecast.micro_batches = config.global_batch / samples;
+  const int64_t recorded = std::min(kRecorded, forecast.micro_batches);
+  train::EngineConfig few = config;
+  few.global_batch = recorded * samples;
+  EISBACH_ASSIGN_OR_RETURN(
+      const Schedule schedule,
+      train::MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
+                              static_cast<int>(forecast.micro_batches),
+                              config.deferred_weights));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::vector<parallel::LayerRange> parts,
+      train::DivideLayers(config.model, config.layers_per_stage,
+                          schedule.shape));
+
+  parallel::SimulationTimes times{};
+  EISBACH_ASSIGN_OR_RETURN(
+      const bool sequence,
+      parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
+  times.transfer = TransferSeconds(config, mesh, hardware, sequence);
+  // Stages of as many layers that are no end of the model are alike.
+  std::map<std::tuple<bool, bool, std::vector<int>>, Stage> kinds;
+  std::map<std::tuple<bool, bool, std::vector<int>>, WorkRecord> records;
+  for (int s = 0; s < stages; ++s) {
+    std::vector<int> layers;
+    for (const models::StageLayers& chunk :
+         train::ChunksOfStage(parts, schedule.shape, s)) {
+      layers.push_back(static_cast<int>(chunk.end_layer - chunk.first_layer));
+    }
+    const auto key = std::make_tuple(s == 0, s == stages - 1, layers);
+    auto record = records.find(key);
+    if (record == records.end()) {
+      parallel::Coordinates place;
+      place[Axis::kPipeline] = s;
+      EISBACH_ASSIGN_OR_RETURN(WorkRecord made,
+                               RecordSteps(few, mesh, mesh.RankOf(place)));
+      record = records.emplace(key, std::move(made)).first;
+      kinds[key] = FromRecord(record->second,
+                              Play(record->second, mesh, hardware, options),
+                              schedule.stages[s], recorded,
+                              forecast.micro_batches, schedule.shape.chunks);
+    }
+    Stage stage = kinds.at(key);
+    // What is in flight depends on where the stage stands.
+    stage.forecast.memory = MostMemory(record->second, schedule.stages[s]);
+    times.stages.push_back(stage.times);
+    forecast.flops += stage.flops / stages;
+    forecast.stages.push_back(stage.forecast);
+  }
+  EISBACH_ASSIGN_OR_RETURN(const parallel::Simulation simulation,
+                           parallel::Simulate(schedule, times));
+  double once = 0;
+  for (const StageForecast& stage : forecast.stages) {
+    once = std::max(once, stage.once);
+  }
+  forecast.seconds = simulation.seconds + once;
+  forecast.bubble =
+      simulation.bubble_fraction * simulation.seconds / forecast.seconds;
+  forecast.tokens_per_second = static_cast<double>(config.global_batch) *
+                               static_cast<double>(config.model.context) /
+                               forecast.seconds;
+  return forecast;
+}
+
+}  // namespace eisbach::plan

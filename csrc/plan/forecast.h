@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "parallel/mesh.h"
+#include "plan/hardware.h"
+#include "plan/play.h"
+#include "train/engine.h"
+
+namespace eisbach::plan {
+
+// What a step takes of the devices of one pipeline stage.
+struct StageForecast {
+  double forward = 0;   // seconds of a micro-batch, all of the stage's chunks
+  double backward = 0;  // both halves, recomputing included
+  double once = 0;      // beside the micro-batches: sums, norm, update, gathers
+  // Of the step, by what the seconds go to, without those in which it waits for
+  // other stages.
+  Busy busy{};
+  int64_t memory = 0;  // bytes of tensors at the most
+};
+
+struct Forecast {
+  double seconds = 0;  // of a step
+  // Share of the stages' time in which they wait for one another.
+  double bubble = 0;
+  double tokens_per_second = 0;  // of all devices
+  // Floating-point operations that a device is given in a step, on average;
+  // what is recomputed counts again.
+  double flops = 0;
+  int64_t micro_batches = 0;
+  std::vector<StageForecast> stages;
+
+  int64_t memory() const;  // most of any stage
+  Busy busy() const;       // mean of the stages
+};
+
+// What a step of `config` takes on `mesh` of that machine.
+//
+// The real Engine of a rank of each stage that differs from the others runs on
+// meta with few micro-batches (record.h); what it was given is played on the
+// machine (play.h), and the schedule of all micro-batches is simulated with
+// what a forward and a backward took (parallel/pipeline/simulate.h). What is
+// done once a step is added to the slowest stage's.
+//
+// InvalidArgument as Engine::Validate.
+absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
+                                      const parallel::Mesh& mesh,
+                                      const Hardware& hardware,
+                                      const PlayOptions& options);
+
+}  // namespace eisbach::plan

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "comm/world.h"
+#include "parallel/context.h"
+#include "parallel/mesh.h"
+#include "train/engine.h"
+
+namespace eisbach::plan {
+
+// A rank of a job with its real Engine on the meta device, in a world of which
+// it alone is there: nothing is allocated or computed, all is counted.
+class MetaRank {
+ public:
+  // InvalidArgument as Engine::Validate.
+  static absl::StatusOr<std::unique_ptr<MetaRank>> Make(
+      const train::EngineConfig& config, const parallel::Mesh& mesh, int rank);
+
+  // Gives the device a step of the configuration.
+  absl::Status Step();
+
+  train::Engine& engine() { return *engine_; }
+  Device& device() { return world_->device(); }
+  const parallel::ParallelContext& context() const { return *context_; }
+
+ private:
+  MetaRank() = default;
+
+  std::unique_ptr<comm::World> world_;
+  std::unique_ptr<parallel::ParallelContext> context_;
+  std::unique_ptr<train::Engine> engine_;
+};
+
+}  // namespace eisbach::plan

@@ -1,0 +1,67 @@
+#include "plan/op_seconds.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+
+namespace eisbach::plan {
+namespace {
+
+// Of the rate, what each halving of a tile leaves: less is reused.
+constexpr double kSmallerTile = 0.9;
+constexpr int kHalvings = 2;
+
+double PeakOf(DType dtype, ProductType products, const Hardware& hardware) {
+  const PeakRates& peak = hardware.peak;
+  if (dtype == DType::kF32) return peak.f32;
+  if (products == ProductType::kF4 && peak.f4 > 0) return peak.f4;
+  if (products != ProductType::kAsIs && peak.f8 > 0) return peak.f8;
+  return peak.f16 > 0 ? peak.f16 : peak.f32;
+}
+
+bool IsBackward(absl::string_view name) {
+  return absl::StrContains(name, "backward");
+}
+
+}  // namespace
+
+double ProductEfficiency(double rows, double columns, double inner,
+                         const Hardware& h) {
+  const double filled = inner / (inner + h.half_inner);
+  if (h.units == 0) return h.matmul_fraction * filled;
+  double best = 0, rate = 1;
+  double tile_rows = h.tile_rows, tile_columns = h.tile_columns;
+  for (int halving = 0; halving <= kHalvings; ++halving) {
+    const double tiles =
+        std::ceil(rows / tile_rows) * std::ceil(columns / tile_columns);
+    const double waves = std::ceil(tiles / h.units);
+    const double used =
+        rows * columns / (waves * h.units * tile_rows * tile_columns);
+    best = std::max(best, rate * used);
+    (halving % 2 == 0 ? tile_columns : tile_rows) /= 2;
+    rate *= kSmallerTile;
+  }
+  return h.matmul_fraction * filled * best;
+}
+
+double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
+                 ProductType products) {
+  double compute = 0;
+  if (cost.inner > 0) {
+    compute =
+        cost.flops / (PeakOf(cost.dtype, products, h) *
+                      ProductEfficiency(static_cast<double>(cost.rows),
+                                        static_cast<double>(cost.columns),
+                                        static_cast<double>(cost.inner), h));
+  } else if (absl::StartsWith(name, "attention")) {
+    compute = cost.flops /
+              (PeakOf(cost.dtype, ProductType::kAsIs, h) *
+               (IsBackward(name) ? h.attention_backward : h.attention_forward));
+  }
+  const double memory = (cost.bytes_read + cost.bytes_written) /
+                        (h.memory_bandwidth * h.memory_fraction);
+  return std::max({compute, memory, h.kernel_gap});
+}
+
+}  // namespace eisbach::plan

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "absl/strings/string_view.h"
+#include "device/recorder.h"
+#include "plan/hardware.h"
+
+namespace eisbach::plan {
+
+// What the linear layers' matrix products are computed in, where that is not
+// the type of their operands.
+enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
+
+// Seconds that a device is busy with an op, a roofline (Williams et al. 2009):
+//
+//   the slower of  FLOP / (peak x efficiency)  and  bytes / (bandwidth x
+//   memory_fraction), and at least kernel_gap
+//
+// A product of [M, K] x [K, N] is cut into tiles, of which the device computes
+// `units` at a time; the last wave may be partly empty. Its efficiency is
+//
+//   matmul_fraction x (M N / (waves x units x tile)) x K / (K + half_inner)
+//
+// after "Matrix Multiplication Background User's Guide" (NVIDIA), sections 3
+// and 4 (tile and wave quantization). Among tiles of one, a half and a quarter
+// of the size the quickest is taken, smaller ones at a tenth less of the rate
+// for each halving.
+double OpSeconds(absl::string_view name, const OpCost& cost,
+                 const Hardware& hardware, ProductType products);
+
+// Of the peak, what a product reaches; above 0.
+double ProductEfficiency(double rows, double columns, double inner,
+                         const Hardware& hardware);
+
+}  // namespace eisbach::plan

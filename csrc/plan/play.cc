@@ -1,0 +1,162 @@
+#include "plan/play.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/match.h"
+#include "plan/collective_seconds.h"
+
+namespace eisbach::plan {
+namespace {
+
+class Player {
+ public:
+  Player(const WorkRecord& record, const parallel::Mesh& mesh,
+         const Hardware& hardware, const PlayOptions& options)
+      : record_(record),
+        mesh_(mesh),
+        hardware_(hardware),
+        options_(options),
+        now_(record.streams, 0.0) {}
+
+  Played Run() {
+    for (const Work& work : record_.work) {
+      switch (work.kind) {
+        case Work::Kind::kOp:
+          Op(work);
+          break;
+        case Work::Kind::kCollective:
+          Collective(work);
+          break;
+        case Work::Kind::kRecord:
+          events_[work.event] = now_[work.stream];
+          break;
+        case Work::Kind::kWait:
+          Wait(work);
+          break;
+        case Work::Kind::kAction:
+          EndAction();
+          action_ = work.action;
+          break;
+        case Work::Kind::kStepEnd:
+          EndAction();
+          action_ = {};
+          played_.step_ends.push_back(now_[0]);
+          played_.busy = {};
+          std::swap(played_.busy, step_);
+          played_.collectives = collectives_;
+          played_.flops = flops_;
+          collectives_ = flops_ = 0;
+          break;
+      }
+    }
+    return std::move(played_);
+  }
+
+ private:
+  // The host gives a stream something, which can start then.
+  double Given(int stream) {
+    if (!options_.replayed) host_ += hardware_.host_launch;
+    if (stream == 0 && host_ > now_[0]) {
+      Count(&Busy::gaps, host_ - now_[0]);
+      now_[0] = host_;
+    }
+    return std::max(now_[stream], host_);
+  }
+
+  void Count(double Busy::*kind, double seconds) {
+    in_action_.*kind += seconds;
+    step_.*kind += seconds;
+  }
+
+  void Op(const Work& work) {
+    const double begin = Given(work.stream);
+    const std::string& name = record_.name(work);
+    double seconds = OpSeconds(name, work.op, hardware_, options_.products);
+    flops_ += work.op.flops;
+    if (work.stream == 0) {
+      // Collectives under way take a share of the device.
+      double under_way = 0;
+      for (size_t s = 1; s < now_.size(); ++s) {
+        under_way = std::max(under_way, now_[s] - begin);
+      }
+      const double share = hardware_.shared_by_collectives;
+      seconds += std::min(seconds, under_way) * share / (1 - share);
+      Count(work.op.inner > 0                     ? &Busy::products
+            : absl::StartsWith(name, "attention") ? &Busy::attention
+                                                  : &Busy::other_ops,
+            seconds);
+    }
+    now_[work.stream] = begin + seconds;
+  }
+
+  void Collective(const Work& work) {
+    const double begin = Given(work.stream);
+    const std::string& group = record_.group(work);
+    if (group == "pipeline") return;
+    double bytes = work.collective.bytes;
+    const std::string& name = record_.name(work);
+    if (name == "exchange") bytes /= 2;  // one half is sent, one received
+    const double seconds = CollectiveSeconds(
+        name, bytes,
+        PlaceOf(group, work.collective.group_size, mesh_, hardware_),
+        hardware_);
+    collectives_ += seconds;
+    if (work.stream == 0) Count(&Busy::communication, seconds);
+    now_[work.stream] = begin + seconds;
+  }
+
+  void Wait(const Work& work) {
+    const auto it = events_.find(work.event);
+    if (it == events_.end()) return;  // of an earlier step
+    double& now = now_[work.stream];
+    if (it->second <= now) return;
+    if (work.stream == 0) Count(&Busy::communication, it->second - now);
+    now = it->second;
+  }
+
+  void EndAction() {
+    if (action_.letter != 0) {
+      played_.actions.push_back({action_, now_[0] - action_begin_, in_action_});
+    }
+    in_action_ = {};
+    action_begin_ = now_[0];
+  }
+
+  const WorkRecord& record_;
+  const parallel::Mesh& mesh_;
+  const Hardware& hardware_;
+  const PlayOptions& options_;
+  std::vector<double> now_;  // when each stream is done with what it has
+  double host_ = 0;
+  absl::flat_hash_map<int64_t, double> events_;
+  ActionMark action_{};
+  double action_begin_ = 0;
+  Busy in_action_{}, step_{};
+  double collectives_ = 0, flops_ = 0;
+  Played played_;
+};
+
+}  // namespace
+
+Busy& Busy::operator+=(const Busy& other) {
+  products += other.products;
+  attention += other.attention;
+  other_ops += other.other_ops;
+  communication += other.communication;
+  gaps += other.gaps;
+  return *this;
+}
+
+Busy Busy::operator*(double factor) const {
+  return {products * factor, attention * factor, other_ops * factor,
+          communication * factor, gaps * factor};
+}
+
+Played Play(const WorkRecord& record, const parallel::Mesh& mesh,
+            const Hardware& hardware, const PlayOptions& options) {
+  return Player(record, mesh, hardware, options).Run();
+}
+
+}  // namespace eisbach::plan
