@@ -32,5 +32,7 @@ void BindProfile(CoreModule& m);       // the same
 void BindSpikes(CoreModule& m);        // the same
 void BindNetwork(CoreModule& m);       // the same
 void BindPlan(CoreModule& m);
+void BindHardware(CoreModule& m);  // a part of plan
+void BindSearch(CoreModule& m);    // the same
 
 }  // namespace eisbach::bindings

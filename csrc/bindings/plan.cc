@@ -1,13 +1,120 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/products.h"
+#include "bindings/unwrap.h"
 #include "plan/estimate.h"
+#include "plan/forecast.h"
+#include "plan/run_cost.h"
 
 namespace eisbach::bindings {
 
 namespace py = pybind11;
+using plan::Busy;
+using plan::Forecast;
 using plan::RankMemory;
+using plan::RecordedStep;
+using plan::RunCost;
+using plan::StageForecast;
+
+namespace {
+
+void BindForecast(CoreModule& m) {
+  Class<Busy>(m, "Busy", "Seconds of a step by what they go to.")
+      .def_readonly("products", &Busy::products, "Matrix products.")
+      .def_readonly("attention", &Busy::attention)
+      .def_readonly("other_ops", &Busy::other_ops)
+      .def_readonly("communication", &Busy::communication,
+                    "In which nothing is computed.")
+      .def_readonly("gaps", &Busy::gaps, "The host has given nothing.");
+  Class<StageForecast>(m, "StageForecast",
+                       "What a step takes of the devices of a pipeline stage.")
+      .def_readonly("forward", &StageForecast::forward,
+                    "Seconds of a micro-batch.")
+      .def_readonly("backward", &StageForecast::backward)
+      .def_readonly("once", &StageForecast::once,
+                    "Seconds beside the micro-batches.")
+      .def_readonly("busy", &StageForecast::busy)
+      .def_readonly("memory", &StageForecast::memory, "Bytes at the most.");
+  Class<Forecast>(m, "Forecast", "What a step takes on a machine.")
+      .def_readonly("seconds", &Forecast::seconds)
+      .def_readonly("bubble", &Forecast::bubble,
+                    "Share in which stages wait for one another.")
+      .def_readonly("tokens_per_second", &Forecast::tokens_per_second,
+                    "Of all devices.")
+      .def_readonly("flops", &Forecast::flops, "Of a device.")
+      .def_readonly("micro_batches", &Forecast::micro_batches)
+      .def_readonly("stages", &Forecast::stages)
+      .def_property_readonly("memory", &Forecast::memory)
+      .def_property_readonly("busy", &Forecast::busy);
+  Class<RecordedStep>(m, "RecordedStep",
+                      "What the devices of a layout are given in a step: the "
+                      "real Engine of a rank of each stage that differs runs "
+                      "on the meta device.")
+      .def(py::init([](const train::EngineConfig& config,
+                       const parallel::Mesh& mesh) {
+             return Unwrap(
+                 WithoutGil([&] { return RecordedStep::Make(config, mesh); }));
+           }),
+           py::arg("config"), py::arg("mesh"))
+      .def(
+          "on",
+          [](const RecordedStep& step, const plan::Hardware& hardware,
+             plan::ProductType products, bool replayed, bool plain_attention) {
+            return Unwrap(WithoutGil([&] {
+              return step.On(hardware, {.products = products,
+                                        .replayed = replayed,
+                                        .plain_attention = plain_attention});
+            }));
+          },
+          py::arg("hardware"), py::kw_only(),
+          py::arg("products") = plan::ProductType::kAsIs,
+          py::arg("replayed") = true, py::arg("plain_attention") = false,
+          "Plays it on a machine. `products`: what linear layers multiply in, "
+          "`as_is`, `f8` or `f4`; `replayed`: the host does not count; "
+          "`plain_attention`: scores go through memory, as in programs without "
+          "a fused kernel.");
+}
+
+void BindRunCost(CoreModule& m) {
+  Class<RunCost>(m, "RunCost", "What a whole run takes.")
+      .def_readonly("hours_between_failures", &RunCost::hours_between_failures,
+                    "Of the job; 0: unknown.")
+      .def_readonly("save_every", &RunCost::save_every,
+                    "Seconds between checkpoints that lose least.")
+      .def_readonly("useful", &RunCost::useful,
+                    "Share of the time that trains what lasts.")
+      .def_readonly("hours", &RunCost::hours, "From start to end.")
+      .def_readonly("device_hours", &RunCost::device_hours)
+      .def_readonly("watts", &RunCost::watts, "Of a device, on average.")
+      .def_readonly("megawatt_hours", &RunCost::megawatt_hours, "Of the site.")
+      .def_readonly("co2_tonnes", &RunCost::co2_tonnes);
+  m.def(
+      "cost_of_run",
+      [](const Forecast& step, const plan::Hardware& hardware, int64_t steps,
+         int64_t devices, double save_stall, double save, double restart,
+         double grid) {
+        return plan::CostOfRun(step, hardware,
+                               {.steps = steps,
+                                .devices = devices,
+                                .save_stall = save_stall,
+                                .save = save,
+                                .restart = restart,
+                                .grid = grid});
+      },
+      py::arg("step"), py::arg("hardware"), py::kw_only(), py::arg("steps"),
+      py::arg("devices"), py::arg("save_stall") = 1.0, py::arg("save") = 60.0,
+      py::arg("restart") = 300.0, py::arg("grid") = 0.0,
+      "What `steps` such steps take on so many devices that fail now and then. "
+      "`save_stall`, `save`, `restart`: seconds; `grid`: kg of CO2 for a kWh.");
+}
+
+}  // namespace
 
 void BindPlan(CoreModule& m) {
+  BindHardware(m);
+  BindForecast(m);
+  BindSearch(m);
+  BindRunCost(m);
   Class<RankMemory>(m, "RankMemory",
                     "Bytes of a rank's device memory, by what they hold.")
       .def_readonly("parameters", &RankMemory::parameters,

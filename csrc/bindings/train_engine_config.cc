@@ -6,36 +6,22 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/recompute.h"
 #include "train/engine.h"
 
 namespace eisbach::bindings {
-namespace {
 
 namespace py = pybind11;
 using train::Engine;
 using train::EngineConfig;
 using train::UpdateConfig;
 
-constexpr const char* kRecomputeNames[] = {"none", "selective", "block"};
-
-nn::Recompute RecomputeFromName(const std::string& name) {
-  for (const nn::Recompute recompute :
-       {nn::Recompute::kNothing, nn::Recompute::kSelective,
-        nn::Recompute::kBlock}) {
-    if (name == kRecomputeNames[static_cast<int>(recompute)]) return recompute;
-  }
-  throw py::value_error("recompute=" + name +
-                        " is none of none, selective, block (train.recompute)");
-}
-
-}  // namespace
-
 void BindEngineConfig(CoreModule& m) {
   Class<EngineConfig>(m, "EngineConfig", "A model and how it is trained.")
       .def(
           py::init([](models::ModelConfig model, UpdateConfig update,
                       int64_t global_batch, int64_t micro_batch,
-                      const std::string& recompute, bool deferred_weights,
+                      nn::Recompute recompute, bool deferred_weights,
                       std::string pipeline_schedule,
                       std::vector<int> layers_per_stage, bool replays_steps,
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
@@ -50,7 +36,7 @@ void BindEngineConfig(CoreModule& m) {
                 .update = std::move(update),
                 .global_batch = global_batch,
                 .micro_batch = micro_batch,
-                .recompute = RecomputeFromName(recompute),
+                .recompute = recompute,
                 .deferred_weights = deferred_weights,
                 .pipeline_schedule = std::move(pipeline_schedule),
                 .layers_per_stage = std::move(layers_per_stage),
@@ -82,11 +68,8 @@ void BindEngineConfig(CoreModule& m) {
                     "Samples of a step, over all ranks.")
       .def_readonly("micro_batch", &EngineConfig::micro_batch,
                     "Samples that go through the model at once.")
-      .def_property_readonly(
-          "recompute",
-          [](const EngineConfig& c) {
-            return kRecomputeNames[static_cast<int>(c.recompute)];
-          },
+      .def_readonly(
+          "recompute", &EngineConfig::recompute,
           "What backward computes again of a block: none, selective or block.")
       .def_property_readonly(
           "recompute_layers",

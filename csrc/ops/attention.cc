@@ -105,6 +105,7 @@ absl::StatusOr<AttentionOutput> AttentionForward(
   OpCost cost;
   cost.flops = 2 * CausalProduct(qkv, heads, options);
   cost.dtype = qkv.dtype();
+  cost.columns = heads.head_dim;
   cost.bytes_read = static_cast<double>(qkv.bytes());
   cost.bytes_written =
       static_cast<double>(output.out.bytes() + output.lse.bytes());
@@ -132,6 +133,7 @@ absl::StatusOr<Tensor> AttentionBackward(const Tensor& dout, const Tensor& qkv,
   OpCost cost;
   cost.flops = 5 * CausalProduct(qkv, heads, options);
   cost.dtype = qkv.dtype();
+  cost.columns = heads.head_dim;
   cost.bytes_read = static_cast<double>(dout.bytes() + qkv.bytes() +
                                         out.bytes() + lse.bytes());
   cost.bytes_written = static_cast<double>(dqkv.bytes());

@@ -87,6 +87,7 @@ OpCost CostOf(const Args& args, int products) {
   OpCost cost;
   cost.flops = 2.0 * products * batch * width * pairs;
   cost.dtype = args.qkv.dtype();
+  cost.columns = heads.head_dim;
   cost.bytes_read =
       batch * size *
       (queries + static_cast<double>(args.keys.count) * key_width);

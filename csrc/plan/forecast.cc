@@ -64,9 +64,8 @@ struct Stage {
   double flops = 0;
 };
 
-Stage FromRecord(const WorkRecord& record, const Played& played,
-                 const parallel::ActionList& list, int64_t recorded,
-                 int64_t micro_batches, int chunks) {
+Stage FromPlayed(const Played& played, int64_t recorded, int64_t micro_batches,
+                 int chunks) {
   const double step =
       played.step_ends.at(1) - played.step_ends.at(0);  // of `recorded`
   std::vector<PlayedAction> last(
@@ -103,7 +102,6 @@ Stage FromRecord(const WorkRecord& record, const Played& played,
   forecast.once = std::max(0.0, step - few * every);
   forecast.busy = played.busy;
   forecast.busy += each * (count - few);
-  forecast.memory = MostMemory(record, list);
   stage.flops = played.flops * count / few;
   for (double* seconds : {&times.forward, &times.backward,
                           &times.backward_input, &times.backward_weight}) {
@@ -143,75 +141,93 @@ Busy Forecast::busy() const {
   return sum * (1.0 / static_cast<double>(stages.size()));
 }
 
-absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
-                                      const parallel::Mesh& mesh,
-                                      const Hardware& hardware,
-                                      const PlayOptions& options) {
+absl::StatusOr<RecordedStep> RecordedStep::Make(
+    const train::EngineConfig& config, const parallel::Mesh& mesh) {
   EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
   const int stages = mesh.size(Axis::kPipeline);
   const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
-  Forecast forecast;
-  forecast.micro_batches = config.global_batch / samples;
-  const int64_t recorded = std::min(kRecorded, forecast.micro_batches);
-  train::EngineConfig few = config;
-  few.global_batch = recorded * samples;
+  RecordedStep made(config, mesh);
+  made.micro_batches_ = config.global_batch / samples;
+  made.recorded_ = std::min(kRecorded, made.micro_batches_);
   EISBACH_ASSIGN_OR_RETURN(
-      const Schedule schedule,
+      made.schedule_,
       train::MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
-                              static_cast<int>(forecast.micro_batches),
+                              static_cast<int>(made.micro_batches_),
                               config.deferred_weights));
+  EISBACH_ASSIGN_OR_RETURN(
+      made.sequence_,
+      parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
       train::DivideLayers(config.model, config.layers_per_stage,
-                          schedule.shape));
-
-  parallel::SimulationTimes times{};
-  EISBACH_ASSIGN_OR_RETURN(
-      const bool sequence,
-      parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
-  times.transfer = TransferSeconds(config, mesh, hardware, sequence);
+                          made.schedule_.shape));
+  train::EngineConfig few = config;
+  few.global_batch = made.recorded_ * samples;
   // Stages of as many layers that are no end of the model are alike.
-  std::map<std::tuple<bool, bool, std::vector<int>>, Stage> kinds;
-  std::map<std::tuple<bool, bool, std::vector<int>>, WorkRecord> records;
+  std::map<std::tuple<bool, bool, std::vector<int64_t>>, int> kinds;
   for (int s = 0; s < stages; ++s) {
-    std::vector<int> layers;
+    std::vector<int64_t> layers;
     for (const models::StageLayers& chunk :
-         train::ChunksOfStage(parts, schedule.shape, s)) {
-      layers.push_back(static_cast<int>(chunk.end_layer - chunk.first_layer));
+         train::ChunksOfStage(parts, made.schedule_.shape, s)) {
+      layers.push_back(chunk.end_layer - chunk.first_layer);
     }
-    const auto key = std::make_tuple(s == 0, s == stages - 1, layers);
-    auto record = records.find(key);
-    if (record == records.end()) {
-      parallel::Coordinates place;
-      place[Axis::kPipeline] = s;
-      EISBACH_ASSIGN_OR_RETURN(WorkRecord made,
-                               RecordSteps(few, mesh, mesh.RankOf(place)));
-      record = records.emplace(key, std::move(made)).first;
-      kinds[key] = FromRecord(record->second,
-                              Play(record->second, mesh, hardware, options),
-                              schedule.stages[s], recorded,
-                              forecast.micro_batches, schedule.shape.chunks);
-    }
-    Stage stage = kinds.at(key);
+    const auto [kind, added] =
+        kinds.try_emplace({s == 0, s == stages - 1, std::move(layers)},
+                          static_cast<int>(made.records_.size()));
+    made.record_of_.push_back(kind->second);
+    if (!added) continue;
+    parallel::Coordinates place;
+    place[Axis::kPipeline] = s;
+    EISBACH_ASSIGN_OR_RETURN(WorkRecord record,
+                             RecordSteps(few, mesh, mesh.RankOf(place)));
+    made.records_.push_back(std::move(record));
+  }
+  return made;
+}
+
+absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
+                                          const PlayOptions& options) const {
+  EISBACH_RETURN_IF_ERROR(Check(hardware));
+  std::vector<Stage> kinds;
+  for (const WorkRecord& record : records_) {
+    kinds.push_back(FromPlayed(Play(record, mesh_, hardware, options),
+                               recorded_, micro_batches_,
+                               schedule_.shape.chunks));
+  }
+  Forecast forecast;
+  forecast.micro_batches = micro_batches_;
+  parallel::SimulationTimes times{};
+  times.transfer = TransferSeconds(config_, mesh_, hardware, sequence_);
+  const int stages = schedule_.shape.stages;
+  double once = 0;
+  for (int s = 0; s < stages; ++s) {
+    Stage stage = kinds[record_of_[s]];
     // What is in flight depends on where the stage stands.
-    stage.forecast.memory = MostMemory(record->second, schedule.stages[s]);
+    stage.forecast.memory =
+        MostMemory(records_[record_of_[s]], schedule_.stages[s]);
     times.stages.push_back(stage.times);
+    once = std::max(once, stage.forecast.once);
     forecast.flops += stage.flops / stages;
     forecast.stages.push_back(stage.forecast);
   }
   EISBACH_ASSIGN_OR_RETURN(const parallel::Simulation simulation,
-                           parallel::Simulate(schedule, times));
-  double once = 0;
-  for (const StageForecast& stage : forecast.stages) {
-    once = std::max(once, stage.once);
-  }
+                           parallel::Simulate(schedule_, times));
   forecast.seconds = simulation.seconds + once;
   forecast.bubble =
       simulation.bubble_fraction * simulation.seconds / forecast.seconds;
-  forecast.tokens_per_second = static_cast<double>(config.global_batch) *
-                               static_cast<double>(config.model.context) /
+  forecast.tokens_per_second = static_cast<double>(config_.global_batch) *
+                               static_cast<double>(config_.model.context) /
                                forecast.seconds;
   return forecast;
+}
+
+absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
+                                      const parallel::Mesh& mesh,
+                                      const Hardware& hardware,
+                                      const PlayOptions& options) {
+  EISBACH_ASSIGN_OR_RETURN(const RecordedStep step,
+                           RecordedStep::Make(config, mesh));
+  return step.On(hardware, options);
 }
 
 }  // namespace eisbach::plan

@@ -5,8 +5,10 @@
 
 #include "absl/status/statusor.h"
 #include "parallel/mesh.h"
+#include "parallel/pipeline/schedule.h"
 #include "plan/hardware.h"
 #include "plan/play.h"
+#include "plan/record.h"
 #include "train/engine.h"
 
 namespace eisbach::plan {
@@ -37,15 +39,38 @@ struct Forecast {
   Busy busy() const;       // mean of the stages
 };
 
-// What a step of `config` takes on `mesh` of that machine.
+// What the devices of a layout are given in a step, to be played on machines.
 //
 // The real Engine of a rank of each stage that differs from the others runs on
 // meta with few micro-batches (record.h); what it was given is played on the
 // machine (play.h), and the schedule of all micro-batches is simulated with
 // what a forward and a backward took (parallel/pipeline/simulate.h). What is
 // done once a step is added to the slowest stage's.
-//
-// InvalidArgument as Engine::Validate.
+class RecordedStep {
+ public:
+  // InvalidArgument as Engine::Validate.
+  static absl::StatusOr<RecordedStep> Make(const train::EngineConfig& config,
+                                           const parallel::Mesh& mesh);
+
+  // InvalidArgument as Check of the hardware.
+  absl::StatusOr<Forecast> On(const Hardware& hardware,
+                              const PlayOptions& options) const;
+
+ private:
+  RecordedStep(const train::EngineConfig& config, const parallel::Mesh& mesh)
+      : config_(config), mesh_(mesh) {}
+
+  train::EngineConfig config_;
+  parallel::Mesh mesh_;
+  parallel::Schedule schedule_;
+  int64_t micro_batches_ = 0;
+  int64_t recorded_ = 0;  // micro-batches
+  bool sequence_ = false;
+  std::vector<WorkRecord> records_;  // of stages that differ
+  std::vector<int> record_of_;       // a stage: which of them
+};
+
+// Both at once.
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
                                       const parallel::Mesh& mesh,
                                       const Hardware& hardware,

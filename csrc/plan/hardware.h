@@ -58,9 +58,6 @@ struct Hardware {
   double host_launch = 0;
   // Of an op's rate, what collectives that run beside it take away.
   double shared_by_collectives = 0;
-  // Of the devices, whether products and collectives are the host's own work
-  // (CPUs): then what is between ops is the host's and nothing is captured.
-  bool host_computes = false;
 
   Link domain{};
   Link network{};

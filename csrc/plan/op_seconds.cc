@@ -20,8 +20,29 @@ double PeakOf(DType dtype, ProductType products, const Hardware& hardware) {
   return peak.f16 > 0 ? peak.f16 : peak.f32;
 }
 
+bool IsAttention(absl::string_view name) {
+  return absl::StartsWith(name, "attention");
+}
+
 bool IsBackward(absl::string_view name) {
   return absl::StrContains(name, "backward");
+}
+
+// `columns` is the size of a head. Fused kernels compute half of the pairs, and
+// backward the forward again: five products instead of four.
+double PlainAttention(absl::string_view name, const OpCost& cost,
+                      const Hardware& h) {
+  const bool backward = IsBackward(name);
+  const double products = backward ? 5 : 2;
+  const double pairs = 2 * cost.flops / (2 * products * cost.columns);
+  const double flops = (backward ? 4 : 2) * 2 * pairs * cost.columns;
+  // A row of scores is as long as it is wide.
+  const double compute =
+      flops / (PeakOf(cost.dtype, ProductType::kAsIs, h) * h.matmul_fraction *
+               cost.columns / (cost.columns + h.half_inner));
+  const double bytes = (backward ? 16 : 13) * pairs;
+  return compute + bytes / (h.memory_bandwidth * h.memory_fraction) +
+         6 * h.kernel_gap;
 }
 
 }  // namespace
@@ -46,15 +67,17 @@ double ProductEfficiency(double rows, double columns, double inner,
 }
 
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
-                 ProductType products) {
+                 ProductType products, bool plain_attention) {
   double compute = 0;
+  if (plain_attention && IsAttention(name))
+    return PlainAttention(name, cost, h);
   if (cost.inner > 0) {
     compute =
         cost.flops / (PeakOf(cost.dtype, products, h) *
                       ProductEfficiency(static_cast<double>(cost.rows),
                                         static_cast<double>(cost.columns),
                                         static_cast<double>(cost.inner), h));
-  } else if (absl::StartsWith(name, "attention")) {
+  } else if (IsAttention(name)) {
     compute = cost.flops /
               (PeakOf(cost.dtype, ProductType::kAsIs, h) *
                (IsBackward(name) ? h.attention_backward : h.attention_forward));

@@ -24,8 +24,14 @@ enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
 // and 4 (tile and wave quantization). Among tiles of one, a half and a quarter
 // of the size the quickest is taken, smaller ones at a tenth less of the rate
 // for each halving.
+//
+// `plain_attention`: of all pairs of a row, masked ones too, the scores are
+// written and read between products, softmax and dropout: 13 bytes for each
+// forward and 16 backward, in 16 bits (Korthikanti et al. 2022, section 4.1,
+// has what of it is kept).
 double OpSeconds(absl::string_view name, const OpCost& cost,
-                 const Hardware& hardware, ProductType products);
+                 const Hardware& hardware, ProductType products,
+                 bool plain_attention = false);
 
 // Of the peak, what a product reaches; above 0.
 double ProductEfficiency(double rows, double columns, double inner,

@@ -73,7 +73,8 @@ class Player {
   void Op(const Work& work) {
     const double begin = Given(work.stream);
     const std::string& name = record_.name(work);
-    double seconds = OpSeconds(name, work.op, hardware_, options_.products);
+    double seconds = OpSeconds(name, work.op, hardware_, options_.products,
+                               options_.plain_attention);
     flops_ += work.op.flops;
     if (work.stream == 0) {
       // Collectives under way take a share of the device.

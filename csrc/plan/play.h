@@ -47,6 +47,9 @@ struct PlayOptions {
   // Whether the device does the steps again by itself, so that the host does
   // not count.
   bool replayed = true;
+  // Attention's scores go through memory and none of them are skipped, as in
+  // programs without a fused kernel: for comparisons with those.
+  bool plain_attention = false;
 };
 
 // Plays what a rank was given to do on a machine. Streams work in their order

@@ -18,6 +18,7 @@ from eisbach.cli import (
     follow,
     import_,
     launch,
+    plan,
     profile,
     run,
     runs,
@@ -50,6 +51,7 @@ app.command("import")(import_.command)
 app.command("profile", cls=KeyedCommand)(profile.command)
 app.command("config", cls=KeyedCommand)(config.command)
 app.command("estimate", cls=KeyedCommand)(estimate.command)
+app.command("plan", cls=KeyedCommand)(plan.command)
 app.command("schedule")(schedule.command)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(data.app, name="data")

@@ -1,1 +1,3 @@
-eisbach_add_test(NAME plan_estimate_test SRC plan/estimate_test.cc)
+foreach(name collective_seconds estimate forecast op_seconds play run_cost search)
+  eisbach_add_test(NAME plan_${name}_test SRC plan/${name}_test.cc)
+endforeach()

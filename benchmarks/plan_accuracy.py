@@ -1,0 +1,345 @@
+"""What `eisbach plan` foretells beside what others have published.
+
+Each case of `plan_cases.csv` is a training step that somebody measured and
+published, with its model, layout and machine. The planner records our own
+program on that layout and plays it on the machine's description. Cases marked
+`fit` are those to which coefficients of `configs/hardware` were fitted, `check`
+those that played no part in it. Prints the error of the seconds of a step by
+source and over all, and how well layouts of one model are put in order:
+
+    python benchmarks/plan_accuracy.py
+    python benchmarks/plan_accuracy.py --split fit --plot accuracy.png
+    python benchmarks/plan_accuracy.py --cases vtrainM --each
+
+What is left out, and why, is counted at the end. Programs that were measured
+are others than ours: before 2022 attention's scores went through memory, which
+the planner is told (`plain_attention`).
+"""
+
+import argparse
+import csv
+import math
+import statistics
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+CASES = Path(__file__).with_name("plan_cases.csv")
+TARGETS = {"median": 0.08, "p90": 0.20, "rank": 0.9}
+
+# Machines by the names of the cases. Two cards are sold with less memory
+# bandwidth or power than those that we describe.
+MACHINES = {
+    "A100": "a100",
+    "A100-SXM": "a100",
+    "A100-SXM-80GB": "a100",
+    "A100-SXM-40GB": "a100-40gb",
+    "H100-SXM-80GB": "dgx-h100",
+    "H200-SXM-141GB": "dgx-h200",
+    "B200-SXM-180GB": "dgx-b200",
+    "GB200-NVL72": "gb200-nvl72",
+}
+# Whose programs kept attention's scores in memory.
+PLAIN = {"sc21t1", "sc21t2", "sc21f18", "meg21", "kort", "vtrainS", "vtrainM",
+         "zbpp", "mtnlg", "wild", "meg23"}  # fmt: skip
+# Models with experts or state spaces, which the runtime does not have.
+OTHERS = ("DeepSeek", "Qwen3", "GPT-OSS", "Kimi", "Grok", "Nemotron-3",
+          "Nemotron-H", "Llama4")  # fmt: skip
+# Of several measurements of one step the first is taken.
+METRICS = ("step_time", "tokens_per_s_per_gpu", "samples_per_gpu_per_s",
+           "hw_tflops_per_gpu", "model_tflops_per_gpu")  # fmt: skip
+
+
+class LeftOutError(Exception):
+    """A case that cannot be compared, and why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A published step."""
+
+    id: str
+    group: str
+    split: str
+    seconds: float
+    overrides: list[str]
+    gpus: int
+    machine: str
+    products: str
+    plain: bool
+    model: str
+
+
+def number(row: dict[str, str], name: str, default: int | None = None) -> int:
+    """A whole number of a case."""
+    if row[name]:
+        return int(float(row[name]))
+    if default is None:
+        raise LeftOutError(f"{name} was not published")
+    return default
+
+
+def seconds_of(row: dict[str, str], batch: int) -> float:
+    """The step that the measurement means."""
+    value, metric = float(row["measured_value"]), row["measured_metric"]
+    gpus, seq = number(row, "gpus"), number(row, "seq")
+    layers, hidden = number(row, "layers"), number(row, "hidden")
+    vocab = number(row, "vocab", 51200)
+    if metric == "step_time":
+        return value
+    if metric == "tokens_per_s_per_gpu":
+        return batch * seq / value / gpus
+    if metric == "samples_per_gpu_per_s":
+        return batch / value / gpus
+    # Narayanan et al. 2021 (equation 3) with recomputing, and without.
+    passes = {"hw_tflops_per_gpu": 96, "model_tflops_per_gpu": 72}[metric]
+    if row["id"].startswith(("llama3", "nemolong")) or row["ffn_hidden"] != str(
+        4 * hidden
+    ):
+        raise LeftOutError("how its FLOP were counted is not certain")
+    head = vocab / (16 if passes == 96 else 12) / layers / hidden
+    flops = (
+        passes * batch * seq * layers * hidden**2
+        * (1 + seq / (6 * hidden) + head)
+    )  # fmt: skip
+    return flops / (value * 1e12 * gpus)
+
+
+def case_of(row: dict[str, str]) -> Case:
+    """What to plan for a published step."""
+    if row["measured_metric"] not in METRICS:
+        raise LeftOutError(f"measures {row['measured_metric']}")
+    if row["model"].startswith(OTHERS):
+        raise LeftOutError("experts or state spaces")
+    if row["gpu"] not in MACHINES:
+        raise LeftOutError(f"no description of {row['gpu'] or 'its machine'}")
+    group = row["id"].rsplit("-", 1)[0]
+    if "ZB-2p" in row["source"]:
+        raise LeftOutError("a schedule that we do not have")
+    gpus = number(row, "gpus")
+    tensor, pipeline = number(row, "tp"), number(row, "pp")
+    context = number(row, "cp", 1)
+    data = gpus // (tensor * pipeline * context)
+    batch, micro = number(row, "global_batch"), number(row, "micro_batch")
+    if data * tensor * pipeline * context != gpus or batch % (data * micro):
+        raise LeftOutError("its layout does not divide the batch")
+    hidden, heads = number(row, "hidden"), number(row, "heads")
+    llama = row["model"].startswith(("Llama", "LLaMA"))
+    chunks = number(row, "vp", 1)
+    if "1F1B-I" in row["source"]:
+        chunks = max(chunks, 2)
+    schedule = "interleaved" if chunks > 1 else "1f1b"
+    if "ZB-1p" in row["source"]:
+        schedule = "zero_bubble"
+    layers = number(row, "layers")
+    zero = number(row, "zero_stage", 0)
+    recompute = row["recompute"] or "none"
+    recompute_layers = "all"
+    if recompute.startswith("full"):
+        _, _, some = recompute.partition(":")
+        recompute = "block"
+        recompute_layers = some.removesuffix("layers") or "all"
+    elif recompute.startswith("selective"):
+        recompute = "selective"
+    elif recompute != "none":
+        raise LeftOutError(f"recompute {recompute}")
+    overrides = [
+        "run.device=cuda",
+        f"model.family={'llama' if llama else 'gpt'}",
+        f"model.layers={layers}",
+        f"model.hidden={hidden}",
+        f"model.heads={heads}",
+        f"model.vocab={number(row, 'vocab', 51200)}",
+        f"model.context={number(row, 'seq')}",
+        f"model.ffn_hidden={number(row, 'ffn_hidden', 4 * hidden)}",
+        f"train.global_batch={batch}",
+        f"train.micro_batch={micro}",
+        f"train.recompute={recompute}",
+        f"parallel.tensor={tensor}",
+        f"parallel.pipeline={pipeline}",
+        f"parallel.context={context}",
+        f"parallel.schedule={schedule}",
+        f"parallel.sequence={'auto' if row['sequence_parallel'] == 'yes' else 'false'}",  # noqa: E501
+        "precision.compute=bf16",
+    ]
+    kv_heads = number(row, "kv_heads", heads)
+    if kv_heads != heads:
+        overrides.append(f"model.kv_heads={kv_heads}")
+    if llama:
+        overrides.append("model.tie_embeddings=false")
+    if recompute_layers != "all":
+        overrides.append(f"train.recompute_layers={recompute_layers}")
+    if chunks > 1:
+        overrides.append(f"parallel.chunks={chunks}")
+    if data * context > 1 and zero:
+        overrides.append(f"parallel.zero={zero}")
+    precision = row["precision"]
+    products = "f4" if "FP4" in precision else "f8" if "FP8" in precision else "as_is"  # noqa: E501
+    return Case(
+        id=row["id"],
+        group=group,
+        split=row["split"],
+        seconds=seconds_of(row, batch),
+        overrides=overrides,
+        gpus=gpus,
+        machine=MACHINES[row["gpu"]],
+        products=products,
+        plain=group in PLAIN,
+        model=f"{group} {row['model']} {row['gpu']} {precision}",
+    )
+
+
+def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
+    """The cases that can be compared, and why others cannot."""
+    with CASES.open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if split in ("all", r["split"])]
+    chosen: dict[tuple[str, ...], dict[str, str]] = {}
+    identity = [
+        name for name in rows[0]
+        if name not in ("id", "measured_metric", "measured_value", "unit",
+                        "verified", "params")
+    ]  # fmt: skip
+    left: Counter[str] = Counter()
+    for row in rows:
+        if only and not row["id"].startswith(only):
+            continue
+        key = tuple(row[name] for name in identity)
+        old = chosen.get(key)
+        rank = METRICS.index(row["measured_metric"]) if row["measured_metric"] in METRICS else 99  # noqa: E501
+        if old is None or rank < METRICS.index(old["measured_metric"]):
+            if rank == 99:
+                left[f"measures {row['measured_metric']}"] += 1
+                continue
+            chosen[key] = row
+    cases = []
+    for row in chosen.values():
+        try:
+            cases.append(case_of(row))
+        except LeftOutError as error:
+            left[str(error)] += 1
+    return cases, left
+
+
+def record(case: Case):
+    """What the devices of a case are given."""
+    from eisbach import _C
+    from eisbach.config import load_config, resolve
+    from eisbach.fitting import fit
+
+    found = fit(resolve(load_config(None, case.overrides)), case.gpus)
+    return _C.RecordedStep(found.engine, found.mesh)
+
+
+def spearman(a: list[float], b: list[float]) -> float:
+    """The correlation of ranks."""
+    def ranks(values: list[float]) -> list[float]:
+        order = sorted(range(len(values)), key=values.__getitem__)
+        found = [0.0] * len(values)
+        for rank, i in enumerate(order):
+            found[i] = float(rank)
+        return found
+
+    x, y = ranks(a), ranks(b)
+    return statistics.correlation(x, y)
+
+
+def report(title: str, pairs: list[tuple[Case, float]]) -> None:
+    """Prints the errors of some cases."""
+    errors = [p / c.seconds - 1 for c, p in pairs]
+    sizes = sorted(map(abs, errors))
+    p90 = sizes[min(len(sizes) - 1, math.ceil(0.9 * len(sizes)) - 1)]
+    bias = statistics.median(errors)
+    print(
+        f"{title:<28}{len(pairs):>5}{statistics.median(sizes):>9.1%}"
+        f"{p90:>9.1%}{bias:>+9.1%}"
+    )
+
+
+def main() -> int:
+    """Prints the tables; 1 where a target is missed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--split", choices=["fit", "check", "all"],
+                        default="check")  # fmt: skip
+    parser.add_argument("--cases", default="", help="of ids that begin so")
+    parser.add_argument("--each", action="store_true", help="a line a case")
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    from eisbach.hardware import machine_of, read_hardware
+
+    machines = {n: machine_of(read_hardware(n)) for n in set(MACHINES.values())}
+    cases, left = read_cases(args.split, args.cases)
+    pairs: list[tuple[Case, float]] = []
+    for i, case in enumerate(cases):
+        if sys.stderr.isatty():
+            print(f"\r{i} of {len(cases)}", end="", file=sys.stderr)
+        try:
+            step = record(case)
+        except ValueError as error:
+            left[f"refused: {str(error)[:90]}"] += 1
+            continue
+        forecast = step.on(
+            machines[case.machine], products=case.products, replayed=False,
+            plain_attention=case.plain,
+        )  # fmt: skip
+        pairs.append((case, forecast.seconds))
+        if args.each:
+            print(
+                f"{case.id:<14}{case.seconds:>9.3f}{forecast.seconds:>9.3f}"
+                f"{forecast.seconds / case.seconds - 1:>+8.1%}  "
+                + " ".join(o.partition(".")[2] for o in case.overrides[2:15]),
+                flush=True,
+            )
+    print(f"{'source':<28}{'cases':>5}{'median':>9}{'p90':>9}{'bias':>9}")
+    groups = defaultdict(list)
+    for case, seconds in pairs:
+        groups[f"{case.split} {case.group}"].append((case, seconds))
+    for group, some in sorted(groups.items()):
+        report(group, some)
+    report("all", pairs)
+    orders = []
+    models = defaultdict(list)
+    for case, seconds in pairs:
+        models[case.model].append((case, seconds))
+    for some in models.values():
+        if len(some) >= 4:
+            rate = [c.seconds / float(o.partition("=")[2]) for c, _ in some
+                    for o in c.overrides if o.startswith("train.global")]
+            mine = [s / float(o.partition("=")[2]) for c, s in some
+                    for o in c.overrides if o.startswith("train.global")]
+            orders.append(spearman(rate, mine))
+    if orders:
+        print(f"order of layouts within a model, {len(orders)} models: "
+              f"median {statistics.median(orders):.2f}, least "
+              f"{min(orders):.2f}")  # fmt: skip
+    for reason, count in left.most_common():
+        print(f"left out, {count}: {reason}")
+    if args.plot:
+        plot(args.plot, pairs)
+    return 0
+
+
+def plot(path: Path, pairs: list[tuple[Case, float]]) -> None:
+    """Draws foretold beside published."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 5))
+    for group in sorted({case.group for case, _ in pairs}):
+        some = [(c.seconds, s) for c, s in pairs if c.group == group]
+        axes.loglog(*zip(*some, strict=True), ".", label=group)
+    ends = [min(s for _, s in pairs), max(s for _, s in pairs)]
+    axes.loglog(ends, ends, "k-", linewidth=0.5)
+    axes.set_xlabel("published, seconds a step")
+    axes.set_ylabel("foretold")
+    axes.legend(fontsize=6, ncols=2)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

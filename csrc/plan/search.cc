@@ -1,0 +1,294 @@
+#include "plan/search.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/status_macros.h"
+#include "parallel/pipeline/schedule.h"
+
+namespace eisbach::plan {
+namespace {
+
+using nn::Recompute;
+
+// A model's parts beyond which schedules bring nothing but transfers.
+constexpr int kMostChunks = 8;
+constexpr int64_t kMostMicroBatch = 16;
+// Tokens of a row below which its ranks have too little each.
+constexpr int64_t kLeastPart = 1024;
+
+template <typename T>
+std::vector<T> Choices(const std::optional<T>& fixed, std::vector<T> free) {
+  if (fixed) return {*fixed};
+  return free;
+}
+
+std::vector<int> Divisors(int64_t of, int64_t most) {
+  std::vector<int> found;
+  for (int64_t n = 1; n <= std::min(of, most); ++n) {
+    if (of % n == 0) found.push_back(static_cast<int>(n));
+  }
+  return found;
+}
+
+std::vector<int> PowersOfTwo(int64_t most) {
+  std::vector<int> found;
+  for (int64_t n = 1; n <= most; n *= 2) found.push_back(static_cast<int>(n));
+  return found;
+}
+
+// Layouts that differ in what they do to fit, which Explore chooses.
+class Enumerator {
+ public:
+  Enumerator(const train::EngineConfig& config, const Hardware& hardware,
+             const SearchOptions& options)
+      : config_(config), hardware_(hardware), options_(options) {}
+
+  std::vector<Layout> All() {
+    const models::ModelConfig& model = config_.model;
+    const Fixed& fixed = options_.fixed;
+    const int64_t devices = options_.devices;
+    const auto tensors =
+        Choices(fixed.tensor,
+                Divisors(model.heads,
+                         std::min<int64_t>(devices, hardware_.domain.devices)));
+    const auto contexts = Choices(
+        fixed.context,
+        PowersOfTwo(std::min(devices, model.context / (2 * kLeastPart))));
+    const auto pipelines = Choices(
+        fixed.pipeline, Pipelines(std::min<int64_t>(devices, model.layers)));
+    for (const int tensor : tensors) {
+      for (const int context :
+           contexts.empty() ? std::vector<int>{1} : contexts) {
+        for (const int pipeline : pipelines) {
+          const int64_t copy = int64_t{1} * tensor * context * pipeline;
+          if (copy > devices) continue;
+          Batches({.tensor = tensor, .pipeline = pipeline, .context = context},
+                  devices / copy);
+        }
+      }
+    }
+    return std::move(layouts_);
+  }
+
+ private:
+  // Few numbers of stages: those that divide the layers, ends counted with
+  // them, and powers of two.
+  std::vector<int> Pipelines(int64_t most) const {
+    std::vector<int> found = PowersOfTwo(most);
+    for (const int64_t slots :
+         {config_.model.layers, config_.model.layers + 2}) {
+      for (const int n : Divisors(slots, std::min<int64_t>(most, 64))) {
+        found.push_back(n);
+      }
+    }
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
+  void Batches(Layout layout, int64_t most_data) {
+    for (const int64_t micro_batch :
+         Choices(options_.fixed.micro_batch, MicroBatches())) {
+      if (config_.global_batch % micro_batch != 0) continue;
+      layout.micro_batch = micro_batch;
+      const int64_t rows = config_.global_batch / micro_batch;
+      std::vector<int> data = Divisors(rows, most_data);
+      if (options_.fixed.data) {
+        data = {*options_.fixed.data};
+        if (data[0] > most_data || rows % data[0] != 0) continue;
+      } else if (data.size() > 1) {
+        data = {data.back()};
+      }
+      for (const int d : data) {
+        layout.data = d;
+        Schedules(layout, rows / d);
+      }
+    }
+  }
+
+  std::vector<int64_t> MicroBatches() const {
+    std::vector<int64_t> found;
+    for (int64_t n = 1; n <= kMostMicroBatch; n *= 2) found.push_back(n);
+    return found;
+  }
+
+  void Schedules(Layout layout, int64_t micro_batches) {
+    if (layout.pipeline == 1) {
+      layout.schedule = options_.fixed.schedule.value_or("1f1b");
+      layout.chunks = options_.fixed.chunks.value_or(1);
+      layouts_.push_back(layout);
+      return;
+    }
+    const std::vector<std::string> names =
+        Choices(options_.fixed.schedule,
+                std::vector<std::string>{"1f1b", "interleaved", "zero_bubble"});
+    for (const std::string& name : names) {
+      layout.schedule = name;
+      const auto limits = parallel::ChunksOf(name);
+      if (!limits.ok()) continue;
+      const int64_t layers = config_.model.layers / layout.pipeline;
+      for (const int chunks :
+           Choices(options_.fixed.chunks, PowersOfTwo(kMostChunks))) {
+        if (chunks < limits->least || chunks > limits->most) continue;
+        if (chunks > std::max<int64_t>(layers, 1)) continue;
+        if (micro_batches < 2 && name != "1f1b") continue;
+        layout.chunks = chunks;
+        layouts_.push_back(layout);
+      }
+    }
+  }
+
+  const train::EngineConfig& config_;
+  const Hardware& hardware_;
+  const SearchOptions& options_;
+  std::vector<Layout> layouts_;
+};
+
+class Explorer {
+ public:
+  Explorer(const train::EngineConfig& config, const Hardware& hardware,
+           const SearchOptions& options)
+      : config_(config), hardware_(hardware), options_(options) {
+    budget_ = hardware.memory_bytes * options.memory_share;
+  }
+
+  absl::StatusOr<SearchResult> Run() {
+    std::vector<Layout> layouts =
+        Enumerator(config_, hardware_, options_).All();
+    const auto count = static_cast<int64_t>(layouts.size());
+    int64_t done = 0;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < count; ++i) {
+      Explore(layouts[i]);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (options_.progress) options_.progress(++done, count);
+    }
+    if (result_.fitting.empty() && !result_.smallest) {
+      return refusal_.ok() ? absl::InvalidArgumentError(absl::StrCat(
+                                 "no layout of ", options_.devices,
+                                 " devices divides train.global_batch=",
+                                 config_.global_batch))
+                           : refusal_;
+    }
+    std::sort(result_.fitting.begin(), result_.fitting.end(),
+              [](const Candidate& a, const Candidate& b) {
+                return a.forecast.seconds < b.forecast.seconds;
+              });
+    return std::move(result_);
+  }
+
+ private:
+  // Tries ways to fit, from those that cost nothing on.
+  void Explore(Layout layout) {
+    const auto zeros =
+        Choices(options_.fixed.zero, layout.data * layout.context > 1
+                                         ? std::vector<int>{1, 2, 3}
+                                         : std::vector<int>{0});
+    const auto recomputes = Choices(
+        options_.fixed.recompute,
+        std::vector<Recompute>{Recompute::kNothing, Recompute::kSelective,
+                               Recompute::kBlock});
+    size_t enough = recomputes.size();  // with less dividing
+    for (const int zero : zeros) {
+      for (size_t r = 0; r < enough; ++r) {
+        layout.zero = zero;
+        layout.recompute = recomputes[r];
+        if (Try(layout)) {
+          enough = r;
+          break;
+        }
+      }
+    }
+  }
+
+  // Whether it fits.
+  bool Try(const Layout& layout) {
+    if (LeastMemory(layout) > budget_) {
+      Count(absl::OkStatus(), true);
+      return false;
+    }
+    absl::StatusOr<parallel::Mesh> mesh = MeshOf(layout);
+    if (!mesh.ok()) {
+      Count(mesh.status(), false);
+      return false;
+    }
+    absl::StatusOr<Forecast> forecast = ForecastStep(
+        WithLayout(config_, layout), *mesh, hardware_, options_.play);
+    if (!forecast.ok()) {
+      Count(forecast.status(), false);
+      return false;
+    }
+    const bool fits = static_cast<double>(forecast->memory()) <= budget_;
+    Count(absl::OkStatus(), !fits);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (fits) {
+      result_.fitting.push_back({layout, *std::move(forecast)});
+    } else if (!result_.smallest ||
+               result_.smallest->forecast.memory() > forecast->memory()) {
+      result_.smallest = Candidate{layout, *std::move(forecast)};
+    }
+    return fits;
+  }
+
+  void Count(const absl::Status& status, bool too_large) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++result_.tried;
+    result_.too_large += too_large;
+    if (!status.ok()) refusal_ = status;
+  }
+
+  // Weights, gradients and state of a device, were they divided evenly.
+  double LeastMemory(const Layout& layout) const {
+    const double numbers =
+        static_cast<double>(models::ParameterCount(config_.model)) /
+        (1.0 * layout.tensor * layout.pipeline);
+    const double copies = 1.0 * layout.data * layout.context;
+    const bool small = config_.update.compute_dtype != DType::kF32;
+    const double weights = small ? 2 : 4, gradients = 4;
+    const double state = 8 + (small ? 4 : 0);
+    return numbers * (weights / (layout.zero >= 3 ? copies : 1) +
+                      gradients / (layout.zero >= 2 ? copies : 1) +
+                      state / (layout.zero >= 1 ? copies : 1));
+  }
+
+  const train::EngineConfig& config_;
+  const Hardware& hardware_;
+  const SearchOptions& options_;
+  double budget_ = 0;
+  std::mutex mutex_;
+  SearchResult result_;
+  absl::Status refusal_;
+};
+
+}  // namespace
+
+train::EngineConfig WithLayout(const train::EngineConfig& config,
+                               const Layout& layout) {
+  train::EngineConfig changed = config;
+  changed.pipeline_schedule = layout.schedule;
+  changed.chunks = layout.chunks;
+  changed.update.zero.zero = layout.zero;
+  changed.micro_batch = layout.micro_batch;
+  changed.recompute = layout.recompute;
+  return changed;
+}
+
+absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout) {
+  return parallel::MakeMesh(static_cast<int>(layout.devices()),
+                            {.data = layout.data,
+                             .tensor = layout.tensor,
+                             .pipeline = layout.pipeline,
+                             .context = layout.context});
+}
+
+absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
+                                    const Hardware& hardware,
+                                    const SearchOptions& options) {
+  EISBACH_RETURN_IF_ERROR(Check(hardware));
+  return Explorer(config, hardware, options).Run();
+}
+
+}  // namespace eisbach::plan

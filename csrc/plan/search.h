@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "nn/module.h"
+#include "plan/forecast.h"
+#include "plan/hardware.h"
+#include "train/engine.h"
+
+namespace eisbach::plan {
+
+// How a job is divided among devices, and what it does to fit them.
+struct Layout {
+  int data = 1;
+  int tensor = 1;
+  int pipeline = 1;
+  int context = 1;
+  std::string schedule = "1f1b";
+  int chunks = 1;
+  int zero = 0;
+  int64_t micro_batch = 1;
+  nn::Recompute recompute = nn::Recompute::kNothing;
+
+  int64_t devices() const {
+    return int64_t{1} * data * tensor * pipeline * context;
+  }
+};
+
+// What may not be chosen; nothing: it is free.
+struct Fixed {
+  std::optional<int> data, tensor, pipeline, context;
+  std::optional<std::string> schedule;
+  std::optional<int> chunks, zero;
+  std::optional<int64_t> micro_batch;
+  std::optional<nn::Recompute> recompute;
+};
+
+struct SearchOptions {
+  int devices = 1;  // at the most
+  Fixed fixed{};
+  PlayOptions play{};
+  // Of a device's memory, what tensors may take: libraries, the driver, what
+  // collectives buffer and what caching rounds up need the rest.
+  double memory_share = 0.9;
+  // Is told how many layouts of how many were looked at.
+  std::function<void(int64_t, int64_t)> progress{};
+};
+
+struct Candidate {
+  Layout layout;
+  Forecast forecast;
+};
+
+struct SearchResult {
+  std::vector<Candidate> fitting;  // quickest first
+  // Where nothing fits: what took the least memory.
+  std::optional<Candidate> smallest;
+  int64_t tried = 0;
+  int64_t too_large = 0;  // for the memory
+};
+
+// Layouts on which `config` trains the batch that it says, each on as many of
+// the devices as its data ranks divide the batch for, and with as little
+// recomputing and dividing of state as its memory allows. Takes a few
+// milliseconds for each on every core of this machine. InvalidArgument where no
+// layout is valid whatever the memory: the message is that of the one that came
+// nearest.
+absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
+                                    const Hardware& hardware,
+                                    const SearchOptions& options);
+
+// `config` as `layout` has it.
+train::EngineConfig WithLayout(const train::EngineConfig& config,
+                               const Layout& layout);
+absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout);
+
+}  // namespace eisbach::plan

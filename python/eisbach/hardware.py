@@ -1,0 +1,191 @@
+"""Descriptions of machines, which `eisbach plan` reckons with."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from eisbach.config.errors import ConfigError, Problem
+from eisbach.config.file import read_file
+from eisbach.config.section import Count, NonNegative, Positive, Section, Text
+from eisbach.config.tree import dotted
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+_GIGA = 1e9
+_TERA = 1e12
+_MICRO = 1e-6
+
+
+class Tflops(Section):
+    """Of dense matrix products by the type of their operands; 0: none."""
+
+    f32: Positive
+    f16: NonNegative = 0.0
+    f8: NonNegative = 0.0
+    f4: NonNegative = 0.0
+
+
+class Chip(Section):
+    """What one device has."""
+
+    memory_gb: Positive
+    memory_gb_per_s: Positive
+    tflops: Tflops
+    source: Text
+
+
+class Matmul(Section):
+    """How matrix products reach their rate, see csrc/plan/op_seconds.h."""
+
+    fraction: Share
+    units: Annotated[int, Field(ge=0)] = 0
+    tile_rows: Count = 256
+    tile_columns: Count = 128
+    half_inner: NonNegative = 0.0
+    source: Text
+
+
+class Ops(Section):
+    """How the other ops do; coefficients that were fitted."""
+
+    attention_forward: Share = 1.0
+    attention_backward: Share = 1.0
+    memory_fraction: Share = 1.0
+    kernel_gap_us: NonNegative = 0.0
+    host_launch_us: NonNegative = 0.0
+    shared_by_collectives: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    source: Text = "assumed"
+
+
+class Domain(Section):
+    """Devices with quick links between them: a host, or a rack."""
+
+    devices: Count
+    gb_per_s: NonNegative = 0.0
+    latency_us: NonNegative = 0.0
+    fraction: Share = 1.0
+    source: Text
+
+
+class Network(Section):
+    """What is between domains; bandwidth is one device's, one way."""
+
+    gb_per_s: Positive
+    latency_us: NonNegative = 0.0
+    fraction: Share = 1.0
+    source: Text
+
+
+class Power(Section):
+    """Of a device with its share of the host and of switches and fans."""
+
+    idle_watts: NonNegative
+    busy_watts: NonNegative
+    site_factor: Annotated[float, Field(ge=1)] = 1.0
+    source: Text
+
+
+class Failures(Section):
+    """Hours of one device between failures that end a job; 0: unknown."""
+
+    hours_between: NonNegative = 0.0
+    source: Text
+
+
+class HardwareFile(Section):
+    """A file of `configs/hardware`."""
+
+    name: Text
+    device: Literal["cuda", "cpu"] = "cuda"
+    chip: Chip
+    matmul: Matmul
+    ops: Ops = Ops()
+    domain: Domain
+    network: Network
+    power: Power
+    failures: Failures
+
+
+def folder() -> Path:
+    """Where the files are that come with the package."""
+    return Path(__file__).parent / "hardware_files"
+
+
+def known() -> list[str]:
+    """The names of those files."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def machine_of(file: HardwareFile) -> _C.Hardware:
+    """Returns what the core reckons with."""
+    from eisbach import _C
+
+    tflops, matmul, ops = file.chip.tflops, file.matmul, file.ops
+    machine = _C.Hardware()
+    machine.name = file.name
+    for kind in ("f32", "f16", "f8", "f4"):
+        setattr(machine.peak, kind, getattr(tflops, kind) * _TERA)
+    machine.memory_bytes = file.chip.memory_gb * _GIGA
+    machine.memory_bandwidth = file.chip.memory_gb_per_s * _GIGA
+    machine.matmul_fraction = matmul.fraction
+    machine.units = matmul.units
+    machine.tile_rows = matmul.tile_rows
+    machine.tile_columns = matmul.tile_columns
+    machine.half_inner = matmul.half_inner
+    machine.attention_forward = ops.attention_forward
+    machine.attention_backward = ops.attention_backward
+    machine.memory_fraction = ops.memory_fraction
+    machine.kernel_gap = ops.kernel_gap_us * _MICRO
+    machine.host_launch = ops.host_launch_us * _MICRO
+    machine.shared_by_collectives = ops.shared_by_collectives
+    machine.domain.devices = file.domain.devices
+    for link, section in (
+        (machine.domain, file.domain),
+        (machine.network, file.network),
+    ):
+        link.bandwidth = section.gb_per_s * _GIGA
+        link.latency = section.latency_us * _MICRO
+        link.fraction = section.fraction
+    machine.idle_watts = file.power.idle_watts
+    machine.busy_watts = file.power.busy_watts
+    machine.site_factor = file.power.site_factor
+    machine.hours_between_failures = file.failures.hours_between
+    return machine
+
+
+def read_hardware(name: str) -> HardwareFile:
+    """Reads the description of a machine.
+
+    Args:
+      name: One of `known()`, or the path of a file.
+
+    Raises:
+      ConfigError: There is none, or it is not right.
+    """
+    path = Path(name)
+    if path.suffix != ".yaml" and not path.exists():
+        path = folder() / f"{name}.yaml"
+        if not path.exists():
+            near = difflib.get_close_matches(name, known(), 1, 0.3)
+            offer = f"; did you mean {near[0]}?" if near else ""
+            message = (
+                f"there is no machine of that name{offer} Known are "
+                f"{', '.join(known())}, and files by their path"
+            )
+            raise ConfigError([Problem(name, "--hardware", message)])
+    tree = read_file(str(path))
+    try:
+        return HardwareFile.model_validate(tree.values)
+    except ValidationError as error:
+        problems = [
+            Problem(tree.origin(item["loc"]), dotted(item["loc"]), item["msg"])
+            for item in error.errors(include_url=False, include_context=False)
+        ]
+        raise ConfigError(problems) from None

@@ -1,0 +1,300 @@
+"""`eisbach plan`: layouts of a job on a machine, and what a step takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eisbach.config import Config
+from eisbach.config.tree import COMMAND_LINE
+from eisbach.core_config import complete, engine_config
+from eisbach.hardware import HardwareFile, machine_of
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+# What a search chooses, by the names of the core, and the keys of each.
+CHOSEN = {
+    "data": "parallel.data",
+    "tensor": "parallel.tensor",
+    "pipeline": "parallel.pipeline",
+    "context": "parallel.context",
+    "schedule": "parallel.schedule",
+    "chunks": "parallel.chunks",
+    "zero": "parallel.zero",
+    "micro_batch": "train.micro_batch",
+    "recompute": "train.recompute",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Layouts of a job on a machine.
+
+    Attributes:
+      config: Complete, but for what is chosen.
+      engine: What the core makes an Engine of; its layout is not one of those.
+      machine: What it runs on.
+      file: What the machine was read from.
+      devices: How many there are.
+      found: What a search has found.
+      grid: kg of CO2 for a kWh.
+    """
+
+    config: Config
+    engine: _C.EngineConfig
+    machine: _C.Hardware
+    file: HardwareFile
+    devices: int
+    found: _C.SearchResult
+    grid: float
+
+
+def make_plan(
+    config: Config,
+    file: HardwareFile,
+    devices: int,
+    *,
+    products: str = "as_is",
+    grid: float = 0.0,
+) -> Plan:
+    """Searches layouts of a configuration.
+
+    Args:
+      config: Resolved. What the command line gives of `CHOSEN` stays.
+      file: The machine.
+      devices: How many of its devices there are.
+      grid: kg of CO2 for a kWh.
+      products: In what linear layers multiply: `as_is`, `f8`, `f4`.
+
+    Raises:
+      ValueError: No layout is valid on so many devices.
+    """
+    from eisbach import _C
+
+    if config.run.device == "auto":
+        config = config.derive("run.device", file.device, f"on {file.name}")
+    config = complete(config)
+    fixed = {
+        name: _value(config, key)
+        for name, key in CHOSEN.items()
+        if config.origin(key) == COMMAND_LINE
+    }
+    engine = engine_config(config)
+    machine = machine_of(file)
+    found = _C.search_layouts(
+        engine,
+        machine,
+        devices,
+        products=products,
+        replayed=config.run.cuda_graphs and file.device == "cuda",
+        **{name: value for name, value in fixed.items() if value != "auto"},
+    )
+    return Plan(config, engine, machine, file, devices, found, grid)
+
+
+def _value(config: Config, key: str) -> Any:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
+
+
+def table(plan: Plan, *, rows: int = 10) -> Iterator[str]:
+    """Spells a plan."""
+    model, config = plan.engine.model, plan.config
+    yield f"{model.family}, {model.parameters:,} parameters"
+    yield (
+        f"{config.train.global_batch:,} x {config.model.context:,} tokens a "
+        f"step, in {config.precision.compute}"
+    )
+    yield f"at most {plan.devices:,} devices of {plan.file.name}"
+    yield ""
+    best = plan.found.fitting[:rows]
+    if not best:
+        yield from _nothing_fits(plan)
+        return
+    yield (
+        f"{'':>3} {'devices':>8}{'data':>6}{'context':>8}{'tensor':>7}"
+        f"{'pipeline':>9} {'schedule':<12}{'chunks':>6}{'zero':>5}"
+        f"{'micro':>6} {'recompute':<10}{'s/step':>9}{'tok/s/dev':>10}"
+        f"{'of peak':>8}{'idle':>6}{'GiB':>7}"
+    )
+    for number, candidate in enumerate(best, 1):
+        yield _row(plan, number, candidate)
+    yield ""
+    yield from _where_time_goes(plan, best[0])
+    if len(best) > 1:
+        yield _why_not(best[0], best[1])
+    yield ""
+    yield from _whole_run(plan, best[0])
+    yield ""
+    yield "The first of them as keys of a configuration:"
+    yield ""
+    yield from fragment(best[0])
+
+
+def _row(plan: Plan, number: int, candidate: _C.Candidate) -> str:
+    layout, forecast = candidate.layout, candidate.forecast
+    per_device = forecast.tokens_per_second / layout.devices
+    peak = plan.machine.peak
+    rate = peak.f32 if plan.config.precision.compute == "f32" else peak.f16
+    used = per_device * plan.engine.model.flops_per_token / rate
+    return (
+        f"{number:>3} {layout.devices:>8,}{layout.data:>6}{layout.context:>8}"
+        f"{layout.tensor:>7}{layout.pipeline:>9} {layout.schedule:<12}"
+        f"{layout.chunks:>6}{layout.zero:>5}{layout.micro_batch:>6} "
+        f"{layout.recompute:<10}{forecast.seconds:>9.3f}{per_device:>10,.0f}"
+        f"{used:>8.1%}{forecast.bubble:>6.1%}{forecast.memory / 2**30:>7.1f}"
+    )
+
+
+def _nothing_fits(plan: Plan) -> Iterator[str]:
+    smallest = plan.found.smallest
+    has = plan.machine.memory_bytes / 2**30
+    yield f"nothing fits {has:.0f} GiB of a device"
+    if smallest:
+        layout = smallest.layout
+        yield (
+            f"the least is {smallest.forecast.memory / 2**30:.1f} GiB: data "
+            f"{layout.data} x context {layout.context} x tensor "
+            f"{layout.tensor} x pipeline {layout.pipeline}"
+        )
+
+
+def fragment(candidate: _C.Candidate) -> Iterator[str]:
+    """Spells a layout as YAML."""
+    layout = candidate.layout
+    yield "parallel:"
+    for name in ("data", "tensor", "pipeline", "context"):
+        yield f"  {name}: {getattr(layout, name)}"
+    if layout.pipeline > 1:
+        yield f"  schedule: {layout.schedule}"
+        yield f"  chunks: {layout.chunks}"
+    if layout.zero:
+        yield f"  zero: {layout.zero}"
+    yield (
+        f"train: {{micro_batch: {layout.micro_batch}, "
+        f"recompute: {layout.recompute}}}"
+    )
+
+
+_KINDS = {
+    "products": "matrix products",
+    "attention": "attention",
+    "other_ops": "other ops",
+    "communication": "communication that nothing hides",
+    "gaps": "waiting for the host",
+}
+
+
+def shares(candidate: _C.Candidate) -> dict[str, float]:
+    """What the time of a step goes to, and how much of it."""
+    forecast = candidate.forecast
+    busy = forecast.busy
+    found = {
+        words: getattr(busy, kind) / forecast.seconds
+        for kind, words in _KINDS.items()
+    }
+    found["waiting for other stages"] = forecast.bubble
+    return found
+
+
+def _where_time_goes(plan: Plan, best: _C.Candidate) -> Iterator[str]:
+    parts = ", ".join(
+        f"{words} {share:.0%}"
+        for words, share in shares(best).items()
+        if share >= 0.005
+    )
+    yield f"The first spends its time on: {parts}."
+
+
+def _why_not(best: _C.Candidate, second: _C.Candidate) -> str:
+    """What the runner-up loses by."""
+    slower = second.forecast.seconds / best.forecast.seconds - 1
+    mine, other = shares(best), shares(second)
+    words = max(
+        mine,
+        key=lambda kind: (
+            other[kind] * second.forecast.seconds
+            - mine[kind] * best.forecast.seconds
+        ),
+    )
+    more = (
+        other[words] * second.forecast.seconds
+        - mine[words] * best.forecast.seconds
+    )
+    if slower < 0.002 or more <= 0:
+        return "The second takes as long."
+    return (
+        f"The second takes {slower:.1%} longer: {more:.3f} s more of a step "
+        f"for {words}."
+    )
+
+
+# The European Commission presumes a model to be of general purpose above the
+# first (guidelines of July 2025), and of systemic risk above the second
+# (Regulation (EU) 2024/1689, article 51).
+_THRESHOLDS = {
+    1e23: "a general-purpose model (1e23, EU AI Act)",
+    1e25: "one of systemic risk (1e25, EU AI Act)",
+}
+
+
+def run_cost(
+    plan: Plan, candidate: _C.Candidate, *, grid: float | None = None
+) -> _C.RunCost:
+    """What all steps of the configuration take."""
+    from eisbach import _C
+
+    return _C.cost_of_run(
+        candidate.forecast,
+        plan.machine,
+        steps=plan.config.train.steps,
+        devices=candidate.layout.devices,
+        grid=plan.grid if grid is None else grid,
+    )
+
+
+def training_flops(plan: Plan) -> float:
+    """Floating-point operations of the run that the model needs."""
+    train = plan.config.train
+    tokens = train.steps * train.global_batch * plan.config.model.context
+    return tokens * plan.engine.model.flops_per_token
+
+
+def _whole_run(plan: Plan, best: _C.Candidate) -> Iterator[str]:
+    cost, train = run_cost(plan, best), plan.config.train
+    tokens = train.steps * train.global_batch * plan.config.model.context
+    yield (
+        f"{train.steps:,} steps, {_short(tokens)} tokens: "
+        f"{_time(cost.hours)}, {cost.device_hours:,.0f} device hours, "
+        f"{cost.megawatt_hours:,.1f} MWh, {cost.co2_tonnes:,.1f} t CO2 "
+        f"(at {plan.grid * 1000:.0f} g/kWh)"
+    )
+    if cost.hours_between_failures:
+        yield (
+            f"a failure every {_time(cost.hours_between_failures)}: save every "
+            f"{_time(cost.save_every / 3600)}, then {cost.useful:.1%} of the "
+            "time is useful"
+        )
+    flops = training_flops(plan)
+    crossed = [text for most, text in _THRESHOLDS.items() if flops >= most]
+    beyond = f": beyond the mark of {crossed[-1]}" if crossed else ""
+    yield f"{flops:.2g} FLOP of training{beyond}"
+
+
+def _time(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} s"
+    if hours < 2:
+        return f"{hours * 60:.0f} min"
+    if hours < 72:
+        return f"{hours:.1f} h"
+    return f"{hours / 24:,.1f} days"
+
+
+def _short(count: float) -> str:
+    for letter, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.2f} {letter}"
+    return f"{count:.0f}"

@@ -1,0 +1,57 @@
+#include "plan/collective_seconds.h"
+
+#include <gtest/gtest.h>
+
+#include "cpp/plan/plan_testing.h"
+#include "support/status_testing.h"
+
+namespace eisbach::plan {
+namespace {
+
+TEST(CollectiveSecondsTest, InsideADomainARingMovesTheBuffer) {
+  const Hardware machine = RoundMachine();
+  const auto seconds = [&](absl::string_view name) {
+    return CollectiveSeconds(name, 1e9, {.size = 4, .inside = 4}, machine);
+  };
+  const double latency = 2e-6;  // log2(4) messages
+  EXPECT_DOUBLE_EQ(seconds("all_gather"), 0.75 * 1e9 / 1e10 + latency);
+  EXPECT_DOUBLE_EQ(seconds("reduce_scatter"), 0.75 * 1e9 / 1e10 + latency);
+  EXPECT_DOUBLE_EQ(seconds("all_to_all"), 0.75 * 1e9 / 1e10 + latency);
+  EXPECT_DOUBLE_EQ(seconds("all_reduce"), 1.5 * 1e9 / 1e10 + 2 * latency);
+  EXPECT_EQ(CollectiveSeconds("all_reduce", 1e9, {}, machine), 0);
+}
+
+TEST(CollectiveSecondsTest, AcrossDomainsEachMemberTakesAPart) {
+  const Hardware machine = RoundMachine();
+  // 8 domains of 4: over the network goes a quarter of the buffer.
+  EXPECT_NEAR(
+      CollectiveSeconds("all_reduce", 1e9, {.size = 32, .inside = 4}, machine),
+      2 * 7.0 / 8 * 1e9 / 4 / 1e9 + 2 * 3 * 1e-5 + 2 * 2 * 1e-6, 1e-9);
+  // One member in each: all of it.
+  EXPECT_NEAR(
+      CollectiveSeconds("all_gather", 1e9, {.size = 8, .inside = 1}, machine),
+      7.0 / 8 * 1e9 / 1e9 + 3 * 1e-5, 1e-9);
+  // Of an all-to-all, what other domains get.
+  EXPECT_NEAR(
+      CollectiveSeconds("all_to_all", 1e9, {.size = 8, .inside = 4}, machine),
+      0.5 * 1e9 / 1e9 + 1e-5 + 2e-6, 1e-9);
+}
+
+TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
+  const Hardware machine = RoundMachine();
+  const parallel::Mesh mesh = test::Value(parallel::MakeMesh(
+      32, {.data = 4, .tensor = 2, .pipeline = 2, .context = 2}));
+  const auto inside = [&](absl::string_view group, int size) {
+    return PlaceOf(group, size, mesh, machine).inside;
+  };
+  EXPECT_EQ(inside("tensor", 2), 2);
+  EXPECT_EQ(inside("context", 2), 2);   // 2 apart, in a host of 4
+  EXPECT_EQ(inside("data", 8), 2);      // data x context
+  EXPECT_EQ(inside("pipeline", 2), 1);  // 16 apart
+  // Groups of three have no even part of a host.
+  EXPECT_EQ(PlaceOf(9, 1, machine).inside, 3);
+  EXPECT_EQ(PlaceOf(5, 1, machine).inside, 1);
+}
+
+}  // namespace
+}  // namespace eisbach::plan

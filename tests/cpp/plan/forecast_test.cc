@@ -1,0 +1,138 @@
+#include "plan/forecast.h"
+
+#include <gtest/gtest.h>
+
+#include "cpp/plan/plan_testing.h"
+#include "plan/estimate.h"
+#include "support/status_testing.h"
+
+namespace eisbach::plan {
+namespace {
+
+using test::Layout;
+
+train::EngineConfig Config(const std::string& family = "llama") {
+  train::EngineConfig config = test::ToyConfig(family);
+  config.model.context = 64;
+  config.global_batch = 48;
+  config.micro_batch = 1;
+  return config;
+}
+
+Forecast On(const train::EngineConfig& config, const Layout& layout,
+            const Hardware& machine = RoundMachine()) {
+  return test::Value(
+      ForecastStep(config, test::Value(test::MeshOf(layout)), machine, {}));
+}
+
+TEST(ForecastTest, OneDeviceTakesTheSumOfItsOps) {
+  const Forecast forecast = On(Config(), {});
+  ASSERT_EQ(forecast.stages.size(), 1);
+  EXPECT_EQ(forecast.micro_batches, 48);
+  EXPECT_EQ(forecast.bubble, 0);
+  EXPECT_NEAR(forecast.busy().sum(), forecast.seconds, 1e-6 * forecast.seconds);
+  EXPECT_EQ(forecast.busy().communication, 0);
+  EXPECT_NEAR(forecast.tokens_per_second, 48 * 64 / forecast.seconds, 1e-6);
+}
+
+// What few micro-batches tell is what all of them would.
+TEST(ForecastTest, MicroBatchesAreAlike) {
+  for (const Layout& layout :
+       {Layout{}, Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{2, 2, 2}}) {
+    train::EngineConfig config = Config();
+    config.global_batch = 4 * layout.data;
+    const double four = On(config, layout).seconds;
+    config.global_batch = 8 * layout.data;
+    const double eight = On(config, layout).seconds;
+    config.global_batch = 12 * layout.data;
+    const double twelve = On(config, layout).seconds;
+    EXPECT_GT(eight, four) << layout.ToString();
+    EXPECT_NEAR(twelve - eight, eight - four, 1e-6 * twelve)
+        << layout.ToString();
+  }
+}
+
+TEST(ForecastTest, MemoryIsThatOfTheProgram) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kNothing, nn::Recompute::kSelective,
+          nn::Recompute::kBlock}) {
+      for (const auto& [layout, schedule, chunks, zero] :
+           std::initializer_list<std::tuple<Layout, std::string, int, int>>{
+               {{1, 1, 1}, "1f1b", 1, 0},
+               {{4, 1, 1}, "1f1b", 1, 1},
+               {{4, 1, 1}, "1f1b", 1, 2},
+               {{4, 1, 1}, "1f1b", 1, 3},
+               {{1, 4, 1}, "1f1b", 1, 0},
+               {{1, 1, 4}, "1f1b", 1, 0},
+               {{1, 1, 4}, "interleaved", 2, 0},
+               {{1, 1, 4}, "zero_bubble", 1, 0},
+               {{2, 2, 2}, "1f1b", 1, 1},
+               {test::WithContext(2, {2, 1, 2}), "1f1b", 1, 1}}) {
+        train::EngineConfig config = Config(family);
+        config.recompute = recompute;
+        config.pipeline_schedule = schedule;
+        config.chunks = chunks;
+        config.update.zero.zero = zero;
+        const Forecast forecast = On(config, layout);
+        const parallel::Mesh mesh = test::Value(test::MeshOf(layout));
+        for (int stage = 0; stage < layout.pipeline; ++stage) {
+          parallel::Coordinates place;
+          place[Axis::kPipeline] = stage;
+          const double whole = static_cast<double>(
+              test::Value(EstimateMemory(config, mesh, mesh.RankOf(place)))
+                  .peak());
+          EXPECT_NEAR(static_cast<double>(forecast.stages[stage].memory), whole,
+                      0.02 * whole)
+              << family << " " << layout.ToString() << " " << schedule
+              << " zero=" << zero << " stage " << stage << " recompute "
+              << static_cast<int>(recompute);
+        }
+      }
+    }
+  }
+}
+
+TEST(ForecastTest, LayoutsCostWhatTheyExchange) {
+  const train::EngineConfig config = Config();
+  const double one = On(config, {}).seconds;
+  // Devices divide the work, and what they exchange comes on top.
+  for (const Layout& layout : {Layout{4, 1, 1}, Layout{1, 4, 1},
+                               Layout{1, 1, 4}, test::WithContext(4)}) {
+    const Forecast forecast = On(config, layout);
+    EXPECT_LT(forecast.seconds, one) << layout.ToString();
+    EXPECT_GT(forecast.seconds, one / 4) << layout.ToString();
+  }
+  EXPECT_GT(On(config, {1, 1, 4}).bubble, 0);
+  // A slow network is felt by tensor ranks that it lies between.
+  Hardware spread = RoundMachine();
+  spread.domain.devices = 1;
+  EXPECT_GT(On(config, {1, 4, 1}, spread).busy().communication,
+            5 * On(config, {1, 4, 1}).busy().communication);
+}
+
+TEST(ForecastTest, FlopsAreThoseOfTheModel) {
+  train::EngineConfig config = Config();
+  const double plain = On(config, {}).flops;
+  const double tokens = 48 * 64;
+  EXPECT_NEAR(plain, tokens * models::TrainingFlopsPerToken(config.model),
+              0.1 * plain);
+  config.recompute = nn::Recompute::kBlock;
+  EXPECT_GT(On(config, {}).flops, 1.2 * plain);
+  EXPECT_LT(On(config, {}).flops, 1.4 * plain);
+}
+
+TEST(ForecastTest, BadMachinesAndLayoutsAreNamed) {
+  Hardware machine = RoundMachine();
+  machine.memory_bandwidth = 0;
+  EXPECT_THAT(
+      ForecastStep(Config(), test::Value(test::MeshOf({})), machine, {}),
+      test::StatusIs(absl::StatusCode::kInvalidArgument,
+                     "hardware round: memory.bandwidth=0 must be above 0"));
+  EXPECT_FALSE(ForecastStep(Config(), test::Value(test::MeshOf({5, 1, 1})),
+                            RoundMachine(), {})
+                   .ok());
+}
+
+}  // namespace
+}  // namespace eisbach::plan

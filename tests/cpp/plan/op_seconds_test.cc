@@ -1,0 +1,101 @@
+#include "plan/op_seconds.h"
+
+#include <gtest/gtest.h>
+
+#include "cpp/plan/plan_testing.h"
+
+namespace eisbach::plan {
+namespace {
+
+OpCost Product(int64_t m, int64_t n, int64_t k, DType dtype = DType::kBF16) {
+  return {.flops = 2.0 * static_cast<double>(m * n * k),
+          .rows = m,
+          .columns = n,
+          .inner = k,
+          .dtype = dtype};
+}
+
+double Seconds(const OpCost& cost, const Hardware& machine,
+               ProductType products = ProductType::kAsIs) {
+  return OpSeconds("matmul", cost, machine, products);
+}
+
+TEST(OpSecondsTest, ProductsTakeThePeakOfTheirType) {
+  const Hardware machine = RoundMachine();
+  const OpCost cost = Product(1000, 1000, 1000);
+  EXPECT_DOUBLE_EQ(Seconds(cost, machine), 1e-3);
+  EXPECT_DOUBLE_EQ(Seconds(Product(1000, 1000, 1000, DType::kF32), machine),
+                   2e-3);
+  EXPECT_DOUBLE_EQ(Seconds(cost, machine, ProductType::kF8), 0.5e-3);
+  EXPECT_DOUBLE_EQ(Seconds(cost, machine, ProductType::kF4), 0.25e-3);
+  // f32 stays f32, and a machine without f4 has f8.
+  EXPECT_DOUBLE_EQ(Seconds(Product(1000, 1000, 1000, DType::kF32), machine,
+                           ProductType::kF8),
+                   2e-3);
+  Hardware older = machine;
+  older.peak.f4 = 0;
+  EXPECT_DOUBLE_EQ(Seconds(cost, older, ProductType::kF4), 0.5e-3);
+}
+
+TEST(OpSecondsTest, TheSlowerOfComputeAndMemoryCounts) {
+  Hardware machine = RoundMachine();
+  machine.memory_fraction = 0.5;
+  OpCost cost = Product(1000, 1000, 1000);
+  cost.bytes_read = 1e9;
+  cost.bytes_written = 1e9;
+  EXPECT_DOUBLE_EQ(Seconds(cost, machine), 2e9 / 0.5e11);
+  EXPECT_DOUBLE_EQ(
+      OpSeconds("gelu", {.bytes_read = 1e8}, machine, ProductType::kAsIs),
+      1e8 / 0.5e11);
+  machine.kernel_gap = 0.1;
+  EXPECT_DOUBLE_EQ(
+      OpSeconds("gelu", {.bytes_read = 1e8}, machine, ProductType::kAsIs), 0.1);
+}
+
+TEST(OpSecondsTest, TilesAndWavesAreWhole) {
+  Hardware machine = RoundMachine();
+  machine.units = 100;
+  machine.tile_rows = machine.tile_columns = 128;
+  machine.matmul_fraction = 0.8;
+  const auto efficiency = [&](double m, double n) {
+    return ProductEfficiency(m, n, 1000, machine);
+  };
+  EXPECT_DOUBLE_EQ(efficiency(1280, 1280), 0.8);  // one full wave
+  // A hundred and one tiles take two waves, unless smaller tiles are better.
+  EXPECT_LT(efficiency(1280 + 128, 1280), 0.8 * 0.9);
+  EXPECT_GT(efficiency(1280 + 128, 1280), 0.8 * 0.5);
+  EXPECT_LT(efficiency(64, 64), 0.8 * 0.03);  // most units have nothing
+  // More rows never take less time.
+  double before = 0;
+  for (int64_t rows = 1; rows < 3000; rows += 37) {
+    const double seconds = Seconds(Product(rows, 1280, 1000), machine);
+    EXPECT_GE(seconds, before * 0.999) << rows;
+    before = seconds;
+  }
+}
+
+TEST(OpSecondsTest, ShortInnerSizesFillNoPipeline) {
+  Hardware machine = RoundMachine();
+  machine.half_inner = 500;
+  EXPECT_DOUBLE_EQ(ProductEfficiency(1000, 1000, 500, machine), 0.5);
+  EXPECT_DOUBLE_EQ(ProductEfficiency(1000, 1000, 1500, machine), 0.75);
+}
+
+TEST(OpSecondsTest, AttentionHasItsOwnRates) {
+  Hardware machine = RoundMachine();
+  machine.attention_forward = 0.5;
+  machine.attention_backward = 0.25;
+  const OpCost cost{.flops = 2e9, .columns = 64, .dtype = DType::kBF16};
+  const auto seconds = [&](absl::string_view name, bool plain) {
+    return OpSeconds(name, cost, machine, ProductType::kAsIs, plain);
+  };
+  EXPECT_DOUBLE_EQ(seconds("attention_forward", false), 2e-3);
+  EXPECT_DOUBLE_EQ(seconds("attention_backward", false), 4e-3);
+  // All pairs at the rate of products, and scores by way of memory.
+  const double pairs = 2 * 2e9 / (2 * 2 * 64.0);
+  EXPECT_DOUBLE_EQ(seconds("attention_forward", true),
+                   4e9 / 2e12 + 13 * pairs / 1e11);
+}
+
+}  // namespace
+}  // namespace eisbach::plan

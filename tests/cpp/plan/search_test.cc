@@ -1,0 +1,94 @@
+#include "plan/search.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "cpp/plan/plan_testing.h"
+#include "support/status_testing.h"
+
+namespace eisbach::plan {
+namespace {
+
+train::EngineConfig Config() {
+  train::EngineConfig config = test::ToyConfig("llama");
+  config.model.context = 64;
+  config.global_batch = 32;
+  config.micro_batch = 1;
+  return config;
+}
+
+SearchResult Found(const SearchOptions& options,
+                   const Hardware& machine = RoundMachine()) {
+  return test::Value(Search(Config(), machine, options));
+}
+
+TEST(SearchTest, FindsWhatIsQuickestAndFits) {
+  const SearchResult found = Found({.devices = 8});
+  ASSERT_GT(found.fitting.size(), 10);
+  std::set<int> tensors;
+  double before = 0;
+  for (const Candidate& candidate : found.fitting) {
+    EXPECT_LE(candidate.layout.devices(), 8);
+    EXPECT_GE(candidate.forecast.seconds, before);
+    before = candidate.forecast.seconds;
+    tensors.insert(candidate.layout.tensor);
+    // What is said of it is what its configuration takes.
+    const Forecast again = test::Value(ForecastStep(
+        WithLayout(Config(), candidate.layout),
+        test::Value(MeshOf(candidate.layout)), RoundMachine(), {}));
+    EXPECT_EQ(again.seconds, candidate.forecast.seconds);
+  }
+  EXPECT_GE(tensors.size(), 3);
+}
+
+TEST(SearchTest, WhatIsFixedStays) {
+  const SearchResult found = Found(
+      {.devices = 8,
+       .fixed = {
+           .tensor = 2, .micro_batch = 2, .recompute = nn::Recompute::kBlock}});
+  ASSERT_FALSE(found.fitting.empty());
+  for (const Candidate& candidate : found.fitting) {
+    EXPECT_EQ(candidate.layout.tensor, 2);
+    EXPECT_EQ(candidate.layout.micro_batch, 2);
+    EXPECT_EQ(candidate.layout.recompute, nn::Recompute::kBlock);
+  }
+}
+
+TEST(SearchTest, LittleMemoryIsMetByDividingAndRecomputing) {
+  Hardware machine = RoundMachine();
+  const SearchResult roomy = Found({.devices = 8});
+  int64_t least = roomy.fitting.front().forecast.memory();
+  for (const Candidate& candidate : roomy.fitting) {
+    least = std::min(least, candidate.forecast.memory());
+  }
+  machine.memory_bytes = static_cast<double>(least);
+  const SearchResult tight = Found({.devices = 8, .memory_share = 1}, machine);
+  ASSERT_FALSE(tight.fitting.empty());
+  EXPECT_GT(tight.too_large, 0);
+  for (const Candidate& candidate : tight.fitting) {
+    EXPECT_LE(candidate.forecast.memory(), least);
+  }
+  machine.memory_bytes = 1e4;
+  const SearchResult none = Found({.devices = 8}, machine);
+  EXPECT_TRUE(none.fitting.empty());
+}
+
+TEST(SearchTest, ADeviceCountThatDividesNothingIsUsedInPart) {
+  for (const Candidate& candidate : Found({.devices = 7}).fitting) {
+    EXPECT_LE(candidate.layout.devices(), 7);
+    EXPECT_EQ(32 % candidate.layout.data, 0);
+  }
+}
+
+TEST(SearchTest, WhatCannotBeIsRefused) {
+  EXPECT_FALSE(
+      Search(Config(), RoundMachine(), {.devices = 8, .fixed = {.data = 5}})
+          .ok());
+  EXPECT_FALSE(
+      Search(Config(), RoundMachine(), {.devices = 8, .fixed = {.tensor = 7}})
+          .ok());
+}
+
+}  // namespace
+}  // namespace eisbach::plan
