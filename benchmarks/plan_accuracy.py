@@ -175,7 +175,9 @@ def case_of(row: dict[str, str]) -> Case:
     if data * context > 1 and zero:
         overrides.append(f"parallel.zero={zero}")
     precision = row["precision"]
-    products = "f4" if "FP4" in precision else "f8" if "FP8" in precision else "as_is"  # noqa: E501
+    products = (
+        "f4" if "FP4" in precision else "f8" if "FP8" in precision else "as_is"
+    )
     return Case(
         id=row["id"],
         group=group,
@@ -206,7 +208,11 @@ def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
             continue
         key = tuple(row[name] for name in identity)
         old = chosen.get(key)
-        rank = METRICS.index(row["measured_metric"]) if row["measured_metric"] in METRICS else 99  # noqa: E501
+        rank = (
+            METRICS.index(row["measured_metric"])
+            if row["measured_metric"] in METRICS
+            else 99
+        )
         if old is None or rank < METRICS.index(old["measured_metric"]):
             if rank == 99:
                 left[f"measures {row['measured_metric']}"] += 1
@@ -233,6 +239,7 @@ def record(case: Case):
 
 def spearman(a: list[float], b: list[float]) -> float:
     """The correlation of ranks."""
+
     def ranks(values: list[float]) -> list[float]:
         order = sorted(range(len(values)), key=values.__getitem__)
         found = [0.0] * len(values)
@@ -305,10 +312,18 @@ def main() -> int:
         models[case.model].append((case, seconds))
     for some in models.values():
         if len(some) >= 4:
-            rate = [c.seconds / float(o.partition("=")[2]) for c, _ in some
-                    for o in c.overrides if o.startswith("train.global")]
-            mine = [s / float(o.partition("=")[2]) for c, s in some
-                    for o in c.overrides if o.startswith("train.global")]
+            rate = [
+                c.seconds / float(o.partition("=")[2])
+                for c, _ in some
+                for o in c.overrides
+                if o.startswith("train.global")
+            ]
+            mine = [
+                s / float(o.partition("=")[2])
+                for c, s in some
+                for o in c.overrides
+                if o.startswith("train.global")
+            ]
             orders.append(spearman(rate, mine))
     if orders:
         print(f"order of layouts within a model, {len(orders)} models: "

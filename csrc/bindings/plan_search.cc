@@ -39,7 +39,9 @@ void BindSearch(CoreModule& m) {
                     "Where nothing fits, what took the least memory.")
       .def_readonly("tried", &SearchResult::tried)
       .def_readonly("too_large", &SearchResult::too_large,
-                    "Of those, for the memory.");
+                    "Of those, for the memory.")
+      .def_readonly("hopeless", &SearchResult::hopeless,
+                    "Not tried: at best they are far behind others.");
   m.def(
       "search_layouts",
       [](const train::EngineConfig& config, const plan::Hardware& hardware,

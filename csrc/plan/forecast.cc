@@ -6,7 +6,6 @@
 
 #include "core/status_macros.h"
 #include "parallel/pipeline/action.h"
-#include "parallel/pipeline/simulate.h"
 #include "plan/collective_seconds.h"
 #include "plan/record.h"
 #include "train/stages.h"
@@ -149,18 +148,14 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   RecordedStep made(config, mesh);
   made.micro_batches_ = config.global_batch / samples;
   made.recorded_ = std::min(kRecorded, made.micro_batches_);
-  EISBACH_ASSIGN_OR_RETURN(
-      made.schedule_,
-      train::MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
-                              static_cast<int>(made.micro_batches_),
-                              config.deferred_weights));
+  EISBACH_RETURN_IF_ERROR(made.MakeSchedules());
   EISBACH_ASSIGN_OR_RETURN(
       made.sequence_,
       parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
       train::DivideLayers(config.model, config.layers_per_stage,
-                          made.schedule_.shape));
+                          made.schedules_[0].shape));
   train::EngineConfig few = config;
   few.global_batch = made.recorded_ * samples;
   // Stages of as many layers that are no end of the model are alike.
@@ -168,7 +163,7 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   for (int s = 0; s < stages; ++s) {
     std::vector<int64_t> layers;
     for (const models::StageLayers& chunk :
-         train::ChunksOfStage(parts, made.schedule_.shape, s)) {
+         train::ChunksOfStage(parts, made.schedules_[0].shape, s)) {
       layers.push_back(chunk.end_layer - chunk.first_layer);
     }
     const auto [kind, added] =
@@ -185,6 +180,37 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   return made;
 }
 
+absl::Status RecordedStep::MakeSchedules() {
+  const int stages = mesh_.size(Axis::kPipeline);
+  const int64_t few = 2 * stages + micro_batches_ % stages;
+  std::vector<int64_t> counts = {micro_batches_};
+  if (micro_batches_ > few + stages) counts = {few, few + stages};
+  for (const int64_t count : counts) {
+    EISBACH_ASSIGN_OR_RETURN(
+        parallel::Schedule schedule,
+        train::MakeStepSchedule(config_.pipeline_schedule, stages,
+                                config_.chunks, static_cast<int>(count),
+                                config_.deferred_weights));
+    schedules_.push_back(std::move(schedule));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> RecordedStep::PipelineSeconds(
+    const parallel::SimulationTimes& times) const {
+  std::vector<double> seconds;
+  for (const Schedule& schedule : schedules_) {
+    EISBACH_ASSIGN_OR_RETURN(const parallel::Simulation simulation,
+                             parallel::Simulate(schedule, times));
+    seconds.push_back(simulation.seconds);
+  }
+  if (seconds.size() == 1) return seconds[0];
+  const double more =
+      static_cast<double>(micro_batches_ - schedules_[1].shape.microbatches) /
+      schedules_[1].shape.stages;
+  return seconds[1] + more * (seconds[1] - seconds[0]);
+}
+
 absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
                                           const PlayOptions& options) const {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
@@ -192,29 +218,32 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
   for (const WorkRecord& record : records_) {
     kinds.push_back(FromPlayed(Play(record, mesh_, hardware, options),
                                recorded_, micro_batches_,
-                               schedule_.shape.chunks));
+                               schedules_[0].shape.chunks));
   }
   Forecast forecast;
   forecast.micro_batches = micro_batches_;
   parallel::SimulationTimes times{};
   times.transfer = TransferSeconds(config_, mesh_, hardware, sequence_);
-  const int stages = schedule_.shape.stages;
+  const int stages = schedules_[0].shape.stages;
   double once = 0;
   for (int s = 0; s < stages; ++s) {
     Stage stage = kinds[record_of_[s]];
     // What is in flight depends on where the stage stands.
     stage.forecast.memory =
-        MostMemory(records_[record_of_[s]], schedule_.stages[s]);
+        MostMemory(records_[record_of_[s]], schedules_.back().stages[s]);
     times.stages.push_back(stage.times);
     once = std::max(once, stage.forecast.once);
     forecast.flops += stage.flops / stages;
     forecast.stages.push_back(stage.forecast);
   }
-  EISBACH_ASSIGN_OR_RETURN(const parallel::Simulation simulation,
-                           parallel::Simulate(schedule_, times));
-  forecast.seconds = simulation.seconds + once;
-  forecast.bubble =
-      simulation.bubble_fraction * simulation.seconds / forecast.seconds;
+  EISBACH_ASSIGN_OR_RETURN(const double pipeline, PipelineSeconds(times));
+  double busy = 0;
+  for (const StageForecast& stage : forecast.stages) {
+    busy += (stage.forward + stage.backward) *
+            static_cast<double>(micro_batches_) / stages;
+  }
+  forecast.seconds = pipeline + once;
+  forecast.bubble = (pipeline - busy) / forecast.seconds;
   forecast.tokens_per_second = static_cast<double>(config_.global_batch) *
                                static_cast<double>(config_.model.context) /
                                forecast.seconds;

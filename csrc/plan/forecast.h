@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "parallel/mesh.h"
 #include "parallel/pipeline/schedule.h"
+#include "parallel/pipeline/simulate.h"
 #include "plan/hardware.h"
 #include "plan/play.h"
 #include "plan/record.h"
@@ -62,7 +63,14 @@ class RecordedStep {
 
   train::EngineConfig config_;
   parallel::Mesh mesh_;
-  parallel::Schedule schedule_;
+  absl::Status MakeSchedules();
+  // Of all micro-batches, whose times the stages take.
+  absl::StatusOr<double> PipelineSeconds(
+      const parallel::SimulationTimes& times) const;
+
+  // Of all micro-batches, or, where they are many, of few and of as many more
+  // as there are stages: from there on a step grows evenly.
+  std::vector<parallel::Schedule> schedules_;
   int64_t micro_batches_ = 0;
   int64_t recorded_ = 0;  // micro-batches
   bool sequence_ = false;

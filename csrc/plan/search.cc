@@ -1,12 +1,14 @@
 #include "plan/search.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
 #include "parallel/pipeline/schedule.h"
+#include "plan/collective_seconds.h"
 
 namespace eisbach::plan {
 namespace {
@@ -16,6 +18,8 @@ using nn::Recompute;
 // A model's parts beyond which schedules bring nothing but transfers.
 constexpr int kMostChunks = 8;
 constexpr int64_t kMostMicroBatch = 16;
+// Of the best, how much more a layout may take and still be looked at.
+constexpr double kFarBehind = 1.15;
 // Tokens of a row below which its ranks have too little each.
 constexpr int64_t kLeastPart = 1024;
 
@@ -158,13 +162,18 @@ class Explorer {
   absl::StatusOr<SearchResult> Run() {
     std::vector<Layout> layouts =
         Enumerator(config_, hardware_, options_).All();
-    const auto count = static_cast<int64_t>(layouts.size());
-    int64_t done = 0;
+    // The most promising first, so that most of the others need no look.
+    std::vector<std::pair<double, Layout>> order;
+    for (Layout& layout : layouts) {
+      order.emplace_back(LeastSeconds(layout), std::move(layout));
+    }
+    std::stable_sort(
+        order.begin(), order.end(),
+        [](const auto& a, const auto& b) { return a.first < b.first; });
+    const auto count = static_cast<int64_t>(order.size());
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) {
-      Explore(layouts[i]);
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (options_.progress) options_.progress(++done, count);
+      if (!Hopeless(order[i].first)) Explore(order[i].second);
     }
     if (result_.fitting.empty() && !result_.smallest) {
       return refusal_.ok() ? absl::InvalidArgumentError(absl::StrCat(
@@ -225,12 +234,54 @@ class Explorer {
     Count(absl::OkStatus(), !fits);
     const std::lock_guard<std::mutex> lock(mutex_);
     if (fits) {
+      best_seconds_ = std::min(best_seconds_, forecast->seconds);
       result_.fitting.push_back({layout, *std::move(forecast)});
     } else if (!result_.smallest ||
                result_.smallest->forecast.memory() > forecast->memory()) {
       result_.smallest = Candidate{layout, *std::move(forecast)};
     }
     return fits;
+  }
+
+  // Whether a layout that takes at least so long is far behind others.
+  bool Hopeless(double least_seconds) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool hopeless = least_seconds > kFarBehind * best_seconds_;
+    result_.hopeless += hopeless;
+    return hopeless;
+  }
+
+  // A step of `layout` takes longer: products at the rate of the largest, as
+  // if layers were divided evenly, the schedule's idle time, and what tensor
+  // ranks exchange.
+  double LeastSeconds(const Layout& layout) const {
+    const models::ModelConfig& model = config_.model;
+    const double tokens = static_cast<double>(config_.global_batch) *
+                          static_cast<double>(model.context);
+    const double devices = static_cast<double>(layout.devices());
+    const PeakRates& peak = hardware_.peak;
+    double rate =
+        config_.update.compute_dtype == DType::kF32 ? peak.f32 : peak.f16;
+    if (options_.play.products != ProductType::kAsIs) {
+      rate = std::max({rate, peak.f8, peak.f4});
+    }
+    double seconds = models::TrainingFlopsPerToken(model) * tokens / devices /
+                     (rate * hardware_.matmul_fraction);
+    if (layout.tensor > 1) {
+      // Two sums a layer and direction, each of the activations of a token.
+      const double bytes = tokens / (1.0 * layout.data * layout.context) *
+                           static_cast<double>(model.hidden) * 2;
+      const GroupPlace place = PlaceOf(layout.tensor, 1, hardware_);
+      seconds += 4.0 * static_cast<double>(model.layers) / layout.pipeline *
+                 (CollectiveSeconds("all_reduce", bytes, place, hardware_) -
+                  CollectiveSeconds("all_reduce", 0, place, hardware_));
+    }
+    const double micro_batches =
+        static_cast<double>(config_.global_batch) /
+        static_cast<double>(layout.micro_batch * layout.data);
+    double idle = (layout.pipeline - 1.0) / layout.chunks;
+    if (layout.schedule == "zero_bubble") idle /= 3;
+    return seconds * (1 + idle / micro_batches);
   }
 
   void Count(const absl::Status& status, bool too_large) {
@@ -258,6 +309,7 @@ class Explorer {
   const Hardware& hardware_;
   const SearchOptions& options_;
   double budget_ = 0;
+  double best_seconds_ = std::numeric_limits<double>::infinity();
   std::mutex mutex_;
   SearchResult result_;
   absl::Status refusal_;

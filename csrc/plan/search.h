@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,8 +46,6 @@ struct SearchOptions {
   // Of a device's memory, what tensors may take: libraries, the driver, what
   // collectives buffer and what caching rounds up need the rest.
   double memory_share = 0.9;
-  // Is told how many layouts of how many were looked at.
-  std::function<void(int64_t, int64_t)> progress{};
 };
 
 struct Candidate {
@@ -62,6 +59,8 @@ struct SearchResult {
   std::optional<Candidate> smallest;
   int64_t tried = 0;
   int64_t too_large = 0;  // for the memory
+  // Not tried: the least that they could take is far above what others do.
+  int64_t hopeless = 0;
 };
 
 // Layouts on which `config` trains the batch that it says, each on as many of

@@ -114,10 +114,8 @@ def table(plan: Plan, *, rows: int = 10) -> Iterator[str]:
         yield from _nothing_fits(plan)
         return
     yield (
-        f"{'':>3} {'devices':>8}{'data':>6}{'context':>8}{'tensor':>7}"
-        f"{'pipeline':>9} {'schedule':<12}{'chunks':>6}{'zero':>5}"
-        f"{'micro':>6} {'recompute':<10}{'s/step':>9}{'tok/s/dev':>10}"
-        f"{'of peak':>8}{'idle':>6}{'GiB':>7}"
+        f"{'':>2} {'layout':<18}{'schedule':<14}{'zero':>4}{'micro':>6} "
+        f"{'recompute':<10}{'s/step':>8}{'peak':>6}{'idle':>6}{'GiB':>6}"
     )
     for number, candidate in enumerate(best, 1):
         yield _row(plan, number, candidate)
@@ -135,17 +133,32 @@ def table(plan: Plan, *, rows: int = 10) -> Iterator[str]:
 
 def _row(plan: Plan, number: int, candidate: _C.Candidate) -> str:
     layout, forecast = candidate.layout, candidate.forecast
-    per_device = forecast.tokens_per_second / layout.devices
+    schedule = "-"
+    if layout.pipeline > 1:
+        schedule = layout.schedule
+        if layout.chunks > 1:
+            schedule += f" {layout.chunks}"
+    return (
+        f"{number:>2} {spell(layout):<18}{schedule:<14}{layout.zero:>4}"
+        f"{layout.micro_batch:>6} {layout.recompute:<10}"
+        f"{forecast.seconds:>8.4g}{of_peak(plan, candidate):>6.1%}"
+        f"{forecast.bubble:>6.1%}{forecast.memory / 2**30:>6.1f}"
+    )
+
+
+def spell(layout: _C.Layout) -> str:
+    """Spells a layout as in `d64 c1 t8 p16`."""
+    return (
+        f"d{layout.data} c{layout.context} t{layout.tensor} p{layout.pipeline}"
+    )
+
+
+def of_peak(plan: Plan, candidate: _C.Candidate) -> float:
+    """Of the devices' rated arithmetic, what the model needs (MFU)."""
+    per_device = candidate.forecast.tokens_per_second / candidate.layout.devices
     peak = plan.machine.peak
     rate = peak.f32 if plan.config.precision.compute == "f32" else peak.f16
-    used = per_device * plan.engine.model.flops_per_token / rate
-    return (
-        f"{number:>3} {layout.devices:>8,}{layout.data:>6}{layout.context:>8}"
-        f"{layout.tensor:>7}{layout.pipeline:>9} {layout.schedule:<12}"
-        f"{layout.chunks:>6}{layout.zero:>5}{layout.micro_batch:>6} "
-        f"{layout.recompute:<10}{forecast.seconds:>9.3f}{per_device:>10,.0f}"
-        f"{used:>8.1%}{forecast.bubble:>6.1%}{forecast.memory / 2**30:>7.1f}"
-    )
+    return per_device * plan.engine.model.flops_per_token / rate
 
 
 def _nothing_fits(plan: Plan) -> Iterator[str]:
@@ -205,7 +218,17 @@ def _where_time_goes(plan: Plan, best: _C.Candidate) -> Iterator[str]:
         for words, share in shares(best).items()
         if share >= 0.005
     )
-    yield f"The first spends its time on: {parts}."
+    layout, forecast = best.layout, best.forecast
+    rate = forecast.tokens_per_second
+    yield (
+        f"d: data, c: context, t: tensor, p: pipeline. The first has "
+        f"{layout.devices:,} of the devices,"
+    )
+    yield (
+        f"{rate:,.0f} tokens/s, {rate / layout.devices:,.0f} of each, and "
+        "spends its time on"
+    )
+    yield f"{parts}."
 
 
 def _why_not(best: _C.Candidate, second: _C.Candidate) -> str:

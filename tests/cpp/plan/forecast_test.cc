@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cpp/plan/plan_testing.h"
+#include "parallel/pipeline/simulate.h"
 #include "plan/estimate.h"
 #include "support/status_testing.h"
 
@@ -49,6 +50,37 @@ TEST(ForecastTest, MicroBatchesAreAlike) {
     EXPECT_GT(eight, four) << layout.ToString();
     EXPECT_NEAR(twelve - eight, eight - four, 1e-6 * twelve)
         << layout.ToString();
+  }
+}
+
+// Of many micro-batches a few are simulated, which is what all would take.
+TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
+  for (const auto& [schedule, chunks] :
+       std::initializer_list<std::pair<std::string, int>>{
+           {"1f1b", 1}, {"interleaved", 2}, {"gpipe", 1}}) {
+    for (const int micro_batches : {16, 17, 22}) {
+      train::EngineConfig config = Config();
+      config.pipeline_schedule = schedule;
+      config.chunks = chunks;
+      config.global_batch = micro_batches;
+      const Forecast forecast = On(config, {1, 1, 4});
+      parallel::SimulationTimes times;
+      for (const StageForecast& stage : forecast.stages) {
+        times.stages.push_back(
+            {stage.forward / chunks, stage.backward / chunks, 0, 0});
+      }
+      const auto whole = test::Value(
+          parallel::Simulate(test::Value(parallel::MakeSchedule(
+                                 schedule, 4, chunks, micro_batches)),
+                             times));
+      double once = 0;
+      for (const StageForecast& stage : forecast.stages) {
+        once = std::max(once, stage.once);
+      }
+      EXPECT_NEAR(forecast.seconds - once, whole.seconds,
+                  0.01 * forecast.seconds)
+          << schedule << " " << micro_batches;
+    }
   }
 }
 

@@ -1,0 +1,60 @@
+import pytest
+
+from eisbach.config import ConfigError
+from eisbach.hardware import folder, known, machine_of, read_hardware
+
+
+def test_the_files_of_the_repository_come_with_the_package(repo):
+    files = sorted(p.stem for p in (repo / "configs/hardware").glob("*.yaml"))
+    assert known() == files
+    assert {"gb200-nvl72", "dgx-b200", "rtx-pro-6000"} <= set(files)
+
+
+@pytest.mark.parametrize("name", known())
+def test_every_figure_has_a_source(name):
+    file = read_hardware(name)
+    for part in ("chip", "matmul", "ops", "domain", "network", "power"):
+        assert len(getattr(file, part).source) > 10, part
+    machine = machine_of(file)
+    assert machine.memory_bytes == file.chip.memory_gb * 1e9
+    assert machine.peak.f16 > machine.peak.f32 > 1e13
+    assert machine.domain.devices in (8, 72)
+    assert machine.domain.bandwidth > machine.network.bandwidth
+
+
+def test_a_file_of_ones_own_is_read_by_its_path(tmp_path):
+    text = (folder() / "dgx-h100.yaml").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("memory_gb: 80", "memory_gb: 96"))
+    assert machine_of(read_hardware(str(mine))).memory_bytes == 96e9
+
+
+def test_an_unknown_machine_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean gb200-nvl72"):
+        read_hardware("gb200")
+    with pytest.raises(ConfigError, match=r"Known are a100, .* by their path"):
+        read_hardware("abacus")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("memory_gb: 80", "memory_gb: 0", r"chip\.memory_gb: .*greater than 0"),
+        ("devices: 8", "devices: eight", r"domain\.devices: .*integer"),
+        (
+            "fraction: 0.8\n",
+            "fraction: 1.8\n",
+            r"matmul\.fraction: .*equal to 1",
+        ),
+        ("power:", "powers:", r"powers: "),
+        ("memory_gb: 80", "memory: 80", r"chip\.memory: "),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path, old, new, said):
+    text = (folder() / "dgx-h100.yaml").read_text()
+    assert old in text
+    file = tmp_path / "mine.yaml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_hardware(str(file))
+    assert "mine.yaml" in str(caught.value)
