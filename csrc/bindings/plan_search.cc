@@ -37,6 +37,9 @@ void BindSearch(CoreModule& m) {
       .def_readonly("fitting", &SearchResult::fitting, "Quickest first.")
       .def_readonly("smallest", &SearchResult::smallest,
                     "Where nothing fits, what took the least memory.")
+      .def_readonly("least_memory", &SearchResult::least_memory,
+                    "Bytes that the smallest of those takes at least that need "
+                    "no look; 0: none.")
       .def_readonly("tried", &SearchResult::tried)
       .def_readonly("too_large", &SearchResult::too_large,
                     "Of those, for the memory.")

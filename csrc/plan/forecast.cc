@@ -42,13 +42,27 @@ std::map<Kind, Entry> Regular(const std::vector<Entry>& entries) {
 }
 
 // The most that a stage holds at a time when it goes through its list.
-int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list) {
+// `travels`: bytes that one transfer between stages moves.
+int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
+                   int64_t travels) {
   const std::map<Kind, ActionMemory> regular = Regular(record.memory);
   int64_t now = record.memory.front().before, most = 0;
+  // What was recorded was there, ends of the step and of their sums too.
   for (const ActionMemory& entry : record.memory) {
-    if (entry.action.letter == 0) most = std::max(most, entry.most);
+    most = std::max(most, entry.most);
   }
   for (const Action& action : list) {
+    if (action.kind == ActionKind::kExchange) {
+      // What arrives has its memory before what was sent gives its own back.
+      int64_t sent = 0;
+      for (const parallel::StageTransfer& transfer : action.transfers) {
+        const bool send = transfer.direction == parallel::Direction::kSend;
+        (send ? sent : now) += travels;
+      }
+      most = std::max(most, now);
+      now -= sent;
+      continue;
+    }
     const auto it = regular.find({Letter(action.kind), action.chunk});
     if (it == regular.end()) continue;
     most = std::max(most, now + it->second.most - it->second.before);
@@ -109,19 +123,22 @@ Stage FromPlayed(const Played& played, int64_t recorded, int64_t micro_batches,
   return stage;
 }
 
-double TransferSeconds(const train::EngineConfig& config,
-                       const parallel::Mesh& mesh, const Hardware& hardware,
-                       bool sequence) {
+// Bytes that a transfer between stages moves.
+int64_t TransferBytes(const train::EngineConfig& config,
+                      const parallel::Mesh& mesh, bool sequence) {
+  const auto size = static_cast<int64_t>(SizeOf(config.update.compute_dtype));
+  return config.micro_batch * config.model.context * config.model.hidden *
+         size / mesh.size(Axis::kContext) /
+         (sequence ? mesh.size(Axis::kTensor) : 1);
+}
+
+double TransferSeconds(int64_t bytes, const parallel::Mesh& mesh,
+                       const Hardware& hardware) {
   const int stages = mesh.size(Axis::kPipeline);
   if (stages == 1) return 0;
-  double bytes = static_cast<double>(config.micro_batch) *
-                 static_cast<double>(config.model.context) *
-                 static_cast<double>(config.model.hidden) *
-                 static_cast<double>(SizeOf(config.update.compute_dtype));
-  bytes /= mesh.size(Axis::kContext);
-  if (sequence) bytes /= mesh.size(Axis::kTensor);
-  return CollectiveSeconds(
-      "exchange", bytes, PlaceOf("pipeline", stages, mesh, hardware), hardware);
+  return CollectiveSeconds("exchange", static_cast<double>(bytes),
+                           PlaceOf("pipeline", stages, mesh, hardware),
+                           hardware);
 }
 
 }  // namespace
@@ -223,14 +240,15 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
   Forecast forecast;
   forecast.micro_batches = micro_batches_;
   parallel::SimulationTimes times{};
-  times.transfer = TransferSeconds(config_, mesh_, hardware, sequence_);
+  const int64_t travels = TransferBytes(config_, mesh_, sequence_);
+  times.transfer = TransferSeconds(travels, mesh_, hardware);
   const int stages = schedules_[0].shape.stages;
   double once = 0;
   for (int s = 0; s < stages; ++s) {
     Stage stage = kinds[record_of_[s]];
     // What is in flight depends on where the stage stands.
-    stage.forecast.memory =
-        MostMemory(records_[record_of_[s]], schedules_.back().stages[s]);
+    stage.forecast.memory = MostMemory(records_[record_of_[s]],
+                                       schedules_.back().stages[s], travels);
     times.stages.push_back(stage.times);
     once = std::max(once, stage.forecast.once);
     forecast.flops += stage.flops / stages;

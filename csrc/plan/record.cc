@@ -15,6 +15,7 @@ class WorkRecorder final : public Recorder {
   explicit WorkRecorder(Device& device) : device_(device) {
     streams_[&device.compute_stream()] = 0;
     device.ResetPeakMemory();
+    action_.before = device.memory().bytes_in_use;
     device.set_recorder(this);
   }
   ~WorkRecorder() override { device_.set_recorder(nullptr); }
@@ -50,7 +51,10 @@ class WorkRecorder final : public Recorder {
     Add({.kind = Work::Kind::kAction, .action = action});
   }
 
-  void EndStep() { Add({.kind = Work::Kind::kStepEnd}); }
+  void EndStep() {
+    OnAction({});
+    Add({.kind = Work::Kind::kStepEnd});
+  }
 
   WorkRecord Take() {
     record_.streams = static_cast<int>(streams_.size());
@@ -61,12 +65,10 @@ class WorkRecorder final : public Recorder {
   void Add(const Work& work) { record_.work.push_back(work); }
 
   void EndAction() {
-    if (action_.action.letter == 0) return;
     const AllocatorStats memory = device_.memory();
     action_.most = memory.peak_bytes_in_use;
     action_.after = memory.bytes_in_use;
     record_.memory.push_back(action_);
-    action_ = {};
   }
 
   uint8_t Number(const Stream& stream) {

@@ -33,7 +33,8 @@ struct Work {
   ActionMark action{};
 };
 
-// What one entry of the stage's list does to the rank's memory.
+// What one entry of the stage's list does to the rank's memory, or, with no
+// letter, what comes between lists.
 struct ActionMemory {
   ActionMark action;
   int64_t before;  // bytes in use

@@ -173,14 +173,16 @@ class Explorer {
     const auto count = static_cast<int64_t>(order.size());
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) {
-      if (!Hopeless(order[i].first)) Explore(order[i].second);
+      Explore(order[i].second, order[i].first);
     }
     if (result_.fitting.empty() && !result_.smallest) {
-      return refusal_.ok() ? absl::InvalidArgumentError(absl::StrCat(
-                                 "no layout of ", options_.devices,
-                                 " devices divides train.global_batch=",
-                                 config_.global_batch))
-                           : refusal_;
+      if (!refusal_.ok()) return refusal_;
+      if (count > 0) return std::move(result_);  // far too large, all of them
+      return absl::InvalidArgumentError(absl::StrCat(
+          "train.global_batch=", config_.global_batch,
+          " has no layout on at most ", options_.devices,
+          " devices where parallel.data x train.micro_batch divides it and the "
+          "given keys stay"));
     }
     std::sort(result_.fitting.begin(), result_.fitting.end(),
               [](const Candidate& a, const Candidate& b) {
@@ -191,7 +193,7 @@ class Explorer {
 
  private:
   // Tries ways to fit, from those that cost nothing on.
-  void Explore(Layout layout) {
+  void Explore(Layout layout, double least_seconds) {
     const auto zeros =
         Choices(options_.fixed.zero, layout.data * layout.context > 1
                                          ? std::vector<int>{1, 2, 3}
@@ -205,6 +207,9 @@ class Explorer {
       for (size_t r = 0; r < enough; ++r) {
         layout.zero = zero;
         layout.recompute = recomputes[r];
+        // A forward again is a third of a step.
+        const bool again = layout.recompute == Recompute::kBlock;
+        if (Hopeless(least_seconds * (again ? 4.0 / 3 : 1))) break;
         if (Try(layout)) {
           enough = r;
           break;
@@ -215,8 +220,12 @@ class Explorer {
 
   // Whether it fits.
   bool Try(const Layout& layout) {
-    if (LeastMemory(layout) > budget_) {
+    if (const double least = LeastMemory(layout); least > budget_) {
       Count(absl::OkStatus(), true);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      result_.least_memory = result_.least_memory == 0
+                                 ? least
+                                 : std::min(result_.least_memory, least);
       return false;
     }
     absl::StatusOr<parallel::Mesh> mesh = MeshOf(layout);
@@ -302,7 +311,31 @@ class Explorer {
     const double state = 8 + (small ? 4 : 0);
     return numbers * (weights / (layout.zero >= 3 ? copies : 1) +
                       gradients / (layout.zero >= 2 ? copies : 1) +
-                      state / (layout.zero >= 1 ? copies : 1));
+                      state / (layout.zero >= 1 ? copies : 1)) +
+           LeastActivations(layout);
+  }
+
+  // Of the micro-batches that the first stage has in flight, what every block
+  // keeps: its input, or those of its projections too, or all that is as wide.
+  double LeastActivations(const Layout& layout) const {
+    const models::ModelConfig& model = config_.model;
+    const double hidden = static_cast<double>(model.hidden);
+    double width = hidden;
+    if (layout.recompute == Recompute::kSelective) width = 3 * hidden;
+    if (layout.recompute == Recompute::kNothing) {
+      width =
+          4 * hidden + static_cast<double>(2 * model.kv_heads * model.head_dim +
+                                           2 * model.ffn_hidden);
+    }
+    const double tokens = static_cast<double>(layout.micro_batch) *
+                          static_cast<double>(model.context) / layout.context;
+    const double micro_batches =
+        static_cast<double>(config_.global_batch) /
+        static_cast<double>(layout.micro_batch * layout.data);
+    const double flights = std::min<double>(layout.pipeline, micro_batches);
+    const double blocks = static_cast<double>(model.layers / layout.pipeline);
+    return static_cast<double>(SizeOf(config_.update.compute_dtype)) * width *
+           tokens * blocks * flights / layout.tensor;
   }
 
   const train::EngineConfig& config_;

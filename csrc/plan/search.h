@@ -57,6 +57,8 @@ struct SearchResult {
   std::vector<Candidate> fitting;  // quickest first
   // Where nothing fits: what took the least memory.
   std::optional<Candidate> smallest;
+  // Of those that need no look, what the smallest takes at least; 0: none.
+  double least_memory = 0;
   int64_t tried = 0;
   int64_t too_large = 0;  // for the memory
   // Not tried: the least that they could take is far above what others do.

@@ -61,7 +61,7 @@ class Ops(Section):
     kernel_gap_us: NonNegative = 0.0
     host_launch_us: NonNegative = 0.0
     shared_by_collectives: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    source: Text = "assumed"
+    source: Text
 
 
 class Domain(Section):
@@ -106,7 +106,7 @@ class HardwareFile(Section):
     device: Literal["cuda", "cpu"] = "cuda"
     chip: Chip
     matmul: Matmul
-    ops: Ops = Ops()
+    ops: Ops
     domain: Domain
     network: Network
     power: Power
@@ -174,7 +174,7 @@ def read_hardware(name: str) -> HardwareFile:
         path = folder() / f"{name}.yaml"
         if not path.exists():
             near = difflib.get_close_matches(name, known(), 1, 0.3)
-            offer = f"; did you mean {near[0]}?" if near else ""
+            offer = f"; did you mean {near[0]}?" if near else "."
             message = (
                 f"there is no machine of that name{offer} Known are "
                 f"{', '.join(known())}, and files by their path"

@@ -119,6 +119,11 @@ def table(plan: Plan, *, rows: int = 10) -> Iterator[str]:
     )
     for number, candidate in enumerate(best, 1):
         yield _row(plan, number, candidate)
+    found = plan.found
+    yield (
+        f"Of {found.tried + found.hopeless:,} ways {found.too_large:,} take "
+        f"too much memory and {found.hopeless:,} at best far more time."
+    )
     yield ""
     yield from _where_time_goes(plan, best[0])
     if len(best) > 1:
@@ -162,16 +167,25 @@ def of_peak(plan: Plan, candidate: _C.Candidate) -> float:
 
 
 def _nothing_fits(plan: Plan) -> Iterator[str]:
-    smallest = plan.found.smallest
+    smallest, least = plan.found.smallest, plan.found.least_memory
     has = plan.machine.memory_bytes / 2**30
-    yield f"nothing fits {has:.0f} GiB of a device"
+    yield (
+        f"nothing fits {has:.0f} GiB of a device, of which tensors may take "
+        "nine tenths"
+    )
     if smallest:
         layout = smallest.layout
         yield (
-            f"the least is {smallest.forecast.memory / 2**30:.1f} GiB: data "
-            f"{layout.data} x context {layout.context} x tensor "
-            f"{layout.tensor} x pipeline {layout.pipeline}"
+            f"the least is {smallest.forecast.memory / 2**30:.1f} GiB: "
+            f"{spell(layout)}, zero {layout.zero}, recompute "
+            f"{layout.recompute}"
         )
+    elif least:
+        yield f"every layout takes more than {least / 2**30:.1f} GiB"
+    yield (
+        "More devices, a smaller train.global_batch or model.context, or a "
+        "smaller model fit."
+    )
 
 
 def fragment(candidate: _C.Candidate) -> Iterator[str]:

@@ -55,6 +55,8 @@ TEST(ForecastTest, MicroBatchesAreAlike) {
 
 // Of many micro-batches a few are simulated, which is what all would take.
 TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
+  Hardware machine = RoundMachine();
+  machine.domain = {.devices = 4, .bandwidth = 1e18};  // nothing travels
   for (const auto& [schedule, chunks] :
        std::initializer_list<std::pair<std::string, int>>{
            {"1f1b", 1}, {"interleaved", 2}, {"gpipe", 1}}) {
@@ -63,7 +65,7 @@ TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
       config.pipeline_schedule = schedule;
       config.chunks = chunks;
       config.global_batch = micro_batches;
-      const Forecast forecast = On(config, {1, 1, 4});
+      const Forecast forecast = On(config, {1, 1, 4}, machine);
       parallel::SimulationTimes times;
       for (const StageForecast& stage : forecast.stages) {
         times.stages.push_back(
@@ -127,20 +129,22 @@ TEST(ForecastTest, MemoryIsThatOfTheProgram) {
 
 TEST(ForecastTest, LayoutsCostWhatTheyExchange) {
   const train::EngineConfig config = Config();
-  const double one = On(config, {}).seconds;
+  Hardware machine = RoundMachine();
+  machine.domain = {.devices = 4, .bandwidth = 1e11};
+  const double one = On(config, {}, machine).seconds;
   // Devices divide the work, and what they exchange comes on top.
   for (const Layout& layout : {Layout{4, 1, 1}, Layout{1, 4, 1},
                                Layout{1, 1, 4}, test::WithContext(4)}) {
-    const Forecast forecast = On(config, layout);
+    const Forecast forecast = On(config, layout, machine);
     EXPECT_LT(forecast.seconds, one) << layout.ToString();
     EXPECT_GT(forecast.seconds, one / 4) << layout.ToString();
   }
-  EXPECT_GT(On(config, {1, 1, 4}).bubble, 0);
+  EXPECT_GT(On(config, {1, 1, 4}, machine).bubble, 0);
   // A slow network is felt by tensor ranks that it lies between.
-  Hardware spread = RoundMachine();
+  Hardware spread = machine;
   spread.domain.devices = 1;
   EXPECT_GT(On(config, {1, 4, 1}, spread).busy().communication,
-            5 * On(config, {1, 4, 1}).busy().communication);
+            5 * On(config, {1, 4, 1}, machine).busy().communication);
 }
 
 TEST(ForecastTest, FlopsAreThoseOfTheModel) {

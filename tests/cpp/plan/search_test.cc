@@ -39,7 +39,8 @@ TEST(SearchTest, FindsWhatIsQuickestAndFits) {
         test::Value(MeshOf(candidate.layout)), RoundMachine(), {}));
     EXPECT_EQ(again.seconds, candidate.forecast.seconds);
   }
-  EXPECT_GE(tensors.size(), 3);
+  EXPECT_GE(tensors.size(), 2);
+  EXPECT_GT(found.hopeless, 0);
 }
 
 TEST(SearchTest, WhatIsFixedStays) {
@@ -72,6 +73,7 @@ TEST(SearchTest, LittleMemoryIsMetByDividingAndRecomputing) {
   machine.memory_bytes = 1e4;
   const SearchResult none = Found({.devices = 8}, machine);
   EXPECT_TRUE(none.fitting.empty());
+  EXPECT_GT(none.least_memory, 1e4);
 }
 
 TEST(SearchTest, ADeviceCountThatDividesNothingIsUsedInPart) {
