@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::reshard_test {
 namespace {
 
 using test::Curve;
@@ -310,4 +310,4 @@ TEST(Reshard, LooksFirstWhereTheSamePartOfTheModelIs) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::reshard_test

@@ -113,7 +113,7 @@ ssize_t write(int fd, const void* data, size_t bytes) {
 
 }  // extern "C"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::save_faults_test {
 namespace {
 
 using test::Value;
@@ -263,4 +263,4 @@ TEST(SaveFaults, WhoIsKilledBeforeOrAfterAnyCallLeavesAWholeCheckpoint) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::save_faults_test

@@ -7,7 +7,7 @@
 #include "support/op_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::models {
+namespace eisbach::models::decoder_test {
 namespace {
 
 using test::Layout;
@@ -253,4 +253,4 @@ TEST(DecoderTest, MoreThanTheContextIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::decoder_test

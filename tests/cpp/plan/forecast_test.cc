@@ -6,7 +6,7 @@
 #include "plan/estimate.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::forecast_test {
 namespace {
 
 using test::Layout;
@@ -135,4 +135,4 @@ TEST(ForecastTest, BadMachinesAndLayoutsAreNamed) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::forecast_test

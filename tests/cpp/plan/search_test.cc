@@ -7,7 +7,7 @@
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::search_test {
 namespace {
 
 train::EngineConfig Config() {
@@ -91,4 +91,4 @@ TEST(SearchTest, WhatCannotBeIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::search_test

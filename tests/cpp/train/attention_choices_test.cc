@@ -6,7 +6,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::attention_choices_test {
 namespace {
 
 using test::Layout;
@@ -66,4 +66,4 @@ TEST(AttentionChoicesTest, EachChangesTheLoss) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::attention_choices_test

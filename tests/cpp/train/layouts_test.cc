@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::layouts_test {
 namespace {
 
 using test::Factorings;
@@ -291,4 +291,4 @@ TEST(DescribeApartTest, NamesTheTensorThatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::layouts_test

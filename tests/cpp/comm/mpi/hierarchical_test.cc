@@ -11,7 +11,7 @@
 #include "support/mpi_world.h"
 #include "support/status_testing.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::hierarchical_test {
 namespace {
 
 using contract::Place;
@@ -103,4 +103,4 @@ TEST(HierarchicalWorld, ReducesInRankOrder) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::hierarchical_test
