@@ -230,6 +230,10 @@ TEST(Reshard, GoesOnWhereRanksDivideOtherwise) {
       const std::string saved =
           Train(places[from].layout, config, temp.File("from"), want);
       for (size_t to = 0; to < std::size(places); ++to) {
+        // In bf16, from each to itself and to the next.
+        const size_t ahead =
+            (to + std::size(places) - from) % std::size(places);
+        if (compute != DType::kF32 && ahead > 1) continue;
         const std::string what =
             absl::StrCat(Name(compute), " ", from, " to ", to);
         SCOPED_TRACE(what);

@@ -17,7 +17,7 @@ eisbach_add_test(NAME ops_cpu_matmul_choice_test
 if(EISBACH_WITH_ONEDNN AND NOT EISBACH_WITH_OPENBLAS)
   eisbach_add_test(NAME ops_cpu_onednn_primitives_test
                    SRC ops/cpu/onednn_primitives_test.cc LABELS ops
-                   ALONE)
+                   ALONE HOT)
   target_link_libraries(ops_cpu_onednn_primitives_test PRIVATE eisbach::onednn)
   # Up to what this CPU has.
   foreach(isa IN ITEMS AVX2 AVX512_CORE AVX512_CORE_BF16 AVX512_CORE_FP16)
