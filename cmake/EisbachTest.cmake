@@ -1,3 +1,5 @@
+include(EisbachTestBatch)
+
 # Seconds. The limit ends a test that hangs; it judges none. On a machine five
 # times slower than a desktop, with four other jobs on it, a test takes some 25
 # times as long as alone and shall not reach a quarter of it: what takes more
@@ -9,11 +11,17 @@ if(EISBACH_SANITIZE OR CMAKE_CROSSCOMPILING)
 endif()
 
 # eisbach_add_test(NAME name SRC file [NP n ...] [PARTS p]
-#                  [LABELS l ...] [ARGS a ...] [HOT])
+#                  [LABELS l ...] [ARGS a ...] [HOT] [ALONE])
 #
-# Builds one GoogleTest program from tests/cpp/<file>. Without NP it runs as a
-# plain process; with NP it is registered once for each n as `mpirun -np n`
-# (name_npN, label mpi). MPI tests bring their own main (support/mpi_main.cc).
+# Makes a GoogleTest program, tests/cpp/name in the build, of tests/cpp/<file>.
+# Without NP it runs as a plain process; with NP it is registered once for each
+# n as `mpirun -np n` (name_npN, label mpi). MPI tests bring their own main
+# (support/mpi_main.cc).
+# A plain program is a link to one that has the tests of several files of its
+# folder, which are compiled together (EisbachTestBatch.cmake) and of which it
+# runs those of its own file. ALONE is a file that shares no program: it is
+# linked to more than the core, or replaces functions of the C library. NP is
+# alone as well.
 # HOT is a program that spends more time in its own loops than the compiler
 # spends on them.
 # With PARTS a plain process is registered as so many tests that can run side by
@@ -31,38 +39,59 @@ endif()
 # The same program again, with other arguments, as a test too slow for every
 # day: only `ctest -C sweep` runs it.
 function(eisbach_add_test)
-  cmake_parse_arguments(T "HOT" "NAME;SRC;PARTS" "NP;LABELS;ARGS" ${ARGN})
-  add_executable(${T_NAME} ${T_SRC})
-  target_link_libraries(${T_NAME} PRIVATE eisbach eisbach_test_support
-                        GTest::gtest GTest::gmock)
-  # Tests are compiled more often than they run, and most of that is headers,
-  # which the first test reads for all.
+  cmake_parse_arguments(T "HOT;ALONE" "NAME;SRC;PARTS" "NP;LABELS;ARGS" ${ARGN})
   set(optimize -O0)
   if(T_HOT)
     set(optimize -O1)
   endif()
-  target_compile_options(${T_NAME} PRIVATE ${optimize})
+  if(T_NP)
+    eisbach_test_program(${T_NAME} ${optimize} ${T_SRC}
+                         ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)
+  elseif(T_ALONE)
+    eisbach_test_program(${T_NAME} ${optimize} ${T_SRC})
+    target_link_libraries(${T_NAME} PRIVATE eisbach_test_main)
+  else()
+    eisbach_batch_test(${T_NAME} ${optimize} ${T_SRC})
+  endif()
+  eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP} PARTS ${T_PARTS}
+                   LABELS ${T_LABELS} ARGS ${T_ARGS}
+                   TIMEOUT ${EISBACH_TEST_TIMEOUT})
+endfunction()
+
+# eisbach_test_program(name optimize sources...): a program of its own.
+function(eisbach_test_program name optimize)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE eisbach eisbach_test_support
+                        GTest::gtest GTest::gmock)
+  # Tests are compiled more often than they run, and most of that is headers,
+  # which the first test reads for all.
+  target_compile_options(${name} PRIVATE ${optimize})
   get_property(first GLOBAL PROPERTY EISBACH_FIRST_TEST${optimize})
   if(first)
-    target_precompile_headers(${T_NAME} REUSE_FROM ${first})
+    target_precompile_headers(${name} REUSE_FROM ${first})
   else()
-    set_property(GLOBAL PROPERTY EISBACH_FIRST_TEST${optimize} ${T_NAME})
-    target_precompile_headers(${T_NAME} PRIVATE
+    set_property(GLOBAL PROPERTY EISBACH_FIRST_TEST${optimize} ${name})
+    target_precompile_headers(${name} PRIVATE
       <gtest/gtest.h> <gmock/gmock.h>
       <algorithm> <cmath> <cstdint> <functional> <map> <memory> <string>
       <utility> <vector> <absl/status/statusor.h> <absl/strings/str_cat.h>
       <absl/types/span.h> <tensor/tensor.h>
       <support/status_testing.h>)
   endif()
-  if(T_NP)
-    target_sources(${T_NAME} PRIVATE
-                   ${PROJECT_SOURCE_DIR}/tests/support/mpi_main.cc)
+endfunction()
+
+# eisbach_test_command(variable test)
+#
+# What add_test takes as the COMMAND of a test's plain process: the target, or
+# the link, which CMake does not know for a program.
+function(eisbach_test_command variable test)
+  get_target_property(type ${test} TYPE)
+  if(type STREQUAL EXECUTABLE)
+    set(${variable} ${test} PARENT_SCOPE)
   else()
-    target_link_libraries(${T_NAME} PRIVATE GTest::gtest_main)
+    set(${variable} ${CMAKE_CROSSCOMPILING_EMULATOR}
+        ${CMAKE_CURRENT_BINARY_DIR}/${test} PARENT_SCOPE)
   endif()
-  eisbach_register(NAME ${T_NAME} TARGET ${T_NAME} NP ${T_NP} PARTS ${T_PARTS}
-                   LABELS ${T_LABELS} ARGS ${T_ARGS}
-                   TIMEOUT ${EISBACH_TEST_TIMEOUT})
 endfunction()
 
 # eisbach_test_on_cuda(test [FILTER f] [NO_SANITIZERS])
@@ -84,14 +113,15 @@ function(eisbach_test_on_cuda name)
     set(T_FILTER -*NamesWhat*:*ErrorsSay*:*Threads*:*ThreadCount*:*AnyThread*:*WorkBuffers*)
     set(finite_differences :*FiniteDifferences*:*IsTheGradient*)
   endif()
+  eisbach_test_command(command ${name})
   if(EISBACH_CUDA_EMULATION)
-    add_test(NAME ${name}_cuda COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_test(NAME ${name}_cuda COMMAND ${command} --gtest_filter=${T_FILTER})
     add_dependencies(${name} eisbach_cuda_emulated)
     set_tests_properties(${name}_cuda PROPERTIES LABELS cuda
       TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT "${EISBACH_EMULATED_GPU}")
   endif()
   if(EISBACH_CUDA AND NOT CMAKE_CROSSCOMPILING)
-    add_test(NAME ${name}_gpu COMMAND ${name} --gtest_filter=${T_FILTER})
+    add_test(NAME ${name}_gpu COMMAND ${command} --gtest_filter=${T_FILTER})
     add_dependencies(${name} eisbach_cuda)
     add_dependencies(eisbach_gpu_tests ${name})
     set_tests_properties(${name}_gpu PROPERTIES LABELS gpu RUN_SERIAL ON
@@ -106,7 +136,7 @@ function(eisbach_test_on_cuda name)
   # differences launch the kernels of the other cases many hundred times more.
   foreach(sanitizer IN ITEMS asan tsan)
     add_test(NAME ${name}_cuda_${sanitizer}
-             COMMAND ${name} --gtest_filter=${T_FILTER}${finite_differences})
+             COMMAND ${command} --gtest_filter=${T_FILTER}${finite_differences})
     set_tests_properties(${name}_cuda_${sanitizer} PROPERTIES
       TIMEOUT 7200 LABELS cuda_${sanitizer}
       ENVIRONMENT "${EISBACH_EMULATED_GPU};${EISBACH_GPU_${sanitizer}}")
@@ -144,9 +174,10 @@ function(eisbach_trains_on_cuda test)
 endfunction()
 
 function(eisbach_test_with_few_threads name)
+  eisbach_test_command(command ${name})
   foreach(setting IN ITEMS OMP_THREAD_LIMIT=1 OMP_DYNAMIC=true
           OMP_MAX_ACTIVE_LEVELS=0)
-    add_test(NAME ${name}_${setting} COMMAND ${name})
+    add_test(NAME ${name}_${setting} COMMAND ${command})
     set_tests_properties(${name}_${setting} PROPERTIES LABELS unit
       TIMEOUT ${EISBACH_TEST_TIMEOUT} ENVIRONMENT ${setting})
   endforeach()
@@ -162,12 +193,13 @@ function(eisbach_register)
   if(T_CONFIGURATIONS)
     set(configurations CONFIGURATIONS ${T_CONFIGURATIONS})
   endif()
+  eisbach_test_command(command ${T_TARGET})
   if(T_PARTS)
     math(EXPR last "${T_PARTS} - 1")
     foreach(index RANGE ${last})
       math(EXPR part "${index} + 1")
       set(name ${T_NAME}_part${part})
-      add_test(NAME ${name} ${configurations} COMMAND ${T_TARGET} ${T_ARGS})
+      add_test(NAME ${name} ${configurations} COMMAND ${command} ${T_ARGS})
       set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT}
         LABELS "unit;${T_LABELS}" ENVIRONMENT
         "GTEST_TOTAL_SHARDS=${T_PARTS};GTEST_SHARD_INDEX=${index}")
@@ -175,7 +207,7 @@ function(eisbach_register)
     return()
   endif()
   if(NOT T_NP)
-    add_test(NAME ${T_NAME} ${configurations} COMMAND ${T_TARGET} ${T_ARGS})
+    add_test(NAME ${T_NAME} ${configurations} COMMAND ${command} ${T_ARGS})
     set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT}
                          LABELS "unit;${T_LABELS}")
     return()

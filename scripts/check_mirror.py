@@ -8,13 +8,15 @@
   module, or in tests/python/bindings its file of csrc/bindings.
 - Each folder of csrc with sources has a test at the same place under
   tests/cpp (a backend folder may be tested by the folder above it), and each
-  test there lies in a folder of csrc.
+  test there lies in a folder of csrc. Several are compiled together, so each
+  has a namespace of its own, called as the file.
 - Each folder of csrc has a README.md of at most a page.
 - No source file passes 500 lines.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +58,7 @@ def check_python(root: Path) -> Iterator[str]:
 
 
 def check_cpp(root: Path) -> Iterator[str]:
-    """Yields folders of csrc without tests, and tests without a folder."""
+    """Yields folders without tests, tests without folder or namespace."""
     csrc, tests = root / "csrc", root / "tests" / "cpp"
     for folder in sorted({p.parent for p in csrc.rglob("*.cc")}):
         place = folder.relative_to(csrc)
@@ -71,6 +73,9 @@ def check_cpp(root: Path) -> Iterator[str]:
         place = test.relative_to(tests)
         if not (csrc / place).parent.is_dir():
             yield f"tests/cpp/{place}:1: no folder csrc/{place.parent}"
+        own = rf"^namespace eisbach(::\w+)*::{test.stem} {{"
+        if not re.search(own, test.read_text(encoding="utf-8"), re.M):
+            yield f"tests/cpp/{place}:1: no namespace eisbach::...::{test.stem}"
 
 
 def check_readmes(root: Path) -> Iterator[str]:

@@ -51,7 +51,9 @@ programs="$(manifest)" || die "the tests of the GPU are not built"
 rm -rf "$bundle"
 mkdir -p "$bundle"/{bin,lib/openmpi,peers}
 for program in $programs; do
-  cp "$build/tests/cpp/$program" "$bundle/bin/"
+  cp -P "$build/tests/cpp/$program" "$bundle/bin/"
+  # Most are links to a program that several share.
+  cp "$(realpath "$build/tests/cpp/$program")" "$bundle/bin/"
 done
 cp $build/benchmarks/train_gpu "$bundle/bin/"
 cp .venv/bin/{mpirun,ompirun_wrapper,prterun,prte,prted} "$bundle/bin/"
@@ -74,10 +76,12 @@ while read -r name path; do
 done <<<"$needed"
 # Where libraries lie on this machine is no affair of another.
 cmake -P /dev/stdin >/dev/null 2>&1 <<END
-file(GLOB files $bundle/bin/*_test $bundle/bin/train_gpu
-     $bundle/lib/libeisbach*)
+file(GLOB files $bundle/bin/*_test $bundle/bin/*_tests_*
+     $bundle/bin/train_gpu $bundle/lib/libeisbach*)
 foreach(file IN LISTS files)
-  file(RPATH_REMOVE FILE \${file})
+  if(NOT IS_SYMLINK \${file})
+    file(RPATH_REMOVE FILE \${file})
+  endif()
 endforeach()
 END
 find "$bundle/bin" "$bundle/lib" -type f -exec strip --strip-unneeded {} +

@@ -29,13 +29,26 @@ case "$kind" in
     ;;
   thread)
     sanitize="thread"
-    targets=(world_test progress_test local_communicator_test local_world_test
+    targets=(world_test progress_test group_activity_test
+             local_communicator_test local_world_test
+             core_threads_test core_one_thread_test
              device_allocator_test device_host_streams_test device_tracer_test
+             device_step_clock_test
              data_corpus_test data_data_loader_test
-             parallel_data_reducer_test parallel_collectives_test
+             parallel_data_reducer_test parallel_data_shard_reducer_test
+             parallel_data_weight_gather_test parallel_data_weight_window_test
+             parallel_data_matrix_work_test parallel_collectives_test
+             parallel_context_attention_test
+             checkpoint_agree_test checkpoint_gather_test
              checkpoint_save_test checkpoint_saver_test
              checkpoint_resume_test
-             train_engine_test train_rank_trace_test train_same_bits_test)
+             models_decoder_test
+             train_adapters_test train_average_test train_clock_offset_test
+             train_context_test train_documents_test train_engine_test
+             train_layouts_pairs_test train_preference_test train_rank_trace_test
+             train_replicas_test train_requests_test train_same_bits_test
+             train_spikes_test train_step_times_test train_token_rows_test
+             train_zero_test)
     # Races are the same in every vector width: one of them is built.
     [ "$(uname -m)" = x86_64 ] &&
       flags="$flags -march=haswell -DHWY_COMPILE_ONLY_STATIC"
@@ -70,6 +83,6 @@ ninja -C "$build" "${targets[@]}"
 
 only=()
 if [ ${#targets[@]} -gt 0 ]; then
-  only=(-R "^($(IFS='|'; echo "${targets[*]}"))\$")
+  only=(-R "^($(IFS='|'; echo "${targets[*]}"))(_part[0-9]+)?\$")
 fi
 ctest --test-dir "$build" -j2 --output-on-failure "${only[@]}" "$@"

@@ -66,25 +66,25 @@ inline absl::StatusOr<Trained> TrainAndGather(const Layout& layout,
 }
 
 // How far a layout may be from one rank.
-struct Tolerance {
+struct Tolerances {
   double curve;      // relative, of loss and gradient norm in each step
   double gradients;  // of a tensor's largest value, in step 1
   // Absolute: softmax does not see the key's bias, whose gradient is rounding
   // alone.
   double key_bias;
 };
-inline constexpr Tolerance kFloat32Tolerance{1e-5, 1e-4, 1e-8};
+inline constexpr Tolerances kFloat32Tolerance{1e-5, 1e-4, 1e-8};
 // Three digits are kept. f16 keeps more, but only so many small numbers.
-inline constexpr Tolerance kBfloat16Tolerance{1e-2, 5e-2, 2e-6};
+inline constexpr Tolerances kBfloat16Tolerance{1e-2, 5e-2, 2e-6};
 
-inline const Tolerance& ToleranceOf(DType compute) {
+inline const Tolerances& ToleranceOf(DType compute) {
   return compute == DType::kF32 ? kFloat32Tolerance : kBfloat16Tolerance;
 }
 
 // The gradients that are further apart than `tolerance`, a line each; empty
 // when all are close.
 inline std::string DescribeApart(const Gradients& got, const Gradients& want,
-                                 const Tolerance& tolerance) {
+                                 const Tolerances& tolerance) {
   if (got.size() != want.size()) {
     return absl::StrCat(got.size(), " tensors instead of ", want.size(), "\n");
   }
@@ -116,7 +116,7 @@ inline std::string DescribeApart(const Gradients& got, const Gradients& want,
 }
 
 inline void ExpectTrainsLike(const Trained& got, const Trained& want,
-                             const Tolerance& tolerance,
+                             const Tolerances& tolerance,
                              const std::string& what) {
   ExpectCloseCurves(got.curve, want.curve, tolerance.curve, what);
   EXPECT_FALSE(want.gradients.empty()) << what;

@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::arena_test {
 namespace {
 
 TEST(Arena, ObjectsAreAlignedAndApart) {
@@ -46,4 +46,4 @@ TEST(Arena, AWholeChunkFits) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::arena_test

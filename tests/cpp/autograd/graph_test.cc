@@ -6,7 +6,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::graph_test {
 namespace {
 
 using test::ToDoubles;
@@ -307,4 +307,4 @@ TEST(BackwardContext, WeightGradientsRunNowOrLater) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::graph_test

@@ -6,7 +6,7 @@
 #include "autograd/functions/norm.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::recompute_test {
 namespace {
 
 using test::TheStream;
@@ -197,4 +197,4 @@ TEST_F(RecomputeTest, ErrorsOfTheSecondCallAreReported) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::recompute_test

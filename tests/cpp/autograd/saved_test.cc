@@ -5,7 +5,7 @@
 #include "autograd/functions/norm.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::saved_test {
 namespace {
 
 using test::TheStream;
@@ -83,4 +83,4 @@ INSTANTIATE_TEST_SUITE_P(DTypes, SavedTest,
                          });
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::saved_test

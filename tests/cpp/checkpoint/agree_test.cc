@@ -3,7 +3,7 @@
 #include "comm/world.h"
 #include "support/status_testing.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::agree_test {
 namespace {
 
 using Body = std::function<void(comm::Communicator&, Stream&)>;
@@ -58,4 +58,4 @@ TEST(GatherText, BringsTextsOfAnyLength) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::agree_test

@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::box_test {
 namespace {
 
 using test::StatusIs;
@@ -61,4 +61,4 @@ TEST(Coverage, IsCompleteWhenEachElementIsThereOnce) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::box_test

@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::contents_test {
 namespace {
 
 using test::Layout;
@@ -139,4 +139,4 @@ TEST(ContentsTest, ErrorsNameTheFile) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::contents_test

@@ -5,7 +5,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::folder_test {
 namespace {
 
 using test::Value;
@@ -77,4 +77,4 @@ TEST(Folder, ANameBelongsToAStep) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::folder_test

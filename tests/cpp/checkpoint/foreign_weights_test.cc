@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::foreign_weights_test {
 namespace {
 
 using test::StatusIs;
@@ -305,4 +305,4 @@ TEST(ForeignWeightsTest, WhatDoesNotFitIsNamedOnAllRanks) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::foreign_weights_test

@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "tensor/init.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::gather_test {
 namespace {
 
 using test::Layout;
@@ -266,4 +266,4 @@ TEST(ScatterParameters, WritesNothingWhenATensorIsMissingOrWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::gather_test

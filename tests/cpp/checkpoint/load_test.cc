@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::load_test {
 namespace {
 
 using test::Layout;
@@ -281,4 +281,4 @@ TEST_F(LoadTest, ARenamedFolderIsAnErrorOnAllRanks) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::load_test

@@ -8,7 +8,7 @@
 #include "core/philox.h"
 #include "support/status_testing.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::manifest_test {
 namespace {
 
 using test::StatusIs;
@@ -224,4 +224,4 @@ TEST(CheckConfig, NamesEveryKeyThatDiffers) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::manifest_test

@@ -5,7 +5,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::piece_test {
 namespace {
 
 using test::Value;
@@ -98,4 +98,4 @@ TEST(Shares, AreNotSmall) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::piece_test

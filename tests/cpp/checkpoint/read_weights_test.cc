@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::read_weights_test {
 namespace {
 
 using test::Layout;
@@ -66,4 +66,4 @@ TEST(ReadWeightsTest, ErrorsNameTheFile) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::read_weights_test

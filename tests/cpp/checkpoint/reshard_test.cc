@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::reshard_test {
 namespace {
 
 using test::Curve;
@@ -230,6 +230,10 @@ TEST(Reshard, GoesOnWhereRanksDivideOtherwise) {
       const std::string saved =
           Train(places[from].layout, config, temp.File("from"), want);
       for (size_t to = 0; to < std::size(places); ++to) {
+        // In bf16, from each to itself and to the next.
+        const size_t ahead =
+            (to + std::size(places) - from) % std::size(places);
+        if (compute != DType::kF32 && ahead > 1) continue;
         const std::string what =
             absl::StrCat(Name(compute), " ", from, " to ", to);
         SCOPED_TRACE(what);
@@ -310,4 +314,4 @@ TEST(Reshard, LooksFirstWhereTheSamePartOfTheModelIs) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::reshard_test

@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::resume_mpi_test {
 namespace {
 
 using Losses = std::vector<double>;
@@ -92,4 +92,4 @@ TEST(GatherMpi, GivesTheValuesOfOneRank) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::resume_mpi_test

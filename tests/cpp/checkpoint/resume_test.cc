@@ -5,7 +5,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::resume_test {
 namespace {
 
 using test::Layout;
@@ -137,4 +137,4 @@ TEST(Resume, KeepsTheStateOfEveryOptimizer) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::resume_test

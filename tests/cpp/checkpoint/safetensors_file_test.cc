@@ -13,7 +13,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::safetensors_file_test {
 namespace {
 
 using test::StatusIs;
@@ -234,4 +234,4 @@ TEST(SafetensorsWriterTest, NoTensorsIsAFile) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::safetensors_file_test

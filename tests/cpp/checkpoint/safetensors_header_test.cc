@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::safetensors_header_test {
 namespace {
 
 using test::StatusIs;
@@ -210,4 +210,4 @@ TEST(SafetensorsHeaderTest, NamesAreUtf8) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::safetensors_header_test

@@ -113,7 +113,7 @@ ssize_t write(int fd, const void* data, size_t bytes) {
 
 }  // extern "C"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::save_faults_test {
 namespace {
 
 using test::Value;
@@ -195,7 +195,9 @@ TEST(SaveFaults, EveryCallThatFailsFailsTheSaveAndTheNextOneWorks) {
                                   ", errno ", error, ": ", status.ToString()));
         // Where no promise depends on it, a call may fail in silence: a file
         // that is on the disk is closed.
-        if (status.ok()) EXPECT_STREQ(faulty_name.load(), "close");
+        if (status.ok()) {
+          EXPECT_STREQ(faulty_name.load(), "close");
+        }
         told += !status.ok();
         EXPECT_EQ(NewestWhole(temp.path()), 2);
         EXPECT_FALSE(std::filesystem::exists(UnfinishedFolder(temp.path(), 2)));
@@ -263,4 +265,4 @@ TEST(SaveFaults, WhoIsKilledBeforeOrAfterAnyCallLeavesAWholeCheckpoint) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::save_faults_test

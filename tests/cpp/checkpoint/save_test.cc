@@ -11,7 +11,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::save_test {
 namespace {
 
 using test::Layout;
@@ -160,4 +160,4 @@ TEST(Save, HasNothingToSaveOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::save_test

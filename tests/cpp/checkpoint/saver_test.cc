@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::saver_test {
 namespace {
 
 using test::Layout;
@@ -58,7 +58,9 @@ TEST(Saver, WritesBehindTrainingWhatWasThereWhenItBegan) {
               EXPECT_GE(result.step, 3);  // one to write, one to name
               if (rank == 0) ended = static_cast<int>(result.step);
             }
-            if (rank == 0) EXPECT_NE(test::BytesOf(engine), before);
+            if (rank == 0) {
+              EXPECT_NE(test::BytesOf(engine), before);
+            }
             return absl::OkStatus();
           }));
       EXPECT_GT(ended, 0);
@@ -170,7 +172,9 @@ TEST(Saver, FailsOnAllRanksAndTheNextSaveWorks) {
           EXPECT_FALSE(saves.busy());
           EXPECT_FALSE(saves.Finish().has_value());
           spec = good;
-          if (rank == 0) EXPECT_TRUE(std::filesystem::is_empty(temp.path()));
+          if (rank == 0) {
+            EXPECT_TRUE(std::filesystem::is_empty(temp.path()));
+          }
           EISBACH_RETURN_IF_ERROR(saves.Begin({temp.path()}));
           return saves.Finish()->status;
         }));
@@ -200,4 +204,4 @@ TEST(Saver, KeepsToItsShareOfTheDiskAndGivesUpAtOnce) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::saver_test

@@ -7,6 +7,9 @@ foreach(source IN LISTS checkpoint_tests)
   if(stem MATCHES "_mpi_test$")
     eisbach_add_test(NAME checkpoint_${stem} SRC ${source} NP 1 4
                      LABELS checkpoint)
+  elseif(stem STREQUAL save_faults_test)  # has an fsync of its own
+    eisbach_add_test(NAME checkpoint_${stem} SRC ${source} LABELS checkpoint
+                     ALONE)
   else()
     eisbach_add_test(NAME checkpoint_${stem} SRC ${source} LABELS checkpoint)
   endif()

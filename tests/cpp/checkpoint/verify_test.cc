@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::checkpoint {
+namespace eisbach::checkpoint::verify_test {
 namespace {
 
 using test::StatusIs;
@@ -176,4 +176,4 @@ TEST_F(VerifyTest, NamesOfFoldersAndFiles) {
 }
 
 }  // namespace
-}  // namespace eisbach::checkpoint
+}  // namespace eisbach::checkpoint::verify_test

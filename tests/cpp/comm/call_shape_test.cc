@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace eisbach::comm {
+namespace eisbach::comm::call_shape_test {
 namespace {
 
 const CallShape kSum{
@@ -96,4 +96,4 @@ TEST(DisagreementError, SaysWhereAndWhoLooked) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::call_shape_test

@@ -6,7 +6,7 @@
 #include "support/device_testing.h"
 #include "support/mpi_world.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::communicator_agreement_test {
 namespace {
 
 class CheckedContract : public testing::TestWithParam<ContractCheck> {
@@ -36,4 +36,4 @@ INSTANTIATE_TEST_SUITE_P(AllRanks, CheckedContract, testing::ValuesIn(Checks()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::communicator_agreement_test

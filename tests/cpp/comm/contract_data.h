@@ -18,6 +18,12 @@ inline constexpr DType kDTypes[] = {DType::kF32, DType::kBF16, DType::kF16,
                                     DType::kF64, DType::kI32,  DType::kI64,
                                     DType::kU8,  DType::kU16};
 
+// Whether a reduction is worth its time: the longest of kSizes is there for the
+// pieces that backends cut, which are the same for every operation.
+inline bool WorthReducing(DType dtype, int64_t elements, ReduceOp op) {
+  return elements < 65537 || op == ReduceOp::kSum || dtype == DType::kF32;
+}
+
 // A small hash: data differ by rank, position and salt.
 inline uint32_t Mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;

@@ -10,7 +10,7 @@
 #include "core/status_macros.h"
 #include "support/status_testing.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::group_activity_test {
 namespace {
 
 const GroupEntry* Named(const RankTable& table, absl::string_view name) {
@@ -100,4 +100,4 @@ TEST(GroupActivity, AFullTableLeavesLaterGroupsOut) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::group_activity_test

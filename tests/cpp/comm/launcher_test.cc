@@ -6,7 +6,7 @@
 
 #include "absl/strings/match.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::launcher_test {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -70,4 +70,4 @@ TEST(Launcher, ComparesWithMpi) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::launcher_test

@@ -10,7 +10,7 @@
 #include "core/status_macros.h"
 #include "device/device.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::progress_test {
 namespace {
 
 // Done when `gate` opens; then adds its number to `order`.
@@ -211,4 +211,4 @@ TEST_P(ProgressTest, AnEndedWorldRefusesWork) {
 INSTANTIATE_TEST_SUITE_P(RungAndPolled, ProgressTest, testing::Bool());
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::progress_test

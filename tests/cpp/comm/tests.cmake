@@ -76,7 +76,7 @@ if(EISBACH_CUDA_EMULATION)
   target_link_libraries(nccl_agreement_test PRIVATE eisbach_cuda_emulated
                                                     eisbach::mpi)
   eisbach_add_test(NAME unique_ids_test SRC comm/nccl/unique_ids_test.cc
-                   LABELS "comm;cuda")
+                   LABELS "comm;cuda" ALONE)
   target_sources(unique_ids_test PRIVATE
                  ${PROJECT_SOURCE_DIR}/csrc/comm/nccl/unique_ids.cc)
 endif()

@@ -4,7 +4,7 @@
 
 #include "cpp/comm/contract.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::world_test {
 namespace {
 
 // This program is not started by a launcher.
@@ -42,4 +42,4 @@ TEST(InitWorldDeathTest, SrunWithoutPmixIsAnError) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::world_test

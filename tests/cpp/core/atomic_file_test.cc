@@ -16,7 +16,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::atomic_file_test {
 namespace {
 
 TEST(AtomicFileTest, AppearsWithCommit) {
@@ -155,4 +155,4 @@ TEST(AtomicFileTest, AFullDiskIsAnErrorOfTheFileAndLeavesTheOldOne) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::atomic_file_test

@@ -16,7 +16,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::bus_errors_test {
 namespace {
 
 const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -122,4 +122,4 @@ TEST_F(BusErrorsDeathTest, HandlersThatWereThereGetWhatIsTheirs) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::bus_errors_test

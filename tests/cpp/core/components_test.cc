@@ -5,7 +5,7 @@
 
 #include "core/cpu_features.h"
 
-namespace eisbach {
+namespace eisbach::components_test {
 namespace {
 
 using ::testing::Contains;
@@ -68,4 +68,4 @@ TEST(CpuFeaturesTest, AgreesWithTheIdentificationRegisters) {
 #endif
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::components_test

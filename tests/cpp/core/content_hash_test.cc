@@ -7,7 +7,7 @@
 
 #include "gtest/gtest.h"
 
-namespace eisbach {
+namespace eisbach::content_hash_test {
 namespace {
 
 // What xxh64sum prints for these bytes.
@@ -50,4 +50,4 @@ TEST(ContentHash, OfPiecesIsThatOfTheWhole) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::content_hash_test

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::cpu_cache_test {
 namespace {
 
 void Write(const std::string& folder, int index, const char* level,
@@ -45,4 +45,4 @@ TEST(LastLevelCacheBytesTest, IsWhatTheCLibraryKnows) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::cpu_cache_test

@@ -7,7 +7,7 @@
 
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::cpu_quota_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -112,4 +112,4 @@ TEST_F(CpuQuotaTest, AGroupHasANumberOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::cpu_quota_test

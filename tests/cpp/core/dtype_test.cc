@@ -6,7 +6,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::dtype_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -125,4 +125,4 @@ TEST(DispatchFloat, CallsWithTheStorageType) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::dtype_test

@@ -7,7 +7,7 @@
 #include "core/status_macros.h"
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::errno_status_test {
 namespace {
 
 TEST(ErrnoStatusTest, KeepsTheNumberThroughAnnotate) {
@@ -26,4 +26,4 @@ TEST(ErrnoStatusTest, OtherStatusesHaveNone) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::errno_status_test

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-namespace eisbach {
+namespace eisbach::finite_test {
 namespace {
 
 template <typename T>
@@ -48,4 +48,4 @@ TEST(FiniteTest, WholeNumbersAlwaysAre) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::finite_test

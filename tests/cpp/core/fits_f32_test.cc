@@ -7,7 +7,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::fits_f32_test {
 namespace {
 
 using test::IsOk;
@@ -42,4 +42,4 @@ TEST(CheckFitsF32, NamesTheBound) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::fits_f32_test

@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace eisbach {
+namespace eisbach::hash_test {
 namespace {
 
 // The published values of 64-bit FNV-1a.
@@ -37,4 +37,4 @@ TEST(MixBits, OneBitChangesAboutHalf) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::hash_test

@@ -8,7 +8,7 @@
 #include "core/philox.h"
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::json_test {
 namespace {
 
 using test::StatusIs;
@@ -97,4 +97,4 @@ TEST(ReadJsonTest, RandomTextIsReadOrRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::json_test

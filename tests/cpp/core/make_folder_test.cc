@@ -7,7 +7,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::make_folder_test {
 namespace {
 
 mode_t ModeOf(const std::string& path) {
@@ -48,4 +48,4 @@ TEST(MakeFolder, NamesTheFolder) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::make_folder_test

@@ -7,7 +7,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::mapped_file_test {
 namespace {
 
 using test::StatusIs;
@@ -99,4 +99,4 @@ TEST(MappedFileTest, AnotherFileOfThatNameLeavesItAsItIs) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::mapped_file_test

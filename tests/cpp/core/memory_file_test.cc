@@ -5,7 +5,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::memory_file_test {
 namespace {
 
 TEST(MemoryFile, IsOneMemoryForAllThatOpenIt) {
@@ -30,4 +30,4 @@ TEST(MemoryFile, WhatIsNotTheAnnouncedMemoryIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::memory_file_test

@@ -8,7 +8,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::one_thread_test {
 namespace {
 
 using test::StatusIs;
@@ -53,4 +53,4 @@ TEST(OneThread, RefusesAFork) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::one_thread_test

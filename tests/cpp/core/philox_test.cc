@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace eisbach {
+namespace eisbach::philox_test {
 namespace {
 
 // The known answers of philox4x32-10 in Random123 (tests/kat_vectors).
@@ -82,4 +82,4 @@ TEST(ToNormal, HasTheMomentsOfTheNormalDistribution) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::philox_test

@@ -16,7 +16,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::regular_file_test {
 namespace {
 
 using test::StatusIs;
@@ -93,4 +93,4 @@ TEST(RegularFileTest, ALargeFileIsRefusedBeforeItIsRead) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::regular_file_test

@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace eisbach {
+namespace eisbach::shape_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -42,4 +42,4 @@ TEST(ContiguousStrides, InnermostIsOne) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::shape_test

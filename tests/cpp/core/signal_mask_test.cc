@@ -8,7 +8,7 @@
 
 #include "core/threads.h"
 
-namespace eisbach {
+namespace eisbach::signal_mask_test {
 namespace {
 
 thread_local int handled = 0;
@@ -72,4 +72,4 @@ TEST_F(SignalMask, ATeamTakesNone) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::signal_mask_test

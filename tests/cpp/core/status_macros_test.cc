@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::status_macros_test {
 namespace {
 
 absl::StatusOr<std::unique_ptr<int>> Box(int value) {
@@ -47,4 +47,4 @@ TEST(Annotate, PrependsAndKeepsTheCode) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::status_macros_test

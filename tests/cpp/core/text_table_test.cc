@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace eisbach {
+namespace eisbach::text_table_test {
 namespace {
 
 TEST(TextTableTest, AlignsColumnsAndTrailsNothing) {
@@ -14,4 +14,4 @@ TEST(TextTableTest, AlignsColumnsAndTrailsNothing) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::text_table_test

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace eisbach {
+namespace eisbach::threads_test {
 namespace {
 
 CoreSet Cores(std::initializer_list<int> numbers) {
@@ -153,4 +153,4 @@ TEST(ComputeThreads, AreOneInsideAParallelRegion) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::threads_test

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace eisbach::data {
+namespace eisbach::data::batch_test {
 namespace {
 
 TEST(IdsBelowTest, IsAboveTokensAndTargets) {
@@ -18,4 +18,4 @@ TEST(IdsBelowTest, IsAboveTokensAndTargets) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::batch_test

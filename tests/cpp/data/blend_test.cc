@@ -9,7 +9,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::data {
+namespace eisbach::data::blend_test {
 namespace {
 
 using test::StatusIs;
@@ -82,4 +82,4 @@ TEST(BlendTest, WeightsAreChecked) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::blend_test

@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::content_test {
 namespace {
 
 using test::StatusIs;
@@ -161,4 +161,4 @@ TEST_F(ContentTest, OtherThanFilesAreErrors) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::content_test

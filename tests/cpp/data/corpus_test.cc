@@ -16,7 +16,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::corpus_test {
 namespace {
 
 using test::StatusIs;
@@ -297,4 +297,4 @@ TEST(CorpusTest, AnIndexThatChangesUnderTheRunIsAnError) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::corpus_test

@@ -11,7 +11,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::data_loader_test {
 namespace {
 
 using test::StatusIs;
@@ -257,4 +257,4 @@ TEST_F(DataLoaderTest, OptionsAreChecked) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::data_loader_test

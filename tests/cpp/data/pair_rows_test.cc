@@ -13,7 +13,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::pair_rows_test {
 namespace {
 
 using test::StatusIs;
@@ -121,4 +121,4 @@ TEST_F(PairRowsTest, ACorpusShufflesPairs) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::pair_rows_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-namespace eisbach::data {
+namespace eisbach::data::permutation_test {
 namespace {
 
 TEST(PermutationTest, HitsEveryElementOnce) {
@@ -78,4 +78,4 @@ TEST(PermutationTest, DependsOnTheKeyAlone) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::permutation_test

@@ -18,7 +18,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::row_packing_test {
 namespace {
 
 using test::StatusIs;
@@ -243,4 +243,4 @@ TEST_F(RowPackingTest, SourcesAgreeOnHowDocumentsStand) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::row_packing_test

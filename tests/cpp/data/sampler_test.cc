@@ -8,7 +8,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::data {
+namespace eisbach::data::sampler_test {
 namespace {
 
 Sampler Make(const std::vector<SourceSize>& sources, uint64_t seed,
@@ -77,4 +77,4 @@ TEST(SamplerTest, FixedOrderIgnoresTheSeed) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::sampler_test

@@ -13,7 +13,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::token_file_damage_test {
 namespace {
 
 using test::StatusIs;
@@ -189,4 +189,4 @@ TEST_F(TokenFileDamageTest, MissingFilesAreNamed) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::token_file_damage_test

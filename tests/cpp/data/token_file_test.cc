@@ -14,7 +14,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::data {
+namespace eisbach::data::token_file_test {
 namespace {
 
 using test::StatusIs;
@@ -360,4 +360,4 @@ TEST(TokenFileTest, APairWithoutAMaskTakesAnOldOneAway) {
 }
 
 }  // namespace
-}  // namespace eisbach::data
+}  // namespace eisbach::data::token_file_test

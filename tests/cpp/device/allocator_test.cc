@@ -11,7 +11,7 @@
 #include "device/cuda/memory_pool.h"
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::allocator_test {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
@@ -240,4 +240,4 @@ TEST_F(AllocatorTest, AForeignPointerIsOurBug) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::allocator_test

@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::device_test {
 namespace {
 
 std::shared_ptr<Device> Make(DeviceType type) {
@@ -96,4 +96,4 @@ TEST(Device, HasNoMoreHostMemoryThanTheSystem) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::device_test

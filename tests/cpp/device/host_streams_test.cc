@@ -3,7 +3,7 @@
 #include "device/device.h"
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::host_streams_test {
 namespace {
 
 class FakeWork final : public EventState {
@@ -94,4 +94,4 @@ TEST_F(HostStreamsTest, TheEndOfAStreamWaitsForItsWork) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::host_streams_test

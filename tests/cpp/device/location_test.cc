@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::location_test {
 namespace {
 
 TEST(LocationTest, RanksOnTheCpuShareTheirHost) {
@@ -19,4 +19,4 @@ TEST(LocationTest, RanksOnTheCpuShareTheirHost) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::location_test

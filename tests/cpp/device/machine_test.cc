@@ -7,7 +7,7 @@
 
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::machine_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -130,4 +130,4 @@ TEST(PciAddressTest, IsSpelledLikeSysfs) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::machine_test

@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "device/tracer.h"
 
-namespace eisbach {
+namespace eisbach::step_clock_test {
 namespace {
 
 constexpr int64_t kMs = 1000000;
@@ -84,4 +84,4 @@ TEST_F(StepClockTest, CountsNothingBeforeItBeginsAndOfOtherThreads) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::step_clock_test

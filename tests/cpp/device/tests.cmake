@@ -8,7 +8,8 @@ endforeach()
 # The emulation of a GPU, also under the sanitizers, and the double of the CUDA
 # runtime.
 function(eisbach_add_gpu_test name source gpu)
-  eisbach_add_test(NAME ${name} SRC device/cuda/${source} LABELS cuda)
+  eisbach_add_test(NAME ${name} SRC device/cuda/${source} LABELS cuda
+                   ALONE)
   target_link_libraries(${name} PRIVATE ${gpu})
   set_target_properties(${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
   set_tests_properties(${name} PROPERTIES

@@ -7,7 +7,7 @@
 #include "device/device.h"
 #include "support/status_testing.h"
 
-namespace eisbach {
+namespace eisbach::tracer_test {
 namespace {
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -122,4 +122,4 @@ TEST(TracerTest, DevicesHaveTheirOwn) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::tracer_test

@@ -6,7 +6,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::models {
+namespace eisbach::models::adapter_test {
 namespace {
 
 using test::StatusIs;
@@ -103,4 +103,4 @@ TEST(AdapterTest, CountsWhatTrains) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::adapter_test

@@ -5,7 +5,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::models {
+namespace eisbach::models::config_test {
 namespace {
 
 using test::StatusIs;
@@ -108,4 +108,4 @@ TEST(ArchitectureTest, LayersHaveTheWindowOrNot) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::config_test

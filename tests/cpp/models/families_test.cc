@@ -3,7 +3,7 @@
 #include "models/config.h"
 #include "support/status_testing.h"
 
-namespace eisbach::models {
+namespace eisbach::models::families_test {
 namespace {
 
 using test::StatusIs;
@@ -85,4 +85,4 @@ TEST(FamiliesTest, RotateTheLayersThatTheySay) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::families_test

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::models {
+namespace eisbach::models::generate_test {
 namespace {
 
 using test::StatusIs;
@@ -184,4 +184,4 @@ TEST(GenerateTest, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::generate_test

@@ -10,7 +10,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::models {
+namespace eisbach::models::sampler_test {
 namespace {
 
 using test::StatusIs;
@@ -185,4 +185,4 @@ TEST(SampleTokenTest, BadLogitsAndOptionsAreErrors) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::sampler_test

@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::models {
+namespace eisbach::models::transformer_test {
 namespace {
 
 using test::Layout;
@@ -73,4 +73,4 @@ TEST(TransformerTest, FamiliesHaveTheirTensors) {
 }
 
 }  // namespace
-}  // namespace eisbach::models
+}  // namespace eisbach::models::transformer_test

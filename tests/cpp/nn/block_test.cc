@@ -5,7 +5,7 @@
 #include "nn/linear.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::nn {
+namespace eisbach::nn::block_test {
 namespace {
 
 constexpr int64_t kHidden = 8;
@@ -113,4 +113,4 @@ TEST_F(BlockTest, RecomputedGradientsAreTheSameBits) {
 }
 
 }  // namespace
-}  // namespace eisbach::nn
+}  // namespace eisbach::nn::block_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace eisbach::nn {
+namespace eisbach::nn::linear_test {
 namespace {
 
 TEST(LinearTest, PlainLayerIsOnePieceAndDecaysItsWeightAlone) {
@@ -60,4 +60,4 @@ TEST(LinearTest, SharedBiasIsCountedByTheFirstRank) {
 }
 
 }  // namespace
-}  // namespace eisbach::nn
+}  // namespace eisbach::nn::linear_test

@@ -4,7 +4,7 @@
 
 #include <map>
 
-namespace eisbach::nn {
+namespace eisbach::nn::lora_test {
 namespace {
 
 std::map<std::string, ParamSpec> SpecsOf(Lora& lora) {
@@ -123,4 +123,4 @@ TEST(LoraTest, PiecesMayShareAnA) {
 }
 
 }  // namespace
-}  // namespace eisbach::nn
+}  // namespace eisbach::nn::lora_test

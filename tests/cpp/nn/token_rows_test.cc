@@ -4,7 +4,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::nn {
+namespace eisbach::nn::token_rows_test {
 namespace {
 
 using Run = autograd::TrainedRows::Run;
@@ -60,4 +60,4 @@ TEST(TokenRowsTest, RowsThatFollowOneAnotherAreOneRun) {
 }
 
 }  // namespace
-}  // namespace eisbach::nn
+}  // namespace eisbach::nn::token_rows_test

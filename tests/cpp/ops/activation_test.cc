@@ -10,7 +10,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::activation_test {
 namespace {
 
 using test::Empty;
@@ -259,4 +259,4 @@ TEST(Activation, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::activation_test

@@ -6,7 +6,7 @@
 #include "support/attention_reference.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::attention_options_test {
 namespace {
 
 using test::Value;
@@ -359,4 +359,4 @@ TEST(AttentionOptionsTest, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::attention_options_test

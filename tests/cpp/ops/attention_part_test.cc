@@ -6,7 +6,7 @@
 #include "support/attention_reference.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::attention_part_test {
 namespace {
 
 using test::Value;
@@ -209,4 +209,4 @@ TEST(AttentionPartTest, SaysWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::attention_part_test

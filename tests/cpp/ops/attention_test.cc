@@ -4,7 +4,7 @@
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::attention_test {
 namespace {
 
 using test::AttentionExpected;
@@ -291,4 +291,4 @@ TEST(AttentionTest, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::attention_test

@@ -3,7 +3,7 @@
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::cached_attention_test {
 namespace {
 
 using test::Value;
@@ -334,4 +334,4 @@ TEST(CachedAttentionTest, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::cached_attention_test

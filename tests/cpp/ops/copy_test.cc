@@ -10,7 +10,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::copy_test {
 namespace {
 
 using test::Empty;
@@ -238,4 +238,4 @@ TEST(Copy, RefusesAnotherShape) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::copy_test

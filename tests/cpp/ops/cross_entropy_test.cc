@@ -11,7 +11,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::cross_entropy_test {
 namespace {
 
 using test::Empty;
@@ -485,4 +485,4 @@ TEST(CrossEntropy, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::cross_entropy_test

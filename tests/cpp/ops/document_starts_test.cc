@@ -2,7 +2,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::document_starts_test {
 namespace {
 
 using test::Value;
@@ -43,4 +43,4 @@ TEST(DocumentPositionsTest, MetaGivesShapesAndCost) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::document_starts_test

@@ -11,7 +11,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::dropout_test {
 namespace {
 
 using ops::DropoutSource;
@@ -281,4 +281,4 @@ TEST(Dropout, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::dropout_test

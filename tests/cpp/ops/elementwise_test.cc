@@ -9,7 +9,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::elementwise_test {
 namespace {
 
 using test::Clone;
@@ -122,4 +122,4 @@ TEST(Scale, MultipliesInPlace) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::elementwise_test

@@ -8,7 +8,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::embedding_test {
 namespace {
 
 using test::Empty;
@@ -285,4 +285,4 @@ TEST(Embedding, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::embedding_test

@@ -8,7 +8,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::fingerprint_test {
 namespace {
 
 using test::Empty;
@@ -104,4 +104,4 @@ TEST(Fingerprint, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::fingerprint_test

@@ -7,7 +7,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::head_norm_test {
 namespace {
 
 using test::StatusIs;
@@ -173,4 +173,4 @@ TEST(HeadNorm, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::head_norm_test

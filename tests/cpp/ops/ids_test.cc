@@ -6,7 +6,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::ids_test {
 namespace {
 
 using ops::CheckIds;
@@ -68,4 +68,4 @@ TEST(CheckIds, ReadsTensorsOfTheHostAtOnceAndOthersWhenAsked) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::ids_test

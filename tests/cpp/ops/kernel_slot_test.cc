@@ -5,7 +5,7 @@
 #include "ops/matmul.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::kernel_slot_test {
 namespace {
 
 struct DoubleArgs {
@@ -96,4 +96,4 @@ TEST(KernelSlotTest, MetaRecordsAndRunsNothing) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::kernel_slot_test

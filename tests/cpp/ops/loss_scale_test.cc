@@ -8,7 +8,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::loss_scale_test {
 namespace {
 
 using test::Empty;
@@ -137,4 +137,4 @@ TEST(UpdateLossScale, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::loss_scale_test

@@ -7,7 +7,7 @@
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::matmul_test {
 namespace {
 
 using test::Value;
@@ -378,4 +378,4 @@ TEST(MatmulTest, AGpuRoundsF32WhereItMay) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::matmul_test

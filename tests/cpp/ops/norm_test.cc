@@ -9,7 +9,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::norm_test {
 namespace {
 
 using ops::NormKind;
@@ -324,4 +324,4 @@ TEST(Norm, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::norm_test

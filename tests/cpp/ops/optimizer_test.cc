@@ -10,7 +10,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::optimizer_test {
 namespace {
 
 using test::Clone;
@@ -489,4 +489,4 @@ TEST(Optimizer, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::optimizer_test

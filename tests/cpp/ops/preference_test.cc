@@ -5,7 +5,7 @@
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::preference_test {
 namespace {
 
 using test::FromValues;
@@ -208,4 +208,4 @@ TEST(PreferenceTest, MetaGivesShapesAndCost) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::preference_test

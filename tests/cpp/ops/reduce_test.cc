@@ -8,7 +8,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::reduce_test {
 namespace {
 
 using test::Empty;
@@ -161,4 +161,4 @@ TEST(Reduce, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::reduce_test

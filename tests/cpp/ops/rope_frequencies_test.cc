@@ -6,7 +6,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::rope_frequencies_test {
 namespace {
 
 using test::StatusIs;
@@ -134,4 +134,4 @@ TEST(RopeFrequenciesTest, NamesTheKeyThatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::rope_frequencies_test

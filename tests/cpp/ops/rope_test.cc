@@ -5,7 +5,7 @@
 #include "support/op_alignment.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::rope_test {
 namespace {
 
 using test::Value;
@@ -255,4 +255,4 @@ TEST(RopeTest, ErrorsSayWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::rope_test

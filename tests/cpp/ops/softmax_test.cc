@@ -10,7 +10,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::softmax_test {
 namespace {
 
 using test::Empty;
@@ -132,4 +132,4 @@ TEST(Softmax, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::softmax_test

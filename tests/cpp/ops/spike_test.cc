@@ -8,7 +8,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::spike_test {
 namespace {
 
 using ops::BadStep;
@@ -274,4 +274,4 @@ TEST(JudgeStep, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::spike_test

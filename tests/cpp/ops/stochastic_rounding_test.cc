@@ -11,7 +11,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::stochastic_rounding_test {
 namespace {
 
 using test::Empty;
@@ -170,4 +170,4 @@ TEST(RoundStochastically, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::stochastic_rounding_test

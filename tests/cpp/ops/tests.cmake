@@ -8,14 +8,16 @@ endforeach()
 eisbach_test_with_few_threads(ops_matmul_test)
 # These tell Highway which instruction set to choose.
 foreach(test IN ITEMS targets_test attention_targets_test)
-  eisbach_add_test(NAME ops_cpu_${test} SRC ops/cpu/${test}.cc LABELS ops)
+  eisbach_add_test(NAME ops_cpu_${test} SRC ops/cpu/${test}.cc LABELS ops
+                   ALONE)
   target_link_libraries(ops_cpu_${test} PRIVATE eisbach::hwy)
 endforeach()
 eisbach_add_test(NAME ops_cpu_matmul_choice_test
                  SRC ops/cpu/matmul_choice_test.cc LABELS ops)
 if(EISBACH_WITH_ONEDNN AND NOT EISBACH_WITH_OPENBLAS)
   eisbach_add_test(NAME ops_cpu_onednn_primitives_test
-                   SRC ops/cpu/onednn_primitives_test.cc LABELS ops)
+                   SRC ops/cpu/onednn_primitives_test.cc LABELS ops
+                   ALONE HOT)
   target_link_libraries(ops_cpu_onednn_primitives_test PRIVATE eisbach::onednn)
   # Up to what this CPU has.
   foreach(isa IN ITEMS AVX2 AVX512_CORE AVX512_CORE_BF16 AVX512_CORE_FP16)
@@ -45,7 +47,7 @@ endif()
 # Kernels beyond 2^32 elements, by their launchers. The emulator of a processor
 # is slow to reserve so many addresses.
 if(EISBACH_CUDA_EMULATION AND NOT CMAKE_CROSSCOMPILING)
-  eisbach_add_test(NAME ops_cuda_wide_test SRC ops/cuda/wide_test.cc)
+  eisbach_add_test(NAME ops_cuda_wide_test SRC ops/cuda/wide_test.cc ALONE)
   set_target_properties(ops_cuda_wide_test PROPERTIES
                         DISABLE_PRECOMPILE_HEADERS ON)
   target_link_libraries(ops_cuda_wide_test PRIVATE eisbach_cuda_emulated)
@@ -56,7 +58,8 @@ if(EISBACH_CUDA_EMULATION AND NOT CMAKE_CROSSCOMPILING)
 endif()
 # The memory traffic of the kernels against the least that an op needs.
 if(TARGET eisbach_cuda_traffic)
-  eisbach_add_test(NAME ops_cuda_traffic_test SRC ops/cuda/traffic_test.cc)
+  eisbach_add_test(NAME ops_cuda_traffic_test SRC ops/cuda/traffic_test.cc
+                   ALONE)
   set_target_properties(ops_cuda_traffic_test PROPERTIES
                         DISABLE_PRECOMPILE_HEADERS ON)
   target_link_libraries(ops_cuda_traffic_test PRIVATE eisbach_cuda_traffic)
@@ -66,7 +69,7 @@ endif()
 # What cuDNN computes on which GPU, on machines without any: a test a GPU.
 if(EISBACH_CUDA AND NOT CMAKE_CROSSCOMPILING)
   eisbach_add_test(NAME ops_cuda_cudnn_plans_test
-                   SRC ops/cuda/cudnn_plans_test.cc LABELS ops
+                   SRC ops/cuda/cudnn_plans_test.cc LABELS ops ALONE
                    ARGS --gtest_filter=CudnnAttentionPlanTest.*)
   target_link_libraries(ops_cuda_cudnn_plans_test PRIVATE eisbach_cudnn_plans)
   target_compile_definitions(ops_cuda_cudnn_plans_test PRIVATE

@@ -12,7 +12,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::update_rules_test {
 namespace {
 
 using test::Empty;
@@ -232,4 +232,4 @@ TEST(UpdateRules, RefuseWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::update_rules_test

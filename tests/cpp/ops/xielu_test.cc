@@ -9,7 +9,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::xielu_test {
 namespace {
 
 using test::Empty;
@@ -188,4 +188,4 @@ TEST(Xielu, TellsItsCostOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::xielu_test

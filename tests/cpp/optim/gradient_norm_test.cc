@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/op_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::gradient_norm_test {
 namespace {
 
 using test::TheStream;
@@ -130,4 +130,4 @@ TEST_F(GradientNormTest, ANonFiniteGradientShows) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::gradient_norm_test

@@ -6,7 +6,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::groups_test {
 namespace {
 
 using test::StatusIs;
@@ -109,4 +109,4 @@ TEST_F(GroupsTest, GroupsThatMakeNoSenseAreRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::groups_test

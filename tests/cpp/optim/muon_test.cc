@@ -7,7 +7,7 @@
 #include "optim/newton_schulz.h"
 #include "support/op_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::muon_test {
 namespace {
 
 using test::TheStream;
@@ -335,4 +335,4 @@ TEST(Muon, RejectsWhatMakesNoSense) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::muon_test

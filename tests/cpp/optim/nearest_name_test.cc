@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::nearest_name_test {
 namespace {
 
 TEST(NearestName, TakesTheFewestChanges) {
@@ -24,4 +24,4 @@ TEST(NearestName, TakesTheFewestChanges) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::nearest_name_test

@@ -5,7 +5,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::optimizer_test {
 namespace {
 
 using test::TheStream;
@@ -375,4 +375,4 @@ TEST_F(OptimizerTest, RejectsWhatMakesNoSense) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::optimizer_test

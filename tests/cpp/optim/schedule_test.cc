@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::schedule_test {
 namespace {
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
@@ -175,4 +175,4 @@ TEST(LearningRateSchedule, RejectsWhatMakesNoSense) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::schedule_test

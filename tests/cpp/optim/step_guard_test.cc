@@ -6,7 +6,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::step_guard_test {
 namespace {
 
 using test::FromValues;
@@ -121,4 +121,4 @@ TEST(StepGuard, ErrorsNameTheKey) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::step_guard_test

@@ -4,7 +4,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach::optim {
+namespace eisbach::optim::step_state_test {
 namespace {
 
 TEST(StepState, HoldsWhatTheStepNeeds) {
@@ -82,4 +82,4 @@ TEST(StepState, WorksOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach::optim
+}  // namespace eisbach::optim::step_state_test

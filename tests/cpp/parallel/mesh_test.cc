@@ -9,7 +9,7 @@
 #include <numeric>
 #include <vector>
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::mesh_test {
 namespace {
 
 using ::testing::AllOf;
@@ -230,4 +230,4 @@ TEST(AxisSetTest, IsASet) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::mesh_test

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::topology_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -247,4 +247,4 @@ TEST(PlacedMeshTest, PlacementsThatAreNoneAreRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::topology_test

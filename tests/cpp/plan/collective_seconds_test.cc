@@ -5,7 +5,7 @@
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::collective_seconds_test {
 namespace {
 
 TEST(CollectiveSecondsTest, InsideADomainARingMovesTheBuffer) {
@@ -54,4 +54,4 @@ TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::collective_seconds_test

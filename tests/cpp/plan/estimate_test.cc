@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::estimate_test {
 namespace {
 
 using test::Layout;
@@ -279,4 +279,4 @@ TEST(EstimateTest, WhatDoesNotFitIsAnError) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::estimate_test

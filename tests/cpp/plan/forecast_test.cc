@@ -7,7 +7,7 @@
 #include "plan/estimate.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::forecast_test {
 namespace {
 
 using test::Layout;
@@ -171,4 +171,4 @@ TEST(ForecastTest, BadMachinesAndLayoutsAreNamed) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::forecast_test

@@ -4,7 +4,7 @@
 
 #include "cpp/plan/plan_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::op_seconds_test {
 namespace {
 
 OpCost Product(int64_t m, int64_t n, int64_t k, DType dtype = DType::kBF16) {
@@ -98,4 +98,4 @@ TEST(OpSecondsTest, AttentionHasItsOwnRates) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::op_seconds_test

@@ -5,7 +5,7 @@
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::play_test {
 namespace {
 
 // Ops take their bytes / 1e11 seconds, gathers of a group of 2 theirs / 2e10.
@@ -115,4 +115,4 @@ TEST_F(PlayTest, ActionsHaveTheirTime) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::play_test

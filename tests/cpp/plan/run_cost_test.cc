@@ -6,7 +6,7 @@
 
 #include "cpp/plan/plan_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::run_cost_test {
 namespace {
 
 Forecast Step(double seconds) {
@@ -64,4 +64,4 @@ TEST(RunCostTest, UsefulTimeIsThatOfAPlayedJob) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::run_cost_test

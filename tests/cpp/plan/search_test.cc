@@ -7,7 +7,7 @@
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::search_test {
 namespace {
 
 train::EngineConfig Config() {
@@ -93,4 +93,4 @@ TEST(SearchTest, WhatCannotBeIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::search_test

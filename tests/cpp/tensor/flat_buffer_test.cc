@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::flat_buffer_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -135,4 +135,4 @@ TEST_F(FlatBufferTest, WorksOnMeta) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::flat_buffer_test

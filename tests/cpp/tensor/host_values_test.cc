@@ -2,7 +2,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::host_values_test {
 namespace {
 
 TEST(HostValuesTest, RoundOnTheWayInAndAreExactOnTheWayOut) {
@@ -22,4 +22,4 @@ TEST(HostValuesTest, RoundOnTheWayInAndAreExactOnTheWayOut) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::host_values_test

@@ -5,7 +5,7 @@
 #include "support/op_testing.h"
 #include "tensor/flat_buffer.h"
 
-namespace eisbach {
+namespace eisbach::init_test {
 namespace {
 
 constexpr Init kNormal = {Init::Kind::kNormal, 0.02f};
@@ -154,4 +154,4 @@ TEST(InitParameter, ConstantsLeavePaddingZero) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::init_test

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace eisbach {
+namespace eisbach::param_spec_test {
 namespace {
 
 TEST(WholeParam, HasOneSliceThatCoversIt) {
@@ -42,4 +42,4 @@ TEST(SliceOffset, OfAVectorCountsElements) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::param_spec_test

@@ -4,7 +4,7 @@
 
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::tensor_test {
 namespace {
 
 using test::ToDoubles;
@@ -146,4 +146,4 @@ TEST(Tensor, MetaTensorsHaveShapesOnly) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::tensor_test

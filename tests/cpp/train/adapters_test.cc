@@ -13,7 +13,7 @@
 #include "support/trained.h"
 #include "tensor/init.h"
 
-namespace eisbach::train {
+namespace eisbach::train::adapters_test {
 namespace {
 
 using test::Layout;
@@ -77,7 +77,7 @@ absl::StatusOr<Trained> TrainStirred(const Layout& layout,
 // llama's key/value heads are shared by tensor ranks; a qwen3 has head norms;
 // gpt's query, key and value have one A.
 void ExpectLayoutsAgree(const EngineConfig& config,
-                        const test::Tolerance& tolerance) {
+                        const test::Tolerances& tolerance) {
   const Trained one = Value(TrainStirred({}, config));
   EXPECT_GT(one.curve.back().grad_norm, 0.1);
   for (const Layout& layout : test::kLayouts) {
@@ -369,4 +369,4 @@ TEST(AdaptersTest, GroupsAreOfWhatTrains) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::adapters_test

@@ -6,7 +6,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::attention_choices_test {
 namespace {
 
 using test::Layout;
@@ -45,14 +45,13 @@ TEST(AttentionChoicesTest, EveryLayoutTrainsLikeOneRank) {
 
 // None of them is without effect, and a window that hides nothing is none.
 TEST(AttentionChoicesTest, EachChangesTheLoss) {
-  const EngineConfig config = Config("llama");
-  const double loss = Trains({}, config).curve.back().loss;
-  const auto changed = [&](auto change) {
-    EngineConfig other = config;
-    change(other.model.architecture);
-    return Trains({}, other).curve.back().loss;
+  const auto changed = [](auto change) {
+    EngineConfig config = Config("llama");
+    change(config.model.architecture);
+    return test::Value(test::TrainAndGather({}, config, 1)).curve.back().loss;
   };
   using models::Architecture;
+  const double loss = changed([](Architecture&) {});
   EXPECT_NE(changed([](Architecture& a) { a.window = 4; }), loss);
   EXPECT_NE(changed([](Architecture& a) { a.window_from = 2; }), loss);
   EXPECT_NE(changed([](Architecture& a) { a.window_full_every = 3; }), loss);
@@ -66,4 +65,4 @@ TEST(AttentionChoicesTest, EachChangesTheLoss) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::attention_choices_test

@@ -12,7 +12,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::train {
+namespace eisbach::train::average_test {
 namespace {
 
 using test::Layout;
@@ -141,4 +141,4 @@ TEST(AverageTest, IsMissedWhereNoneWasKept) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::average_test

@@ -8,7 +8,7 @@
 #include "device/tracer.h"
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::clock_offset_test {
 namespace {
 
 // Clocks of ranks that stand apart as they may on several hosts. What is told
@@ -43,4 +43,4 @@ TEST(ClockOffsetTest, RanksOfOneHostReadOneClock) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::clock_offset_test

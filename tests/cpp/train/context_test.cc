@@ -6,7 +6,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::context_test {
 namespace {
 
 using parallel::ContextMethod;
@@ -163,4 +163,4 @@ TEST(ContextTest, RefusesStepsOfOtherLengths) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::context_test

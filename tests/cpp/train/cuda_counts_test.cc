@@ -10,7 +10,7 @@
 #include "support/mpi_world.h"
 #include "train/engine.h"
 
-namespace eisbach::train {
+namespace eisbach::train::cuda_counts_test {
 namespace {
 
 using doubles::Counters;
@@ -239,4 +239,4 @@ INSTANTIATE_TEST_SUITE_P(ranks1, CudaCounts, testing::Values("gpt", "llama"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::cuda_counts_test

@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::documents_test {
 namespace {
 
 using test::Layout;
@@ -233,4 +233,4 @@ TEST(DocumentsTest, StartsThatCannotBeAreRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::documents_test

@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::train {
+namespace eisbach::train::engine_test {
 namespace {
 
 using test::Layout;
@@ -233,4 +233,4 @@ TEST(EngineTest, StepsAfterOneThatIsNotFiniteAreVoid) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::engine_test

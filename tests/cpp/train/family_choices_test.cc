@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::family_choices_test {
 namespace {
 
 using models::Architecture;
@@ -97,4 +97,4 @@ TEST(FamilyChoicesTest, EachChangesTheLoss) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::family_choices_test

@@ -11,7 +11,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach::train {
+namespace eisbach::train::frozen_test {
 namespace {
 
 using test::Layout;
@@ -213,4 +213,4 @@ TEST(FrozenTest, StateThatACheckpointHasNotIsNamed) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::frozen_test

@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::layouts_mpi_test {
 namespace {
 
 using test::Recipe;
@@ -45,7 +45,7 @@ TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
       }));
   Trained want = test::Value(test::TrainAndGather({}, config, steps));
   if (world.rank() != 0) want.gradients.clear();
-  const test::Tolerance& tolerance =
+  const test::Tolerances& tolerance =
       test::ToleranceOf(GetParam().recipe.compute);
   test::ExpectCloseCurves(got.curve, want.curve, tolerance.curve, "curve");
   EXPECT_EQ(got.gradients.empty(), world.rank() != 0);
@@ -114,4 +114,4 @@ INSTANTIATE_TEST_SUITE_P(All, LayoutsMpiTest, testing::ValuesIn(Trainings()),
                          });
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::layouts_mpi_test

@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::layouts_pairs_test {
 namespace {
 
 using test::Choices;
@@ -39,8 +39,8 @@ enum Choice {
 
 // Lion's update is a sign, which rounding turns where momentum and gradient
 // cancel: gemma2's norm is 1.1e-4 apart after 20 steps, in bf16 qwen3's 3%.
-test::Tolerance ToleranceOf(const Recipe& recipe) {
-  test::Tolerance tolerance = test::ToleranceOf(recipe.compute);
+test::Tolerances ToleranceOf(const Recipe& recipe) {
+  test::Tolerances tolerance = test::ToleranceOf(recipe.compute);
   if (recipe.optimizer == "lion") {
     tolerance.curve = recipe.compute == DType::kF32 ? 1e-3 : 0.1;
   }
@@ -190,4 +190,4 @@ TEST(CoverPairsTest, HasEachPairThatFits) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::layouts_pairs_test

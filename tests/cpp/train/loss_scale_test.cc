@@ -12,7 +12,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::loss_scale_test {
 namespace {
 
 using test::Curve;
@@ -265,4 +265,4 @@ TEST(StochasticRounding, TrainsLikeRoundingToNearest) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::loss_scale_test

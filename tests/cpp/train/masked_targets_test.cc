@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::masked_targets_test {
 namespace {
 
 using test::Layout;
@@ -383,4 +383,4 @@ TEST(IdsTest, WhatTheHostKnowsIsNotLookedAtTwice) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::masked_targets_test

@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::train {
+namespace eisbach::train::meta_test {
 namespace {
 
 using test::Layout;
@@ -176,4 +176,4 @@ TEST(MetaTest, ContextRanksNeedLessMemory) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::meta_test

@@ -9,7 +9,7 @@
 #include "support/device_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::network_check_test {
 namespace {
 
 using ::testing::AllOf;
@@ -127,4 +127,4 @@ TEST(NetworkCheckTest, MetaIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::network_check_test

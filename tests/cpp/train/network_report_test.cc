@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace eisbach::train {
+namespace eisbach::train::network_report_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -111,4 +111,4 @@ TEST(NetworkReportTest, ASlowLinkIsNamedByItsEnds) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::network_report_test

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::network_use_test {
 namespace {
 
 using ::testing::AllOf;
@@ -142,4 +142,4 @@ TEST(GatherNetworkTest, IsKnownOnEveryRank) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::network_use_test

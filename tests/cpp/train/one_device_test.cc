@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::one_device_test {
 namespace {
 
 using test::Recipe;
@@ -123,4 +123,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.ToString(); });
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::one_device_test

@@ -6,7 +6,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::peak_test {
 namespace {
 
 TEST(PeakTest, IsMeasuredByAllRanksAndGivesItsMemoryBack) {
@@ -25,4 +25,4 @@ TEST(PeakTest, IsMeasuredByAllRanksAndGivesItsMemoryBack) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::peak_test

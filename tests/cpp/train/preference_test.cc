@@ -10,7 +10,7 @@
 #include "support/trained.h"
 #include "tensor/init.h"
 
-namespace eisbach::train {
+namespace eisbach::train::preference_test {
 namespace {
 
 using test::Layout;
@@ -274,4 +274,4 @@ TEST(PreferenceTest, IsEstimated) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::preference_test

@@ -5,7 +5,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::profile_test {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
@@ -110,4 +110,4 @@ TEST(ProfileTest, ATraceWithoutAStepIsAnError) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::profile_test

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::train {
+namespace eisbach::train::rank_location_test {
 namespace {
 
 using ::testing::AllOf;
@@ -127,4 +127,4 @@ TEST(RankLocationTest, TheRankMapIsThatOfTheBetterOrder) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::rank_location_test

@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::train {
+namespace eisbach::train::rank_trace_test {
 namespace {
 
 using test::Layout;
@@ -131,4 +131,4 @@ TEST(RankTraceTest, ARankAloneWaitsForNothing) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::rank_trace_test

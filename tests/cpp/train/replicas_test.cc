@@ -9,7 +9,7 @@
 #include "support/toy.h"
 #include "train/engine.h"
 
-namespace eisbach::train {
+namespace eisbach::train::replicas_test {
 namespace {
 
 using test::Layout;
@@ -192,4 +192,4 @@ TEST(Replicas, ErrorsNameTheKey) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::replicas_test

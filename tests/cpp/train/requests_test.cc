@@ -9,7 +9,7 @@
 #include "support/toy.h"
 #include "train/engine.h"
 
-namespace eisbach::train {
+namespace eisbach::train::requests_test {
 namespace {
 
 using test::Layout;
@@ -113,4 +113,4 @@ TEST(Requests, OfAnotherThreadAreNeitherLostNorDoubled) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::requests_test

@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::same_bits_test {
 namespace {
 
 using test::Layout;
@@ -106,4 +106,4 @@ INSTANTIATE_TEST_SUITE_P(All, SameBitsTest, testing::ValuesIn(Cases()),
                          });
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::same_bits_test

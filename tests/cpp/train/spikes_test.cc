@@ -16,7 +16,7 @@
 #include "support/toy.h"
 #include "train/engine.h"
 
-namespace eisbach::train {
+namespace eisbach::train::spikes_test {
 namespace {
 
 using optim::OnSpike;
@@ -401,4 +401,4 @@ TEST(Spikes, InFloat16) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::spikes_test

@@ -18,7 +18,7 @@
 #include "support/temp_folder.h"
 #include "train/engine.h"
 
-namespace eisbach::train {
+namespace eisbach::train::step_replay_test {
 namespace {
 
 using test::Layout;
@@ -497,4 +497,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.ToString(); });
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::step_replay_test

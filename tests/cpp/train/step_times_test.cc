@@ -8,7 +8,7 @@
 #include "support/op_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::train {
+namespace eisbach::train::step_times_test {
 namespace {
 
 using test::Layout;
@@ -118,4 +118,4 @@ TEST(StepTimes, NeedAtLeastOneStep) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::step_times_test

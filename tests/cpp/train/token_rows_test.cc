@@ -12,7 +12,7 @@
 #include "support/trained.h"
 #include "tensor/init.h"
 
-namespace eisbach::train {
+namespace eisbach::train::token_rows_test {
 namespace {
 
 using test::Layout;
@@ -71,7 +71,7 @@ absl::StatusOr<Trained> TrainFilled(const Layout& layout,
 }
 
 void ExpectLayoutsAgree(const EngineConfig& config,
-                        const test::Tolerance& tolerance) {
+                        const test::Tolerances& tolerance) {
   const Trained one = Value(TrainFilled({}, config));
   for (const Layout& layout : test::kLayouts) {
     EngineConfig other = config;
@@ -281,4 +281,4 @@ TEST(TokenRowsTest, MergedTheyAreRowsOfTheTable) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::token_rows_test

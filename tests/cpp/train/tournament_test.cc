@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-namespace eisbach::train {
+namespace eisbach::train::tournament_test {
 namespace {
 
 TEST(TournamentTest, EveryPairMeetsOnceInRoundsOfDisjointPairs) {
@@ -32,4 +32,4 @@ TEST(TournamentTest, EveryPairMeetsOnceInRoundsOfDisjointPairs) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::tournament_test

@@ -9,7 +9,7 @@
 #include "support/status_testing.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::zero_test {
 namespace {
 
 using test::Gradients;
@@ -339,4 +339,4 @@ TEST(Zero, SaysWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::zero_test

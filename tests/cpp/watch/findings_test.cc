@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace eisbach::watch {
+namespace eisbach::watch::findings_test {
 namespace {
 
 using comm::CallKind;
@@ -271,4 +271,4 @@ TEST_F(FindingsTest, AnExchangeWaitsForThePeersThatHaveNotListedIt) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::findings_test

@@ -9,7 +9,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::watch {
+namespace eisbach::watch::other_hosts_test {
 namespace {
 
 constexpr SipKey kKey = {21, 22};
@@ -65,4 +65,4 @@ TEST_P(TheEnd, IsToldWithWhetherAHostIsLost) {
 INSTANTIATE_TEST_SUITE_P(OtherHosts, TheEnd, testing::Bool());
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::other_hosts_test

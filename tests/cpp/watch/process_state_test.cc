@@ -8,7 +8,7 @@
 #include "support/temp_folder.h"
 #include "watch/lost_launcher.h"
 
-namespace eisbach::watch {
+namespace eisbach::watch::process_state_test {
 namespace {
 
 TEST(ProcessState, TellsWhetherAProcessCanRun) {
@@ -46,4 +46,4 @@ TEST(LostLauncher, KnowsALauncherByItsName) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::process_state_test

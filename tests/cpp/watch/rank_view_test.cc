@@ -7,7 +7,7 @@
 #include "device/tracer.h"
 #include "support/status_testing.h"
 
-namespace eisbach::watch {
+namespace eisbach::watch::rank_view_test {
 namespace {
 
 using comm::Activity;
@@ -104,4 +104,4 @@ TEST_F(RankViewTest, WhatTellsOfNoRankIsRefused) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::rank_view_test

@@ -7,7 +7,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::watch {
+namespace eisbach::watch::side_channel_test {
 namespace {
 
 constexpr SipKey kKey = {11, 12};
@@ -54,4 +54,4 @@ TEST(SideChannel, AnInterfaceThatIsNotThereIsNamed) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::side_channel_test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace eisbach::watch {
+namespace eisbach::watch::sip_hash_test {
 namespace {
 
 // The key and the message of the paper's appendix A, and its result.
@@ -24,4 +24,4 @@ TEST(SipHash, DependsOnTheKeyTheBytesAndTheirNumber) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::sip_hash_test

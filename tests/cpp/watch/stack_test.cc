@@ -11,7 +11,7 @@
 #include "absl/time/clock.h"
 #include "comm/bell.h"
 
-namespace eisbach::watch {
+namespace eisbach::watch::stack_test {
 namespace {
 
 // Of the library, which exports its names.
@@ -59,4 +59,4 @@ TEST(Stack, AThreadThatKeepsSignalsOffHasNone) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::stack_test

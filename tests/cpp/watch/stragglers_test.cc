@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-namespace eisbach::watch {
+namespace eisbach::watch::stragglers_test {
 namespace {
 
 constexpr int kSteps = 20;
@@ -252,4 +252,4 @@ TEST(StragglerText, SaysWhoWhereAndHowMuch) {
 }
 
 }  // namespace
-}  // namespace eisbach::watch
+}  // namespace eisbach::watch::stragglers_test

@@ -2,7 +2,7 @@
 
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::activation_test {
 namespace {
 
 TEST(Gelu, HasTheGradientOfItsForward) {
@@ -22,4 +22,4 @@ TEST(Swiglu, HasTheGradientOfItsForward) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::activation_test

@@ -3,7 +3,7 @@
 #include "ops/rope.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::attention_test {
 namespace {
 
 using test::TheStream;
@@ -67,4 +67,4 @@ TEST(Attention, AfterRopeThroughOneGraph) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::attention_test

@@ -5,7 +5,7 @@
 #include "ops/cross_entropy.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::cross_entropy_test {
 namespace {
 
 using test::TheStream;
@@ -248,4 +248,4 @@ TEST_F(LinearCrossEntropyTest, ACapBoundsTheLogits) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::cross_entropy_test

@@ -3,7 +3,7 @@
 #include "core/hash.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::elementwise_test {
 namespace {
 
 using test::TheStream;
@@ -76,4 +76,4 @@ TEST_F(DropoutTest, NoDropoutIsTheInputItself) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::elementwise_test

@@ -2,7 +2,7 @@
 
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::embedding_test {
 namespace {
 
 using test::TheStream;
@@ -99,4 +99,4 @@ TEST(Embedding, ATiedTableSumsBothUses) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::embedding_test

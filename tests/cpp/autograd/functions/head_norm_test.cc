@@ -2,7 +2,7 @@
 
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::head_norm_test {
 namespace {
 
 using test::TheStream;
@@ -24,4 +24,4 @@ TEST(HeadNorm, HasTheGradientOfItsForward) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::head_norm_test

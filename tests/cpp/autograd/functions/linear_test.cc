@@ -2,7 +2,7 @@
 
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::linear_test {
 namespace {
 
 using test::TheStream;
@@ -89,4 +89,4 @@ TEST_F(LinearTest, TellsTheSink) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::linear_test

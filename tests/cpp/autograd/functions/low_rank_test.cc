@@ -3,7 +3,7 @@
 #include "core/hash.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::low_rank_test {
 namespace {
 
 using test::TheStream;
@@ -140,4 +140,4 @@ INSTANTIATE_TEST_SUITE_P(Types, LowRankTest,
                          });
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::low_rank_test

@@ -3,7 +3,7 @@
 #include "autograd/functions/elementwise.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::norm_test {
 namespace {
 
 using test::TheStream;
@@ -81,4 +81,4 @@ INSTANTIATE_TEST_SUITE_P(Kinds, NormTest,
                          });
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::norm_test

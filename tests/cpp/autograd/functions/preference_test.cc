@@ -2,7 +2,7 @@
 
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::preference_test {
 namespace {
 
 using test::TheStream;
@@ -113,4 +113,4 @@ TEST_F(LinearPreferenceTest, AgainstItself) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::preference_test

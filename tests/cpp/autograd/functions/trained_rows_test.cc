@@ -5,7 +5,7 @@
 #include "ops/embedding.h"
 #include "support/autograd_testing.h"
 
-namespace eisbach::autograd {
+namespace eisbach::autograd::trained_rows_test {
 namespace {
 
 using test::TheStream;
@@ -103,4 +103,4 @@ TEST_F(TrainedRowsTest, OfAHeadHaveTheGradientOfItsForward) {
 }
 
 }  // namespace
-}  // namespace eisbach::autograd
+}  // namespace eisbach::autograd::trained_rows_test

@@ -4,7 +4,7 @@
 
 #include "cpp/comm/contract.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::local_communicator_test {
 namespace {
 
 class LocalContract
@@ -27,4 +27,4 @@ INSTANTIATE_TEST_SUITE_P(AllRanks, LocalContract,
                          });
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::local_communicator_test

@@ -9,7 +9,7 @@
 #include "cpp/comm/contract_data.h"
 #include "cpp/comm/contract_exchange.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::local_world_test {
 namespace {
 
 using contract::Filled;
@@ -289,4 +289,4 @@ TEST(LocalCommunicator, MoreRanksThanCoresMove) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::local_world_test

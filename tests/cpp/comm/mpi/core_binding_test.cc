@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <string>
 
-namespace eisbach::comm {
+namespace eisbach::comm::core_binding_test {
 namespace {
 
 std::string Command(std::initializer_list<absl::string_view> arguments) {
@@ -32,4 +32,4 @@ TEST(AsksForBinding, APlainCommandDoesNot) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::core_binding_test

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace eisbach::comm {
+namespace eisbach::comm::host_blocks_test {
 namespace {
 
 std::vector<int> Found(const std::vector<int>& hosts) {
@@ -37,4 +37,4 @@ TEST(FindHostBlocks, WantsEqualBlocksInOnePiece) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::host_blocks_test

@@ -3,7 +3,7 @@
 #include "cpp/comm/contract.h"
 #include "support/mpi_world.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::mpi_communicator_test {
 namespace {
 
 class MpiContract : public testing::TestWithParam<ContractCheck> {};
@@ -25,4 +25,4 @@ TEST(MpiWorld, KnowsItsHost) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::mpi_communicator_test

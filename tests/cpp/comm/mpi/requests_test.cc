@@ -8,7 +8,7 @@
 
 #include "support/mpi_world.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::requests_test {
 namespace {
 
 // Polls until all is done.
@@ -79,4 +79,4 @@ TEST(Requests, ALongMessageIsAnErrorOfMpi) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::requests_test

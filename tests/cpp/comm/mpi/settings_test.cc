@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "support/status_testing.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::settings_test {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -83,4 +83,4 @@ TEST(CheckInterface, NamesThoseThatThereAre) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::settings_test

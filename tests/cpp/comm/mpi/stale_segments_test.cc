@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace eisbach::comm {
+namespace eisbach::comm::stale_segments_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -69,4 +69,4 @@ TEST_F(StaleSegmentsTest, AMissingFolderIsNothingToDo) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::stale_segments_test

@@ -7,7 +7,7 @@
 #include "support/cuda/nccl_agreement.h"
 #include "support/mpi_world.h"
 
-namespace eisbach::doubles {
+namespace eisbach::doubles::agreement_test {
 namespace {
 
 std::string Outcome(const NcclCall& call, const CallOrder& order,
@@ -87,4 +87,4 @@ TEST_F(AgreementTest, TwoCommunicatorsAreCalledInOneOrder) {
 }
 
 }  // namespace
-}  // namespace eisbach::doubles
+}  // namespace eisbach::doubles::agreement_test

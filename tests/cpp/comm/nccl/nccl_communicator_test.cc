@@ -9,7 +9,7 @@
 #include "support/mpi_world.h"
 
 // NCCL's backend, on the double of NCCL when the GPU is an emulated one.
-namespace eisbach::comm {
+namespace eisbach::comm::nccl_communicator_test {
 namespace {
 
 using contract::Filled;
@@ -146,4 +146,4 @@ TEST(NcclCommunicator, SharedMemoryComesAndGoes) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::nccl_communicator_test

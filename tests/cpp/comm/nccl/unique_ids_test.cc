@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace eisbach::comm {
+namespace eisbach::comm::unique_ids_test {
 namespace {
 
 using Ranks = std::vector<int>;
@@ -17,4 +17,4 @@ TEST(RanksWithId, AreTheFirstOfEachPart) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::unique_ids_test

@@ -9,7 +9,7 @@
 #include "cpp/comm/contract.h"
 #include "support/mpi_world.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::shm_communicator_test {
 namespace {
 
 using contract::Place;
@@ -95,4 +95,4 @@ TEST(ShmWorld, SegmentsHaveNoName) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::shm_communicator_test

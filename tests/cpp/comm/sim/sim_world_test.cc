@@ -3,7 +3,7 @@
 #include "absl/strings/match.h"
 #include "cpp/comm/contract_errors.h"
 
-namespace eisbach::comm {
+namespace eisbach::comm::sim_world_test {
 namespace {
 
 TEST(SimWorld, IsOneRankOfMany) {
@@ -64,4 +64,4 @@ TEST(SimWorld, CannotKnowOtherColors) {
 }
 
 }  // namespace
-}  // namespace eisbach::comm
+}  // namespace eisbach::comm::sim_world_test

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace eisbach::cpu {
+namespace eisbach::cpu::copy_test {
 namespace {
 
 // Any size and alignment; nothing beside the range is written.
@@ -29,4 +29,4 @@ TEST(Copy, PastCachesCopiesTheRangeAlone) {
 }
 
 }  // namespace
-}  // namespace eisbach::cpu
+}  // namespace eisbach::cpu::copy_test

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-namespace eisbach::cpu {
+namespace eisbach::cpu::reduce_test {
 namespace {
 
 template <typename T>
@@ -192,4 +192,4 @@ TEST(Reduce, IntegersWrap) {
 }
 
 }  // namespace
-}  // namespace eisbach::cpu
+}  // namespace eisbach::cpu::reduce_test

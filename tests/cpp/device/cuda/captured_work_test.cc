@@ -10,7 +10,7 @@
 #include "support/status_testing.h"
 #include "tensor/tensor.h"
 
-namespace eisbach {
+namespace eisbach::captured_work_test {
 namespace {
 
 using test::StatusIs;
@@ -242,4 +242,4 @@ TEST(CapturedWork, OtherDevicesHaveNone) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::captured_work_test

@@ -14,7 +14,7 @@
 #include "ops/cuda/reduce.cuh"
 #include "support/cuda/window.h"
 
-namespace eisbach {
+namespace eisbach::emulation_test {
 namespace {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
@@ -386,4 +386,4 @@ TEST(EmulationDeathTest, FindsARaceBetweenBlocks) {
 #endif
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::emulation_test

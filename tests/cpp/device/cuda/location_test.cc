@@ -8,7 +8,7 @@
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::location_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -156,4 +156,4 @@ TEST_F(CudaLocationTest, WithoutNvmlADomainIsUnknown) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::location_test

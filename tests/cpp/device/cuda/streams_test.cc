@@ -12,7 +12,7 @@
 #include "device/cuda/portable.h"
 #include "support/cuda/host_access.h"
 
-namespace eisbach {
+namespace eisbach::streams_test {
 namespace {
 
 constexpr int kTries = 50;  // of what chance decides
@@ -331,4 +331,4 @@ TEST_F(StreamsTest, IllegalCallsLoseTheCapture) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::streams_test

@@ -6,7 +6,7 @@
 #include "support/status_testing.h"
 #include "tensor/tensor.h"
 
-namespace eisbach {
+namespace eisbach::trace_test {
 namespace {
 
 using test::Value;
@@ -82,4 +82,4 @@ TEST_F(CudaTraceTest, ADeviceThatFailedHasNoTimes) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::trace_test

@@ -9,7 +9,7 @@
 #include "ops/softcap.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::attention_targets_test {
 namespace {
 
 using test::Value;
@@ -112,4 +112,4 @@ TEST_F(AttentionTargetsTest, EveryInstructionSetAgreesWithTheBest) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::attention_targets_test

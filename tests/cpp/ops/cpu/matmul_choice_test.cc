@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace eisbach::ops::cpu {
+namespace eisbach::ops::cpu::matmul_choice_test {
 namespace {
 
 constexpr DType kF32 = DType::kF32, kBF16 = DType::kBF16, kF16 = DType::kF16;
@@ -41,4 +41,4 @@ TEST(TakesAsItIs, WhateverHasAKernelOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops::cpu
+}  // namespace eisbach::ops::cpu::matmul_choice_test

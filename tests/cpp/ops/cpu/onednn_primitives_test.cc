@@ -15,7 +15,7 @@
 #include "ops/cpu/matmul_choice.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops::cpu {
+namespace eisbach::ops::cpu::onednn_primitives_test {
 namespace {
 
 using test::Value;
@@ -126,4 +126,4 @@ TEST(OneDnnPrimitives, NoneThatRunsIsAReferenceOne) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops::cpu
+}  // namespace eisbach::ops::cpu::onednn_primitives_test

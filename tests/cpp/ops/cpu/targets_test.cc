@@ -20,7 +20,7 @@
 #include "support/op_invariance.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::targets_test {
 namespace {
 
 using test::Empty;
@@ -211,4 +211,4 @@ TEST(Targets, UpdateAlike) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::targets_test

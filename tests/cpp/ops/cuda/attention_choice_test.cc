@@ -4,7 +4,7 @@
 #include "ops/attention.h"
 #include "support/op_testing.h"
 
-namespace eisbach::ops {
+namespace eisbach::ops::attention_choice_test {
 namespace {
 
 // A choice stays, so each call of a test has a length of its own.
@@ -42,4 +42,4 @@ TEST(AttentionChoiceTest, ChoiceOfAShapeStays) {
 }
 
 }  // namespace
-}  // namespace eisbach::ops
+}  // namespace eisbach::ops::attention_choice_test

@@ -20,7 +20,7 @@
 #include "ops/cuda/cudnn_attention_plan.h"
 #include "support/status_testing.h"
 
-namespace eisbach::cuda {
+namespace eisbach::cuda::cudnn_plans_test {
 namespace {
 
 struct Gpu {
@@ -153,4 +153,4 @@ TEST(CudnnAttentionPlanTest, DividesWhatNeedsTooMuchWorkspace) {
 }
 
 }  // namespace
-}  // namespace eisbach::cuda
+}  // namespace eisbach::cuda::cudnn_plans_test

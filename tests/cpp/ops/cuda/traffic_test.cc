@@ -21,7 +21,7 @@
 #include "ops/rope.h"
 #include "support/op_testing.h"
 
-namespace eisbach {
+namespace eisbach::traffic_test {
 namespace {
 
 using doubles::Traffic;
@@ -186,4 +186,4 @@ TEST(Traffic, AndTheOptimizer) {
 }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::traffic_test

@@ -20,7 +20,7 @@
 #include "wide_element_cases.h"
 #include "wide_row_cases.h"
 
-namespace eisbach::cuda {
+namespace eisbach::cuda::wide_test {
 namespace {
 
 // Rows of a quarter of the distance between them, and squares turned round.
@@ -290,4 +290,4 @@ TEST(WideTest, EveryKernelHasACaseOrAReason) {
 }
 
 }  // namespace
-}  // namespace eisbach::cuda
+}  // namespace eisbach::cuda::wide_test

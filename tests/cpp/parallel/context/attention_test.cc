@@ -14,7 +14,7 @@
 #include "support/op_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::attention_test {
 namespace {
 
 struct Case {
@@ -219,4 +219,4 @@ TEST(ContextAttentionTest, PositionsAreThoseOfTheRow) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::attention_test

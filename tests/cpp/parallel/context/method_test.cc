@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::method_test {
 namespace {
 
 using test::StatusIs;
@@ -55,4 +55,4 @@ TEST(ContextMethodTest, UlyssesSaysWhatDivides) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::method_test

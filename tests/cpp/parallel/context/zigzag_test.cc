@@ -5,7 +5,7 @@
 #include "support/op_testing.h"
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::zigzag_test {
 namespace {
 
 using test::Value;
@@ -65,4 +65,4 @@ TEST(ZigzagTest, SaysWhichLengthWorks) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::zigzag_test

@@ -2,7 +2,7 @@
 
 #include "cpp/parallel/data/weights_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::matrix_work_test {
 namespace {
 
 using optim::MatrixTask;
@@ -113,4 +113,4 @@ TEST(MatrixWork, SumsParts) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::matrix_work_test

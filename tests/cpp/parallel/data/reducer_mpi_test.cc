@@ -3,7 +3,7 @@
 #include "cpp/parallel/data/reducer_testing.h"
 #include "support/mpi_world.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::reducer_mpi_test {
 namespace {
 
 TEST(GradientReducerMpi, SumsOverRanksAndMicroBatches) {
@@ -25,4 +25,4 @@ TEST(GradientReducerMpi, GradientsNeverWrittenAreZero) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::reducer_mpi_test

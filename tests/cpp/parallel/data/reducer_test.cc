@@ -4,7 +4,7 @@
 #include "absl/time/time.h"
 #include "cpp/parallel/data/reducer_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::reducer_test {
 namespace {
 
 using ::testing::Each;
@@ -194,4 +194,4 @@ TEST(GradientReducerMeta, RecordsWithoutMemory) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::reducer_test

@@ -2,7 +2,7 @@
 
 #include "cpp/parallel/data/reducer_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::shard_reducer_test {
 namespace {
 
 using ::testing::Each;
@@ -128,4 +128,4 @@ TEST(ShardReducer, MoreThanWasSaidIsAnError) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::shard_reducer_test

@@ -2,7 +2,7 @@
 
 #include "cpp/parallel/data/weights_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::weight_gather_test {
 namespace {
 
 TEST(WeightGather, BringsWhatOthersHaveUpdated) {
@@ -43,4 +43,4 @@ TEST(WeightGather, WaitsForAllOnRequest) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::weight_gather_test

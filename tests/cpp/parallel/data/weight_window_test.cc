@@ -4,7 +4,7 @@
 
 #include "cpp/parallel/data/weights_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::weight_window_test {
 namespace {
 
 // Forward and backward of a stage whose layers use a parameter each.
@@ -90,4 +90,4 @@ TEST(WeightWindow, BringsAheadWhatThePassBeforeUsed) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::weight_window_test

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::check_schedule_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -130,4 +130,4 @@ TEST(CheckScheduleTest, FindsTransfersInAnotherOrder) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::check_schedule_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::partition_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -135,4 +135,4 @@ TEST(PartitionTest, ExplicitCountsAreChecked) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::partition_test

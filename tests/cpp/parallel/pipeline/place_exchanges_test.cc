@@ -10,7 +10,7 @@
 #include "parallel/pipeline/forward_only.h"
 #include "parallel/pipeline/simulate.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::place_exchanges_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -70,4 +70,4 @@ TEST(PlaceExchangesTest, ForwardsAlone) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::place_exchanges_test

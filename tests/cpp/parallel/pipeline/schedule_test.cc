@@ -11,7 +11,7 @@
 
 #include "parallel/pipeline/simulate.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::schedule_test {
 namespace {
 
 using ::testing::AllOf;
@@ -149,4 +149,4 @@ INSTANTIATE_TEST_SUITE_P(Names, ScheduleSweep,
                          [](const auto& info) { return "S" + info.param; });
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::schedule_test

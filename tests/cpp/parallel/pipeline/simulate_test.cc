@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::simulate_test {
 namespace {
 
 using ::testing::AllOf;
@@ -158,4 +158,4 @@ TEST(SimulateTest, ChunksShareTheTimesOfAStage) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::simulate_test

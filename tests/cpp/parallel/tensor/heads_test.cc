@@ -6,7 +6,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::heads_test {
 namespace {
 
 TEST(HeadsTest, EveryQueryHeadReadsTheSameKeyAsOnOneRank) {
@@ -44,4 +44,4 @@ TEST(HeadsTest, SizesThatDoNotDivideAreErrors) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::heads_test

@@ -4,7 +4,7 @@
 
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::sequence_test {
 namespace {
 
 using test::StatusIs;
@@ -58,4 +58,4 @@ TEST(ShareTokensTest, CutsRowsInOrder) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::sequence_test

@@ -9,7 +9,7 @@
 
 #include "parallel/pipeline/simulate.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::figures_test {
 namespace {
 
 struct Figures {
@@ -145,4 +145,4 @@ TEST(FiguresTest, OfUnequalHalves) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::figures_test

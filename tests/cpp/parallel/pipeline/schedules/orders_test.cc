@@ -11,7 +11,7 @@
 #include "parallel/pipeline/dependencies.h"
 #include "parallel/pipeline/schedule.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::orders_test {
 namespace {
 
 // The order of a stage in the words of the tables.
@@ -46,4 +46,4 @@ TEST(OrdersTest, AreThoseOfOthers) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::orders_test

@@ -7,7 +7,7 @@
 #include "comm/world.h"
 #include "support/status_testing.h"
 
-namespace eisbach::parallel {
+namespace eisbach::parallel::collectives_test {
 namespace {
 
 absl::StatusOr<Tensor> Filled(double value, Device& device) {
@@ -152,4 +152,4 @@ TEST(DividedTokensTest, AreTheirPartOfASumAndTheirGradientGathered) {
 }
 
 }  // namespace
-}  // namespace eisbach::parallel
+}  // namespace eisbach::parallel::collectives_test
