@@ -46,9 +46,10 @@ std::map<Kind, Entry> Regular(const std::vector<Entry>& entries) {
 int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
                    int64_t travels) {
   const std::map<Kind, ActionMemory> regular = Regular(record.memory);
-  int64_t now = record.memory.front().before, most = 0;
-  // What was recorded was there, ends of the step and of their sums too.
+  int64_t now = -1, most = 0;
+  // What was recorded was there, sums and the update too.
   for (const ActionMemory& entry : record.memory) {
+    if (now < 0 && entry.action.letter != 0) now = entry.before;
     most = std::max(most, entry.most);
   }
   for (const Action& action : list) {
