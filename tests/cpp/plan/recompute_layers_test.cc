@@ -17,8 +17,10 @@ namespace {
 using test::Layout;
 using ::testing::HasSubstr;
 
+// Of a family with norms behind attention and MLP, which blocks alone compute
+// again.
 train::EngineConfig ConfigOf(nn::Recompute recompute) {
-  train::EngineConfig config = test::ToyConfig("gpt");
+  train::EngineConfig config = test::ToyConfig("gemma2");
   config.model.layers = 6;
   config.model.context = 64;
   config.global_batch = 8;

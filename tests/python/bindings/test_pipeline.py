@@ -39,9 +39,9 @@ def test_each_chunk_may_have_times_of_its_own():
         chunk_times=[(1.0, 2.0, 3.0), (10.0, 20.0, 30.0)],
     )
     assert run.seconds == 2 * (6 + 60)
-    with pytest.raises(ValueError, match="times for 1 chunks, not 2"):
+    with pytest.raises(ValueError, match="times for 3 chunks, not 2"):
         _C.simulate_schedule(
-            "zb_v", stages=1, microbatches=2, chunk_times=[(1.0, 2.0, 3.0)]
+            "zb_v", stages=1, microbatches=2, chunk_times=[(1.0, 2.0, 3.0)] * 3
         )
 
 
