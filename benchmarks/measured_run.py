@@ -1,11 +1,17 @@
 """A run of `eisbach train`: what it took, and what was predicted of it."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import statistics
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from children import peak_of
+
+if TYPE_CHECKING:
+    from eisbach import _C
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +35,12 @@ def measure(command: list[str], folder: Path) -> Run:
     )
 
 
-def predicted(command: list[str], ranks: int) -> int:
-    """Bytes that rank 0 of a command is estimated to take at the most."""
+def predicted(command: list[str], ranks: int) -> _C.RankMemory:
+    """What rank 0 of a command is estimated to take at the most."""
     from eisbach.config import load_config, resolve
     from eisbach.estimating import estimate
     from eisbach.fitting import fit
 
     at = command.index("train") + 1
     config = load_config(Path(command[at]), command[at + 1 :])
-    return estimate(fit(resolve(config), ranks))[0].memory.peak
+    return estimate(fit(resolve(config), ranks))[0].memory

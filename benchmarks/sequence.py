@@ -79,7 +79,7 @@ def main() -> int:
         measured[divided] = max(one.allocated for one in several)
         expected[divided] = predicted(
             command_of(shape, divided, Path("runs"), args), args.ranks
-        )
+        ).peak
         print(
             f"{'divided' if divided else 'whole'}: "
             f"{measured[divided] / 2**20:.0f} MiB of a rank, "

@@ -3,8 +3,10 @@
 Trains one model with zero 0 to 3 and with PyTorch's FSDP2 (`fully_shard`, on
 Gloo), in turn, on ranks of one thread. Prints for each stage the most that a
 rank's allocator held, beside what `eisbach estimate` says, and the median step
-beside that of stage 0; then FSDP2's step and the resident memory of both. Run
-it on a machine that does nothing else, in an environment with eisbach and
+beside that of stage 0; then FSDP2's step and the resident memory of both. FSDP2
+writes no checkpoints, so ours are written without copies
+(`checkpoint.asynchronous=false`); what those would add is told as well. Run it
+on a machine that does nothing else, in an environment with eisbach and
 torch==2.13.0:
 
     python benchmarks/zero.py                     # 124 M on 2 ranks
@@ -36,7 +38,12 @@ def command_of(
         shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
         folder=folder,
     )  # fmt: skip
-    return [*command, f"parallel.zero={stage}", "run.threads=1"]
+    return [
+        *command,
+        f"parallel.zero={stage}",
+        "run.threads=1",
+        "checkpoint.asynchronous=false",
+    ]
 
 
 def run_eisbach(shape: Shape, stage: int, args: argparse.Namespace) -> Run:
@@ -106,7 +113,8 @@ def main() -> int:
     for stage, runs in ours.items():
         measured.append(max(run.allocated for run in runs))
         command = command_of(shape, stage, Path("runs"), args)
-        expected.append(predicted(command, args.ranks))
+        memory = predicted(command, args.ranks)
+        expected.append(memory.peak)
         ratio = measured[-1] / expected[-1]
         target = f" (target {MOST_STEP[stage]})" if stage in MOST_STEP else ""
         print(
@@ -118,9 +126,13 @@ def main() -> int:
     fsdp = statistics.median(run.seconds for run in theirs)
     resident = max(run.resident for run in ours[3])
     other = max(run.resident for run in theirs)
+    copies = memory.saving
     print(
         f"FSDP2: zero=3 is {fsdp / step[3]:.2f} x as fast (target 1.25), "
-        f"with {resident / other:.2f} x its resident memory (target 0.8)"
+        f"with {resident / other:.2f} x its resident memory (target 0.8): "
+        f"{resident / 2**20:.0f} and {other / 2**20:.0f} MiB; with copies of "
+        f"{copies / 2**20:.0f} MiB to write checkpoints from behind training "
+        f"{(resident + copies) / other:.2f} x"
     )
     if args.plot:
         plot(args.plot, measured, expected)

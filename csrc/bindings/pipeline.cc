@@ -1,5 +1,6 @@
 #include "bindings/pipeline.h"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,7 +55,8 @@ struct TimedSchedule {
 absl::StatusOr<TimedSchedule> SimulateSchedule(
     const std::string& name, int stages, int microbatches,
     std::optional<int> chunks, double forward, double backward_input,
-    double backward_weight, double transfer) {
+    double backward_weight, double transfer,
+    const std::optional<std::vector<std::array<double, 3>>>& chunk_times) {
   EISBACH_ASSIGN_OR_RETURN(const parallel::ChunkLimits limits,
                            parallel::ChunksOf(name));
   TimedSchedule timed;
@@ -64,10 +66,16 @@ absl::StatusOr<TimedSchedule> SimulateSchedule(
                              microbatches));
   const parallel::StageTimes whole{forward, backward_input + backward_weight,
                                    backward_input, backward_weight};
-  EISBACH_ASSIGN_OR_RETURN(
-      timed.run, parallel::Simulate(timed.schedule,
-                                    parallel::EqualShares(timed.schedule.shape,
-                                                          whole, transfer)));
+  parallel::SimulationTimes times =
+      parallel::EqualShares(timed.schedule.shape, whole, transfer);
+  if (chunk_times) {
+    times.stages.clear();
+    for (const auto& [f, i, w] : *chunk_times) {
+      times.stages.push_back({f, i + w, i, w});
+    }
+  }
+  EISBACH_ASSIGN_OR_RETURN(timed.run,
+                           parallel::Simulate(timed.schedule, times));
   return timed;
 }
 
@@ -114,11 +122,14 @@ void BindPipeline(CoreModule& m) {
         py::arg("stages"), py::arg("microbatches"),
         py::arg("chunks") = std::nullopt, py::arg("forward") = 1.0,
         py::arg("backward_input") = 1.0, py::arg("backward_weight") = 1.0,
-        py::arg("transfer") = 0.0, py::call_guard<py::gil_scoped_release>(),
+        py::arg("transfer") = 0.0, py::arg("chunk_times") = std::nullopt,
+        py::call_guard<py::gil_scoped_release>(),
         "Makes a schedule and runs it on times without ranks; without `chunks` "
         "with the fewest that it can have. The times are "
         "those of a micro-batch on a whole stage, all its chunks together; a "
-        "transfer's is that of one activation.");
+        "transfer's is that of one activation. `chunk_times` stand in for "
+        "them: forward, backward_input and backward_weight of each chunk, "
+        "stage by stage.");
 }
 
 }  // namespace eisbach::bindings

@@ -4,6 +4,7 @@
 #include "bindings/unwrap.h"
 #include "plan/estimate.h"
 #include "plan/forecast.h"
+#include "plan/recompute_layers.h"
 #include "plan/run_cost.h"
 
 namespace eisbach::bindings {
@@ -136,6 +137,18 @@ void BindPlan(CoreModule& m) {
         py::call_guard<py::gil_scoped_release>(),
         "The memory of tensors that a rank of `mesh` takes to train: one step "
         "of the real Engine on the meta device, where nothing is allocated.");
+  m.def(
+      "fewest_recomputed",
+      [](const train::EngineConfig& config, const parallel::Mesh& mesh,
+         int64_t memory, bool copies) {
+        return plan::FewestRecomputed(config, mesh, {memory, copies});
+      },
+      py::arg("config"), py::arg("mesh"), py::kw_only(), py::arg("memory"),
+      py::arg("copies"), py::call_guard<py::gil_scoped_release>(),
+      "The fewest blocks of each stage that must be recomputed so that no rank "
+      "takes more than `memory` bytes for tensors, and for `copies` that "
+      "checkpoints are written from where they lie there too. ValueError where "
+      "all are too few.");
 }
 
 }  // namespace eisbach::bindings

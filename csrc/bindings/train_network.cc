@@ -49,7 +49,11 @@ void BindNetwork(CoreModule& m) {
       .def_property_readonly(
           "numa_node",
           [](const RankLocation& at) { return at.device.numa_node; },
-          "-1 where it is not known.");
+          "-1 where it is not known.")
+      .def_readonly("memory", &RankLocation::memory,
+                    "Bytes that its tensors may take: nine tenths of its GPU, "
+                    "or of its even share of the host; 0 where it is not "
+                    "known.");
 
   m.def("gather_locations", &train::GatherLocations, py::arg("world"), kFree,
         "Where each rank runs, on every rank. Collective.");

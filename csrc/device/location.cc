@@ -1,5 +1,7 @@
 #include "device/location.h"
 
+#include "core/host_memory.h"
+
 namespace eisbach {
 namespace {
 
@@ -17,7 +19,8 @@ DeviceLocation OnHost() {
           .domain_source = "ranks of a host share its memory",
           .domain_link = {.name = "memory"},
           .host_link = {.name = "memory"},
-          .adapters = AdaptersNear("/sys", "")};
+          .adapters = AdaptersNear("/sys", ""),
+          .memory = HostMemory()};
 }
 
 }  // namespace

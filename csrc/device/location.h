@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct DeviceLocation {
   Link host_link;                        // to the rest of the host
   std::vector<NetworkAdapter> adapters;  // the closest ones
   int numa_node = -1;                    // -1: not known
+  // Bytes of a GPU; on cpu of the host, or of this process's part of it where
+  // that is limited. 0: not known.
+  int64_t memory = 0;
 };
 
 // Where `device` is. Never fails: a device about which nothing can be learnt is

@@ -39,7 +39,8 @@ Json LocationJson(const RankLocation& at) {
           std::move(adapters),
           device.numa_node,
           device.domain_spans_hosts,
-          at.local_rank};
+          at.local_rank,
+          at.memory};
 }
 
 // Of what LocationJson made.
@@ -50,6 +51,7 @@ RankLocation LocationOfJson(int rank, const Json& all) {
   at.cores = ParseCores(all[1].get<std::string>());
   at.threads = all[2].get<int>();
   at.local_rank = all[13].get<int>();
+  at.memory = all[14].get<int64_t>();
   at.device = {.name = all[3].get<std::string>(),
                .uuid = all[4].get<std::string>(),
                .pci = all[5].get<std::string>(),
@@ -79,12 +81,16 @@ void TellHostsApart(std::vector<RankLocation>& locations) {
 }  // namespace
 
 absl::StatusOr<std::vector<RankLocation>> GatherLocations(comm::World& world) {
+  DeviceLocation device = LocationOf(world.device());
+  const bool own = world.device().type() == DeviceType::kCuda;
+  const int64_t memory = device.memory / (own ? 1 : world.local_size());
   const RankLocation mine{.rank = world.rank(),
                           .host = HostName(),
                           .local_rank = world.local_rank(),
                           .cores = UsableCores(),
                           .threads = ComputeThreads(),
-                          .device = LocationOf(world.device())};
+                          .device = std::move(device),
+                          .memory = memory / 10 * 9};
   EISBACH_ASSIGN_OR_RETURN(const std::vector<Json> all,
                            GatherJson(LocationJson(mine), world));
   std::vector<RankLocation> locations;

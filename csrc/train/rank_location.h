@@ -20,6 +20,10 @@ struct RankLocation {
   CoreSet cores;       // that it may run on
   int threads = 1;     // that it computes with
   DeviceLocation device;
+  // Bytes that its tensors may take: nine tenths of its GPU, or of its even
+  // share of the host; the rest is for programs, libraries and what caching
+  // rounds up. 0: not known.
+  int64_t memory = 0;
 
   // The name of its domain, in the whole job.
   std::string domain() const;

@@ -51,13 +51,6 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
     const models::ModelConfig& config, absl::Span<const int> layers_per_stage,
     const parallel::ScheduleShape& shape) {
   const int parts = shape.stages * shape.chunks;
-  if (shape.chunks > 1 && !layers_per_stage.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "parallel.layers_per_stage is for one chunk a stage, and there are ",
-        shape.chunks,
-        " (parallel.chunks); nearest that works: "
-        "layers_per_stage=auto"));
-  }
   if (shape.chunks > 1 && parts > config.layers) {
     return absl::InvalidArgumentError(absl::StrCat(
         "parallel.pipeline=", shape.stages, " x chunks=", shape.chunks,
@@ -66,7 +59,7 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
   }
   if (!layers_per_stage.empty()) {
     return parallel::StagesOf(layers_per_stage, static_cast<int>(config.layers),
-                              shape.stages);
+                              shape.stages, shape.chunks);
   }
   const double head = models::HeadFlopsPerToken(config);
   const double layer = (models::TrainingFlopsPerToken(config) - head) /

@@ -20,9 +20,9 @@ absl::StatusOr<parallel::Schedule> MakeStepSchedule(absl::string_view name,
                                                     int micro_batches,
                                                     bool deferred_weights);
 
-// The layers of each part of the model, stages x chunks of `shape`: as listed
-// where `layers_per_stage` is not empty, which is for one chunk a stage, else
-// balanced by the floating-point operations of layers and head.
+// The layers of each part of the model, stages x chunks of `shape`: as listed,
+// a number a part, where `layers_per_stage` is not empty, else balanced by the
+// floating-point operations of layers and head.
 absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
     const models::ModelConfig& config, absl::Span<const int> layers_per_stage,
     const parallel::ScheduleShape& shape);

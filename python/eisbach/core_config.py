@@ -274,7 +274,7 @@ def engine_config(config: Config) -> _C.EngineConfig:
         micro_batch=train.micro_batch,
         recompute=train.recompute,
         recompute_layers=None
-        if train.recompute_layers == "all"
+        if train.recompute_layers in ("all", "auto")
         else train.recompute_layers,
         sequence=None if parallel.sequence == "auto" else parallel.sequence,
         deferred_weights=False,

@@ -114,6 +114,9 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
             "write checkpoints from"
         )
         yield "while training goes on (checkpoint.asynchronous=false: none)."
+    if config.train.recompute_layers == "auto":
+        yield "All blocks are recomputed here. A run finds how few have to be,"
+        yield "and so does this where train.recompute_gib says what a rank has."
 
 
 def _figures(memory: _C.RankMemory) -> tuple[int, ...]:

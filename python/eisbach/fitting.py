@@ -36,7 +36,8 @@ class Fit:
     """A configuration on a number of ranks.
 
     Attributes:
-      config: With no `auto` but that of the threads.
+      config: With no `auto` but that of the threads, and of
+        `train.recompute_layers` where nobody tells how much memory there is.
       mesh: Its ranks.
       engine: What the core makes an Engine of.
     """
@@ -57,7 +58,8 @@ def fit(
     Args:
       config: Resolved.
       ranks: How many.
-      locations: Where they run; None takes them in their own order.
+      locations: Where they run; None takes them in their own order, and then
+        nobody tells how much memory they have.
 
     Raises:
       ValueError: Sizes, layout and ranks do not fit, or the run's name is
@@ -65,10 +67,11 @@ def fit(
     """
     check_name(config.run.name)
     try:
-        return _fit(config, ranks, locations)
+        found = _fit(config, ranks, locations)
     except ValueError as error:
         message = _OFFER.sub("", str(error))
         raise ValueError(message + _offer(config, ranks, message)) from None
+    return _recompute(found, locations or [])
 
 
 def on_ranks(config: Config, ranks: int) -> Config:
@@ -137,6 +140,34 @@ def _fit(
     described.validate(mesh)
     describe(config.model)  # an export has to say it
     return Fit(config, mesh, described)
+
+
+def _recompute(found: Fit, locations: list[_C.RankLocation]) -> Fit:
+    """Has as few blocks recomputed as fit, where the configuration asks."""
+    from eisbach import _C
+
+    config = found.config
+    if config.train.recompute_layers != "auto":
+        return found
+    gib = config.train.recompute_gib
+    if gib == "auto":
+        memory = min((at.memory for at in locations), default=0)
+    else:
+        memory = int(gib * 2**30)
+    if not memory and locations:
+        raise ValueError(
+            "recompute_layers=auto: nobody tells how much memory a rank has "
+            "(train.recompute_layers); say so in train.recompute_gib"
+        )
+    if not memory:
+        return found
+    copies = config.run.device == "cpu" and config.checkpoint.asynchronous
+    layers = _C.fewest_recomputed(
+        found.engine, found.mesh, memory=memory, copies=copies
+    )
+    reason = f"fewest that fit in {memory / 2**30:.3g} GiB a rank"
+    config = config.derive("train.recompute_layers", layers, reason)
+    return Fit(config, found.mesh, engine_config(config))
 
 
 def count(number: int, thing: str) -> str:

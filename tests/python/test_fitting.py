@@ -1,8 +1,11 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from eisbach import _C
 from eisbach.config import load_config, resolve
+from eisbach.estimating import estimate
 from eisbach.fitting import fit, on_ranks
 
 OFFER = re.compile(r"([a-z_.]+=\S+?)(?=,|$)|(\d+) ranks")
@@ -100,3 +103,80 @@ def test_a_resumed_run_takes_the_ranks_that_there_are():
 def test_a_name_that_leads_out_of_the_folder_is_refused():
     with pytest.raises(ValueError, match=r"works: x \(run\.name\)"):
         fit(config_of(["run.name=../x"]), 1)
+
+
+DEEP = [
+    "run.device=cpu",
+    "model.layers=8",
+    "model.vocab=256",
+    "precision.compute=f32",
+    "train.recompute=block",
+    "train.recompute_layers=auto",
+    "checkpoint.asynchronous=false",
+]
+
+
+def peak(layers):
+    found = fit(config_of([*DEEP, f"train.recompute_layers={layers}"]), 1)
+    return estimate(found)[0].memory.peak
+
+
+def test_as_few_blocks_are_recomputed_as_fit():
+    for layers in (0, 3):
+        gib = f"train.recompute_gib={peak(layers) / 2**30!r}"
+        found = fit(config_of([*DEEP, gib]), 1)
+        assert found.config.train.recompute_layers == layers
+        assert found.engine.recompute_layers == layers
+        origin = found.config.origin("train.recompute_layers")
+        assert origin.startswith("derived: fewest that fit in 0.0")
+
+
+def test_what_checkpoints_are_written_from_lies_in_the_host_s_memory():
+    gib = f"train.recompute_gib={peak(3) / 2**30!r}"
+    copies = [*DEEP, gib, "checkpoint.asynchronous=true"]
+    with pytest.raises(ValueError, match=r"a rank has 0\.0"):
+        fit(config_of(copies), 1)
+    found = fit(config_of([*copies, "run.device=cuda"]), 1)
+    assert found.config.train.recompute_layers == 3
+
+
+def test_the_least_memory_of_a_rank_counts(monkeypatch):
+    monkeypatch.setattr(_C, "place_ranks", lambda locations, tensor: [0])
+    config = config_of(DEEP)
+    ranks = [SimpleNamespace(memory=peak(0)), SimpleNamespace(memory=peak(2))]
+    found = fit(config, 1, locations=ranks)
+    assert found.config.train.recompute_layers == 2
+    unknown = [SimpleNamespace(memory=0)]
+    with pytest.raises(ValueError, match=r"say so in train\.recompute_gib"):
+        fit(config, 1, locations=unknown)
+    # Nobody tells, as in `eisbach estimate`.
+    assert fit(config, 1).config.train.recompute_layers == "auto"
+
+
+def test_where_nothing_fits_the_message_offers_what_does():
+    gib = f"train.recompute_gib={(peak(7) - 1) / 2**30!r}"
+    with pytest.raises(ValueError, match="recompute_layers=auto") as caught:
+        fit(config_of([*DEEP, gib]), 1)
+    told = str(caught.value).partition("; nearest that works: ")[2]
+    offers = told.split(", or ")
+    assert len(offers) == 2
+    for offer in offers:
+        fit(config_of([*DEEP, gib, offer]), 1)
+
+
+def test_how_many_blocks_are_recomputed_is_found_once(trainer, eisbach):
+    done, folder = trainer()(
+        "fewest",
+        "train.steps=2",
+        "train.validate_every=0",
+        "train.recompute=block",
+        "train.recompute_layers=auto",
+        ranks=2,
+    )
+    assert not done.returncode, done.stderr
+    assert "recompute_layers: 0 (fewest that fit in " in done.stdout
+    done = eisbach("train", "--resume", folder, "train.steps=3", ranks=2)
+    assert not done.returncode, done.stderr
+    assert "fewest that fit" not in done.stdout
+    text = (folder / "config.yaml").read_text()
+    assert re.search(r"^  recompute_layers: 0\b", text, re.MULTILINE)

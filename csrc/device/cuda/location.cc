@@ -185,6 +185,12 @@ DeviceLocation Locate(Device& device) {
   at.adapters = AdaptersNear("/sys", at.pci);
   at.domain = absl::StrCat("GPU ", gpu.index());
   at.host_link = {.name = "PCIe"};
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
+    at.memory = static_cast<int64_t>(total);
+  } else {
+    cudaGetLastError();
+  }
 
   const absl::StatusOr<std::unique_ptr<Nvml>> nvml = Nvml::Load();
   if (!nvml.ok()) {

@@ -114,17 +114,20 @@ absl::StatusOr<std::vector<LayerRange>> BalanceStages(const LayerCosts& costs,
 }
 
 absl::StatusOr<std::vector<LayerRange>> StagesOf(
-    absl::Span<const int> layers_per_stage, int layers, int stages) {
-  EISBACH_RETURN_IF_ERROR(CheckCounts(layers, stages));
+    absl::Span<const int> layers_per_stage, int layers, int stages,
+    int chunks) {
+  const int parts = stages * chunks;
+  EISBACH_RETURN_IF_ERROR(CheckCounts(layers, parts));
   const auto error = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(
         "parallel.layers_per_stage=[", absl::StrJoin(layers_per_stage, ", "),
         "] ", why, "; one that works: [",
-        absl::StrJoin(EvenCounts(layers, stages), ", "), "]"));
+        absl::StrJoin(EvenCounts(layers, parts), ", "), "]"));
   };
-  if (layers_per_stage.size() != static_cast<size_t>(stages)) {
-    return error(absl::StrCat("has ", layers_per_stage.size(),
-                              " entries, but parallel.pipeline=", stages));
+  if (layers_per_stage.size() != static_cast<size_t>(parts)) {
+    return error(absl::StrCat(
+        "has ", layers_per_stage.size(), " entries, but parallel.pipeline=",
+        stages, chunks > 1 ? absl::StrCat(" x chunks=", chunks) : ""));
   }
   std::vector<LayerRange> ranges;
   int64_t total = 0;

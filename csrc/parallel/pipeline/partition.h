@@ -31,9 +31,11 @@ struct LayerCosts {
 absl::StatusOr<std::vector<LayerRange>> BalanceStages(const LayerCosts& costs,
                                                       int stages);
 
-// The ranges of an explicit list of layer counts. InvalidArgument unless it
-// has one entry of at least 1 for each stage and they add up to `layers`.
+// The ranges of an explicit list of layer counts, of `chunks` parts of the
+// model for each stage, in the order of its layers. InvalidArgument unless it
+// has one entry of at least 1 for each part and they add up to `layers`.
 absl::StatusOr<std::vector<LayerRange>> StagesOf(
-    absl::Span<const int> layers_per_stage, int layers, int stages);
+    absl::Span<const int> layers_per_stage, int layers, int stages,
+    int chunks = 1);
 
 }  // namespace eisbach::parallel

@@ -72,7 +72,9 @@ class Simulator {
 
  private:
   double SecondsOf(const Action& action, int s) const {
-    const StageTimes& times = times_.stages[s];
+    const bool by_chunk = times_.stages.size() > stages_.size();
+    const StageTimes& times =
+        times_.stages[by_chunk ? s * shape_.chunks + action.chunk : s];
     switch (action.kind) {
       case ActionKind::kForward:
         return times.forward;
@@ -214,10 +216,12 @@ absl::Status CheckTimes(const SimulationTimes& times) {
 absl::StatusOr<Simulation> Simulate(const Schedule& schedule,
                                     const SimulationTimes& times) {
   EISBACH_RETURN_IF_ERROR(CheckSchedule(schedule));
-  if (times.stages.size() != schedule.stages.size()) {
+  const size_t stages = schedule.stages.size();
+  const size_t chunks = stages * schedule.shape.chunks;
+  if (times.stages.size() != stages && times.stages.size() != chunks) {
     return absl::InvalidArgumentError(
-        absl::StrCat("times for ", times.stages.size(), " stages, not ",
-                     schedule.stages.size()));
+        absl::StrCat("times for ", times.stages.size(), " chunks, not ", chunks,
+                     ", or for each of ", stages, " stages"));
   }
   EISBACH_RETURN_IF_ERROR(CheckTimes(times));
   return Simulator(schedule, times).Run();

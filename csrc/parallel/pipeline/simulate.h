@@ -17,8 +17,9 @@ struct StageTimes {
 };
 
 struct SimulationTimes {
-  std::vector<StageTimes> stages;  // one a stage
-  double transfer;                 // of one activation or gradient
+  // One a stage, or one for each of its chunks, stage by stage.
+  std::vector<StageTimes> stages;
+  double transfer;  // of one activation or gradient
 };
 
 // When an action of the list ran. For an exchange: from when it could start
@@ -53,7 +54,7 @@ struct Simulation {
 //
 // FailedPrecondition when CheckSchedule fails or when all stages wait; the
 // message then says what each stage waits for. InvalidArgument for times of
-// another number of stages, or that are negative or not finite.
+// another number of stages or chunks, or that are negative or not finite.
 absl::StatusOr<Simulation> Simulate(const Schedule& schedule,
                                     const SimulationTimes& times);
 

@@ -70,5 +70,6 @@ class ParallelSection(Section):
     )
     layers_per_stage: Auto | Annotated[list[Count], Field(min_length=1)] = key(
         "auto",
-        "Layers of each stage, first to last. `auto`: balanced by cost.",
+        "Layers of each stage, first to last; with `chunks`, of each of their "
+        "parts of the model, in its order. `auto`: balanced by cost.",
     )

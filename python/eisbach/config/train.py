@@ -3,10 +3,12 @@
 from typing import Literal
 
 from eisbach.config.section import (
+    Auto,
     Count,
     Fraction,
     Natural,
     NonNegative,
+    Positive,
     Section,
     key,
 )
@@ -46,9 +48,16 @@ class TrainSection(Section):
         "fifth more work; `block`: each block from its input, about a third "
         "more.",
     )
-    recompute_layers: Literal["all"] | Natural = key(
+    recompute_layers: Literal["all"] | Auto | Natural = key(
         "all",
-        "Blocks of each stage, its first ones, for which `recompute` holds.",
+        "Blocks of each stage, its first ones, for which `recompute` holds. "
+        "`auto`: as few as fit the memory of the ranks.",
+        only={"train.recompute": ("selective", "block")},
+    )
+    recompute_gib: Auto | Positive = key(
+        "auto",
+        "GiB that a rank's tensors may take, for `recompute_layers: auto`. "
+        "`auto`: nine tenths of its GPU, or of its even share of the host.",
         only={"train.recompute": ("selective", "block")},
     )
     z_loss: NonNegative = key(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/host_memory.h"
 #include "support/status_testing.h"
 
 namespace eisbach::location_test {
@@ -15,6 +16,7 @@ TEST(LocationTest, RanksOnTheCpuShareTheirHost) {
     EXPECT_FALSE(at.domain_spans_hosts);
     EXPECT_EQ(at.domain_link.name, "memory");
     EXPECT_EQ(at.pci, "");
+    EXPECT_EQ(at.memory, HostMemory());
   }
 }
 

@@ -1,3 +1,4 @@
-foreach(name collective_seconds estimate forecast op_seconds play run_cost search)
+foreach(name collective_seconds estimate forecast op_seconds play recompute_layers
+        run_cost search)
   eisbach_add_test(NAME plan_${name}_test SRC plan/${name}_test.cc)
 endforeach()

@@ -39,7 +39,11 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
   config.chunks = 2;
   config.layers_per_stage = {4, 4};
   EXPECT_THAT(ValidateOn({1, 1, 2}, config),
-              StatusIs(bad, "layers_per_stage=auto"));
+              StatusIs(bad,
+                       "layers_per_stage=[4, 4] has 2 entries, but "
+                       "parallel.pipeline=2 x chunks=2; one that works: "));
+  config.layers_per_stage = {1, 3, 2, 2};
+  EISBACH_EXPECT_OK(ValidateOn({1, 1, 2}, config));
   config = test::ToyConfig("gpt");
   config.sequence = true;
   EXPECT_THAT(ValidateOn({1, 3, 1}, config),

@@ -57,6 +57,8 @@ TEST(RankLocationTest, IsKnownOnEveryRank) {
           EXPECT_EQ(all[rank].host, HostName());
           EXPECT_EQ(all[rank].cores, UsableCores());
           EXPECT_EQ(all[rank].threads, 2);
+          EXPECT_EQ(all[rank].memory, mine.memory / 3 / 10 * 9);
+          EXPECT_GT(all[rank].memory, 0);
           EXPECT_EQ(all[rank].domain(), HostName() + " memory");
           EXPECT_EQ(all[rank].local_rank, rank);
           EXPECT_EQ(all[rank].device.name, mine.name);

@@ -24,7 +24,7 @@ eisbach_add_test(NAME train_family_choices_test SRC train/family_choices_test.cc
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
 foreach(name attention_choices average clock_offset context documents frozen masked_targets network_check
         network_report network_use
-        peak preference profile rank_location rank_trace replicas requests spikes step_times
+        peak preference profile rank_location rank_trace replicas requests spikes stages step_times
         token_rows tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()

@@ -31,6 +31,20 @@ def test_times_are_those_of_a_whole_stage():
     assert {a.chunk for a in run.actions[0]} == {0, 1}
 
 
+def test_each_chunk_may_have_times_of_its_own():
+    run = _C.simulate_schedule(
+        "zb_v",
+        stages=1,
+        microbatches=2,
+        chunk_times=[(1.0, 2.0, 3.0), (10.0, 20.0, 30.0)],
+    )
+    assert run.seconds == 2 * (6 + 60)
+    with pytest.raises(ValueError, match="times for 3 chunks, not 2"):
+        _C.simulate_schedule(
+            "zb_v", stages=1, microbatches=2, chunk_times=[(1.0, 2.0, 3.0)] * 3
+        )
+
+
 def test_the_fewest_chunks_are_taken():
     chunks = {
         name: _C.simulate_schedule(name, stages=2, microbatches=4).chunks

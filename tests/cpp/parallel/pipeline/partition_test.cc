@@ -116,6 +116,9 @@ TEST(PartitionTest, NothingBeatsIt) {
 TEST(PartitionTest, ExplicitCountsAreTakenAsTheyAre) {
   const std::vector<int> counts = {1, 5, 2};
   EXPECT_THAT(Counts(StagesOf(counts, 8, 3)), ElementsAre(1, 5, 2));
+  const std::vector<int> parts = {1, 3, 2, 2};
+  EXPECT_THAT(Counts(StagesOf(parts, 8, 2, /*chunks=*/2)),
+              ElementsAre(1, 3, 2, 2));
 }
 
 TEST(PartitionTest, ExplicitCountsAreChecked) {

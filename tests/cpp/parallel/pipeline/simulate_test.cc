@@ -14,9 +14,10 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-Schedule Make(absl::string_view name, int stages, int microbatches) {
+Schedule Make(absl::string_view name, int stages, int microbatches,
+              int chunks = 1) {
   absl::StatusOr<Schedule> schedule =
-      MakeSchedule(name, stages, 1, microbatches);
+      MakeSchedule(name, stages, chunks, microbatches);
   EXPECT_TRUE(schedule.ok()) << schedule.status();
   return *std::move(schedule);
 }
@@ -144,6 +145,24 @@ TEST(SimulateTest, TimesMustBeDurations) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr("of a transfer"));
   }
+}
+
+// Two micro-batches through chunks 0 and 1 of a lone stage.
+TEST(SimulateTest, ChunksMayHaveTimesOfTheirOwn) {
+  const Schedule schedule = Make("zb_v", 1, 2, /*chunks=*/2);
+  const SimulationTimes times{{{1.0, 5.0, 2.0, 3.0}, {10.0, 50.0, 20.0, 30.0}},
+                              0.0};
+  const Simulation run = Time(schedule, times);
+  EXPECT_DOUBLE_EQ(run.seconds, 2 * (6.0 + 60.0));
+  for (const Interval& interval : run.stages[0].compute) {
+    const Action& action = schedule.stages[0][interval.action];
+    if (action.kind != ActionKind::kForward) continue;
+    EXPECT_DOUBLE_EQ(interval.end - interval.begin,
+                     action.chunk == 0 ? 1.0 : 10.0);
+  }
+  const std::vector<StageTimes> three(3, {1.0, 2.0, 1.0, 1.0});
+  EXPECT_THAT(std::string(Simulate(schedule, {three, 0.0}).status().message()),
+              HasSubstr("times for 3 chunks, not 2"));
 }
 
 TEST(SimulateTest, ChunksShareTheTimesOfAStage) {
