@@ -49,14 +49,14 @@ class ParallelSection(Section):
     )
     zero: Literal[0, 1, 2, 3] = key(
         0,
-        "What ranks of `data` divide instead of each keeping all of it: 1 the "
-        "optimizer's state and f32 masters, 2 gradients as well, 3 weights as "
-        "well.",
+        "What ranks of `data` x `context` divide instead of each keeping all "
+        "of it: 1 the optimizer's state and f32 masters, 2 gradients as well, "
+        "3 weights as well.",
     )
     zero_group: Auto | Count = key(
         "auto",
-        "Neighbours among the ranks of `data` that divide it; other such "
-        "groups keep copies. `auto`: all of them.",
+        "Neighbours among the ranks of `data` x `context` that divide it; "
+        "other such groups keep copies. `auto`: all of them.",
     )
     zero_prefetch: Natural = key(
         1,
