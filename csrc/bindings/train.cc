@@ -248,6 +248,10 @@ void BindEngine(CoreModule& m) {
           "Why a step does not, where nobody forbade it, in words; else "
           "empty.")
       .def_property_readonly(
+          "context_text", &Engine::ContextText,
+          "How ranks that divide rows see one another's keys, in words; empty "
+          "where rows are whole.")
+      .def_property_readonly(
           "layers",
           [](const Engine& e) {
             std::vector<std::pair<int64_t, int64_t>> chunks;

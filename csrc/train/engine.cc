@@ -68,11 +68,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       engine->results_, ResultQueue::Make(engine->micro_batches_,
                                           engine->totals(), context.device()));
   if (context.size(Axis::kContext) > 1) {
-    EISBACH_ASSIGN_OR_RETURN(const parallel::ContextMethod method,
-                             config.MethodOn(context.mesh()));
+    EISBACH_ASSIGN_OR_RETURN(const parallel::ContextExchange exchange,
+                             config.ExchangeOn(context.mesh()));
     EISBACH_ASSIGN_OR_RETURN(
         engine->sequence_,
-        parallel::DividedSequence::Make(method, context.context(), stream));
+        parallel::DividedSequence::Make(exchange, context.context(), stream));
+    EISBACH_RETURN_IF_ERROR(
+        engine->sequence_->Keep(config.micro_batch, config.model.context));
   }
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, config.update.compute_dtype, engine->sequence_.get());

@@ -62,20 +62,23 @@ struct EngineConfig {
   std::optional<bool> sequence{};
   // What the loss of tokens has besides; reported losses are without them.
   ops::LossTerms terms{};
-  // Where ranks divide rows.
+  // Where ranks divide rows: see parallel::ContextRequest.
   parallel::ContextMethod context_method = parallel::ContextMethod::kAuto;
+  int ulysses_group = 0;
+  int context_neighbours = 0;
 
   // Of a micro-batch, those that a tensor group may divide.
   parallel::DividedTokens Tokens(const parallel::Mesh& mesh) const {
     return {micro_batch, model.context / mesh.size(Axis::kContext),
             mesh.size(Axis::kTensor)};
   }
-  // Of `context_method`, what auto stands for.
-  absl::StatusOr<parallel::ContextMethod> MethodOn(
+  // What these stand for.
+  absl::StatusOr<parallel::ContextExchange> ExchangeOn(
       const parallel::Mesh& mesh) const {
     return parallel::ChooseContextMethod(
-        context_method, model.heads, model.kv_heads, mesh.size(Axis::kTensor),
-        mesh.size(Axis::kContext));
+        {context_method, ulysses_group, context_neighbours},
+        {model.heads, model.kv_heads, mesh.size(Axis::kTensor),
+         mesh.size(Axis::kContext)});
   }
 };
 
@@ -168,6 +171,12 @@ class Engine {
   std::string WholeTokensText() const {
     return parallel::WholeTokensText(config_.sequence,
                                      config_.Tokens(context_.mesh()));
+  }
+  // How ranks that divide rows see one another's keys, in words; empty where
+  // rows are whole.
+  std::string ContextText() const {
+    return parallel::ContextText(*config_.ExchangeOn(context_.mesh()),
+                                 context_.size(Axis::kContext));
   }
 
  private:

@@ -82,7 +82,7 @@ absl::Status Engine::Validate(const EngineConfig& config,
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::Zigzag::Validate(
       config.model.context, mesh.size(Axis::kContext)));
-  EISBACH_RETURN_IF_ERROR(config.MethodOn(mesh).status());
+  EISBACH_RETURN_IF_ERROR(config.ExchangeOn(mesh).status());
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
                                                config.model.kv_heads,
                                                config.model.head_dim, 0, tensor)

@@ -105,6 +105,11 @@ std::vector<Training> Trainings() {
     trainings.push_back({recipe, test::WithContext(4)});
     trainings.push_back({recipe, test::WithContext(2, {2, 2, 1})});
   }
+  Recipe both{"llama", "1f1b", "adamw"};
+  both.method = parallel::ContextMethod::kUlyssesRing;
+  both.ulysses_group = 2;
+  trainings.push_back({both, test::WithContext(4)});
+  trainings.push_back({both, test::WithContext(4, {1, 2, 1})});
   return trainings;
 }
 

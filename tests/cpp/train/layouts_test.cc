@@ -180,6 +180,19 @@ std::vector<Training> Representative() {
     divided(gpt, 2, {2, 1, 1}, ContextMethod::kRing, zero);
   }
   divided({"llama", "1f1b", "adamw", DType::kF32, false, 3}, 2, {1, 2, 1});
+  // Two groups of two that exchange heads.
+  Recipe both = llama;
+  both.ulysses_group = 2;
+  for (const int zero : {0, 3}) {
+    divided(both, 4, {2, 1, 1}, ContextMethod::kUlyssesRing, zero);
+  }
+  both = gpt;
+  both.ulysses_group = 2;
+  both.recompute = nn::Recompute::kBlock;
+  divided(both, 4, {1, 2, 1}, ContextMethod::kUlyssesRing);
+  both = chunked("gpt", "zb_v", "adamw", 2);
+  both.ulysses_group = 2;
+  divided(both, 4, {1, 1, 2}, ContextMethod::kAuto, 2);
   divided(chunked("gpt", "zb_v", "adamw", 2), 2, {1, 1, 2},
           ContextMethod::kRing);
   divided({"gpt", "1f1b", "adamw", DType::kBF16}, 2, {2, 1, 1},
@@ -230,11 +243,17 @@ std::vector<Training> Everything() {
                         Recipe{"llama", "zero_bubble", "sgd"}}) {
     for (const auto method :
          {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
+          parallel::ContextMethod::kUlyssesRing,
           parallel::ContextMethod::kGather}) {
       recipe.method = method;
       for (const int zero : {0, 1, 2, 3}) {
         recipe.zero = zero;
         for (const int context : {2, 4}) {
+          recipe.ulysses_group = 0;
+          if (method == parallel::ContextMethod::kUlyssesRing) {
+            if (context == 2) continue;
+            recipe.ulysses_group = 2;
+          }
           for (const int others : {1, 2}) {
             for (const Layout& layout : Factorings(others)) {
               trainings.push_back({recipe, test::WithContext(context, layout)});
