@@ -209,8 +209,10 @@ class Engine {
   absl::Status CheckInput(const StepInput& input, bool measures = false) const;
   absl::Status CheckPairs(const StepInput& input, bool measures) const;
   absl::Status CheckIds(const StepInput& input) const;
-  static absl::Status ValidatePairs(const EngineConfig& config,
-                                    const parallel::Mesh& mesh);
+  static absl::Status ValidatePairs(const EngineConfig& config);
+  // Whether this rank's losses and totals are those that are summed: of ranks
+  // that compute the same, one does.
+  bool counts() const;
   // How many totals follow the losses in the sums of a step.
   int totals() const;
   // What the reference thinks of pairs, f64 [samples, ops::kPairSums], on the
@@ -244,7 +246,7 @@ class Engine {
   // Of the first of these, where they were submitted before: what ranks asked.
   std::deque<StepResult> asked_;
   bool failed_alike_ = false;
-  // Of ranks that do not count theirs: tensor ranks past the first.
+  // Of ranks that do not count theirs.
   Tensor unused_sums_;
 };
 

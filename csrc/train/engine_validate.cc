@@ -77,7 +77,7 @@ absl::Status Engine::Validate(const EngineConfig& config,
                      "which never compares"));
   }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
-  EISBACH_RETURN_IF_ERROR(ValidatePairs(config, mesh));
+  EISBACH_RETURN_IF_ERROR(ValidatePairs(config));
   EISBACH_RETURN_IF_ERROR(ops::Validate(config.terms));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::Zigzag::Validate(

@@ -154,11 +154,11 @@ TEST(ContextTest, SaysWhatDoesNotFit) {
             "context_method=ulysses must (parallel.context, "
             "parallel.context_method); context_method=ring takes any; nearest "
             "that works: context=2");
-  config.preference = PreferenceConfig{.rule = {}, .stored_reference = true};
-  EXPECT_EQ(said(2),
-            "context=2 divides rows, and a pair of answers has its loss from a "
-            "whole one (parallel.context, train.objective=dpo); nearest that "
-            "works: context=1");
+  config.context_method = ContextMethod::kUlyssesRing;
+  config.ulysses_group = 3;
+  EXPECT_EQ(said(4),
+            "ulysses_group=3 does not divide context=4 "
+            "(parallel.ulysses_group); nearest that works: 2");
 }
 
 TEST(ContextTest, RefusesStepsOfOtherLengths) {
