@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -1448,7 +1448,7 @@ class UpdateConfig:
     @property
     def zero(self) -> int:
         """
-        What data ranks divide: 1 masters and optimizer state, 2 gradients as well, 3 weights as well.
+        What ranks of data x context divide: 1 masters and optimizer state, 2 gradients as well, 3 weights as well.
         """
     @property
     def zero_group(self) -> int:
@@ -1516,7 +1516,7 @@ class EngineConfig:
     """
     A model and how it is trained.
     """
-    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: str, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0, recompute_layers: int | None = None, sequence: bool | None = None, z_loss: float = 0.0, label_smoothing: float = 0.0, context_method: str = 'auto') -> None:
+    def __init__(self, *, model: ModelConfig, update: UpdateConfig, global_batch: int, micro_batch: int, recompute: str, deferred_weights: bool, pipeline_schedule: str, layers_per_stage: collections.abc.Sequence[int], replays_steps: bool = True, tf32: bool = False, spikes: SpikeConfig | None = None, hash_every: int = 0, preference: PreferenceConfig | None = None, chunks: int = 0, recompute_layers: int | None = None, sequence: bool | None = None, z_loss: float = 0.0, label_smoothing: float = 0.0, context_method: str = 'auto', ulysses_group: int = 0, context_neighbours: int = 0) -> None:
         ...
     def validate(self, mesh: Mesh) -> None:
         """
@@ -1531,6 +1531,11 @@ class EngineConfig:
     def context_method(self) -> str:
         """
         How ranks that divide rows see one another's keys.
+        """
+    @property
+    def context_neighbours(self) -> int:
+        """
+        How many neighbours of them are near one another; 0: all.
         """
     @property
     def deferred_weights(self) -> bool:
@@ -1606,6 +1611,11 @@ class EngineConfig:
     def tf32(self) -> bool:
         """
         Whether GPUs multiply f32 in TF32.
+        """
+    @property
+    def ulysses_group(self) -> int:
+        """
+        How many of them exchange heads; 0: as many as can.
         """
     @property
     def update(self) -> UpdateConfig:
@@ -1934,6 +1944,11 @@ class Engine:
         The mesh and this rank's place in it.
         """
     @property
+    def context_text(self) -> str:
+        """
+        How ranks that divide rows see one another's keys, in words; empty where rows are whole.
+        """
+    @property
     def device(self) -> Device:
         """
         That the model lies on.
@@ -1946,7 +1961,7 @@ class Engine:
     @property
     def division(self) -> str:
         """
-        What data ranks divide, in words; empty where nothing.
+        What ranks of data x context divide, in words; empty where nothing.
         """
     @property
     def failed_alike(self) -> bool:
@@ -2346,6 +2361,10 @@ def check_requirements(context: ParallelContext, locations: collections.abc.Sequ
 def config_changes(before: dict | str, after: dict | str) -> list[tuple[str, str | None, str | None]]:
     """
     The keys in which two JSON objects differ, with both values as JSON; None where there is none.
+    """
+def context_neighbours(mesh: Mesh, locations: collections.abc.Sequence[RankLocation]) -> int:
+    """
+    For `EngineConfig(context_neighbours=...)`: how many neighbours of a context group, from its first on, share a domain or a host.
     """
 def count_devices(type: str) -> int:
     """

@@ -152,7 +152,7 @@ std::vector<std::tuple<ContextExchange, int, Case>> Everything() {
       }
     }
     for (const auto& [group, ranks] :
-         {std::pair{2, 4}, {2, 6}, {3, 6}, {2, 8}, {4, 8}}) {
+         {std::pair{2, 4}, {3, 6}, {2, 8}, {4, 8}}) {
       if (!divides(group)) continue;
       all.emplace_back(ContextExchange{ContextMethod::kUlyssesRing, group},
                        ranks, c);
