@@ -1,17 +1,23 @@
-"""A long row on context ranks against the same row on one rank.
+r"""A long row on context ranks against the same row on one rank.
 
 Trains one model on rows of 8,192 tokens, first on one rank and then on four
-that divide each row, by each method, every rank with as many threads. Prints
-for each the most that any rank's allocator held, the median step beside that of
-one rank divided by the ranks (1 where nothing is lost and each rank has cores
-of its own), the share of the ranks' time in which they only wait for
-communication, and how even attention's work is: the most floating-point
-operations of a rank by the least. Run it on a machine that does nothing else
-and has a core for each rank, in an environment with eisbach:
+that divide each row, by each method, every rank with as many threads; those of
+`ulysses_ring` in groups that are half of them. Prints for each the most that
+any rank's allocator held, the median step beside that of one rank divided by
+the ranks (1 where nothing is lost and each rank has cores of its own), the
+share of the ranks' time in which they only wait for communication, and how even
+attention's work is: the most floating-point operations of a rank by the least.
+Run it on a machine that does nothing else and has a core for each rank, in an
+environment with eisbach:
 
     python benchmarks/context.py
     python benchmarks/context.py --ranks 2 --context 4096
     python benchmarks/context.py --methods ring --threads 1
+
+Memory needs no quiet machine, and one step; this takes a few minutes:
+
+    python benchmarks/context.py --context 32768 --layers 2 --hidden 128 \
+        --steps 1
 """
 
 import argparse
@@ -25,13 +31,14 @@ from pathlib import Path
 from children import peak_of
 
 CONFIG = Path(__file__).parent.parent / "configs/gpt_bytes.yaml"
-METHODS = ("ring", "ulysses", "gather")
+METHODS = ("ring", "ulysses", "ulysses_ring", "gather")
 MOST_UNEVEN = 1.05
 WARMUP = 1
 
 
 def overrides(args: argparse.Namespace, ranks: int, method: str) -> list[str]:
     """The keys of a run."""
+    group = ranks // 2 if method == "ulysses_ring" else "auto"
     return [
         f"model.layers={args.layers}",
         f"model.hidden={args.hidden}",
@@ -42,6 +49,7 @@ def overrides(args: argparse.Namespace, ranks: int, method: str) -> list[str]:
         f"precision.compute={args.dtype}",
         f"parallel.context={ranks}",
         f"parallel.context_method={method}",
+        f"parallel.ulysses_group={group}",
         f"run.threads={args.threads}",
     ]
 
@@ -141,7 +149,7 @@ def main() -> int:
         most = max(result["peaks"])
         even &= result["uneven"] <= MOST_UNEVEN
         print(
-            f"{method:<8} {args.ranks} ranks: "
+            f"{method:<12} {args.ranks} ranks: "
             f"{most / 2**20:,.0f} MiB at the most "
             f"({most / alone['peaks'][0]:.2f} of one rank; each "
             f"{', '.join(f'{p / 2**20:,.0f}' for p in result['peaks'])}), "

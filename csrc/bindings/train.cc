@@ -87,8 +87,8 @@ void BindConfigs(CoreModule& m) {
                     "are loaded, new adapters apart.")
       .def_property_readonly(
           "zero", [](const UpdateConfig& c) { return c.zero.zero; },
-          "What data ranks divide: 1 masters and optimizer state, 2 gradients "
-          "as well, 3 weights as well.")
+          "What ranks of data x context divide: 1 masters and optimizer state, "
+          "2 gradients as well, 3 weights as well.")
       .def_property_readonly(
           "zero_group", [](const UpdateConfig& c) { return c.zero.group; },
           "Neighbours that divide it; 0 for all.")
@@ -239,7 +239,7 @@ void BindEngine(CoreModule& m) {
             return parallel::DivisionText(e.update().groups(),
                                           e.micro_batches());
           },
-          "What data ranks divide, in words; empty where nothing.")
+          "What ranks of data x context divide, in words; empty where nothing.")
       .def_property_readonly(
           "divides_tokens", &Engine::divides_tokens,
           "Whether a step divides tokens among the tensor group.")
@@ -247,6 +247,10 @@ void BindEngine(CoreModule& m) {
           "whole_tokens", &Engine::WholeTokensText,
           "Why a step does not, where nobody forbade it, in words; else "
           "empty.")
+      .def_property_readonly(
+          "context_text", &Engine::ContextText,
+          "How ranks that divide rows see one another's keys, in words; empty "
+          "where rows are whole.")
       .def_property_readonly(
           "layers",
           [](const Engine& e) {

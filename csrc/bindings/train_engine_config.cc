@@ -30,7 +30,8 @@ void BindEngineConfig(CoreModule& m) {
                       int chunks, std::optional<int64_t> recompute_layers,
                       std::optional<bool> sequence, float z_loss,
                       float label_smoothing,
-                      parallel::ContextMethod context_method) {
+                      parallel::ContextMethod context_method, int ulysses_group,
+                      int context_neighbours) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -50,7 +51,9 @@ void BindEngineConfig(CoreModule& m) {
                     models::TransformerOptions::kAllBlocks),
                 .sequence = sequence,
                 .terms = {.z_loss = z_loss, .label_smoothing = label_smoothing},
-                .context_method = context_method};
+                .context_method = context_method,
+                .ulysses_group = ulysses_group,
+                .context_neighbours = context_neighbours};
           }),
           py::kw_only(), py::arg("model"), py::arg("update"),
           py::arg("global_batch"), py::arg("micro_batch"), py::arg("recompute"),
@@ -61,7 +64,8 @@ void BindEngineConfig(CoreModule& m) {
           py::arg("chunks") = 0, py::arg("recompute_layers") = py::none(),
           py::arg("sequence") = py::none(), py::arg("z_loss") = 0.0,
           py::arg("label_smoothing") = 0.0,
-          py::arg("context_method") = parallel::ContextMethod::kAuto)
+          py::arg("context_method") = parallel::ContextMethod::kAuto,
+          py::arg("ulysses_group") = 0, py::arg("context_neighbours") = 0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")
       .def_readonly("global_batch", &EngineConfig::global_batch,
@@ -96,6 +100,10 @@ void BindEngineConfig(CoreModule& m) {
                     "Of the model, on a stage; 0: the schedule's fewest.")
       .def_readonly("context_method", &EngineConfig::context_method,
                     "How ranks that divide rows see one another's keys.")
+      .def_readonly("ulysses_group", &EngineConfig::ulysses_group,
+                    "How many of them exchange heads; 0: as many as can.")
+      .def_readonly("context_neighbours", &EngineConfig::context_neighbours,
+                    "How many neighbours of them are near one another; 0: all.")
       .def_readonly("layers_per_stage", &EngineConfig::layers_per_stage,
                     "Of each stage; empty where the core divides them.")
       .def_readonly("replays_steps", &EngineConfig::replays_steps,

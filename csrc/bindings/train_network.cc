@@ -77,6 +77,17 @@ void BindNetwork(CoreModule& m) {
       py::arg("locations"),
       "The sizes of tensor groups with which none crosses a domain.");
   m.def(
+      "context_neighbours",
+      [](const parallel::Mesh& mesh,
+         const std::vector<RankLocation>& locations) {
+        Unwrap(CheckLocations(locations, mesh.world_size()));
+        return parallel::NeighboursInside(mesh, Axis::kContext,
+                                          train::PlacesOf(locations));
+      },
+      py::arg("mesh"), py::arg("locations"),
+      "For `EngineConfig(context_neighbours=...)`: how many neighbours of a "
+      "context group, from its first on, share a domain or a host.");
+  m.def(
       "rank_table",
       [](const std::vector<RankLocation>& locations) {
         return train::RankTable(locations);

@@ -19,8 +19,8 @@ namespace eisbach::checkpoint {
 namespace {
 
 // The elements of a slice, f32, as a flat view of the parameter's tensor or a
-// copy of what is divided or not f32. On the first data rank; the others that
-// divide it get an undefined tensor.
+// copy of what is divided or not f32. On the first rank of data x context; the
+// others that divide it get an undefined tensor.
 absl::StatusOr<Tensor> SliceValues(const LocalPiece& piece,
                                    ParameterValue value,
                                    const parallel::ParallelContext& context) {
@@ -97,7 +97,7 @@ class Gatherer {
         group_(context.model()),
         stream_(context.device().compute_stream()) {}
 
-  // Of a rank that is not the first of its data group.
+  // Of a rank that is not the first of its data x context group.
   absl::Status SendParts(const GatherTensor& tensor) {
     for (const GatherPiece& piece : tensor.pieces) {
       if (piece.rank != group_.rank() ||
@@ -178,7 +178,7 @@ class Gatherer {
   Stream& stream_;
 };
 
-// How many data ranks divide parameters.
+// How many ranks of data x context divide parameters.
 int PartsOf(absl::Span<Parameter* const> parameters) {
   int parts = 1;
   for (const Parameter* parameter : parameters) {

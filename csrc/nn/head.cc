@@ -3,8 +3,21 @@
 #include "autograd/functions/linear.h"
 #include "autograd/functions/softcap.h"
 #include "core/status_macros.h"
+#include "nn/sequence_part.h"
 
 namespace eisbach::nn {
+namespace {
+
+autograd::PairRows PairsOf(const Tensor& targets,
+                           const ForwardContext& context) {
+  if (context.part == nullptr) return {targets, context.starts};
+  return {targets, context.part->starts,
+          [part = context.part, &stream = context.stream](const Tensor& sums) {
+            return part->add_up(sums, stream);
+          }};
+}
+
+}  // namespace
 
 absl::StatusOr<Tensor> Head::Loss(const Tensor& x, const Tensor& targets,
                                   float scale, const ForwardContext& context) {
@@ -18,7 +31,7 @@ absl::StatusOr<Tensor> Head::Loss(const Tensor& x, const Tensor& targets,
 absl::StatusOr<Tensor> Head::PairLogProbabilities(
     const Tensor& x, const Tensor& targets, const ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
-  return autograd::PairLogProbabilities(part, {targets, context.starts},
+  return autograd::PairLogProbabilities(part, PairsOf(targets, context),
                                         context.stream);
 }
 
@@ -29,7 +42,7 @@ absl::StatusOr<Tensor> Head::Preference(const Tensor& x, const Tensor& targets,
                                         const ForwardContext& context) {
   EISBACH_ASSIGN_OR_RETURN(const autograd::HeadInput part, Part(x, context));
   return autograd::LinearPreference(
-      part, {targets, context.starts}, reference, rule,
+      part, PairsOf(targets, context), reference, rule,
       {scale, context.loss_scale, context.counted}, context.stream);
 }
 

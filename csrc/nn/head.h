@@ -20,7 +20,8 @@ class Head : public Module {
   // What the model thinks of rows that are pairs, f64 [B, ops::kPairSums], and
   // the loss (f64 [1]) = scale * sum of the pairs' losses against a reference;
   // see autograd/functions/preference.h. x: [B, T, H], targets: i32 [B, T];
-  // `context` has starts, and in `counted` a place for totals.
+  // `context` has starts, or a part that has, and in `counted` a place for
+  // totals.
   absl::StatusOr<Tensor> PairLogProbabilities(const Tensor& x,
                                               const Tensor& targets,
                                               const ForwardContext& context);

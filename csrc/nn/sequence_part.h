@@ -16,11 +16,18 @@ using AttentionFunction = std::function<absl::StatusOr<Tensor>(
     const Tensor& qkv, const ops::AttentionHeads& heads,
     const ops::AttentionOptions& options, Stream& stream)>;
 
+// Adds to what was found of the parts of some rows, in place, what was found of
+// their other parts: the same wherever a part of them is.
+using PartsSum = std::function<absl::Status(const Tensor& sums, Stream&)>;
+
 // What is to be known of tokens [B, T] that are a part of their rows.
 struct SequencePart {
   Tensor positions;           // i32 [B, T], each token's place in its row
   Tensor document_positions;  // and in its document
+  // i32 [B, T], where in the row that begins; undefined: at 0.
+  Tensor starts{};
   AttentionFunction attention;
+  PartsSum add_up;
 };
 
 }  // namespace eisbach::nn

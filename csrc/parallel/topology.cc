@@ -195,6 +195,22 @@ std::vector<int> PlaceRanks(absl::Span<const RankPlace> places, int tensor) {
              : order;
 }
 
+int NeighboursInside(const Mesh& mesh, Axis axis,
+                     absl::Span<const RankPlace> places) {
+  int inside = mesh.size(axis);
+  for (int rank = 0; rank < mesh.world_size(); ++rank) {
+    const std::vector<int> group = mesh.Group(rank, {axis});
+    if (group.front() != rank) continue;  // each once
+    for (int i = 1; i < mesh.size(axis); ++i) {
+      const RankPlace &before = places[group[i - 1]], &after = places[group[i]];
+      const bool apart =
+          before.domain != after.domain && before.host != after.host;
+      if (apart) inside = std::gcd(inside, i);
+    }
+  }
+  return inside;
+}
+
 std::optional<Crossing> FindCrossing(const Mesh& mesh,
                                      absl::Span<const RankPlace> places) {
   const Keys keys(places);

@@ -34,6 +34,12 @@ std::vector<int> TensorSizesInside(absl::Span<const RankPlace> places);
 // MakeMesh refuses.
 std::vector<int> PlaceRanks(absl::Span<const RankPlace> places, int tensor);
 
+// The largest number of neighbours such that every group along `axis`, cut into
+// parts of so many from its first rank on, has each part inside a domain or on
+// a host.
+int NeighboursInside(const Mesh& mesh, Axis axis,
+                     absl::Span<const RankPlace> places);
+
 // Tensor groups whose ranks are not all in one domain.
 struct Crossing {
   int groups = 0;  // so many cross,

@@ -68,11 +68,13 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
       engine->results_, ResultQueue::Make(engine->micro_batches_,
                                           engine->totals(), context.device()));
   if (context.size(Axis::kContext) > 1) {
-    EISBACH_ASSIGN_OR_RETURN(const parallel::ContextMethod method,
-                             config.MethodOn(context.mesh()));
+    EISBACH_ASSIGN_OR_RETURN(const parallel::ContextExchange exchange,
+                             config.ExchangeOn(context.mesh()));
     EISBACH_ASSIGN_OR_RETURN(
         engine->sequence_,
-        parallel::DividedSequence::Make(method, context.context(), stream));
+        parallel::DividedSequence::Make(exchange, context.context(), stream));
+    EISBACH_RETURN_IF_ERROR(
+        engine->sequence_->Keep(config.micro_batch, config.model.context));
   }
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, config.update.compute_dtype, engine->sequence_.get());
@@ -191,12 +193,10 @@ absl::Status Engine::Run(const StepInput& input) {
 
 absl::Status Engine::Compute(const StepInput& input) {
   EISBACH_RETURN_IF_ERROR(update_->ExpectGradients(micro_batches_));
-  // Tensor ranks compute the same loss: one of them counts.
-  const bool counts = context_.index(Axis::kTensor) == 0;
   const double tokens = Tokens(input);
   // Of all tokens: how many of them count is known when all have been seen.
   EISBACH_RETURN_IF_ERROR(RunActions(input, /*training=*/true,
-                                     counts ? update_->sums() : unused_sums_,
+                                     counts() ? update_->sums() : unused_sums_,
                                      static_cast<float>(1.0 / tokens)));
   EISBACH_ASSIGN_OR_RETURN(const Tensor counted,
                            update_->sums().Narrow(0, micro_batches_, 1));
@@ -206,6 +206,12 @@ absl::Status Engine::Compute(const StepInput& input) {
       update_->Finish({.counted = &counted, .all = tokens}, &losses));
   // What was captured ends with all that it began.
   return replay_ == nullptr ? absl::OkStatus() : update_->WaitForWeights();
+}
+
+bool Engine::counts() const {
+  // Whoever has a part of a pair computes its whole loss.
+  return context_.index(Axis::kTensor) == 0 &&
+         (!config_.preference || context_.index(Axis::kContext) == 0);
 }
 
 double Engine::Tokens(const StepInput& input) const {
@@ -320,7 +326,7 @@ absl::StatusOr<std::vector<double>> Engine::ComputeLosses(
   EISBACH_RETURN_IF_ERROR(update_->BeginPass());
   EISBACH_RETURN_IF_ERROR(
       RunActions(input, /*training=*/false, sums, /*scale=*/1));
-  if (context_.index(Axis::kTensor) != 0) {
+  if (!counts()) {
     EISBACH_RETURN_IF_ERROR(device.SetZero(sums.raw(), sums.bytes(), stream));
   }
   EISBACH_RETURN_IF_ERROR(

@@ -62,20 +62,23 @@ struct EngineConfig {
   std::optional<bool> sequence{};
   // What the loss of tokens has besides; reported losses are without them.
   ops::LossTerms terms{};
-  // Where ranks divide rows.
+  // Where ranks divide rows: see parallel::ContextRequest.
   parallel::ContextMethod context_method = parallel::ContextMethod::kAuto;
+  int ulysses_group = 0;
+  int context_neighbours = 0;
 
   // Of a micro-batch, those that a tensor group may divide.
   parallel::DividedTokens Tokens(const parallel::Mesh& mesh) const {
     return {micro_batch, model.context / mesh.size(Axis::kContext),
             mesh.size(Axis::kTensor)};
   }
-  // Of `context_method`, what auto stands for.
-  absl::StatusOr<parallel::ContextMethod> MethodOn(
+  // What these stand for.
+  absl::StatusOr<parallel::ContextExchange> ExchangeOn(
       const parallel::Mesh& mesh) const {
     return parallel::ChooseContextMethod(
-        context_method, model.heads, model.kv_heads, mesh.size(Axis::kTensor),
-        mesh.size(Axis::kContext));
+        {context_method, ulysses_group, context_neighbours},
+        {model.heads, model.kv_heads, mesh.size(Axis::kTensor),
+         mesh.size(Axis::kContext)});
   }
 };
 
@@ -169,6 +172,12 @@ class Engine {
     return parallel::WholeTokensText(config_.sequence,
                                      config_.Tokens(context_.mesh()));
   }
+  // How ranks that divide rows see one another's keys, in words; empty where
+  // rows are whole.
+  std::string ContextText() const {
+    return parallel::ContextText(*config_.ExchangeOn(context_.mesh()),
+                                 context_.size(Axis::kContext));
+  }
 
  private:
   Engine(const EngineConfig& config, const parallel::ParallelContext& context)
@@ -200,8 +209,10 @@ class Engine {
   absl::Status CheckInput(const StepInput& input, bool measures = false) const;
   absl::Status CheckPairs(const StepInput& input, bool measures) const;
   absl::Status CheckIds(const StepInput& input) const;
-  static absl::Status ValidatePairs(const EngineConfig& config,
-                                    const parallel::Mesh& mesh);
+  static absl::Status ValidatePairs(const EngineConfig& config);
+  // Whether this rank's losses and totals are those that are summed: of ranks
+  // that compute the same, one does.
+  bool counts() const;
   // How many totals follow the losses in the sums of a step.
   int totals() const;
   // What the reference thinks of pairs, f64 [samples, ops::kPairSums], on the
@@ -235,7 +246,7 @@ class Engine {
   // Of the first of these, where they were submitted before: what ranks asked.
   std::deque<StepResult> asked_;
   bool failed_alike_ = false;
-  // Of ranks that do not count theirs: tensor ranks past the first.
+  // Of ranks that do not count theirs.
   Tensor unused_sums_;
 };
 

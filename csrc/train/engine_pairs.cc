@@ -8,16 +8,8 @@
 
 namespace eisbach::train {
 
-absl::Status Engine::ValidatePairs(const EngineConfig& config,
-                                   const parallel::Mesh& mesh) {
+absl::Status Engine::ValidatePairs(const EngineConfig& config) {
   if (!config.preference) return absl::OkStatus();
-  if (mesh.size(Axis::kContext) > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "context=", mesh.size(Axis::kContext),
-        " divides rows, and a pair of answers has its loss from a whole one "
-        "(parallel.context, train.objective=dpo); nearest that works: "
-        "context=1"));
-  }
   EISBACH_RETURN_IF_ERROR(ops::Validate(config.preference->rule));
   if (config.terms.any()) {
     return absl::InvalidArgumentError(

@@ -77,12 +77,12 @@ absl::Status Engine::Validate(const EngineConfig& config,
                      "which never compares"));
   }
   EISBACH_RETURN_IF_ERROR(CheckBatch(config, mesh.size(Axis::kData)));
-  EISBACH_RETURN_IF_ERROR(ValidatePairs(config, mesh));
+  EISBACH_RETURN_IF_ERROR(ValidatePairs(config));
   EISBACH_RETURN_IF_ERROR(ops::Validate(config.terms));
   const int tensor = mesh.size(Axis::kTensor);
   EISBACH_RETURN_IF_ERROR(parallel::Zigzag::Validate(
       config.model.context, mesh.size(Axis::kContext)));
-  EISBACH_RETURN_IF_ERROR(config.MethodOn(mesh).status());
+  EISBACH_RETURN_IF_ERROR(config.ExchangeOn(mesh).status());
   EISBACH_RETURN_IF_ERROR(parallel::ShardHeads(config.model.heads,
                                                config.model.kv_heads,
                                                config.model.head_dim, 0, tensor)

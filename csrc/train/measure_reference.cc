@@ -57,7 +57,8 @@ absl::StatusOr<StepInput> InputOf(const data::Corpus& corpus,
   return input;
 }
 
-// Those of all data ranks, in their order.
+// Those of all data ranks, in their order; ranks that divide rows have the
+// same.
 absl::StatusOr<std::vector<double>> GatherNumbers(
     const std::vector<double>& mine, const parallel::ParallelContext& context) {
   Device& device = context.device();
@@ -71,10 +72,15 @@ absl::StatusOr<std::vector<double>> GatherNumbers(
       const Tensor all,
       Tensor::Empty(Shape{count * context.data().size()}, DType::kF64, device));
   EISBACH_RETURN_IF_ERROR(context.data().AllGather(part, all, stream));
-  std::vector<double> numbers(all.elements());
+  std::vector<double> repeated(all.elements());
   EISBACH_RETURN_IF_ERROR(
-      device.CopyToHost(numbers.data(), all.raw(), all.bytes(), stream));
+      device.CopyToHost(repeated.data(), all.raw(), all.bytes(), stream));
   EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  std::vector<double> numbers;
+  const int64_t once = count * context.size(Axis::kContext);
+  for (auto from = repeated.begin(); from < repeated.end(); from += once) {
+    numbers.insert(numbers.end(), from, from + count);
+  }
   return numbers;
 }
 
@@ -98,12 +104,12 @@ absl::StatusOr<data::PairReference> MeasureReference(
   }
   const auto all = static_cast<int64_t>(pairs.size());
   const int64_t samples = engine.samples();
-  const int64_t step = samples * context.data().size();
+  const int64_t step = samples * context.size(Axis::kData);
   for (int64_t begin = 0; begin < all; begin += step) {
     EISBACH_ASSIGN_OR_RETURN(
         const StepInput input,
-        InputOf(corpus, pairs, begin + context.data().rank() * samples, samples,
-                context.device()));
+        InputOf(corpus, pairs, begin + context.index(Axis::kData) * samples,
+                samples, context.device()));
     EISBACH_ASSIGN_OR_RETURN(const std::vector<double> mine,
                              engine.MeasurePairs(input));
     EISBACH_ASSIGN_OR_RETURN(const std::vector<double> numbers,

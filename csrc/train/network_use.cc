@@ -15,20 +15,27 @@ namespace eisbach::train {
 namespace {
 
 using Json = nlohmann::json;
+using parallel::AxisSet;
 using parallel::Mesh;
 
 comm::Communicator& GroupOf(const parallel::ParallelContext& context,
-                            Axis axis) {
-  switch (axis) {
-    case Axis::kTensor:
-      return context.tensor();
-    case Axis::kPipeline:
-      return context.pipeline();
-    case Axis::kContext:
-      return context.context();
-    default:
-      return context.data();
+                            AxisSet axes) {
+  if (axes.Contains(Axis::kTensor)) return context.tensor();
+  if (axes.Contains(Axis::kPipeline)) return context.pipeline();
+  return axes.Contains(Axis::kData) ? context.data() : context.context();
+}
+
+// Of the groups in use, each kind once.
+std::vector<AxisSet> AxesOf(const Mesh& mesh) {
+  const bool divides_rows = mesh.size(Axis::kContext) > 1;
+  std::vector<AxisSet> kinds = {{Axis::kTensor}, {Axis::kContext}};
+  if (mesh.size(Axis::kData) > 1) {
+    kinds.push_back(divides_rows ? AxisSet{Axis::kData, Axis::kContext}
+                                 : AxisSet{Axis::kData});
   }
+  kinds.push_back({Axis::kPipeline});
+  std::erase_if(kinds, [&](AxisSet axes) { return mesh.size(axes) == 1; });
+  return kinds;
 }
 
 GroupNetwork NetworkOf(comm::Communicator& group) {
@@ -72,11 +79,11 @@ std::string Describe(const GroupNetwork& network) {
                       ", ", domains, " NVLink domain", domains == 1 ? "" : "s");
 }
 
-// The groups along an axis, each once.
-std::vector<std::vector<int>> GroupsAlong(const Mesh& mesh, Axis axis) {
+// The groups along some axes, each once.
+std::vector<std::vector<int>> GroupsAlong(const Mesh& mesh, AxisSet axes) {
   std::vector<std::vector<int>> groups;
   for (int rank = 0; rank < mesh.world_size(); ++rank) {
-    std::vector<int> group = mesh.Group(rank, {axis});
+    std::vector<int> group = mesh.Group(rank, axes);
     if (group.front() == rank) groups.push_back(std::move(group));
   }
   return groups;
@@ -97,17 +104,18 @@ std::string LackOfMnnvl(const GroupNetwork& network, int hosts) {
                       network.interconnect->nvlink_domains, " NVLink domains");
 }
 
-bool Covers(Required required, Axis axis) {
-  if (axis == Axis::kTensor) return required != Required::kOfNone;
-  return axis == Axis::kData && required == Required::kOfTensorAndDataGroups;
+bool Covers(Required required, AxisSet axes) {
+  if (axes.Contains(Axis::kTensor)) return required != Required::kOfNone;
+  return !axes.Contains(Axis::kPipeline) &&
+         required == Required::kOfTensorAndDataGroups;
 }
 
-absl::Status Missing(absl::string_view key, Axis axis,
+absl::Status Missing(absl::string_view key, AxisSet axes,
                      const std::vector<int>& group, absl::string_view lack) {
   constexpr size_t kShown = 8;
   const size_t shown = std::min(group.size(), kShown);
   return absl::InvalidArgumentError(absl::StrCat(
-      key, " is required, and the ", Name(axis), " group of ranks ",
+      key, " is required, and the ", axes.ToString(), " group of ranks ",
       absl::StrJoin(group.begin(), group.begin() + shown, ", "),
       shown < group.size() ? ", ..." : "", " does not have it: ", lack,
       ". `eisbach doctor --network` measures the links; `auto` takes what is "
@@ -121,11 +129,9 @@ absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context) {
   std::vector<AxisNetwork> axes;
   Json mine = Json::array();
-  for (Axis axis :
-       {Axis::kTensor, Axis::kContext, Axis::kData, Axis::kPipeline}) {
-    if (context.size(axis) == 1) continue;
-    axes.push_back({.axis = axis});
-    mine.push_back(NetworkJson(NetworkOf(GroupOf(context, axis))));
+  for (const AxisSet kind : AxesOf(context.mesh())) {
+    axes.push_back({.axes = kind});
+    mine.push_back(NetworkJson(NetworkOf(GroupOf(context, kind))));
   }
   if (axes.empty()) return axes;
   EISBACH_ASSIGN_OR_RETURN(const std::vector<Json> ranks,
@@ -142,11 +148,11 @@ std::string NetworkText(const Mesh& mesh, absl::Span<const AxisNetwork> axes) {
   std::vector<std::string> lines;
   for (const AxisNetwork& one : axes) {
     std::map<std::string, int> counts;
-    for (const std::vector<int>& group : GroupsAlong(mesh, one.axis)) {
+    for (const std::vector<int>& group : GroupsAlong(mesh, one.axes)) {
       ++counts[Describe(one.by_rank[group.front()])];
     }
-    const std::string title =
-        absl::StrCat(Name(one.axis), " groups of ", mesh.size(one.axis), ": ");
+    const std::string title = absl::StrCat(one.axes.ToString(), " groups of ",
+                                           mesh.size(one.axes), ": ");
     if (counts.size() == 1) {
       lines.push_back(absl::StrCat(title, counts.begin()->first));
       continue;
@@ -172,18 +178,18 @@ absl::Status CheckRequirements(const Mesh& mesh,
                                absl::Span<const AxisNetwork> axes,
                                const NetworkRequirements& requirements) {
   for (const AxisNetwork& one : axes) {
-    for (const std::vector<int>& group : GroupsAlong(mesh, one.axis)) {
+    for (const std::vector<int>& group : GroupsAlong(mesh, one.axes)) {
       const GroupNetwork& network = one.by_rank[group.front()];
-      if (Covers(requirements.nvls, one.axis)) {
+      if (Covers(requirements.nvls, one.axes)) {
         const std::string lack = LackOfNvls(network);
-        if (!lack.empty()) return Missing("nvls", one.axis, group, lack);
+        if (!lack.empty()) return Missing("nvls", one.axes, group, lack);
       }
-      if (Covers(requirements.mnnvl, one.axis)) {
+      if (Covers(requirements.mnnvl, one.axes)) {
         std::set<std::string> hosts;
         for (int rank : group) hosts.insert(locations[rank].host);
         const std::string lack =
             LackOfMnnvl(network, static_cast<int>(hosts.size()));
-        if (!lack.empty()) return Missing("mnnvl", one.axis, group, lack);
+        if (!lack.empty()) return Missing("mnnvl", one.axes, group, lack);
       }
     }
   }

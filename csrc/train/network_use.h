@@ -13,7 +13,7 @@
 
 namespace eisbach::train {
 
-// What moves the bytes of the group that a rank has along an axis.
+// What moves the bytes of the group that a rank has along some axes.
 struct GroupNetwork {
   std::string transport;  // see Communicator::transport
   // What connects its ranks; nothing where the transport cannot tell, for the
@@ -22,23 +22,25 @@ struct GroupNetwork {
   std::string unknown;
 };
 
-// Of one axis along which groups have several ranks, by rank of the job.
+// Of axes along which groups have several ranks, by rank of the job.
 struct AxisNetwork {
-  Axis axis;
+  parallel::AxisSet axes;
   std::vector<GroupNetwork> by_rank;
 };
 
-// The same on every rank: tensor, data and pipeline groups, those with several
-// ranks. Collective, not on meta.
+// The same on every rank: tensor, context, data and pipeline groups, those with
+// several ranks. Where ranks divide rows, gradients are summed over data x
+// context. Collective, not on meta.
 absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context);
 
-// A line an axis, as in "tensor groups of 8: nccl, NVLink switches add (NVLS),
-// 1 NVLink domain", and how many groups have what where they differ.
+// A line a kind of group, as in "tensor groups of 8: nccl, NVLink switches add
+// (NVLS), 1 NVLink domain", and how many groups have what where they differ.
 std::string NetworkText(const parallel::Mesh& mesh,
                         absl::Span<const AxisNetwork> axes);
 
-// Of which groups something is required.
+// Of which groups something is required; data groups are those that sum
+// gradients.
 enum class Required { kOfNone, kOfTensorGroups, kOfTensorAndDataGroups };
 
 // "auto", "tensor", "required".

@@ -15,9 +15,9 @@
 namespace eisbach::train {
 
 // Finds ranks whose weights or optimizer state are not those of their replicas:
-// data ranks hold the same bits of all, tensor ranks of what they do not
-// divide. Each parameter has a fingerprint (ops/fingerprint.h) of its master,
-// its rounded weights and each state of the optimizer.
+// data and context ranks hold the same bits of all, tensor ranks of what they
+// do not divide. Each parameter has a fingerprint (ops/fingerprint.h) of its
+// master, its rounded weights and each state of the optimizer.
 class Replicas {
  public:
   // What is fingerprinted lies where it is now. `context` outlives it.

@@ -255,9 +255,16 @@ def preference_config(config: Config) -> _C.PreferenceConfig | None:
     )
 
 
-@takes(config=Config)
-def engine_config(config: Config) -> _C.EngineConfig:
+@takes(config=Config, context_neighbours=int)
+def engine_config(
+    config: Config, *, context_neighbours: int = 0
+) -> _C.EngineConfig:
     """Returns what an Engine is made from; `auto` is completed.
+
+    Args:
+      config: Says what is trained, and how.
+      context_neighbours: Of the ranks that divide rows, as many neighbours
+        reach one another quickly (`_C.context_neighbours`); 0 for all.
 
     Raises:
       ValueError: Sizes of the model do not fit one another.
@@ -281,6 +288,10 @@ def engine_config(config: Config) -> _C.EngineConfig:
         pipeline_schedule=parallel.schedule,
         chunks=0 if parallel.chunks == "auto" else parallel.chunks,
         context_method=parallel.context_method,
+        ulysses_group=0
+        if parallel.ulysses_group == "auto"
+        else parallel.ulysses_group,
+        context_neighbours=context_neighbours,
         layers_per_stage=[] if layers == "auto" else layers,
         replays_steps=config.run.cuda_graphs
         and not config.fault.check_collectives,

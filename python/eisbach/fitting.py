@@ -131,12 +131,17 @@ def check_data(config: Config) -> None:
 def _fit(
     config: Config, ranks: int, locations: list[_C.RankLocation] | None = None
 ) -> Fit:
+    from eisbach import _C
+
     config = complete(config)
     mesh = make_mesh(config, ranks, locations=locations)
     if config.parallel.data == "auto":
         reason = f"ranks: {ranks}"
         config = config.derive("parallel.data", mesh.size("data"), reason)
-    described = engine_config(config)
+    neighbours = 0
+    if locations:
+        neighbours = _C.context_neighbours(mesh, locations)
+    described = engine_config(config, context_neighbours=neighbours)
     described.validate(mesh)
     describe(config.model)  # an export has to say it
     return Fit(config, mesh, described)

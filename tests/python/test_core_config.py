@@ -133,6 +133,18 @@ def test_what_data_ranks_divide_arrives():
     assert update.reduce_wire == "bf16"
 
 
+def test_how_rows_are_divided_arrives():
+    engine = engine_config(make_config())
+    assert engine.context_method == "auto"
+    assert (engine.ulysses_group, engine.context_neighbours) == (0, 0)
+    config = make_config(
+        parallel={"context_method": "ulysses_ring", "ulysses_group": 2}
+    )
+    engine = engine_config(config, context_neighbours=8)
+    assert engine.context_method == "ulysses_ring"
+    assert (engine.ulysses_group, engine.context_neighbours) == (2, 8)
+
+
 def test_what_a_gpu_may_do_arrives():
     engine = engine_config(make_config(precision={"compute": "f32"}))
     assert (engine.tf32, engine.replays_steps) == (False, True)

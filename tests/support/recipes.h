@@ -25,25 +25,27 @@ struct Recipe {
   bool terms = false;  // the loss has more than the cross-entropy
   // By which context ranks see one another's keys.
   parallel::ContextMethod method = parallel::ContextMethod::kAuto;
+  int ulysses_group = 0;  // of them exchange heads; 0: as many as can
 
   std::string ToString() const {
-    return absl::StrCat(family, "_", schedule, "_", optimizer,
-                        compute == DType::kF32 ? "" : "_",
-                        compute == DType::kF32 ? "" : Name(compute),
-                        groups ? "_groups" : "",
-                        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
-                        zero == 0 ? "" : absl::StrCat("_zero", zero),
-                        chunks == 0 ? "" : absl::StrCat("_chunks", chunks),
-                        !sequence   ? ""
-                        : *sequence ? "_divided"
-                                    : "_whole",
-                        recompute == nn::Recompute::kNothing     ? ""
-                        : recompute == nn::Recompute::kSelective ? "_selective"
-                                                                 : "_block",
-                        terms ? "_terms" : "",
-                        method == parallel::ContextMethod::kAuto
-                            ? ""
-                            : absl::StrCat("_", Name(method)));
+    return absl::StrCat(
+        family, "_", schedule, "_", optimizer,
+        compute == DType::kF32 ? "" : "_",
+        compute == DType::kF32 ? "" : Name(compute), groups ? "_groups" : "",
+        kv_heads == 0 ? "" : absl::StrCat("_kv", kv_heads),
+        zero == 0 ? "" : absl::StrCat("_zero", zero),
+        chunks == 0 ? "" : absl::StrCat("_chunks", chunks),
+        !sequence   ? ""
+        : *sequence ? "_divided"
+                    : "_whole",
+        recompute == nn::Recompute::kNothing     ? ""
+        : recompute == nn::Recompute::kSelective ? "_selective"
+                                                 : "_block",
+        terms ? "_terms" : "",
+        method == parallel::ContextMethod::kAuto
+            ? ""
+            : absl::StrCat("_", Name(method)),
+        ulysses_group == 0 ? "" : absl::StrCat("_", ulysses_group));
   }
 
   train::EngineConfig Config() const {
@@ -55,6 +57,7 @@ struct Recipe {
     config.update.compute_dtype = compute;
     config.update.zero.zero = zero;
     config.context_method = method;
+    config.ulysses_group = ulysses_group;
     if (kv_heads != 0) config.model.kv_heads = kv_heads;
     if (optimizer == "sgd") {
       // AdamW and clipping hide a constant factor in the gradient; this does

@@ -144,6 +144,16 @@ absl::Status AddGradients(const HeadInput& head, const FlatRows& rows,
   return absl::OkStatus();
 }
 
+// f64 [B, ops::kPairSums], of whole rows.
+absl::StatusOr<Tensor> SumsOf(const PairRows& pairs, const TokenLosses& losses,
+                              Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(
+      Tensor sums,
+      ops::PairSums(losses.loss, pairs.targets, pairs.starts, stream));
+  if (pairs.add_up) EISBACH_RETURN_IF_ERROR(pairs.add_up(sums));
+  return sums;
+}
+
 }  // namespace
 
 absl::StatusOr<Tensor> PairLogProbabilities(const HeadInput& head,
@@ -155,7 +165,7 @@ absl::StatusOr<Tensor> PairLogProbabilities(const HeadInput& head,
   EISBACH_ASSIGN_OR_RETURN(const TokenLosses losses,
                            LossesOf(head, rows, stream));
   EISBACH_RETURN_IF_ERROR(placed.TakeOut());
-  return ops::PairSums(losses.loss, pairs.targets, pairs.starts, stream);
+  return SumsOf(pairs, losses, stream);
 }
 
 absl::StatusOr<Tensor> LinearPreference(
@@ -169,9 +179,7 @@ absl::StatusOr<Tensor> LinearPreference(
   EISBACH_ASSIGN_OR_RETURN(RowsInPlace placed,
                            RowsInPlace::Put(head.rows, head.weight, stream));
   EISBACH_ASSIGN_OR_RETURN(TokenLosses losses, LossesOf(head, rows, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      const Tensor policy,
-      ops::PairSums(losses.loss, pairs.targets, pairs.starts, stream));
+  EISBACH_ASSIGN_OR_RETURN(const Tensor policy, SumsOf(pairs, losses, stream));
   EISBACH_ASSIGN_OR_RETURN(
       ops::PreferenceOutput out,
       ops::Preference(rule, scale.scale, policy, reference, pairs.starts,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "absl/status/statusor.h"
 #include "autograd/functions/cross_entropy.h"
 #include "ops/preference.h"
@@ -21,10 +23,14 @@ struct HeadInput {
   const TrainedRows* rows = nullptr;
 };
 
-// Rows that are pairs of answers (ops/preference.h): i32 [B, T] each.
+// Rows that are pairs of answers (ops/preference.h): i32 [B, T] each, of all
+// their tokens or of a part.
 struct PairRows {
   Tensor targets;
   Tensor starts;
+  // Adds to the sums of a part, f64 [B, ops::kPairSums], those of the rows'
+  // other parts; empty where there are none.
+  std::function<absl::Status(const Tensor& sums)> add_up{};
 };
 
 // What the head's model thinks of pairs: f64 [B, ops::kPairSums]. Records
@@ -35,10 +41,11 @@ absl::StatusOr<Tensor> PairLogProbabilities(const HeadInput& head,
 
 // loss (f64 [1]) = scale.scale * sum over pairs of ops::JudgePair, against
 // `reference`, another model's PairLogProbabilities. scale.counted is f64
-// [ops::kPreferenceTotals]. A recorded forward does the work of backward, as
-// LinearCrossEntropy's does. What a token's logits weigh in the gradient is
-// known when all of its pair were seen: where there are several chunks they are
-// multiplied out twice.
+// [ops::kPreferenceTotals]. Whoever has a part of the rows gets their whole
+// loss and totals, and the gradient of its part. A recorded forward does the
+// work of backward, as LinearCrossEntropy's does. What a token's logits weigh
+// in the gradient is known when all of its pair were seen: where there are
+// several chunks they are multiplied out twice.
 absl::StatusOr<Tensor> LinearPreference(const HeadInput& head,
                                         const PairRows& pairs,
                                         const Tensor& reference,

@@ -13,15 +13,14 @@ struct DividedRows {
   Zigzag zigzag;
   comm::Communicator& group;
   Stream& travel;  // on which what is on its way between ranks is
-  // ops/document_starts.h: i32 [B, T] of whole rows, and this rank's part of
-  // it; undefined: rows are one document each.
+  // ops/document_starts.h: i32 [B, T / n] of this rank's part; undefined: rows
+  // are one document each.
   Tensor starts{};
-  Tensor part_of_starts{};
 
   // What this rank's queries see.
   ops::AttentionOptions OptionsFor(const ops::AttentionOptions& common) const {
     ops::AttentionOptions options = common;
-    options.starts = part_of_starts;
+    options.starts = starts;
     return options;
   }
 };

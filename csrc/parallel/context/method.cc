@@ -10,7 +10,64 @@ namespace {
 
 constexpr ContextMethod kMethods[] = {
     ContextMethod::kAuto, ContextMethod::kRing, ContextMethod::kUlysses,
-    ContextMethod::kGather};
+    ContextMethod::kUlyssesRing, ContextMethod::kGather};
+
+// What a group has done that exchanges heads in parts of so many ranks.
+ContextExchange OfGroup(int group, int context) {
+  if (group == context) return {ContextMethod::kUlysses, group};
+  return {group == 1 ? ContextMethod::kRing : ContextMethod::kUlyssesRing,
+          group};
+}
+
+// The largest group of neighbours among which heads divide, of those whose size
+// divides `ranks`.
+int LargestGroup(const ContextSizes& sizes, int64_t ranks) {
+  if (sizes.heads % sizes.tensor != 0 || sizes.kv_heads % sizes.tensor != 0) {
+    return 1;
+  }
+  const int64_t heads = std::gcd(sizes.heads, sizes.kv_heads) / sizes.tensor;
+  return static_cast<int>(std::gcd(heads, ranks));
+}
+
+// The divisor of n that is nearest to `wanted`.
+int NearestDivisor(int n, int wanted) {
+  for (int away = 0;; ++away) {
+    for (const int d : {wanted - away, wanted + away}) {
+      if (d >= 1 && d <= n && n % d == 0) return d;
+    }
+  }
+}
+
+// "context=4 x tensor=2 does not divide heads=24 and kv_heads=2"
+std::string Uneven(absl::string_view what, const ContextSizes& sizes) {
+  return absl::StrCat(
+      what, sizes.tensor > 1 ? absl::StrCat(" x tensor=", sizes.tensor) : "",
+      " does not divide heads=", sizes.heads, " and kv_heads=", sizes.kv_heads);
+}
+
+absl::StatusOr<ContextExchange> AllExchangeHeads(const ContextSizes& sizes,
+                                                 int group) {
+  const int context = sizes.context;
+  if (LargestGroup(sizes, context) != context) {
+    // The largest that works, as fewer ranks hold longer parts.
+    int fits = context;
+    while (LargestGroup(sizes, fits) != fits) --fits;
+    return absl::InvalidArgumentError(absl::StrCat(
+        Uneven(absl::StrCat("context=", context), sizes),
+        ", as context_method=ulysses must (parallel.context, "
+        "parallel.context_method); context_method=ring takes any",
+        fits > 1 ? absl::StrCat("; nearest that works: context=", fits) : ""));
+  }
+  if (group != 0 && group != context) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ulysses_group=", group, " of context=", context,
+        " ranks, and context_method=ulysses exchanges heads among all of them "
+        "(parallel.ulysses_group); context_method=ulysses_ring has such "
+        "groups; nearest that works: ",
+        context));
+  }
+  return ContextExchange{ContextMethod::kUlysses, context};
+}
 
 }  // namespace
 
@@ -22,6 +79,8 @@ absl::string_view Name(ContextMethod method) {
       return "ring";
     case ContextMethod::kUlysses:
       return "ulysses";
+    case ContextMethod::kUlyssesRing:
+      return "ulysses_ring";
     case ContextMethod::kGather:
       return "gather";
   }
@@ -34,35 +93,62 @@ absl::StatusOr<ContextMethod> ParseContextMethod(absl::string_view name) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("context_method=", name,
-                   " is none of auto, ring, ulysses, gather "
+                   " is none of auto, ring, ulysses, ulysses_ring, gather "
                    "(parallel.context_method)"));
 }
 
-absl::StatusOr<ContextMethod> ChooseContextMethod(ContextMethod asked,
-                                                  int64_t heads,
-                                                  int64_t kv_heads, int tensor,
-                                                  int context) {
-  const int64_t ranks = int64_t{tensor} * context;
-  const bool divides = heads % ranks == 0 && kv_heads % ranks == 0;
-  if (asked == ContextMethod::kAuto) {
-    return divides ? ContextMethod::kUlysses : ContextMethod::kRing;
+absl::StatusOr<ContextExchange> ChooseContextMethod(const ContextRequest& asked,
+                                                    const ContextSizes& sizes) {
+  const int group = asked.ulysses_group, context = sizes.context;
+  if (asked.method == ContextMethod::kUlysses) {
+    return AllExchangeHeads(sizes, group);
   }
-  if (asked != ContextMethod::kUlysses || divides) return asked;
-  const int64_t most = std::gcd(heads, kv_heads);
-  std::string nearest;
-  if (most % tensor == 0) {
-    // The largest that works, as fewer ranks hold longer parts.
-    int64_t fits = most / tensor;
-    while (fits > context || most / tensor % fits != 0) --fits;
-    if (fits > 1)
-      nearest = absl::StrCat("; nearest that works: context=", fits);
+  if (asked.method == ContextMethod::kRing ||
+      asked.method == ContextMethod::kGather) {
+    if (group == 0 || group == 1) return ContextExchange{asked.method, 1};
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ulysses_group=", group, " of context_method=", Name(asked.method),
+        ", which exchanges no heads (parallel.ulysses_group); nearest that "
+        "works: 1"));
+  }
+  const int most = LargestGroup(sizes, context);
+  if (group != 0) {
+    if (group > 0 && most % group == 0) return OfGroup(group, context);
+    const std::string name = absl::StrCat("ulysses_group=", group);
+    return absl::InvalidArgumentError(absl::StrCat(
+        group > 0 && context % group == 0
+            ? Uneven(name, sizes)
+            : absl::StrCat(name, " does not divide context=", context),
+        " (parallel.ulysses_group); nearest that works: ",
+        NearestDivisor(most, group)));
+  }
+  const bool anywhere =
+      asked.neighbours == 0 ||
+      (asked.method == ContextMethod::kAuto && most == context);
+  const int inside = anywhere ? most : std::gcd(most, asked.neighbours);
+  if (asked.method == ContextMethod::kAuto || inside > 1 || context == 1) {
+    return OfGroup(inside, context);
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "context=", context, tensor > 1 ? absl::StrCat(" x tensor=", tensor) : "",
-      " does not divide heads=", heads, " and kv_heads=", kv_heads,
-      ", as context_method=ulysses must (parallel.context, "
-      "parallel.context_method); context_method=ring takes any",
-      nearest));
+      "context_method=ulysses_ring exchanges heads among neighbours, and ",
+      most == 1 ? absl::StrCat("no group of them divides heads=", sizes.heads,
+                               " and kv_heads=", sizes.kv_heads)
+                : absl::StrCat("no two of a group of context=", context,
+                               " share a domain; ulysses_group=", most,
+                               " exchanges them nevertheless"),
+      " (parallel.context_method); nearest that works: ring"));
+}
+
+std::string ContextText(const ContextExchange& exchange, int context) {
+  if (context == 1) return "";
+  const std::string rows =
+      absl::StrCat("context=", context, " ranks divide rows: ");
+  if (exchange.method != ContextMethod::kUlyssesRing) {
+    return absl::StrCat(rows, Name(exchange.method));
+  }
+  return absl::StrCat(rows, "ulysses in groups of ", exchange.ulysses_group,
+                      ", a ring of ", context / exchange.ulysses_group,
+                      " between them");
 }
 
 }  // namespace eisbach::parallel

@@ -1,10 +1,9 @@
 #include "parallel/context/ulysses.h"
 
-#include <array>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
 #include "autograd/graph.h"
 #include "core/status_macros.h"
 #include "ops/elementwise.h"
@@ -14,9 +13,9 @@ namespace {
 
 // The widths of the sections of a packed row, each of which has heads that the
 // ranks divide in their order.
-using Sections = absl::Span<const int64_t>;
+using Sections = std::vector<int64_t>;
 
-int64_t WidthOf(Sections sections) {
+int64_t WidthOf(const Sections& sections) {
   int64_t width = 0;
   for (int64_t section : sections) width += section;
   return width;
@@ -24,7 +23,7 @@ int64_t WidthOf(Sections sections) {
 
 // Copies the heads of each rank from rows of all heads, [B, T, width], to
 // [n, B, T, width / n], or back.
-absl::Status CopyHeads(const Tensor& rows, Sections sections,
+absl::Status CopyHeads(const Tensor& rows, const Sections& sections,
                        const Tensor& parts, bool back, Stream& stream) {
   const int64_t ranks = parts.dim(0);
   for (int64_t rank = 0; rank < ranks; ++rank) {
@@ -46,82 +45,86 @@ absl::Status CopyHeads(const Tensor& rows, Sections sections,
   return absl::OkStatus();
 }
 
-// A part of the rows of all heads, [B, T / n, width], to whole rows of this
-// rank's heads, [B, T, width / n].
-absl::StatusOr<Tensor> ToHeads(const Tensor& part, Sections sections,
-                               const DividedRows& rows, Stream& stream) {
-  const int ranks = rows.group.size();
-  const Shape shape{ranks, part.dim(0), part.dim(1), part.dim(2) / ranks};
-  EISBACH_ASSIGN_OR_RETURN(const Tensor sent,
-                           Tensor::Empty(shape, part.dtype(), stream.device()));
-  EISBACH_ASSIGN_OR_RETURN(const Tensor received,
-                           Tensor::Empty(shape, part.dtype(), stream.device()));
-  EISBACH_RETURN_IF_ERROR(
-      CopyHeads(part, sections, sent, /*back=*/false, stream));
-  EISBACH_RETURN_IF_ERROR(rows.group.AllToAll(sent, received, stream));
-  return rows.zigzag.Join(received, stream);
-}
-
-// The reverse.
-absl::StatusOr<Tensor> ToParts(const Tensor& whole, Sections sections,
-                               const DividedRows& rows, Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(const Tensor sent, rows.zigzag.Cut(whole, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      const Tensor received,
-      Tensor::Empty(sent.shape(), sent.dtype(), stream.device()));
-  EISBACH_RETURN_IF_ERROR(rows.group.AllToAll(sent, received, stream));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor part,
-      Tensor::Empty(Shape{whole.dim(0), sent.dim(2), WidthOf(sections)},
-                    whole.dtype(), stream.device()));
-  EISBACH_RETURN_IF_ERROR(
-      CopyHeads(part, sections, received, /*back=*/true, stream));
-  return part;
-}
-
-std::array<int64_t, 3> SectionsOfQkv(const ops::AttentionHeads& heads) {
-  const int64_t keys = heads.kv_heads * heads.head_dim;
-  return {heads.heads * heads.head_dim, keys, keys};
-}
-std::array<int64_t, 1> SectionsOfOut(const ops::AttentionHeads& heads) {
-  return {heads.heads * heads.head_dim};
-}
-
-class UlyssesNode final : public autograd::Node {
+// Heads and tokens, each of which a rank has all or a part of.
+class Exchange {
  public:
-  UlyssesNode(Tensor whole, ops::AttentionOutput saved,
-              const ops::AttentionHeads& heads, const ops::AttentionHeads& mine,
-              ops::AttentionOptions options, const DividedRows& rows)
-      : whole_(std::move(whole)),
-        saved_(std::move(saved)),
-        heads_(heads),
-        mine_(mine),
-        options_(std::move(options)),
-        rows_(rows) {}
-  absl::string_view name() const override { return "ulysses_attention"; }
+  Exchange(const Zigzag& zigzag, comm::Communicator& group, Sections sections)
+      : zigzag_(zigzag), group_(group), sections_(std::move(sections)) {}
 
-  absl::Status Backward(absl::Span<Tensor> grads,
-                        autograd::BackwardContext& context) override {
-    Stream& stream = context.stream;
+  // A part of the rows of all heads, [B, T / n, width], to all rows of this
+  // rank's heads, [B, T, width / n].
+  absl::StatusOr<Tensor> ToHeads(const Tensor& part, Stream& stream) const {
+    const int ranks = group_.size();
+    const Shape shape{ranks, part.dim(0), part.dim(1), part.dim(2) / ranks};
     EISBACH_ASSIGN_OR_RETURN(
-        const Tensor dout,
-        ToHeads(grads[0], SectionsOfOut(heads_), rows_, stream));
+        const Tensor sent, Tensor::Empty(shape, part.dtype(), stream.device()));
     EISBACH_ASSIGN_OR_RETURN(
-        const Tensor dwhole,
-        ops::AttentionBackward(dout, whole_, saved_.out, saved_.lse, mine_,
-                               stream, options_));
+        const Tensor received,
+        Tensor::Empty(shape, part.dtype(), stream.device()));
+    EISBACH_RETURN_IF_ERROR(
+        CopyHeads(part, sections_, sent, /*back=*/false, stream));
+    EISBACH_RETURN_IF_ERROR(group_.AllToAll(sent, received, stream));
+    return zigzag_.Join(received, stream);
+  }
+
+  // The reverse.
+  absl::StatusOr<Tensor> ToParts(const Tensor& rows, Stream& stream) const {
+    EISBACH_ASSIGN_OR_RETURN(const Tensor sent, zigzag_.Cut(rows, stream));
     EISBACH_ASSIGN_OR_RETURN(
-        Tensor dqkv, ToParts(dwhole, SectionsOfQkv(heads_), rows_, stream));
-    return Send(0, std::move(dqkv), stream);
+        const Tensor received,
+        Tensor::Empty(sent.shape(), sent.dtype(), stream.device()));
+    EISBACH_RETURN_IF_ERROR(group_.AllToAll(sent, received, stream));
+    EISBACH_ASSIGN_OR_RETURN(
+        Tensor part,
+        Tensor::Empty(Shape{rows.dim(0), sent.dim(2), WidthOf(sections_)},
+                      rows.dtype(), stream.device()));
+    EISBACH_RETURN_IF_ERROR(
+        CopyHeads(part, sections_, received, /*back=*/true, stream));
+    return part;
   }
 
  private:
-  Tensor whole_;
-  ops::AttentionOutput saved_;
-  ops::AttentionHeads heads_, mine_;
-  ops::AttentionOptions options_;
-  DividedRows rows_;
+  Zigzag zigzag_;
+  comm::Communicator& group_;
+  Sections sections_;
 };
+
+enum class To { kHeads, kParts };
+
+absl::StatusOr<Tensor> Run(const Exchange& exchange, To to, const Tensor& x,
+                           Stream& stream) {
+  return to == To::kHeads ? exchange.ToHeads(x, stream)
+                          : exchange.ToParts(x, stream);
+}
+
+// The gradient goes the other way.
+class ExchangeNode final : public autograd::Node {
+ public:
+  ExchangeNode(Exchange exchange, To to)
+      : exchange_(std::move(exchange)),
+        back_(to == To::kHeads ? To::kParts : To::kHeads) {}
+  absl::string_view name() const override { return "ulysses_exchange"; }
+
+  absl::Status Backward(absl::Span<Tensor> grads,
+                        autograd::BackwardContext& context) override {
+    EISBACH_ASSIGN_OR_RETURN(Tensor dx,
+                             Run(exchange_, back_, grads[0], context.stream));
+    return Send(0, std::move(dx), context.stream);
+  }
+
+ private:
+  Exchange exchange_;
+  To back_;
+};
+
+absl::StatusOr<Tensor> Exchanged(Exchange exchange, To to, const Tensor& x,
+                                 Stream& stream) {
+  EISBACH_ASSIGN_OR_RETURN(Tensor y, Run(exchange, to, x, stream));
+  if (autograd::Graph* graph = autograd::CurrentGraph()) {
+    graph->Record<ExchangeNode>({&x}, {&y}, std::move(exchange), to);
+  }
+  return y;
+}
 
 }  // namespace
 
@@ -133,31 +136,28 @@ bool DividesHeads(const ops::AttentionHeads& heads, int ranks) {
 absl::StatusOr<Tensor> UlyssesAttention(const Tensor& qkv,
                                         const ops::AttentionHeads& heads,
                                         const ops::AttentionOptions& options,
-                                        const DividedRows& rows,
+                                        const Zigzag& zigzag,
+                                        comm::Communicator& group,
+                                        const nn::AttentionFunction& attend,
                                         Stream& stream) {
-  const int ranks = rows.group.size();
+  const int ranks = group.size();
   if (!DividesHeads(heads, ranks)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "ulysses_attention: ", ranks, " ranks do not divide heads=",
         heads.heads, " and kv_heads=", heads.kv_heads));
   }
+  const int64_t queries = heads.heads * heads.head_dim;
+  const int64_t keys = heads.kv_heads * heads.head_dim;
   ops::AttentionHeads mine = heads;
   mine.heads /= ranks;
   mine.kv_heads /= ranks;
-  ops::AttentionOptions whole_rows = options;
-  whole_rows.starts = rows.starts;
-  EISBACH_ASSIGN_OR_RETURN(Tensor whole,
-                           ToHeads(qkv, SectionsOfQkv(heads), rows, stream));
   EISBACH_ASSIGN_OR_RETURN(
-      ops::AttentionOutput out,
-      ops::AttentionForward(whole, mine, stream, whole_rows));
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor y, ToParts(out.out, SectionsOfOut(heads), rows, stream));
-  if (autograd::Graph* graph = autograd::CurrentGraph()) {
-    graph->Record<UlyssesNode>({&qkv}, {&y}, std::move(whole), std::move(out),
-                               heads, mine, std::move(whole_rows), rows);
-  }
-  return y;
+      const Tensor my_heads,
+      Exchanged(Exchange(zigzag, group, {queries, keys, keys}), To::kHeads, qkv,
+                stream));
+  EISBACH_ASSIGN_OR_RETURN(const Tensor out,
+                           attend(my_heads, mine, options, stream));
+  return Exchanged(Exchange(zigzag, group, {queries}), To::kParts, out, stream);
 }
 
 }  // namespace eisbach::parallel

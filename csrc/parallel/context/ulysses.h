@@ -1,7 +1,9 @@
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "parallel/context/divided_rows.h"
+#include "comm/communicator.h"
+#include "nn/sequence_part.h"
+#include "parallel/context/zigzag.h"
 
 namespace eisbach::parallel {
 
@@ -9,14 +11,17 @@ namespace eisbach::parallel {
 // their key/value heads.
 bool DividesHeads(const ops::AttentionHeads& heads, int ranks);
 
-// The same as RingAttention (ring.h), where DividesHeads: an all-to-all gives
-// each rank whole rows of some heads, on which it computes plain attention
-// (ops/attention.h), and another gives back its part of all heads (Jacobs et
-// al., "DeepSpeed Ulysses", arXiv:2309.14509).
+// Attention of what `group` has of the rows, of which each rank has a part by
+// `zigzag`: qkv [B, T / n, width] to [B, T / n, heads * head_dim], with
+// gradients, where DividesHeads. An all-to-all gives each rank all T tokens of
+// some heads, on which it calls `attend`, and another gives back its part of
+// all heads (Jacobs et al., "DeepSpeed Ulysses", arXiv:2309.14509).
 absl::StatusOr<Tensor> UlyssesAttention(const Tensor& qkv,
                                         const ops::AttentionHeads& heads,
                                         const ops::AttentionOptions& options,
-                                        const DividedRows& rows,
+                                        const Zigzag& zigzag,
+                                        comm::Communicator& group,
+                                        const nn::AttentionFunction& attend,
                                         Stream& stream);
 
 }  // namespace eisbach::parallel

@@ -48,8 +48,9 @@ absl::Status DivisionGroups::Validate(const ZeroConfig& config, int ranks) {
   if (config.zero == 0) return refuse("divides nothing with zero=0", "auto");
   if (ranks == 1) return refuse("has one rank to divide among", "auto");
   if (config.group < 2 || ranks % config.group != 0) {
-    return refuse(absl::StrCat("does not divide data=", ranks,
-                               " into groups of at least 2"),
+    return refuse(absl::StrCat("does not divide the ", ranks,
+                               " ranks of data x context into groups of at "
+                               "least 2"),
                   absl::StrCat(NearestDivisor(ranks, config.group)));
   }
   return absl::OkStatus();

@@ -8,8 +8,8 @@
 
 namespace eisbach::parallel {
 
-// How the ranks that see other samples divide what they would else all hold
-// (ZeRO).
+// How the ranks that see other samples, or other tokens of them, divide what
+// they would else all hold (ZeRO).
 struct ZeroConfig {
   int zero = 0;              // see Division
   int group = 0;             // neighbours that divide it; 0: all
@@ -17,11 +17,12 @@ struct ZeroConfig {
   DType wire = DType::kF32;  // see ShardReducer
 };
 
-// The ranks of a data group that divide buckets among them, and those that hold
-// the same part: one in each group of neighbours (hybrid sharding).
+// The ranks of a data x context group that divide buckets among them, and those
+// that hold the same part: one in each group of neighbours (hybrid sharding).
 class DivisionGroups {
  public:
-  // Whether `config` fits a data group of `ranks`; messages name the key.
+  // Whether `config` fits a data x context group of `ranks`; messages name the
+  // key.
   static absl::Status Validate(const ZeroConfig& config, int ranks);
 
   // `config` is valid; `data` outlives the groups. Collective over it.

@@ -8,7 +8,7 @@ std::string DivisionText(const DivisionGroups& groups, int micro_batches) {
   if (!groups.divides()) return "";
   const Division& division = groups.division();
   std::string text = absl::StrCat(
-      "zero=", division.zero, ": ", division.parts, " data ranks",
+      "zero=", division.zero, ": ", division.parts, " ranks of data x context",
       groups.replicas() == nullptr ? "" : " of each group of neighbours",
       " divide optimizer state and f32 masters");
   if (division.zero >= 2) absl::StrAppend(&text, ", gradients");

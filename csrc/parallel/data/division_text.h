@@ -6,8 +6,8 @@
 
 namespace eisbach::parallel {
 
-// What data ranks divide, for whoever starts a run, in a step of so many
-// micro-batches; empty where they divide nothing.
+// What ranks of data x context divide, for whoever starts a run, in a step of
+// so many micro-batches; empty where they divide nothing.
 std::string DivisionText(const DivisionGroups& groups, int micro_batches);
 
 }  // namespace eisbach::parallel

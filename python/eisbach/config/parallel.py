@@ -29,12 +29,22 @@ class ParallelSection(Section):
         "Ranks that divide the tokens of each row. `model.context` is a "
         "multiple of twice as many.",
     )
-    context_method: Literal["auto", "ring", "ulysses", "gather"] = key(
+    context_method: Literal[
+        "auto", "ring", "ulysses", "ulysses_ring", "gather"
+    ] = key(
         "auto",
         "How they attend to one another's tokens: keys and values go round in "
         "a `ring`; `ulysses` gives each whole rows of some heads, which "
-        "`context` x `tensor` divides; `gather` brings all keys and values at "
-        "once. `auto`: `ulysses` where heads divide, else `ring`.",
+        "`context` x `tensor` divides; `ulysses_ring` does so in groups of "
+        "neighbours, between which keys and values go round; `gather` brings "
+        "all keys and values at once. `auto`: `ulysses` where heads divide, "
+        "else `ulysses_ring` where they do in a group, else `ring`.",
+    )
+    ulysses_group: Auto | Count = key(
+        "auto",
+        "Neighbours among the ranks of `context` that exchange heads, which "
+        "`ulysses_group` x `tensor` divides. `auto`: as many as can on a host "
+        "or in an NVLink domain; all with `context_method` `ulysses`.",
     )
     schedule: Literal[
         "gpipe", "1f1b", "interleaved", "zero_bubble", "zb_v", "dual_pipe_v"
@@ -49,14 +59,14 @@ class ParallelSection(Section):
     )
     zero: Literal[0, 1, 2, 3] = key(
         0,
-        "What ranks of `data` divide instead of each keeping all of it: 1 the "
-        "optimizer's state and f32 masters, 2 gradients as well, 3 weights as "
-        "well.",
+        "What ranks of `data` x `context` divide instead of each keeping all "
+        "of it: 1 the optimizer's state and f32 masters, 2 gradients as well, "
+        "3 weights as well.",
     )
     zero_group: Auto | Count = key(
         "auto",
-        "Neighbours among the ranks of `data` that divide it; other such "
-        "groups keep copies. `auto`: all of them.",
+        "Neighbours among the ranks of `data` x `context` that divide it; "
+        "other such groups keep copies. `auto`: all of them.",
     )
     zero_prefetch: Natural = key(
         1,

@@ -66,6 +66,8 @@ def _told(job: Job) -> Iterator[str]:
         yield crossing
     if job.engine.division:
         yield job.engine.division
+    if job.engine.context_text:
+        yield job.engine.context_text
     if job.engine.whole_tokens:
         yield job.engine.whole_tokens
     if job.network:

@@ -57,6 +57,26 @@ int CrossingGroups(const std::vector<RankPlace>& places, int tensor) {
   return crossing ? crossing->groups : 0;
 }
 
+TEST(TopologyTest, CountsNeighboursThatAreNear) {
+  const auto near = [](const std::vector<RankPlace>& places, int context,
+                       int tensor = 1) {
+    const Mesh mesh =
+        test::Value(MakeMesh(static_cast<int>(places.size()),
+                             {.tensor = tensor, .context = context}));
+    return NeighboursInside(mesh, Axis::kContext, places);
+  };
+  EXPECT_EQ(near(Cluster(16, 8, 8), 16), 8);
+  EXPECT_EQ(near(Cluster(16, 8, 8), 16 / 2, 2), 4);
+  EXPECT_EQ(near(Cluster(16, 8, 8), 4), 4);
+  // A domain spans hosts; a host has cards that no fast link joins.
+  EXPECT_EQ(near(Cluster(16, 4, 8), 16), 8);
+  EXPECT_EQ(near(Cluster(16, 8, 1), 16), 8);
+  EXPECT_EQ(near(Cluster(16, 1, 1), 16), 1);
+  EXPECT_EQ(near(InTurn(Cluster(16, 8, 8), 2), 16), 1);
+  // Ranks 0 to 5, and 6 to 11 of which 8 begins a host.
+  EXPECT_EQ(near(Cluster(12, 8, 8), 6), 2);
+}
+
 TEST(TopologyTest, OrderOfTheLauncherStaysWhereItWorks) {
   // Two racks of 18 hosts of 4; a DGX of 8 on each of 4 hosts; PCIe cards.
   EXPECT_EQ(PlaceRanks(Cluster(144, 4, 72), 72), Identity(144));

@@ -15,31 +15,46 @@ using test::StatusIs;
 using test::WithContext;
 
 constexpr int kSteps = 4;
-constexpr ContextMethod kMethods[] = {
-    ContextMethod::kRing, ContextMethod::kUlysses, ContextMethod::kGather};
+
+struct Method {
+  int context;
+  ContextMethod method;
+  int group = 0;  // that exchanges heads
+  int zero = 0;
+};
+constexpr Method kMethods[] = {{2, ContextMethod::kRing},
+                               {2, ContextMethod::kUlysses},
+                               {2, ContextMethod::kGather},
+                               {4, ContextMethod::kRing},
+                               {4, ContextMethod::kUlysses},
+                               {4, ContextMethod::kUlyssesRing, 2},
+                               {4, ContextMethod::kGather},
+                               {8, ContextMethod::kUlyssesRing, 2},
+                               {8, ContextMethod::kUlyssesRing, 4, 3}};
 
 EngineConfig Config(const std::string& family) {
   EngineConfig config = test::ToyConfig(family);
-  config.model.context = 24;
+  config.model.context = 48;
   config.model.layers = 3;
   config.global_batch = 4;
   config.micro_batch = 2;
   return config;
 }
 
-// By every method, on 2 and 4 ranks.
+// By every method, on 2 and 4 ranks; 4 and 8 in groups.
 void ExpectTrainsLikeOneRank(EngineConfig config, const std::string& what) {
   const test::Trained want =
       test::Value(test::TrainAndGather({}, config, kSteps));
-  for (const ContextMethod method : kMethods) {
+  for (const auto& [context, method, group, zero] : kMethods) {
     config.context_method = method;
-    for (const int context : {2, 4}) {
-      const Layout layout = WithContext(context);
-      test::ExpectTrainsLike(
-          test::Value(test::TrainAndGather(layout, config, kSteps)), want,
-          test::kFloat32Tolerance,
-          absl::StrCat(what, " ", layout.ToString(), " ", Name(method)));
-    }
+    config.ulysses_group = group;
+    config.update.zero.zero = zero;
+    const Layout layout = WithContext(context);
+    test::ExpectTrainsLike(
+        test::Value(test::TrainAndGather(layout, config, kSteps)), want,
+        test::kFloat32Tolerance,
+        absl::StrCat(what, " ", layout.ToString(), " ", Name(method), " ",
+                     group));
   }
 }
 
@@ -66,14 +81,17 @@ TEST(ContextTest, AdaptersDropTheSameNumbers) {
   ExpectTrainsLikeOneRank(config, "adapters");
 }
 
-// Three ranks, of which no number divides the heads.
+// Three ranks, by no number of which the heads divide; six, where they divide
+// by two.
 TEST(ContextTest, AutoTakesTheRingWhereHeadsDoNotDivide) {
   EngineConfig config = Config("llama");
   const test::Trained want =
       test::Value(test::TrainAndGather({}, config, kSteps));
-  test::ExpectTrainsLike(
-      test::Value(test::TrainAndGather(WithContext(3), config, kSteps)), want,
-      test::kFloat32Tolerance, "auto on 3 ranks");
+  for (const int context : {3, 6}) {
+    test::ExpectTrainsLike(
+        test::Value(test::TrainAndGather(WithContext(context), config, kSteps)),
+        want, test::kFloat32Tolerance, absl::StrCat("auto on ", context));
+  }
 }
 
 // What a run samples needs no other rank's rows.
@@ -127,8 +145,8 @@ TEST(ContextTest, SaysWhatDoesNotFit) {
   };
   EXPECT_EQ(said(5),
             "context=5 divides rows into 2 x 5 = 10 chunks, and 10 does not "
-            "divide 24 tokens (parallel.context, model.context); nearest that "
-            "works: 20 tokens");
+            "divide 48 tokens (parallel.context, model.context); nearest that "
+            "works: 50 tokens");
   config.context_method = ContextMethod::kUlysses;
   EXPECT_EQ(said(4), "");
   EXPECT_EQ(said(3),
@@ -136,11 +154,11 @@ TEST(ContextTest, SaysWhatDoesNotFit) {
             "context_method=ulysses must (parallel.context, "
             "parallel.context_method); context_method=ring takes any; nearest "
             "that works: context=2");
-  config.preference = PreferenceConfig{.rule = {}, .stored_reference = true};
-  EXPECT_EQ(said(2),
-            "context=2 divides rows, and a pair of answers has its loss from a "
-            "whole one (parallel.context, train.objective=dpo); nearest that "
-            "works: context=1");
+  config.context_method = ContextMethod::kUlyssesRing;
+  config.ulysses_group = 3;
+  EXPECT_EQ(said(4),
+            "ulysses_group=3 does not divide context=4 "
+            "(parallel.ulysses_group); nearest that works: 2");
 }
 
 TEST(ContextTest, RefusesStepsOfOtherLengths) {

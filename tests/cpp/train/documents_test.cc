@@ -175,6 +175,9 @@ TEST(DocumentsTest, EveryLayoutTrainsLikeOneRank) {
         ExpectAlike(test::Value(Train(layout, config, PackedInput)), want,
                     absl::StrCat(family, " ", layout.ToString()));
       }
+      config.ulysses_group = 2;
+      ExpectAlike(test::Value(Train(test::WithContext(4), config, PackedInput)),
+                  want, absl::StrCat(family, " ulysses_ring"));
     }
   }
 }

@@ -43,6 +43,7 @@ TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
         EISBACH_ASSIGN_OR_RETURN(got, test::TrainAndGather(engine, steps));
         return absl::OkStatus();
       }));
+  config.ulysses_group = 0;  // of one rank there is none
   Trained want = test::Value(test::TrainAndGather({}, config, steps));
   if (world.rank() != 0) want.gradients.clear();
   const test::Tolerances& tolerance =
@@ -105,6 +106,11 @@ std::vector<Training> Trainings() {
     trainings.push_back({recipe, test::WithContext(4)});
     trainings.push_back({recipe, test::WithContext(2, {2, 2, 1})});
   }
+  Recipe both{"llama", "1f1b", "adamw"};
+  both.method = parallel::ContextMethod::kUlyssesRing;
+  both.ulysses_group = 2;
+  trainings.push_back({both, test::WithContext(4)});
+  trainings.push_back({both, test::WithContext(4, {1, 2, 1})});
   return trainings;
 }
 

@@ -56,7 +56,7 @@ const std::vector<Choices>& All() {
       {"schedule",
        {"1f1b", "gpipe", "interleaved", "zero_bubble", "zb_v", "dual_pipe_v"}},
       {"zero", {"0", "1", "2", "3"}},
-      {"method", {"auto", "ring", "ulysses", "gather"}},
+      {"method", {"auto", "ring", "ulysses", "ulysses_ring", "gather"}},
       {"sequence", {"false", "true"}},
       {"recompute", {"none", "selective", "block"}},
       {"family", {"gpt", "llama", "qwen3", "gemma2"}},
@@ -79,9 +79,23 @@ bool Says(const Combination& one, Choice choice, Choice ranks) {
   return one[choice] <= 0 || one[ranks] != 0;
 }
 
+// Groups of two between which keys go round take four ranks.
+constexpr int kGroup = 2, kRanksOfGroups = 4;
+
+bool HasGroups(const Combination& one) {
+  return one[kMethod] != test::kOpen &&
+         All()[kMethod].values[one[kMethod]] == "ulysses_ring";
+}
+
 bool Fits(const Combination& one) {
+  const bool grouped = HasGroups(one);
+  if (grouped && one[kContext] != test::kOpen &&
+      NumberOf(one, kContext) != kRanksOfGroups) {
+    return false;
+  }
+  const int context = grouped ? kRanksOfGroups : NumberOf(one, kContext);
   const int ranks = NumberOf(one, kData) * NumberOf(one, kTensor) *
-                    NumberOf(one, kPipeline) * NumberOf(one, kContext);
+                    NumberOf(one, kPipeline) * context;
   // ZeRO divides over data and context.
   const bool divides = one[kZero] <= 0 || one[kData] != 0 || one[kContext] != 0;
   return ranks <= kMostRanks && Says(one, kSchedule, kPipeline) && divides &&
@@ -116,6 +130,7 @@ Recipe RecipeOf(const Combination& one) {
   if (value(kCompute) == "bf16") recipe.compute = DType::kBF16;
   recipe.zero = NumberOf(one, kZero);
   recipe.method = parallel::ParseContextMethod(value(kMethod)).value();
+  if (HasGroups(one)) recipe.ulysses_group = kGroup;
   recipe.sequence = value(kSequence) == "true";
   // In the order of the choices.
   recipe.recompute = static_cast<nn::Recompute>(one[kRecompute]);

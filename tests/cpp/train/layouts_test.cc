@@ -20,10 +20,11 @@ using test::Training;
 constexpr int kSteps = 20;
 
 // What one rank does, computed once for each configuration.
-const Trained& OneRank(const std::string& key, const EngineConfig& config) {
+const Trained& OneRank(const std::string& key, EngineConfig config) {
   static std::map<std::string, Trained> results;
   auto it = results.find(key);
   if (it == results.end()) {
+    config.ulysses_group = 0;  // there is none
     Trained trained = test::Value(test::TrainAndGather({}, config, kSteps));
     EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
     it = results.emplace(key, std::move(trained)).first;
@@ -180,6 +181,17 @@ std::vector<Training> Representative() {
     divided(gpt, 2, {2, 1, 1}, ContextMethod::kRing, zero);
   }
   divided({"llama", "1f1b", "adamw", DType::kF32, false, 3}, 2, {1, 2, 1});
+  // Two groups of two that exchange heads.
+  Recipe both = llama;
+  both.ulysses_group = 2;
+  divided(both, 4, {2, 1, 1}, ContextMethod::kUlyssesRing, 3);
+  both = gpt;
+  both.ulysses_group = 2;
+  both.recompute = nn::Recompute::kBlock;
+  divided(both, 4, {1, 2, 1}, ContextMethod::kUlyssesRing);
+  both = chunked("gpt", "zb_v", "adamw", 2);
+  both.ulysses_group = 2;
+  divided(both, 4, {1, 1, 2}, ContextMethod::kAuto, 2);
   divided(chunked("gpt", "zb_v", "adamw", 2), 2, {1, 1, 2},
           ContextMethod::kRing);
   divided({"gpt", "1f1b", "adamw", DType::kBF16}, 2, {2, 1, 1},
@@ -230,11 +242,17 @@ std::vector<Training> Everything() {
                         Recipe{"llama", "zero_bubble", "sgd"}}) {
     for (const auto method :
          {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
+          parallel::ContextMethod::kUlyssesRing,
           parallel::ContextMethod::kGather}) {
       recipe.method = method;
       for (const int zero : {0, 1, 2, 3}) {
         recipe.zero = zero;
         for (const int context : {2, 4}) {
+          recipe.ulysses_group = 0;
+          if (method == parallel::ContextMethod::kUlyssesRing) {
+            if (context == 2) continue;
+            recipe.ulysses_group = 2;
+          }
           for (const int others : {1, 2}) {
             for (const Layout& layout : Factorings(others)) {
               trainings.push_back({recipe, test::WithContext(context, layout)});

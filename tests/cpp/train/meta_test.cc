@@ -95,9 +95,12 @@ TEST(MetaTest, ContextRanksDivideTheWorkEvenly) {
   const double whole = RecordStep({}, 0, config).counter.flops_;
   for (const auto method :
        {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
+        parallel::ContextMethod::kUlyssesRing,
         parallel::ContextMethod::kGather}) {
     config.context_method = method;
-    for (const int context : {2, 4}) {
+    for (const int context : {2, 4, 8}) {
+      config.ulysses_group =
+          method == parallel::ContextMethod::kUlyssesRing ? context / 2 : 0;
       double least = whole, most = 0, sum = 0;
       for (int rank = 0; rank < context; ++rank) {
         const double flops =
@@ -124,6 +127,12 @@ TEST(MetaTest, ContextRanksExchangeWhatTheMethodSays) {
             layers * (3 + 3 + 4));
   EXPECT_EQ(calls(parallel::ContextMethod::kUlysses).at("context all_to_all"),
             layers * 4);
+  config.ulysses_group = 2;
+  const auto both = calls(parallel::ContextMethod::kUlyssesRing);
+  config.ulysses_group = 0;
+  EXPECT_EQ(both.at("context ulysses all_to_all"), layers * 4);
+  EXPECT_EQ(both.at("context ring exchange"), layers * (1 + 1 + 2));
+  EXPECT_EQ(both.count("context exchange"), 0);
   const auto gather = calls(parallel::ContextMethod::kGather);
   EXPECT_EQ(gather.at("context all_gather"), layers * 2);
   EXPECT_EQ(gather.at("context reduce_scatter"), layers);

@@ -27,8 +27,8 @@ class NetworkUseTest : public ::testing::Test {
     }
   }
 
-  static AxisNetwork Along(Axis axis, bool multimem, int domains) {
-    return {.axis = axis,
+  static AxisNetwork Along(parallel::AxisSet axes, bool multimem, int domains) {
+    return {.axes = axes,
             .by_rank = std::vector<GroupNetwork>(
                 8, {.transport = "nccl",
                     .interconnect = comm::Interconnect{
@@ -41,8 +41,8 @@ class NetworkUseTest : public ::testing::Test {
 
   parallel::Mesh mesh_ = test::Value(parallel::MakeMesh(8, {.tensor = 2}));
   std::vector<RankLocation> locations_ = std::vector<RankLocation>(8);
-  std::vector<AxisNetwork> axes_ = {Along(Axis::kTensor, true, 1),
-                                    Along(Axis::kData, true, 1)};
+  std::vector<AxisNetwork> axes_ = {Along({Axis::kTensor}, true, 1),
+                                    Along({Axis::kData}, true, 1)};
 };
 
 TEST_F(NetworkUseTest, TellsALineAnAxis) {
@@ -61,7 +61,7 @@ TEST_F(NetworkUseTest, CountsGroupsThatDiffer) {
 }
 
 TEST_F(NetworkUseTest, RequiresNothingUnlessTold) {
-  axes_ = {Along(Axis::kTensor, false, 2), Along(Axis::kData, false, 4)};
+  axes_ = {Along({Axis::kTensor}, false, 2), Along({Axis::kData}, false, 4)};
   EISBACH_EXPECT_OK(Check({}));
 }
 
@@ -82,7 +82,7 @@ TEST_F(NetworkUseTest, NamesTheGroupWithoutSwitches) {
 }
 
 TEST_F(NetworkUseTest, CanSpareDataGroups) {
-  axes_[1] = Along(Axis::kData, false, 2);
+  axes_[1] = Along({Axis::kData}, false, 2);
   EISBACH_EXPECT_OK(Check(
       {.nvls = Required::kOfTensorGroups, .mnnvl = Required::kOfTensorGroups}));
   EXPECT_THAT(std::string(Check(kNvls).message()),
@@ -90,9 +90,9 @@ TEST_F(NetworkUseTest, CanSpareDataGroups) {
 }
 
 TEST_F(NetworkUseTest, NamesTheGroupThatSpansHostsOutsideADomain) {
-  axes_[0] = Along(Axis::kTensor, true, 2);  // each on one host
+  axes_[0] = Along({Axis::kTensor}, true, 2);  // each on one host
   EISBACH_EXPECT_OK(Check(kMnnvl));
-  axes_[1] = Along(Axis::kData, true, 2);
+  axes_[1] = Along({Axis::kData}, true, 2);
   EXPECT_THAT(std::string(Check(kMnnvl).message()),
               AllOf(HasSubstr("mnnvl is required"),
                     HasSubstr("data group of ranks 0, 2, 4, 6 "),
@@ -139,6 +139,28 @@ TEST(GatherNetworkTest, IsKnownOnEveryRank) {
                     HasSubstr("does not know what connects its ranks"));
         return absl::OkStatus();
       }));
+}
+
+// Gradients are summed over both, which is required of as of data groups.
+TEST(GatherNetworkTest, RanksThatDivideRowsSumGradientsToo) {
+  const auto check = [](int ranks, const std::string& lines) {
+    EISBACH_EXPECT_OK(comm::RunLocalRanks(
+        ranks, DeviceType::kCpu, 1, [&](comm::World& world) -> absl::Status {
+          EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh,
+                                   parallel::MakeMesh(ranks, {.context = 2}));
+          EISBACH_ASSIGN_OR_RETURN(
+              const auto context, parallel::ParallelContext::Make(world, mesh));
+          EISBACH_ASSIGN_OR_RETURN(const std::vector<RankLocation> locations,
+                                   GatherLocations(world));
+          EISBACH_ASSIGN_OR_RETURN(const std::vector<AxisNetwork> axes,
+                                   GatherNetwork(*context));
+          EXPECT_EQ(NetworkText(mesh, axes), lines);
+          EXPECT_FALSE(CheckRequirements(mesh, locations, axes, kNvls).ok());
+          return absl::OkStatus();
+        }));
+  };
+  check(2, "context groups of 2: threads");
+  check(4, "context groups of 2: threads\ndata x context groups of 4: threads");
 }
 
 }  // namespace

@@ -154,6 +154,50 @@ TEST(PreferenceTest, EveryLayoutTrainsLikeOneRank) {
   }
 }
 
+// Answers of which each rank has a part, by whatever method and however state
+// is divided. Rows of 12 tokens are cut in 4 and 8 chunks; the second answer
+// begins at 2 to 4.
+TEST(PreferenceTest, RanksThatDivideRowsTrainLikeOneRank) {
+  using parallel::ContextMethod;
+  struct Divided {
+    Layout layout;
+    ContextMethod method;
+    int zero = 0;
+    int group = 0;
+  };
+  const Divided layouts[] = {
+      {test::WithContext(2), ContextMethod::kUlysses},
+      {test::WithContext(3, {2, 1, 1}), ContextMethod::kGather, 2},
+      {test::WithContext(6), ContextMethod::kUlyssesRing, 0, 3},
+      {test::WithContext(2, {1, 2, 2}), ContextMethod::kRing},
+      {test::WithContext(2, {2, 2, 1}), ContextMethod::kUlysses, 3},
+      {test::WithContext(2, {2, 1, 1}), ContextMethod::kRing, 1}};
+  for (const bool adapters : {true, false}) {
+    for (const auto variant :
+         {ops::PreferenceVariant::kSigmoid, ops::PreferenceVariant::kIpo}) {
+      EngineConfig config = Config("gpt", adapters);
+      config.model.context = 12;
+      config.preference->rule.variant = variant;
+      if (variant == ops::PreferenceVariant::kIpo) {
+        config.preference->rule.label_smoothing = 0;
+        config.update.schedule.learning_rate = 1e-4;
+        config.update.schedule.min_learning_rate = 1e-4;
+      }
+      const Learned one = TrainPairs({}, config);
+      for (const auto& [layout, method, zero, group] : layouts) {
+        EngineConfig other = config;
+        other.context_method = method;
+        other.ulysses_group = group;
+        other.update.zero.zero = zero;
+        other.recompute =
+            zero == 0 ? nn::Recompute::kBlock : nn::Recompute::kSelective;
+        ExpectAlike(TrainPairs(layout, other), one,
+                    absl::StrCat(layout.ToString(), " ", Name(method)));
+      }
+    }
+  }
+}
+
 // The mean is over the pairs of the whole batch, however they are divided.
 TEST(PreferenceTest, MicroBatchesDoNotMatter) {
   for (const auto variant :
@@ -174,10 +218,12 @@ TEST(PreferenceTest, MicroBatchesDoNotMatter) {
 
 // What is measured of a model is what a reference of the same weights says.
 TEST(PreferenceTest, AStoredReferenceIsTheModelThatWasMeasured) {
-  const EngineConfig base = Config("llama", true);
+  EngineConfig base = Config("llama", true);
+  base.model.context = 8;
   EngineConfig stored = base;
   stored.preference->stored_reference = true;
-  for (const Layout& layout : {Layout{}, Layout{1, 2, 2}}) {
+  for (const Layout& layout :
+       {Layout{}, Layout{1, 2, 2}, test::WithContext(2, {2, 1, 2})}) {
     double with_base = 0, with_stored = 0;
     EISBACH_EXPECT_OK(test::OnEngines(
         layout, base, [&](Engine& engine, int rank) -> absl::Status {
@@ -265,11 +311,14 @@ TEST(PreferenceTest, WhatDoesNotFitIsRefused) {
 }
 
 TEST(PreferenceTest, IsEstimated) {
-  const parallel::Mesh mesh = Value(test::MeshOf({1, 1, 2}));
-  for (const bool adapters : {true, false}) {
-    EXPECT_GT(Value(plan::EstimateMemory(Config("llama", adapters), mesh, 1))
-                  .activations,
-              0);
+  for (const Layout& layout :
+       {Layout{1, 1, 2}, test::WithContext(3, {1, 1, 2})}) {
+    const parallel::Mesh mesh = Value(test::MeshOf(layout));
+    for (const bool adapters : {true, false}) {
+      EXPECT_GT(Value(plan::EstimateMemory(Config("llama", adapters), mesh, 1))
+                    .activations,
+                0);
+    }
   }
 }
 

@@ -324,8 +324,9 @@ TEST(Zero, SaysWhatDoesNotFit) {
   EXPECT_EQ(said({.zero = 4}, 2),
             "zero=4 is outside [0, 3] (parallel.zero); nearest that works: 3");
   EXPECT_EQ(said({.zero = 1, .group = 3}, 4),
-            "zero_group=3 does not divide data=4 into groups of at least 2 "
-            "(parallel.zero_group); nearest that works: 2");
+            "zero_group=3 does not divide the 4 ranks of data x context into "
+            "groups of at least 2 (parallel.zero_group); nearest that works: "
+            "2");
   EXPECT_EQ(said({.zero = 0, .group = 2}, 4),
             "zero_group=2 divides nothing with zero=0 (parallel.zero_group); "
             "nearest that works: auto");

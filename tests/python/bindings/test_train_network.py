@@ -26,6 +26,9 @@ def test_ranks_are_placed(locations):
     assert _C.place_ranks(locations, tensor=1) == [0]
     assert _C.tensor_sizes_inside(locations) == [1]
     assert _C.crossing_text(_C.Mesh(1), locations) == ""
+    assert _C.context_neighbours(_C.Mesh(1), locations) == 1
+    with pytest.raises(ValueError, match="of 1 ranks, and there are 2"):
+        _C.context_neighbours(_C.Mesh(2, context=2), locations)
     mesh = _C.Mesh(4, tensor=2, placement=[0, 2, 1, 3])
     assert [mesh.coordinate(rank, "data") for rank in range(4)] == [0, 1, 0, 1]
     assert "0 2" in mesh.rank_map()

@@ -75,6 +75,24 @@ def test_without_a_file_it_prints_the_defaults(eisbach):
             "as context_method=ulysses must (parallel.context, parallel.cont",
         ),
         (
+            [
+                "configs/tiny.yaml",
+                "parallel.context=4",
+                "parallel.ulysses_group=3",
+            ],
+            1,
+            "command line: parallel.ulysses_group: ulysses_group=3 does not d",
+        ),
+        (
+            [
+                "configs/tiny.yaml",
+                "parallel.context=8",
+                "parallel.context_method=ulysses_ring",
+            ],
+            0,
+            "fits 8 ranks: pipeline 1 x data 1 x context 8 x tensor 1; gpt, ",
+        ),
+        (
             ["configs/tiny.yaml", "--ranks", "3"],
             1,
             "configs/tiny.yaml:7: train.global_batch: data=3 x micro_batch=2",

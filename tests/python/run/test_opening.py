@@ -33,7 +33,8 @@ def test_ranks_that_divide_train_alike(trainer, eisbach):
         done, folder = train(f"zero{zero}", f"parallel.zero={zero}", ranks=2)
         assert not done.returncode, done.stderr
         assert (
-            f"zero={zero}: 2 data ranks divide optimizer state" in done.stdout
+            f"zero={zero}: 2 ranks of data x context divide "
+            "optimizer state" in done.stdout
         )
         assert "--- continuation" in done.stdout
         assert losses(folder) == losses(whole)

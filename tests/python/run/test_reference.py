@@ -111,12 +111,17 @@ def test_held_out_pairs_are_measured(home, whole):
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize("axis", ["data", "context"])
 @pytest.mark.parametrize("kind", ["adapted", "whole"])
-def test_two_ranks_learn_as_one(kind, request, prefer):
+def test_two_ranks_learn_as_one(axis, kind, request, prefer):
     metrics, _ = request.getfixturevalue(kind)
     more = ADAPTERS if kind == "adapted" else ()
-    divided, _ = prefer(f"{kind}-two", *more, ranks=2)
+    divided, said = prefer(
+        f"{kind}-{axis}", *more, f"parallel.{axis}=2", ranks=2
+    )
     np.testing.assert_allclose(losses(divided), losses(metrics), rtol=1e-3)
+    by_heads = "context=2 ranks divide rows: ulysses" in said
+    assert by_heads == (axis == "context")
 
 
 def test_what_goes_on_has_the_reference_of_its_beginning(prefer):

@@ -44,7 +44,7 @@ const Case kCases[] = {
 };
 
 class ContextAttentionTest
-    : public testing::TestWithParam<std::tuple<ContextMethod, int, Case>> {};
+    : public testing::TestWithParam<std::tuple<ContextExchange, int, Case>> {};
 
 Tensor NormalOn(const Shape& shape, DType dtype, uint64_t seed,
                 Device& device) {
@@ -98,7 +98,7 @@ void ExpectNear(const Tensor& got, const Tensor& want, double tolerance,
 }
 
 TEST_P(ContextAttentionTest, IsThatOfWholeRows) {
-  const auto& [method, ranks, c] = GetParam();
+  const auto& [exchange, ranks, c] = GetParam();
   const int64_t length = 2 * ranks * c.chunk;
   const Whole whole = PlainAttention(c, length);  // all ranks read it
   EISBACH_EXPECT_OK(comm::RunLocalRanks(
@@ -106,7 +106,7 @@ TEST_P(ContextAttentionTest, IsThatOfWholeRows) {
         Stream& stream = world.device().compute_stream();
         EISBACH_ASSIGN_OR_RETURN(
             const auto sequence,
-            DividedSequence::Make(method, world.communicator(), stream));
+            DividedSequence::Make(exchange, world.communicator(), stream));
         EISBACH_ASSIGN_OR_RETURN(
             const auto part, sequence->PartOf(c.batch, length, whole.starts));
         EISBACH_ASSIGN_OR_RETURN(const Tensor qkv, sequence->Take(whole.qkv));
@@ -135,43 +135,62 @@ TEST_P(ContextAttentionTest, IsThatOfWholeRows) {
       }));
 }
 
-std::vector<std::tuple<ContextMethod, int, Case>> Everything() {
-  std::vector<std::tuple<ContextMethod, int, Case>> all;
-  for (const int ranks : {2, 3, 4}) {
-    for (const Case& c : kCases) {
+std::vector<std::tuple<ContextExchange, int, Case>> Everything() {
+  std::vector<std::tuple<ContextExchange, int, Case>> all;
+  for (const Case& c : kCases) {
+    const auto divides = [&](int ranks) {
+      return c.heads.kv_heads % ranks == 0 && c.heads.heads % ranks == 0 &&
+             c.heads.query_offset == 0;
+    };
+    for (const int ranks : {2, 3, 4}) {
       for (const auto method : {ContextMethod::kRing, ContextMethod::kGather}) {
-        all.emplace_back(method, ranks, c);
+        all.emplace_back(ContextExchange{method, 1}, ranks, c);
       }
-      if (c.heads.kv_heads % ranks == 0 && c.heads.heads % ranks == 0 &&
-          c.heads.query_offset == 0) {
-        all.emplace_back(ContextMethod::kUlysses, ranks, c);
+      if (divides(ranks)) {
+        all.emplace_back(ContextExchange{ContextMethod::kUlysses, ranks}, ranks,
+                         c);
       }
+    }
+    for (const auto& [group, ranks] :
+         {std::pair{2, 4}, {3, 6}, {2, 8}, {4, 8}}) {
+      if (!divides(group)) continue;
+      all.emplace_back(ContextExchange{ContextMethod::kUlyssesRing, group},
+                       ranks, c);
     }
   }
   return all;
 }
 
+std::string NameOf(
+    const testing::TestParamInfo<std::tuple<ContextExchange, int, Case>>&
+        info) {
+  const auto& [exchange, ranks, c] = info.param;
+  const int group = exchange.ulysses_group;
+  return absl::StrCat(
+      Name(exchange.method), "_",
+      group > 1 && group < ranks ? absl::StrCat(group, "_of_") : "", ranks, "_",
+      c.name);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ContextAttentionTest,
-                         testing::ValuesIn(Everything()), [](const auto& info) {
-                           return absl::StrCat(Name(std::get<0>(info.param)),
-                                               "_", std::get<1>(info.param),
-                                               "_",
-                                               std::get<2>(info.param).name);
-                         });
+                         testing::ValuesIn(Everything()), NameOf);
 
 // Twice the same: what travels has no say in a sum's order.
 TEST(ContextAttentionTest, GivesTheSameBitsTwice) {
-  for (const auto method : {ContextMethod::kRing, ContextMethod::kGather}) {
+  for (const ContextExchange& exchange :
+       {ContextExchange{ContextMethod::kRing, 1},
+        ContextExchange{ContextMethod::kUlyssesRing, 2},
+        ContextExchange{ContextMethod::kGather, 1}}) {
     std::vector<std::vector<double>> gradients[2];
     for (auto& run : gradients) {
       run.resize(4);
       EISBACH_EXPECT_OK(comm::RunLocalRanks(
           4, DeviceType::kCpu, 1, [&](comm::World& world) -> absl::Status {
             Stream& stream = world.device().compute_stream();
-            const ops::AttentionHeads heads{3, 3, 8};
+            const ops::AttentionHeads heads{6, 6, 8};
             EISBACH_ASSIGN_OR_RETURN(
                 const auto sequence,
-                DividedSequence::Make(method, world.communicator(), stream));
+                DividedSequence::Make(exchange, world.communicator(), stream));
             EISBACH_ASSIGN_OR_RETURN(const auto part,
                                      sequence->PartOf(1, 72, Tensor()));
             autograd::Graph graph;
@@ -191,7 +210,7 @@ TEST(ContextAttentionTest, GivesTheSameBitsTwice) {
             return absl::OkStatus();
           }));
     }
-    EXPECT_EQ(gradients[0], gradients[1]) << Name(method);
+    EXPECT_EQ(gradients[0], gradients[1]) << Name(exchange.method);
   }
 }
 
@@ -201,8 +220,8 @@ TEST(ContextAttentionTest, PositionsAreThoseOfTheRow) {
         Stream& stream = world.device().compute_stream();
         EISBACH_ASSIGN_OR_RETURN(
             const auto sequence,
-            DividedSequence::Make(ContextMethod::kRing, world.communicator(),
-                                  stream));
+            DividedSequence::Make({ContextMethod::kRing, 1},
+                                  world.communicator(), stream));
         const Tensor starts = test::Empty({1, 8}, DType::kI32, world.device());
         test::Assign(starts, {0, 0, 0, 3, 3, 3, 3, 7});
         EISBACH_ASSIGN_OR_RETURN(const auto part,
@@ -214,6 +233,23 @@ TEST(ContextAttentionTest, PositionsAreThoseOfTheRow) {
         EXPECT_EQ(test::ToDoubles(part->document_positions),
                   first ? (std::vector<double>{0, 1, 3, 0})
                         : (std::vector<double>{2, 0, 1, 2}));
+        EXPECT_EQ(test::ToDoubles(part->starts),
+                  first ? (std::vector<double>{0, 0, 3, 7})
+                        : (std::vector<double>{0, 3, 3, 3}));
+        // What is kept is of rows like these alone.
+        EISBACH_RETURN_IF_ERROR(sequence->Keep(1, 8));
+        EISBACH_ASSIGN_OR_RETURN(const auto kept,
+                                 sequence->PartOf(1, 8, Tensor()));
+        EISBACH_ASSIGN_OR_RETURN(const auto again,
+                                 sequence->PartOf(1, 8, Tensor()));
+        EXPECT_EQ(test::ToDoubles(kept->positions),
+                  test::ToDoubles(part->positions));
+        EXPECT_EQ(kept->positions.raw(), again->positions.raw());
+        for (const auto& [batch, length] : {std::pair{2, 8}, {1, 16}}) {
+          EISBACH_ASSIGN_OR_RETURN(const auto other,
+                                   sequence->PartOf(batch, length, Tensor()));
+          EXPECT_EQ(other->positions.shape(), (Shape{batch, length / 2}));
+        }
         return absl::OkStatus();
       }));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "support/op_testing.h"
 #include "support/status_testing.h"
 
@@ -32,6 +34,27 @@ TEST(ZigzagTest, RanksHaveTheSameWork) {
         pairs += ops::AttentionPairs(span, row, /*window=*/0);
       }
       EXPECT_EQ(pairs * ranks, length * (length + 1) / 2.0) << ranks;
+    }
+  }
+}
+
+// A zigzag of groups, each of which is a zigzag of ranks, is that of all ranks:
+// so the tokens of neighbours are what one rank of fewer would have, and groups
+// have the same work.
+TEST(ZigzagTest, GroupsOfNeighboursAreAZigzag) {
+  for (const auto& [groups, each] : {std::pair{2, 2}, {2, 4}, {4, 2}, {3, 2}}) {
+    const int ranks = groups * each;
+    const int64_t length = 2 * ranks * 3;
+    const Tensor whole = test::Normal({2, length, 3}, DType::kF32, 1);
+    Stream& stream = test::TheStream();
+    for (int rank = 0; rank < ranks; ++rank) {
+      const Zigzag between(length, groups, rank / each);
+      const Zigzag inside(between.part(), each, rank % each);
+      const Tensor group = Value(between.Take(whole, stream));
+      EXPECT_EQ(test::ToDoubles(Value(inside.Take(group, stream))),
+                test::ToDoubles(
+                    Value(Zigzag(length, ranks, rank).Take(whole, stream))))
+          << groups << " x " << each << ", rank " << rank;
     }
   }
 }
