@@ -6,7 +6,7 @@
 
 #include "support/temp_folder.h"
 
-namespace eisbach {
+namespace eisbach::host_memory_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -56,4 +56,4 @@ TEST_F(HostMemoryTest, NoLimitOfVersion1IsMoreThanThereIs) {
 TEST(HostMemory, ThisMachineHasSome) { EXPECT_GT(HostMemory(), 1 << 20); }
 
 }  // namespace
-}  // namespace eisbach
+}  // namespace eisbach::host_memory_test

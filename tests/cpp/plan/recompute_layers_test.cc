@@ -11,7 +11,7 @@
 #include "support/status_testing.h"
 #include "support/toy.h"
 
-namespace eisbach::plan {
+namespace eisbach::plan::recompute_layers_test {
 namespace {
 
 using test::Layout;
@@ -100,4 +100,4 @@ TEST(RecomputeLayersTest, NothingIsNotRecomputedInPart) {
 }
 
 }  // namespace
-}  // namespace eisbach::plan
+}  // namespace eisbach::plan::recompute_layers_test

@@ -9,7 +9,7 @@
 #include "support/toy.h"
 #include "support/trained.h"
 
-namespace eisbach::train {
+namespace eisbach::train::stages_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -49,4 +49,4 @@ TEST(StagesTest, UnevenChunksTrainLikeOneRank) {
 }
 
 }  // namespace
-}  // namespace eisbach::train
+}  // namespace eisbach::train::stages_test
