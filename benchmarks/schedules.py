@@ -8,7 +8,7 @@ and reads the trace of its steps (pipeline_trace.py). Prints for each schedule
 - the bubble in the trace, the share of the stages' time in which they compute
   nothing: median of the steps, least and most;
 - the simulator's bubble where each forward and backward takes what it took in
-  this run (median by stage and chunk) and a transfer what one took (median);
+  this run (median by stage and chunk) and a transfer what one took (mean);
 - the simulator's where all stages are alike and transfers take nothing.
 
 Run it on a machine that does nothing else, in an environment with eisbach:
@@ -96,7 +96,7 @@ def run(schedule: str, shares: Shares, args: argparse.Namespace) -> Result:
         "chunks": chunks,
     }
     times = chunk_times(steps, chunks)
-    transfer = statistics.median(t for s in steps for t in transfer_times(s))
+    transfer = statistics.fmean(t for s in steps for t in transfer_times(s))
     bubbles = [step.bubble for step in steps]
     return Result(
         statistics.median(step.seconds for step in steps),

@@ -148,7 +148,7 @@ void BindPlan(CoreModule& m) {
       "The fewest blocks of each stage that must be recomputed so that no rank "
       "takes more than `memory` bytes for tensors, and for `copies` that "
       "checkpoints are written from where they lie there too. ValueError where "
-      "all are too few.");
+      "none are enough.");
 }
 
 }  // namespace eisbach::bindings

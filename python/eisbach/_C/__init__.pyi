@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2274,6 +2274,11 @@ class RankLocation:
     def host(self) -> str:
         ...
     @property
+    def memory(self) -> int:
+        """
+        Bytes that its tensors may take: nine tenths of its GPU, or of its even share of the host; 0 where it is not known.
+        """
+    @property
     def numa_node(self) -> int:
         """
         -1 where it is not known.
@@ -2386,6 +2391,10 @@ def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
     """
     The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
     """
+def fewest_recomputed(config: EngineConfig, mesh: Mesh, *, memory: int, copies: bool) -> int:
+    """
+    The fewest blocks of each stage that must be recomputed so that no rank takes more than `memory` bytes for tensors, and for `copies` that checkpoints are written from where they lie there too. ValueError where none are enough.
+    """
 def file_content(path: os.PathLike | str | bytes, cache: os.PathLike | str | bytes) -> str:
     """
     What is in a file, in words that are equal for equal bytes alone. The folder `cache` remembers it until the file changes.
@@ -2478,9 +2487,9 @@ def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """
     A world of which this rank alone exists; collectives move nothing.
     """
-def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0) -> TimedSchedule:
+def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0, chunk_times: collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[float], "FixedSize(3)"]] | None = None) -> TimedSchedule:
     """
-    Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation.
+    Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation. `chunk_times` stand in for them: forward, backward_input and backward_weight of each chunk, stage by stage.
     """
 def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
     """
