@@ -17,7 +17,7 @@ environment with eisbach:
 Memory needs no quiet machine, and one step; this takes a few minutes:
 
     python benchmarks/context.py --context 32768 --layers 2 --hidden 128 \
-        --steps 1
+        --warmup 0 --steps 1 --methods ring ulysses_ring
 """
 
 import argparse
@@ -33,7 +33,6 @@ from children import peak_of
 CONFIG = Path(__file__).parent.parent / "configs/gpt_bytes.yaml"
 METHODS = ("ring", "ulysses", "ulysses_ring", "gather")
 MOST_UNEVEN = 1.05
-WARMUP = 1
 
 
 def overrides(args: argparse.Namespace, ranks: int, method: str) -> list[str]:
@@ -70,8 +69,8 @@ def work(args: argparse.Namespace) -> None:
     ids = numpy.random.default_rng(1).integers(0, 256, (1, args.context + 1))
     batch = _C.Batch(ids[:, :-1], ids[:, 1:], engine.device)
     seconds = []
-    for step in range(WARMUP + args.steps):
-        if step == WARMUP:
+    for step in range(args.warmup + args.steps):
+        if step == args.warmup:
             world.barrier()
             engine.device.start_recording()
         begin = time.perf_counter()
@@ -89,7 +88,7 @@ def work(args: argparse.Namespace) -> None:
         for trace in traces
     ]
     result = {
-        "seconds": statistics.median(seconds[WARMUP:]),
+        "seconds": statistics.median(seconds[args.warmup :]),
         "exposed": profile.shares.exposed_communication,
         "uneven": max(attention) / min(attention),
         "peaks": [
@@ -105,9 +104,11 @@ def run(args: argparse.Namespace, ranks: int, method: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         command = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
         command += [sys.executable, __file__, "--worker", folder]
-        for name in ("layers", "hidden", "heads", "context", "dtype"):
+        for name in (
+            *("layers", "hidden", "heads", "context", "dtype"),
+            *("threads", "warmup", "steps"),
+        ):
             command += [f"--{name}", str(getattr(args, name))]
-        command += ["--threads", str(args.threads), "--steps", str(args.steps)]
         peak_of([*command, "--method", method])
         return json.loads((Path(folder) / "result.json").read_text())
 
@@ -124,6 +125,7 @@ def main() -> int:
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--warmup", type=int, default=1, help="steps before")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument(
         "--methods", choices=METHODS, nargs="+", default=METHODS
