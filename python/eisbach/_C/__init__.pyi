@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'Rewards', 'RopeOptions', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'Span', 'SpikeConfig', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2304,6 +2304,422 @@ class NetworkReport:
         """
         Of pairs that were measured at once.
         """
+class PeakRates:
+    """
+    FLOP/s of dense matrix products by the type of their operands; 0: none.
+    """
+    def __init__(self) -> None:
+        ...
+    @property
+    def f16(self) -> float:
+        """
+        f16 and bf16.
+        """
+    @f16.setter
+    def f16(self, arg0: float) -> None:
+        ...
+    @property
+    def f32(self) -> float:
+        ...
+    @f32.setter
+    def f32(self, arg0: float) -> None:
+        ...
+    @property
+    def f4(self) -> float:
+        ...
+    @f4.setter
+    def f4(self, arg0: float) -> None:
+        ...
+    @property
+    def f8(self) -> float:
+        ...
+    @f8.setter
+    def f8(self, arg0: float) -> None:
+        ...
+class Link:
+    """
+    A level of a network, as one device sees it.
+    """
+    def __init__(self) -> None:
+        ...
+    @property
+    def bandwidth(self) -> float:
+        """
+        Bytes/s, one way.
+        """
+    @bandwidth.setter
+    def bandwidth(self, arg0: float) -> None:
+        ...
+    @property
+    def devices(self) -> int:
+        """
+        That a domain joins; 0 of what is between domains.
+        """
+    @devices.setter
+    def devices(self, arg0: int) -> None:
+        ...
+    @property
+    def fraction(self) -> float:
+        """
+        Of the bandwidth, what large collectives reach.
+        """
+    @fraction.setter
+    def fraction(self, arg0: float) -> None:
+        ...
+    @property
+    def latency(self) -> float:
+        """
+        Seconds of a message.
+        """
+    @latency.setter
+    def latency(self, arg0: float) -> None:
+        ...
+class Hardware:
+    """
+    What a training job runs on: properties of a machine and coefficients of the cost model.
+    """
+    domain: Link
+    name: str
+    network: Link
+    peak: PeakRates
+    def __init__(self) -> None:
+        ...
+    @property
+    def attention_backward(self) -> float:
+        """
+        Of the peak.
+        """
+    @attention_backward.setter
+    def attention_backward(self, arg0: float) -> None:
+        ...
+    @property
+    def attention_forward(self) -> float:
+        """
+        Of the peak.
+        """
+    @attention_forward.setter
+    def attention_forward(self, arg0: float) -> None:
+        ...
+    @property
+    def busy_watts(self) -> float:
+        ...
+    @busy_watts.setter
+    def busy_watts(self, arg0: float) -> None:
+        ...
+    @property
+    def half_inner(self) -> float:
+        """
+        Inner size at which half of that is reached.
+        """
+    @half_inner.setter
+    def half_inner(self, arg0: float) -> None:
+        ...
+    @property
+    def host_launch(self) -> float:
+        """
+        Seconds of the host for each, where steps are not captured.
+        """
+    @host_launch.setter
+    def host_launch(self, arg0: float) -> None:
+        ...
+    @property
+    def hours_between_failures(self) -> float:
+        """
+        Of one device, such that the job ends; 0: unknown.
+        """
+    @hours_between_failures.setter
+    def hours_between_failures(self, arg0: float) -> None:
+        ...
+    @property
+    def idle_watts(self) -> float:
+        ...
+    @idle_watts.setter
+    def idle_watts(self, arg0: float) -> None:
+        ...
+    @property
+    def kernel_gap(self) -> float:
+        """
+        Seconds that a kernel takes at the least.
+        """
+    @kernel_gap.setter
+    def kernel_gap(self, arg0: float) -> None:
+        ...
+    @property
+    def matmul_fraction(self) -> float:
+        """
+        Of the peak, what the largest products reach.
+        """
+    @matmul_fraction.setter
+    def matmul_fraction(self, arg0: float) -> None:
+        ...
+    @property
+    def memory_bandwidth(self) -> float:
+        """
+        Bytes/s.
+        """
+    @memory_bandwidth.setter
+    def memory_bandwidth(self, arg0: float) -> None:
+        ...
+    @property
+    def memory_bytes(self) -> float:
+        ...
+    @memory_bytes.setter
+    def memory_bytes(self, arg0: float) -> None:
+        ...
+    @property
+    def memory_fraction(self) -> float:
+        """
+        Of the bandwidth, what ops that move memory reach.
+        """
+    @memory_fraction.setter
+    def memory_fraction(self, arg0: float) -> None:
+        ...
+    @property
+    def shared_by_collectives(self) -> float:
+        """
+        Of an op's rate, what collectives beside it take.
+        """
+    @shared_by_collectives.setter
+    def shared_by_collectives(self, arg0: float) -> None:
+        ...
+    @property
+    def site_factor(self) -> float:
+        """
+        What the site draws for each watt of its computers.
+        """
+    @site_factor.setter
+    def site_factor(self, arg0: float) -> None:
+        ...
+    @property
+    def tile_columns(self) -> int:
+        ...
+    @tile_columns.setter
+    def tile_columns(self, arg0: int) -> None:
+        ...
+    @property
+    def tile_rows(self) -> int:
+        ...
+    @tile_rows.setter
+    def tile_rows(self, arg0: int) -> None:
+        ...
+    @property
+    def units(self) -> int:
+        """
+        Tiles of a product that are computed at a time.
+        """
+    @units.setter
+    def units(self, arg0: int) -> None:
+        ...
+class Busy:
+    """
+    Seconds of a step by what they go to.
+    """
+    @property
+    def attention(self) -> float:
+        ...
+    @property
+    def communication(self) -> float:
+        """
+        In which nothing is computed.
+        """
+    @property
+    def gaps(self) -> float:
+        """
+        The host has given nothing.
+        """
+    @property
+    def other_ops(self) -> float:
+        ...
+    @property
+    def products(self) -> float:
+        """
+        Matrix products.
+        """
+class StageForecast:
+    """
+    What a step takes of the devices of a pipeline stage.
+    """
+    @property
+    def backward(self) -> float:
+        ...
+    @property
+    def busy(self) -> Busy:
+        ...
+    @property
+    def forward(self) -> float:
+        """
+        Seconds of a micro-batch.
+        """
+    @property
+    def memory(self) -> int:
+        """
+        Bytes at the most.
+        """
+    @property
+    def once(self) -> float:
+        """
+        Seconds beside the micro-batches.
+        """
+class Forecast:
+    """
+    What a step takes on a machine.
+    """
+    @property
+    def bubble(self) -> float:
+        """
+        Share in which stages wait for one another.
+        """
+    @property
+    def busy(self) -> Busy:
+        ...
+    @property
+    def flops(self) -> float:
+        """
+        Of a device.
+        """
+    @property
+    def memory(self) -> int:
+        ...
+    @property
+    def micro_batches(self) -> int:
+        ...
+    @property
+    def seconds(self) -> float:
+        ...
+    @property
+    def stages(self) -> list[StageForecast]:
+        ...
+    @property
+    def tokens_per_second(self) -> float:
+        """
+        Of all devices.
+        """
+class RecordedStep:
+    """
+    What the devices of a layout are given in a step: the real Engine of a rank of each stage that differs runs on the meta device.
+    """
+    def __init__(self, config: EngineConfig, mesh: Mesh) -> None:
+        ...
+    def on(self, hardware: Hardware, *, products: str = 'as_is', replayed: bool = True, plain_attention: bool = False) -> Forecast:
+        """
+        Plays it on a machine. `products`: what linear layers multiply in, `as_is`, `f8` or `f4`; `replayed`: the host does not count; `plain_attention`: scores go through memory, as in programs without a fused kernel.
+        """
+class Layout:
+    """
+    How a job is divided among devices, and what it does to fit them.
+    """
+    @property
+    def chunks(self) -> int:
+        ...
+    @property
+    def context(self) -> int:
+        ...
+    @property
+    def data(self) -> int:
+        ...
+    @property
+    def devices(self) -> int:
+        ...
+    @property
+    def micro_batch(self) -> int:
+        ...
+    @property
+    def pipeline(self) -> int:
+        ...
+    @property
+    def recompute(self) -> str:
+        ...
+    @property
+    def schedule(self) -> str:
+        ...
+    @property
+    def tensor(self) -> int:
+        ...
+    @property
+    def zero(self) -> int:
+        ...
+class Candidate:
+    """
+    A layout and what a step takes on it.
+    """
+    @property
+    def forecast(self) -> Forecast:
+        ...
+    @property
+    def layout(self) -> Layout:
+        ...
+class SearchResult:
+    """
+    What a search has found.
+    """
+    @property
+    def fitting(self) -> list[Candidate]:
+        """
+        Quickest first.
+        """
+    @property
+    def hopeless(self) -> int:
+        """
+        Not tried: at best they are far behind others.
+        """
+    @property
+    def least_memory(self) -> float:
+        """
+        Bytes that the smallest of those takes at least that need no look; 0: none.
+        """
+    @property
+    def smallest(self) -> Candidate | None:
+        """
+        Where nothing fits, what took the least memory.
+        """
+    @property
+    def too_large(self) -> int:
+        """
+        Of those, for the memory.
+        """
+    @property
+    def tried(self) -> int:
+        ...
+class RunCost:
+    """
+    What a whole run takes.
+    """
+    @property
+    def co2_tonnes(self) -> float:
+        ...
+    @property
+    def device_hours(self) -> float:
+        ...
+    @property
+    def hours(self) -> float:
+        """
+        From start to end.
+        """
+    @property
+    def hours_between_failures(self) -> float:
+        """
+        Of the job; 0: unknown.
+        """
+    @property
+    def megawatt_hours(self) -> float:
+        """
+        Of the site.
+        """
+    @property
+    def save_every(self) -> float:
+        """
+        Seconds between checkpoints that lose least.
+        """
+    @property
+    def useful(self) -> float:
+        """
+        Share of the time that trains what lasts.
+        """
+    @property
+    def watts(self) -> float:
+        """
+        Of a device, on average.
+        """
 class RankMemory:
     """
     Bytes of a rank's device memory, by what they hold.
@@ -2370,6 +2786,10 @@ def config_changes(before: dict | str, after: dict | str) -> list[tuple[str, str
 def context_neighbours(mesh: Mesh, locations: collections.abc.Sequence[RankLocation]) -> int:
     """
     For `EngineConfig(context_neighbours=...)`: how many neighbours of a context group, from its first on, share a domain or a host.
+    """
+def cost_of_run(step: Forecast, hardware: Hardware, *, steps: int, devices: int, save_stall: float = 1.0, save: float = 60.0, restart: float = 300.0, grid: float = 0.0) -> RunCost:
+    """
+    What `steps` such steps take on so many devices that fail now and then. `save_stall`, `save`, `restart`: seconds; `grid`: kg of CO2 for a kWh.
     """
 def count_devices(type: str) -> int:
     """
@@ -2478,6 +2898,10 @@ def saved_tensors(path: os.PathLike | str | bytes) -> list[SavedTensor]:
 def schedule_names() -> list[str]:
     """
     Of the pipeline schedules that there are.
+    """
+def search_layouts(config: EngineConfig, hardware: Hardware, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, memory_share: float = 0.9, products: str = 'as_is', replayed: bool = True) -> SearchResult:
+    """
+    Layouts of at most `devices` on which a configuration trains its batch; what is given is not chosen.
     """
 def set_threads(threads: int) -> int:
     """
