@@ -60,15 +60,15 @@ void BindForecast(CoreModule& m) {
       .def(
           "on",
           [](const RecordedStep& step, const plan::Hardware& hardware,
-             plan::ProductType products, bool replayed, bool plain_attention) {
+             const std::string& products, bool replayed, bool plain_attention) {
+            const plan::ProductType type = Unwrap(ProductsFromName(products));
             return Unwrap(WithoutGil([&] {
-              return step.On(hardware, {.products = products,
+              return step.On(hardware, {.products = type,
                                         .replayed = replayed,
                                         .plain_attention = plain_attention});
             }));
           },
-          py::arg("hardware"), py::kw_only(),
-          py::arg("products") = plan::ProductType::kAsIs,
+          py::arg("hardware"), py::kw_only(), py::arg("products") = "as_is",
           py::arg("replayed") = true, py::arg("plain_attention") = false,
           "Plays it on a machine. `products`: what linear layers multiply in, "
           "`as_is`, `f8` or `f4`; `replayed`: the host does not count; "

@@ -16,6 +16,16 @@ using plan::Candidate;
 using plan::Layout;
 using plan::SearchResult;
 
+namespace {
+
+std::optional<nn::Recompute> RecomputeOf(
+    const std::optional<std::string>& name) {
+  if (!name) return std::nullopt;
+  return Unwrap(RecomputeFromName(*name));
+}
+
+}  // namespace
+
 void BindSearch(CoreModule& m) {
   Class<Layout>(m, "Layout",
                 "How a job is divided among devices, and what it does to fit "
@@ -28,7 +38,9 @@ void BindSearch(CoreModule& m) {
       .def_readonly("chunks", &Layout::chunks)
       .def_readonly("zero", &Layout::zero)
       .def_readonly("micro_batch", &Layout::micro_batch)
-      .def_readonly("recompute", &Layout::recompute)
+      .def_property_readonly(
+          "recompute",
+          [](const Layout& l) { return RecomputeName(l.recompute); })
       .def_property_readonly("devices", &Layout::devices);
   Class<Candidate>(m, "Candidate", "A layout and what a step takes on it.")
       .def_readonly("layout", &Candidate::layout)
@@ -52,8 +64,8 @@ void BindSearch(CoreModule& m) {
          std::optional<int> pipeline, std::optional<int> context,
          std::optional<std::string> schedule, std::optional<int> chunks,
          std::optional<int> zero, std::optional<int64_t> micro_batch,
-         std::optional<nn::Recompute> recompute, double memory_share,
-         plan::ProductType products, bool replayed) {
+         const std::optional<std::string>& recompute, double memory_share,
+         const std::string& products, bool replayed) {
         plan::SearchOptions options{
             .devices = devices,
             .fixed = {.data = data,
@@ -64,8 +76,9 @@ void BindSearch(CoreModule& m) {
                       .chunks = chunks,
                       .zero = zero,
                       .micro_batch = micro_batch,
-                      .recompute = recompute},
-            .play = {.products = products, .replayed = replayed},
+                      .recompute = RecomputeOf(recompute)},
+            .play = {.products = Unwrap(ProductsFromName(products)),
+                     .replayed = replayed},
             .memory_share = memory_share};
         return Unwrap(WithoutGil(
             [&] { return plan::Search(config, hardware, options); }));
@@ -76,8 +89,7 @@ void BindSearch(CoreModule& m) {
       py::arg("schedule") = py::none(), py::arg("chunks") = py::none(),
       py::arg("zero") = py::none(), py::arg("micro_batch") = py::none(),
       py::arg("recompute") = py::none(), py::arg("memory_share") = 0.9,
-      py::arg("products") = plan::ProductType::kAsIs,
-      py::arg("replayed") = true,
+      py::arg("products") = "as_is", py::arg("replayed") = true,
       "Layouts of at most `devices` on which a configuration trains its batch; "
       "what is given is not chosen.");
 }

@@ -2,32 +2,19 @@
 
 #include <string>
 
-#include "bindings/casters.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "plan/op_seconds.h"
 
-namespace pybind11::detail {
+namespace eisbach::bindings {
 
-// "as_is", "f8" or "f4"
-template <>
-struct type_caster<eisbach::plan::ProductType> {
-  PYBIND11_TYPE_CASTER(eisbach::plan::ProductType, const_name("str"));
+inline absl::StatusOr<plan::ProductType> ProductsFromName(
+    const std::string& name) {
+  if (name == "as_is") return plan::ProductType::kAsIs;
+  if (name == "f8") return plan::ProductType::kF8;
+  if (name == "f4") return plan::ProductType::kF4;
+  return absl::InvalidArgumentError(
+      absl::StrCat("products=", name, " is none of as_is, f8, f4"));
+}
 
-  static constexpr const char* kNames[] = {"as_is", "f8", "f4"};
-
-  bool load(handle source, bool) {
-    if (!isinstance<str>(source)) return false;
-    const auto name = source.cast<std::string>();
-    for (int i = 0; i < 3; ++i) {
-      if (name != kNames[i]) continue;
-      value = static_cast<eisbach::plan::ProductType>(i);
-      return true;
-    }
-    throw value_error("products=" + name + " is none of as_is, f8, f4");
-  }
-  static handle cast(eisbach::plan::ProductType products, return_value_policy,
-                     handle) {
-    return str(kNames[static_cast<int>(products)]).release();
-  }
-};
-
-}  // namespace pybind11::detail
+}  // namespace eisbach::bindings

@@ -2,33 +2,26 @@
 
 #include <string>
 
-#include "bindings/casters.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "nn/module.h"
 
-namespace pybind11::detail {
+namespace eisbach::bindings {
 
-// "none", "selective" or "block"
-template <>
-struct type_caster<eisbach::nn::Recompute> {
-  PYBIND11_TYPE_CASTER(eisbach::nn::Recompute, const_name("str"));
+inline constexpr const char* kRecomputeNames[] = {"none", "selective", "block"};
 
-  static constexpr const char* kNames[] = {"none", "selective", "block"};
+inline const char* RecomputeName(nn::Recompute recompute) {
+  return kRecomputeNames[static_cast<int>(recompute)];
+}
 
-  bool load(handle source, bool) {
-    if (!isinstance<str>(source)) return false;
-    const auto name = source.cast<std::string>();
-    for (int i = 0; i < 3; ++i) {
-      if (name != kNames[i]) continue;
-      value = static_cast<eisbach::nn::Recompute>(i);
-      return true;
-    }
-    throw value_error("recompute=" + name +
-                      " is none of none, selective, block (train.recompute)");
+inline absl::StatusOr<nn::Recompute> RecomputeFromName(
+    const std::string& name) {
+  for (int i = 0; i < 3; ++i) {
+    if (name == kRecomputeNames[i]) return static_cast<nn::Recompute>(i);
   }
-  static handle cast(eisbach::nn::Recompute recompute, return_value_policy,
-                     handle) {
-    return str(kNames[static_cast<int>(recompute)]).release();
-  }
-};
+  return absl::InvalidArgumentError(
+      absl::StrCat("recompute=", name,
+                   " is none of none, selective, block (train.recompute)"));
+}
 
-}  // namespace pybind11::detail
+}  // namespace eisbach::bindings

@@ -7,6 +7,7 @@
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
 #include "bindings/recompute.h"
+#include "bindings/unwrap.h"
 #include "train/engine.h"
 
 namespace eisbach::bindings {
@@ -21,7 +22,7 @@ void BindEngineConfig(CoreModule& m) {
       .def(
           py::init([](models::ModelConfig model, UpdateConfig update,
                       int64_t global_batch, int64_t micro_batch,
-                      nn::Recompute recompute, bool deferred_weights,
+                      const std::string& recompute, bool deferred_weights,
                       std::string pipeline_schedule,
                       std::vector<int> layers_per_stage, bool replays_steps,
                       bool tf32, std::optional<optim::SpikeConfig> spikes,
@@ -37,7 +38,7 @@ void BindEngineConfig(CoreModule& m) {
                 .update = std::move(update),
                 .global_batch = global_batch,
                 .micro_batch = micro_batch,
-                .recompute = recompute,
+                .recompute = Unwrap(RecomputeFromName(recompute)),
                 .deferred_weights = deferred_weights,
                 .pipeline_schedule = std::move(pipeline_schedule),
                 .layers_per_stage = std::move(layers_per_stage),
@@ -72,8 +73,9 @@ void BindEngineConfig(CoreModule& m) {
                     "Samples of a step, over all ranks.")
       .def_readonly("micro_batch", &EngineConfig::micro_batch,
                     "Samples that go through the model at once.")
-      .def_readonly(
-          "recompute", &EngineConfig::recompute,
+      .def_property_readonly(
+          "recompute",
+          [](const EngineConfig& c) { return RecomputeName(c.recompute); },
           "What backward computes again of a block: none, selective or block.")
       .def_property_readonly(
           "recompute_layers",

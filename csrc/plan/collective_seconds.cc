@@ -39,6 +39,10 @@ GroupPlace PlaceOf(absl::string_view group, int size,
   const int64_t context = mesh.size(Axis::kContext);
   const int64_t data = mesh.size(Axis::kData);
   if (absl::StartsWith(group, "tensor")) return PlaceOf(size, 1, hardware);
+  // Of contexts in two levels, the ring between groups of neighbours.
+  if (group == "context ring") {
+    return PlaceOf(size, tensor * context / size, hardware);
+  }
   if (absl::StartsWith(group, "context")) {
     return PlaceOf(size, tensor, hardware);
   }

@@ -19,7 +19,7 @@ using nn::Recompute;
 constexpr int kMostChunks = 8;
 constexpr int64_t kMostMicroBatch = 16;
 // Of the best, how much more a layout may take and still be looked at.
-constexpr double kFarBehind = 1.15;
+constexpr double kFarBehind = 1.08;
 // Tokens of a row below which its ranks have too little each.
 constexpr int64_t kLeastPart = 1024;
 
@@ -233,8 +233,11 @@ class Explorer {
       Count(mesh.status(), false);
       return false;
     }
-    absl::StatusOr<Forecast> forecast = ForecastStep(
-        WithLayout(config_, layout), *mesh, hardware_, options_.play);
+    train::EngineConfig config = WithLayout(config_, layout);
+    config.context_neighbours =
+        PlaceOf("context", layout.context, *mesh, hardware_).inside;
+    absl::StatusOr<Forecast> forecast =
+        ForecastStep(config, *mesh, hardware_, options_.play);
     if (!forecast.ok()) {
       Count(forecast.status(), false);
       return false;

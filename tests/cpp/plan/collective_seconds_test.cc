@@ -45,7 +45,11 @@ TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
     return PlaceOf(group, size, mesh, machine).inside;
   };
   EXPECT_EQ(inside("tensor", 2), 2);
-  EXPECT_EQ(inside("context", 2), 2);   // 2 apart, in a host of 4
+  EXPECT_EQ(inside("context", 2), 2);  // 2 apart, in a host of 4
+  const parallel::Mesh long_rows =
+      test::Value(parallel::MakeMesh(16, {.tensor = 2, .context = 8}));
+  EXPECT_EQ(PlaceOf("context ulysses", 2, long_rows, machine).inside, 2);
+  EXPECT_EQ(PlaceOf("context ring", 4, long_rows, machine).inside, 1);
   EXPECT_EQ(inside("data", 8), 2);      // data x context
   EXPECT_EQ(inside("pipeline", 2), 1);  // 16 apart
   // Groups of three have no even part of a host.

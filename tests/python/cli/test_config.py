@@ -138,7 +138,7 @@ def test_check_says_whether_it_fits(eisbach, arguments, status, told):
         (["train", "--lr=1e-3"], "optimizer.lr=1e-3\n"),
         (["train", "configs/tiny.yaml", "--steps", "x"], "train.steps=VALUE\n"),
         (["train", "--bogus"], "No such option: --bogus"),
-        (["train"], "configs/gpt_bytes.yaml, configs/llama_bytes"),
+        (["train"], "configs/gpt_bytes.yaml, configs/llama3_405b"),
         (["train", "gpu"], "gpu: neither a file nor section.key=value"),
     ],
 )
