@@ -41,12 +41,15 @@ MACHINES = {
     "GB200-NVL72": "gb200-nvl72",
 }
 # Whose programs kept attention's scores in memory.
-PLAIN = {"sc21t1", "sc21t2", "sc21f18", "meg21", "kort", "vtrainS", "vtrainM",
-         "zbpp", "mtnlg", "wild", "meg23"}  # fmt: skip
-# Whose attention was an early fused kernel (Triton's, FlashAttention 1): of the
-# peak forward and backward, the middle of what Dao (arXiv:2307.08691, section 1)
-# gives for A100, 30 to 50% and 25 to 35%. Shah et al. (arXiv:2407.08608) have
-# 35% for its successor on H100, which the same ratio brings to these.
+PLAIN = {
+    "sc21t1", "sc21t2", "sc21f18", "meg21", "meg23", "kort", "mtnlg",
+    "vtrainS", "vtrainM", "zbpp", "wild",
+}  # fmt: skip
+# Whose attention was an early fused kernel (Triton's, FlashAttention 1): of
+# the peak forward and backward, the middle of what Dao (arXiv:2307.08691,
+# section 1) gives for A100, 30 to 50% and 25 to 35%. Shah et al.
+# (arXiv:2407.08608) have 35% for its successor on H100, which the same ratio
+# brings to these.
 EARLY = {
     "foundry": {
         "a100": (0.40, 0.30),
@@ -285,9 +288,9 @@ def main() -> int:
     parser.add_argument("--each", action="store_true", help="a line a case")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
-    from eisbach.hardware import machine_of, read_hardware
+    from eisbach.hardware import changed, machine_of, read_hardware
 
-    machines = {n: machine_of(read_hardware(n)) for n in set(MACHINES.values())}
+    files = {name: read_hardware(name) for name in set(MACHINES.values())}
     cases, left = read_cases(args.split, args.cases)
     pairs: list[tuple[Case, float]] = []
     for i, case in enumerate(cases):
@@ -298,15 +301,14 @@ def main() -> int:
         except ValueError as error:
             left[f"refused: {str(error)[:90]}"] += 1
             continue
-        machine = machines[case.machine]
-        rates = machine.attention_forward, machine.attention_backward
-        early = EARLY.get(case.group, {}).get(case.machine, rates)
-        machine.attention_forward, machine.attention_backward = early
+        file = files[case.machine]
+        if early := EARLY.get(case.group, {}).get(case.machine):
+            keys = ("ops.attention_forward", "ops.attention_backward")
+            file = changed(file, dict(zip(keys, early, strict=True)))
         forecast = step.on(
-            machine, products=case.products, replayed=False,
+            machine_of(file), products=case.products, replayed=False,
             plain_attention=case.plain,
         )  # fmt: skip
-        machine.attention_forward, machine.attention_backward = rates
         pairs.append((case, forecast.seconds))
         if args.each:
             print(

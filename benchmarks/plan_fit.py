@@ -20,26 +20,18 @@ from plan_accuracy import MACHINES, Case, read_cases, record
 
 # Coefficient, where it starts, and whether it is a share (at most 1).
 COEFFICIENTS = {
-    "half_inner": (200.0, False),
-    "attention_forward": (0.5, True),
-    "attention_backward": (0.4, True),
-    "memory_fraction": (0.8, True),
-    "kernel_gap": (4e-6, False),
-    "host_launch": (6e-6, False),
-    "shared_by_collectives": (0.1, True),
+    "matmul.half_inner": (200.0, False),
+    "ops.attention_forward": (0.5, True),
+    "ops.attention_backward": (0.4, True),
+    "ops.memory_fraction": (0.8, True),
+    "ops.kernel_gap_us": (3.0, False),
+    "ops.host_launch_us": (30.0, False),
+    "ops.shared_by_collectives": (0.1, True),
     "domain.fraction": (0.75, True),
-    "domain.latency": (5e-6, False),
+    "domain.latency_us": (10.0, False),
     "network.fraction": (0.7, True),
-    "network.latency": (1e-5, False),
+    "network.latency_us": (20.0, False),
 }
-
-
-def assign(machine, name: str, value: float) -> None:
-    """Sets a coefficient, perhaps of a link."""
-    if "." in name:
-        link, _, name = name.partition(".")
-        machine = getattr(machine, link)
-    setattr(machine, name, value)
 
 
 def main() -> int:
@@ -51,16 +43,24 @@ def main() -> int:
     parser.add_argument("--fixed", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--skip", nargs="*", default=[], help="sources")
+    parser.add_argument("--most", type=int, default=60,
+                        help="cases of a source, evenly chosen")  # fmt: skip
     args = parser.parse_args()
-    from eisbach.hardware import machine_of, read_hardware
+    from eisbach.hardware import changed, machine_of, read_hardware
 
     names = {m for gpu, m in MACHINES.items() if gpu.startswith(args.gpu)}
-    machines = {name: machine_of(read_hardware(name)) for name in names}
+    files = {name: read_hardware(name) for name in names}
     cases, _ = read_cases("fit", "")
     steps: list[tuple[Case, object]] = []
+    sources = defaultdict(list)
     for case in cases:
-        if case.machine not in names or case.group in args.skip:
-            continue
+        if case.machine in names and case.group not in args.skip:
+            sources[case.group].append(case)
+    for case in [
+        case
+        for some in sources.values()
+        for case in some[:: math.ceil(len(some) / args.most)]
+    ]:
         try:
             steps.append((case, record(case)))
         except ValueError as error:
@@ -68,9 +68,10 @@ def main() -> int:
     print(f"{len(steps)} cases", file=sys.stderr)
 
     def errors(values: dict[str, float]) -> dict[str, list[float]]:
-        for machine in machines.values():
-            for name, value in values.items():
-                assign(machine, name, value)
+        machines = {
+            name: machine_of(changed(file, values))
+            for name, file in files.items()
+        }
         found = defaultdict(list)
         for case, step in steps:
             forecast = step.on(

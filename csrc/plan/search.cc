@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -151,6 +152,14 @@ class Enumerator {
   std::vector<Layout> layouts_;
 };
 
+// The order of candidates, whichever thread found one first.
+auto Rank(const Candidate& candidate) {
+  const Layout& layout = candidate.layout;
+  return std::make_tuple(candidate.forecast.seconds, layout.pipeline,
+                         layout.tensor, layout.context, layout.chunks,
+                         layout.micro_batch, layout.zero, layout.schedule);
+}
+
 class Explorer {
  public:
   Explorer(const train::EngineConfig& config, const Hardware& hardware,
@@ -186,7 +195,7 @@ class Explorer {
     }
     std::sort(result_.fitting.begin(), result_.fitting.end(),
               [](const Candidate& a, const Candidate& b) {
-                return a.forecast.seconds < b.forecast.seconds;
+                return Rank(a) < Rank(b);
               });
     return std::move(result_);
   }
@@ -300,7 +309,10 @@ class Explorer {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++result_.tried;
     result_.too_large += too_large;
-    if (!status.ok()) refusal_ = status;
+    if (!status.ok() &&
+        (refusal_.ok() || status.message() < refusal_.message())) {
+      refusal_ = status;
+    }
   }
 
   // Weights, gradients and state of a device, were they divided evenly.

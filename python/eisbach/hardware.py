@@ -127,37 +127,59 @@ def machine_of(file: HardwareFile) -> _C.Hardware:
     """Returns what the core reckons with."""
     from eisbach import _C
 
-    tflops, matmul, ops = file.chip.tflops, file.matmul, file.ops
-    machine = _C.Hardware()
-    machine.name = file.name
-    for kind in ("f32", "f16", "f8", "f4"):
-        setattr(machine.peak, kind, getattr(tflops, kind) * _TERA)
-    machine.memory_bytes = file.chip.memory_gb * _GIGA
-    machine.memory_bandwidth = file.chip.memory_gb_per_s * _GIGA
-    machine.matmul_fraction = matmul.fraction
-    machine.units = matmul.units
-    machine.tile_rows = matmul.tile_rows
-    machine.tile_columns = matmul.tile_columns
-    machine.half_inner = matmul.half_inner
-    machine.attention_forward = ops.attention_forward
-    machine.attention_backward = ops.attention_backward
-    machine.memory_fraction = ops.memory_fraction
-    machine.kernel_gap = ops.kernel_gap_us * _MICRO
-    machine.host_launch = ops.host_launch_us * _MICRO
-    machine.shared_by_collectives = ops.shared_by_collectives
-    machine.domain.devices = file.domain.devices
-    for link, section in (
-        (machine.domain, file.domain),
-        (machine.network, file.network),
-    ):
-        link.bandwidth = section.gb_per_s * _GIGA
-        link.latency = section.latency_us * _MICRO
-        link.fraction = section.fraction
-    machine.idle_watts = file.power.idle_watts
-    machine.busy_watts = file.power.busy_watts
-    machine.site_factor = file.power.site_factor
-    machine.hours_between_failures = file.failures.hours_between
-    return machine
+    chip, matmul, ops = file.chip, file.matmul, file.ops
+    domain, network = file.domain, file.network
+    return _C.Hardware(
+        name=file.name,
+        peak=_C.PeakRates(
+            **{
+                kind: rate * _TERA
+                for kind, rate in chip.tflops.model_dump().items()
+            }
+        ),
+        memory_bytes=chip.memory_gb * _GIGA,
+        memory_bandwidth=chip.memory_gb_per_s * _GIGA,
+        matmul_fraction=matmul.fraction,
+        units=matmul.units,
+        tile_rows=matmul.tile_rows,
+        tile_columns=matmul.tile_columns,
+        half_inner=matmul.half_inner,
+        attention_forward=ops.attention_forward,
+        attention_backward=ops.attention_backward,
+        memory_fraction=ops.memory_fraction,
+        kernel_gap=ops.kernel_gap_us * _MICRO,
+        host_launch=ops.host_launch_us * _MICRO,
+        shared_by_collectives=ops.shared_by_collectives,
+        domain=_C.Link(
+            devices=domain.devices,
+            bandwidth=domain.gb_per_s * _GIGA,
+            latency=domain.latency_us * _MICRO,
+            fraction=domain.fraction,
+        ),
+        network=_C.Link(
+            bandwidth=network.gb_per_s * _GIGA,
+            latency=network.latency_us * _MICRO,
+            fraction=network.fraction,
+        ),
+        idle_watts=file.power.idle_watts,
+        busy_watts=file.power.busy_watts,
+        site_factor=file.power.site_factor,
+        hours_between_failures=file.failures.hours_between,
+    )
+
+
+def changed(file: HardwareFile, values: dict[str, float]) -> HardwareFile:
+    """Returns a description with other values of keys like `ops.kernel_gap_us`.
+
+    Args:
+      file: The description.
+      values: By section and key; nothing is checked.
+    """
+    for name, value in values.items():
+        section, _, key = name.partition(".")
+        part = getattr(file, section).model_copy(update={key: value})
+        file = file.model_copy(update={section: part})
+    return file
 
 
 def read_hardware(name: str) -> HardwareFile:
@@ -173,7 +195,8 @@ def read_hardware(name: str) -> HardwareFile:
     if path.suffix != ".yaml" and not path.exists():
         path = folder() / f"{name}.yaml"
         if not path.exists():
-            near = difflib.get_close_matches(name, known(), 1, 0.3)
+            near = [k for k in known() if k.startswith(name)]
+            near += difflib.get_close_matches(name, known(), 1, 0.3)
             offer = f"; did you mean {near[0]}?" if near else "."
             message = (
                 f"there is no machine of that name{offer} Known are "

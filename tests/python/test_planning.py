@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from eisbach.config import load_config, resolve
@@ -65,7 +67,7 @@ def test_the_table_is_for_a_terminal(planned):
     lines = list(table(plan, rows=3))
     assert lines[0].startswith("llama, ")
     assert "at most 8 devices of DGX H100" in lines
-    rows = [line for line in lines if line[:2].strip().isdigit()]
+    rows = [line for line in lines if re.match(r" ?\d+ d\d", line)]
     assert [row.split()[0] for row in rows] == ["1", "2", "3"]
     assert max(map(len, rows)) <= 80
     assert any("matrix products" in line for line in lines)

@@ -2308,208 +2308,78 @@ class PeakRates:
     """
     FLOP/s of dense matrix products by the type of their operands; 0: none.
     """
-    def __init__(self) -> None:
+    def __init__(self, *, f32: float, f16: float = 0.0, f8: float = 0.0, f4: float = 0.0) -> None:
         ...
     @property
     def f16(self) -> float:
         """
         f16 and bf16.
         """
-    @f16.setter
-    def f16(self, arg0: float) -> None:
-        ...
     @property
     def f32(self) -> float:
-        ...
-    @f32.setter
-    def f32(self, arg0: float) -> None:
         ...
     @property
     def f4(self) -> float:
         ...
-    @f4.setter
-    def f4(self, arg0: float) -> None:
-        ...
     @property
     def f8(self) -> float:
-        ...
-    @f8.setter
-    def f8(self, arg0: float) -> None:
         ...
 class Link:
     """
     A level of a network, as one device sees it.
     """
-    def __init__(self) -> None:
-        ...
+    def __init__(self, *, bandwidth: float, devices: int = 0, latency: float = 0.0, fraction: float = 1.0) -> None:
+        """
+        Bytes/s one way; how many devices a domain joins; seconds of a message; of the bandwidth, what large collectives reach.
+        """
     @property
     def bandwidth(self) -> float:
-        """
-        Bytes/s, one way.
-        """
-    @bandwidth.setter
-    def bandwidth(self, arg0: float) -> None:
         ...
     @property
     def devices(self) -> int:
-        """
-        That a domain joins; 0 of what is between domains.
-        """
-    @devices.setter
-    def devices(self, arg0: int) -> None:
         ...
     @property
     def fraction(self) -> float:
-        """
-        Of the bandwidth, what large collectives reach.
-        """
-    @fraction.setter
-    def fraction(self, arg0: float) -> None:
         ...
     @property
     def latency(self) -> float:
-        """
-        Seconds of a message.
-        """
-    @latency.setter
-    def latency(self, arg0: float) -> None:
         ...
 class Hardware:
     """
     What a training job runs on: properties of a machine and coefficients of the cost model.
     """
-    domain: Link
-    name: str
-    network: Link
-    peak: PeakRates
-    def __init__(self) -> None:
+    def __init__(self, *, name: str, peak: PeakRates, memory_bytes: float, memory_bandwidth: float, matmul_fraction: float, units: int, tile_rows: int, tile_columns: int, half_inner: float, attention_forward: float, attention_backward: float, memory_fraction: float, kernel_gap: float, host_launch: float, shared_by_collectives: float, domain: Link, network: Link, idle_watts: float, busy_watts: float, site_factor: float, hours_between_failures: float) -> None:
         ...
     @property
-    def attention_backward(self) -> float:
-        """
-        Of the peak.
-        """
-    @attention_backward.setter
-    def attention_backward(self, arg0: float) -> None:
-        ...
-    @property
-    def attention_forward(self) -> float:
-        """
-        Of the peak.
-        """
-    @attention_forward.setter
-    def attention_forward(self, arg0: float) -> None:
-        ...
-    @property
-    def busy_watts(self) -> float:
-        ...
-    @busy_watts.setter
-    def busy_watts(self, arg0: float) -> None:
-        ...
-    @property
-    def half_inner(self) -> float:
-        """
-        Inner size at which half of that is reached.
-        """
-    @half_inner.setter
-    def half_inner(self, arg0: float) -> None:
-        ...
-    @property
-    def host_launch(self) -> float:
-        """
-        Seconds of the host for each, where steps are not captured.
-        """
-    @host_launch.setter
-    def host_launch(self, arg0: float) -> None:
+    def domain(self) -> Link:
         ...
     @property
     def hours_between_failures(self) -> float:
         """
         Of one device, such that the job ends; 0: unknown.
         """
-    @hours_between_failures.setter
-    def hours_between_failures(self, arg0: float) -> None:
-        ...
-    @property
-    def idle_watts(self) -> float:
-        ...
-    @idle_watts.setter
-    def idle_watts(self, arg0: float) -> None:
-        ...
-    @property
-    def kernel_gap(self) -> float:
-        """
-        Seconds that a kernel takes at the least.
-        """
-    @kernel_gap.setter
-    def kernel_gap(self, arg0: float) -> None:
-        ...
-    @property
-    def matmul_fraction(self) -> float:
-        """
-        Of the peak, what the largest products reach.
-        """
-    @matmul_fraction.setter
-    def matmul_fraction(self, arg0: float) -> None:
-        ...
     @property
     def memory_bandwidth(self) -> float:
         """
         Bytes/s.
         """
-    @memory_bandwidth.setter
-    def memory_bandwidth(self, arg0: float) -> None:
-        ...
     @property
     def memory_bytes(self) -> float:
         ...
-    @memory_bytes.setter
-    def memory_bytes(self, arg0: float) -> None:
+    @property
+    def name(self) -> str:
         ...
     @property
-    def memory_fraction(self) -> float:
-        """
-        Of the bandwidth, what ops that move memory reach.
-        """
-    @memory_fraction.setter
-    def memory_fraction(self, arg0: float) -> None:
+    def network(self) -> Link:
         ...
     @property
-    def shared_by_collectives(self) -> float:
-        """
-        Of an op's rate, what collectives beside it take.
-        """
-    @shared_by_collectives.setter
-    def shared_by_collectives(self, arg0: float) -> None:
+    def peak(self) -> PeakRates:
         ...
     @property
     def site_factor(self) -> float:
         """
         What the site draws for each watt of its computers.
         """
-    @site_factor.setter
-    def site_factor(self, arg0: float) -> None:
-        ...
-    @property
-    def tile_columns(self) -> int:
-        ...
-    @tile_columns.setter
-    def tile_columns(self, arg0: int) -> None:
-        ...
-    @property
-    def tile_rows(self) -> int:
-        ...
-    @tile_rows.setter
-    def tile_rows(self, arg0: int) -> None:
-        ...
-    @property
-    def units(self) -> int:
-        """
-        Tiles of a product that are computed at a time.
-        """
-    @units.setter
-    def units(self, arg0: int) -> None:
-        ...
 class Busy:
     """
     Seconds of a step by what they go to.
