@@ -46,6 +46,7 @@ TINY = [
 # Added to a command, by its name, so that it ends soon.
 SHORT = {
     "checkpoint import": TINY,
+    "plan": ["model={layers: 4, hidden: 1024}", "train.global_batch=64"],
     "profile": [*TINY, "--steps", "1"],
     "sample": ["--tokens", "4"],
     "sweep": ["--dry-run"],
