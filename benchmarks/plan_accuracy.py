@@ -265,8 +265,8 @@ def spearman(a: list[float], b: list[float]) -> float:
     return statistics.correlation(x, y)
 
 
-def report(title: str, pairs: list[tuple[Case, float]]) -> None:
-    """Prints the errors of some cases."""
+def report(title: str, pairs: list[tuple[Case, float]]) -> tuple[float, float]:
+    """Prints the errors of some cases; returns median and 90th percentile."""
     errors = [p / c.seconds - 1 for c, p in pairs]
     sizes = sorted(map(abs, errors))
     p90 = sizes[min(len(sizes) - 1, math.ceil(0.9 * len(sizes)) - 1)]
@@ -275,6 +275,7 @@ def report(title: str, pairs: list[tuple[Case, float]]) -> None:
         f"{title:<28}{len(pairs):>5}{statistics.median(sizes):>9.1%}"
         f"{p90:>9.1%}{bias:>+9.1%}"
     )
+    return statistics.median(sizes), p90
 
 
 def main() -> int:
@@ -323,7 +324,7 @@ def main() -> int:
         groups[f"{case.split} {case.group}"].append((case, seconds))
     for group, some in sorted(groups.items()):
         report(group, some)
-    report("all", pairs)
+    median, p90 = report("all", pairs)
     orders = []
     models = defaultdict(list)
     for case, seconds in pairs:
@@ -351,7 +352,12 @@ def main() -> int:
         print(f"left out, {count}: {reason}")
     if args.plot:
         plot(args.plot, pairs)
-    return 0
+    order = statistics.median(orders) if orders else 1.0
+    return int(
+        median > TARGETS["median"]
+        or p90 > TARGETS["p90"]
+        or order < TARGETS["rank"]
+    )
 
 
 def plot(path: Path, pairs: list[tuple[Case, float]]) -> None:
