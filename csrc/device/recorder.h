@@ -14,7 +14,8 @@ struct OpCost {
   double flops = 0;
   double bytes_read = 0;
   double bytes_written = 0;
-  // Of a matrix product: [rows, inner] x [inner, columns]. 0 of other ops.
+  // Of a matrix product: [rows, inner] x [inner, columns]. 0 of other ops, but
+  // that attention has the size of a head in `columns`.
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t inner = 0;

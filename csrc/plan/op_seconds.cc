@@ -69,8 +69,9 @@ double ProductEfficiency(double rows, double columns, double inner,
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
                  ProductType products, bool plain_attention) {
   double compute = 0;
-  if (plain_attention && IsAttention(name))
+  if (plain_attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
+  }
   if (cost.inner > 0) {
     compute =
         cost.flops / (PeakOf(cost.dtype, products, h) *
