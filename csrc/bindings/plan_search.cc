@@ -7,6 +7,7 @@
 #include "bindings/products.h"
 #include "bindings/recompute.h"
 #include "bindings/unwrap.h"
+#include "parallel/pipeline/schedule.h"
 #include "plan/search.h"
 
 namespace eisbach::bindings {
@@ -22,6 +23,24 @@ std::optional<nn::Recompute> RecomputeOf(
     const std::optional<std::string>& name) {
   if (!name) return std::nullopt;
   return Unwrap(RecomputeFromName(*name));
+}
+
+// Says all that is wrong with them at once.
+void CheckNames(const std::optional<std::string>& schedule,
+                const std::optional<std::string>& recompute) {
+  std::string wrong;
+  if (schedule) {
+    if (const auto known = parallel::ChunksOf(*schedule); !known.ok()) {
+      wrong = std::string(known.status().message());
+    }
+  }
+  if (recompute) {
+    if (const auto known = RecomputeFromName(*recompute); !known.ok()) {
+      absl::StrAppend(&wrong, wrong.empty() ? "" : "; ",
+                      known.status().message());
+    }
+  }
+  if (!wrong.empty()) throw py::value_error(wrong);
 }
 
 }  // namespace
@@ -66,6 +85,7 @@ void BindSearch(CoreModule& m) {
          std::optional<int> zero, std::optional<int64_t> micro_batch,
          const std::optional<std::string>& recompute, double memory_share,
          const std::string& products, bool replayed) {
+        CheckNames(schedule, recompute);
         plan::SearchOptions options{
             .devices = devices,
             .fixed = {.data = data,

@@ -30,9 +30,8 @@ void BindEngineConfig(CoreModule& m) {
                       std::optional<train::PreferenceConfig> preference,
                       int chunks, std::optional<int64_t> recompute_layers,
                       std::optional<bool> sequence, float z_loss,
-                      float label_smoothing,
-                      parallel::ContextMethod context_method, int ulysses_group,
-                      int context_neighbours) {
+                      float label_smoothing, const std::string& context_method,
+                      int ulysses_group, int context_neighbours) {
             return EngineConfig{
                 .model = std::move(model),
                 .update = std::move(update),
@@ -52,7 +51,8 @@ void BindEngineConfig(CoreModule& m) {
                     models::TransformerOptions::kAllBlocks),
                 .sequence = sequence,
                 .terms = {.z_loss = z_loss, .label_smoothing = label_smoothing},
-                .context_method = context_method,
+                .context_method =
+                    Unwrap(parallel::ParseContextMethod(context_method)),
                 .ulysses_group = ulysses_group,
                 .context_neighbours = context_neighbours};
           }),
@@ -64,8 +64,7 @@ void BindEngineConfig(CoreModule& m) {
           py::arg("hash_every") = 0, py::arg("preference") = py::none(),
           py::arg("chunks") = 0, py::arg("recompute_layers") = py::none(),
           py::arg("sequence") = py::none(), py::arg("z_loss") = 0.0,
-          py::arg("label_smoothing") = 0.0,
-          py::arg("context_method") = parallel::ContextMethod::kAuto,
+          py::arg("label_smoothing") = 0.0, py::arg("context_method") = "auto",
           py::arg("ulysses_group") = 0, py::arg("context_neighbours") = 0)
       .def_readonly("model", &EngineConfig::model, "Its sizes.")
       .def_readonly("update", &EngineConfig::update, "How its weights change.")

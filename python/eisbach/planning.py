@@ -114,8 +114,8 @@ def table(plan: Plan, *, rows: int = 10) -> Iterator[str]:
         yield from _nothing_fits(plan)
         return
     yield (
-        f"{'':>2} {'layout':<17}{'schedule':<14}{'zero':>4}{'micro':>6} "
-        f"{'recompute':<10}{'s/step':>7}{'peak':>6}{'idle':>6}{'GiB':>6}"
+        f"{'':>2} {'layout':<17}{'schedule':<13}{'zero':>4}{'micro':>6} "
+        f"{'recompute':<10}{'s/step':>8}{'peak':>6}{'idle':>6}{'GiB':>6}"
     )
     for number, candidate in enumerate(best, 1):
         yield _row(plan, number, candidate)
@@ -144,9 +144,9 @@ def _row(plan: Plan, number: int, candidate: _C.Candidate) -> str:
         if layout.chunks > 1:
             schedule += f" {layout.chunks}"
     return (
-        f"{number:>2} {spell(layout):<17}{schedule:<14}{layout.zero:>4}"
+        f"{number:>2} {spell(layout):<17}{schedule:<13}{layout.zero:>4}"
         f"{layout.micro_batch:>6} {layout.recompute:<10}"
-        f"{forecast.seconds:>7.4g}{of_peak(plan, candidate):>6.1%}"
+        f"{forecast.seconds:>8.4g}{of_peak(plan, candidate):>6.1%}"
         f"{forecast.bubble:>6.1%}{forecast.memory / 2**30:>6.1f}"
     )
 

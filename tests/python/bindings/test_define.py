@@ -13,6 +13,7 @@ import pytest
 
 import eisbach
 from eisbach import _C
+from eisbach.hardware import machine_of, read_hardware
 
 STUBS = Path(eisbach.__file__).with_name("_C")
 
@@ -145,6 +146,10 @@ def _objects(folder):
     saved = folder / "checkpoints" / f"step-{engine.steps_done:08}"
     tensor = _C.saved_tensors(saved)[0]
     decoder = _C.Decoder(engine)
+    machine = machine_of(read_hardware("dgx-b200"))
+    recorded = _C.RecordedStep(engine_config, mesh)
+    forecast = recorded.on(machine)
+    layouts = _C.search_layouts(engine_config, machine, 1)
     found = [
         decoder,
         decoder.generate([[1]], tokens=1)[0],
@@ -187,6 +192,17 @@ def _objects(folder):
         _C.verify_checkpoint(saved, lambda *_: None),
         _C.ParameterGroup(["*"]),
         preference,
+        machine,
+        machine.peak,
+        machine.domain,
+        recorded,
+        forecast,
+        forecast.stages[0],
+        forecast.busy,
+        layouts,
+        layouts.fitting[0],
+        layouts.fitting[0].layout,
+        _C.cost_of_run(forecast, machine, steps=1, devices=1),
         linear,
         _C.nn.Norm("norm", 8),
         _C.nn.Dropout("dropout", 0.5),
