@@ -172,12 +172,22 @@ def _recompute(found: Fit, locations: list[_C.RankLocation]) -> Fit:
     )
     reason = f"fewest that fit in {memory / 2**30:.3g} GiB a rank"
     config = config.derive("train.recompute_layers", layers, reason)
-    return Fit(config, found.mesh, engine_config(config))
+    neighbours = found.engine.context_neighbours
+    described = engine_config(config, context_neighbours=neighbours)
+    return Fit(config, found.mesh, described)
 
 
 def count(number: int, thing: str) -> str:
     """Spells a count, as in `1 rank` and `2 ranks`."""
     return f"{number:,} {thing}{'s'[: number != 1]}"
+
+
+def shorten(number: int) -> str:
+    """Spells a large number with its unit, as in `12.34 M`."""
+    for letter, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= scale:
+            return f"{number / scale:.2f} {letter}"
+    return str(number)
 
 
 def spell_sizes(mesh: _C.Mesh) -> str:

@@ -5,8 +5,9 @@ import pytest
 
 from eisbach import fitting
 from eisbach.config import load_config, resolve
+from eisbach.core_config import engine_config
 from eisbach.estimating import estimate
-from eisbach.fitting import fit, on_ranks
+from eisbach.fitting import Fit, fit, on_ranks
 
 OFFER = re.compile(r"([a-z_.]+=\S+?)(?=,|$)|(\d+) ranks")
 
@@ -152,6 +153,21 @@ def test_the_least_memory_of_a_rank_counts(monkeypatch):
         fit(config, 1, locations=unknown)
     # Nobody tells, as in `eisbach estimate`.
     assert fit(config, 1).config.train.recompute_layers == "auto"
+
+
+def test_where_ranks_are_is_known_beside_what_is_recomputed(monkeypatch):
+    placed = fitting._fit
+
+    def near(config, ranks, _):
+        found = placed(config, ranks)
+        engine = engine_config(found.config, context_neighbours=4)
+        return Fit(found.config, found.mesh, engine)
+
+    monkeypatch.setattr(fitting, "_fit", near)
+    gib = f"train.recompute_gib={peak(3) / 2**30!r}"
+    found = fit(config_of([*DEEP, gib]), 1)
+    assert found.engine.recompute_layers == 3
+    assert found.engine.context_neighbours == 4
 
 
 def test_where_nothing_fits_the_message_offers_what_does():
