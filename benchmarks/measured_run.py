@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import statistics
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from children import peak_of
+from train_cpu import Shape, eisbach_command
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -23,10 +26,23 @@ class Run:
     allocated: int = 0  # most bytes of a rank's tensors; ours alone
 
 
-def measure(command: list[str], folder: Path) -> Run:
-    """Runs a command whose run folder is `folder`/bench."""
-    _, resident = peak_of(command)
-    text = (folder / "bench" / "metrics.jsonl").read_text()
+def command_of(
+    shape: Shape, keys: list[str], folder: Path, args: argparse.Namespace
+) -> list[str]:
+    """How to start a run with these keys, on ranks of one thread."""
+    command = eisbach_command(
+        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
+        folder=folder,
+    )  # fmt: skip
+    return [*command, *keys, "run.threads=1"]
+
+
+def measure(shape: Shape, keys: list[str], args: argparse.Namespace) -> Run:
+    """Runs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = command_of(shape, keys, Path(folder), args)
+        _, resident = peak_of(command)
+        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     return Run(
         statistics.median(line["step_seconds"] for line in lines[3:]),
@@ -35,12 +51,15 @@ def measure(command: list[str], folder: Path) -> Run:
     )
 
 
-def predicted(command: list[str], ranks: int) -> _C.RankMemory:
-    """What rank 0 of a command is estimated to take at the most."""
+def predicted(
+    shape: Shape, keys: list[str], args: argparse.Namespace
+) -> _C.RankMemory:
+    """What its rank 0 is estimated to take at the most."""
     from eisbach.config import load_config, resolve
     from eisbach.estimating import estimate
     from eisbach.fitting import fit
 
+    command = command_of(shape, keys, Path("runs"), args)
     at = command.index("train") + 1
     config = load_config(Path(command[at]), command[at + 1 :])
-    return estimate(fit(resolve(config), ranks))[0].memory
+    return estimate(fit(resolve(config), args.ranks))[0].memory

@@ -16,6 +16,8 @@ are others than ours: before 2022 attention's scores went through memory, which
 the planner is told (`plain_attention`).
 """
 
+from __future__ import annotations
+
 import argparse
 import csv
 import math
@@ -24,6 +26,10 @@ import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eisbach import _C
 
 CASES = Path(__file__).with_name("plan_cases.csv")
 TARGETS = {"median": 0.08, "p90": 0.20, "rank": 0.9}
@@ -78,6 +84,7 @@ class Case:
     split: str
     seconds: float
     overrides: list[str]
+    batch: int
     gpus: int
     machine: str
     products: str
@@ -198,6 +205,7 @@ def case_of(row: dict[str, str]) -> Case:
         split=row["split"],
         seconds=seconds_of(row, batch),
         overrides=overrides,
+        batch=batch,
         gpus=gpus,
         machine=MACHINES[row["gpu"]],
         products=products,
@@ -241,7 +249,7 @@ def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
     return cases, left
 
 
-def record(case: Case):
+def record(case: Case) -> _C.RecordedStep:
     """What the devices of a case are given."""
     from eisbach import _C
     from eisbach.config import load_config, resolve
@@ -249,6 +257,16 @@ def record(case: Case):
 
     found = fit(resolve(load_config(None, case.overrides)), case.gpus)
     return _C.RecordedStep(found.engine, found.mesh)
+
+
+def foretell(case: Case, step: _C.RecordedStep, machine: _C.Hardware) -> float:
+    """The seconds of its step on a machine."""
+    return step.on(
+        machine,
+        products=case.products,
+        replayed=False,
+        plain_attention=case.plain,
+    ).seconds
 
 
 def spearman(a: list[float], b: list[float]) -> float:
@@ -306,15 +324,12 @@ def main() -> int:
         if early := EARLY.get(case.group, {}).get(case.machine):
             keys = ("ops.attention_forward", "ops.attention_backward")
             file = changed(file, dict(zip(keys, early, strict=True)))
-        forecast = step.on(
-            machine_of(file), products=case.products, replayed=False,
-            plain_attention=case.plain,
-        )  # fmt: skip
-        pairs.append((case, forecast.seconds))
+        seconds = foretell(case, step, machine_of(file))
+        pairs.append((case, seconds))
         if args.each:
             print(
-                f"{case.id:<14}{case.seconds:>9.3f}{forecast.seconds:>9.3f}"
-                f"{forecast.seconds / case.seconds - 1:>+8.1%}  "
+                f"{case.id:<14}{case.seconds:>9.3f}{seconds:>9.3f}"
+                f"{seconds / case.seconds - 1:>+8.1%}  "
                 + " ".join(o.partition(".")[2] for o in case.overrides[2:15]),
                 flush=True,
             )
@@ -331,18 +346,8 @@ def main() -> int:
         models[case.model].append((case, seconds))
     for some in models.values():
         if len(some) >= 4:
-            rate = [
-                c.seconds / float(o.partition("=")[2])
-                for c, _ in some
-                for o in c.overrides
-                if o.startswith("train.global")
-            ]
-            mine = [
-                s / float(o.partition("=")[2])
-                for c, s in some
-                for o in c.overrides
-                if o.startswith("train.global")
-            ]
+            rate = [case.seconds / case.batch for case, _ in some]
+            mine = [seconds / case.batch for case, seconds in some]
             orders.append(spearman(rate, mine))
     if orders:
         print(f"order of layouts within a model, {len(orders)} models: "

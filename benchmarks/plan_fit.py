@@ -16,7 +16,7 @@ import math
 import sys
 from collections import defaultdict
 
-from plan_accuracy import MACHINES, Case, read_cases, record
+from plan_accuracy import MACHINES, Case, foretell, read_cases, record
 
 # Coefficient, where it starts, and whether it is a share (at most 1).
 COEFFICIENTS = {
@@ -74,11 +74,8 @@ def main() -> int:
         }
         found = defaultdict(list)
         for case, step in steps:
-            forecast = step.on(
-                machines[case.machine], products=case.products,
-                replayed=False, plain_attention=case.plain,
-            )  # fmt: skip
-            found[case.group].append(math.log(forecast.seconds / case.seconds))
+            seconds = foretell(case, step, machines[case.machine])
+            found[case.group].append(math.log(seconds / case.seconds))
         return found
 
     def loss(values: dict[str, float]) -> float:

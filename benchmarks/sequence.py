@@ -14,37 +14,20 @@ as measured and as predicted. Run it on a machine that does nothing else:
 import argparse
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 
 from measured_run import Run, measure, predicted
-from train_cpu import PRESETS, Shape, eisbach_command
+from train_cpu import PRESETS
 
 MOST_STEP = 1.02
 MEMORY_WITHIN = 0.05
 
 
-def command_of(
-    shape: Shape, divided: bool, folder: Path, args: argparse.Namespace
-) -> list[str]:
-    """How to start a run."""
-    command = eisbach_command(
-        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
-        folder=folder,
-    )  # fmt: skip
+def keys_of(divided: bool, args: argparse.Namespace) -> list[str]:
+    """The keys of a run."""
     return [
-        *command,
         f"parallel.tensor={args.ranks}",
         f"parallel.sequence={str(divided).lower()}",
-        "run.threads=1",
     ]
-
-
-def run(shape: Shape, divided: bool, args: argparse.Namespace) -> Run:
-    """One run."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = command_of(shape, divided, Path(folder), args)
-        return measure(command, Path(folder))
 
 
 def main() -> int:
@@ -63,7 +46,7 @@ def main() -> int:
     for turn in range(args.rounds):
         # Whoever comes first has a colder machine.
         for divided in (turn % 2 == 0, turn % 2 == 1):
-            runs[divided].append(run(shape, divided, args))
+            runs[divided].append(measure(shape, keys_of(divided, args), args))
         ratio = runs[True][-1].seconds / runs[False][-1].seconds
         print(f"round {turn + 1}: step {ratio:.3f} of whole", flush=True)
     step = {
@@ -77,9 +60,7 @@ def main() -> int:
     measured, expected = {}, {}
     for divided, several in runs.items():
         measured[divided] = max(one.allocated for one in several)
-        expected[divided] = predicted(
-            command_of(shape, divided, Path("runs"), args), args.ranks
-        ).peak
+        expected[divided] = predicted(shape, keys_of(divided, args), args).peak
         print(
             f"{'divided' if divided else 'whole'}: "
             f"{measured[divided] / 2**20:.0f} MiB of a rank, "

@@ -18,39 +18,20 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 from children import peak_of
 from measured_run import Run, measure, predicted
-from train_cpu import PRESETS, Shape, eisbach_command, torch_command
+from train_cpu import PRESETS, Shape, torch_command
 
 STAGES = (0, 1, 2, 3)
 MOST_STEP = {1: 1.02, 3: 1.10}
 MEMORY_WITHIN = 0.05
 
 
-def command_of(
-    shape: Shape, stage: int, folder: Path, args: argparse.Namespace
-) -> list[str]:
-    """How to start a run of ours."""
-    command = eisbach_command(
-        shape, steps=args.steps, dtype=args.dtype, ranks=args.ranks,
-        folder=folder,
-    )  # fmt: skip
-    return [
-        *command,
-        f"parallel.zero={stage}",
-        "run.threads=1",
-        "checkpoint.asynchronous=false",
-    ]
-
-
-def run_eisbach(shape: Shape, stage: int, args: argparse.Namespace) -> Run:
-    """One run of ours."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = command_of(shape, stage, Path(folder), args)
-        return measure(command, Path(folder))
+def keys_of(stage: int) -> list[str]:
+    """The keys of a run of ours."""
+    return [f"parallel.zero={stage}", "checkpoint.asynchronous=false"]
 
 
 def run_fsdp(shape: Shape, args: argparse.Namespace) -> Run:
@@ -103,7 +84,7 @@ def main() -> int:
     theirs: list[Run] = []
     for _ in range(args.rounds):
         for stage, runs in ours.items():
-            runs.append(run_eisbach(shape, stage, args))
+            runs.append(measure(shape, keys_of(stage), args))
         theirs.append(run_fsdp(shape, args))
     step = {
         stage: statistics.median(run.seconds for run in runs)
@@ -112,8 +93,7 @@ def main() -> int:
     measured, expected = [], []
     for stage, runs in ours.items():
         measured.append(max(run.allocated for run in runs))
-        command = command_of(shape, stage, Path("runs"), args)
-        memory = predicted(command, args.ranks)
+        memory = predicted(shape, keys_of(stage), args)
         expected.append(memory.peak)
         ratio = measured[-1] / expected[-1]
         target = f" (target {MOST_STEP[stage]})" if stage in MOST_STEP else ""

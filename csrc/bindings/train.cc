@@ -11,7 +11,6 @@
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
-#include "bindings/context_method.h"
 #include "bindings/json_text.h"
 #include "bindings/numpy.h"
 #include "bindings/train_weights.h"

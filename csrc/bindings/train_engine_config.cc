@@ -99,8 +99,12 @@ void BindEngineConfig(CoreModule& m) {
                     "One of `schedule_names`.")
       .def_readonly("chunks", &EngineConfig::chunks,
                     "Of the model, on a stage; 0: the schedule's fewest.")
-      .def_readonly("context_method", &EngineConfig::context_method,
-                    "How ranks that divide rows see one another's keys.")
+      .def_property_readonly(
+          "context_method",
+          [](const EngineConfig& c) {
+            return std::string(parallel::Name(c.context_method));
+          },
+          "How ranks that divide rows see one another's keys.")
       .def_readonly("ulysses_group", &EngineConfig::ulysses_group,
                     "How many of them exchange heads; 0: as many as can.")
       .def_readonly("context_neighbours", &EngineConfig::context_neighbours,

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "core/dtype.h"
 #include "core/memory_file.h"
+#include "device/recorder.h"
 
 // What a rank does, in memory that the other processes of its host can read
 // also when it is stopped or dead. A rank writes its own table alone, with
@@ -95,28 +96,22 @@ struct RankTable {
   std::atomic<int64_t> phase_ns;   // when it began
   std::atomic<int64_t> step;       // begun last
   std::atomic<int64_t> step_done;  // read back last by this process; 0: none
-  std::atomic<uint64_t> action;    // PipelineAction, packed
+  std::atomic<uint64_t> action;    // PackAction
   GroupEntry groups[kGroups];
   alignas(64) char room[kRoom];  // of whoever watches; zero at first
 };
 static_assert(std::atomic<int64_t>::is_always_lock_free);
 
-// Where a pipeline stage is in its list.
-struct PipelineAction {
-  char letter = 0;  // of the action: F, B, ...; 0: none
-  int32_t chunk = 0;
-  int32_t micro_batch = 0;
-
-  uint64_t Pack() const {
-    return uint64_t{static_cast<uint8_t>(letter)} << 56 |
-           uint64_t(chunk & 0xffffff) << 32 | uint32_t(micro_batch);
-  }
-  static PipelineAction Unpack(uint64_t packed) {
-    return {.letter = static_cast<char>(packed >> 56),
-            .chunk = static_cast<int32_t>(packed >> 32 & 0xffffff),
-            .micro_batch = static_cast<int32_t>(packed)};
-  }
-};
+// Where a pipeline stage is in its list, in one word.
+inline uint64_t PackAction(const ActionMark& action) {
+  return uint64_t{static_cast<uint8_t>(action.letter)} << 56 |
+         uint64_t(action.chunk & 0xffffff) << 32 | uint32_t(action.micro_batch);
+}
+inline ActionMark UnpackAction(uint64_t packed) {
+  return {.letter = static_cast<char>(packed >> 56),
+          .chunk = static_cast<int>(packed >> 32 & 0xffffff),
+          .micro_batch = static_cast<int>(packed)};
+}
 
 // One call, for those that drive it and wait for it. Of nothing: does nothing.
 class CallMark {
@@ -167,8 +162,8 @@ class Activity {
   void EndStep(int64_t step) {
     table_->step_done.store(step, std::memory_order_relaxed);
   }
-  void BeginAction(const PipelineAction& action) {
-    table_->action.store(action.Pack(), std::memory_order_relaxed);
+  void BeginAction(const ActionMark& action) {
+    table_->action.store(PackAction(action), std::memory_order_relaxed);
   }
 
  private:

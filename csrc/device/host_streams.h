@@ -7,8 +7,8 @@
 namespace eisbach {
 
 // A stream whose work is done when the call that gives it returns: cpu's
-// compute stream.
-class InlineStream final : public Stream {
+// compute stream, and every stream of meta.
+class InlineStream : public Stream {
  public:
   using Stream::Stream;
   absl::StatusOr<Event> Record() override { return Event(); }

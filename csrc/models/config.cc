@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/divisor.h"
 #include "core/fits_f32.h"
 #include "core/status_macros.h"
 #include "ops/attention.h"
@@ -23,18 +24,6 @@ absl::Status CheckSize(absl::string_view key, int64_t value) {
   if (value >= 1) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "model.", key, "=", value, " is below 1; nearest that works: 1"));
-}
-
-int64_t NearestDivisor(int64_t n, int64_t wanted) {
-  for (int64_t distance = 0; distance < n; ++distance) {
-    if (wanted - distance >= 1 && n % (wanted - distance) == 0) {
-      return wanted - distance;
-    }
-    if (wanted + distance <= n && n % (wanted + distance) == 0) {
-      return wanted + distance;
-    }
-  }
-  return 1;
 }
 
 // Rows of the MLP's first projection: up, and gate where there is one.

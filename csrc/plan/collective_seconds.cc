@@ -37,23 +37,18 @@ GroupPlace PlaceOf(absl::string_view group, int size,
                    const parallel::Mesh& mesh, const Hardware& hardware) {
   const int64_t tensor = mesh.size(Axis::kTensor);
   const int64_t context = mesh.size(Axis::kContext);
-  const int64_t data = mesh.size(Axis::kData);
-  if (absl::StartsWith(group, "tensor")) return PlaceOf(size, 1, hardware);
-  // Of contexts in two levels, the ring between groups of neighbours.
+  int64_t stride = 1;
   if (group == "context ring") {
-    return PlaceOf(size, tensor * context / size, hardware);
+    // Of contexts in two levels, between groups of neighbours.
+    stride = tensor * context / size;
+  } else if (absl::StartsWith(group, "context") ||
+             absl::StartsWith(group, "data")) {
+    // Of data groups context ranks, if any, are the nearest members.
+    stride = tensor;
+  } else if (group == "pipeline" || group == "tied") {
+    stride = tensor * context * mesh.size(Axis::kData);
   }
-  if (absl::StartsWith(group, "context")) {
-    return PlaceOf(size, tensor, hardware);
-  }
-  if (absl::StartsWith(group, "data")) {
-    // Context ranks, if any, are the nearest of its members.
-    return PlaceOf(size, tensor, hardware);
-  }
-  if (absl::StartsWith(group, "pipeline") || absl::StartsWith(group, "tied")) {
-    return PlaceOf(size, tensor * context * data, hardware);
-  }
-  return PlaceOf(size, 1, hardware);
+  return PlaceOf(size, stride, hardware);
 }
 
 double CollectiveSeconds(absl::string_view name, double bytes,

@@ -20,10 +20,6 @@ double PeakOf(DType dtype, ProductType products, const Hardware& hardware) {
   return peak.f16 > 0 ? peak.f16 : peak.f32;
 }
 
-bool IsAttention(absl::string_view name) {
-  return absl::StartsWith(name, "attention");
-}
-
 bool IsBackward(absl::string_view name) {
   return absl::StrContains(name, "backward");
 }
@@ -46,6 +42,10 @@ double PlainAttention(absl::string_view name, const OpCost& cost,
 }
 
 }  // namespace
+
+bool IsAttention(absl::string_view name) {
+  return absl::StartsWith(name, "attention");
+}
 
 double ProductEfficiency(double rows, double columns, double inner,
                          const Hardware& h) {

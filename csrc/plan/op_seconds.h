@@ -33,6 +33,9 @@ double OpSeconds(absl::string_view name, const OpCost& cost,
                  const Hardware& hardware, ProductType products,
                  bool plain_attention = false);
 
+// Whether an op is attention, by its name.
+bool IsAttention(absl::string_view name);
+
 // Of the peak, what a product reaches; above 0.
 double ProductEfficiency(double rows, double columns, double inner,
                          const Hardware& hardware);

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/match.h"
 #include "plan/collective_seconds.h"
 
 namespace eisbach::plan {
@@ -84,9 +83,9 @@ class Player {
       }
       const double share = hardware_.shared_by_collectives;
       seconds += std::min(seconds, under_way) * share / (1 - share);
-      Count(work.op.inner > 0                     ? &Busy::products
-            : absl::StartsWith(name, "attention") ? &Busy::attention
-                                                  : &Busy::other_ops,
+      Count(work.op.inner > 0   ? &Busy::products
+            : IsAttention(name) ? &Busy::attention
+                                : &Busy::other_ops,
             seconds);
     }
     now_[work.stream] = begin + seconds;

@@ -37,10 +37,10 @@ std::vector<int> RanksThatDiffer(const parallel::Mesh& mesh) {
   return ranks;
 }
 
-class Search {
+class FewestSearch {
  public:
-  Search(const train::EngineConfig& config, const parallel::Mesh& mesh,
-         const MemoryLimit& limit)
+  FewestSearch(const train::EngineConfig& config, const parallel::Mesh& mesh,
+               const MemoryLimit& limit)
       : config_(config), mesh_(mesh), limit_(limit) {}
 
   // The fewest that fit; where none do, nothing, and least() is known.
@@ -130,7 +130,7 @@ std::string Offers(const train::EngineConfig& config,
                    int64_t needed) {
   std::string offers;
   const auto fits = [&](const train::EngineConfig& other) {
-    const auto layers = Search(other, mesh, limit).Fewest();
+    const auto layers = FewestSearch(other, mesh, limit).Fewest();
     return layers.ok() && layers->has_value();
   };
   train::EngineConfig other = config;
@@ -159,7 +159,7 @@ absl::StatusOr<int64_t> FewestRecomputed(const train::EngineConfig& config,
         "recompute_layers=auto has no meaning where train.recompute=none "
         "(train.recompute_layers); nearest that works: recompute=selective");
   }
-  Search search(config, mesh, limit);
+  FewestSearch search(config, mesh, limit);
   EISBACH_ASSIGN_OR_RETURN(const std::optional<int64_t> layers,
                            search.Fewest());
   if (layers) return *layers;

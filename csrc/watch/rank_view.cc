@@ -271,7 +271,7 @@ RankView ReadTable(const comm::RankTable& table, int64_t now_ns, int calls) {
   view.fingerprint = Fingerprint(table);
   view.step = table.step.load(kRelaxed);
   view.step_done = table.step_done.load(kRelaxed);
-  view.action = comm::PipelineAction::Unpack(table.action.load(kRelaxed));
+  view.action = comm::UnpackAction(table.action.load(kRelaxed));
   for (const GroupEntry& entry : table.groups) {
     const uint64_t id = entry.id.load(std::memory_order_acquire);
     if (id == 0 || entry.calls.load(kRelaxed) == 0) continue;

@@ -73,7 +73,7 @@ struct RankView {
   double silent_seconds = 0;  // since it last made progress, by its own account
   int64_t step = 0;
   int64_t step_done = 0;
-  comm::PipelineAction action;
+  ActionMark action;
   std::vector<GroupView> groups;  // that were used
   std::string stack;              // of its main thread; empty: none was given
 

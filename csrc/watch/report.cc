@@ -48,7 +48,7 @@ std::string Who(const RankView& view) {
                       view.pid, ")");
 }
 
-std::string ActionText(const comm::PipelineAction& action) {
+std::string ActionText(const ActionMark& action) {
   absl::string_view name = "";
   switch (action.letter) {
     case 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eisbach.fitting import Fit, count, spell_sizes
+from eisbach.fitting import Fit, count, shorten, spell_sizes
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -100,7 +100,7 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
             f"{value / 1024 ** (unit + 1):>8.1f}"
             for value in _figures(row.memory)
         )
-        numbers = _short(row.memory.parameters)
+        numbers = shorten(row.memory.parameters)
         yield f"{spans(row.ranks):<12}{numbers:>9}{figures}"
     yield ""
     yield (
@@ -121,13 +121,6 @@ def table(found: Fit, rows: list[Estimate]) -> Iterator[str]:
 
 def _figures(memory: _C.RankMemory) -> tuple[int, ...]:
     return tuple(getattr(memory, kind) for kind in _KINDS)
-
-
-def _short(count: int) -> str:
-    for letter, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.2f} {letter}"
-    return str(count)
 
 
 def spans(ranks: list[int]) -> str:

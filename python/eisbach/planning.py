@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.config import Config
 from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete, engine_config
+from eisbach.fitting import shorten
 from eisbach.hardware import HardwareFile, machine_of
 
 if TYPE_CHECKING:
@@ -277,9 +278,7 @@ _THRESHOLDS = {
 }
 
 
-def run_cost(
-    plan: Plan, candidate: _C.Candidate, *, grid: float | None = None
-) -> _C.RunCost:
+def run_cost(plan: Plan, candidate: _C.Candidate) -> _C.RunCost:
     """What all steps of the configuration take."""
     from eisbach import _C
 
@@ -288,22 +287,24 @@ def run_cost(
         plan.machine,
         steps=plan.config.train.steps,
         devices=candidate.layout.devices,
-        grid=plan.grid if grid is None else grid,
+        grid=plan.grid,
     )
 
 
 def training_flops(plan: Plan) -> float:
     """Floating-point operations of the run that the model needs."""
+    return _tokens(plan) * plan.engine.model.flops_per_token
+
+
+def _tokens(plan: Plan) -> int:
     train = plan.config.train
-    tokens = train.steps * train.global_batch * plan.config.model.context
-    return tokens * plan.engine.model.flops_per_token
+    return train.steps * train.global_batch * plan.config.model.context
 
 
 def _whole_run(plan: Plan, best: _C.Candidate) -> Iterator[str]:
-    cost, train = run_cost(plan, best), plan.config.train
-    tokens = train.steps * train.global_batch * plan.config.model.context
+    cost = run_cost(plan, best)
     yield (
-        f"{train.steps:,} steps, {_short(tokens)} tokens: "
+        f"{plan.config.train.steps:,} steps, {shorten(_tokens(plan))} tokens: "
         f"{_time(cost.hours)}, {cost.device_hours:,.0f} device hours, "
         f"{cost.megawatt_hours:,.1f} MWh, {cost.co2_tonnes:,.1f} t CO2 "
         f"(at {plan.grid * 1000:.0f} g/kWh)"
@@ -328,10 +329,3 @@ def _time(hours: float) -> str:
     if hours < 72:
         return f"{hours:.1f} h"
     return f"{hours / 24:,.1f} days"
-
-
-def _short(count: float) -> str:
-    for letter, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.2f} {letter}"
-    return f"{count:.0f}"

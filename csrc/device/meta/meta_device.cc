@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "device/device.h"
+#include "device/host_streams.h"
 
 namespace eisbach {
 namespace {
@@ -20,9 +21,9 @@ class MetaEvent final : public EventState {
 };
 
 // Has nothing to wait for; tells the recorder who would.
-class MetaStream final : public Stream {
+class MetaStream final : public InlineStream {
  public:
-  using Stream::Stream;
+  using InlineStream::InlineStream;
   absl::StatusOr<Event> Record() override {
     if (device().recorder() == nullptr) return Event();
     static std::atomic<int64_t> events{0};
@@ -37,10 +38,6 @@ class MetaStream final : public Stream {
     }
     return event.Wait();
   }
-  absl::Status Synchronize() override { return absl::OkStatus(); }
-  bool runs_inline() const override { return true; }
-  std::vector<Event> Dependencies() override { return {}; }
-  absl::Status Append(Event completion) override { return completion.Wait(); }
 };
 
 // Allocates and computes nothing, and counts what a real device would hold.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/divisor.h"
 
 namespace eisbach::parallel {
 namespace {
@@ -27,15 +28,6 @@ int LargestGroup(const ContextSizes& sizes, int64_t ranks) {
   }
   const int64_t heads = std::gcd(sizes.heads, sizes.kv_heads) / sizes.tensor;
   return static_cast<int>(std::gcd(heads, ranks));
-}
-
-// The divisor of n that is nearest to `wanted`.
-int NearestDivisor(int n, int wanted) {
-  for (int away = 0;; ++away) {
-    for (const int d : {wanted - away, wanted + away}) {
-      if (d >= 1 && d <= n && n % d == 0) return d;
-    }
-  }
 }
 
 // "context=4 x tensor=2 does not divide heads=24 and kv_heads=2"

@@ -3,22 +3,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/divisor.h"
 #include "core/status_macros.h"
 
 namespace eisbach::parallel {
-namespace {
-
-// The divisor of n above 1 that is nearest to `wanted`.
-int NearestDivisor(int n, int wanted) {
-  for (int away = 0; away < n; ++away) {
-    for (const int d : {wanted - away, wanted + away}) {
-      if (d > 1 && d <= n && n % d == 0) return d;
-    }
-  }
-  return n;
-}
-
-}  // namespace
 
 absl::Status DivisionGroups::Validate(const ZeroConfig& config, int ranks) {
   if (config.zero < 0 || config.zero > 3) {
@@ -51,7 +39,7 @@ absl::Status DivisionGroups::Validate(const ZeroConfig& config, int ranks) {
     return refuse(absl::StrCat("does not divide the ", ranks,
                                " ranks of data x context into groups of at "
                                "least 2"),
-                  absl::StrCat(NearestDivisor(ranks, config.group)));
+                  absl::StrCat(NearestDivisor(ranks, config.group, 2)));
   }
   return absl::OkStatus();
 }

@@ -43,16 +43,11 @@ absl::Status Executor::Run(const ScheduleShape& shape,
   Tracer& tracer = compute_.device().tracer();
   Recorder* const recorder = compute_.device().recorder();
   for (const Action& action : actions) {
-    if (recorder != nullptr) {
-      recorder->OnAction({.letter = Letter(action.kind),
+    const ActionMark mark{.letter = Letter(action.kind),
                           .chunk = action.chunk,
-                          .micro_batch = action.microbatch});
-    }
-    if (activity_ != nullptr) {
-      activity_->BeginAction({.letter = Letter(action.kind),
-                              .chunk = action.chunk,
-                              .micro_batch = action.microbatch});
-    }
+                          .micro_batch = action.microbatch};
+    if (recorder != nullptr) recorder->OnAction(mark);
+    if (activity_ != nullptr) activity_->BeginAction(mark);
     const std::string name = tracer.recording() ? ToString(action) : "";
     const TraceSpan span(compute_, {.kind = SpanKind::kAction,
                                     .name = name,
