@@ -108,23 +108,23 @@ def _inside(around: dict, spans: list[dict]) -> list[dict]:
 
 def chunk_times(
     steps: list[Step], chunks: int
-) -> list[tuple[float, float, float]]:
-    """Medians of forward, input and weight half, of each chunk of each stage.
+) -> list[tuple[float, float, float, float]]:
+    """Medians of each chunk of each stage.
 
-    A backward that is not divided is an input half alone.
+    Of a forward, a whole backward, and its halves; 0: there is none.
     """
 
-    def median(stage: int, chunk: int, kinds: str) -> float:
+    def median(stage: int, chunk: int, kind: str) -> float:
         found = [
             slot.seconds
             for step in steps
             for slot in step.stages[stage].slots
-            if slot.chunk == chunk and slot.kind in kinds
+            if slot.chunk == chunk and slot.kind == kind
         ]
         return statistics.median(found) if found else 0.0
 
     return [
-        tuple(median(stage, chunk, kinds) for kinds in ("F", "BI", "W"))
+        tuple(median(stage, chunk, kind) for kind in "FBIW")
         for stage in range(len(steps[0].stages))
         for chunk in range(chunks)
     ]

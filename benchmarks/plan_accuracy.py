@@ -5,7 +5,8 @@ published, with its model, layout and machine. The planner records our own
 program on that layout and plays it on the machine's description. Cases marked
 `fit` are those to which coefficients of `configs/hardware` were fitted, `check`
 those that played no part in it. Prints the error of the seconds of a step by
-source and over all, and how well layouts of one model are put in order:
+source and over all, how well layouts of one model are put in order, and the
+error of memory (plan_memory.py):
 
     python benchmarks/plan_accuracy.py
     python benchmarks/plan_accuracy.py --split fit --plot accuracy.png
@@ -28,11 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import plan_memory
+
 if TYPE_CHECKING:
     from eisbach import _C
 
 CASES = Path(__file__).with_name("plan_cases.csv")
-TARGETS = {"median": 0.08, "p90": 0.20, "rank": 0.9}
+TARGETS = {"median": 0.08, "p90": 0.20, "rank": 0.9, "memory": 0.05}
 
 # Machines by the names of the cases. Two cards are sold with less memory
 # bandwidth or power than those that we describe.
@@ -355,6 +358,7 @@ def main() -> int:
               f"{min(orders):.2f}")  # fmt: skip
     for reason, count in left.most_common():
         print(f"left out, {count}: {reason}")
+    memory = 0.0 if args.cases else plan_memory.report(args.split)
     if args.plot:
         plot(args.plot, pairs)
     order = statistics.median(orders) if orders else 1.0
@@ -362,6 +366,7 @@ def main() -> int:
         median > TARGETS["median"]
         or p90 > TARGETS["p90"]
         or order < TARGETS["rank"]
+        or memory > TARGETS["memory"]
     )
 
 

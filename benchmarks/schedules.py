@@ -107,7 +107,7 @@ def run(schedule: str, shares: Shares, args: argparse.Namespace) -> Result:
             name, **shape, chunk_times=times, transfer=transfer
         ).bubble,
         _C.simulate_schedule(name, **shape).bubble,
-        statistics.median(forward for forward, _, _ in times),
+        statistics.median(forward for forward, *_ in times),
         transfer,
     )
 
@@ -121,8 +121,8 @@ def main() -> int:
     parser.add_argument("--stages", type=int, default=4)
     parser.add_argument("--micro-batches", type=int, default=8)
     parser.add_argument("--layers", type=int, default=16)
-    parser.add_argument("--hidden", type=int, default=384)
-    parser.add_argument("--context", type=int, default=384)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--warmup", type=int, default=2)
@@ -130,8 +130,9 @@ def main() -> int:
         "--share", type=float, help="of a core, for each rank; 0: no quotas"
     )
     parser.add_argument(
-        "--period", type=float, default=10,
-        help="milliseconds in which a rank gets its share",
+        "--period", type=float, default=4,
+        help="milliseconds in which a rank gets its share; small beside a "
+        "forward",
     )  # fmt: skip
     args = parser.parse_args()
     if args.share is None:

@@ -56,7 +56,7 @@ absl::StatusOr<TimedSchedule> SimulateSchedule(
     const std::string& name, int stages, int microbatches,
     std::optional<int> chunks, double forward, double backward_input,
     double backward_weight, double transfer,
-    const std::optional<std::vector<std::array<double, 3>>>& chunk_times) {
+    const std::optional<std::vector<std::array<double, 4>>>& chunk_times) {
   EISBACH_ASSIGN_OR_RETURN(const parallel::ChunkLimits limits,
                            parallel::ChunksOf(name));
   TimedSchedule timed;
@@ -70,8 +70,8 @@ absl::StatusOr<TimedSchedule> SimulateSchedule(
       parallel::EqualShares(timed.schedule.shape, whole, transfer);
   if (chunk_times) {
     times.stages.clear();
-    for (const auto& [f, i, w] : *chunk_times) {
-      times.stages.push_back({f, i + w, i, w});
+    for (const auto& [f, b, i, w] : *chunk_times) {
+      times.stages.push_back({f, b, i, w});
     }
   }
   EISBACH_ASSIGN_OR_RETURN(timed.run,
@@ -128,8 +128,8 @@ void BindPipeline(CoreModule& m) {
         "with the fewest that it can have. The times are "
         "those of a micro-batch on a whole stage, all its chunks together; a "
         "transfer's is that of one activation. `chunk_times` stand in for "
-        "them: forward, backward_input and backward_weight of each chunk, "
-        "stage by stage.");
+        "them: forward, backward and its halves, backward_input and "
+        "backward_weight, of each chunk, stage by stage.");
 }
 
 }  // namespace eisbach::bindings

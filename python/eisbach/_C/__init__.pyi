@@ -2781,9 +2781,9 @@ def sim_world(rank: int, size: int, device: str = 'meta') -> World:
     """
     A world of which this rank alone exists; collectives move nothing.
     """
-def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0, chunk_times: collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[float], "FixedSize(3)"]] | None = None) -> TimedSchedule:
+def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0, chunk_times: collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[float], "FixedSize(4)"]] | None = None) -> TimedSchedule:
     """
-    Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation. `chunk_times` stand in for them: forward, backward_input and backward_weight of each chunk, stage by stage.
+    Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation. `chunk_times` stand in for them: forward, backward and its halves, backward_input and backward_weight, of each chunk, stage by stage.
     """
 def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
     """

@@ -36,13 +36,29 @@ def test_each_chunk_may_have_times_of_its_own():
         "zb_v",
         stages=1,
         microbatches=2,
-        chunk_times=[(1.0, 2.0, 3.0), (10.0, 20.0, 30.0)],
+        chunk_times=[(1.0, 5.0, 2.0, 3.0), (10.0, 50.0, 20.0, 30.0)],
     )
     assert run.seconds == 2 * (6 + 60)
     with pytest.raises(ValueError, match="times for 3 chunks, not 2"):
         _C.simulate_schedule(
-            "zb_v", stages=1, microbatches=2, chunk_times=[(1.0, 2.0, 3.0)] * 3
+            "zb_v",
+            stages=1,
+            microbatches=2,
+            chunk_times=[(1.0, 5.0, 2.0, 3.0)] * 3,
         )
+
+
+def test_whole_backwards_have_a_time_beside_their_halves():
+    # Of dual_pipe_v's backwards some are halved.
+    def seconds(backward: float) -> float:
+        return _C.simulate_schedule(
+            "dual_pipe_v",
+            stages=2,
+            microbatches=4,
+            chunk_times=[(1.0, backward, 1.0, 1.0)] * 4,
+        ).seconds
+
+    assert seconds(2.0) < seconds(3.0)
 
 
 def test_the_fewest_chunks_are_taken():
