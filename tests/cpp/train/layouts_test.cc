@@ -17,15 +17,16 @@ using test::Recipe;
 using test::Trained;
 using test::Training;
 
-constexpr int kSteps = 20;
+constexpr int kSteps = 20;       // of the sweep
+constexpr int kDailySteps = 10;  // of what is run each time
 
 // What one rank does, computed once for each configuration.
-const Trained& OneRank(const std::string& key, EngineConfig config) {
+const Trained& OneRank(const std::string& key, EngineConfig config, int steps) {
   static std::map<std::string, Trained> results;
   auto it = results.find(key);
   if (it == results.end()) {
     config.ulysses_group = 0;  // there is none
-    Trained trained = test::Value(test::TrainAndGather({}, config, kSteps));
+    Trained trained = test::Value(test::TrainAndGather({}, config, steps));
     EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
     it = results.emplace(key, std::move(trained)).first;
   }
@@ -33,14 +34,15 @@ const Trained& OneRank(const std::string& key, EngineConfig config) {
 }
 
 void ExpectTrainsLikeOneRank(const Recipe& recipe, const EngineConfig& config,
-                             const Layout& layout) {
+                             const Layout& layout, int steps) {
   // A pipeline of one stage has no schedule.
-  const std::string key = absl::StrCat(
-      recipe.family, recipe.optimizer, Name(recipe.compute), config.micro_batch,
-      config.model.dropout, recipe.groups, recipe.kv_heads, recipe.terms);
-  const Trained& want = OneRank(key, config);
+  const std::string key =
+      absl::StrCat(recipe.family, recipe.optimizer, Name(recipe.compute),
+                   config.micro_batch, config.model.dropout, recipe.groups,
+                   recipe.kv_heads, recipe.terms, steps);
+  const Trained& want = OneRank(key, config, steps);
   test::ExpectTrainsLike(
-      test::Value(test::TrainAndGather(layout, config, kSteps)), want,
+      test::Value(test::TrainAndGather(layout, config, steps)), want,
       test::ToleranceOf(recipe.compute), layout.ToString());
 }
 
@@ -55,14 +57,13 @@ TEST_P(LayoutsTest, TrainLikeOneRank) {
   const Recipe& recipe = GetParam().recipe;
   EngineConfig config = recipe.Config();
   config.micro_batch = test::LargerMicroBatch(GetParam().layout);
-  ExpectTrainsLikeOneRank(recipe, config, GetParam().layout);
+  ExpectTrainsLikeOneRank(recipe, config, GetParam().layout, kDailySteps);
 }
 
 std::vector<Training> Representative() {
-  std::vector<Layout> layouts{{8, 1, 1}, {1, 8, 1}, {1, 1, 8}, {2, 2, 2}};
-  for (int ranks : {4, 6}) {
-    for (const Layout& layout : Factorings(ranks)) layouts.push_back(layout);
-  }
+  std::vector<Layout> layouts{{8, 1, 1}, {1, 8, 1}, {1, 1, 8}, {2, 2, 2},
+                              {3, 2, 1}, {2, 1, 3}, {1, 3, 2}};
+  for (const Layout& layout : Factorings(4)) layouts.push_back(layout);
   std::vector<Training> trainings;
   for (const Layout& layout : layouts) {
     trainings.push_back({{"gpt", "1f1b", "adamw"}, layout});
@@ -208,7 +209,7 @@ class LayoutsSweep : public testing::TestWithParam<Training> {};
 
 TEST_P(LayoutsSweep, TrainLikeOneRank) {
   const Recipe& recipe = GetParam().recipe;
-  ExpectTrainsLikeOneRank(recipe, recipe.Config(), GetParam().layout);
+  ExpectTrainsLikeOneRank(recipe, recipe.Config(), GetParam().layout, kSteps);
 }
 
 std::vector<Training> Everything() {
@@ -277,7 +278,7 @@ TEST(LayoutsWithDropoutTest, TrainLikeOneRank) {
   for (const Layout& layout :
        {Layout{2, 1, 1}, Layout{1, 2, 1}, Layout{1, 1, 2}, Layout{2, 2, 2},
         test::WithContext(4)}) {
-    ExpectTrainsLikeOneRank(recipe, config, layout);
+    ExpectTrainsLikeOneRank(recipe, config, layout, kDailySteps);
   }
 }
 

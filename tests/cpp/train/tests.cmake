@@ -2,10 +2,10 @@ eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc PARTS 6
                  ARGS --gtest_filter=-*Sweep*)
 eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
                   TIMEOUT 3600 ARGS --gtest_filter=*Sweep*)
-# An eighth; scripts/sweep_layouts.sh runs all.
+# A sixteenth; scripts/sweep_layouts.sh runs all.
 eisbach_add_test(NAME train_layouts_pairs_test SRC train/layouts_pairs_test.cc)
 set_tests_properties(train_layouts_pairs_test PROPERTIES ENVIRONMENT
-                     "GTEST_TOTAL_SHARDS=8;GTEST_SHARD_INDEX=1")
+                     "GTEST_TOTAL_SHARDS=16;GTEST_SHARD_INDEX=1")
 # The names begin with the number of ranks.
 eisbach_add_test(NAME train_layouts_mpi_test SRC train/layouts_mpi_test.cc
                  NP 2 4 8
@@ -63,19 +63,27 @@ if(EISBACH_CUDA_EMULATION)
                    ARGS --gtest_filter=*/ranks@NP@_*)
   target_link_libraries(train_step_replay_test PRIVATE eisbach_cuda_emulated
                                                        eisbach::cuda_headers)
+  eisbach_add_test(NAME train_step_replay_layouts_test
+                   SRC train/step_replay_layouts_test.cc NP 2 4 LABELS cuda
+                   ARGS --gtest_filter=*/ranks@NP@_*)
+  target_link_libraries(train_step_replay_layouts_test
+                        PRIVATE eisbach_cuda_emulated eisbach::cuda_headers)
   foreach(np 1 2 4)
     eisbach_trains_on_cuda(train_cuda_counts_test_np${np} SEED 1${np})
     eisbach_trains_on_cuda(train_step_replay_test_np${np} SEED 2${np})
   endforeach()
+  foreach(np 2 4)
+    eisbach_trains_on_cuda(train_step_replay_layouts_test_np${np} SEED 4${np})
+  endforeach()
 endif()
 # Every layout of 2 and 4 emulated GPUs and the ends and the middle of 8, joined
-# by the double of NCCL, against one rank on the CPU; llama where its heads are
-# shared out, key/value heads also between ranks. Those of 2 also with memory
-# that is new for every tensor: then nothing is read that nobody wrote.
+# by the double of NCCL, against one rank on the CPU; llama where its heads or
+# rows are shared out, key/value heads also between ranks. Those of 2 also with
+# memory that is new for every tensor: then nothing is read that nobody wrote.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
-  set(gpt_2 */ranks2_*gpt*:*/ranks2_*c2_*_ulysses)
-  set(gpt_4 */ranks4_*gpt*)
+  set(gpt_2 */ranks2_*gpt*:*/ranks2_*c2_llama*)
+  set(gpt_4 */ranks4_*gpt*:*/ranks4_*c4_llama*)
   set(gpt_8 */ranks8_d2t2p2_gpt*:*/ranks8_d1t8p1_gpt*:*/ranks8_d1t1p8_gpt*:*/ranks8_d8t1p1_gpt*)
   foreach(np 2 4 8)
     set(layouts --gtest_filter=${gpt_${np}}:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*:*/ranks@NP@_*_kv*)
