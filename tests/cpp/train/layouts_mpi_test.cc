@@ -18,8 +18,7 @@ using test::Training;
 
 // An emulation takes a second where a GPU takes a millisecond.
 void MakeSmall(EngineConfig& config, const test::Layout& layout) {
-  config.model.layers =
-      std::max(3, layout.pipeline * std::max(1, config.chunks));
+  config.model.layers = std::max(3, layout.pipeline);
   const int micro_batches = layout.pipeline == 1 ? 2 : 3;
   config.global_batch = config.micro_batch * layout.data * micro_batches;
 }
@@ -98,16 +97,6 @@ std::vector<Training> Trainings() {
     add({"gpt", "1f1b", "adamw", DType::kBF16}, {2, 1, 2});
     add({"llama", "gpipe", "sgd", DType::kF32, false, 3}, {2, 2, 1});
     add({"gpt", "1f1b", "adamw", DType::kF32, /*groups=*/true}, {2, 2, 2});
-  }
-  for (const auto& [schedule, chunks] :
-       {std::pair<const char*, int>{"interleaved", 2},
-        {"zero_bubble", 2},
-        {"zb_v", 2},
-        {"dual_pipe_v", 2}}) {
-    Recipe recipe{"gpt", schedule, "adamw"};
-    recipe.chunks = chunks;
-    trainings.push_back({recipe, {1, 1, 2}});
-    trainings.push_back({recipe, {2, 1, 2}});
   }
   for (const auto method :
        {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses}) {

@@ -77,13 +77,13 @@ if(EISBACH_CUDA_EMULATION)
   endforeach()
 endif()
 # Every layout of 2 and 4 emulated GPUs and the ends and the middle of 8, joined
-# by the double of NCCL, against one rank on the CPU; llama where its heads or
-# rows are shared out, key/value heads also between ranks. Those of 2 also with
-# memory that is new for every tensor: then nothing is read that nobody wrote.
+# by the double of NCCL, against one rank on the CPU; llama where its heads are
+# shared out, key/value heads also between ranks. Those of 2 also with memory
+# that is new for every tensor: then nothing is read that nobody wrote.
 if(EISBACH_CUDA_EMULATION)
   add_dependencies(train_layouts_mpi_test eisbach_cuda_emulated)
-  set(gpt_2 */ranks2_*gpt*:*/ranks2_*c2_llama*)
-  set(gpt_4 */ranks4_*gpt*:*/ranks4_*c4_llama*)
+  set(gpt_2 */ranks2_*gpt*:*/ranks2_*c2_*_ulysses)
+  set(gpt_4 */ranks4_*gpt*)
   set(gpt_8 */ranks8_d2t2p2_gpt*:*/ranks8_d1t8p1_gpt*:*/ranks8_d1t1p8_gpt*:*/ranks8_d8t1p1_gpt*)
   foreach(np 2 4 8)
     set(layouts --gtest_filter=${gpt_${np}}:*/ranks@NP@_d1t2p1_llama*:*/ranks@NP@_d2t2p1_llama*:*/ranks@NP@_d2t2p2_llama*:*/ranks@NP@_*_kv*)
