@@ -343,6 +343,12 @@ def main() -> int:
     for group, some in sorted(groups.items()):
         report(group, some)
     median, p90 = report("all", pairs)
+    # What the files of machines have as `accuracy`.
+    machines = defaultdict(list)
+    for case, seconds in pairs:
+        machines[case.machine].append((case, seconds))
+    for machine, some in sorted(machines.items()):
+        report(f"on {machine}", some)
     orders = []
     models = defaultdict(list)
     for case, seconds in pairs:

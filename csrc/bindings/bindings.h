@@ -34,5 +34,7 @@ void BindNetwork(CoreModule& m);       // the same
 void BindPlan(CoreModule& m);
 void BindHardware(CoreModule& m);  // a part of plan
 void BindSearch(CoreModule& m);    // the same
+void BindRunCost(CoreModule& m);   // the same
+void BindTimeline(CoreModule& m);  // the same
 
 }  // namespace eisbach::bindings

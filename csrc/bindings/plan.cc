@@ -5,7 +5,6 @@
 #include "plan/estimate.h"
 #include "plan/forecast.h"
 #include "plan/recompute_layers.h"
-#include "plan/run_cost.h"
 
 namespace eisbach::bindings {
 
@@ -14,7 +13,6 @@ using plan::Busy;
 using plan::Forecast;
 using plan::RankMemory;
 using plan::RecordedStep;
-using plan::RunCost;
 using plan::StageForecast;
 
 namespace {
@@ -76,46 +74,7 @@ void BindForecast(CoreModule& m) {
           "a fused kernel.");
 }
 
-void BindRunCost(CoreModule& m) {
-  Class<RunCost>(m, "RunCost", "What a whole run takes.")
-      .def_readonly("hours_between_failures", &RunCost::hours_between_failures,
-                    "Of the job; 0: unknown.")
-      .def_readonly("save_every", &RunCost::save_every,
-                    "Seconds between checkpoints that lose least.")
-      .def_readonly("useful", &RunCost::useful,
-                    "Share of the time that trains what lasts.")
-      .def_readonly("hours", &RunCost::hours, "From start to end.")
-      .def_readonly("device_hours", &RunCost::device_hours)
-      .def_readonly("watts", &RunCost::watts, "Of a device, on average.")
-      .def_readonly("megawatt_hours", &RunCost::megawatt_hours, "Of the site.")
-      .def_readonly("co2_tonnes", &RunCost::co2_tonnes);
-  m.def(
-      "cost_of_run",
-      [](const Forecast& step, const plan::Hardware& hardware, int64_t steps,
-         int64_t devices, double save_stall, double save, double restart,
-         double grid) {
-        return plan::CostOfRun(step, hardware,
-                               {.steps = steps,
-                                .devices = devices,
-                                .save_stall = save_stall,
-                                .save = save,
-                                .restart = restart,
-                                .grid = grid});
-      },
-      py::arg("step"), py::arg("hardware"), py::kw_only(), py::arg("steps"),
-      py::arg("devices"), py::arg("save_stall") = 1.0, py::arg("save") = 60.0,
-      py::arg("restart") = 300.0, py::arg("grid") = 0.0,
-      "What `steps` such steps take on so many devices that fail now and then. "
-      "`save_stall`, `save`, `restart`: seconds; `grid`: kg of CO2 for a kWh.");
-}
-
-}  // namespace
-
-void BindPlan(CoreModule& m) {
-  BindHardware(m);
-  BindForecast(m);
-  BindSearch(m);
-  BindRunCost(m);
+void BindRankMemory(CoreModule& m) {
   Class<RankMemory>(m, "RankMemory",
                     "Bytes of a rank's device memory, by what they hold.")
       .def_readonly("parameters", &RankMemory::parameters,
@@ -132,6 +91,17 @@ void BindPlan(CoreModule& m) {
                     "Of host memory, for checkpoints that are written while "
                     "training goes on; not in the peak.")
       .def_property_readonly("peak", &RankMemory::peak, "The sum.");
+}
+
+}  // namespace
+
+void BindPlan(CoreModule& m) {
+  BindHardware(m);
+  BindRankMemory(m);
+  BindForecast(m);
+  BindRunCost(m);
+  BindSearch(m);
+  BindTimeline(m);
   m.def("estimate_memory", &plan::EstimateMemory, py::arg("config"),
         py::arg("mesh"), py::arg("rank"),
         py::call_guard<py::gil_scoped_release>(),

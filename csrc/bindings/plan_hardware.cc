@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +9,7 @@
 namespace eisbach::bindings {
 
 namespace py = pybind11;
+using plan::Accuracy;
 using plan::Hardware;
 using plan::Link;
 using plan::PeakRates;
@@ -38,6 +40,18 @@ void BindHardware(CoreModule& m) {
       .def_readonly("bandwidth", &Link::bandwidth)
       .def_readonly("latency", &Link::latency)
       .def_readonly("fraction", &Link::fraction);
+  Class<Accuracy>(m, "Accuracy",
+                  "How far forecasts were from measured steps, as a share of "
+                  "these.")
+      .def(py::init([](double median, double p90, int cases) {
+             return Accuracy{median, p90, cases};
+           }),
+           py::kw_only(), py::arg("median"), py::arg("p90"), py::arg("cases"),
+           "Of half of the steps less, of nine in ten less; steps on such "
+           "machines, 0: none, and the errors are those on others.")
+      .def_readonly("median", &Accuracy::median)
+      .def_readonly("p90", &Accuracy::p90)
+      .def_readonly("cases", &Accuracy::cases);
   Class<Hardware>(m, "Hardware",
                   "What a training job runs on: properties of a machine and "
                   "coefficients of the cost model.")
@@ -49,7 +63,8 @@ void BindHardware(CoreModule& m) {
                   double memory_fraction, double kernel_gap, double host_launch,
                   double shared_by_collectives, const Link& domain,
                   const Link& network, double idle_watts, double busy_watts,
-                  double site_factor, double hours_between_failures) {
+                  double site_factor, double hours_between_failures,
+                  const std::optional<Accuracy>& accuracy) {
                  return Hardware{
                      .name = std::move(name),
                      .peak = peak,
@@ -71,7 +86,8 @@ void BindHardware(CoreModule& m) {
                      .idle_watts = idle_watts,
                      .busy_watts = busy_watts,
                      .site_factor = site_factor,
-                     .hours_between_failures = hours_between_failures};
+                     .hours_between_failures = hours_between_failures,
+                     .accuracy = accuracy.value_or(Accuracy{})};
                }),
            py::kw_only(), py::arg("name"), py::arg("peak"),
            py::arg("memory_bytes"), py::arg("memory_bandwidth"),
@@ -82,17 +98,20 @@ void BindHardware(CoreModule& m) {
            py::arg("host_launch"), py::arg("shared_by_collectives"),
            py::arg("domain"), py::arg("network"), py::arg("idle_watts"),
            py::arg("busy_watts"), py::arg("site_factor"),
-           py::arg("hours_between_failures"))
+           py::arg("hours_between_failures"), py::arg("accuracy") = py::none())
       .def_readonly("name", &Hardware::name)
       .def_readonly("peak", &Hardware::peak)
       .def_readonly("memory_bytes", &Hardware::memory_bytes)
       .def_readonly("memory_bandwidth", &Hardware::memory_bandwidth, "Bytes/s.")
       .def_readonly("domain", &Hardware::domain)
       .def_readonly("network", &Hardware::network)
+      .def_readonly("idle_watts", &Hardware::idle_watts)
+      .def_readonly("busy_watts", &Hardware::busy_watts)
       .def_readonly("site_factor", &Hardware::site_factor,
                     "What the site draws for each watt of its computers.")
       .def_readonly("hours_between_failures", &Hardware::hours_between_failures,
-                    "Of one device, such that the job ends; 0: unknown.");
+                    "Of one device, such that the job ends; 0: unknown.")
+      .def_readonly("accuracy", &Hardware::accuracy);
 }
 
 }  // namespace eisbach::bindings

@@ -8,6 +8,8 @@
 #include "bindings/recompute.h"
 #include "bindings/unwrap.h"
 #include "parallel/pipeline/schedule.h"
+#include "plan/constraints.h"
+#include "plan/layout_memory.h"
 #include "plan/search.h"
 
 namespace eisbach::bindings {
@@ -15,6 +17,7 @@ namespace eisbach::bindings {
 namespace py = pybind11;
 using plan::Candidate;
 using plan::Layout;
+using plan::SearchOptions;
 using plan::SearchResult;
 
 namespace {
@@ -43,6 +46,101 @@ void CheckNames(const std::optional<std::string>& schedule,
   if (!wrong.empty()) throw py::value_error(wrong);
 }
 
+plan::RankBy RankByFromName(const std::string& name) {
+  if (name == "time") return plan::RankBy::kTime;
+  if (name == "cost") return plan::RankBy::kCost;
+  if (name == "energy") return plan::RankBy::kEnergy;
+  throw py::value_error(
+      absl::StrCat("by=", name, " is none of time, cost, energy"));
+}
+
+void BindOptions(CoreModule& m) {
+  Class<SearchOptions>(m, "SearchOptions",
+                       "What a search may choose, and what is best.")
+      .def(py::init([](int devices, std::optional<int> data,
+                       std::optional<int> tensor, std::optional<int> pipeline,
+                       std::optional<int> context,
+                       std::optional<std::string> schedule,
+                       std::optional<int> chunks, std::optional<int> zero,
+                       std::optional<int64_t> micro_batch,
+                       const std::optional<std::string>& recompute,
+                       double memory_share, const std::string& products,
+                       bool replayed, const std::string& by,
+                       const std::optional<plan::RunConditions>& run,
+                       double most_hours) {
+             CheckNames(schedule, recompute);
+             return SearchOptions{
+                 .devices = devices,
+                 .fixed = {.data = data,
+                           .tensor = tensor,
+                           .pipeline = pipeline,
+                           .context = context,
+                           .schedule = std::move(schedule),
+                           .chunks = chunks,
+                           .zero = zero,
+                           .micro_batch = micro_batch,
+                           .recompute = RecomputeOf(recompute)},
+                 .play = {.products = Unwrap(ProductsFromName(products)),
+                          .replayed = replayed},
+                 .memory_share = memory_share,
+                 .ranking = {.by = RankByFromName(by),
+                             .run = run.value_or(plan::RunConditions{}),
+                             .most_hours = most_hours}};
+           }),
+           py::arg("devices"), py::kw_only(), py::arg("data") = py::none(),
+           py::arg("tensor") = py::none(), py::arg("pipeline") = py::none(),
+           py::arg("context") = py::none(), py::arg("schedule") = py::none(),
+           py::arg("chunks") = py::none(), py::arg("zero") = py::none(),
+           py::arg("micro_batch") = py::none(),
+           py::arg("recompute") = py::none(), py::arg("memory_share") = 0.9,
+           py::arg("products") = "as_is", py::arg("replayed") = true,
+           py::arg("by") = "time", py::arg("run") = py::none(),
+           py::arg("most_hours") = 0.0,
+           "At most `devices`; what is given of a layout is not chosen. `by`: "
+           "`time` of a step, or `cost` (device hours) or `energy` of `run`; "
+           "`most_hours`: in which that has to end, 0: whenever.")
+      .def_readonly("devices", &SearchOptions::devices)
+      .def_readonly("memory_share", &SearchOptions::memory_share);
+}
+
+void BindConstraints(CoreModule& m) {
+  m.def(
+      "best_on",
+      [](const train::EngineConfig& config, const plan::Hardware& hardware,
+         const SearchOptions& options, const SearchResult& found,
+         int64_t devices) {
+        return Unwrap(WithoutGil([&] {
+          return plan::BestOn({config, hardware, options, found}, devices);
+        }));
+      },
+      py::arg("config"), py::arg("hardware"), py::arg("options"),
+      py::arg("found"), py::arg("devices"),
+      "What a search has found, divided anew among another number of devices: "
+      "the best of it; None where nothing fits. The deadline does not count.");
+  m.def(
+      "fewest_devices",
+      [](const train::EngineConfig& config, const plan::Hardware& hardware,
+         const SearchOptions& options, const SearchResult& found) {
+        return Unwrap(WithoutGil([&] {
+          return plan::FewestDevices({config, hardware, options, found});
+        }));
+      },
+      py::arg("config"), py::arg("hardware"), py::arg("options"),
+      py::arg("found"),
+      "The same on the fewest devices on which the run is in time, or fits.");
+  m.def("devices_of", &plan::DevicesOf, py::arg("watts"), py::arg("hardware"),
+        "The most devices that a site of so many watts feeds at full load.");
+  m.def(
+      "layout_memory",
+      [](const train::EngineConfig& config, const Candidate& candidate,
+         const plan::Hardware& hardware) {
+        return Unwrap(WithoutGil(
+            [&] { return plan::MemoryOf(config, candidate, hardware); }));
+      },
+      py::arg("config"), py::arg("candidate"), py::arg("hardware"),
+      "What the device holds that holds most, by kinds.");
+}
+
 }  // namespace
 
 void BindSearch(CoreModule& m) {
@@ -63,9 +161,10 @@ void BindSearch(CoreModule& m) {
       .def_property_readonly("devices", &Layout::devices);
   Class<Candidate>(m, "Candidate", "A layout and what a step takes on it.")
       .def_readonly("layout", &Candidate::layout)
-      .def_readonly("forecast", &Candidate::forecast);
+      .def_readonly("forecast", &Candidate::forecast)
+      .def_readonly("score", &Candidate::score, "What it is ranked by.");
   Class<SearchResult>(m, "SearchResult", "What a search has found.")
-      .def_readonly("fitting", &SearchResult::fitting, "Quickest first.")
+      .def_readonly("fitting", &SearchResult::fitting, "Best first.")
       .def_readonly("smallest", &SearchResult::smallest,
                     "Where nothing fits, what took the least memory.")
       .def_readonly("least_memory", &SearchResult::least_memory,
@@ -74,44 +173,25 @@ void BindSearch(CoreModule& m) {
       .def_readonly("tried", &SearchResult::tried)
       .def_readonly("too_large", &SearchResult::too_large,
                     "Of those, for the memory.")
+      .def_readonly("too_late", &SearchResult::too_late,
+                    "Of those, for the deadline.")
       .def_readonly("hopeless", &SearchResult::hopeless,
                     "Not tried: at best they are far behind others.");
+  BindOptions(m);
   m.def(
       "search_layouts",
       [](const train::EngineConfig& config, const plan::Hardware& hardware,
-         int devices, std::optional<int> data, std::optional<int> tensor,
-         std::optional<int> pipeline, std::optional<int> context,
-         std::optional<std::string> schedule, std::optional<int> chunks,
-         std::optional<int> zero, std::optional<int64_t> micro_batch,
-         const std::optional<std::string>& recompute, double memory_share,
-         const std::string& products, bool replayed) {
-        CheckNames(schedule, recompute);
-        plan::SearchOptions options{
-            .devices = devices,
-            .fixed = {.data = data,
-                      .tensor = tensor,
-                      .pipeline = pipeline,
-                      .context = context,
-                      .schedule = std::move(schedule),
-                      .chunks = chunks,
-                      .zero = zero,
-                      .micro_batch = micro_batch,
-                      .recompute = RecomputeOf(recompute)},
-            .play = {.products = Unwrap(ProductsFromName(products)),
-                     .replayed = replayed},
-            .memory_share = memory_share};
-        return Unwrap(WithoutGil(
-            [&] { return plan::Search(config, hardware, options); }));
+         const SearchOptions& options, std::optional<double> watts) {
+        return Unwrap(WithoutGil([&] {
+          return watts ? plan::SearchFed(config, hardware, options, *watts)
+                       : plan::Search(config, hardware, options);
+        }));
       },
-      py::arg("config"), py::arg("hardware"), py::arg("devices"), py::kw_only(),
-      py::arg("data") = py::none(), py::arg("tensor") = py::none(),
-      py::arg("pipeline") = py::none(), py::arg("context") = py::none(),
-      py::arg("schedule") = py::none(), py::arg("chunks") = py::none(),
-      py::arg("zero") = py::none(), py::arg("micro_batch") = py::none(),
-      py::arg("recompute") = py::none(), py::arg("memory_share") = 0.9,
-      py::arg("products") = "as_is", py::arg("replayed") = true,
-      "Layouts of at most `devices` on which a configuration trains its batch; "
-      "what is given is not chosen.");
+      py::arg("config"), py::arg("hardware"), py::arg("options"), py::kw_only(),
+      py::arg("watts") = py::none(),
+      "Layouts on which a configuration trains its batch, on no more devices "
+      "than a site of so many `watts` feeds.");
+  BindConstraints(m);
 }
 
 }  // namespace eisbach::bindings

@@ -39,21 +39,33 @@ RankMemory CountState(train::Engine& engine) {
   return memory;
 }
 
+absl::StatusOr<RankMemory> StateOf(MetaRank& made) {
+  train::Engine& engine = made.engine();
+  RankMemory memory = CountState(engine);
+  EISBACH_ASSIGN_OR_RETURN(
+      memory.saving, checkpoint::Saver::StagingBytes(
+                         engine.update().buffer(), engine.update().optimizer(),
+                         made.context(), {.asynchronous = true}));
+  memory.other = made.device().memory().bytes_in_use - memory.peak();
+  return memory;
+}
+
 }  // namespace
+
+absl::StatusOr<RankMemory> EstimateState(const train::EngineConfig& config,
+                                         const parallel::Mesh& mesh, int rank) {
+  EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
+                           MetaRank::Make(config, mesh, rank));
+  return StateOf(*made);
+}
 
 absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
                                           const parallel::Mesh& mesh,
                                           int rank) {
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
                            MetaRank::Make(config, mesh, rank));
-  train::Engine& engine = made->engine();
   Device& device = made->device();
-  RankMemory memory = CountState(engine);
-  EISBACH_ASSIGN_OR_RETURN(
-      memory.saving, checkpoint::Saver::StagingBytes(
-                         engine.update().buffer(), engine.update().optimizer(),
-                         made->context(), {.asynchronous = true}));
-  memory.other = device.memory().bytes_in_use - memory.peak();
+  EISBACH_ASSIGN_OR_RETURN(RankMemory memory, StateOf(*made));
   device.ResetPeakMemory();
   EISBACH_RETURN_IF_ERROR(made->Step());
   // From the second step on weights are brought ahead.

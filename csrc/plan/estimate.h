@@ -38,4 +38,9 @@ struct RankMemory {
 absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
                                           const parallel::Mesh& mesh, int rank);
 
+// What of it stays between steps: no activations. Takes the time of making the
+// rank's Engine.
+absl::StatusOr<RankMemory> EstimateState(const train::EngineConfig& config,
+                                         const parallel::Mesh& mesh, int rank);
+
 }  // namespace eisbach::plan

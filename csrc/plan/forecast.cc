@@ -266,6 +266,7 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
   forecast.tokens_per_second = static_cast<double>(config_.global_batch) *
                                static_cast<double>(config_.model.context) /
                                forecast.seconds;
+  forecast.times = std::move(times);
   return forecast;
 }
 

@@ -35,6 +35,8 @@ struct Forecast {
   double flops = 0;
   int64_t micro_batches = 0;
   std::vector<StageForecast> stages;
+  // With which the schedule was simulated.
+  parallel::SimulationTimes times{};
 
   int64_t memory() const;  // most of any stage
   Busy busy() const;       // mean of the stages
@@ -56,6 +58,16 @@ class RecordedStep {
   // InvalidArgument as Check of the hardware.
   absl::StatusOr<Forecast> On(const Hardware& hardware,
                               const PlayOptions& options) const;
+
+  const parallel::Mesh& mesh() const { return mesh_; }
+  int64_t micro_batches() const { return micro_batches_; }
+  // Micro-batches of the records.
+  int64_t recorded() const { return recorded_; }
+  const std::vector<WorkRecord>& records() const { return records_; }
+  // Which of them a stage has.
+  int record_of(int stage) const { return record_of_[stage]; }
+  // Of all micro-batches, or of the fewest that were simulated.
+  const parallel::Schedule& schedule() const { return schedules_.front(); }
 
  private:
   RecordedStep(const train::EngineConfig& config, const parallel::Mesh& mesh)

@@ -59,7 +59,9 @@ absl::Status Check(const Hardware& h) {
                {"network.latency", h.network.latency},
                {"power.idle", h.idle_watts},
                {"power.busy", h.busy_watts},
-               {"hours_between_failures", h.hours_between_failures}};
+               {"hours_between_failures", h.hours_between_failures},
+               {"accuracy.median", h.accuracy.median},
+               {"accuracy.p90", h.accuracy.p90}};
   for (const auto& [key, value] : least) {
     if (!(value >= 0) || !std::isfinite(value)) {
       return Bad(h, key, value, "must not be below 0");
@@ -73,6 +75,9 @@ absl::Status Check(const Hardware& h) {
   }
   if (h.units > 0 && (h.tile_rows < 1 || h.tile_columns < 1)) {
     return Bad(h, "matmul.tile_rows", h.tile_rows, "must be at least 1");
+  }
+  if (h.accuracy.p90 >= 1) {
+    return Bad(h, "accuracy.p90", h.accuracy.p90, "must be below 1");
   }
   if (h.shared_by_collectives >= 1) {
     return Bad(h, "shared_by_collectives", h.shared_by_collectives,

@@ -27,6 +27,15 @@ struct Link {
   double fraction = 1;
 };
 
+// How far forecasts were from measured steps: |forecast / measured - 1|.
+struct Accuracy {
+  double median = 0;
+  double p90 = 0;  // of nine of ten steps it was less
+  // Steps that were measured on such machines and played no part in the fit of
+  // coefficients; 0: none, and the errors are those on other machines.
+  int cases = 0;
+};
+
 // What a training job runs on. Each number is a property of the machine or a
 // coefficient of the cost model with one meaning; configs/hardware/ has them
 // with their sources.
@@ -69,6 +78,8 @@ struct Hardware {
   double site_factor = 1;
   // Mean hours between failures of one device that end the job.
   double hours_between_failures = 0;  // 0: nobody knows
+
+  Accuracy accuracy{};
 };
 
 // InvalidArgument naming what is missing or out of range.

@@ -88,7 +88,7 @@ class Player {
                                 : &Busy::other_ops,
             seconds);
     }
-    now_[work.stream] = begin + seconds;
+    Pass(work, begin, seconds);
   }
 
   void Collective(const Work& work) {
@@ -104,7 +104,14 @@ class Player {
         hardware_);
     collectives_ += seconds;
     if (work.stream == 0) Count(&Busy::communication, seconds);
+    Pass(work, begin, seconds);
+  }
+
+  void Pass(const Work& work, double begin, double seconds) {
     now_[work.stream] = begin + seconds;
+    if (!options_.each) return;
+    const auto index = static_cast<size_t>(&work - record_.work.data());
+    played_.work.push_back({index, begin, begin + seconds});
   }
 
   void Wait(const Work& work) {

@@ -32,8 +32,17 @@ struct PlayedAction {
   Busy busy;
 };
 
+// When a stream was at a piece of the record.
+struct PlayedWork {
+  size_t index;  // of WorkRecord::work
+  double begin;
+  double end;
+};
+
 struct Played {
   std::vector<PlayedAction> actions;
+  // Ops and collectives of all steps, where they are asked for.
+  std::vector<PlayedWork> work;
   // When the compute stream passed the end of each step.
   std::vector<double> step_ends;
   // Of the last step, by what they are.
@@ -50,6 +59,8 @@ struct PlayOptions {
   // Attention's scores go through memory and none of them are skipped, as in
   // programs without a fused kernel: for comparisons with those.
   bool plain_attention = false;
+  // Whether Played::work is filled.
+  bool each = false;
 };
 
 // Plays what a rank was given to do on a machine. Streams work in their order

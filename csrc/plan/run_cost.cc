@@ -18,7 +18,12 @@ double BestInterval(double stall, double between) {
 
 }  // namespace
 
-RunCost CostOfRun(const Forecast& step, const Hardware& hardware,
+StepUse UseOf(const Forecast& step) {
+  const Busy busy = step.busy();
+  return {step.seconds, busy.products + busy.attention + busy.other_ops};
+}
+
+RunCost CostOfRun(const StepUse& step, const Hardware& hardware,
                   const RunConditions& conditions) {
   RunCost cost;
   const double devices = static_cast<double>(conditions.devices);
@@ -37,9 +42,7 @@ RunCost CostOfRun(const Forecast& step, const Hardware& hardware,
   }
   cost.hours = seconds / kHour;
   cost.device_hours = cost.hours * devices;
-  const Busy busy = step.busy();
-  const double computes = std::min(
-      1.0, (busy.products + busy.attention + busy.other_ops) / step.seconds);
+  const double computes = std::min(1.0, step.computing / step.seconds);
   cost.watts = hardware.idle_watts +
                (hardware.busy_watts - hardware.idle_watts) * computes;
   cost.megawatt_hours =

@@ -20,6 +20,18 @@ struct RunConditions {
   double grid = 0;
 };
 
+// What a step takes of a device.
+struct StepUse {
+  double seconds = 0;
+  double computing = 0;  // of them, seconds in which it computes
+
+  StepUse operator*(double factor) const {
+    return {seconds * factor, computing * factor};
+  }
+};
+
+StepUse UseOf(const Forecast& step);
+
 struct RunCost {
   // Mean hours between failures of the job; 0: nobody knows how often devices
   // fail, and they are taken not to.
@@ -38,8 +50,8 @@ struct RunCost {
 // checkpoint interval for restart dumps" (2006), equation 37, and the time his
 // equation 20, with delta the stall of a save and R the restart and what a save
 // on its way makes older. A device draws busy_watts while it computes and
-// idle_watts while it waits.
-RunCost CostOfRun(const Forecast& step, const Hardware& hardware,
+// idle_watts while it waits. All of it grows with what a step takes.
+RunCost CostOfRun(const StepUse& step, const Hardware& hardware,
                   const RunConditions& conditions);
 
 }  // namespace eisbach::plan

@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "parallel/pipeline/schedule.h"
 #include "plan/collective_seconds.h"
+#include "plan/seen.h"
 
 namespace eisbach::plan {
 namespace {
@@ -104,14 +105,25 @@ class Enumerator {
       if (options_.fixed.data) {
         data = {*options_.fixed.data};
         if (data[0] > most_data || rows % data[0] != 0) continue;
-      } else if (data.size() > 1) {
-        data = {data.back()};
+      } else {
+        data = Worthwhile(data);
       }
       for (const int d : data) {
         layout.data = d;
         Schedules(layout, rows / d);
       }
     }
+  }
+
+  // Of numbers of data ranks, the most; where fewer may be better, some of
+  // those below it, too, the fewest first.
+  std::vector<int> Worthwhile(const std::vector<int>& data) const {
+    std::vector<int> chosen;
+    for (auto d = data.rbegin(); d != data.rend(); ++d) {
+      if (chosen.empty() || 2 * *d <= chosen.back()) chosen.push_back(*d);
+      if (options_.ranking.by == RankBy::kTime) break;
+    }
+    return {chosen.rbegin(), chosen.rend()};
   }
 
   std::vector<int64_t> MicroBatches() const {
@@ -155,9 +167,9 @@ class Enumerator {
 // The order of candidates, whichever thread found one first.
 auto Rank(const Candidate& candidate) {
   const Layout& layout = candidate.layout;
-  return std::make_tuple(candidate.forecast.seconds, layout.pipeline,
-                         layout.tensor, layout.context, layout.chunks,
-                         layout.micro_batch, layout.zero, layout.schedule);
+  return std::make_tuple(candidate.score, layout.pipeline, layout.tensor,
+                         layout.context, layout.chunks, layout.micro_batch,
+                         layout.zero, layout.schedule);
 }
 
 class Explorer {
@@ -172,9 +184,14 @@ class Explorer {
     std::vector<Layout> layouts =
         Enumerator(config_, hardware_, options_).All();
     // The most promising first, so that most of the others need no look.
-    std::vector<std::pair<double, Layout>> order;
+    using Promise = std::pair<bool, double>;  // too late; score or seconds
+    std::vector<std::pair<Promise, Layout>> order;
     for (Layout& layout : layouts) {
-      order.emplace_back(LeastSeconds(layout), std::move(layout));
+      const StepUse least = LeastUse(layout);
+      const bool late = !InTimeOn(layout, least);
+      order.emplace_back(
+          Promise{late, late ? least.seconds : ScoreOf(layout, least)},
+          std::move(layout));
     }
     std::stable_sort(
         order.begin(), order.end(),
@@ -182,7 +199,10 @@ class Explorer {
     const auto count = static_cast<int64_t>(order.size());
 #pragma omp parallel for schedule(dynamic)
     for (int64_t i = 0; i < count; ++i) {
-      Explore(order[i].second, order[i].first);
+      Explore(order[i].second);
+    }
+    if (result_.fitting.empty() && result_.too_late > 0) {
+      return late_.Refusal(options_.ranking, hardware_);
     }
     if (result_.fitting.empty() && !result_.smallest) {
       if (!refusal_.ok()) return refusal_;
@@ -202,7 +222,8 @@ class Explorer {
 
  private:
   // Tries ways to fit, from those that cost nothing on.
-  void Explore(Layout layout, double least_seconds) {
+  void Explore(Layout layout) {
+    const StepUse least = LeastUse(layout);
     const auto zeros =
         Choices(options_.fixed.zero, layout.data * layout.context > 1
                                          ? std::vector<int>{1, 2, 3}
@@ -218,8 +239,8 @@ class Explorer {
         layout.recompute = recomputes[r];
         // A forward again is a third of a step.
         const bool again = layout.recompute == Recompute::kBlock;
-        if (Hopeless(least_seconds * (again ? 4.0 / 3 : 1))) break;
-        if (Try(layout)) {
+        if (Hopeless(layout, least * (again ? 4.0 / 3 : 1))) break;
+        if (Try(layout, r == 0 && zero == zeros[0])) {
           enough = r;
           break;
         }
@@ -227,8 +248,8 @@ class Explorer {
     }
   }
 
-  // Whether it fits.
-  bool Try(const Layout& layout) {
+  // Whether it fits. `as_it_is`: with the least that it may do for that.
+  bool Try(const Layout& layout, bool as_it_is) {
     if (const double least = LeastMemory(layout); least > budget_) {
       Count(absl::OkStatus(), true);
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -242,40 +263,56 @@ class Explorer {
       Count(mesh.status(), false);
       return false;
     }
-    train::EngineConfig config = WithLayout(config_, layout);
-    config.context_neighbours =
-        PlaceOf("context", layout.context, *mesh, hardware_).inside;
     absl::StatusOr<Forecast> forecast =
-        ForecastStep(config, *mesh, hardware_, options_.play);
+        ForecastStep(WithLayout(config_, layout, *mesh, hardware_), *mesh,
+                     hardware_, options_.play);
     if (!forecast.ok()) {
       Count(forecast.status(), false);
       return false;
     }
     const bool fits = static_cast<double>(forecast->memory()) <= budget_;
     Count(absl::OkStatus(), !fits);
+    const StepUse use = UseOf(*forecast);
+    const double score = ScoreOf(layout, use);
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (fits) {
-      best_seconds_ = std::min(best_seconds_, forecast->seconds);
-      result_.fitting.push_back({layout, *std::move(forecast)});
+    if (fits && !InTimeOn(layout, use)) {
+      ++result_.too_late;
+      late_.Add(layout, use);
+    } else if (fits) {
+      best_score_ = std::min(best_score_, score);
+      if (as_it_is) settled_.Add(layout);
+      result_.fitting.push_back({layout, *std::move(forecast), score});
     } else if (!result_.smallest ||
                result_.smallest->forecast.memory() > forecast->memory()) {
-      result_.smallest = Candidate{layout, *std::move(forecast)};
+      result_.smallest = Candidate{layout, *std::move(forecast), score};
     }
     return fits;
   }
 
-  // Whether a layout that takes at least so long is far behind others.
-  bool Hopeless(double least_seconds) {
+  double ScoreOf(const Layout& layout, const StepUse& use) const {
+    return Score(layout.devices(), use, options_.ranking, hardware_);
+  }
+
+  bool InTimeOn(const Layout& layout, const StepUse& use) const {
+    return InTime(layout.devices(), use, options_.ranking, hardware_);
+  }
+
+  // Whether a layout that takes at least `least` needs no look.
+  bool Hopeless(const Layout& layout, const StepUse& least) {
+    const double score = ScoreOf(layout, least);
+    const bool late = !InTimeOn(layout, least);
     const std::lock_guard<std::mutex> lock(mutex_);
-    const bool hopeless = least_seconds > kFarBehind * best_seconds_;
+    const bool hopeless =
+        score > kFarBehind * best_score_ || settled_.Covers(layout) ||
+        (late && (!result_.fitting.empty() || least.seconds > late_.seconds()));
     result_.hopeless += hopeless;
     return hopeless;
   }
 
-  // A step of `layout` takes longer: products at the rate of the largest, as
+  // A step of `layout` takes more: products at the rate of the largest, as
   // if layers were divided evenly, the schedule's idle time, and what tensor
   // ranks exchange.
-  double LeastSeconds(const Layout& layout) const {
+  StepUse LeastUse(const Layout& layout) const {
     const models::ModelConfig& model = config_.model;
     const double tokens = static_cast<double>(config_.global_batch) *
                           static_cast<double>(model.context);
@@ -286,8 +323,9 @@ class Explorer {
     if (options_.play.products != ProductType::kAsIs) {
       rate = std::max({rate, peak.f8, peak.f4});
     }
-    double seconds = models::TrainingFlopsPerToken(model) * tokens / devices /
-                     (rate * hardware_.matmul_fraction);
+    const double computing = models::TrainingFlopsPerToken(model) * tokens /
+                             devices / (rate * hardware_.matmul_fraction);
+    double seconds = computing;
     if (layout.tensor > 1) {
       // Two sums a layer and direction, each of the activations of a token.
       const double bytes = tokens / (1.0 * layout.data * layout.context) *
@@ -302,7 +340,7 @@ class Explorer {
         static_cast<double>(layout.micro_batch * layout.data);
     double idle = (layout.pipeline - 1.0) / layout.chunks;
     if (layout.schedule == "zero_bubble") idle /= 3;
-    return seconds * (1 + idle / micro_batches);
+    return {seconds * (1 + idle / micro_batches), computing};
   }
 
   void Count(const absl::Status& status, bool too_large) {
@@ -357,7 +395,9 @@ class Explorer {
   const Hardware& hardware_;
   const SearchOptions& options_;
   double budget_ = 0;
-  double best_seconds_ = std::numeric_limits<double>::infinity();
+  double best_score_ = std::numeric_limits<double>::infinity();
+  TooLate late_;
+  Settled settled_;
   std::mutex mutex_;
   SearchResult result_;
   absl::Status refusal_;
@@ -376,6 +416,15 @@ train::EngineConfig WithLayout(const train::EngineConfig& config,
   return changed;
 }
 
+train::EngineConfig WithLayout(const train::EngineConfig& config,
+                               const Layout& layout, const parallel::Mesh& mesh,
+                               const Hardware& hardware) {
+  train::EngineConfig changed = WithLayout(config, layout);
+  changed.context_neighbours =
+      PlaceOf("context", layout.context, mesh, hardware).inside;
+  return changed;
+}
+
 absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout) {
   return parallel::MakeMesh(static_cast<int>(layout.devices()),
                             {.data = layout.data,
@@ -388,6 +437,7 @@ absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,
                                     const SearchOptions& options) {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
+  EISBACH_RETURN_IF_ERROR(Check(options.ranking, hardware));
   return Explorer(config, hardware, options).Run();
 }
 

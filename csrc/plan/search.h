@@ -9,6 +9,7 @@
 #include "nn/module.h"
 #include "plan/forecast.h"
 #include "plan/hardware.h"
+#include "plan/ranking.h"
 #include "train/engine.h"
 
 namespace eisbach::plan {
@@ -46,31 +47,36 @@ struct SearchOptions {
   // Of a device's memory, what tensors may take: libraries, the driver, what
   // collectives buffer and what caching rounds up need the rest.
   double memory_share = 0.9;
+  Ranking ranking{};
 };
 
 struct Candidate {
   Layout layout;
   Forecast forecast;
+  double score = 0;  // what it is ranked by
 };
 
 struct SearchResult {
-  std::vector<Candidate> fitting;  // quickest first
+  std::vector<Candidate> fitting;  // best first
   // Where nothing fits: what took the least memory.
   std::optional<Candidate> smallest;
   // Of those that need no look, what the smallest takes at least; 0: none.
   double least_memory = 0;
   int64_t tried = 0;
   int64_t too_large = 0;  // for the memory
-  // Not tried: the least that they could take is far above what others do.
+  int64_t too_late = 0;   // for Ranking::most_hours
+  // Not tried: the least that they could take is far above what others do, or
+  // they are another's with more data ranks, which cost more.
   int64_t hopeless = 0;
 };
 
 // Layouts on which `config` trains the batch that it says, each on as many of
 // the devices as its data ranks divide the batch for, and with as little
-// recomputing and dividing of state as its memory allows. Takes a few
-// milliseconds for each on every core of this machine. InvalidArgument where no
-// layout is valid whatever the memory: the message is that of the one that came
-// nearest.
+// recomputing and dividing of state as its memory allows; where fewer may be
+// better (ranking.h), on fewer as well. Takes a few milliseconds for each on
+// every core of this machine. InvalidArgument where no layout is valid whatever
+// the memory: the message is that of the one that came nearest; and where some
+// fit and none is in time, with the quickest.
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,
                                     const SearchOptions& options);
@@ -78,6 +84,10 @@ absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
 // `config` as `layout` has it.
 train::EngineConfig WithLayout(const train::EngineConfig& config,
                                const Layout& layout);
+// As it runs on `hardware`, where context ranks have neighbours.
+train::EngineConfig WithLayout(const train::EngineConfig& config,
+                               const Layout& layout, const parallel::Mesh& mesh,
+                               const Hardware& hardware);
 absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout);
 
 }  // namespace eisbach::plan

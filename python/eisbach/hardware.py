@@ -99,6 +99,20 @@ class Failures(Section):
     source: Text
 
 
+class Accuracy(Section):
+    """How far forecasts were from measured steps, as shares of these.
+
+    Of half of the steps it was less than `median`, of nine in ten less than
+    `p90`. Of `cases` steps on such machines that played no part in the fit of
+    coefficients; 0: there are none, and the errors are those on others.
+    """
+
+    median: Annotated[float, Field(ge=0, lt=1)]
+    p90: Annotated[float, Field(ge=0, lt=1)]
+    cases: Annotated[int, Field(ge=0)]
+    source: Text
+
+
 class HardwareFile(Section):
     """A file of `configs/hardware`."""
 
@@ -111,6 +125,7 @@ class HardwareFile(Section):
     network: Network
     power: Power
     failures: Failures
+    accuracy: Accuracy | None = None
 
 
 def folder() -> Path:
@@ -165,6 +180,17 @@ def machine_of(file: HardwareFile) -> _C.Hardware:
         busy_watts=file.power.busy_watts,
         site_factor=file.power.site_factor,
         hours_between_failures=file.failures.hours_between,
+        accuracy=_accuracy_of(file.accuracy),
+    )
+
+
+def _accuracy_of(figures: Accuracy | None) -> _C.Accuracy | None:
+    from eisbach import _C
+
+    if figures is None:
+        return None
+    return _C.Accuracy(
+        median=figures.median, p90=figures.p90, cases=figures.cases
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,12 @@ from eisbach.run.plot import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     from eisbach import _C
+
+    Action = _C.TimedAction | _C.StageSpan
 
 # By kind of action and by chunk, the last one for those that follow.
 _COLOURS = {
@@ -21,7 +25,7 @@ _COLOURS = {
     "backward_input": ("#f3a5a5", "#dd6b6b", "#b34343", "#7f2a2a"),
     "backward_weight": ("#a9dcb5", "#6cbb80", "#3f8f55", "#286239"),
 }
-_IDLE = "#e9edf2"
+IDLE = "#e9edf2"
 # Inches of an action that has its number written in.
 _ROOM = 0.17
 _WIDEST = 20.0
@@ -76,15 +80,39 @@ def draw(path: Path, drawing: Drawing) -> None:
       path: A `.png`; replaced if it exists.
       drawing: The schedule.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
     stages = drawing.run.actions
+    figure, axes, numbers = sheet(stages, drawing.run.seconds)
+    bars(axes, stages, drawing.run.seconds, numbers=numbers)
+    held = axes.secondary_yaxis("right")
+    held.set_yticks(range(len(stages)), drawing.held, fontsize=8)
+    held.set_ylabel("most held at once", fontsize=7)
+    held.tick_params(length=0)
+    held.spines[:].set_visible(False)
+    legend(
+        axes,
+        patches(stages, drawing.run.chunks),
+        columns=4 if drawing.run.chunks % 2 == 0 else 3,
+    )
+    title = f"{drawing.title}; bubble {100 * drawing.run.bubble:.1f}%"
+    axes.set_title(title, fontsize="small", loc="left")
+    save(figure, path)
+
+
+def sheet(
+    stages: Sequence[Sequence[Action]], seconds: float
+) -> tuple[Figure, Axes, bool]:
+    """Makes a figure with room for a row of actions a stage.
+
+    Returns:
+      The figure, its axes, and whether actions have room for their numbers.
+    """
+    from matplotlib.figure import Figure
+
     shortest = min(
         (a.end - a.begin for row in stages for a in row if a.end > a.begin),
         default=1.0,
     )
-    inches = _ROOM * drawing.run.seconds / shortest
+    inches = _ROOM * seconds / shortest
     figure = Figure(
         figsize=(
             min(_WIDEST, max(6.0, inches)) + 1.4,
@@ -93,40 +121,32 @@ def draw(path: Path, drawing: Drawing) -> None:
         dpi=100,
         layout="constrained",
     )
-    axes = figure.subplots()
-    _rows(axes, drawing, numbers=inches <= _WIDEST)
-    kinds = {action.kind for row in stages for action in row}
-    axes.legend(
-        handles=[
-            Patch(color=_colour(kind, chunk), label=_label(kind, chunk))
-            for kind in _COLOURS
-            if kind in kinds
-            for chunk in range(drawing.run.chunks)
-        ],
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.02),
-        ncols=4 if drawing.run.chunks % 2 == 0 else 3,
-        fontsize="x-small",
-        frameon=False,
-    )
-    axes.set_title(
-        f"{drawing.title}; bubble {100 * drawing.run.bubble:.1f}%",
-        fontsize="small",
-        loc="left",
-    )
-    save(figure, path)
+    return figure, figure.subplots(), inches <= _WIDEST
 
 
-def _rows(axes: Axes, drawing: Drawing, *, numbers: bool) -> None:
-    seconds = drawing.run.seconds
-    for stage, actions in enumerate(drawing.run.actions):
-        axes.barh(stage, seconds, 0.8, color=_IDLE)
+def bars(
+    axes: Axes,
+    stages: Sequence[Sequence[Action]],
+    seconds: float,
+    *,
+    numbers: bool,
+) -> None:
+    """Draws the actions of each stage in its row, idle time between them.
+
+    Args:
+      axes: Of a `sheet`.
+      stages: The actions of each.
+      seconds: Of all.
+      numbers: Whether micro-batches are written in.
+    """
+    for stage, actions in enumerate(stages):
+        axes.barh(stage, seconds, 0.8, color=IDLE)
         axes.barh(
             [stage] * len(actions),
             [action.end - action.begin for action in actions],
             0.8,
             [action.begin for action in actions],
-            color=[_colour(a.kind, a.chunk) for a in actions],
+            color=[colour(a.kind, a.chunk) for a in actions],
             edgecolor="white",
             linewidth=0.5,
         )
@@ -140,26 +160,48 @@ def _rows(axes: Axes, drawing: Drawing, *, numbers: bool) -> None:
                 fontsize=6,
                 color="white" if action.chunk > 1 else "black",
             )
-    count = len(drawing.run.actions)
+    count = len(stages)
     axes.set(xlim=(0, seconds or 1), ylim=(count - 0.5, -0.5), xticks=[])
     axes.set_yticks(
         range(count), [f"stage {stage}" for stage in range(count)], fontsize=8
     )
-    held = axes.secondary_yaxis("right")
-    held.set_yticks(range(count), drawing.held, fontsize=8)
-    held.set_ylabel("most held at once", fontsize=7)
-    held.tick_params(length=0)
     axes.tick_params(length=0)
-    for frame in (axes, held):
-        frame.spines[:].set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
-def _colour(kind: str, chunk: int) -> str:
+def patches(stages: Sequence[Sequence[Action]], chunks: int) -> list[Patch]:
+    """What a legend says of actions."""
+    from matplotlib.patches import Patch
+
+    kinds = {action.kind for row in stages for action in row}
+    return [
+        Patch(color=colour(kind, chunk), label=label(kind, chunk))
+        for kind in _COLOURS
+        if kind in kinds
+        for chunk in range(chunks)
+    ]
+
+
+def legend(axes: Axes, handles: Sequence[Patch], *, columns: int) -> None:
+    """Puts a legend below."""
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.02),
+        ncols=columns,
+        fontsize="x-small",
+        frameon=False,
+    )
+
+
+def colour(kind: str, chunk: int) -> str:
+    """The colour of a kind of action of a chunk."""
     shades = _COLOURS[kind]
     return shades[min(chunk, len(shades) - 1)]
 
 
-def _label(kind: str, chunk: int) -> str:
+def label(kind: str, chunk: int = 0) -> str:
+    """What a legend says of it."""
     halves = {
         "backward_input": "backward, input half",
         "backward_weight": "backward, weight half",

@@ -22,6 +22,15 @@ def test_every_figure_has_a_source(name):
     assert machine.domain.bandwidth > machine.network.bandwidth
 
 
+@pytest.mark.parametrize("name", known())
+def test_every_file_says_how_far_off_forecasts_were(name):
+    file = read_hardware(name)
+    accuracy = machine_of(file).accuracy
+    assert 0 < accuracy.median < accuracy.p90 < 0.5
+    assert accuracy.cases == file.accuracy.cases
+    assert ("never compared" in file.accuracy.source) == (accuracy.cases == 0)
+
+
 def test_a_file_of_ones_own_is_read_by_its_path(tmp_path):
     text = (folder() / "dgx-h100.yaml").read_text()
     mine = tmp_path / "mine.yaml"
@@ -48,6 +57,7 @@ def test_an_unknown_machine_names_the_nearest():
         ),
         ("power:", "powers:", r"powers: "),
         ("memory_gb: 80", "memory: 80", r"chip\.memory: "),
+        ("p90: 0.", "p90: 1.", r"accuracy\.p90: .*less than 1"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, old, new, said):

@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StepResult', 'Straggler', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'enter_phase', 'estimate_memory', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'make_folders', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2344,11 +2344,34 @@ class Link:
     @property
     def latency(self) -> float:
         ...
+class Accuracy:
+    """
+    How far forecasts were from measured steps, as a share of these.
+    """
+    def __init__(self, *, median: float, p90: float, cases: int) -> None:
+        """
+        Of half of the steps less, of nine in ten less; steps on such machines, 0: none, and the errors are those on others.
+        """
+    @property
+    def cases(self) -> int:
+        ...
+    @property
+    def median(self) -> float:
+        ...
+    @property
+    def p90(self) -> float:
+        ...
 class Hardware:
     """
     What a training job runs on: properties of a machine and coefficients of the cost model.
     """
-    def __init__(self, *, name: str, peak: PeakRates, memory_bytes: float, memory_bandwidth: float, matmul_fraction: float, units: int, tile_rows: int, tile_columns: int, half_inner: float, attention_forward: float, attention_backward: float, memory_fraction: float, kernel_gap: float, host_launch: float, shared_by_collectives: float, domain: Link, network: Link, idle_watts: float, busy_watts: float, site_factor: float, hours_between_failures: float) -> None:
+    def __init__(self, *, name: str, peak: PeakRates, memory_bytes: float, memory_bandwidth: float, matmul_fraction: float, units: int, tile_rows: int, tile_columns: int, half_inner: float, attention_forward: float, attention_backward: float, memory_fraction: float, kernel_gap: float, host_launch: float, shared_by_collectives: float, domain: Link, network: Link, idle_watts: float, busy_watts: float, site_factor: float, hours_between_failures: float, accuracy: Accuracy | None = None) -> None:
+        ...
+    @property
+    def accuracy(self) -> Accuracy:
+        ...
+    @property
+    def busy_watts(self) -> float:
         ...
     @property
     def domain(self) -> Link:
@@ -2358,6 +2381,9 @@ class Hardware:
         """
         Of one device, such that the job ends; 0: unknown.
         """
+    @property
+    def idle_watts(self) -> float:
+        ...
     @property
     def memory_bandwidth(self) -> float:
         """
@@ -2379,6 +2405,49 @@ class Hardware:
     def site_factor(self) -> float:
         """
         What the site draws for each watt of its computers.
+        """
+class RankMemory:
+    """
+    Bytes of a rank's device memory, by what they hold.
+    """
+    @property
+    def activations(self) -> int:
+        """
+        What a step adds at the moment when it holds most.
+        """
+    @property
+    def gradients(self) -> int:
+        ...
+    @property
+    def masters(self) -> int:
+        """
+        f32; 0 where the weights themselves are.
+        """
+    @property
+    def optimizer(self) -> int:
+        ...
+    @property
+    def other(self) -> int:
+        ...
+    @property
+    def parameters(self) -> int:
+        """
+        Numbers, not bytes, that this rank holds.
+        """
+    @property
+    def peak(self) -> int:
+        """
+        The sum.
+        """
+    @property
+    def saving(self) -> int:
+        """
+        Of host memory, for checkpoints that are written while training goes on; not in the peak.
+        """
+    @property
+    def weights(self) -> int:
+        """
+        In the compute type.
         """
 class Busy:
     """
@@ -2474,6 +2543,69 @@ class RecordedStep:
         """
         Plays it on a machine. `products`: what linear layers multiply in, `as_is`, `f8` or `f4`; `replayed`: the host does not count; `plain_attention`: scores go through memory, as in programs without a fused kernel.
         """
+class RunConditions:
+    """
+    What a whole run is like beside its steps.
+    """
+    def __init__(self, *, steps: int, save_stall: float = 1.0, save: float = 60.0, restart: float = 300.0, grid: float = 0.0) -> None:
+        """
+        Seconds that training stands still for a checkpoint, until it is complete, and from a fault to the next step; kg of CO2 for a kWh.
+        """
+    @property
+    def grid(self) -> float:
+        ...
+    @property
+    def restart(self) -> float:
+        ...
+    @property
+    def save(self) -> float:
+        ...
+    @property
+    def save_stall(self) -> float:
+        ...
+    @property
+    def steps(self) -> int:
+        ...
+class RunCost:
+    """
+    What a whole run takes.
+    """
+    @property
+    def co2_tonnes(self) -> float:
+        ...
+    @property
+    def device_hours(self) -> float:
+        ...
+    @property
+    def hours(self) -> float:
+        """
+        From start to end.
+        """
+    @property
+    def hours_between_failures(self) -> float:
+        """
+        Of the job; 0: unknown.
+        """
+    @property
+    def megawatt_hours(self) -> float:
+        """
+        Of the site.
+        """
+    @property
+    def save_every(self) -> float:
+        """
+        Seconds between checkpoints that lose least.
+        """
+    @property
+    def useful(self) -> float:
+        """
+        Share of the time that trains what lasts.
+        """
+    @property
+    def watts(self) -> float:
+        """
+        Of a device, on average.
+        """
 class Layout:
     """
     How a job is divided among devices, and what it does to fit them.
@@ -2518,6 +2650,11 @@ class Candidate:
     @property
     def layout(self) -> Layout:
         ...
+    @property
+    def score(self) -> float:
+        """
+        What it is ranked by.
+        """
 class SearchResult:
     """
     What a search has found.
@@ -2525,7 +2662,7 @@ class SearchResult:
     @property
     def fitting(self) -> list[Candidate]:
         """
-        Quickest first.
+        Best first.
         """
     @property
     def hopeless(self) -> int:
@@ -2548,94 +2685,145 @@ class SearchResult:
         Of those, for the memory.
         """
     @property
+    def too_late(self) -> int:
+        """
+        Of those, for the deadline.
+        """
+    @property
     def tried(self) -> int:
         ...
-class RunCost:
+class SearchOptions:
     """
-    What a whole run takes.
+    What a search may choose, and what is best.
     """
+    def __init__(self, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, memory_share: float = 0.9, products: str = 'as_is', replayed: bool = True, by: str = 'time', run: RunConditions | None = None, most_hours: float = 0.0) -> None:
+        """
+        At most `devices`; what is given of a layout is not chosen. `by`: `time` of a step, or `cost` (device hours) or `energy` of `run`; `most_hours`: in which that has to end, 0: whenever.
+        """
     @property
-    def co2_tonnes(self) -> float:
+    def devices(self) -> int:
         ...
     @property
-    def device_hours(self) -> float:
+    def memory_share(self) -> float:
         ...
-    @property
-    def hours(self) -> float:
-        """
-        From start to end.
-        """
-    @property
-    def hours_between_failures(self) -> float:
-        """
-        Of the job; 0: unknown.
-        """
-    @property
-    def megawatt_hours(self) -> float:
-        """
-        Of the site.
-        """
-    @property
-    def save_every(self) -> float:
-        """
-        Seconds between checkpoints that lose least.
-        """
-    @property
-    def useful(self) -> float:
-        """
-        Share of the time that trains what lasts.
-        """
-    @property
-    def watts(self) -> float:
-        """
-        Of a device, on average.
-        """
-class RankMemory:
+class StageSpan:
     """
-    Bytes of a rank's device memory, by what they hold.
+    What a stage does for a while.
     """
     @property
-    def activations(self) -> int:
+    def begin(self) -> float:
         """
-        What a step adds at the moment when it holds most.
+        Seconds since the step's.
         """
     @property
-    def gradients(self) -> int:
+    def chunk(self) -> int:
         ...
     @property
-    def masters(self) -> int:
+    def communication(self) -> float:
         """
-        f32; 0 where the weights themselves are.
+        Of these seconds, those of collectives in which nothing is computed.
         """
     @property
-    def optimizer(self) -> int:
+    def end(self) -> float:
         ...
     @property
-    def other(self) -> int:
+    def kind(self) -> str:
+        """
+        `forward`, `backward`, its halves `backward_input` and `backward_weight`; `exchange` with other stages, beside them; `once`: sums, norm and update.
+        """
+    @property
+    def microbatch(self) -> int:
+        """
+        From 0.
+        """
+class StreamSpan:
+    """
+    An op or a collective on a stream.
+    """
+    @property
+    def begin(self) -> float:
         ...
     @property
-    def parameters(self) -> int:
+    def bytes(self) -> float:
         """
-        Numbers, not bytes, that this rank holds.
-        """
-    @property
-    def peak(self) -> int:
-        """
-        The sum.
+        That an op reads and writes; a collective's buffer.
         """
     @property
-    def saving(self) -> int:
+    def end(self) -> float:
+        ...
+    @property
+    def flops(self) -> float:
+        ...
+    @property
+    def group(self) -> str:
         """
-        Of host memory, for checkpoints that are written while training goes on; not in the peak.
+        Of a collective; of an op empty.
         """
     @property
-    def weights(self) -> int:
+    def name(self) -> str:
+        ...
+    @property
+    def stream(self) -> int:
         """
-        In the compute type.
+        0: compute.
         """
+class StreamTimeline:
+    """
+    A step of few micro-batches on the streams of a device, without what other stages keep it waiting.
+    """
+    @property
+    def micro_batches(self) -> int:
+        ...
+    @property
+    def spans(self) -> list[StreamSpan]:
+        ...
+    @property
+    def stages(self) -> list[int]:
+        """
+        That are alike.
+        """
+class Timeline:
+    """
+    When things happen in a step, as it is foretold; of many micro-batches those that are simulated.
+    """
+    @property
+    def chunks(self) -> int:
+        ...
+    @property
+    def micro_batches(self) -> int:
+        """
+        Of a step.
+        """
+    @property
+    def seconds(self) -> float:
+        """
+        Until the last of `stages` is over.
+        """
+    @property
+    def shown(self) -> int:
+        """
+        Micro-batches of `stages`.
+        """
+    @property
+    def stages(self) -> list[list[StageSpan]]:
+        """
+        Spans of each.
+        """
+    @property
+    def step_seconds(self) -> float:
+        """
+        Of all micro-batches.
+        """
+    @property
+    def streams(self) -> list[StreamTimeline]:
+        ...
 def abort(code: int, cause: str = '') -> None:
     """
     Takes down the job that this process is a rank of.
+    """
+def best_on(config: EngineConfig, hardware: Hardware, options: SearchOptions, found: SearchResult, devices: int) -> Candidate | None:
+    """
+    What a search has found, divided anew among another number of devices: the best of it; None where nothing fits. The deadline does not count.
     """
 def build_info() -> dict[str, str]:
     """
@@ -2657,9 +2845,9 @@ def context_neighbours(mesh: Mesh, locations: collections.abc.Sequence[RankLocat
     """
     For `EngineConfig(context_neighbours=...)`: how many neighbours of a context group, from its first on, share a domain or a host.
     """
-def cost_of_run(step: Forecast, hardware: Hardware, *, steps: int, devices: int, save_stall: float = 1.0, save: float = 60.0, restart: float = 300.0, grid: float = 0.0) -> RunCost:
+def cost_of_run(step: Forecast, hardware: Hardware, conditions: RunConditions, *, devices: int, seconds: float | None = None) -> RunCost:
     """
-    What `steps` such steps take on so many devices that fail now and then. `save_stall`, `save`, `restart`: seconds; `grid`: kg of CO2 for a kWh.
+    What a run of such steps takes on so many devices that fail now and then; `seconds`: of a step, if not what is foretold.
     """
 def count_devices(type: str) -> int:
     """
@@ -2673,6 +2861,10 @@ def crossing_text(mesh: Mesh, locations: collections.abc.Sequence[RankLocation])
     """
     Says which tensor groups cross domains, over which link and how fast; empty when none does.
     """
+def devices_of(watts: float, hardware: Hardware) -> int:
+    """
+    The most devices that a site of so many watts feeds at full load.
+    """
 def enter_phase(world: World, name: str) -> None:
     """
     What this rank is about from now on: as `phase`, for good.
@@ -2680,6 +2872,10 @@ def enter_phase(world: World, name: str) -> None:
 def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
     """
     The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
+    """
+def fewest_devices(config: EngineConfig, hardware: Hardware, options: SearchOptions, found: SearchResult) -> Candidate:
+    """
+    The same on the fewest devices on which the run is in time, or fits.
     """
 def fewest_recomputed(config: EngineConfig, mesh: Mesh, *, memory: int, copies: bool) -> int:
     """
@@ -2717,9 +2913,17 @@ def latest_checkpoint(root: os.PathLike | str | bytes) -> str | None:
     """
     The complete checkpoint of the highest step, or None.
     """
+def layout_memory(config: EngineConfig, candidate: Candidate, hardware: Hardware) -> RankMemory:
+    """
+    What the device holds that holds most, by kinds.
+    """
 def make_folders(path: os.PathLike | str | bytes) -> None:
     """
     Makes a folder and those above it, of mode 0750 less the umask; one that is there stays as it is. OSError names the folder.
+    """
+def make_timeline(config: EngineConfig, layout: Layout, hardware: Hardware, options: SearchOptions) -> Timeline:
+    """
+    When things happen in a step on a layout that a search with `options` has found.
     """
 def measure_peak(world: World) -> Peak:
     """
@@ -2769,9 +2973,9 @@ def schedule_names() -> list[str]:
     """
     Of the pipeline schedules that there are.
     """
-def search_layouts(config: EngineConfig, hardware: Hardware, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, memory_share: float = 0.9, products: str = 'as_is', replayed: bool = True) -> SearchResult:
+def search_layouts(config: EngineConfig, hardware: Hardware, options: SearchOptions, *, watts: float | None = None) -> SearchResult:
     """
-    Layouts of at most `devices` on which a configuration trains its batch; what is given is not chosen.
+    Layouts on which a configuration trains its batch, on no more devices than a site of so many `watts` feeds.
     """
 def set_threads(threads: int) -> int:
     """
@@ -2784,6 +2988,10 @@ def sim_world(rank: int, size: int, device: str = 'meta') -> World:
 def simulate_schedule(name: str, *, stages: int, microbatches: int, chunks: int | None = None, forward: float = 1.0, backward_input: float = 1.0, backward_weight: float = 1.0, transfer: float = 0.0, chunk_times: collections.abc.Sequence[typing.Annotated[collections.abc.Sequence[float], "FixedSize(4)"]] | None = None) -> TimedSchedule:
     """
     Makes a schedule and runs it on times without ranks; without `chunks` with the fewest that it can have. The times are those of a micro-batch on a whole stage, all its chunks together; a transfer's is that of one activation. `chunk_times` stand in for them: forward, backward and its halves, backward_input and backward_weight, of each chunk, stage by stage.
+    """
+def step_range(seconds: float, hardware: Hardware) -> tuple[float, float]:
+    """
+    From what to what a step may take of which so many seconds are foretold: nine of ten are inside.
     """
 def summarise(traces: collections.abc.Sequence[RankTrace], compute: str) -> Profile:
     """

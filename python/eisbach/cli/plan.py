@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
+import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +24,40 @@ class Products(enum.Enum):
     F4 = "f4"
 
 
+class RankBy(enum.Enum):
+    """What is least for the best layout."""
+
+    TIME = "time"
+    COST = "cost"
+    ENERGY = "energy"
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
+    return value
+
+
+def _number(text: str) -> typer.models.OptionInfo:
+    return typer.Option(min=0, callback=_finite, help=text)
+
+
+def hours_of(option: str, text: str) -> float:
+    """Reads a time as in `36h` or `90d`.
+
+    Raises:
+      ValueError: It is none.
+    """
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)([hd])", text.strip())
+    hours = float(found[1]) * (24 if found[2] == "d" else 1) if found else 0.0
+    if not hours or not math.isfinite(hours):
+        raise ValueError(
+            f"{option} {text}: is no time; hours are written as 36h, days as "
+            "90d"
+        )
+    return hours
+
+
 def command(
     arguments: ConfigArguments = None,
     *,
@@ -33,6 +70,13 @@ def command(
     gpus: Annotated[
         int, typer.Option("--gpus", min=1, help="How many devices there are.")
     ],
+    by: Annotated[
+        RankBy,
+        typer.Option(
+            help="What is least for the best layout: the time of a step, or "
+            "device hours or energy of the whole run."
+        ),
+    ] = RankBy.TIME,
     products: Annotated[
         Products,
         typer.Option(
@@ -40,11 +84,56 @@ def command(
             "and not yet in the runtime."
         ),
     ] = Products.AS_IS,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="In which the run has to end, as in `36h` or `90d`.",
+        ),
+    ] = None,
+    power_cap: Annotated[
+        float | None, _number("MW that the site may draw at full load.")
+    ] = None,
+    price: Annotated[
+        float | None, _number("EUR for an hour of a device.")
+    ] = None,
     grid: Annotated[
-        float,
-        typer.Option(min=0, help="Grams of CO2 that the grid emits for a kWh."),
+        float, _number("Grams of CO2 that the grid emits for a kWh.")
     ] = GERMAN_GRID,
+    mtbf: Annotated[
+        float | None,
+        _number(
+            "Hours of one device between failures that end the job, in place "
+            "of the machine's; 0: none fail."
+        ),
+    ] = None,
+    restart: Annotated[
+        float, _number("Seconds from a fault to the first step after it.")
+    ] = 300.0,
+    save_stall: Annotated[
+        float, _number("Seconds that training stands still for a checkpoint.")
+    ] = 1.0,
     rows: Annotated[int, typer.Option(min=1, help="Layouts to print.")] = 10,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            help="A `.json` to write all of it to; `-`: standard output, "
+            "without the table."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="A `.html` to write: one page.")
+    ] = None,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(help="A `.png` to draw a step of the first layout to."),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="A `.json` to write that step to, for ui.perfetto.dev."
+        ),
+    ] = None,
 ) -> None:
     """Find the layouts of a job that fit a machine, and what a step takes.
 
@@ -57,14 +146,30 @@ def command(
     * `eisbach plan configs/llama3_405b.yaml --hardware gb200-nvl72 --gpus 10000`
 
     * `eisbach plan configs/llama3_405b.yaml parallel.tensor=8 --hardware dgx-h100 --gpus 1024`
-    """  # noqa: D412, E501
-    from eisbach.hardware import read_hardware
-    from eisbach.planning import make_plan, table
 
+    * `eisbach plan configs/llama3_405b.yaml --hardware dgx-b200 --gpus 4096 --html plan.html --trace step.json`
+
+    * `eisbach plan configs/llama3_405b.yaml --hardware gb200-nvl72 --gpus 4608 --by cost --price 3.5 --deadline 120d`
+    """  # noqa: D412, E501
+    from eisbach.cli import plan_output
+    from eisbach.hardware import read_hardware
+    from eisbach.planning import Terms, make_plan
+
+    outputs = plan_output.Outputs(json, html, timeline, trace)
+    outputs.check()
+    terms = Terms(
+        products=products.value,
+        by=by.value,
+        grid=grid / 1000,
+        price=price,
+        power_cap=power_cap,
+        deadline=hours_of("--deadline", deadline) if deadline else None,
+        mtbf=mtbf,
+        restart=restart,
+        save_stall=save_stall,
+    )
     _, config = load(arguments, command="plan")
     file = read_hardware(hardware)
     with config.located():
-        plan = make_plan(
-            config, file, gpus, products=products.value, grid=grid / 1000
-        )
-        print("\n".join(table(plan, rows=rows)))
+        plan = make_plan(config, file, gpus, terms=terms)
+        outputs.write(plan, rows=rows)

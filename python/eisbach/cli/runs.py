@@ -35,12 +35,12 @@ def command(
 
     * `eisbach runs runs/a runs/b --plot a-and-b.png`
     """  # noqa: D412
-    from eisbach.cli import picture
+    from eisbach.cli import output_file
     from eisbach.run.comparison import find_runs, read_run, table
     from eisbach.run.folder import has_config
 
     if plot:
-        picture.check("--plot", plot)
+        output_file.check("--plot", plot, ".png")
     paths: list[Path] = []
     for path in (folder, *(others or ())):
         one = has_config(path)
@@ -50,6 +50,6 @@ def command(
     if plot and runs:
         from eisbach.run.curves import plot_runs
 
-        with picture.written("--plot", plot):
+        with output_file.written("--plot", plot):
             plot_runs(plot, runs)
         print(f"curves: {plot}")

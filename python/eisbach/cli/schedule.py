@@ -65,11 +65,11 @@ def command(
     * `eisbach schedule zero_bubble --stages 8 --chunks 2 --micro-batches 16 --output zero_bubble.png`
     """  # noqa: D412, E501
     from eisbach import _C
-    from eisbach.cli import picture
+    from eisbach.cli import output_file
     from eisbach.scheduling import Drawing, draw, lines
 
     if output:
-        picture.check("--output", output)
+        output_file.check("--output", output, ".png")
     drawing = Drawing(
         name,
         micro_batches,
@@ -86,6 +86,6 @@ def command(
     )
     print("\n".join(lines(drawing)))
     if output:
-        with picture.written("--output", output):
+        with output_file.written("--output", output):
             draw(output, drawing)
         print(f"picture: {output}")

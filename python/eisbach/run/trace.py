@@ -39,11 +39,11 @@ def _rank(trace: _C.RankTrace, start: int) -> Iterator[dict[str, Any]]:
         **{tid: f"communication: {group}" for group, tid in tids.items()},
     }
     label = f"rank {trace.rank} on {trace.host}"
-    yield _about(trace.rank, 0, "process_name", name=label)
-    yield _about(trace.rank, 0, "process_sort_index", sort_index=trace.rank)
+    yield about(trace.rank, 0, "process_name", name=label)
+    yield about(trace.rank, 0, "process_sort_index", sort_index=trace.rank)
     for tid, name in rows.items():
-        yield _about(trace.rank, tid, "thread_name", name=name)
-        yield _about(trace.rank, tid, "thread_sort_index", sort_index=tid)
+        yield about(trace.rank, tid, "thread_name", name=name)
+        yield about(trace.rank, tid, "thread_sort_index", sort_index=tid)
     for span in trace.spans:
         tid = _ROWS.get(span.kind, _COMPUTE)
         if span.kind == "collective":
@@ -60,7 +60,8 @@ def _rank(trace: _C.RankTrace, start: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _about(pid: int, tid: int, what: str, **args: Any) -> dict[str, Any]:
+def about(pid: int, tid: int, what: str, **args: Any) -> dict[str, Any]:
+    """An event that names or orders a process or a row of it."""
     return {"ph": "M", "pid": pid, "tid": tid, "name": what, "args": args}
 
 

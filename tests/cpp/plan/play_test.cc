@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
@@ -112,6 +114,23 @@ TEST_F(PlayTest, ActionsHaveTheirTime) {
   EXPECT_DOUBLE_EQ(played.actions[0].busy.communication, 2);
   EXPECT_DOUBLE_EQ(played.actions[1].seconds, 4);
   EXPECT_DOUBLE_EQ(played.step_ends.at(0), 15);
+}
+
+TEST_F(PlayTest, EachPieceHasItsPlaceWhereItIsAskedFor) {
+  Gather(3, 1);
+  Op(2);
+  Op(4);
+  EXPECT_TRUE(Run().work.empty());
+  record_.work.pop_back();
+  const Played played = Run({.each = true});
+  ASSERT_EQ(played.work.size(), 3);
+  const std::array<std::array<double, 2>, 3> places = {
+      {{0, 3}, {0, 2}, {2, 6}}};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(played.work[i].index, i);
+    EXPECT_DOUBLE_EQ(played.work[i].begin, places[i][0]);
+    EXPECT_DOUBLE_EQ(played.work[i].end, places[i][1]);
+  }
 }
 
 }  // namespace

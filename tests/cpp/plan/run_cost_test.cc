@@ -18,7 +18,7 @@ Forecast Step(double seconds) {
 }
 
 TEST(RunCostTest, WithoutFailuresARunTakesItsSteps) {
-  const RunCost cost = CostOfRun(Step(3.6), RoundMachine(),
+  const RunCost cost = CostOfRun(UseOf(Step(3.6)), RoundMachine(),
                                  {.steps = 1000, .devices = 10, .grid = 0.5});
   EXPECT_DOUBLE_EQ(cost.hours, 1);
   EXPECT_DOUBLE_EQ(cost.device_hours, 10);
@@ -37,7 +37,7 @@ TEST(RunCostTest, UsefulTimeIsThatOfAPlayedJob) {
                                  .save_stall = 10,
                                  .save = 10,
                                  .restart = 120};
-  const RunCost cost = CostOfRun(Step(1), machine, conditions);
+  const RunCost cost = CostOfRun(UseOf(Step(1)), machine, conditions);
   EXPECT_DOUBLE_EQ(cost.hours_between_failures, 5);
   std::mt19937 random(7);
   const auto played = [&](double every) {

@@ -83,6 +83,46 @@ TEST(SearchTest, ADeviceCountThatDividesNothingIsUsedInPart) {
   }
 }
 
+// Fewer devices wait less for one another, and their hours cost less.
+TEST(SearchTest, TheCheapestAndTheMostFrugalNeedFewerDevices) {
+  const Hardware machine = RoundMachine();
+  const SearchResult quick = Found({.devices = 8});
+  for (const RankBy by : {RankBy::kCost, RankBy::kEnergy}) {
+    const Ranking ranking{.by = by, .run = {.steps = 100}};
+    const SearchResult found = Found({.devices = 8, .ranking = ranking});
+    ASSERT_FALSE(found.fitting.empty());
+    const Candidate& best = found.fitting.front();
+    EXPECT_LT(best.layout.devices(), 8);
+    double before = 0;
+    for (const Candidate& candidate : found.fitting) {
+      EXPECT_GE(candidate.score, before);
+      before = candidate.score;
+    }
+    // Pruned or not, nothing is better on any number of devices.
+    for (const int devices : {1, 2, 3}) {
+      for (const Candidate& other : Found({.devices = devices}).fitting) {
+        EXPECT_GE(Score(other.layout.devices(), UseOf(other.forecast), ranking,
+                        machine),
+                  best.score * (1 - 1e-9))
+            << devices;
+      }
+    }
+    // A deadline takes more of them.
+    const auto hours = [&](const Candidate& one) {
+      return CostOn(one.layout.devices(), UseOf(one.forecast), ranking, machine)
+          .hours;
+    };
+    Ranking soon = ranking;
+    soon.most_hours = 1.2 * hours(quick.fitting.front());
+    const SearchResult late = Found({.devices = 8, .ranking = soon});
+    EXPECT_GT(late.fitting.front().layout.devices(), best.layout.devices());
+    EXPECT_GT(late.too_late, 0);
+    for (const Candidate& candidate : late.fitting) {
+      EXPECT_LE(hours(candidate), soon.most_hours);
+    }
+  }
+}
+
 TEST(SearchTest, WhatCannotBeIsRefused) {
   EXPECT_FALSE(
       Search(Config(), RoundMachine(), {.devices = 8, .fixed = {.data = 5}})

@@ -1,4 +1,4 @@
-foreach(name collective_seconds estimate forecast op_seconds play recompute_layers
-        run_cost search)
+foreach(name collective_seconds constraints estimate forecast layout_memory
+        op_seconds play ranking recompute_layers run_cost search timeline)
   eisbach_add_test(NAME plan_${name}_test SRC plan/${name}_test.cc)
 endforeach()

@@ -149,7 +149,11 @@ def _objects(folder):
     machine = machine_of(read_hardware("dgx-b200"))
     recorded = _C.RecordedStep(engine_config, mesh)
     forecast = recorded.on(machine)
-    layouts = _C.search_layouts(engine_config, machine, 1)
+    options = _C.SearchOptions(1)
+    layouts = _C.search_layouts(engine_config, machine, options)
+    conditions = _C.RunConditions(steps=1)
+    layout = layouts.fitting[0].layout
+    timeline = _C.make_timeline(engine_config, layout, machine, options)
     found = [
         decoder,
         decoder.generate([[1]], tokens=1)[0],
@@ -201,8 +205,16 @@ def _objects(folder):
         forecast.busy,
         layouts,
         layouts.fitting[0],
-        layouts.fitting[0].layout,
-        _C.cost_of_run(forecast, machine, steps=1, devices=1),
+        layout,
+        options,
+        conditions,
+        _C.cost_of_run(forecast, machine, conditions, devices=1),
+        machine.accuracy,
+        timeline,
+        timeline.stages[0][0],
+        timeline.streams[0],
+        timeline.streams[0].spans[0],
+        _C.estimate_memory(engine_config, mesh, 0),
         linear,
         _C.nn.Norm("norm", 8),
         _C.nn.Dropout("dropout", 0.5),

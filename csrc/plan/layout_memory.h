@@ -1,0 +1,17 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "plan/estimate.h"
+#include "plan/search.h"
+
+namespace eisbach::plan {
+
+// What the device of `candidate` that holds most holds, by kinds: the state of
+// its rank between steps as EstimateMemory has it; the rest of what is foretold
+// is `activations`. Takes the time of making the rank's Engine on meta.
+// InvalidArgument as Engine::Validate.
+absl::StatusOr<RankMemory> MemoryOf(const train::EngineConfig& config,
+                                    const Candidate& candidate,
+                                    const Hardware& hardware);
+
+}  // namespace eisbach::plan

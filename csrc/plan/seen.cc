@@ -1,0 +1,41 @@
+#include "plan/seen.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+
+namespace eisbach::plan {
+
+void TooLate::Add(const Layout& layout, const StepUse& use) {
+  if (use.seconds >= use_.seconds) return;
+  use_ = use;
+  devices_ = layout.devices();
+}
+
+absl::Status TooLate::Refusal(const Ranking& ranking,
+                              const Hardware& hardware) const {
+  const double hours = CostOn(devices_, use_, ranking, hardware).hours;
+  // In hundredths, upwards: what is offered has to work.
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "deadline=%gh: the quickest layout that was found takes %.2f h, on %d "
+      "devices; nearest that works: deadline=%.2fh",
+      ranking.most_hours, hours, devices_, std::ceil(hours * 100) / 100));
+}
+
+void Settled::Add(const Layout& layout) {
+  int& data = data_.try_emplace(KindOf(layout), layout.data).first->second;
+  data = std::min(data, layout.data);
+}
+
+bool Settled::Covers(const Layout& layout) const {
+  const auto it = data_.find(KindOf(layout));
+  return it != data_.end() && it->second < layout.data;
+}
+
+Settled::Kind Settled::KindOf(const Layout& layout) {
+  return {layout.tensor,   layout.pipeline, layout.context,
+          layout.schedule, layout.chunks,   layout.micro_batch};
+}
+
+}  // namespace eisbach::plan

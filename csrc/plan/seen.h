@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "absl/status/status.h"
+#include "plan/hardware.h"
+#include "plan/ranking.h"
+#include "plan/search.h"
+
+namespace eisbach::plan {
+
+// Layouts that fit and end too late (Ranking::most_hours): of all, the
+// quickest.
+class TooLate {
+ public:
+  void Add(const Layout& layout, const StepUse& use);
+  // Seconds of its step; infinite where there is none.
+  double seconds() const { return use_.seconds; }
+  // That no layout is in time, and which is nearest.
+  absl::Status Refusal(const Ranking& ranking, const Hardware& hardware) const;
+
+ private:
+  StepUse use_{std::numeric_limits<double>::infinity(), 0};
+  int64_t devices_ = 0;
+};
+
+// Where fewer devices may be better: layouts that fit as they are. With more
+// data ranks they would only exchange more and wait longer for one another.
+class Settled {
+ public:
+  void Add(const Layout& layout);
+  // Whether `layout` is one of them with more data ranks.
+  bool Covers(const Layout& layout) const;
+
+ private:
+  using Kind = std::tuple<int, int, int, std::string, int, int64_t>;
+  static Kind KindOf(const Layout& layout);
+
+  std::map<Kind, int> data_;
+};
+
+}  // namespace eisbach::plan

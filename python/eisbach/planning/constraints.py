@@ -1,0 +1,116 @@
+"""What one more constraint would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eisbach.planning import figures, words
+from eisbach.planning.make import Plan
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+_PARTS = {"half": ("Half of them", 2), "quarter": ("A quarter of them", 4)}
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One more constraint on the best layout.
+
+    Attributes:
+      kind: `half`, `quarter`, `power_cap` or `deadline`.
+      devices: How many there may be then; of a deadline, how many there have
+        to be.
+      candidate: What is best then; of a power cap, what is best without it.
+        None: nothing of what was found fits, or a cap limits nothing.
+      says: That in a sentence.
+    """
+
+    kind: str
+    devices: int
+    candidate: _C.Candidate | None
+    says: str
+
+
+def constraints(plan: Plan) -> Iterator[Constraint]:
+    """Those of every plan, and those that were asked for."""
+    most = plan.best.layout.devices
+    for kind, (name, part) in _PARTS.items():
+        if most >= part:
+            devices = most // part
+            yield _fewer(plan, kind, name, devices)
+    if plan.terms.power_cap is not None:
+        yield _power_cap(plan)
+    if plan.terms.deadline is not None:
+        yield _deadline(plan)
+
+
+def _fewer(plan: Plan, kind: str, name: str, devices: int) -> Constraint:
+    candidate = plan.on(devices)
+    head = f"{name} ({devices:,})"
+    if candidate is None:
+        says = f"{head}: none of the best layouts fits when divided anew."
+    else:
+        says = f"{head}: {_beside(plan, candidate)}."
+    return Constraint(kind, devices, candidate, says)
+
+
+def _beside(plan: Plan, candidate: _C.Candidate) -> str:
+    """Spells a layout beside the best."""
+    best = plan.best
+    longer = candidate.forecast.seconds / best.forecast.seconds
+    mine = figures.whole_run(plan, candidate).value
+    his = figures.whole_run(plan, best).value
+    more = mine.device_hours / his.device_hours - 1
+    cost = "as many" if abs(more) < 0.005 else _percent(more)
+    return (
+        f"{words.seconds(candidate.forecast.seconds)} s a step on "
+        f"{words.layout(candidate.layout)}, {longer:.2f} times as long, "
+        f"{words.hours(mine.hours)}, {cost} device hours"
+    )
+
+
+def _percent(more: float) -> str:
+    return f"{abs(more):.0%} {'more' if more > 0 else 'fewer'}"
+
+
+def _power_cap(plan: Plan) -> Constraint:
+    cap, fed = plan.terms.power_cap, plan.fed
+    head = (
+        f"{cap:g} MW feed {fed:,} devices at full load "
+        f"({plan.machine.busy_watts:,.0f} W each, x "
+        f"{plan.machine.site_factor:g} for the site)"
+    )
+    if fed >= plan.devices:
+        return Constraint(
+            "power_cap",
+            fed,
+            None,
+            f"{head}: all {plan.devices:,} that there are.",
+        )
+    candidate = plan.on(plan.devices)
+    if candidate is None:
+        says = f"{head} of {plan.devices:,}."
+    else:
+        says = (
+            f"{head} of {plan.devices:,}; without the cap "
+            f"{_beside(plan, candidate)}."
+        )
+    return Constraint("power_cap", fed, candidate, says)
+
+
+def _deadline(plan: Plan) -> Constraint:
+    candidate = plan.fewest()
+    says = (
+        f"In time ({words.hours(plan.terms.deadline)}) on no fewer than "
+        f"{candidate.layout.devices:,}: {_beside(plan, candidate)}."
+    )
+    best = figures.whole_run(plan, plan.best)
+    if best.high.hours > plan.terms.deadline:
+        says += (
+            f" At the slow end of its range the first takes "
+            f"{words.hours(best.high.hours)}, which is too late."
+        )
+    return Constraint("deadline", candidate.layout.devices, candidate, says)

@@ -1,0 +1,78 @@
+"""How a plan spells layouts, times and amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eisbach import _C
+
+# Where the seconds of a step go, by the names of the core.
+TIME = {
+    "products": "matrix products",
+    "attention": "attention",
+    "other_ops": "other ops",
+    "communication": "communication that nothing hides",
+    "gaps": "waiting for the host",
+    "stages": "waiting for other stages",
+}
+# What memory holds.
+MEMORY = {
+    "weights": "weights",
+    "masters": "masters",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+    "activations": "activations",
+    "other": "other",
+}
+GIB = 1 << 30
+
+
+def layout(chosen: _C.Layout) -> str:
+    """Spells a layout as in `d64 c1 t8 p16`."""
+    return (
+        f"d{chosen.data} c{chosen.context} t{chosen.tensor} p{chosen.pipeline}"
+    )
+
+
+def schedule(chosen: _C.Layout) -> str:
+    """Spells its schedule as in `interleaved 2`; `-` for one stage."""
+    if chosen.pipeline == 1:
+        return "-"
+    parts = f" {chosen.chunks}" if chosen.chunks > 1 else ""
+    return f"{chosen.schedule}{parts}"
+
+
+def seconds(value: float) -> str:
+    """Spells a step's seconds in three or four digits."""
+    return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def hours(value: float) -> str:
+    """Spells hours in the unit that suits them."""
+    if value < 1 / 60:
+        return f"{value * 3600:.0f} s"
+    if value < 2:
+        return f"{value * 60:.0f} min"
+    if value < 72:
+        return f"{value:.1f} h"
+    return f"{value / 24:,.1f} days"
+
+
+def amount(value: float) -> str:
+    """Spells a number in three digits or as a whole one."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def span(
+    low: float, high: float, spell: Callable[[float], str] = amount
+) -> str:
+    """Spells from what to what; one of them where both read alike."""
+    first, last = spell(low), spell(high)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    if unit and unit == last.partition(" ")[2]:
+        first = number
+    return f"{first} to {last}"

@@ -1,0 +1,43 @@
+"""Plans of a small job, made once for the same arguments."""
+
+import pytest
+
+from eisbach.config import load_config, resolve
+from eisbach.hardware import read_hardware
+from eisbach.planning import Terms, make_plan
+
+SMALL = ["model.layers=4", "model.context=256", "train.global_batch=64"]
+
+
+@pytest.fixture(scope="session")
+def small():
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def planned(repo):
+    """Takes overrides, `devices`, `machine` and `Terms`."""
+    made = {}
+
+    def planned(*overrides, devices=8, machine="dgx-h100", **terms):
+        key = (overrides, devices, machine, *sorted(terms.items()))
+        if key not in made:
+            config = load_config(
+                repo / "configs" / "llama_bytes.yaml", [*SMALL, *overrides]
+            )
+            file = read_hardware(machine)
+            made[key] = make_plan(
+                resolve(config), file, devices, terms=Terms(**terms)
+            )
+        return made[key]
+
+    return planned
+
+
+@pytest.fixture(scope="session")
+def piped(planned):
+    """One of two stages."""
+    return planned(
+        "parallel.pipeline=2", "parallel.tensor=2", "parallel.schedule=1f1b",
+        "train.micro_batch=1",
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+import pytest
+
+from eisbach.planning import figures
+from eisbach.planning.constraints import constraints
+
+
+def told(plan):
+    return {one.kind: one for one in constraints(plan)}
+
+
+def test_half_and_a_quarter_of_the_devices_are_told(planned):
+    plan = planned()
+    more = told(plan)
+    assert set(more) == {"half", "quarter"}
+    before = plan.best.forecast.seconds
+    for kind, part in (("half", 2), ("quarter", 4)):
+        one, devices = more[kind], plan.best.layout.devices // part
+        assert one.devices == devices
+        assert one.candidate.layout.devices <= devices
+        assert one.candidate.forecast.seconds > before
+        longer = one.candidate.forecast.seconds / plan.best.forecast.seconds
+        assert f"{longer:.2f} times as long" in one.says
+        before = one.candidate.forecast.seconds
+
+
+def test_a_cap_tells_what_is_without_it(planned):
+    plan = planned(power_cap=0.005)
+    one = told(plan)["power_cap"]
+    assert one.devices == 3
+    assert "0.005 MW feed 3 devices at full load (1,275 W each, x 1.25" in (
+        one.says
+    )
+    assert one.candidate.layout.devices > 3
+    assert one.candidate.forecast.seconds < plan.best.forecast.seconds
+    loose = told(planned(power_cap=1))["power_cap"]
+    assert loose.candidate is None
+    assert loose.says.endswith("all 8 that there are.")
+
+
+def test_a_deadline_tells_the_fewest_devices(planned):
+    quick = planned()
+    hours = figures.whole_run(quick, quick.best).value.hours
+    plan = planned(deadline=3 * hours)
+    one = told(plan)["deadline"]
+    assert one.devices == one.candidate.layout.devices < 8
+    assert figures.whole_run(plan, one.candidate).value.hours <= 3 * hours
+    assert "slow end" not in one.says
+    near = planned(deadline=1.01 * hours)
+    assert "which is too late" in told(near)["deadline"].says
+
+
+def test_one_device_has_no_half(planned):
+    assert told(planned(devices=1)) == {}
+    with pytest.raises(IndexError):
+        next(constraints(planned("model.hidden=65536", devices=1)))

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from eisbach.planning import figures
+from eisbach.planning.constraints import constraints
+from eisbach.planning.document import document
+
+
+def read(plan, **options):
+    text = json.dumps(document(plan, **options), allow_nan=False)
+    return json.loads(text)
+
+
+def test_it_has_the_numbers_of_the_plan(planned):
+    plan = planned(price=2.0, grid=0.4)
+    told = read(plan, rows=7, more=list(constraints(plan)))
+    assert told["format"] == 1
+    assert told["model"]["parameters"] == plan.engine.model.parameters
+    assert told["job"]["training_flops"] == figures.training_flops(plan)
+    assert told["machine"]["name"] == "DGX H100"
+    assert told["machine"]["chip"]["memory_gb"] == 80
+    assert told["machine"]["accuracy"]["cases"] > 0
+    assert told["terms"]["price"] == 2
+    assert told["search"]["tried"] == plan.found.tried
+    assert len(told["layouts"]) == 7
+    for one, candidate in zip(
+        told["layouts"], plan.found.fitting, strict=False
+    ):
+        assert one["step_seconds"]["value"] == candidate.forecast.seconds
+        assert one["step_seconds"]["low"] < one["step_seconds"]["value"]
+        assert one["layout"]["tensor"] == candidate.layout.tensor
+        assert one["devices"] == candidate.layout.devices
+        assert one["memory_bytes"] == candidate.forecast.memory
+        assert one["mfu"] == figures.of_peak(plan, candidate)
+        assert one["tokens_per_second_per_device"] == pytest.approx(
+            64 * 256 / candidate.forecast.seconds / candidate.layout.devices
+        )
+    kinds = [sum(one["memory"].values()) for one in told["layouts"][:5]]
+    assert kinds == [one["memory_bytes"] for one in told["layouts"][:5]]
+    assert "memory" not in told["layouts"][5]
+    run = told["best"]["run"]
+    cost = figures.whole_run(plan, plan.best)
+    assert run["hours"]["high"] == cost.high.hours
+    assert run["eur"]["value"] == 2 * cost.value.device_hours
+    assert run["co2_tonnes"]["value"] == cost.value.co2_tonnes > 0
+    assert told["best"]["configuration"].startswith("parallel:\n")
+    half = told["constraints"][0]
+    assert half["kind"] == "half"
+    assert (
+        half["best"]["step_seconds"]["value"]
+        > (told["layouts"][0]["step_seconds"]["value"])
+    )
+
+
+def test_a_plan_without_a_layout_is_told_too(planned):
+    plan = planned("model.layers=126", "model.hidden=16384",
+                   "model.heads=128", "parallel.zero=1", devices=2)  # fmt: skip
+    told = read(plan)
+    assert told["best"] is None
+    assert told["layouts"] == []
+    assert told["least_memory_bytes"] > 80e9
+
+
+def test_what_is_only_modelled_is_named(planned):
+    (feature,) = read(planned(products="f8"))["not_in_runtime"]
+    assert feature.endswith("f8")

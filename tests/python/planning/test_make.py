@@ -1,0 +1,68 @@
+import pytest
+
+from eisbach.config import load_config, resolve
+from eisbach.fitting import fit
+from eisbach.planning import fragment
+
+
+def test_the_fragment_is_a_configuration_that_fits(
+    planned, small, repo, tmp_path
+):
+    plan = planned()
+    assert len(plan.found.fitting) > 10
+    for candidate in plan.found.fitting[:20]:
+        file = tmp_path / "chosen.yaml"
+        base = repo / "configs" / "llama_bytes.yaml"
+        text = "\n".join(fragment(candidate))
+        file.write_text(f"base: {base}\n{text}\n")
+        config = resolve(load_config(file, [*small, "run.device=cpu"]))
+        found = fit(config, candidate.layout.devices)
+        assert found.mesh.size("tensor") == candidate.layout.tensor
+        assert found.engine.recompute == candidate.layout.recompute
+        assert found.engine.micro_batch == candidate.layout.micro_batch
+
+
+def test_keys_of_the_command_line_stay(planned):
+    plan = planned("parallel.tensor=2", "train.recompute=block")
+    assert {c.layout.tensor for c in plan.found.fitting} == {2}
+    assert {c.layout.recompute for c in plan.found.fitting} == {"block"}
+    # What the file says is free.
+    assert len({c.layout.micro_batch for c in plan.found.fitting}) > 1
+
+
+def test_a_batch_that_no_layout_divides_is_refused(planned):
+    with pytest.raises(ValueError, match="data"):
+        planned("parallel.data=5")
+
+
+def test_narrow_products_are_quicker(planned):
+    keys = ["model.hidden=4096", "model.heads=32", "parallel.tensor=1",
+            "parallel.pipeline=1", "parallel.context=1"]  # fmt: skip
+    wide = planned(*keys).best.forecast.seconds
+    assert planned(*keys, products="f8").best.forecast.seconds < wide
+
+
+def test_the_best_is_what_was_asked_for(planned):
+    quick, cheap = planned(), planned(by="cost")
+    assert cheap.best.layout.devices < quick.best.layout.devices
+    assert cheap.best.forecast.seconds > quick.best.forecast.seconds
+    # Seconds of a step there, device hours here.
+    assert quick.best.score == quick.best.forecast.seconds
+    assert cheap.best.score < 1e6
+
+
+def test_a_deadline_and_a_cap_are_kept_or_refused(planned):
+    capped = planned(power_cap=0.005)  # 3 x 1275 W x 1.25
+    assert capped.fed == 3
+    assert {c.layout.devices for c in capped.found.fitting} <= {1, 2, 3}
+    with pytest.raises(ValueError, match=r"works: deadline=\d+\.\d\dh"):
+        planned(deadline=1e-6)
+    with pytest.raises(ValueError, match=r"works: power_cap=0\.001594"):
+        planned(power_cap=0.001)
+
+
+def test_the_memory_of_the_first_is_told_by_kinds(planned):
+    plan = planned()
+    assert len(plan.memory) == 5
+    for held, candidate in zip(plan.memory, plan.found.fitting, strict=False):
+        assert held.peak == candidate.forecast.memory

@@ -1,0 +1,82 @@
+import re
+from xml.etree import ElementTree
+
+from eisbach.planning import figures, fragment, words
+from eisbach.planning.constraints import constraints
+from eisbach.planning.page import page
+
+
+def read(text):
+    head, _, rest = text.partition("\n")
+    assert head == "<!DOCTYPE html>"
+    return ElementTree.fromstring(rest)
+
+
+def cells(table):
+    return [
+        ["".join(cell.itertext()) for cell in row] for row in table.iter("tr")
+    ]
+
+
+def test_it_is_whole_and_has_the_numbers_of_the_plan(planned):
+    plan = planned(price=2.0)
+    more = list(constraints(plan))
+    text = page(plan, rows=6, more=more)
+    tree = read(text)
+    rows = cells(next(tree.iter("table")))
+    assert len(rows) == 7
+    for row, candidate in zip(rows[1:], plan.found.fitting, strict=False):
+        told = dict(zip(rows[0], row, strict=True))
+        step = figures.step(plan, candidate)
+        assert told["layout"] == words.layout(candidate.layout)
+        assert told["s/step"] == words.seconds(step.value)
+        assert told["from"] == words.seconds(step.low)
+        assert told["to"] == words.seconds(step.high)
+        assert told["MFU"] == f"{figures.of_peak(plan, candidate):.1%}"
+    assert "".join(next(tree.iter("pre")).itertext()).splitlines() == list(
+        fragment(plan.best)
+    )
+    said = ["".join(item.itertext()) for item in tree.iter("li")]
+    assert said == [one.says for one in more]
+    assert len([e for e in tree.iter() if e.tag.endswith("svg")]) == 3
+    assert "EUR" in text
+
+
+def test_it_needs_nothing_from_elsewhere(planned, piped):
+    for plan in (planned(), piped):
+        text = page(plan)
+        assert not re.search(r"(src|href|@import|url\()", text)
+        addresses = set(re.findall(r"https?://[^\s\"'<)]+", text))
+        assert addresses <= {"http://www.w3.org/2000/svg"}
+        assert "prefers-color-scheme: dark" in text
+        assert "<script" not in text
+
+
+def test_every_string_of_a_user_is_escaped(planned, repo, tmp_path):
+    text = (repo / "configs/hardware/dgx-h100.yaml").read_text()
+    bad = "<script>alert('&')</script>"
+    file = tmp_path / "mine.yaml"
+    file.write_text(text.replace("name: DGX H100", f'name: "{bad}"'))
+    shown = page(planned(machine=str(file)))
+    assert "<script" not in shown
+    assert bad in "".join(read(shown).itertext())
+
+
+def test_what_is_only_modelled_or_never_compared_stands_out(planned):
+    tree = read(page(planned(products="f8", machine="rtx-pro-6000")))
+    warned = [
+        "".join(e.itertext())
+        for e in tree.iter("p")
+        if e.get("class") == "warn"
+    ]
+    assert len(warned) == 2
+    assert "not yet in the runtime" in warned[0]
+    assert warned[1].startswith("No measured step")
+
+
+def test_every_class_that_is_drawn_has_a_colour(piped):
+    text = page(piped)
+    style = text[text.index("<style>") : text.index("</style>")]
+    drawn = [e for e in read(text).iter() if e.tag.endswith(("rect", "path"))]
+    for kind in {word for e in drawn for word in e.get("class").split()}:
+        assert f".{kind}" in style, kind

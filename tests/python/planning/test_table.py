@@ -1,0 +1,50 @@
+import re
+
+from eisbach.planning import table
+from eisbach.planning.constraints import constraints
+
+
+def test_the_table_is_for_a_terminal(planned):
+    plan = planned(grid=0.4)
+    lines = list(table(plan, rows=3, more=list(constraints(plan))))
+    text = " ".join(lines)
+    assert lines[0].startswith("llama, ")
+    assert "at most 8 devices of DGX H100" in lines
+    rows = [line for line in lines if re.match(r" ?\d+ d\d", line)]
+    assert [row.split()[0] for row in rows] == ["1", "2", "3"]
+    assert max(map(len, lines)) <= 80
+    assert "matrix products" in text
+    assert "(at 400 g/kWh)" in text
+    assert re.search(r"takes \S+ to \S+ s a step\.", text)
+    assert re.search(r"Of 74\.5 GiB the fullest device holds \d", text)
+    assert "(MFU)" in text
+    half = plan.best.layout.devices // 2
+    assert f"- Half of them ({half}): " in text
+    assert "parallel:" in lines
+    assert "EUR" not in text
+
+
+def test_what_was_asked_for_is_told(planned):
+    plan = planned(by="cost", price=2.5, products="f8")
+    lines = list(table(plan))
+    assert "best: least device hours of the whole run" in lines
+    assert (
+        "modelled, not yet in the runtime: linear layers that multiply in f8"
+        in lines
+    )
+    assert re.search(r"EUR \(at 0 g/kWh, 2\.5 EUR for an", " ".join(lines))
+    assert "of which the site feeds 3" in " ".join(
+        table(planned(power_cap=0.005))
+    )
+
+
+def test_a_machine_that_is_too_small_says_what_it_takes(planned):
+    plan = planned(
+        "model.layers=126",
+        "model.hidden=16384",
+        "model.heads=128",
+        "parallel.zero=1",
+        devices=2,
+    )
+    assert not plan.found.fitting
+    assert "nothing fits" in "\n".join(table(plan))
