@@ -15,7 +15,7 @@ namespace eisbach::plan {
 namespace {
 
 // Layouts that are divided anew.
-constexpr size_t kSeeds = 4;
+constexpr size_t kSeeds = 8;
 // Of a number of devices, how near to the fewest it has to be.
 constexpr double kNearEnough = 31.0 / 30;
 

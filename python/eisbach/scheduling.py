@@ -175,10 +175,10 @@ def patches(stages: Sequence[Sequence[Action]], chunks: int) -> list[Patch]:
 
     kinds = {action.kind for row in stages for action in row}
     return [
-        Patch(color=colour(kind, chunk), label=label(kind, chunk))
+        Patch(color=colour(kind, chunk), label=_label(kind, chunk, chunks))
         for kind in _COLOURS
         if kind in kinds
-        for chunk in range(chunks)
+        for chunk in range(min(chunks, len(_COLOURS[kind])))
     ]
 
 
@@ -200,14 +200,17 @@ def colour(kind: str, chunk: int) -> str:
     return shades[min(chunk, len(shades) - 1)]
 
 
-def label(kind: str, chunk: int = 0) -> str:
-    """What a legend says of it."""
+def _label(kind: str, chunk: int, chunks: int) -> str:
     halves = {
         "backward_input": "backward, input half",
         "backward_weight": "backward, weight half",
     }
     name = halves.get(kind, kind)
-    return f"{name}, chunk {chunk}" if chunk else name
+    if chunk == 0:
+        return name
+    # The last colour is that of all that follow.
+    others = chunks > chunk + 1 == len(_COLOURS[kind])
+    return f"{name}, chunk {chunk}{' and on' if others else ''}"
 
 
 def _count(number: int, what: str) -> str:

@@ -67,9 +67,14 @@ def _beside(plan: Plan, candidate: _C.Candidate) -> str:
     cost = "as many" if abs(more) < 0.005 else _percent(more)
     return (
         f"{words.seconds(candidate.forecast.seconds)} s a step on "
-        f"{words.layout(candidate.layout)}, {longer:.2f} times as long, "
+        f"{words.layout(candidate.layout)}, {_as_long(longer)}, "
         f"{words.hours(mine.hours)}, {cost} device hours"
     )
+
+
+def _as_long(longer: float) -> str:
+    alike = abs(longer - 1) < 0.005
+    return "as long" if alike else f"{longer:.2f} times as long"
 
 
 def _percent(more: float) -> str:
@@ -103,9 +108,13 @@ def _power_cap(plan: Plan) -> Constraint:
 
 def _deadline(plan: Plan) -> Constraint:
     candidate = plan.fewest()
+    count = candidate.layout.devices
+    what = _beside(plan, candidate)
+    if count >= plan.best.layout.devices:
+        what = "the first itself"
     says = (
         f"In time ({words.hours(plan.terms.deadline)}) on no fewer than "
-        f"{candidate.layout.devices:,}: {_beside(plan, candidate)}."
+        f"{count:,}: {what}."
     )
     best = figures.whole_run(plan, plan.best)
     if best.high.hours > plan.terms.deadline:
@@ -113,4 +122,4 @@ def _deadline(plan: Plan) -> Constraint:
             f" At the slow end of its range the first takes "
             f"{words.hours(best.high.hours)}, which is too late."
         )
-    return Constraint("deadline", candidate.layout.devices, candidate, says)
+    return Constraint("deadline", count, candidate, says)

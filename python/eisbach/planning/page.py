@@ -27,8 +27,8 @@ _TIMELINE = {
     "idle": "waiting for other stages",
 }
 _COLUMNS = (
-    "layout", "schedule", "zero", "micro-batch", "recompute", "devices",
-    "s/step", "from", "to", "MFU", "tokens/s each", "idle", "GiB",
+    "layout", "schedule", "zero", "micro", "recompute", "devices",
+    "s/step", "range", "MFU", "tokens/s each", "idle", "GiB",
 )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _tiles(plan: Plan) -> str:
     hours, power = run.amount("hours"), run.amount("megawatt_hours")
     co2, device = run.amount("co2_tonnes"), run.amount("device_hours")
     tiles = [
-        (f"{words.span(each.low, each.high, words.seconds)} s", "a step"),
+        (f"{words.span(each.low, each.high)} s", "a step"),
         (
             words.span(hours.low, hours.high, words.hours),
             f"the whole run of {plan.config.train.steps:,} steps",
@@ -173,7 +173,8 @@ def _row(plan: Plan, candidate: _C.Candidate) -> list[str]:
         str(layout.micro_batch),
         layout.recompute,
         f"{layout.devices:,}",
-        *(words.seconds(s) for s in (each.value, each.low, each.high)),
+        words.seconds(each.value),
+        words.span(each.low, each.high),
         f"{figures.of_peak(plan, candidate):.1%}",
         f"{figures.per_device(candidate):,.0f}",
         f"{forecast.bubble:.1%}",
@@ -186,7 +187,9 @@ def _detailed(plan: Plan) -> Sequence[_C.Candidate]:
 
 
 def _label(number: int, candidate: _C.Candidate) -> str:
-    return f"{number}: {words.layout(candidate.layout)}"
+    chosen = candidate.layout
+    parts = words.schedule(chosen) if chosen.pipeline > 1 else ""
+    return f"{number}: {words.layout(chosen)} {parts}".strip()
 
 
 def _time(plan: Plan) -> str:

@@ -19,24 +19,24 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 28px 20px 60px; }
+main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 60px; }
 h1 { font-size: 25px; line-height: 1.25; margin: 0 0 4px; }
 h2 { font-size: 17px; margin: 0 0 10px; }
 p { margin: 6px 0; } .faint { color: var(--faint); }
 section { background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; padding: 18px 20px; margin: 16px 0; }
 .tiles { display: grid; gap: 12px; margin: 18px 0;
-  grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(215px, 1fr)); }
 .tiles div { background: var(--card); border: 1px solid var(--line);
   border-radius: 8px; padding: 12px 14px; }
-.tiles b { display: block; font-size: 20px; line-height: 1.3; }
+.tiles b { display: block; font-size: 19px; line-height: 1.35; }
 .tiles span { color: var(--faint); font-size: 13px; }
 .warn { background: var(--warn); border: 1px solid var(--warn-line);
   border-radius: 8px; padding: 10px 14px; margin: 12px 0; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 14px;
+table { border-collapse: collapse; width: 100%; font-size: 13px;
   font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid
+th, td { padding: 5px 6px; text-align: right; border-bottom: 1px solid
   var(--line); white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; }
 th:first-child, td:first-child, .words th, .words td { text-align: left; }
@@ -46,7 +46,8 @@ pre { background: var(--page); border: 1px solid var(--line); margin: 0;
   border-radius: 6px; padding: 12px 14px; overflow-x: auto; }
 ul { margin: 0; padding-left: 20px; } li { margin: 4px 0; }
 svg { width: 100%; height: auto; display: block; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink);
+  paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg rect, svg path { stroke: none; }
 .legend span { display: inline-block; margin-right: 16px; font-size: 13px;
   color: var(--faint); }

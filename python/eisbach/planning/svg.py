@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from eisbach import _C
 
 _WIDTH = 900
-_LABEL = 190  # of it, for what a row is called
+_LABEL = 250  # of it, for what a row is called
 _BAR = 18
 _ROW = 26
 # A stage's row in a timeline.
+_STAGE = 70
 _THIN = 14
 _LANE = 4
 
@@ -67,6 +68,12 @@ def bars(
     top = 20 if marks else 4
     height = top + _ROW * len(rows) + 4
     drawn = []
+    for mark in marks:  # behind what is written
+        x = _LABEL + mark.at * scale
+        drawn.append(
+            f'<path class="mark" d="M{x:.1f} {top - 4}V{height}"/>'
+            + _text(x, 9, mark.label, "middle")
+        )
     for number, row in enumerate(rows):
         y = top + number * _ROW
         middle = y + _BAR / 2
@@ -83,12 +90,6 @@ def bars(
             )
             x += width
         drawn.append(_text(x + 6, middle, row.ends, "start"))
-    for mark in marks:
-        x = _LABEL + mark.at * scale
-        drawn.append(
-            f'<path class="mark" d="M{x:.1f} {top - 4}V{height}"/>'
-            + _text(x, 9, mark.label, "middle")
-        )
     return _drawing(height, drawn)
 
 
@@ -104,14 +105,14 @@ def legend(names: Mapping[str, str]) -> str:
 
 def timeline(drawn: _C.Timeline) -> str:
     """Draws the actions of stages over time, exchanges below each."""
-    scale = (_WIDTH - _LABEL) / (drawn.seconds or 1)
+    scale = (_WIDTH - _STAGE) / (drawn.seconds or 1)
     row = _THIN + _LANE + 4
     parts = []
     for stage, spans in enumerate(drawn.stages):
         y = stage * row
-        parts.append(_text(_LABEL - 8, y + _THIN / 2, f"stage {stage}", "end"))
+        parts.append(_text(_STAGE - 8, y + _THIN / 2, f"stage {stage}", "end"))
         parts.append(
-            f'<rect class="idle" x="{_LABEL}" y="{y}" '
+            f'<rect class="idle" x="{_STAGE}" y="{y}" '
             f'width="{drawn.seconds * scale:.1f}" height="{_THIN}"/>'
         )
         paths: dict[str, list[str]] = {}
@@ -122,7 +123,7 @@ def timeline(drawn: _C.Timeline) -> str:
                 kind += " odd"
             paths.setdefault(kind, []).append(
                 _box(
-                    _LABEL + span.begin * scale,
+                    _STAGE + span.begin * scale,
                     y + _THIN if lane else y,
                     (span.end - span.begin) * scale,
                     _LANE if lane else _THIN,
@@ -131,7 +132,7 @@ def timeline(drawn: _C.Timeline) -> str:
             if span.communication and not lane:
                 paths.setdefault("exposed", []).append(
                     _box(
-                        _LABEL + (span.end - span.communication) * scale,
+                        _STAGE + (span.end - span.communication) * scale,
                         y + _THIN - 3,
                         span.communication * scale,
                         3,

@@ -193,7 +193,7 @@ def _nothing_fits(plan: Plan) -> Iterator[str]:
 def _first(plan: Plan) -> str:
     best = plan.best
     each = figures.step(plan, best)
-    span = words.span(each.low, each.high, words.seconds)
+    span = words.span(each.low, each.high)
     return (
         "d: data, c: context, t: tensor, p: pipeline. The first has "
         f"{best.layout.devices:,} of the devices and takes {span} s a step. "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from eisbach.fitting import shorten
+
 if TYPE_CHECKING:
     from eisbach import _C
 
@@ -57,12 +59,17 @@ def hours(value: float) -> str:
         return f"{value * 60:.0f} min"
     if value < 72:
         return f"{value:.1f} h"
-    return f"{value / 24:,.1f} days"
+    return f"{value / 24:,.{1 if value < 2400 else 0}f} days"
 
 
 def amount(value: float) -> str:
-    """Spells a number in three digits or as a whole one."""
-    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+    """Spells a number in three digits, as in `0.0123`, `12,300`, `1.23 M`."""
+    if value >= 999_500:
+        return shorten(value)
+    if value < 100:
+        return f"{value:.3g}"
+    step = 10 ** max(len(f"{value:.0f}") - 3, 0)
+    return f"{round(value / step) * step:,}"
 
 
 def span(

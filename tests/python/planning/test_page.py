@@ -30,8 +30,7 @@ def test_it_is_whole_and_has_the_numbers_of_the_plan(planned):
         step = figures.step(plan, candidate)
         assert told["layout"] == words.layout(candidate.layout)
         assert told["s/step"] == words.seconds(step.value)
-        assert told["from"] == words.seconds(step.low)
-        assert told["to"] == words.seconds(step.high)
+        assert told["range"] == words.span(step.low, step.high)
         assert told["MFU"] == f"{figures.of_peak(plan, candidate):.1%}"
     assert "".join(next(tree.iter("pre")).itertext()).splitlines() == list(
         fragment(plan.best)

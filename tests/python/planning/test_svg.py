@@ -26,7 +26,7 @@ def test_parts_are_as_long_as_they_are():
         for e in ElementTree.fromstring(drawn).iter()
         if e.tag.endswith("text")
     ]
-    assert texts == ["one & <two>", "4", "x", "all"]
+    assert texts == ["all", "one & <two>", "4", "x"]
 
 
 def test_nothing_is_drawn_of_nothing():

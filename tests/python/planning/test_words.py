@@ -9,7 +9,7 @@ from eisbach.planning import words
         (0.5, 0.9, "30 to 54 min"),
         (0.001, 1, "4 s to 60 min"),
         (30, 100, "30.0 h to 4.2 days"),
-        (240, 2400, "10.0 to 100.0 days"),
+        (240, 2400, "10.0 to 100 days"),
         (24, 24.001, "24.0 h"),
     ],
 )
@@ -19,6 +19,7 @@ def test_times_are_told_from_what_to_what(low, high, text):
 
 def test_amounts_are_short():
     assert words.span(0.012345, 99.94) == "0.0123 to 99.9"
-    assert words.span(1234.5, 7e6) == "1,234 to 7,000,000"
+    assert words.span(1234.5, 7e6) == "1,230 to 7.00 M"
+    assert words.span(8.888e6, 9.99e6) == "8.89 to 9.99 M"
     assert words.seconds(0.0123456) == "0.01235"
     assert words.seconds(12345) == "12,345"
