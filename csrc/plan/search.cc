@@ -116,14 +116,14 @@ class Enumerator {
   }
 
   // Of numbers of data ranks, the most; where fewer may be better, some of
-  // those below it, too, the fewest first.
+  // those below it, too.
   std::vector<int> Worthwhile(const std::vector<int>& data) const {
     std::vector<int> chosen;
     for (auto d = data.rbegin(); d != data.rend(); ++d) {
       if (chosen.empty() || 2 * *d <= chosen.back()) chosen.push_back(*d);
       if (options_.ranking.by == RankBy::kTime) break;
     }
-    return {chosen.rbegin(), chosen.rend()};
+    return chosen;
   }
 
   std::vector<int64_t> MicroBatches() const {
@@ -183,15 +183,16 @@ class Explorer {
   absl::StatusOr<SearchResult> Run() {
     std::vector<Layout> layouts =
         Enumerator(config_, hardware_, options_).All();
-    // The most promising first, so that most of the others need no look.
-    using Promise = std::pair<bool, double>;  // too late; score or seconds
+    // The most promising first, so that most of the others need no look. Where
+    // fewer devices may be better, those on most: fewer may be too few.
+    using Promise = std::pair<double, double>;
     std::vector<std::pair<Promise, Layout>> order;
     for (Layout& layout : layouts) {
-      const StepUse least = LeastUse(layout);
-      const bool late = !InTimeOn(layout, least);
-      order.emplace_back(
-          Promise{late, late ? least.seconds : ScoreOf(layout, least)},
-          std::move(layout));
+      const bool time = options_.ranking.by == RankBy::kTime;
+      const double devices = static_cast<double>(layout.devices());
+      const double score = ScoreOf(layout, LeastUse(layout));
+      order.emplace_back(Promise{time ? 0 : -devices, score},
+                         std::move(layout));
     }
     std::stable_sort(
         order.begin(), order.end(),
@@ -240,7 +241,7 @@ class Explorer {
         // A forward again is a third of a step.
         const bool again = layout.recompute == Recompute::kBlock;
         if (Hopeless(layout, least * (again ? 4.0 / 3 : 1))) break;
-        if (Try(layout, r == 0 && zero == zeros[0])) {
+        if (Try(layout)) {
           enough = r;
           break;
         }
@@ -248,8 +249,12 @@ class Explorer {
     }
   }
 
-  // Whether it fits. `as_it_is`: with the least that it may do for that.
-  bool Try(const Layout& layout, bool as_it_is) {
+  // Whether it fits.
+  bool Try(const Layout& layout) {
+    if (KnownTooLarge(layout)) {
+      Count(absl::OkStatus(), true);
+      return false;
+    }
     if (const double least = LeastMemory(layout); least > budget_) {
       Count(absl::OkStatus(), true);
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -275,18 +280,23 @@ class Explorer {
     const StepUse use = UseOf(*forecast);
     const double score = ScoreOf(layout, use);
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (!fits) large_.Add(layout);
     if (fits && !InTimeOn(layout, use)) {
       ++result_.too_late;
       late_.Add(layout, use);
     } else if (fits) {
       best_score_ = std::min(best_score_, score);
-      if (as_it_is) settled_.Add(layout);
       result_.fitting.push_back({layout, *std::move(forecast), score});
     } else if (!result_.smallest ||
                result_.smallest->forecast.memory() > forecast->memory()) {
       result_.smallest = Candidate{layout, *std::move(forecast), score};
     }
     return fits;
+  }
+
+  bool KnownTooLarge(const Layout& layout) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return large_.Covers(layout);
   }
 
   double ScoreOf(const Layout& layout, const StepUse& use) const {
@@ -303,7 +313,7 @@ class Explorer {
     const bool late = !InTimeOn(layout, least);
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool hopeless =
-        score > kFarBehind * best_score_ || settled_.Covers(layout) ||
+        score > kFarBehind * best_score_ ||
         (late && (!result_.fitting.empty() || least.seconds > late_.seconds()));
     result_.hopeless += hopeless;
     return hopeless;
@@ -397,7 +407,7 @@ class Explorer {
   double budget_ = 0;
   double best_score_ = std::numeric_limits<double>::infinity();
   TooLate late_;
-  Settled settled_;
+  TooLarge large_;
   std::mutex mutex_;
   SearchResult result_;
   absl::Status refusal_;

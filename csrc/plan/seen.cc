@@ -23,19 +23,19 @@ absl::Status TooLate::Refusal(const Ranking& ranking,
       ranking.most_hours, hours, devices_, std::ceil(hours * 100) / 100));
 }
 
-void Settled::Add(const Layout& layout) {
-  int& data = data_.try_emplace(KindOf(layout), layout.data).first->second;
-  data = std::min(data, layout.data);
+void TooLarge::Add(const Layout& layout) {
+  int& data = data_[KindOf(layout)];
+  data = std::max(data, layout.data);
 }
 
-bool Settled::Covers(const Layout& layout) const {
+bool TooLarge::Covers(const Layout& layout) const {
   const auto it = data_.find(KindOf(layout));
-  return it != data_.end() && it->second < layout.data;
+  return it != data_.end() && it->second >= layout.data;
 }
 
-Settled::Kind Settled::KindOf(const Layout& layout) {
-  return {layout.tensor,   layout.pipeline, layout.context,
-          layout.schedule, layout.chunks,   layout.micro_batch};
+TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
+  return {layout.tensor, layout.pipeline,    layout.context, layout.schedule,
+          layout.chunks, layout.micro_batch, layout.zero,    layout.recompute};
 }
 
 }  // namespace eisbach::plan

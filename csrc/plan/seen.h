@@ -28,16 +28,17 @@ class TooLate {
   int64_t devices_ = 0;
 };
 
-// Where fewer devices may be better: layouts that fit as they are. With more
-// data ranks they would only exchange more and wait longer for one another.
-class Settled {
+// Layouts that took too much memory: with fewer data ranks, between which their
+// state is divided, they take no less.
+class TooLarge {
  public:
   void Add(const Layout& layout);
-  // Whether `layout` is one of them with more data ranks.
+  // Whether `layout` is one of them with as few data ranks, or fewer.
   bool Covers(const Layout& layout) const;
 
  private:
-  using Kind = std::tuple<int, int, int, std::string, int, int64_t>;
+  using Kind =
+      std::tuple<int, int, int, std::string, int, int64_t, int, nn::Recompute>;
   static Kind KindOf(const Layout& layout);
 
   std::map<Kind, int> data_;

@@ -67,7 +67,7 @@ def amount(value: float) -> str:
     if value >= 999_500:
         return shorten(value)
     if value < 100:
-        return f"{value:.3g}"
+        return f"{value:#.3g}".rstrip(".")
     step = 10 ** max(len(f"{value:.0f}") - 3, 0)
     return f"{round(value / step) * step:,}"
 

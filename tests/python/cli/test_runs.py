@@ -36,7 +36,7 @@ def test_a_folder_that_is_not_there_is_a_line(eisbach, tmp_path):
     ("picture", "told"),
     [
         ("/nope/x.png", "there is no folder /nope"),
-        ("x.svg", "drawn as PNG; nearest that works: x.png"),
+        ("x.svg", "what is written is a .png; nearest that works: x.png"),
     ],
 )
 def test_a_picture_that_cannot_be_is_told_first(picture, told, tmp_path):
