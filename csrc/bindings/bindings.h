@@ -36,5 +36,6 @@ void BindHardware(CoreModule& m);  // a part of plan
 void BindSearch(CoreModule& m);    // the same
 void BindRunCost(CoreModule& m);   // the same
 void BindTimeline(CoreModule& m);  // the same
+void BindMeasure(CoreModule& m);   // the same
 
 }  // namespace eisbach::bindings

@@ -1,5 +1,8 @@
+#include <string>
+
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
+#include "bindings/device_type.h"
 #include "bindings/products.h"
 #include "bindings/unwrap.h"
 #include "plan/estimate.h"
@@ -50,11 +53,15 @@ void BindForecast(CoreModule& m) {
                       "real Engine of a rank of each stage that differs runs "
                       "on the meta device.")
       .def(py::init([](const train::EngineConfig& config,
-                       const parallel::Mesh& mesh) {
-             return Unwrap(
-                 WithoutGil([&] { return RecordedStep::Make(config, mesh); }));
+                       const parallel::Mesh& mesh, const std::string& device) {
+             const DeviceType type = Unwrap(ParseDeviceType(device));
+             return Unwrap(WithoutGil(
+                 [&] { return RecordedStep::Make(config, mesh, type); }));
            }),
-           py::arg("config"), py::arg("mesh"))
+           py::arg("config"), py::arg("mesh"), py::kw_only(),
+           py::arg("device") = "meta",
+           "`device`: whose kernels' workspaces count in its memory; of meta "
+           "there are none.")
       .def(
           "on",
           [](const RecordedStep& step, const plan::Hardware& hardware,
@@ -101,20 +108,34 @@ void BindPlan(CoreModule& m) {
   BindForecast(m);
   BindRunCost(m);
   BindSearch(m);
+  BindMeasure(m);
   BindTimeline(m);
-  m.def("estimate_memory", &plan::EstimateMemory, py::arg("config"),
-        py::arg("mesh"), py::arg("rank"),
-        py::call_guard<py::gil_scoped_release>(),
-        "The memory of tensors that a rank of `mesh` takes to train: one step "
-        "of the real Engine on the meta device, where nothing is allocated.");
+  m.def(
+      "estimate_memory",
+      [](const train::EngineConfig& config, const parallel::Mesh& mesh,
+         int rank, const std::string& device) {
+        const DeviceType type = Unwrap(ParseDeviceType(device));
+        return Unwrap(WithoutGil(
+            [&] { return plan::EstimateMemory(config, mesh, rank, type); }));
+      },
+      py::arg("config"), py::arg("mesh"), py::arg("rank"), py::kw_only(),
+      py::arg("device") = "meta",
+      "The memory of tensors that a rank of `mesh` takes to train: one step of "
+      "the real Engine on the meta device, where nothing is allocated. "
+      "`device`: whose kernels' workspaces count; of meta there are none.");
   m.def(
       "fewest_recomputed",
       [](const train::EngineConfig& config, const parallel::Mesh& mesh,
-         int64_t memory, bool copies) {
-        return plan::FewestRecomputed(config, mesh, {memory, copies});
+         int64_t memory, bool copies, const std::string& device) {
+        const plan::MemoryLimit limit{
+            .bytes = memory,
+            .copies = copies,
+            .device = Unwrap(ParseDeviceType(device))};
+        return Unwrap(WithoutGil(
+            [&] { return plan::FewestRecomputed(config, mesh, limit); }));
       },
       py::arg("config"), py::arg("mesh"), py::kw_only(), py::arg("memory"),
-      py::arg("copies"), py::call_guard<py::gil_scoped_release>(),
+      py::arg("copies"), py::arg("device") = "meta",
       "The fewest blocks of each stage that must be recomputed so that no rank "
       "takes more than `memory` bytes for tensors, and for `copies` that "
       "checkpoints are written from where they lie there too. ValueError where "

@@ -54,7 +54,8 @@ absl::StatusOr<Tensor> GeluForward(const Tensor& x, Stream& stream) {
       GeluForwardSlot().Run({.x = x, .y = y},
                             {.flops = kGeluForwardFlops * x.elements(),
                              .bytes_read = bytes,
-                             .bytes_written = bytes},
+                             .bytes_written = bytes,
+                             .dtype = x.dtype()},
                             stream));
   return y;
 }
@@ -71,7 +72,8 @@ absl::StatusOr<Tensor> GeluBackward(const Tensor& dy, const Tensor& x,
       GeluBackwardSlot().Run({.dy = dy, .x = x, .dx = dx},
                              {.flops = kGeluBackwardFlops * x.elements(),
                               .bytes_read = 2 * bytes,
-                              .bytes_written = bytes},
+                              .bytes_written = bytes,
+                              .dtype = x.dtype()},
                              stream));
   return dx;
 }
@@ -87,7 +89,8 @@ absl::StatusOr<Tensor> SwigluForward(const Tensor& gate_up, Stream& stream,
       {.gate_up = gate_up, .y = y, .gate = gate},
       {.flops = ForwardFlops(gate) * y.elements(),
        .bytes_read = static_cast<double>(gate_up.bytes()),
-       .bytes_written = static_cast<double>(y.bytes())},
+       .bytes_written = static_cast<double>(y.bytes()),
+       .dtype = gate_up.dtype()},
       stream));
   return y;
 }
@@ -106,7 +109,8 @@ absl::StatusOr<Tensor> SwigluBackward(const Tensor& dy, const Tensor& gate_up,
       {.dy = dy, .gate_up = gate_up, .dgate_up = dgate_up, .gate = gate},
       {.flops = BackwardFlops(gate) * dy.elements(),
        .bytes_read = bytes + dy.bytes(),
-       .bytes_written = bytes},
+       .bytes_written = bytes,
+       .dtype = gate_up.dtype()},
       stream));
   return dgate_up;
 }

@@ -75,7 +75,8 @@ absl::StatusOr<Tensor> CrossEntropyStats(const Tensor& logits,
        .stats = stats},
       {.flops = kStatsFlops * read,
        .bytes_read = read * SizeOf(logits.dtype()) + targets.bytes(),
-       .bytes_written = static_cast<double>(stats.bytes())},
+       .bytes_written = static_cast<double>(stats.bytes()),
+       .dtype = logits.dtype()},
       stream));
   return stats;
 }
@@ -162,7 +163,8 @@ absl::Status CrossEntropyBackward(const Tensor& logits, const Tensor& targets,
        .bytes_read = read * SizeOf(logits.dtype()) + targets.bytes() +
                      lse.bytes() + (factor == nullptr ? 0 : factor->bytes()) +
                      (weights == nullptr ? 0 : weights->bytes()),
-       .bytes_written = static_cast<double>(logits.bytes())},
+       .bytes_written = static_cast<double>(logits.bytes()),
+       .dtype = logits.dtype()},
       stream);
 }
 

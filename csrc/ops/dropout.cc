@@ -63,7 +63,8 @@ absl::StatusOr<Tensor> Dropout(const Tensor& x, double p,
       DropoutSlot().Run({.x = x, .p = p, .source = source, .y = y},
                         {.flops = 2.0 * x.elements(),
                          .bytes_read = bytes,
-                         .bytes_written = bytes},
+                         .bytes_written = bytes,
+                         .dtype = x.dtype()},
                         stream));
   return y;
 }

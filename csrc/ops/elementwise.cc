@@ -16,9 +16,12 @@ absl::Status AddTo(const Tensor& a, const Tensor& b, const Tensor& c,
                    Stream& stream) {
   const double n = static_cast<double>(a.elements());
   const double bytes = static_cast<double>(a.bytes());
-  return AddSlot().Run(
-      {.a = a, .b = b, .c = c},
-      {.flops = n, .bytes_read = 2 * bytes, .bytes_written = bytes}, stream);
+  return AddSlot().Run({.a = a, .b = b, .c = c},
+                       {.flops = n,
+                        .bytes_read = 2 * bytes,
+                        .bytes_written = bytes,
+                        .dtype = a.dtype()},
+                       stream);
 }
 
 absl::Status CheckAdd(const Tensor& a, const Tensor& b, Stream& stream) {
@@ -48,7 +51,8 @@ absl::Status Scale(const Tensor& x, float factor, Stream& stream) {
   return ScaleSlot().Run({.x = x, .factor = factor},
                          {.flops = static_cast<double>(x.elements()),
                           .bytes_read = bytes,
-                          .bytes_written = bytes},
+                          .bytes_written = bytes,
+                          .dtype = x.dtype()},
                          stream);
 }
 

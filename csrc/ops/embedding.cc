@@ -49,13 +49,16 @@ absl::StatusOr<Tensor> EmbeddingForward(const Tensor& ids, const Tensor& weight,
       Tensor y, Tensor::Empty(Shape(absl::MakeConstSpan(dims)), weight.dtype(),
                               stream.device()));
   const double bytes = static_cast<double>(y.bytes());
-  EISBACH_RETURN_IF_ERROR(EmbeddingForwardSlot().Run(
-      {.ids = ids,
-       .weight = weight,
-       .first_row = first_row,
-       .vocab = vocab,
-       .y = y},
-      {.bytes_read = bytes + ids.bytes(), .bytes_written = bytes}, stream));
+  EISBACH_RETURN_IF_ERROR(
+      EmbeddingForwardSlot().Run({.ids = ids,
+                                  .weight = weight,
+                                  .first_row = first_row,
+                                  .vocab = vocab,
+                                  .y = y},
+                                 {.bytes_read = bytes + ids.bytes(),
+                                  .bytes_written = bytes,
+                                  .dtype = weight.dtype()},
+                                 stream));
   return y;
 }
 
@@ -86,7 +89,8 @@ absl::Status EmbeddingBackward(const Tensor& dy, const Tensor& ids,
        .dweight = dweight},
       {.flops = static_cast<double>(dy.elements()),
        .bytes_read = sums + dy.bytes() + ids.bytes(),
-       .bytes_written = sums + zeros},
+       .bytes_written = sums + zeros,
+       .dtype = dy.dtype()},
       stream);
 }
 
@@ -107,7 +111,8 @@ absl::Status AddPosition(const Tensor& x, const Tensor& weight,
   return AddPositionSlot().Run({.x = x, .weight = weight},
                                {.flops = static_cast<double>(x.elements()),
                                 .bytes_read = bytes + rows,
-                                .bytes_written = bytes},
+                                .bytes_written = bytes,
+                                .dtype = x.dtype()},
                                stream);
 }
 
@@ -128,7 +133,8 @@ absl::Status PositionBackward(const Tensor& dy, bool accumulate,
       {.flops = static_cast<double>(dy.elements()),
        .bytes_read = dy.bytes() + (accumulate ? touched : 0.0),
        .bytes_written =
-           accumulate ? touched : static_cast<double>(dweight.bytes())},
+           accumulate ? touched : static_cast<double>(dweight.bytes()),
+       .dtype = dy.dtype()},
       stream);
 }
 

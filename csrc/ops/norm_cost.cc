@@ -18,14 +18,16 @@ OpCost NormForwardCost(const NormForwardArgs& a) {
           .bytes_read = BytesOf(&a.x) + BytesOf(a.residual) +
                         BytesOf(&a.weight) + BytesOf(a.bias),
           .bytes_written = BytesOf(&a.y) + BytesOf(a.sum) + BytesOf(a.mean) +
-                           BytesOf(&a.rstd)};
+                           BytesOf(&a.rstd),
+          .dtype = a.x.dtype()};
 }
 
 OpCost NormalizeCost(const NormalizeArgs& a) {
   return {.flops = kNormalizeFlops * static_cast<double>(a.sum.elements()),
           .bytes_read = BytesOf(&a.sum) + BytesOf(&a.weight) + BytesOf(a.bias) +
                         BytesOf(a.mean) + BytesOf(&a.rstd),
-          .bytes_written = BytesOf(&a.y)};
+          .bytes_written = BytesOf(&a.y),
+          .dtype = a.sum.dtype()};
 }
 
 OpCost NormBackwardCost(const NormBackwardArgs& a) {
@@ -34,7 +36,8 @@ OpCost NormBackwardCost(const NormBackwardArgs& a) {
           .bytes_read = BytesOf(&a.dy) + BytesOf(a.dsum) + BytesOf(&a.sum) +
                         BytesOf(&a.weight) + BytesOf(a.mean) +
                         BytesOf(&a.rstd) + (a.accumulate ? gradients : 0.0),
-          .bytes_written = BytesOf(&a.dx) + gradients};
+          .bytes_written = BytesOf(&a.dx) + gradients,
+          .dtype = a.sum.dtype()};
 }
 
 }  // namespace eisbach::ops

@@ -39,7 +39,8 @@ absl::Status ColumnSum(const Tensor& x, bool accumulate, const Tensor& out,
       {.x = x, .accumulate = accumulate, .out = out},
       {.flops = static_cast<double>(x.elements()),
        .bytes_read = x.bytes() + (accumulate ? out_bytes : 0.0),
-       .bytes_written = out_bytes},
+       .bytes_written = out_bytes,
+       .dtype = x.dtype()},
       stream);
 }
 

@@ -84,6 +84,7 @@ absl::Status Rope(const Tensor& qkv, const AttentionHeads& heads,
       static_cast<double>(qkv.dim(0) * qkv.dim(1)) *
       static_cast<double>((heads.heads + heads.kv_heads) * width);
   OpCost cost;
+  cost.dtype = qkv.dtype();
   cost.flops = 3 * rotated;
   cost.bytes_written = rotated * static_cast<double>(SizeOf(qkv.dtype()));
   cost.bytes_read = cost.bytes_written +

@@ -31,7 +31,8 @@ absl::Status Softcap(const Tensor& x, double cap, Stream& stream) {
   return SoftcapSlot().Run({.x = x, .cap = static_cast<float>(cap)},
                            {.flops = 3 * static_cast<double>(x.elements()),
                             .bytes_read = bytes,
-                            .bytes_written = bytes},
+                            .bytes_written = bytes,
+                            .dtype = x.dtype()},
                            stream);
 }
 
@@ -47,7 +48,8 @@ absl::Status SoftcapBackward(const Tensor& dy, const Tensor& y, double cap,
       {.dy = dy, .y = y, .cap = static_cast<float>(cap)},
       {.flops = 4 * static_cast<double>(dy.elements()),
        .bytes_read = 2 * bytes,
-       .bytes_written = bytes},
+       .bytes_written = bytes,
+       .dtype = dy.dtype()},
       stream);
 }
 

@@ -34,7 +34,8 @@ absl::StatusOr<Tensor> XieluForward(const Tensor& x, const Tensor& alpha_p,
       {.x = x, .alpha_p = alpha_p, .alpha_n = alpha_n, .y = y},
       {.flops = kXieluForwardFlops * x.elements(),
        .bytes_read = bytes,
-       .bytes_written = bytes},
+       .bytes_written = bytes,
+       .dtype = x.dtype()},
       stream));
   return y;
 }
@@ -65,7 +66,8 @@ absl::StatusOr<Tensor> XieluBackward(const Tensor& dy, const Tensor& x,
                                .dx = dx},
                               {.flops = kXieluBackwardFlops * x.elements(),
                                .bytes_read = 2 * bytes,
-                               .bytes_written = bytes},
+                               .bytes_written = bytes,
+                               .dtype = x.dtype()},
                               stream));
   return dx;
 }

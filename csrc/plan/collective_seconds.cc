@@ -10,21 +10,30 @@ namespace {
 
 double Rate(const Link& link) { return link.bandwidth * link.fraction; }
 
-// Of the buffer, what each member sends in a group of n.
-double Share(absl::string_view name, int n) {
+// Of a collective inside a domain.
+Link LinkOf(absl::string_view name, const Hardware& h, bool staged) {
+  const auto it = h.collectives.find(name);
+  if (it == h.collectives.end()) return h.domain;
+  const CollectiveSpeed& speed = it->second;
+  return {.devices = h.domain.devices,
+          .bandwidth = staged ? speed.staged_bandwidth : speed.bandwidth,
+          .latency = speed.latency};
+}
+
+}  // namespace
+
+double ShareSent(absl::string_view name, int n) {
   const double others = static_cast<double>(n - 1) / n;
   if (name == "all_reduce") return 2 * others;
   if (name == "broadcast" || name == "exchange") return 1;
   return others;
 }
 
-double Messages(absl::string_view name, int n) {
+double MessagesSent(absl::string_view name, int n) {
   if (name == "exchange") return 1;
   const double halves = name == "all_reduce" ? 2 : 1;
   return halves * std::ceil(std::log2(n));
 }
-
-}  // namespace
 
 GroupPlace PlaceOf(int size, int64_t stride, const Hardware& hardware) {
   const int64_t reach = hardware.domain.devices / std::max<int64_t>(stride, 1);
@@ -52,25 +61,27 @@ GroupPlace PlaceOf(absl::string_view group, int size,
 }
 
 double CollectiveSeconds(absl::string_view name, double bytes,
-                         const GroupPlace& place, const Hardware& h) {
+                         const GroupPlace& place, const Hardware& h,
+                         bool staged) {
   const int n = place.size;
   if (n <= 1) return 0;
+  const Link inner = LinkOf(name, h, staged);
   if (name == "exchange") {
-    const Link& link = place.inside > 1 ? h.domain : h.network;
+    const Link& link = place.inside > 1 ? inner : h.network;
     return link.latency + bytes / Rate(link);
   }
   const int outside = n / place.inside;
   double seconds = 0, latency = 0;
   if (place.inside > 1) {
-    seconds = bytes * Share(name, place.inside) / Rate(h.domain);
-    latency = Messages(name, place.inside) * h.domain.latency;
+    seconds = bytes * ShareSent(name, place.inside) / Rate(inner);
+    latency = MessagesSent(name, place.inside) * inner.latency;
   }
   if (outside > 1) {
     const double part = name == "all_to_all"
                             ? static_cast<double>(n - place.inside) / n
-                            : Share(name, outside) / place.inside;
+                            : ShareSent(name, outside) / place.inside;
     seconds = std::max(seconds, bytes * part / Rate(h.network));
-    latency += Messages(name, outside) * h.network.latency;
+    latency += MessagesSent(name, outside) * h.network.latency;
   }
   return seconds + latency;
 }

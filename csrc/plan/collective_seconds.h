@@ -34,7 +34,17 @@ GroupPlace PlaceOf(absl::string_view group, int size,
 // member takes 1/inside of the buffer over the network, while what is inside
 // goes over the domain's links; the slower of the two counts. All-to-all sends
 // each other domain's part over the network.
+//
+// Inside a domain, one that was measured (Hardware::collectives) has its own
+// bandwidth and latency. `staged`: its tensors lie where the other ranks do not
+// reach them.
 double CollectiveSeconds(absl::string_view name, double bytes,
-                         const GroupPlace& place, const Hardware& hardware);
+                         const GroupPlace& place, const Hardware& hardware,
+                         bool staged = true);
+
+// Of the buffer, what each member of n sends, and how many messages' latency it
+// takes.
+double ShareSent(absl::string_view name, int n);
+double MessagesSent(absl::string_view name, int n);
 
 }  // namespace eisbach::plan

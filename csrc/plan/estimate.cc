@@ -39,6 +39,26 @@ RankMemory CountState(train::Engine& engine) {
   return memory;
 }
 
+// Takes what the kernels of a device would, and gives it back.
+class Workspaces final : public Recorder {
+ public:
+  Workspaces(Device& device, DeviceType type) : device_(device), type_(type) {
+    device_.set_recorder(this);
+  }
+  ~Workspaces() override { device_.set_recorder(nullptr); }
+
+  void OnOp(absl::string_view name, const OpCost& cost,
+            const Stream&) override {
+    TakeWorkspace(device_, name, cost, type_);
+  }
+  void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
+                    const Stream&) override {}
+
+ private:
+  Device& device_;
+  const DeviceType type_;
+};
+
 absl::StatusOr<RankMemory> StateOf(MetaRank& made) {
   train::Engine& engine = made.engine();
   RankMemory memory = CountState(engine);
@@ -54,19 +74,21 @@ absl::StatusOr<RankMemory> StateOf(MetaRank& made) {
 
 absl::StatusOr<RankMemory> EstimateState(const train::EngineConfig& config,
                                          const parallel::Mesh& mesh, int rank) {
-  EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
-                           MetaRank::Make(config, mesh, rank));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::unique_ptr<MetaRank> made,
+      MetaRank::Make(config, mesh, rank, DeviceType::kMeta));
   return StateOf(*made);
 }
 
 absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
-                                          const parallel::Mesh& mesh,
-                                          int rank) {
+                                          const parallel::Mesh& mesh, int rank,
+                                          DeviceType type) {
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
-                           MetaRank::Make(config, mesh, rank));
+                           MetaRank::Make(config, mesh, rank, type));
   Device& device = made->device();
   EISBACH_ASSIGN_OR_RETURN(RankMemory memory, StateOf(*made));
   device.ResetPeakMemory();
+  const Workspaces workspaces(device, type);
   EISBACH_RETURN_IF_ERROR(made->Step());
   // From the second step on weights are brought ahead.
   if (config.update.zero.zero == 3) EISBACH_RETURN_IF_ERROR(made->Step());

@@ -34,9 +34,12 @@ struct RankMemory {
 
 // The memory that `rank` of `mesh` takes to train with `config`: of tensors
 // alone, without what caching rounds up and what libraries and drivers keep.
-// Takes the time of the step's host code. InvalidArgument as Engine::Validate.
-absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
-                                          const parallel::Mesh& mesh, int rank);
+// `device`: whose kernels' workspaces count as well (ops/workspace.h); of meta
+// there are none. Takes the time of the step's host code. InvalidArgument as
+// Engine::Validate.
+absl::StatusOr<RankMemory> EstimateMemory(
+    const train::EngineConfig& config, const parallel::Mesh& mesh, int rank,
+    DeviceType device = DeviceType::kMeta);
 
 // What of it stays between steps: no activations. Takes the time of making the
 // rank's Engine.

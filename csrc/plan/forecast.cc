@@ -159,7 +159,8 @@ Busy Forecast::busy() const {
 }
 
 absl::StatusOr<RecordedStep> RecordedStep::Make(
-    const train::EngineConfig& config, const parallel::Mesh& mesh) {
+    const train::EngineConfig& config, const parallel::Mesh& mesh,
+    DeviceType device) {
   EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
   const int stages = mesh.size(Axis::kPipeline);
   const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
@@ -191,8 +192,8 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
     if (!added) continue;
     parallel::Coordinates place;
     place[Axis::kPipeline] = s;
-    EISBACH_ASSIGN_OR_RETURN(WorkRecord record,
-                             RecordSteps(few, mesh, mesh.RankOf(place)));
+    EISBACH_ASSIGN_OR_RETURN(
+        WorkRecord record, RecordSteps(few, mesh, mesh.RankOf(place), device));
     made.records_.push_back(std::move(record));
   }
   return made;
@@ -261,7 +262,7 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
     busy += (stage.forward + stage.backward) *
             static_cast<double>(micro_batches_) / stages;
   }
-  forecast.seconds = pipeline + once;
+  forecast.seconds = pipeline + once + hardware.step_host;
   forecast.bubble = (pipeline - busy) / forecast.seconds;
   forecast.tokens_per_second = static_cast<double>(config_.global_batch) *
                                static_cast<double>(config_.model.context) /
@@ -275,7 +276,7 @@ absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
                                       const Hardware& hardware,
                                       const PlayOptions& options) {
   EISBACH_ASSIGN_OR_RETURN(const RecordedStep step,
-                           RecordedStep::Make(config, mesh));
+                           RecordedStep::Make(config, mesh, hardware.device));
   return step.On(hardware, options);
 }
 

@@ -51,9 +51,10 @@ struct Forecast {
 // done once a step is added to the slowest stage's.
 class RecordedStep {
  public:
-  // InvalidArgument as Engine::Validate.
-  static absl::StatusOr<RecordedStep> Make(const train::EngineConfig& config,
-                                           const parallel::Mesh& mesh);
+  // `device`: see RecordSteps. InvalidArgument as Engine::Validate.
+  static absl::StatusOr<RecordedStep> Make(
+      const train::EngineConfig& config, const parallel::Mesh& mesh,
+      DeviceType device = DeviceType::kMeta);
 
   // InvalidArgument as Check of the hardware.
   absl::StatusOr<Forecast> On(const Hardware& hardware,

@@ -1,5 +1,6 @@
 #include "plan/hardware.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,12 @@ absl::Status Bad(const Hardware& hardware, absl::string_view key, double value,
 }
 
 }  // namespace
+
+const OpSpeed* Hardware::SpeedOf(absl::string_view op, DType dtype) const {
+  const auto& measured = dtype == DType::kF32 ? speeds : speeds_f16;
+  const auto it = measured.find(op);
+  return it == measured.end() ? nullptr : &it->second;
+}
 
 absl::Status Check(const Hardware& h) {
   const struct {
@@ -51,10 +58,16 @@ absl::Status Check(const Hardware& h) {
                {"peak.f8", h.peak.f8},
                {"peak.f4", h.peak.f4},
                {"matmul.units", static_cast<double>(h.units)},
-               {"matmul.half_inner", h.half_inner},
+               {"matmul.half_rows", h.half.rows},
+               {"matmul.half_columns", h.half.columns},
+               {"matmul.half_inner", h.half.inner},
+               {"matmul.f16.half_rows", h.half_f16.rows},
+               {"matmul.f16.half_columns", h.half_f16.columns},
+               {"matmul.f16.half_inner", h.half_f16.inner},
                {"kernel_gap", h.kernel_gap},
                {"host_launch", h.host_launch},
                {"shared_by_collectives", h.shared_by_collectives},
+               {"step_host", h.step_host},
                {"domain.latency", h.domain.latency},
                {"network.latency", h.network.latency},
                {"power.idle", h.idle_watts},
@@ -79,9 +92,16 @@ absl::Status Check(const Hardware& h) {
   if (h.accuracy.p90 >= 1) {
     return Bad(h, "accuracy.p90", h.accuracy.p90, "must be below 1");
   }
-  if (h.shared_by_collectives >= 1) {
+  if (h.shared_by_collectives > 1) {
     return Bad(h, "shared_by_collectives", h.shared_by_collectives,
-               "must be below 1");
+               "must be at most 1");
+  }
+  for (const auto& [name, speed] : h.collectives) {
+    if (!(speed.bandwidth > 0 && speed.staged_bandwidth > 0)) {
+      return Bad(h, absl::StrCat("collectives.", name, ".bandwidth"),
+                 std::min(speed.bandwidth, speed.staged_bandwidth),
+                 "must be above 0");
+    }
   }
   return absl::OkStatus();
 }

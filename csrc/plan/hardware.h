@@ -3,7 +3,11 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "core/dtype.h"
+#include "device/device.h"
 
 namespace eisbach::plan {
 
@@ -14,6 +18,35 @@ struct PeakRates {
   double f16 = 0;  // f16 and bf16
   double f8 = 0;
   double f4 = 0;
+};
+
+// Sizes of a product of [rows, inner] x [inner, columns] at which it takes
+// twice the time of its arithmetic, beside what tiles and memory allow: filling
+// and draining of a tile's pipeline, and, where operands are packed or copied
+// into another type, what that takes.
+struct HalfSizes {
+  double rows = 0;
+  double columns = 0;
+  double inner = 0;
+};
+
+// What an op takes that was measured (calibrate.h): these seconds, and such for
+// each of its operations and bytes. The seconds of a call come on top of what a
+// product takes by its shape.
+struct OpSpeed {
+  double call = 0;
+  double flop = 0;
+  double byte = 0;
+  double row = 0;  // of attention, for each FLOP by the size of a head: softmax
+};
+
+// The same of a collective inside a domain: its bandwidth is that of a Link.
+struct CollectiveSpeed {
+  double latency = 0;
+  double bandwidth = 0;
+  // Of tensors that lie where other ranks do not reach them: those that are
+  // exchanged in the order of the ops.
+  double staged_bandwidth = 0;
 };
 
 // A level of the network, as one device sees it.
@@ -41,6 +74,7 @@ struct Accuracy {
 // with their sources.
 struct Hardware {
   std::string name;
+  DeviceType device = DeviceType::kCuda;
 
   PeakRates peak{};
   double memory_bytes = 0;
@@ -53,9 +87,8 @@ struct Hardware {
   int units = 0;
   int tile_rows = 128;
   int tile_columns = 128;
-  // Inner size at which a product reaches half of `matmul_fraction`, beside
-  // what tiles and memory allow: filling and draining of a tile's pipeline.
-  double half_inner = 0;
+  HalfSizes half{};      // of f32
+  HalfSizes half_f16{};  // of all else
   // Of the peak, what attention reaches, forward and backward.
   double attention_forward = 1;
   double attention_backward = 1;
@@ -65,11 +98,26 @@ struct Hardware {
   // that it gives it. Of a captured step the host's do not count.
   double kernel_gap = 0;
   double host_launch = 0;
-  // Of an op's rate, what collectives that run beside it take away.
+  // Of an op's rate, what collectives that run beside it take away; 1: they
+  // take turns, as on a CPU whose cores all compute.
   double shared_by_collectives = 0;
+  // Ops and collectives that were measured, by their names; what is not among
+  // them has the figures above and below. 16-bit operands of products and
+  // attention have their own.
+  absl::flat_hash_map<std::string, OpSpeed> speeds{};
+  absl::flat_hash_map<std::string, OpSpeed> speeds_f16{};
+  absl::flat_hash_map<std::string, CollectiveSpeed> collectives{};
+  // Seconds of a step in which the host reads the batch and tells the result.
+  double step_host = 0;
 
   Link domain{};
   Link network{};
+
+  const HalfSizes& HalfSizesOf(DType dtype) const {
+    return dtype == DType::kF32 ? half : half_f16;
+  }
+  // Null: it was not measured.
+  const OpSpeed* SpeedOf(absl::string_view op, DType dtype) const;
 
   // Of a device with its share of host, switches and fans, in watts.
   double idle_watts = 0;

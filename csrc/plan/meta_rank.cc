@@ -1,6 +1,7 @@
 #include "plan/meta_rank.h"
 
 #include "core/status_macros.h"
+#include "ops/workspace.h"
 
 namespace eisbach::plan {
 namespace {
@@ -30,15 +31,26 @@ absl::StatusOr<train::StepInput> EmptyInput(const train::Engine& engine) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MetaRank>> MetaRank::Make(
-    const train::EngineConfig& config, const parallel::Mesh& mesh, int rank) {
+    const train::EngineConfig& config, const parallel::Mesh& mesh, int rank,
+    DeviceType device) {
   std::unique_ptr<MetaRank> made(new MetaRank());
   EISBACH_ASSIGN_OR_RETURN(
       made->world_, comm::SimWorld(rank, mesh.world_size(), DeviceType::kMeta));
+  if (device == DeviceType::kCpu && mesh.world_size() > 1) {
+    made->device().SetSharedSource(nullptr);
+  }
   EISBACH_ASSIGN_OR_RETURN(
       made->context_, parallel::ParallelContext::Make(*made->world_, mesh));
   EISBACH_ASSIGN_OR_RETURN(made->engine_,
                            train::Engine::Make(config, *made->context_));
   return made;
+}
+
+void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost,
+                   DeviceType type) {
+  const int64_t bytes = ops::WorkspaceBytes(op, cost, type);
+  // Counts while it is held, which a device that has nothing cannot refuse.
+  if (bytes > 0) (void)meta.Allocate(bytes);
 }
 
 absl::Status MetaRank::Step() {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "comm/world.h"
 #include "parallel/context.h"
 #include "parallel/mesh.h"
@@ -15,9 +16,13 @@ namespace eisbach::plan {
 // it alone is there: nothing is allocated or computed, all is counted.
 class MetaRank {
  public:
-  // InvalidArgument as Engine::Validate.
+  // `device`: that it stands for, which decides what its memory is besides
+  // tensors: workspaces (TakeWorkspace), and, between ranks on CPUs, a pool
+  // apart for what they share. Of meta there is neither. InvalidArgument as
+  // Engine::Validate.
   static absl::StatusOr<std::unique_ptr<MetaRank>> Make(
-      const train::EngineConfig& config, const parallel::Mesh& mesh, int rank);
+      const train::EngineConfig& config, const parallel::Mesh& mesh, int rank,
+      DeviceType device);
 
   // Gives the device a step of the configuration.
   absl::Status Step();
@@ -33,5 +38,10 @@ class MetaRank {
   std::unique_ptr<parallel::ParallelContext> context_;
   std::unique_ptr<train::Engine> engine_;
 };
+
+// Has a meta device hold for a moment what the kernel of a device of `type`
+// does while it computes an op (ops/workspace.h).
+void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost,
+                   DeviceType type);
 
 }  // namespace eisbach::plan

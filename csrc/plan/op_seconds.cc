@@ -35,7 +35,7 @@ double PlainAttention(absl::string_view name, const OpCost& cost,
   // A row of scores is as long as it is wide.
   const double compute =
       flops / (PeakOf(cost.dtype, ProductType::kAsIs, h) * h.matmul_fraction *
-               cost.columns / (cost.columns + h.half_inner));
+               cost.columns / (cost.columns + h.half_f16.inner));
   const double bytes = (backward ? 16 : 13) * pairs;
   return compute + bytes / (h.memory_bandwidth * h.memory_fraction) +
          6 * h.kernel_gap;
@@ -47,9 +47,11 @@ bool IsAttention(absl::string_view name) {
   return absl::StartsWith(name, "attention");
 }
 
-double ProductEfficiency(double rows, double columns, double inner,
+double ProductEfficiency(double rows, double columns, double inner, DType dtype,
                          const Hardware& h) {
-  const double filled = inner / (inner + h.half_inner);
+  const HalfSizes& half = h.HalfSizesOf(dtype);
+  const double filled =
+      1 / (1 + half.rows / rows + half.columns / columns + half.inner / inner);
   if (h.units == 0) return h.matmul_fraction * filled;
   double best = 0, rate = 1;
   double tile_rows = h.tile_rows, tile_columns = h.tile_columns;
@@ -68,24 +70,32 @@ double ProductEfficiency(double rows, double columns, double inner,
 
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
                  ProductType products, bool plain_attention) {
-  double compute = 0;
   if (plain_attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }
+  const double bytes = cost.bytes_read + cost.bytes_written;
+  const OpSpeed* speed = h.SpeedOf(name, cost.dtype);
+  if (speed != nullptr && cost.inner == 0) {
+    const double rows =
+        cost.columns > 0 ? cost.flops / static_cast<double>(cost.columns) : 0;
+    return speed->call + cost.flops * speed->flop + bytes * speed->byte +
+           rows * speed->row;
+  }
+  double compute = 0;
   if (cost.inner > 0) {
-    compute =
-        cost.flops / (PeakOf(cost.dtype, products, h) *
-                      ProductEfficiency(static_cast<double>(cost.rows),
-                                        static_cast<double>(cost.columns),
-                                        static_cast<double>(cost.inner), h));
+    compute = cost.flops / (PeakOf(cost.dtype, products, h) *
+                            ProductEfficiency(static_cast<double>(cost.rows),
+                                              static_cast<double>(cost.columns),
+                                              static_cast<double>(cost.inner),
+                                              cost.dtype, h));
   } else if (IsAttention(name)) {
     compute = cost.flops /
               (PeakOf(cost.dtype, ProductType::kAsIs, h) *
                (IsBackward(name) ? h.attention_backward : h.attention_forward));
   }
-  const double memory = (cost.bytes_read + cost.bytes_written) /
-                        (h.memory_bandwidth * h.memory_fraction);
-  return std::max({compute, memory, h.kernel_gap});
+  const double memory = bytes / (h.memory_bandwidth * h.memory_fraction);
+  return std::max({compute, memory, h.kernel_gap}) +
+         (speed == nullptr ? 0 : speed->call);
 }
 
 }  // namespace eisbach::plan

@@ -10,7 +10,8 @@ namespace eisbach::plan {
 // the type of their operands.
 enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
 
-// Seconds that a device is busy with an op, a roofline (Williams et al. 2009):
+// Seconds that a device is busy with an op: what was measured of it
+// (Hardware::speeds), or a roofline (Williams et al. 2009):
 //
 //   the slower of  FLOP / (peak x efficiency)  and  bytes / (bandwidth x
 //   memory_fraction), and at least kernel_gap
@@ -18,7 +19,8 @@ enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
 // A product of [M, K] x [K, N] is cut into tiles, of which the device computes
 // `units` at a time; the last wave may be partly empty. Its efficiency is
 //
-//   matmul_fraction x (M N / (waves x units x tile)) x K / (K + half_inner)
+//   matmul_fraction x (M N / (waves x units x tile)) /
+//   (1 + half.rows / M + half.columns / N + half.inner / K)
 //
 // after "Matrix Multiplication Background User's Guide" (NVIDIA), sections 3
 // and 4 (tile and wave quantization). Among tiles of one, a half and a quarter
@@ -37,7 +39,7 @@ double OpSeconds(absl::string_view name, const OpCost& cost,
 bool IsAttention(absl::string_view name);
 
 // Of the peak, what a product reaches; above 0.
-double ProductEfficiency(double rows, double columns, double inner,
+double ProductEfficiency(double rows, double columns, double inner, DType dtype,
                          const Hardware& hardware);
 
 }  // namespace eisbach::plan

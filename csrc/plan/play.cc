@@ -61,8 +61,17 @@ class Player {
       Count(&Busy::gaps, host_ - now_[0]);
       now_[0] = host_;
     }
-    return std::max(now_[stream], host_);
+    if (!TakeTurns()) return std::max(now_[stream], host_);
+    const double last = *std::max_element(now_.begin(), now_.end());
+    if (stream == 0) {
+      Count(&Busy::communication, last - now_[0]);
+      now_[0] = last;
+    }
+    return std::max(last, host_);
   }
+
+  // Whether nothing runs beside anything else.
+  bool TakeTurns() const { return hardware_.shared_by_collectives == 1; }
 
   void Count(double Busy::*kind, double seconds) {
     in_action_.*kind += seconds;
@@ -76,19 +85,24 @@ class Player {
                                options_.plain_attention);
     flops_ += work.op.flops;
     if (work.stream == 0) {
-      // Collectives under way take a share of the device.
-      double under_way = 0;
-      for (size_t s = 1; s < now_.size(); ++s) {
-        under_way = std::max(under_way, now_[s] - begin);
-      }
-      const double share = hardware_.shared_by_collectives;
-      seconds += std::min(seconds, under_way) * share / (1 - share);
+      seconds += Lost(seconds, begin);
       Count(work.op.inner > 0   ? &Busy::products
             : IsAttention(name) ? &Busy::attention
                                 : &Busy::other_ops,
             seconds);
     }
     Pass(work, begin, seconds);
+  }
+
+  // What an op that begins then loses to collectives that are under way.
+  double Lost(double seconds, double begin) const {
+    if (TakeTurns()) return 0;
+    double under_way = 0;
+    for (size_t s = 1; s < now_.size(); ++s) {
+      under_way = std::max(under_way, now_[s] - begin);
+    }
+    const double share = hardware_.shared_by_collectives;
+    return std::min(seconds, under_way) * share / (1 - share);
   }
 
   void Collective(const Work& work) {
@@ -100,8 +114,8 @@ class Player {
     if (name == "exchange") bytes /= 2;  // one half is sent, one received
     const double seconds = CollectiveSeconds(
         name, bytes,
-        PlaceOf(group, work.collective.group_size, mesh_, hardware_),
-        hardware_);
+        PlaceOf(group, work.collective.group_size, mesh_, hardware_), hardware_,
+        /*staged=*/work.stream == 0);
     collectives_ += seconds;
     if (work.stream == 0) Count(&Busy::communication, seconds);
     Pass(work, begin, seconds);

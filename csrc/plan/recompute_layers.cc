@@ -89,8 +89,9 @@ class FewestSearch {
 
   absl::StatusOr<int64_t> Bytes(int rank, int64_t layers) {
     config_.recompute_layers = layers;
-    EISBACH_ASSIGN_OR_RETURN(const RankMemory memory,
-                             EstimateMemory(config_, mesh_, rank));
+    EISBACH_ASSIGN_OR_RETURN(
+        const RankMemory memory,
+        EstimateMemory(config_, mesh_, rank, limit_.device));
     return memory.peak() + (limit_.copies ? memory.saving : 0);
   }
 

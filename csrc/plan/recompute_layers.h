@@ -14,6 +14,8 @@ struct MemoryLimit {
   // Whether the copies that checkpoints are written from behind training lie
   // there as well (RankMemory::saving).
   bool copies = false;
+  // Whose kernels' workspaces count (EstimateMemory).
+  DeviceType device = DeviceType::kMeta;
 };
 
 // The fewest blocks of each stage, its first ones, that `config.recompute` must

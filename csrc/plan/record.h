@@ -56,9 +56,11 @@ struct WorkRecord {
 // Records the second and third step of the real Engine on the meta device, in a
 // world of which this rank alone is there: in the first one weights that ranks
 // divide are not yet brought ahead, and what a step leaves on its way is waited
-// for in the one after. Takes the time of the steps' host code. InvalidArgument
-// as Engine::Validate.
+// for in the one after. `device`: whose kernels' workspaces are in its memory
+// (ops/workspace.h); of meta there are none. Takes the time of the steps' host
+// code. InvalidArgument as Engine::Validate.
 absl::StatusOr<WorkRecord> RecordSteps(const train::EngineConfig& config,
-                                       const parallel::Mesh& mesh, int rank);
+                                       const parallel::Mesh& mesh, int rank,
+                                       DeviceType device = DeviceType::kMeta);
 
 }  // namespace eisbach::plan

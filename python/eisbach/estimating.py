@@ -62,7 +62,9 @@ def estimate(
     rows: list[Estimate] = []
     for done, ((stage, _), ranks) in enumerate(sorted(copies.items())):
         progress(done, len(copies))
-        memory = _C.estimate_memory(found.engine, mesh, ranks[0])
+        memory = _C.estimate_memory(
+            found.engine, mesh, ranks[0], device=found.config.run.device
+        )
         for row in rows:
             if _figures(row.memory) == _figures(memory):
                 row.ranks[:] = sorted([*row.ranks, *ranks])

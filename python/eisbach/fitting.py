@@ -13,6 +13,7 @@ from eisbach.config.tree import COMMAND_LINE
 from eisbach.core_config import complete, engine_config, make_mesh
 from eisbach.export.families import describe
 from eisbach.run.folder import check_name
+from eisbach.run.foretold import check_machine
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -66,6 +67,7 @@ def fit(
         none. What the message says to work does: it was tried.
     """
     check_name(config.run.name)
+    check_machine(config)
     try:
         found = _fit(config, ranks, locations)
     except ValueError as error:
@@ -168,7 +170,11 @@ def _recompute(found: Fit, locations: list[_C.RankLocation]) -> Fit:
         return found
     copies = config.run.device == "cpu" and config.checkpoint.asynchronous
     layers = _C.fewest_recomputed(
-        found.engine, found.mesh, memory=memory, copies=copies
+        found.engine,
+        found.mesh,
+        memory=memory,
+        copies=copies,
+        device=config.run.device,
     )
     reason = f"fewest that fit in {memory / 2**30:.3g} GiB a rank"
     config = config.derive("train.recompute_layers", layers, reason)

@@ -141,8 +141,8 @@ def _close(job: Job, report: Reporter | None) -> None:
     if report:
         job.folder.check()
         export_run(job.folder, job.config, parameters, job.tokenizer)
-        report.summary(summary(job))
+        report.summary(facts := summary(job))
     sample = Shown("the sample", tells=report is not None)(continuation, job)
     if report:
-        for line in closing(job, sample):
+        for line in closing(job, sample, facts):
             report.say(line)

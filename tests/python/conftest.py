@@ -49,7 +49,9 @@ def launch(repo, cache):
         command = [sys.executable, *map(str, arguments)]
         if ranks > 1:
             command = [*_mpirun(), "-n", str(ranks), *command]
-        environment = {**os.environ, **_ENVIRONMENT}
+        # No machine that a user has measured, but one of a test's.
+        home = {"XDG_CONFIG_HOME": str(cache)}
+        environment = {**home, **os.environ, **_ENVIRONMENT}
         return command, {**environment, "XDG_CACHE_HOME": str(cache)}, repo
 
     return launch

@@ -1,7 +1,13 @@
 import pytest
 
 from eisbach.config import ConfigError
-from eisbach.hardware import folder, known, machine_of, read_hardware
+from eisbach.hardware import (
+    folder,
+    known,
+    machine_of,
+    own_folder,
+    read_hardware,
+)
 
 
 def test_the_files_of_the_repository_come_with_the_package(repo):
@@ -68,3 +74,51 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, old, new, said):
     with pytest.raises(ConfigError, match=said) as caught:
         read_hardware(str(file))
     assert "mine.yaml" in str(caught.value)
+
+
+def test_a_machine_of_this_users_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="eisbach plan --calibrate"):
+        read_hardware("this-machine")
+    own_folder().mkdir(parents=True)
+    text = (folder() / "dgx-h100.yaml").read_text()
+    (own_folder() / "this-machine.yaml").write_text(
+        text.replace("name: DGX H100", "name: mine")
+    )
+    assert read_hardware("this-machine").name == "mine"
+    assert "this-machine" not in known()
+    with pytest.raises(ConfigError, match="did you mean this-machine"):
+        read_hardware("this")
+
+
+def test_what_was_measured_is_in_units_for_people(tmp_path):
+    text = (folder() / "dgx-h100.yaml").read_text()
+    machine = machine_of(read_hardware("dgx-h100"))
+    assert machine.half.inner == machine.half_f16.inner == 820
+    assert (machine.device, machine.speeds, machine.collectives) == (
+        "cuda",
+        {},
+        {},
+    )
+    mine = tmp_path / "mine.yaml"
+    text = text.replace(
+        "  half_inner: 820\n",
+        "  half_inner: 820\n  f16: {half_rows: 7}\n",
+    ).replace(
+        "ops:\n",
+        "ops:\n  speeds: {gelu: {call_us: 2, ps_per_byte: 50}}\n"
+        "  step_host_us: 3\n",
+    )
+    text = text.replace(
+        "domain:\n",
+        "domain:\n  collectives: {all_reduce: "
+        "{latency_us: 1, gb_per_s: 4, staged_gb_per_s: 2}}\n",
+    )
+    mine.write_text(text)
+    machine = machine_of(read_hardware(str(mine)))
+    assert machine.half.inner == 820
+    assert (machine.half_f16.rows, machine.half_f16.inner) == (7, 0)
+    assert machine.speeds["gelu"].call == pytest.approx(2e-6)
+    assert machine.speeds["gelu"].byte == pytest.approx(5e-11)
+    assert machine.step_host == pytest.approx(3e-6)
+    assert machine.collectives["all_reduce"].staged_bandwidth == 2e9

@@ -51,21 +51,23 @@ class MetaDevice final : public Device {
   }
 
   absl::StatusOr<std::shared_ptr<Storage>> Allocate(size_t bytes) override {
-    std::lock_guard<std::mutex> lock(mutex_);
-    ++stats_.allocations;
-    stats_.bytes_in_use += static_cast<int64_t>(bytes);
-    stats_.peak_bytes_in_use =
-        std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
-    return std::make_shared<Storage>(
-        shared_from_this(), nullptr, bytes, [this, bytes](void*) {
-          std::lock_guard<std::mutex> lock(mutex_);
-          stats_.bytes_in_use -= static_cast<int64_t>(bytes);
-        });
+    return AllocateFrom(stats_, bytes);
+  }
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateShared(
+      size_t bytes) override {
+    return AllocateFrom(apart_ ? shared_ : stats_, bytes);
+  }
+  // What peers reach is counted apart from here on, as a real device keeps it:
+  // the one pool does not take what the other has left.
+  void SetSharedSource(std::unique_ptr<MemorySource> /*source*/) override {
+    apart_ = true;
   }
   AllocatorStats memory() const override {
     std::lock_guard<std::mutex> lock(mutex_);
-    return stats_;
+    AllocatorStats all = stats_;
+    return all += shared_;
   }
+  // Shared memory stays taken.
   void ResetPeakMemory() override {
     std::lock_guard<std::mutex> lock(mutex_);
     stats_.peak_bytes_in_use = stats_.bytes_in_use;
@@ -90,12 +92,26 @@ class MetaDevice final : public Device {
   }
 
  private:
+  absl::StatusOr<std::shared_ptr<Storage>> AllocateFrom(AllocatorStats& stats,
+                                                        size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++stats.allocations;
+    stats.bytes_in_use += static_cast<int64_t>(bytes);
+    stats.peak_bytes_in_use =
+        std::max(stats.peak_bytes_in_use, stats.bytes_in_use);
+    return std::make_shared<Storage>(
+        shared_from_this(), nullptr, bytes, [this, &stats, bytes](void*) {
+          std::lock_guard<std::mutex> lock(mutex_);
+          stats.bytes_in_use -= static_cast<int64_t>(bytes);
+        });
+  }
   void Tell(absl::string_view name, const OpCost& cost, const Stream& stream) {
     if (recorder() != nullptr) recorder()->OnOp(name, cost, stream);
   }
 
   mutable std::mutex mutex_;
-  AllocatorStats stats_;
+  AllocatorStats stats_, shared_;
+  bool apart_ = false;
   MetaStream compute_;
 };
 

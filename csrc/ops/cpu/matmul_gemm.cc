@@ -48,6 +48,22 @@ GemmOperand OperandToFloat(const GemmOperand& x, DType dtype, int64_t rows,
   return {to, {x.layout.transposed, inner}};
 }
 
+// Elements of the f32 copies, and the rows that are computed at a time.
+struct F32Copies {
+  explicit F32Copies(const Gemm& gemm) {
+    const bool out = gemm.c_dtype != DType::kF32;
+    block = out ? std::min(kRowBlock, gemm.m) : gemm.m;
+    if (gemm.in_dtype != DType::kF32) {
+      a = block * gemm.k;
+      b = gemm.k * gemm.n;
+    }
+    if (out) c = block * gemm.n;
+    if (gemm.bias != nullptr && gemm.bias_dtype != DType::kF32) bias = gemm.n;
+  }
+  int64_t block;
+  int64_t a = 0, b = 0, c = 0, bias = 0;
+};
+
 GemmOperand RowsOf(const GemmOperand& x, DType dtype, int64_t first_row) {
   const int64_t stride = x.layout.transposed ? 1 : x.layout.ld;
   return {At(x.data, dtype, first_row * stride), x.layout};
@@ -72,6 +88,30 @@ Gemm MakeGemm(const MatmulArgs& args) {
   return gemm;
 }
 
+int64_t GemmInF32Bytes(const Gemm& gemm) {
+  const F32Copies sizes(gemm);
+  return (sizes.a + sizes.b + sizes.c + sizes.bias) *
+         static_cast<int64_t>(sizeof(float));
+}
+
+Gemm GemmOfCost(const OpCost& cost) {
+  const int64_t m = cost.rows, n = cost.columns, k = cost.inner;
+  const auto f32 = static_cast<double>(m * n * 4);
+  const bool gradient = cost.bytes_written >= f32 && cost.dtype != DType::kF32;
+  return {.m = m,
+          .n = n,
+          .k = k,
+          .in_dtype = cost.dtype,
+          .a = {nullptr, {gradient, gradient ? m : k}},
+          .b = {nullptr, {!gradient, gradient ? n : k}},
+          .bias = nullptr,
+          .bias_dtype = cost.dtype,
+          .accumulate = gradient,
+          .c = nullptr,
+          .c_dtype = gradient ? DType::kF32 : cost.dtype,
+          .c_ld = n};
+}
+
 void FinishEmptyProduct(const Gemm& gemm) {
   if (gemm.accumulate || gemm.n == 0) return;
   constexpr int64_t kChunk = 256;
@@ -90,38 +130,31 @@ void FinishEmptyProduct(const Gemm& gemm) {
 
 absl::Status GemmInF32(const Gemm& gemm, Device& device,
                        GemmFunction provider) {
-  const bool convert_in = gemm.in_dtype != DType::kF32;
-  const bool convert_out = gemm.c_dtype != DType::kF32;
-  const bool convert_bias =
-      gemm.bias != nullptr && gemm.bias_dtype != DType::kF32;
-  const int64_t block = convert_out ? std::min(kRowBlock, gemm.m) : gemm.m;
-
-  const int64_t a_size = convert_in ? block * gemm.k : 0;
-  const int64_t b_size = convert_in ? gemm.k * gemm.n : 0;
-  const int64_t c_size = convert_out ? block * gemm.n : 0;
-  const int64_t bias_size = convert_bias ? gemm.n : 0;
+  const F32Copies sizes(gemm);
+  const bool convert_in = sizes.a > 0;
+  const bool convert_out = sizes.c > 0;
   std::shared_ptr<Storage> storage;
   float* buffer = nullptr;
-  if (const int64_t size = a_size + b_size + c_size + bias_size; size > 0) {
-    EISBACH_ASSIGN_OR_RETURN(storage, device.Allocate(size * sizeof(float)));
+  if (const int64_t bytes = GemmInF32Bytes(gemm); bytes > 0) {
+    EISBACH_ASSIGN_OR_RETURN(storage, device.Allocate(bytes));
     buffer = static_cast<float*>(storage->data());
   }
   float* const a_f32 = buffer;
-  float* const b_f32 = a_f32 + a_size;
-  float* const c_f32 = b_f32 + b_size;
-  float* const bias_f32 = c_f32 + c_size;
+  float* const b_f32 = a_f32 + sizes.a;
+  float* const c_f32 = b_f32 + sizes.b;
+  float* const bias_f32 = c_f32 + sizes.c;
 
   Gemm part = gemm;
   part.in_dtype = part.c_dtype = part.bias_dtype = DType::kF32;
   if (convert_in) {
     part.b = OperandToFloat(gemm.b, gemm.in_dtype, gemm.k, gemm.n, b_f32);
   }
-  if (convert_bias) {
+  if (sizes.bias > 0) {
     ToFloat(gemm.bias, gemm.bias_dtype, gemm.n, bias_f32);
     part.bias = bias_f32;
   }
-  for (int64_t row = 0; row < gemm.m; row += block) {
-    part.m = std::min(block, gemm.m - row);
+  for (int64_t row = 0; row < gemm.m; row += sizes.block) {
+    part.m = std::min(sizes.block, gemm.m - row);
     part.a = RowsOf(gemm.a, gemm.in_dtype, row);
     if (convert_in) {
       part.a = OperandToFloat(part.a, gemm.in_dtype, part.m, gemm.k, a_f32);

@@ -44,5 +44,11 @@ void FinishEmptyProduct(const Gemm& gemm);
 // that its f32 copy stays small. Blocks depend on the shape alone. All buffers
 // come from `device`.
 absl::Status GemmInF32(const Gemm& gemm, Device& device, GemmFunction provider);
+// Bytes of those buffers.
+int64_t GemmInF32Bytes(const Gemm& gemm);
+
+// A product of such a cost, dense, without bias or data, with the layouts that
+// linear layers have: forward, or, where c is f32, the gradient of the weights.
+Gemm GemmOfCost(const OpCost& cost);
 
 }  // namespace eisbach::ops::cpu

@@ -12,6 +12,7 @@
 #include "oneapi/dnnl/dnnl_debug.h"
 #include "ops/cpu/matmul_few_rows.h"
 #include "ops/cpu/onednn_primitives.h"
+#include "ops/workspace.h"
 
 namespace eisbach::ops::cpu {
 namespace {
@@ -101,6 +102,23 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
   return Execute(*primitive, gemm, stream.device());
 }
 
+int64_t Scratch(const Gemm& gemm) {
+  const auto primitive = PrimitiveOf(gemm);
+  return primitive.ok() ? static_cast<int64_t>((*primitive)->scratchpad_bytes)
+                        : 0;
+}
+
+int64_t Workspace(const OpCost& cost) {
+  Gemm gemm = GemmOfCost(cost);
+  if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0 || HasFewRows(gemm)) return 0;
+  const auto primitive = PrimitiveOf(gemm);
+  if (!primitive.ok()) return 0;
+  if ((*primitive)->primitive.get() != nullptr) return Scratch(gemm);
+  const int64_t copies = GemmInF32Bytes(gemm);
+  gemm.in_dtype = gemm.bias_dtype = gemm.c_dtype = DType::kF32;
+  return copies + Scratch(gemm);
+}
+
 // The products of a linear layer.
 std::vector<MatmulKey> TypicalProducts(DType dtype) {
   constexpr int64_t kRows = 256, kIn = 512, kOut = 1024;
@@ -153,6 +171,8 @@ std::string DescribeProducts(DType dtype) {
 });
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);
+[[maybe_unused]] const bool workspace_registered =
+    RegisterWorkspace("matmul", DeviceType::kCpu, &Workspace);
 
 }  // namespace
 }  // namespace eisbach::ops::cpu

@@ -8,6 +8,7 @@
 #include "device/cpu/parallel_for.h"
 #include "ops/cpu/matmul_few_rows.h"
 #include "ops/cpu/matmul_gemm.h"
+#include "ops/workspace.h"
 
 namespace eisbach::ops::cpu {
 namespace {
@@ -78,6 +79,11 @@ absl::Status MatmulCpu(const MatmulArgs& args, Stream& stream) {
     "matmul", [] { return std::string(openblas_get_config()); });
 
 EISBACH_REGISTER_KERNEL(MatmulSlot, DeviceType::kCpu, &MatmulCpu);
+[[maybe_unused]] const bool workspace_registered =
+    RegisterWorkspace("matmul", DeviceType::kCpu, [](const OpCost& cost) {
+      const Gemm gemm = GemmOfCost(cost);
+      return HasFewRows(gemm) ? 0 : GemmInF32Bytes(gemm);
+    });
 
 }  // namespace
 }  // namespace eisbach::ops::cpu

@@ -2304,6 +2304,58 @@ class NetworkReport:
         """
         Of pairs that were measured at once.
         """
+class HalfSizes:
+    """
+    Sizes of a product at which it takes twice the time of its arithmetic.
+    """
+    def __init__(self, *, rows: float = 0.0, columns: float = 0.0, inner: float = 0.0) -> None:
+        ...
+    @property
+    def columns(self) -> float:
+        ...
+    @property
+    def inner(self) -> float:
+        ...
+    @property
+    def rows(self) -> float:
+        ...
+class OpSpeed:
+    """
+    Seconds of an op that was measured.
+    """
+    def __init__(self, *, call: float = 0.0, flop: float = 0.0, byte: float = 0.0, row: float = 0.0) -> None:
+        """
+        Seconds of a call, and for each operation, for each byte, and, of attention, for each operation by the size of a head.
+        """
+    @property
+    def byte(self) -> float:
+        ...
+    @property
+    def call(self) -> float:
+        ...
+    @property
+    def flop(self) -> float:
+        ...
+    @property
+    def row(self) -> float:
+        ...
+class CollectiveSpeed:
+    """
+    A collective inside a domain that was measured.
+    """
+    def __init__(self, *, latency: float, bandwidth: float, staged_bandwidth: float) -> None:
+        """
+        Seconds of a message; bytes/s of tensors that other ranks reach, and of those that they do not.
+        """
+    @property
+    def bandwidth(self) -> float:
+        ...
+    @property
+    def latency(self) -> float:
+        ...
+    @property
+    def staged_bandwidth(self) -> float:
+        ...
 class PeakRates:
     """
     FLOP/s of dense matrix products by the type of their operands; 0: none.
@@ -2374,7 +2426,23 @@ class Hardware:
     def busy_watts(self) -> float:
         ...
     @property
+    def collectives(self) -> dict[str, CollectiveSpeed]:
+        """
+        Of those that were measured, by name.
+        """
+    @property
+    def device(self) -> str:
+        """
+        `cuda` or `cpu`.
+        """
+    @property
     def domain(self) -> Link:
+        ...
+    @property
+    def half(self) -> HalfSizes:
+        ...
+    @property
+    def half_f16(self) -> HalfSizes:
         ...
     @property
     def hours_between_failures(self) -> float:
@@ -2537,8 +2605,10 @@ class RecordedStep:
     """
     What the devices of a layout are given in a step: the real Engine of a rank of each stage that differs runs on the meta device.
     """
-    def __init__(self, config: EngineConfig, mesh: Mesh) -> None:
-        ...
+    def __init__(self, config: EngineConfig, mesh: Mesh, *, device: str = 'meta') -> None:
+        """
+        `device`: whose kernels' workspaces count in its memory; of meta there are none.
+        """
     def on(self, hardware: Hardware, *, products: str = 'as_is', replayed: bool = True, plain_attention: bool = False) -> Forecast:
         """
         Plays it on a machine. `products`: what linear layers multiply in, `as_is`, `f8` or `f4`; `replayed`: the host does not count; `plain_attention`: scores go through memory, as in programs without a fused kernel.
@@ -2869,9 +2939,9 @@ def enter_phase(world: World, name: str) -> None:
     """
     What this rank is about from now on: as `phase`, for good.
     """
-def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int) -> RankMemory:
+def estimate_memory(config: EngineConfig, mesh: Mesh, rank: int, *, device: str = 'meta') -> RankMemory:
     """
-    The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated.
+    The memory of tensors that a rank of `mesh` takes to train: one step of the real Engine on the meta device, where nothing is allocated. `device`: whose kernels' workspaces count; of meta there are none.
     """
 def fewest_devices(config: EngineConfig, hardware: Hardware, options: SearchOptions, found: SearchResult) -> Candidate:
     """
@@ -2892,6 +2962,10 @@ def finalize() -> None:
 def first_error(world: World, error: str) -> str:
     """
     On every rank the error of the lowest rank that gives one, with that rank's number; empty when all give none. Collective.
+    """
+def fit_hardware(name: str, *, steps: collections.abc.Sequence[StepSample], moves: collections.abc.Sequence[OpSample], collectives: collections.abc.Sequence[CollectiveSample], ranks: int, memory_bytes: float) -> Hardware:
+    """
+    The machine on which ops and collectives take what was measured on so many ranks at once, each with so much memory.
     """
 def gather_locations(world: World) -> list[RankLocation]:
     """
@@ -2932,6 +3006,10 @@ def measure_peak(world: World) -> Peak:
 def measure_reference(engine: Engine, corpus: Corpus, progress: collections.abc.Callable) -> None:
     """
     Measures what the model as it is thinks of all pairs of a corpus, which come with its samples from then on; before a DataLoader reads it. `progress` is told pairs done and all. Collective.
+    """
+def measure_step(world: World, config: EngineConfig) -> StepSample:
+    """
+    Runs steps of a configuration on each rank's CPU, as if it had no others, while all others do the same. Collective.
     """
 def model_families() -> list[str]:
     """

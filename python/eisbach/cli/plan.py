@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from eisbach.cli.arguments import ConfigArguments, load
+from eisbach.cli.arguments import ConfigArguments, MisuseError, load
 
 # Of Germany in 2024, by the Umweltbundesamt's figures (2025).
 GERMAN_GRID = 363.0
@@ -62,14 +62,15 @@ def command(
     arguments: ConfigArguments = None,
     *,
     hardware: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="A machine by its name, or a file that describes it."
         ),
-    ],
+    ] = None,
     gpus: Annotated[
-        int, typer.Option("--gpus", min=1, help="How many devices there are.")
-    ],
+        int | None,
+        typer.Option("--gpus", min=1, help="How many devices there are."),
+    ] = None,
     by: Annotated[
         RankBy,
         typer.Option(
@@ -134,6 +135,29 @@ def command(
             help="A `.json` to write that step to, for ui.perfetto.dev."
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure this machine's CPU, and describe it as "
+            "`this-machine`; plans nothing.",
+        ),
+    ] = False,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="With --calibrate: of each rank; with more than one the "
+            "machine is called `this-machine-N-threads`.",
+        ),
+    ] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --calibrate: the file to write, instead of "
+            "`~/.config/eisbach/hardware/this-machine.yaml`."
+        ),
+    ] = None,
 ) -> None:
     """Find the layouts of a job that fit a machine, and what a step takes.
 
@@ -150,7 +174,26 @@ def command(
     * `eisbach plan configs/llama3_405b.yaml --hardware dgx-b200 --gpus 4096 --html plan.html --trace step.json`
 
     * `eisbach plan configs/llama3_405b.yaml --hardware gb200-nvl72 --gpus 4608 --by cost --price 3.5 --deadline 120d`
+
+    * `eisbach plan --calibrate`, then `eisbach plan configs/gpt_bytes.yaml --hardware this-machine --gpus 2`
     """  # noqa: D412, E501
+    if calibrate:
+        if arguments or hardware or gpus:
+            raise MisuseError(
+                "--calibrate measures this machine and plans nothing: give it "
+                "no configuration, --hardware or --gpus"
+            )
+        from eisbach.calibrating import calibrate as measure
+        from eisbach.calibrating import default_path
+
+        measure(output or default_path(threads), threads=threads)
+        return
+    if not hardware or not gpus:
+        missing = "--gpus" if hardware else "--hardware"
+        raise MisuseError(
+            f"Missing option {missing}: a plan is for a machine and a number "
+            "of its devices"
+        )
     from eisbach.cli import plan_output
     from eisbach.hardware import read_hardware
     from eisbach.planning import Terms, make_plan

@@ -54,6 +54,13 @@ class RunSection(Section):
         "`eisbach run` they count from its start, over all restarts.",
         known_as="max_time time_limit max_hours",
     )
+    hardware: Text = key(
+        "auto",
+        "Machine that a step is foretold for, to be set beside what it took "
+        "at the end: a name or file of `eisbach plan --hardware`, or `none`. "
+        "`auto`: `this-machine` on a CPU, where `eisbach plan --calibrate` has "
+        "described it.",
+    )
     log_every: Count = key(10, "Steps between two lines of progress.")
     followers: list[Literal["mlflow", "wandb"]] = key(
         [],

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eisbach.run.folder import read_lines
+from eisbach.run.foretold import foretold
 from eisbach.run.restarts import restart_times
+from eisbach.run.shown import Shown
 from eisbach.run.times import shares
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def summary(job: Job) -> dict[str, Any]:
         "time_shares": shares(steps),
         "checkpoints": _checkpoints(job),
         "restarts": restart_times(job.folder),
+        "foretold": Shown("the forecast")(foretold, job),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},

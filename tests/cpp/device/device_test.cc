@@ -76,6 +76,19 @@ TEST(MetaDevice, CountsWithoutMemory) {
   EXPECT_EQ(device->memory().peak_bytes_in_use, 0);
 }
 
+TEST(MetaDevice, CountsSharedMemoryApartWhereItIs) {
+  for (const bool apart : {false, true}) {
+    auto device = Make(DeviceType::kMeta);
+    if (apart) device->SetSharedSource(nullptr);
+    test::Value(device->AllocateShared(100)).reset();
+    test::Value(device->Allocate(50)).reset();
+    EXPECT_EQ(device->memory().bytes_in_use, 0);
+    EXPECT_EQ(device->memory().peak_bytes_in_use, apart ? 150 : 100);
+    device->ResetPeakMemory();  // what was shared stays taken
+    EXPECT_EQ(device->memory().peak_bytes_in_use, apart ? 100 : 0);
+  }
+}
+
 TEST(MetaDevice, TakesWritesAndRefusesHostReads) {
   auto device = Make(DeviceType::kMeta);
   Stream& stream = device->compute_stream();

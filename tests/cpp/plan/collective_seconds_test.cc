@@ -37,6 +37,19 @@ TEST(CollectiveSecondsTest, AcrossDomainsEachMemberTakesAPart) {
       0.5 * 1e9 / 1e9 + 1e-5 + 2e-6, 1e-9);
 }
 
+TEST(CollectiveSecondsTest, WhatWasMeasuredComesFirst) {
+  Hardware machine = RoundMachine();
+  machine.collectives["all_gather"] = {
+      .latency = 1e-3, .bandwidth = 4e9, .staged_bandwidth = 2e9};
+  const auto seconds = [&](const GroupPlace& place, bool staged) {
+    return CollectiveSeconds("all_gather", 1e9, place, machine, staged);
+  };
+  EXPECT_DOUBLE_EQ(seconds({.size = 2, .inside = 2}, true), 0.25 + 1e-3);
+  EXPECT_DOUBLE_EQ(seconds({.size = 2, .inside = 2}, false), 0.125 + 1e-3);
+  // Between domains it was not.
+  EXPECT_DOUBLE_EQ(seconds({.size = 2, .inside = 1}, true), 0.5 + 1e-5);
+}
+
 TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
   const Hardware machine = RoundMachine();
   const parallel::Mesh mesh = test::Value(parallel::MakeMesh(

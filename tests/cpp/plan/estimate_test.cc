@@ -52,6 +52,37 @@ std::vector<int64_t> PeaksOfARun(const train::EngineConfig& config,
   return peaks;
 }
 
+// Where the CPU has no 16-bit products, operands are copied into f32.
+TEST(EstimateTest, WorkspacesOfTheCpuCount) {
+  for (const char* family : {"gpt", "llama"}) {
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      train::EngineConfig config = MiddleConfig(family);
+      config.model.ffn_hidden = 1024;
+      config.model.vocab = 3000;
+      config.update.compute_dtype = dtype;
+      const parallel::Mesh mesh = test::Value(test::MeshOf({}));
+      const RankMemory said =
+          test::Value(EstimateMemory(config, mesh, 0, DeviceType::kCpu));
+      const auto peak = static_cast<double>(PeaksOfARun(config, {})[0]);
+      EXPECT_NEAR(static_cast<double>(said.peak()) / peak, 1, 0.01)
+          << family << " " << Name(dtype);
+    }
+  }
+}
+
+// Gradients on their way lie in a pool of their own, whose peak is not that of
+// the rest.
+TEST(EstimateTest, WhatRanksOfCpusShareStaysTaken) {
+  train::EngineConfig config = MiddleConfig("gpt");
+  config.update.zero.zero = 2;
+  const parallel::Mesh mesh = test::Value(test::MeshOf({.data = 2}));
+  const auto peak = [&](DeviceType device) {
+    return test::Value(EstimateMemory(config, mesh, 0, device)).peak();
+  };
+  EXPECT_GT(peak(DeviceType::kCpu),
+            peak(DeviceType::kMeta) + config.update.bucket_bytes / 2);
+}
+
 TEST(EstimateTest, KindsAreThoseOfTheParameters) {
   train::EngineConfig config = MiddleConfig("gpt");
   const int64_t parameters = models::ParameterCount(config.model);

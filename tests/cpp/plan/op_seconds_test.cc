@@ -58,7 +58,7 @@ TEST(OpSecondsTest, TilesAndWavesAreWhole) {
   machine.tile_rows = machine.tile_columns = 128;
   machine.matmul_fraction = 0.8;
   const auto efficiency = [&](double m, double n) {
-    return ProductEfficiency(m, n, 1000, machine);
+    return ProductEfficiency(m, n, 1000, DType::kBF16, machine);
   };
   EXPECT_DOUBLE_EQ(efficiency(1280, 1280), 0.8);  // one full wave
   // A hundred and one tiles take two waves, unless smaller tiles are better.
@@ -76,9 +76,42 @@ TEST(OpSecondsTest, TilesAndWavesAreWhole) {
 
 TEST(OpSecondsTest, ShortInnerSizesFillNoPipeline) {
   Hardware machine = RoundMachine();
-  machine.half_inner = 500;
-  EXPECT_DOUBLE_EQ(ProductEfficiency(1000, 1000, 500, machine), 0.5);
-  EXPECT_DOUBLE_EQ(ProductEfficiency(1000, 1000, 1500, machine), 0.75);
+  machine.half_f16.inner = 500;
+  const auto efficiency = [&](double inner, DType dtype) {
+    return ProductEfficiency(1000, 1000, inner, dtype, machine);
+  };
+  EXPECT_DOUBLE_EQ(efficiency(500, DType::kBF16), 0.5);
+  EXPECT_DOUBLE_EQ(efficiency(1500, DType::kBF16), 0.75);
+  EXPECT_DOUBLE_EQ(efficiency(500, DType::kF32), 1);
+}
+
+TEST(OpSecondsTest, SmallSidesTakeTheirPart) {
+  Hardware machine = RoundMachine();
+  machine.half_f16 = {.rows = 100, .columns = 200, .inner = 300};
+  EXPECT_DOUBLE_EQ(Seconds(Product(100, 200, 300), machine),
+                   4 * 2.0 * 100 * 200 * 300 / 2e12);
+}
+
+TEST(OpSecondsTest, WhatWasMeasuredComesFirst) {
+  Hardware machine = RoundMachine();
+  machine.speeds["gelu"] = {.call = 1e-6, .flop = 1e-9, .byte = 2e-9};
+  machine.speeds_f16["attention_forward"] = {.row = 1e-9};
+  machine.speeds["matmul"] = {.call = 5e-6};
+  const auto seconds = [&](absl::string_view name, const OpCost& cost) {
+    return OpSeconds(name, cost, machine, ProductType::kAsIs);
+  };
+  EXPECT_DOUBLE_EQ(seconds("gelu", {.flops = 1e3, .bytes_written = 1e3}),
+                   1e-6 + 3e-6);
+  EXPECT_DOUBLE_EQ(
+      seconds("attention_forward",
+              {.flops = 64e3, .columns = 64, .dtype = DType::kBF16}),
+      1e-6);
+  // In f32 it was not measured, and takes the peak.
+  EXPECT_DOUBLE_EQ(seconds("attention_forward", {.flops = 1e6, .columns = 64}),
+                   1e-6);
+  EXPECT_DOUBLE_EQ(Seconds(Product(1000, 1000, 1000, DType::kF32), machine),
+                   2e-3 + 5e-6);
+  EXPECT_DOUBLE_EQ(seconds("silu", {.bytes_read = 1e8}), 1e-3);
 }
 
 TEST(OpSecondsTest, AttentionHasItsOwnRates) {

@@ -77,6 +77,21 @@ TEST_F(PlayTest, EventsAreWaitedFor) {
   EXPECT_DOUBLE_EQ(played.busy.sum(), 7);
 }
 
+TEST_F(PlayTest, CollectivesAndOpsMayTakeTurns) {
+  machine_.shared_by_collectives = 1;
+  record_.streams = 3;
+  Op(1);
+  Gather(3, 1);
+  Gather(2, 2);
+  Op(1);
+  Gather(4, 1);
+  Op(1);
+  const Played played = Run();
+  EXPECT_DOUBLE_EQ(played.step_ends.at(0), 12);
+  EXPECT_DOUBLE_EQ(played.busy.other_ops, 3);
+  EXPECT_DOUBLE_EQ(played.busy.communication, 9);
+}
+
 TEST_F(PlayTest, CollectivesTakeAShareOfTheDevice) {
   machine_.shared_by_collectives = 0.2;
   Gather(2, 1);

@@ -1,4 +1,5 @@
-foreach(name collective_seconds constraints estimate forecast layout_memory
-        op_seconds play ranking recompute_layers run_cost search timeline)
+foreach(name calibrate collective_seconds constraints estimate forecast layout_memory
+        least_squares measure op_seconds play ranking recompute_layers run_cost search
+        timeline)
   eisbach_add_test(NAME plan_${name}_test SRC plan/${name}_test.cc)
 endforeach()

@@ -147,6 +147,10 @@ def _objects(folder):
     tensor = _C.saved_tensors(saved)[0]
     decoder = _C.Decoder(engine)
     machine = machine_of(read_hardware("dgx-b200"))
+    measured = _C.measure_step(world, engine_config)
+    calls = _C.CollectiveSpeed(
+        latency=1e-6, bandwidth=1e9, staged_bandwidth=1e9
+    )
     recorded = _C.RecordedStep(engine_config, mesh)
     forecast = recorded.on(machine)
     options = _C.SearchOptions(1)
@@ -199,6 +203,11 @@ def _objects(folder):
         machine,
         machine.peak,
         machine.domain,
+        machine.half,
+        _C.OpSpeed(call=1e-6),
+        calls,
+        measured,
+        measured.ops[0],
         recorded,
         forecast,
         forecast.stages[0],
@@ -228,6 +237,7 @@ def _objects(folder):
     others = {
         "Layer": linear,
         "Watch": _C.Watch.__new__(_C.Watch),  # there is none of one rank
+        "CollectiveSample": _C.CollectiveSample.__new__(_C.CollectiveSample),
     }
     return {type(one).__name__: one for one in found} | others
 

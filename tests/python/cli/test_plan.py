@@ -82,3 +82,14 @@ def test_times_are_hours_or_days():
     for wrong in ("", "h", "0h", "-1d", "3w", "inf", "nanh"):
         with pytest.raises(ValueError, match="is no time"):
             hours_of("--deadline", wrong)
+
+
+def test_measuring_plans_nothing(eisbach):
+    done = eisbach("plan", "configs/tiny.yaml", "--calibrate")
+    assert done.returncode == 2
+    assert "--calibrate measures this machine" in done.stderr
+    done = eisbach(
+        "plan", "configs/tiny.yaml", "--hardware", "this-machine", "--gpus", "1"
+    )
+    assert done.returncode != 0
+    assert "`eisbach plan --calibrate` does so" in done.stderr
