@@ -183,15 +183,13 @@ class Explorer {
   absl::StatusOr<SearchResult> Run() {
     std::vector<Layout> layouts =
         Enumerator(config_, hardware_, options_).All();
-    // The most promising first, so that most of the others need no look. Where
-    // fewer devices may be better, those on most: fewer may be too few.
-    using Promise = std::pair<double, double>;
+    // The most promising first, so that most of the others need no look.
+    using Promise = std::pair<int, double>;
     std::vector<std::pair<Promise, Layout>> order;
     for (Layout& layout : layouts) {
       const bool time = options_.ranking.by == RankBy::kTime;
-      const double devices = static_cast<double>(layout.devices());
       const double score = ScoreOf(layout, LeastUse(layout));
-      order.emplace_back(Promise{time ? 0 : -devices, score},
+      order.emplace_back(Promise{time ? 0 : LookFirst(layout.data), score},
                          std::move(layout));
     }
     std::stable_sort(
@@ -241,7 +239,7 @@ class Explorer {
         // A forward again is a third of a step.
         const bool again = layout.recompute == Recompute::kBlock;
         if (Hopeless(layout, least * (again ? 4.0 / 3 : 1))) break;
-        if (Try(layout)) {
+        if (Try(layout, r == 0 && zero == zeros[0])) {
           enough = r;
           break;
         }
@@ -249,8 +247,8 @@ class Explorer {
     }
   }
 
-  // Whether it fits.
-  bool Try(const Layout& layout) {
+  // Whether it fits. `as_it_is`: with the least that it may do for that.
+  bool Try(const Layout& layout, bool as_it_is) {
     if (KnownTooLarge(layout)) {
       Count(absl::OkStatus(), true);
       return false;
@@ -286,6 +284,7 @@ class Explorer {
       late_.Add(layout, use);
     } else if (fits) {
       best_score_ = std::min(best_score_, score);
+      if (as_it_is) settled_.Add(layout);
       result_.fitting.push_back({layout, *std::move(forecast), score});
     } else if (!result_.smallest ||
                result_.smallest->forecast.memory() > forecast->memory()) {
@@ -313,7 +312,7 @@ class Explorer {
     const bool late = !InTimeOn(layout, least);
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool hopeless =
-        score > kFarBehind * best_score_ ||
+        score > kFarBehind * best_score_ || settled_.Covers(layout) ||
         (late && (!result_.fitting.empty() || least.seconds > late_.seconds()));
     result_.hopeless += hopeless;
     return hopeless;
@@ -408,6 +407,7 @@ class Explorer {
   double best_score_ = std::numeric_limits<double>::infinity();
   TooLate late_;
   TooLarge large_;
+  Settled settled_;
   std::mutex mutex_;
   SearchResult result_;
   absl::Status refusal_;

@@ -1,6 +1,7 @@
 #include "plan/seen.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "absl/strings/str_format.h"
@@ -36,6 +37,28 @@ bool TooLarge::Covers(const Layout& layout) const {
 TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
   return {layout.tensor, layout.pipeline,    layout.context, layout.schedule,
           layout.chunks, layout.micro_batch, layout.zero,    layout.recompute};
+}
+
+void Settled::Add(const Layout& layout) {
+  int& data = data_.try_emplace(KindOf(layout), layout.data).first->second;
+  data = std::min(data, layout.data);
+}
+
+bool Settled::Covers(const Layout& layout) const {
+  const auto it = data_.find(KindOf(layout));
+  return it != data_.end() && it->second < layout.data;
+}
+
+Settled::Kind Settled::KindOf(const Layout& layout) {
+  return {layout.tensor,   layout.pipeline, layout.context,
+          layout.schedule, layout.chunks,   layout.micro_batch};
+}
+
+int LookFirst(int data) {
+  // Of the numbers 1, 2, 3, ... of powers of two: 4 before 2 and 6, these
+  // before the odd ones.
+  return -std::countr_zero(
+      static_cast<unsigned>(std::bit_width(static_cast<unsigned>(data))));
 }
 
 }  // namespace eisbach::plan

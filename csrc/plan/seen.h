@@ -44,4 +44,23 @@ class TooLarge {
   std::map<Kind, int> data_;
 };
 
+// Where fewer devices may be better: layouts that fit as they are. With more
+// data ranks they would only exchange more and wait longer for one another.
+class Settled {
+ public:
+  void Add(const Layout& layout);
+  // Whether `layout` is one of them with more data ranks.
+  bool Covers(const Layout& layout) const;
+
+ private:
+  using Kind = std::tuple<int, int, int, std::string, int, int64_t>;
+  static Kind KindOf(const Layout& layout);
+
+  std::map<Kind, int> data_;
+};
+
+// In which order to look at numbers of data ranks, least first, so that what is
+// too large and what is settled is known soon: by halving.
+int LookFirst(int data);
+
 }  // namespace eisbach::plan

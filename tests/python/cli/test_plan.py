@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said(eisbach):
         (["--deadline", "soon"], "--deadline soon: is no time; hours are"),
         (["--deadline", "0.000001h"], "nearest that works: deadline="),
         (["--power-cap", "0.0001"], "nearest that works: power_cap=0.002196"),
-        (["--price", "nan"], "nan is no finite number"),
+        (["--price", "inf"], "inf is no finite number"),
         (["--html", "a.txt"], "nearest that works: a.html"),
     ],
 )

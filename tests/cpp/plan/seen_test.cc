@@ -1,0 +1,55 @@
+#include "plan/seen.h"
+
+#include <gtest/gtest.h>
+
+#include "cpp/plan/plan_testing.h"
+#include "support/status_testing.h"
+
+namespace eisbach::plan::seen_test {
+namespace {
+
+Layout With(int data, int zero = 1) { return {.data = data, .zero = zero}; }
+
+TEST(SeenTest, WhatIsTooLargeIsSoOnFewerRanks) {
+  TooLarge large;
+  large.Add(With(4));
+  large.Add(With(2));
+  EXPECT_TRUE(large.Covers(With(4)));
+  EXPECT_TRUE(large.Covers(With(1)));
+  EXPECT_FALSE(large.Covers(With(8)));
+  EXPECT_FALSE(large.Covers(With(4, 2)));
+}
+
+TEST(SeenTest, WhatFitsAsItIsNeedsNoMoreRanks) {
+  Settled settled;
+  settled.Add(With(8));
+  settled.Add(With(4));
+  EXPECT_TRUE(settled.Covers(With(8)));
+  EXPECT_TRUE(settled.Covers(With(5, 2)));
+  EXPECT_FALSE(settled.Covers(With(4)));
+  Layout other = With(8);
+  other.tensor = 2;
+  EXPECT_FALSE(settled.Covers(other));
+}
+
+TEST(SeenTest, TheMiddleIsLookedAtFirst) {
+  EXPECT_LT(LookFirst(8), LookFirst(2));
+  EXPECT_EQ(LookFirst(2), LookFirst(32));
+  EXPECT_LT(LookFirst(2), LookFirst(4));
+}
+
+TEST(SeenTest, OfLateLayoutsTheQuickestIsOffered) {
+  TooLate late;
+  late.Add(With(4), {.seconds = 7.2});
+  late.Add(With(8), {.seconds = 3.6});
+  EXPECT_EQ(late.seconds(), 3.6);
+  EXPECT_THAT(
+      late.Refusal({.run = {.steps = 1000}, .most_hours = 0.5}, RoundMachine()),
+      test::StatusIs(absl::StatusCode::kInvalidArgument,
+                     "deadline=0.5h: the quickest layout that was found takes "
+                     "1.00 h, on 8 devices; nearest that works: "
+                     "deadline=1.00h"));
+}
+
+}  // namespace
+}  // namespace eisbach::plan::seen_test
