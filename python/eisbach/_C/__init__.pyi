@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_peak', 'measure_reference', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2417,7 +2417,7 @@ class Hardware:
     """
     What a training job runs on: properties of a machine and coefficients of the cost model.
     """
-    def __init__(self, *, name: str, peak: PeakRates, memory_bytes: float, memory_bandwidth: float, matmul_fraction: float, units: int, tile_rows: int, tile_columns: int, half_inner: float, attention_forward: float, attention_backward: float, memory_fraction: float, kernel_gap: float, host_launch: float, shared_by_collectives: float, domain: Link, network: Link, idle_watts: float, busy_watts: float, site_factor: float, hours_between_failures: float, accuracy: Accuracy | None = None) -> None:
+    def __init__(self, *, name: str, device: str, peak: PeakRates, memory_bytes: float, memory_bandwidth: float, matmul_fraction: float, units: int, tile_rows: int, tile_columns: int, half: HalfSizes, half_f16: HalfSizes, attention_forward: float, attention_backward: float, memory_fraction: float, kernel_gap: float, host_launch: float, shared_by_collectives: float, speeds: collections.abc.Mapping[str, OpSpeed], speeds_f16: collections.abc.Mapping[str, OpSpeed], collectives: collections.abc.Mapping[str, CollectiveSpeed], step_host: float, domain: Link, network: Link, idle_watts: float, busy_watts: float, site_factor: float, hours_between_failures: float, accuracy: Accuracy | None = None) -> None:
         ...
     @property
     def accuracy(self) -> Accuracy:
@@ -2474,6 +2474,19 @@ class Hardware:
         """
         What the site draws for each watt of its computers.
         """
+    @property
+    def speeds(self) -> dict[str, OpSpeed]:
+        """
+        Of ops that were measured, by name.
+        """
+    @property
+    def speeds_f16(self) -> dict[str, OpSpeed]:
+        """
+        Of products and attention of 16 bits.
+        """
+    @property
+    def step_host(self) -> float:
+        ...
 class RankMemory:
     """
     Bytes of a rank's device memory, by what they hold.
@@ -2776,6 +2789,75 @@ class SearchOptions:
     @property
     def memory_share(self) -> float:
         ...
+class OpSample:
+    """
+    An op and what it took here.
+    """
+    @property
+    def bytes(self) -> float:
+        """
+        Read and written.
+        """
+    @property
+    def dtype(self) -> str:
+        ...
+    @property
+    def flops(self) -> float:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def seconds(self) -> float:
+        ...
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """
+        Of a product of [rows, inner] x [inner, columns].
+        """
+class StepSample:
+    """
+    The ops of a step in their order.
+    """
+    @property
+    def moves(self) -> list[OpSample]:
+        """
+        Its copies and zeros, without their seconds.
+        """
+    @property
+    def ops(self) -> list[OpSample]:
+        ...
+    @property
+    def rest(self) -> float:
+        """
+        Seconds of the step in which it ran no op.
+        """
+    @property
+    def spread(self) -> float:
+        """
+        Of the median step, by how much the slowest was slower.
+        """
+class CollectiveSample:
+    """
+    A collective of all ranks and what it took here.
+    """
+    @property
+    def bytes(self) -> float:
+        ...
+    @property
+    def name(self) -> str:
+        ...
+    @property
+    def ranks(self) -> int:
+        ...
+    @property
+    def seconds(self) -> float:
+        ...
+    @property
+    def shared(self) -> bool:
+        """
+        Whether its tensors lie where other ranks reach them.
+        """
 class StageSpan:
     """
     What a stage does for a while.
@@ -2947,7 +3029,7 @@ def fewest_devices(config: EngineConfig, hardware: Hardware, options: SearchOpti
     """
     The same on the fewest devices on which the run is in time, or fits.
     """
-def fewest_recomputed(config: EngineConfig, mesh: Mesh, *, memory: int, copies: bool) -> int:
+def fewest_recomputed(config: EngineConfig, mesh: Mesh, *, memory: int, copies: bool, device: str = 'meta') -> int:
     """
     The fewest blocks of each stage that must be recomputed so that no rank takes more than `memory` bytes for tensors, and for `copies` that checkpoints are written from where they lie there too. ValueError where none are enough.
     """
@@ -2998,6 +3080,14 @@ def make_folders(path: os.PathLike | str | bytes) -> None:
 def make_timeline(config: EngineConfig, layout: Layout, hardware: Hardware, options: SearchOptions) -> Timeline:
     """
     When things happen in a step on a layout that a search with `options` has found.
+    """
+def measure_collectives(world: World) -> list[CollectiveSample]:
+    """
+    Measures collectives of all ranks, by their sizes. Collective.
+    """
+def measure_moves(world: World) -> list[OpSample]:
+    """
+    Measures copies and zeros, on all ranks at once. Collective.
     """
 def measure_peak(world: World) -> Peak:
     """
