@@ -97,15 +97,14 @@ absl::Status Engine::Validate(const EngineConfig& config,
   const int64_t micro_batches =
       config.global_batch / (mesh.size(Axis::kData) * config.micro_batch);
   EISBACH_ASSIGN_OR_RETURN(
-      const parallel::Schedule schedule,
-      MakeStepSchedule(config.pipeline_schedule, stages, config.chunks,
-                       static_cast<int>(micro_batches),
-                       config.deferred_weights));
+      const parallel::ScheduleShape shape,
+      ShapeOfStep(config.pipeline_schedule, stages, config.chunks,
+                  static_cast<int>(micro_batches)));
   EISBACH_ASSIGN_OR_RETURN(
       const auto parts,
-      DivideLayers(config.model, config.layers_per_stage, schedule.shape));
-  EISBACH_RETURN_IF_ERROR(CheckRecompute(
-      config.recompute, config.recompute_layers, parts, schedule.shape));
+      DivideLayers(config.model, config.layers_per_stage, shape));
+  EISBACH_RETURN_IF_ERROR(
+      CheckRecompute(config.recompute, config.recompute_layers, parts, shape));
   EISBACH_RETURN_IF_ERROR(
       parallel::DividesTokens(config.sequence, config.Tokens(mesh)).status());
   return CheckGroups(config);

@@ -25,26 +25,36 @@ parallel::ActionList SplitBackward(const parallel::ActionList& actions) {
   return split;
 }
 
+absl::StatusOr<int> ChunksOrFewest(absl::string_view name, int chunks) {
+  if (chunks != 0) return chunks;
+  EISBACH_ASSIGN_OR_RETURN(const parallel::ChunkLimits limits,
+                           parallel::ChunksOf(name));
+  return limits.least;
+}
+
 }  // namespace
 
 absl::StatusOr<parallel::Schedule> MakeStepSchedule(absl::string_view name,
                                                     int stages, int chunks,
                                                     int micro_batches,
                                                     bool deferred_weights) {
-  if (chunks == 0) {
-    EISBACH_ASSIGN_OR_RETURN(const parallel::ChunkLimits limits,
-                             parallel::ChunksOf(name));
-    chunks = limits.least;
-  }
+  EISBACH_ASSIGN_OR_RETURN(const int held, ChunksOrFewest(name, chunks));
   EISBACH_ASSIGN_OR_RETURN(
       parallel::Schedule schedule,
-      parallel::MakeSchedule(name, stages, chunks, micro_batches));
+      parallel::MakeSchedule(name, stages, held, micro_batches));
   if (deferred_weights) {
     for (parallel::ActionList& list : schedule.stages) {
       list = SplitBackward(list);
     }
   }
   return schedule;
+}
+
+absl::StatusOr<parallel::ScheduleShape> ShapeOfStep(absl::string_view name,
+                                                    int stages, int chunks,
+                                                    int micro_batches) {
+  EISBACH_ASSIGN_OR_RETURN(const int held, ChunksOrFewest(name, chunks));
+  return parallel::ShapeOfSchedule(name, stages, held, micro_batches);
 }
 
 absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(

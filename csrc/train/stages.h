@@ -19,6 +19,10 @@ absl::StatusOr<parallel::Schedule> MakeStepSchedule(absl::string_view name,
                                                     int stages, int chunks,
                                                     int micro_batches,
                                                     bool deferred_weights);
+// Its shape alone; the same errors.
+absl::StatusOr<parallel::ScheduleShape> ShapeOfStep(absl::string_view name,
+                                                    int stages, int chunks,
+                                                    int micro_batches);
 
 // The layers of each part of the model, stages x chunks of `shape`: as listed,
 // a number a part, where `layers_per_stage` is not empty, else balanced by the

@@ -39,7 +39,9 @@ std::vector<int> EvenCounts(int layers, int stages) {
 }
 
 // Dynamic programming over (stages, first layers): the best way to cut the
-// first n layers into s stages, for a cost that stages combine by `Combine`.
+// first n layers into s stages, for a cost that stages combine by `Combine`,
+// among those where no stage costs more than a limit. As the limit leaves few
+// layers for each stage, it takes about layers^2 sums.
 class Cutter {
  public:
   Cutter(const LayerCosts& costs, int stages)
@@ -56,9 +58,22 @@ class Cutter {
            (stage == stages_ - 1 ? costs_.last_stage : 0);
   }
 
-  // Combine(total so far, cost of a stage) -> total.
+  // Of the dearest stage, where layers are divided evenly by their number.
+  double EvenCost() const {
+    double dearest = 0;
+    int begin = 0, stage = 0;
+    for (const int count : EvenCounts(layers_, stages_)) {
+      dearest = std::max(dearest, StageCost(stage++, begin, begin + count));
+      begin += count;
+    }
+    return dearest;
+  }
+
+  // Combine(total so far, cost of a stage) -> total. There is a way to cut
+  // within `limit`.
   template <typename Combine>
-  double Cut(Combine combine, std::vector<LayerRange>* ranges) const {
+  double Cut(double limit, Combine combine,
+             std::vector<LayerRange>* ranges) const {
     const int width = layers_ + 1;
     std::vector<double> best((stages_ + 1) * width, kInfinity);
     std::vector<int> from((stages_ + 1) * width, -1);
@@ -66,8 +81,10 @@ class Cutter {
     for (int s = 0; s < stages_; ++s) {
       for (int end = s + 1; end <= layers_; ++end) {
         const int to = (s + 1) * width + end;
+        int first = end;
+        while (first > s && StageCost(s, first - 1, end) <= limit) --first;
         // Early stages stay short among equals: the earliest cut wins.
-        for (int begin = s; begin < end; ++begin) {
+        for (int begin = first; begin < end; ++begin) {
           const double so_far = best[s * width + begin];
           if (so_far == kInfinity) continue;
           const double total = combine(so_far, StageCost(s, begin, end));
@@ -103,13 +120,11 @@ absl::StatusOr<std::vector<LayerRange>> BalanceStages(const LayerCosts& costs,
   const Cutter cutter(costs, stages);
   std::vector<LayerRange> ranges;
   const double dearest = cutter.Cut(
+      cutter.EvenCost() * (1 + kTie),
       [](double total, double cost) { return std::max(total, cost); }, &ranges);
-  const double limit = dearest * (1 + kTie);
   cutter.Cut(
-      [limit](double total, double cost) {
-        return cost <= limit ? total + cost * cost : kInfinity;
-      },
-      &ranges);
+      dearest * (1 + kTie),
+      [](double total, double cost) { return total + cost * cost; }, &ranges);
   return ranges;
 }
 

@@ -77,14 +77,28 @@ absl::StatusOr<ChunkLimits> ChunksOf(absl::string_view name) {
   return entry.chunks;
 }
 
-absl::StatusOr<Schedule> MakeSchedule(absl::string_view name, int stages,
-                                      int chunks, int microbatches) {
+absl::StatusOr<ScheduleShape> ShapeOfSchedule(absl::string_view name,
+                                              int stages, int chunks,
+                                              int microbatches) {
   EISBACH_ASSIGN_OR_RETURN(const Entry entry, Find(name));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("stages", stages));
   EISBACH_RETURN_IF_ERROR(CheckChunks(name, entry.chunks, chunks));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("micro-batches", microbatches));
-  Schedule schedule{
-      std::string(name), {stages, chunks, microbatches, entry.placement}, {}};
+  return ScheduleShape{stages, chunks, microbatches, entry.placement};
+}
+
+absl::StatusOr<ActionList> OrderOfStage(absl::string_view name,
+                                        const ScheduleShape& shape, int stage) {
+  EISBACH_ASSIGN_OR_RETURN(const Entry entry, Find(name));
+  return entry.order(shape, stage);
+}
+
+absl::StatusOr<Schedule> MakeSchedule(absl::string_view name, int stages,
+                                      int chunks, int microbatches) {
+  EISBACH_ASSIGN_OR_RETURN(const Entry entry, Find(name));
+  EISBACH_ASSIGN_OR_RETURN(const ScheduleShape shape,
+                           ShapeOfSchedule(name, stages, chunks, microbatches));
+  Schedule schedule{std::string(name), shape, {}};
   std::vector<ActionList> orders;
   for (int stage = 0; stage < stages; ++stage) {
     orders.push_back(entry.order(schedule.shape, stage));

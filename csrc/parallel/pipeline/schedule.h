@@ -36,6 +36,15 @@ struct Schedule {
 // or chunks that the schedule cannot run. The placement is the schedule's.
 absl::StatusOr<Schedule> MakeSchedule(absl::string_view name, int stages,
                                       int chunks, int microbatches);
+// Its shape alone; the same errors.
+absl::StatusOr<ScheduleShape> ShapeOfSchedule(absl::string_view name,
+                                              int stages, int chunks,
+                                              int microbatches);
+
+// What stage `stage` computes, in its order: no exchanges and reductions.
+// InvalidArgument for an unknown name.
+absl::StatusOr<ActionList> OrderOfStage(absl::string_view name,
+                                        const ScheduleShape& shape, int stage);
 
 std::vector<std::string> ScheduleNames();  // sorted
 

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -15,12 +13,6 @@
 
 namespace eisbach::parallel {
 namespace {
-
-using StageKey = std::tuple<Direction, Payload, int, int>;
-
-StageKey StageKeyOf(const StageTransfer& t) {
-  return {t.direction, t.payload, t.microbatch, t.chunk};
-}
 
 // One stage in the middle of the simulation.
 struct Stage {
@@ -33,7 +25,7 @@ struct Stage {
   std::vector<std::optional<double>> began;  // by action index
   std::vector<std::optional<double>> ended;
   std::vector<double> reached;
-  std::map<StageKey, int> holder;  // transfer -> action index
+  std::vector<int> holder;  // transfer, by its number -> action index
   int activations = 0;
   StageTimeline timeline{};
 };
@@ -47,10 +39,11 @@ class Simulator {
       stage.began.resize(list.size());
       stage.ended.resize(list.size());
       stage.reached.resize(list.size());
+      stage.holder.resize(size_t{4} * shape_.chunks * shape_.microbatches);
       for (size_t i = 0; i < list.size(); ++i) {
         if (list[i].kind == ActionKind::kExchange) stage.exchanges.push_back(i);
         for (const StageTransfer& t : list[i].transfers) {
-          stage.holder[StageKeyOf(t)] = static_cast<int>(i);
+          stage.holder[NumberOf(t)] = static_cast<int>(i);
         }
       }
       stages_.push_back(std::move(stage));
@@ -71,6 +64,14 @@ class Simulator {
   }
 
  private:
+  // A stage's transfers, counted through.
+  size_t NumberOf(const StageTransfer& t) const {
+    const size_t kind = (t.direction == Direction::kSend ? 2 : 0) +
+                        (t.payload == Payload::kActivation ? 1 : 0);
+    return (kind * shape_.chunks + t.chunk) * shape_.microbatches +
+           t.microbatch;
+  }
+
   double SecondsOf(const Action& action, int s) const {
     const bool by_chunk = times_.stages.size() > stages_.size();
     const StageTimes& times =
@@ -107,7 +108,7 @@ class Simulator {
       if (action.kind == ActionKind::kExchange) continue;
       double begin = stage.now;
       if (const auto needs = Needs(shape_, s, action)) {
-        const auto& arrived = stage.ended[stage.holder.at(StageKeyOf(*needs))];
+        const auto& arrived = stage.ended[stage.holder[NumberOf(*needs)]];
         if (!arrived) return moved;
         begin = std::max(begin, *arrived);
       }
@@ -125,7 +126,7 @@ class Simulator {
                                     double began) const {
     const Stage& peer = stages_[transfer.peer];
     const StageTransfer partner = PartnerOf(shape_, s, transfer);
-    const auto& partner_began = peer.began[peer.holder.at(StageKeyOf(partner))];
+    const auto& partner_began = peer.began[peer.holder[NumberOf(partner)]];
     if (!partner_began) return std::nullopt;
     return std::max(began, *partner_began) + times_.transfer;
   }

@@ -107,6 +107,23 @@ TEST(CheckScheduleTest, FindsTransfersThatDoNotMatch) {
   ExpectError(schedule, "0 lists a1>1, 1 lists a0<0");
 }
 
+TEST(CheckScheduleTest, FindsTransfersOfWhatIsNotThere) {
+  Schedule schedule = Right();
+  for (auto [stage, place] : {std::pair{0, 1}, std::pair{1, 0}}) {
+    schedule.stages[stage][place].transfers[0].microbatch = 7;
+  }
+  ExpectError(schedule, "{a7>1} sends a7>1, which was not made");
+  schedule.stages[0].erase(schedule.stages[0].begin() + 1);
+  schedule.stages[0][1].transfers.push_back(
+      {Direction::kSend, Payload::kActivation, 7, 0, 1});
+  ExpectError(schedule, "which was not made");
+
+  schedule = Right();
+  schedule.stages[0][2].transfers.push_back(kReceiveG0);
+  schedule.stages[1][3].transfers.push_back(kSendG0);
+  ExpectError(schedule, "receives the same twice");
+}
+
 // Two chunks of one stage hand their results on without an exchange.
 TEST(CheckScheduleTest, FindsAChunkBeforeTheOneThatItReadsFrom) {
   absl::StatusOr<Schedule> schedule = MakeSchedule("zb_v", 1, 2, 1);

@@ -113,6 +113,18 @@ TEST(PartitionTest, NothingBeatsIt) {
   }
 }
 
+// The sums of squares among divisions whose dearest stage is the same, and of
+// those the earliest cuts.
+TEST(PartitionTest, AmongEqualsStagesAreEven) {
+  EXPECT_THAT(
+      Counts(BalanceStages(Equal(126, 0, 0), 36)),
+      ElementsAre(3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4,
+                  4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4));
+  EXPECT_THAT(Counts(BalanceStages(Equal(12, 0, 5), 3)), ElementsAre(5, 6, 1));
+  const LayerCosts heavy{{9, 1, 1, 1, 1, 1}, 0, 0};
+  EXPECT_THAT(Counts(BalanceStages(heavy, 3)), ElementsAre(1, 2, 3));
+}
+
 TEST(PartitionTest, ExplicitCountsAreTakenAsTheyAre) {
   const std::vector<int> counts = {1, 5, 2};
   EXPECT_THAT(Counts(StagesOf(counts, 8, 3)), ElementsAre(1, 5, 2));
