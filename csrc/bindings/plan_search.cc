@@ -141,6 +141,24 @@ void BindConstraints(CoreModule& m) {
       "What the device holds that holds most, by kinds.");
 }
 
+// Is called without the GIL.
+absl::Status TellProgress(const py::function& progress, int64_t tried,
+                          const Candidate* best,
+                          std::optional<py::error_already_set>& raised) {
+  const py::gil_scoped_acquire held;
+  try {
+    if (best == nullptr) {
+      progress(tried, py::none());
+    } else {
+      progress(tried, *best);
+    }
+  } catch (py::error_already_set& error) {
+    raised = std::move(error);
+    return absl::CancelledError("progress raised");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void BindSearch(CoreModule& m) {
@@ -181,16 +199,27 @@ void BindSearch(CoreModule& m) {
   m.def(
       "search_layouts",
       [](const train::EngineConfig& config, const plan::Hardware& hardware,
-         const SearchOptions& options, std::optional<double> watts) {
-        return Unwrap(WithoutGil([&] {
+         SearchOptions options, std::optional<double> watts,
+         const std::optional<py::function>& progress) {
+        std::optional<py::error_already_set> raised;
+        if (progress) {
+          options.progress = [&](int64_t tried, const Candidate* best) {
+            return TellProgress(*progress, tried, best, raised);
+          };
+        }
+        absl::StatusOr<SearchResult> found = WithoutGil([&] {
           return watts ? plan::SearchFed(config, hardware, options, *watts)
                        : plan::Search(config, hardware, options);
-        }));
+        });
+        if (raised) throw py::error_already_set(*std::move(raised));
+        return Unwrap(std::move(found));
       },
       py::arg("config"), py::arg("hardware"), py::arg("options"), py::kw_only(),
-      py::arg("watts") = py::none(),
+      py::arg("watts") = py::none(), py::arg("progress") = py::none(),
       "Layouts on which a configuration trains its batch, on no more devices "
-      "than a site of so many `watts` feeds.");
+      "than a site of so many `watts` feeds. `progress` is told now and then "
+      "how many were tried and which is the best so far, None at first; what "
+      "it raises ends the search.");
   BindConstraints(m);
 }
 

@@ -7,7 +7,9 @@
 #include "core/status_macros.h"
 #include "parallel/pipeline/action.h"
 #include "plan/collective_seconds.h"
+#include "plan/layer_kind.h"
 #include "plan/record.h"
+#include "plan/regular_actions.h"
 #include "train/stages.h"
 
 namespace eisbach::plan {
@@ -20,32 +22,11 @@ using parallel::Schedule;
 // Micro-batches of a record: the first of a step differs from the others.
 constexpr int64_t kRecorded = 2;
 
-// A kind of action of a stage.
-using Kind = std::pair<char, int>;  // letter, chunk
-
-// The entry of each kind that is most like all others: of those that come
-// late the first micro-batch, of the rest the last.
-template <typename Entry>
-std::map<Kind, Entry> Regular(const std::vector<Entry>& entries) {
-  std::map<Kind, Entry> regular;
-  for (const Entry& entry : entries) {
-    const ActionMark& action = entry.action;
-    const auto [it, added] =
-        regular.try_emplace({action.letter, action.chunk}, entry);
-    if (added) continue;
-    const bool forward = action.letter == Letter(ActionKind::kForward);
-    if (forward == (action.micro_batch > it->second.action.micro_batch)) {
-      it->second = entry;
-    }
-  }
-  return regular;
-}
-
 // The most that a stage holds at a time when it goes through its list.
 // `travels`: bytes that one transfer between stages moves.
 int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
                    int64_t travels) {
-  const std::map<Kind, ActionMemory> regular = Regular(record.memory);
+  const auto regular = RegularActions(record.memory);
   int64_t now = -1, most = 0;
   // What was recorded was there, sums and the update too.
   for (const ActionMemory& entry : record.memory) {
@@ -72,11 +53,25 @@ int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
   return most;
 }
 
+constexpr LayerKind kEndOfChunk = {.window = -1};
+
 struct Stage {
   StageForecast forecast;
-  parallel::StageTimes times;
   double flops = 0;
 };
+
+// Of a chunk's times, that of an action; null: it is none that is timed.
+double* SecondsOf(char letter, parallel::StageTimes& times) {
+  if (letter == Letter(ActionKind::kForward)) return &times.forward;
+  if (letter == Letter(ActionKind::kBackward)) return &times.backward;
+  if (letter == Letter(ActionKind::kBackwardInput)) {
+    return &times.backward_input;
+  }
+  if (letter == Letter(ActionKind::kBackwardWeight)) {
+    return &times.backward_weight;
+  }
+  return nullptr;
+}
 
 Stage FromPlayed(const Played& played, int64_t recorded, int64_t micro_batches,
                  int chunks) {
@@ -87,50 +82,26 @@ Stage FromPlayed(const Played& played, int64_t recorded, int64_t micro_batches,
           static_cast<std::ptrdiff_t>(played.actions.size() / 2),
       played.actions.end());
   Stage stage{};
+  StageForecast& forecast = stage.forecast;
+  forecast.chunks.resize(chunks);
   Busy each;
-  double every = 0;  // seconds of a micro-batch
-  for (const auto& [kind, action] : Regular(last)) {
-    const char letter = kind.first;
-    const double seconds = action.seconds;
-    if (letter == Letter(ActionKind::kForward)) {
-      stage.times.forward += seconds;
-    } else if (letter == Letter(ActionKind::kBackward)) {
-      stage.times.backward += seconds;
-    } else if (letter == Letter(ActionKind::kBackwardInput)) {
-      stage.times.backward_input += seconds;
-    } else if (letter == Letter(ActionKind::kBackwardWeight)) {
-      stage.times.backward_weight += seconds;
-    } else {
-      continue;
-    }
-    every += seconds;
+  for (const auto& [kind, action] : RegularActions(last)) {
+    const auto [letter, chunk] = kind;
+    double* seconds = SecondsOf(letter, forecast.chunks[chunk]);
+    if (seconds == nullptr) continue;
+    *seconds += action.seconds;
+    const bool forward = letter == Letter(ActionKind::kForward);
+    (forward ? forecast.forward : forecast.backward) += action.seconds;
     each += action.busy;
   }
-  StageForecast& forecast = stage.forecast;
-  parallel::StageTimes& times = stage.times;
-  forecast.forward = times.forward;
-  forecast.backward =
-      times.backward + times.backward_input + times.backward_weight;
   const double count = static_cast<double>(micro_batches);
   const double few = static_cast<double>(recorded);
-  forecast.once = std::max(0.0, step - few * every);
+  forecast.once =
+      std::max(0.0, step - few * (forecast.forward + forecast.backward));
   forecast.busy = played.busy;
   forecast.busy += each * (count - few);
   stage.flops = played.flops * count / few;
-  for (double* seconds : {&times.forward, &times.backward,
-                          &times.backward_input, &times.backward_weight}) {
-    *seconds /= chunks;
-  }
   return stage;
-}
-
-// Bytes that a transfer between stages moves.
-int64_t TransferBytes(const train::EngineConfig& config,
-                      const parallel::Mesh& mesh, bool sequence) {
-  const auto size = static_cast<int64_t>(SizeOf(config.update.compute_dtype));
-  return config.micro_batch * config.model.context * config.model.hidden *
-         size / mesh.size(Axis::kContext) /
-         (sequence ? mesh.size(Axis::kTensor) : 1);
 }
 
 double TransferSeconds(int64_t bytes, const parallel::Mesh& mesh,
@@ -158,9 +129,20 @@ Busy Forecast::busy() const {
   return sum * (1.0 / static_cast<double>(stages.size()));
 }
 
+absl::StatusOr<int64_t> TransferBytes(const train::EngineConfig& config,
+                                      const parallel::Mesh& mesh) {
+  EISBACH_ASSIGN_OR_RETURN(
+      const bool divided,
+      parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
+  const auto size = static_cast<int64_t>(SizeOf(config.update.compute_dtype));
+  return config.micro_batch * config.model.context * config.model.hidden *
+         size / mesh.size(Axis::kContext) /
+         (divided ? mesh.size(Axis::kTensor) : 1);
+}
+
 absl::StatusOr<RecordedStep> RecordedStep::Make(
     const train::EngineConfig& config, const parallel::Mesh& mesh,
-    DeviceType device) {
+    DeviceType device, const Look& look) {
   EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
   const int stages = mesh.size(Axis::kPipeline);
   const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
@@ -168,22 +150,23 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   made.micro_batches_ = config.global_batch / samples;
   made.recorded_ = std::min(kRecorded, made.micro_batches_);
   EISBACH_RETURN_IF_ERROR(made.MakeSchedules());
-  EISBACH_ASSIGN_OR_RETURN(
-      made.sequence_,
-      parallel::DividesTokens(config.sequence, config.Tokens(mesh)));
+  EISBACH_ASSIGN_OR_RETURN(made.travels_, TransferBytes(config, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
       train::DivideLayers(config.model, config.layers_per_stage,
                           made.schedules_[0].shape));
   train::EngineConfig few = config;
   few.global_batch = made.recorded_ * samples;
-  // Stages of as many layers that are no end of the model are alike.
-  std::map<std::tuple<bool, bool, std::vector<int64_t>>, int> kinds;
+  // Stages of like layers that are no end of the model are alike.
+  std::map<std::tuple<bool, bool, std::vector<LayerKind>>, int> kinds;
   for (int s = 0; s < stages; ++s) {
-    std::vector<int64_t> layers;
+    std::vector<LayerKind> layers;
     for (const models::StageLayers& chunk :
          train::ChunksOfStage(parts, made.schedules_[0].shape, s)) {
-      layers.push_back(chunk.end_layer - chunk.first_layer);
+      for (int64_t l = chunk.first_layer; l < chunk.end_layer; ++l) {
+        layers.push_back(KindOfLayer(config.model, l));
+      }
+      layers.push_back(kEndOfChunk);
     }
     const auto [kind, added] =
         kinds.try_emplace({s == 0, s == stages - 1, std::move(layers)},
@@ -195,6 +178,7 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
     EISBACH_ASSIGN_OR_RETURN(
         WorkRecord record, RecordSteps(few, mesh, mesh.RankOf(place), device));
     made.records_.push_back(std::move(record));
+    if (look) EISBACH_RETURN_IF_ERROR(look(made, s));
   }
   return made;
 }
@@ -242,16 +226,16 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
   Forecast forecast;
   forecast.micro_batches = micro_batches_;
   parallel::SimulationTimes times{};
-  const int64_t travels = TransferBytes(config_, mesh_, sequence_);
-  times.transfer = TransferSeconds(travels, mesh_, hardware);
+  times.transfer = TransferSeconds(travels_, mesh_, hardware);
   const int stages = schedules_[0].shape.stages;
   double once = 0;
   for (int s = 0; s < stages; ++s) {
     Stage stage = kinds[record_of_[s]];
     // What is in flight depends on where the stage stands.
     stage.forecast.memory = MostMemory(records_[record_of_[s]],
-                                       schedules_.back().stages[s], travels);
-    times.stages.push_back(stage.times);
+                                       schedules_.back().stages[s], travels_);
+    times.stages.insert(times.stages.end(), stage.forecast.chunks.begin(),
+                        stage.forecast.chunks.end());
     once = std::max(once, stage.forecast.once);
     forecast.flops += stage.flops / stages;
     forecast.stages.push_back(stage.forecast);
@@ -269,6 +253,43 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
                                forecast.seconds;
   forecast.times = std::move(times);
   return forecast;
+}
+
+StageForecast RecordedStep::StageOn(int stage, const Hardware& hardware,
+                                    const PlayOptions& options) const {
+  const WorkRecord& record = records_[record_of_[stage]];
+  StageForecast forecast =
+      FromPlayed(Play(record, mesh_, hardware, options), recorded_,
+                 micro_batches_, schedules_[0].shape.chunks)
+          .forecast;
+  forecast.memory =
+      MostMemory(record, schedules_.back().stages[stage], travels_);
+  return forecast;
+}
+
+absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
+                                        const train::EngineConfig& config,
+                                        const parallel::Mesh& mesh,
+                                        const Hardware& hardware,
+                                        const PlayOptions& options) {
+  EISBACH_RETURN_IF_ERROR(Check(hardware));
+  const double micro_batches =
+      static_cast<double>(config.global_batch) /
+      static_cast<double>(config.micro_batch * mesh.size(Axis::kData));
+  const auto look = [&](const RecordedStep& step, int stage) -> absl::Status {
+    const StageForecast one = step.StageOn(stage, hardware, options);
+    if (micro_batches * (one.forward + one.backward) > limits.seconds) {
+      return absl::DeadlineExceededError("a stage takes longer");
+    }
+    if (static_cast<double>(one.memory) > limits.memory) {
+      return absl::ResourceExhaustedError("a stage takes more memory");
+    }
+    return absl::OkStatus();
+  };
+  EISBACH_ASSIGN_OR_RETURN(
+      const RecordedStep step,
+      RecordedStep::Make(config, mesh, hardware.device, look));
+  return step.On(hardware, options);
 }
 
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,

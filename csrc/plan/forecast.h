@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,7 +20,8 @@ namespace eisbach::plan {
 struct StageForecast {
   double forward = 0;   // seconds of a micro-batch, all of the stage's chunks
   double backward = 0;  // both halves, recomputing included
-  double once = 0;      // beside the micro-batches: sums, norm, update, gathers
+  std::vector<parallel::StageTimes> chunks;  // of each chunk, the same
+  double once = 0;  // beside the micro-batches: sums, norm, update, gathers
   // Of the step, by what the seconds go to, without those in which it waits for
   // other stages.
   Busy busy{};
@@ -51,10 +54,18 @@ struct Forecast {
 // done once a step is added to the slowest stage's.
 class RecordedStep {
  public:
+  // Looks at a step whose last record is that of `stage`; what it returns ends
+  // the making where it is no Ok.
+  using Look = std::function<absl::Status(const RecordedStep& step, int stage)>;
+
   // `device`: see RecordSteps. InvalidArgument as Engine::Validate.
   static absl::StatusOr<RecordedStep> Make(
       const train::EngineConfig& config, const parallel::Mesh& mesh,
-      DeviceType device = DeviceType::kMeta);
+      DeviceType device = DeviceType::kMeta, const Look& look = nullptr);
+
+  // What a stage that is recorded takes of its devices.
+  StageForecast StageOn(int stage, const Hardware& hardware,
+                        const PlayOptions& options) const;
 
   // InvalidArgument as Check of the hardware.
   absl::StatusOr<Forecast> On(const Hardware& hardware,
@@ -85,11 +96,29 @@ class RecordedStep {
   // as there are stages: from there on a step grows evenly.
   std::vector<parallel::Schedule> schedules_;
   int64_t micro_batches_ = 0;
-  int64_t recorded_ = 0;  // micro-batches
-  bool sequence_ = false;
+  int64_t recorded_ = 0;             // micro-batches
+  int64_t travels_ = 0;              // TransferBytes
   std::vector<WorkRecord> records_;  // of stages that differ
   std::vector<int> record_of_;       // a stage: which of them
 };
+
+// What one transfer between stages moves. InvalidArgument as Engine::Validate.
+absl::StatusOr<int64_t> TransferBytes(const train::EngineConfig& config,
+                                      const parallel::Mesh& mesh);
+
+// What a step may take.
+struct StepLimits {
+  double seconds = std::numeric_limits<double>::infinity();
+  double memory = std::numeric_limits<double>::infinity();  // bytes of a stage
+};
+
+// ForecastStep of a step within limits. DeadlineExceeded, or ResourceExhausted
+// of memory, as soon as a stage by itself is beyond them, which saves the rest.
+absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
+                                        const train::EngineConfig& config,
+                                        const parallel::Mesh& mesh,
+                                        const Hardware& hardware,
+                                        const PlayOptions& options);
 
 // Both at once.
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,

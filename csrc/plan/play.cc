@@ -81,8 +81,7 @@ class Player {
   void Op(const Work& work) {
     const double begin = Given(work.stream);
     const std::string& name = record_.name(work);
-    double seconds = OpSeconds(name, work.op, hardware_, options_.products,
-                               options_.plain_attention);
+    double seconds = SecondsAlone(record_, work, mesh_, hardware_, options_);
     flops_ += work.op.flops;
     if (work.stream == 0) {
       seconds += Lost(seconds, begin);
@@ -107,15 +106,9 @@ class Player {
 
   void Collective(const Work& work) {
     const double begin = Given(work.stream);
-    const std::string& group = record_.group(work);
-    if (group == "pipeline") return;
-    double bytes = work.collective.bytes;
-    const std::string& name = record_.name(work);
-    if (name == "exchange") bytes /= 2;  // one half is sent, one received
-    const double seconds = CollectiveSeconds(
-        name, bytes,
-        PlaceOf(group, work.collective.group_size, mesh_, hardware_), hardware_,
-        /*staged=*/work.stream == 0);
+    if (record_.group(work) == "pipeline") return;
+    const double seconds =
+        SecondsAlone(record_, work, mesh_, hardware_, options_);
     collectives_ += seconds;
     if (work.stream == 0) Count(&Busy::communication, seconds);
     Pass(work, begin, seconds);
@@ -173,6 +166,23 @@ Busy& Busy::operator+=(const Busy& other) {
 Busy Busy::operator*(double factor) const {
   return {products * factor, attention * factor, other_ops * factor,
           communication * factor, gaps * factor};
+}
+
+double SecondsAlone(const WorkRecord& record, const Work& work,
+                    const parallel::Mesh& mesh, const Hardware& hardware,
+                    const PlayOptions& options) {
+  const std::string& name = record.name(work);
+  if (work.kind == Work::Kind::kOp) {
+    return OpSeconds(name, work.op, hardware, options.products,
+                     options.plain_attention);
+  }
+  const std::string& group = record.group(work);
+  if (group == "pipeline") return 0;
+  double bytes = work.collective.bytes;
+  if (name == "exchange") bytes /= 2;  // one half is sent, one received
+  return CollectiveSeconds(
+      name, bytes, PlaceOf(group, work.collective.group_size, mesh, hardware),
+      hardware, /*staged=*/work.stream == 0);
 }
 
 Played Play(const WorkRecord& record, const parallel::Mesh& mesh,

@@ -63,6 +63,12 @@ struct PlayOptions {
   bool each = false;
 };
 
+// Seconds of an op or a collective that nothing runs beside. 0 of those among
+// stages, which are simulated elsewhere.
+double SecondsAlone(const WorkRecord& record, const Work& work,
+                    const parallel::Mesh& mesh, const Hardware& hardware,
+                    const PlayOptions& options);
+
 // Plays what a rank was given to do on a machine. Streams work in their order
 // and beside one another, and wait for each other's events; an op starts no
 // sooner than the host has given it. All members of a group are taken to come

@@ -1,43 +1,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "nn/module.h"
+#include "plan/enumerate_layouts.h"
 #include "plan/forecast.h"
 #include "plan/hardware.h"
+#include "plan/layout.h"
 #include "plan/ranking.h"
 #include "train/engine.h"
 
 namespace eisbach::plan {
 
-// How a job is divided among devices, and what it does to fit them.
-struct Layout {
-  int data = 1;
-  int tensor = 1;
-  int pipeline = 1;
-  int context = 1;
-  std::string schedule = "1f1b";
-  int chunks = 1;
-  int zero = 0;
-  int64_t micro_batch = 1;
-  nn::Recompute recompute = nn::Recompute::kNothing;
-
-  int64_t devices() const {
-    return int64_t{1} * data * tensor * pipeline * context;
-  }
-};
-
-// What may not be chosen; nothing: it is free.
-struct Fixed {
-  std::optional<int> data, tensor, pipeline, context;
-  std::optional<std::string> schedule;
-  std::optional<int> chunks, zero;
-  std::optional<int64_t> micro_batch;
-  std::optional<nn::Recompute> recompute;
+struct Candidate {
+  Layout layout;
+  Forecast forecast;
+  double score = 0;  // what it is ranked by
 };
 
 struct SearchOptions {
@@ -48,12 +30,14 @@ struct SearchOptions {
   // collectives buffer and what caching rounds up need the rest.
   double memory_share = 0.9;
   Ranking ranking{};
-};
-
-struct Candidate {
-  Layout layout;
-  Forecast forecast;
-  double score = 0;  // what it is ranked by
+  // So many of the best are looked for, and none whose score is so much above
+  // the best: what is worse for certain needs no look. Infinity: all that fit.
+  size_t wanted = 16;
+  double far_behind = 1.08;
+  // Is told now and then, by the thread that searches, how many layouts were
+  // tried, and which is the best so far; null: none yet. What it returns
+  // ends the search where it is no Ok.
+  std::function<absl::Status(int64_t tried, const Candidate* best)> progress{};
 };
 
 struct SearchResult {
@@ -73,21 +57,12 @@ struct SearchResult {
 // Layouts on which `config` trains the batch that it says, each on as many of
 // the devices as its data ranks divide the batch for, and with as little
 // recomputing and dividing of state as its memory allows; where fewer may be
-// better (ranking.h), on fewer as well. Takes a few milliseconds for each on
-// every core of this machine. InvalidArgument where no layout is valid whatever
-// the memory: the message is that of the one that came nearest; and where some
-// fit and none is in time, with the quickest.
+// better (ranking.h), on fewer as well. Takes some hundredths of a second for
+// each that is tried, on every core of this machine. InvalidArgument where no
+// layout is valid whatever the memory: the message is that of the one that came
+// nearest; and where some fit and none is in time, with the quickest.
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,
                                     const SearchOptions& options);
-
-// `config` as `layout` has it.
-train::EngineConfig WithLayout(const train::EngineConfig& config,
-                               const Layout& layout);
-// As it runs on `hardware`, where context ranks have neighbours.
-train::EngineConfig WithLayout(const train::EngineConfig& config,
-                               const Layout& layout, const parallel::Mesh& mesh,
-                               const Hardware& hardware);
-absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout);
 
 }  // namespace eisbach::plan

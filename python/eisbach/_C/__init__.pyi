@@ -3141,9 +3141,9 @@ def schedule_names() -> list[str]:
     """
     Of the pipeline schedules that there are.
     """
-def search_layouts(config: EngineConfig, hardware: Hardware, options: SearchOptions, *, watts: float | None = None) -> SearchResult:
+def search_layouts(config: EngineConfig, hardware: Hardware, options: SearchOptions, *, watts: float | None = None, progress: collections.abc.Callable | None = None) -> SearchResult:
     """
-    Layouts on which a configuration trains its batch, on no more devices than a site of so many `watts` feeds.
+    Layouts on which a configuration trains its batch, on no more devices than a site of so many `watts` feeds. `progress` is told now and then how many were tried and which is the best so far, None at first; what it raises ends the search.
     """
 def set_threads(threads: int) -> int:
     """

@@ -197,6 +197,7 @@ def command(
     from eisbach.cli import plan_output
     from eisbach.hardware import read_hardware
     from eisbach.planning import Terms, make_plan
+    from eisbach.search_line import SearchLine
 
     outputs = plan_output.Outputs(json, html, timeline, trace)
     outputs.check()
@@ -214,5 +215,6 @@ def command(
     _, config = load(arguments, command="plan")
     file = read_hardware(hardware)
     with config.located():
-        plan = make_plan(config, file, gpus, terms=terms)
+        with SearchLine() as line:
+            plan = make_plan(config, file, gpus, terms=terms, progress=line.at)
         outputs.write(plan, rows=rows)

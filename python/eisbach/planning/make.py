@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,7 @@ def make_plan(
     devices: int,
     *,
     terms: Terms | None = None,
+    progress: Callable[[int, _C.Candidate | None], None] | None = None,
 ) -> Plan:
     """Searches layouts of a configuration.
 
@@ -147,6 +149,8 @@ def make_plan(
       file: The machine.
       devices: How many of its devices there are.
       terms: What else is asked for.
+      progress: Is told now and then how many layouts were tried, and which is
+        the best so far.
 
     Raises:
       ValueError: No layout is valid on so many devices, or none keeps the
@@ -183,7 +187,9 @@ def make_plan(
         **{name: value for name, value in fixed.items() if value != "auto"},
     )
     watts = None if terms.power_cap is None else terms.power_cap * 1e6
-    found = _C.search_layouts(engine, machine, options, watts=watts)
+    found = _C.search_layouts(
+        engine, machine, options, watts=watts, progress=progress
+    )
     return Plan(
         config=config,
         engine=engine,

@@ -68,8 +68,8 @@ TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
       const Forecast forecast = On(config, {1, 1, 4}, machine);
       parallel::SimulationTimes times;
       for (const StageForecast& stage : forecast.stages) {
-        times.stages.push_back(
-            {stage.forward / chunks, stage.backward / chunks, 0, 0});
+        times.stages.insert(times.stages.end(), stage.chunks.begin(),
+                            stage.chunks.end());
       }
       const auto whole = test::Value(
           parallel::Simulate(test::Value(parallel::MakeSchedule(
@@ -84,6 +84,39 @@ TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
           << schedule << " " << micro_batches;
     }
   }
+}
+
+// The first chunk of all has the embedding and the last one the head.
+TEST(ForecastTest, ChunksTakeWhatTheyHold) {
+  train::EngineConfig config = Config();
+  config.model.vocab = 5000;
+  config.pipeline_schedule = "interleaved";
+  config.chunks = 2;
+  config.layers_per_stage = {2, 2, 2, 2};
+  const Forecast forecast = On(config, {1, 1, 2});
+  ASSERT_EQ(forecast.stages.size(), 2);
+  for (const StageForecast& stage : forecast.stages) {
+    ASSERT_EQ(stage.chunks.size(), 2);
+    EXPECT_DOUBLE_EQ(stage.chunks[0].forward + stage.chunks[1].forward,
+                     stage.forward);
+    EXPECT_DOUBLE_EQ(stage.chunks[0].backward + stage.chunks[1].backward,
+                     stage.backward);
+  }
+  const StageForecast& last = forecast.stages[1];
+  EXPECT_GT(last.chunks[1].forward, 2 * last.chunks[0].forward);
+  // A step waits for the head as often as a micro-batch comes to it.
+  EXPECT_GE(forecast.seconds,
+            forecast.micro_batches * (last.forward + last.backward));
+}
+
+// Layers that differ are recorded where they are.
+TEST(ForecastTest, StagesOfOtherLayersTakeOtherTimes) {
+  train::EngineConfig config = Config();
+  config.model.architecture.window = 4;
+  config.model.architecture.window_from = 4;
+  const Forecast forecast = On(config, {1, 1, 8});
+  EXPECT_GT(forecast.stages[2].forward, forecast.stages[5].forward);
+  EXPECT_EQ(forecast.stages[1].forward, forecast.stages[2].forward);
 }
 
 TEST(ForecastTest, MemoryIsThatOfTheProgram) {
@@ -156,6 +189,22 @@ TEST(ForecastTest, FlopsAreThoseOfTheModel) {
   config.recompute = nn::Recompute::kBlock;
   EXPECT_GT(On(config, {}).flops, 1.2 * plain);
   EXPECT_LT(On(config, {}).flops, 1.4 * plain);
+}
+
+// What is within limits is what it is without them.
+TEST(ForecastTest, LimitsSaveWhatIsBeyondThem) {
+  const train::EngineConfig config = Config();
+  const parallel::Mesh mesh = test::Value(test::MeshOf({1, 2, 4}));
+  const Forecast whole = On(config, {1, 2, 4});
+  const auto within = [&](const StepLimits& limits) {
+    return ForecastWithin(limits, config, mesh, RoundMachine(), {});
+  };
+  const auto memory = static_cast<double>(whole.memory());
+  EXPECT_EQ(test::Value(within({whole.seconds, memory})).seconds,
+            whole.seconds);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(within({0.5 * whole.seconds}).status()));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(within({whole.seconds, memory - 1}).status()));
 }
 
 TEST(ForecastTest, BadMachinesAndLayoutsAreNamed) {

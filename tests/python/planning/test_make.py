@@ -2,7 +2,8 @@ import pytest
 
 from eisbach.config import load_config, resolve
 from eisbach.fitting import fit
-from eisbach.planning import fragment
+from eisbach.hardware import read_hardware
+from eisbach.planning import fragment, make_plan
 
 
 def test_the_fragment_is_a_configuration_that_fits(
@@ -27,7 +28,27 @@ def test_keys_of_the_command_line_stay(planned):
     assert {c.layout.tensor for c in plan.found.fitting} == {2}
     assert {c.layout.recompute for c in plan.found.fitting} == {"block"}
     # What the file says is free.
-    assert len({c.layout.micro_batch for c in plan.found.fitting}) > 1
+    said = plan.config.train.micro_batch
+    assert {c.layout.micro_batch for c in plan.found.fitting} != {said}
+
+
+def test_a_search_tells_how_far_it_is_and_can_be_ended(small, repo):
+    config = resolve(load_config(repo / "configs" / "llama_bytes.yaml", small))
+    file = read_hardware("dgx-h100")
+    seen = []
+    plan = make_plan(
+        config, file, 8, progress=lambda tried, best: seen.append((tried, best))
+    )
+    assert seen
+    assert [t for t, _ in seen] == sorted(t for t, _ in seen)
+    quickest = plan.best.forecast.seconds
+    assert all(b is None or b.forecast.seconds >= quickest for _, b in seen)
+
+    def stop(tried, best):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_plan(config, file, 8, progress=stop)
 
 
 def test_a_batch_that_no_layout_divides_is_refused(planned):

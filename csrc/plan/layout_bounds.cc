@@ -1,0 +1,187 @@
+#include "plan/layout_bounds.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/status_macros.h"
+#include "parallel/data/shard_reducer.h"
+#include "parallel/pipeline/dependencies.h"
+#include "plan/collective_seconds.h"
+#include "train/stages.h"
+
+namespace eisbach::plan {
+namespace {
+
+using parallel::Action;
+using parallel::ActionKind;
+
+// Of sums in another order.
+constexpr double kRounding = 1 - 1e-9;
+// What is gathered is there before and behind the blocks that need it, which
+// moves what a step holds at the most a little.
+constexpr double kGathering = 0.95;
+// Buckets whose gradients a rank leaves on their way when backward ends.
+constexpr double kTravels = parallel::ShardReducer::kMostTravels;
+
+// The most that a stage's list keeps for backward, of chunks that keep these.
+double MostKept(const parallel::ActionList& list,
+                const std::vector<PartCosts>& chunks, double working) {
+  double now = 0, most = 0;
+  for (const Action& action : list) {
+    const PartCosts& chunk = chunks[action.chunk];
+    switch (action.kind) {
+      case ActionKind::kForward:
+        now += chunk.kept;
+        most = std::max(most, now);
+        break;
+      case ActionKind::kBackward:
+        most = std::max(most, now - chunk.head + working);
+        now -= chunk.kept;
+        break;
+      case ActionKind::kBackwardInput:
+        most = std::max(most, now - chunk.head + working);
+        now -= chunk.kept - chunk.held;
+        most = std::max(most, now);
+        break;
+      case ActionKind::kBackwardWeight:
+        now -= chunk.held;
+        break;
+      default:
+        break;
+    }
+  }
+  return most;
+}
+
+}  // namespace
+
+int64_t LayoutBounds::MicroBatches(const Layout& layout) const {
+  return config_.global_batch / (layout.micro_batch * layout.data);
+}
+
+StepUse LayoutBounds::Rough(const Layout& layout) const {
+  const models::ModelConfig& model = config_.model;
+  const double tokens = static_cast<double>(config_.global_batch) *
+                        static_cast<double>(model.context);
+  const double devices = static_cast<double>(layout.devices());
+  const PeakRates& peak = hardware_.peak;
+  double rate =
+      config_.update.compute_dtype == DType::kF32 ? peak.f32 : peak.f16;
+  if (play_.products != ProductType::kAsIs) {
+    rate = std::max({rate, peak.f8, peak.f4});
+  }
+  models::ModelConfig products = model;
+  products.context = 1;  // attention has its own rate, and half of the pairs
+  const double computing = models::TrainingFlopsPerToken(products) * tokens /
+                           devices / (rate * hardware_.matmul_fraction);
+  double seconds = computing;
+  if (layout.tensor > 1) {
+    // Two sums a layer and direction, each of the activations of a token.
+    const double bytes = tokens / (1.0 * layout.data * layout.context) *
+                         static_cast<double>(model.hidden) * 2;
+    const GroupPlace place = PlaceOf(layout.tensor, 1, hardware_);
+    seconds += 4.0 * static_cast<double>(model.layers) / layout.pipeline *
+               (CollectiveSeconds("all_reduce", bytes, place, hardware_) -
+                CollectiveSeconds("all_reduce", 0, place, hardware_));
+  }
+  const double micro_batches = static_cast<double>(MicroBatches(layout));
+  double idle = (layout.pipeline - 1.0) / layout.chunks;
+  const bool whole = layout.schedule == "1f1b" || layout.schedule == "gpipe" ||
+                     layout.schedule == "interleaved";
+  if (!whole) idle /= 3;
+  return {seconds * (1 + idle / micro_batches), computing};
+}
+
+absl::StatusOr<std::shared_ptr<const LayoutBounds::Division>>
+LayoutBounds::DivisionOf(const Layout& layout) {
+  const int few = static_cast<int>(
+      std::min<int64_t>(MicroBatches(layout), 2 * layout.pipeline));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto [it, added] = divisions_.try_emplace(
+      {layout.schedule, layout.pipeline, layout.chunks, few}, nullptr);
+  if (!added) return it->second;
+  const auto make = [&]() -> absl::StatusOr<std::shared_ptr<const Division>> {
+    Division made;
+    EISBACH_ASSIGN_OR_RETURN(
+        made.shape, train::ShapeOfStep(layout.schedule, layout.pipeline,
+                                       layout.chunks, few));
+    EISBACH_ASSIGN_OR_RETURN(
+        made.parts, train::DivideLayers(config_.model, config_.layers_per_stage,
+                                        made.shape));
+    const int last = layout.pipeline - 1;
+    for (const int stage : {0, last / 2, last}) {
+      EISBACH_ASSIGN_OR_RETURN(
+          made.orders[stage],
+          parallel::OrderOfStage(layout.schedule, made.shape, stage));
+    }
+    return std::make_shared<const Division>(std::move(made));
+  };
+  it->second = make();
+  return it->second;
+}
+
+double LayoutBounds::Moves(absl::string_view name, double bytes,
+                           const Layout& layout) const {
+  const GroupPlace place =
+      PlaceOf(static_cast<int>(layout.copies()), layout.tensor, hardware_);
+  return CollectiveSeconds(name, bytes, place, hardware_) -
+         CollectiveSeconds(name, 0, place, hardware_);
+}
+
+void LayoutBounds::WaitForSums(PartCosts& part, double bucket,
+                               const Layout& layout) const {
+  const double travels = part.summed - kTravels * bucket;
+  if (travels <= 0) return;
+  const bool whole = part.input == part.backward;
+  const double weights = whole ? part.backward : part.backward - part.input;
+  const double longer =
+      std::max(0.0, Moves("reduce_scatter", travels, layout) - weights);
+  part.backward += longer;
+  if (whole) part.input += longer;
+}
+
+LayoutBounds::Least LayoutBounds::Of(const Layout& layout) {
+  Least least;
+  least.use.computing = Rough(layout).computing;
+  const auto division = DivisionOf(layout);
+  if (!division.ok()) return least;
+  const parallel::ScheduleShape& shape = (*division)->shape;
+  const auto recorded = costs_.On(layout, (*division)->orders.at(0));
+  if (!recorded.ok()) return least;
+  std::vector<PartCosts> parts;
+  for (const parallel::LayerRange& layers : (*division)->parts) {
+    parts.push_back(recorded->Of(config_.model, layers));
+    WaitForSums(parts.back(), recorded->bucket, layout);
+  }
+  const double copies = static_cast<double>(layout.copies());
+  const double count = static_cast<double>(MicroBatches(layout));
+  PartCosts before;
+  for (int s = 0; s < shape.stages; ++s) {
+    std::vector<PartCosts> chunks;
+    PartCosts all;
+    for (int c = 0; c < shape.chunks; ++c) {
+      chunks.push_back(parts[parallel::PartAt(shape, {s, c})]);
+      all += chunks.back();
+    }
+    const double gathers = Moves("all_gather", all.gathered, layout);
+    least.use.seconds = std::max(
+        {least.use.seconds, count * gathers,
+         before.forward + count * (all.forward + all.backward),
+         before.forward + count * (all.forward + all.input) + before.input});
+    const double stays = all.weights / (layout.zero >= 3 ? copies : 1) +
+                         all.gradients / (layout.zero >= 2 ? copies : 1) +
+                         all.state / (layout.zero >= 1 ? copies : 1);
+    const auto order = (*division)->orders.find(s);
+    const double kept =
+        order == (*division)->orders.end()
+            ? 0
+            : MostKept(order->second, chunks, recorded->working);
+    least.memory = std::max(least.memory, stays + kept);
+    before += parts[s];
+  }
+  least.use.seconds *= kRounding;
+  least.memory *= layout.zero >= 3 ? kGathering : kRounding;
+  return least;
+}
+
+}  // namespace eisbach::plan

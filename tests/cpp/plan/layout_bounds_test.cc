@@ -1,0 +1,151 @@
+#include "plan/layout_bounds.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "cpp/plan/plan_testing.h"
+#include "parallel/pipeline/schedule.h"
+#include "plan/enumerate_layouts.h"
+#include "plan/forecast.h"
+#include "support/status_testing.h"
+
+namespace eisbach::plan::layout_bounds_test {
+namespace {
+
+train::EngineConfig Config(const std::string& family = "llama") {
+  train::EngineConfig config = test::ToyConfig(family);
+  config.model.context = 64;
+  config.global_batch = 32;
+  config.micro_batch = 1;
+  return config;
+}
+
+std::string Text(const Layout& layout) {
+  return absl::StrCat("d", layout.data, "c", layout.context, "t", layout.tensor,
+                      "p", layout.pipeline, " ", layout.schedule, " ",
+                      layout.chunks, " zero ", layout.zero, " micro ",
+                      layout.micro_batch, " recompute ",
+                      static_cast<int>(layout.recompute));
+}
+
+struct Shares {
+  double least = std::numeric_limits<double>::infinity();
+  double sum = 0;
+  int count = 0;
+
+  void Add(double share) {
+    least = std::min(least, share);
+    sum += share;
+    ++count;
+  }
+};
+
+// Of what layouts take, what the bounds say; never above.
+void Compare(const train::EngineConfig& config, const Hardware& machine,
+             const std::vector<Layout>& layouts, Shares& seconds,
+             Shares& memory) {
+  LayoutBounds bounds(config, machine, {});
+  for (const Layout& layout : layouts) {
+    const parallel::Mesh mesh = test::Value(MeshOf(layout));
+    const absl::StatusOr<Forecast> forecast = ForecastStep(
+        WithLayout(config, layout, mesh, machine), mesh, machine, {});
+    if (!forecast.ok()) continue;
+    const LayoutBounds::Least least = bounds.Of(layout);
+    EXPECT_LE(bounds.Rough(layout).seconds, forecast->seconds) << Text(layout);
+    EXPECT_LE(least.use.seconds, forecast->seconds) << Text(layout);
+    EXPECT_LE(least.use.computing, UseOf(*forecast).computing) << Text(layout);
+    EXPECT_LE(least.memory, static_cast<double>(forecast->memory()))
+        << Text(layout);
+    seconds.Add(least.use.seconds / forecast->seconds);
+    memory.Add(least.memory / static_cast<double>(forecast->memory()));
+  }
+}
+
+// Some of the ways that a search has.
+std::vector<Layout> Some(const train::EngineConfig& config,
+                         const Hardware& machine, size_t every) {
+  std::vector<Layout> some;
+  size_t number = 0;
+  for (Layout layout : EnumerateLayouts(config, machine, 8, {})) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kNothing, nn::Recompute::kSelective,
+          nn::Recompute::kBlock}) {
+      for (int zero = 0; zero <= 3; ++zero) {
+        if ((zero == 0) != (layout.copies() == 1)) continue;
+        if (number++ % every != 0) continue;
+        layout.recompute = recompute;
+        layout.zero = zero;
+        some.push_back(layout);
+      }
+    }
+  }
+  return some;
+}
+
+TEST(LayoutBoundsTest, NothingTakesLess) {
+  const Hardware machine = RoundMachine();
+  Shares seconds, memory;
+  for (const char* family : {"llama", "gpt"}) {
+    const train::EngineConfig config = Config(family);
+    Compare(config, machine, Some(config, machine, 41), seconds, memory);
+  }
+  EXPECT_GT(seconds.count, 50);
+  RecordProperty("seconds", absl::StrCat(seconds.sum / seconds.count));
+  RecordProperty("memory", absl::StrCat(memory.sum / memory.count));
+  EXPECT_GT(seconds.least, 0);
+  EXPECT_GT(memory.least, 0);
+}
+
+TEST(LayoutBoundsTest, EveryScheduleTakesMore) {
+  const Hardware machine = RoundMachine();
+  const train::EngineConfig config = Config();
+  std::vector<Layout> layouts;
+  for (const std::string& name : parallel::ScheduleNames()) {
+    const parallel::ChunkLimits limits = test::Value(parallel::ChunksOf(name));
+    for (const int chunks : {1, 2}) {
+      if (chunks < limits.least || chunks > limits.most) continue;
+      for (const int64_t micro_batch : {1, 4, 16}) {
+        layouts.push_back({.data = 2,
+                           .pipeline = 4,
+                           .schedule = name,
+                           .chunks = chunks,
+                           .zero = 1,
+                           .micro_batch = micro_batch});
+      }
+    }
+  }
+  Shares seconds, memory;
+  Compare(config, machine, layouts, seconds, memory);
+  EXPECT_EQ(seconds.count, layouts.size());
+}
+
+// Blocks that differ from one another, frozen ones, rows that ranks divide.
+TEST(LayoutBoundsTest, OtherModelsTakeMore) {
+  const Hardware machine = RoundMachine();
+  const std::vector<Layout> layouts = {
+      {.data = 2, .zero = 1},
+      {.tensor = 2, .pipeline = 2},
+      {.data = 2, .context = 2, .zero = 3},
+      {.pipeline = 4, .schedule = "interleaved", .chunks = 2},
+      {.pipeline = 8, .recompute = nn::Recompute::kBlock}};
+  Shares seconds, memory;
+  train::EngineConfig windows = Config();
+  windows.model.architecture.window = 8;
+  windows.model.architecture.window_full_every = 3;
+  windows.model.architecture.no_rope_every = 4;
+  Compare(windows, machine, layouts, seconds, memory);
+  train::EngineConfig some = Config();
+  some.recompute_layers = 1;
+  Compare(some, machine, {layouts.back()}, seconds, memory);
+  train::EngineConfig small = Config();
+  small.update.compute_dtype = DType::kBF16;
+  small.update.optimizer.name = "lion";
+  small.deferred_weights = true;
+  Compare(small, machine, layouts, seconds, memory);
+  EXPECT_EQ(seconds.count, 11);
+}
+
+}  // namespace
+}  // namespace eisbach::plan::layout_bounds_test
