@@ -117,7 +117,7 @@ def _objects(folder):
     world = _C.init()
     device = world.device
     model = {"layers": 1, "hidden": 8, "heads": 2, "context": 4, "vocab": 9}
-    train = {"steps": 4, "global_batch": 2, "micro_batch": 2}
+    train = {"steps": 9, "global_batch": 2, "micro_batch": 2}
     config = eisbach.make_config(model=model, train=train)
     mesh = _C.Mesh(1)
     context = _C.ParallelContext(world, mesh)
