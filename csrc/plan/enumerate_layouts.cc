@@ -118,12 +118,15 @@ class Enumerator {
     std::vector<int64_t> found;
     for (int64_t n = 1; n <= kMostMicroBatch; n *= 2) found.push_back(n);
     if (layout.pipeline > 1) return found;
-    const int64_t rows =
-        config_.global_batch / Divisors(config_.global_batch, most_data).back();
-    for (int64_t few = 1; few <= kFewMicroBatches; ++few) {
-      const int64_t n = rows / few;
-      if (rows % few != 0 || n * config_.model.context > kMostTokens) continue;
-      if (std::find(found.begin(), found.end(), n) == found.end()) {
+    for (const int data :
+         Worthwhile(Divisors(config_.global_batch, most_data))) {
+      const int64_t rows = config_.global_batch / data;
+      for (int64_t few = 1; few <= kFewMicroBatches; ++few) {
+        const int64_t n = rows / few;
+        if (rows % few != 0 || n * config_.model.context > kMostTokens ||
+            std::find(found.begin(), found.end(), n) != found.end()) {
+          continue;
+        }
         found.push_back(n);
       }
     }

@@ -31,7 +31,7 @@ TEST(EnumerateLayoutsTest, DevicesAndBatchAreDivided) {
   EXPECT_EQ(schedules,
             (std::set<std::string>{"1f1b", "interleaved", "zero_bubble"}));
   EXPECT_EQ(tensors, (std::set<int>{1, 2, 3, 4}));
-  EXPECT_EQ(chunks, (std::set<int>{1, 2, 4, 8}));
+  EXPECT_EQ(chunks, (std::set<int>{1, 2, 4}));  // of 8 layers
 }
 
 TEST(EnumerateLayoutsTest, WithoutAPipelineFewMicroBatchesAreAChoice) {
