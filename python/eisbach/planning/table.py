@@ -164,7 +164,7 @@ def _looked_at(plan: Plan) -> str:
     late = f", {found.too_late:,} are too late" if found.too_late else ""
     return (
         f"Of {found.tried + found.hopeless:,} ways {found.too_large:,} take "
-        f"too much memory{late} and {found.hopeless:,} at best far more."
+        f"too much memory{late} and {found.hopeless:,} are far behind at best."
     )
 
 
