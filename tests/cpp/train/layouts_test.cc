@@ -27,7 +27,10 @@ const Trained& OneRank(const std::string& key, EngineConfig config, int steps) {
   if (it == results.end()) {
     config.ulysses_group = 0;  // there is none
     Trained trained = test::Value(test::TrainAndGather({}, config, steps));
-    EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
+    // Fewer steps, each on another batch, need not show it.
+    if (steps == kSteps) {
+      EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
+    }
     it = results.emplace(key, std::move(trained)).first;
   }
   return it->second;
