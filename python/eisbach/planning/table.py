@@ -39,7 +39,7 @@ def table(
     )
     for number, candidate in enumerate(best, 1):
         yield _row(plan, number, candidate)
-    yield _looked_at(plan)
+    yield from _paragraph(_looked_at(plan))
     yield ""
     yield from _paragraph(_first(plan))
     yield from _paragraph(_where_time_goes(plan))
