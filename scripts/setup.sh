@@ -159,7 +159,10 @@ python_packages() {
 with open("pyproject.toml", "rb") as file:
     print(*tomllib.load(file)["build-system"]["requires"], sep="\n")
 ' >.venv/build-requirements.txt
-  pip_install --upgrade pip cmake ninja -r .venv/build-requirements.txt
+  # Without build isolation, what comes as source alone is built by the
+  # setuptools of .venv, and those of Python 3.11 cannot make wheels.
+  pip_install --upgrade pip setuptools cmake ninja \
+    -r .venv/build-requirements.txt
   [ "$want_cuda" = ON ] && scripts/cuda_packages.sh
   say "Building and installing eisbach (minutes the first time)"
   # The build runs in .venv itself, where its paths stay the same, and
