@@ -37,18 +37,28 @@ def command_of(
     return [*command, *keys, "run.threads=1"]
 
 
+def figures_of(folder: Path, warm_up: int = 3) -> tuple[float, int]:
+    """The median step of a run folder, and the most bytes of a rank's tensors.
+
+    Args:
+      folder: Of the run.
+      warm_up: Steps at its begin that are not counted.
+    """
+    text = (folder / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return (
+        statistics.median(line["step_seconds"] for line in lines[warm_up:]),
+        max(line["peak_memory_bytes"] for line in lines),
+    )
+
+
 def measure(shape: Shape, keys: list[str], args: argparse.Namespace) -> Run:
     """Runs it."""
     with tempfile.TemporaryDirectory() as folder:
         command = command_of(shape, keys, Path(folder), args)
         _, resident = peak_of(command)
-        text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    return Run(
-        statistics.median(line["step_seconds"] for line in lines[3:]),
-        resident,
-        max(line["peak_memory_bytes"] for line in lines),
-    )
+        seconds, allocated = figures_of(Path(folder) / "bench")
+    return Run(seconds, resident, allocated)
 
 
 def predicted(

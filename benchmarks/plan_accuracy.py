@@ -20,7 +20,6 @@ the planner is told (`plain_attention`).
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import statistics
 import sys
@@ -30,11 +29,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import plan_memory
+from published_cases import LeftOutError, group_of, number, rows_of
 
 if TYPE_CHECKING:
     from eisbach import _C
 
-CASES = Path(__file__).with_name("plan_cases.csv")
 TARGETS = {"median": 0.08, "p90": 0.20, "rank": 0.9, "memory": 0.05}
 
 # Machines by the names of the cases. Two cards are sold with less memory
@@ -74,10 +73,6 @@ METRICS = ("step_time", "tokens_per_s_per_gpu", "samples_per_gpu_per_s",
            "hw_tflops_per_gpu", "model_tflops_per_gpu")  # fmt: skip
 
 
-class LeftOutError(Exception):
-    """A case that cannot be compared, and why."""
-
-
 @dataclass(frozen=True)
 class Case:
     """A published step."""
@@ -93,15 +88,6 @@ class Case:
     products: str
     plain: bool
     model: str
-
-
-def number(row: dict[str, str], name: str, default: int | None = None) -> int:
-    """A whole number of a case."""
-    if row[name]:
-        return int(float(row[name]))
-    if default is None:
-        raise LeftOutError(f"{name} was not published")
-    return default
 
 
 def seconds_of(row: dict[str, str], batch: int) -> float:
@@ -138,7 +124,7 @@ def case_of(row: dict[str, str]) -> Case:
         raise LeftOutError("experts or state spaces")
     if row["gpu"] not in MACHINES:
         raise LeftOutError(f"no description of {row['gpu'] or 'its machine'}")
-    group = row["id"].rsplit("-", 1)[0]
+    group = group_of(row)
     if "ZB-2p" in row["source"]:
         raise LeftOutError("a schedule that we do not have")
     gpus = number(row, "gpus")
@@ -219,8 +205,7 @@ def case_of(row: dict[str, str]) -> Case:
 
 def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
     """The cases that can be compared, and why others cannot."""
-    with CASES.open(newline="") as file:
-        rows = [r for r in csv.DictReader(file) if split in ("all", r["split"])]
+    rows = rows_of(split)
     chosen: dict[tuple[str, ...], dict[str, str]] = {}
     identity = [
         name for name in rows[0]

@@ -16,7 +16,6 @@ more than 2%, or the middle of the errors of steps is above 10%.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shlex
 import statistics
@@ -26,6 +25,9 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from children import peak_of
+from measured_run import figures_of
 
 MEMORY_WITHIN = 0.02
 STEP_WITHIN = 0.10
@@ -137,17 +139,8 @@ def measured(case: Case) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         command += [sys.executable, "-m", "eisbach", "train", *case.keys]
         command += [f"run.dir={folder}", "run.name=case"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            sys.exit(f"{shlex.join(command)}:\n{done.stdout}{done.stderr}")
-        text = (Path(folder) / "case" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    return Figures(
-        statistics.median(line["step_seconds"] for line in lines[WARM_UP:]),
-        max(line["peak_memory_bytes"] for line in lines),
-    )
+        peak_of(command)
+        return Figures(*figures_of(Path(folder) / "case", WARM_UP))
 
 
 def foretold(case: Case, hardware: str) -> Figures:

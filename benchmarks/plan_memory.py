@@ -25,20 +25,15 @@ plan_accuracy.py prints the same table.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
-CASES = Path(__file__).with_name("plan_cases.csv")
+from published_cases import LeftOutError, group_of, number, rows_of
+
 UNITS = {"GB/GPU": 1e9, "GiB/GPU": 2**30}
 SCHEDULES = {"1F1B": "1f1b", "1F1B-I": "interleaved", "ZB-1p": "zero_bubble"}
-
-
-class LeftOutError(Exception):
-    """A case that cannot be compared, and why."""
 
 
 @dataclass(frozen=True)
@@ -98,36 +93,28 @@ class Job:
 
 def job_of(row: dict[str, str], program: Program) -> Job:
     """Reads a case."""
-
-    def number(name: str, default: int | None = None) -> int:
-        if row[name]:
-            return int(float(row[name]))
-        if default is None:
-            raise LeftOutError(f"{name} was not published")
-        return default
-
-    hidden, heads = number("hidden"), number("heads")
-    stages, chunks = number("pp"), number("vp", 1)
+    hidden, heads = number(row, "hidden"), number(row, "heads")
+    stages, chunks = number(row, "pp"), number(row, "vp", 1)
     words = row["source"].partition("[")[2].partition("]")[0].split(",")[0]
     if words and words not in SCHEDULES:
         raise LeftOutError(f"the schedule {words}, which we do not have")
     schedule = SCHEDULES.get(words, "interleaved" if chunks > 1 else "1f1b")
-    layers = number("layers")
+    layers = number(row, "layers")
     if schedule == "interleaved" and chunks == 1:
         # One layer a chunk, as their script has it.
         chunks = (layers + 2 * program.short_ends) // stages
-    data = number("dp", 1)
-    micro = number("micro_batch")
-    batch = number("global_batch", 3 * stages * data * micro)
+    data = number(row, "dp", 1)
+    micro = number(row, "micro_batch")
+    batch = number(row, "global_batch", 3 * stages * data * micro)
     return Job(
         layers=layers,
         hidden=hidden,
-        ffn=number("ffn_hidden", 4 * hidden),
+        ffn=number(row, "ffn_hidden", 4 * hidden),
         heads=heads,
-        kv_heads=number("kv_heads", heads),
-        vocab=number("vocab", 51200),
-        seq=number("seq"),
-        tensor=number("tp"),
+        kv_heads=number(row, "kv_heads", heads),
+        vocab=number(row, "vocab", 51200),
+        seq=number(row, "seq"),
+        tensor=number(row, "tp"),
         stages=stages,
         chunks=chunks,
         data=data,
@@ -204,14 +191,12 @@ def read_cases(
     split: str,
 ) -> tuple[list[tuple[dict[str, str], float, float]], Counter[str]]:
     """Rows, what was published of them and what is foretold, in bytes."""
-    with CASES.open(newline="") as file:
-        rows = [r for r in csv.DictReader(file) if split in ("all", r["split"])]
     found, left = [], Counter()
-    for row in rows:
+    for row in rows_of(split):
         metric = row["measured_metric"]
         if not metric.startswith(("peak_mem", "mem_")):
             continue
-        group = row["id"].rsplit("-", 1)[0]
+        group = group_of(row)
         try:
             if group not in PROGRAMS:
                 raise LeftOutError(f"{group}: what it keeps was not published")
@@ -231,7 +216,7 @@ def report(split: str, *, each: bool = False) -> float:
     errors = defaultdict(list)
     for row, value, told in cases:
         error = told / value - 1
-        errors[f"{row['split']} {row['id'].rsplit('-', 1)[0]}"].append(error)
+        errors[f"{row['split']} {group_of(row)}"].append(error)
         if each:
             print(
                 f"{row['id']:<14}{row['model']:<12}"

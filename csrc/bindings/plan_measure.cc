@@ -23,10 +23,7 @@ void BindMeasure(CoreModule& m) {
       .def_property_readonly("flops",
                              [](const OpSample& s) { return s.cost.flops; })
       .def_property_readonly(
-          "bytes",
-          [](const OpSample& s) {
-            return s.cost.bytes_read + s.cost.bytes_written;
-          },
+          "bytes", [](const OpSample& s) { return plan::BytesOf(s.cost); },
           "Read and written.")
       .def_property_readonly(
           "shape",

@@ -8,6 +8,7 @@
 #include "core/status_macros.h"
 #include "plan/collective_seconds.h"
 #include "plan/least_squares.h"
+#include "plan/op_seconds.h"
 
 namespace eisbach::plan {
 namespace {
@@ -17,10 +18,6 @@ namespace {
 constexpr double kShort = 20e-6;
 
 double WeightOf(double seconds) { return 1 / (seconds + kShort); }
-
-double BytesOf(const OpCost& cost) {
-  return cost.bytes_read + cost.bytes_written;
-}
 
 // By names, f32 or not.
 using Groups = std::map<std::pair<std::string, bool>, std::vector<OpSample>>;
@@ -40,13 +37,10 @@ Groups GroupsOf(const Measurements& measured) {
 OpSpeed FitOp(absl::Span<const OpSample> samples) {
   std::vector<Observation> observations;
   for (const OpSample& op : samples) {
-    const double rows =
-        op.cost.columns > 0
-            ? op.cost.flops / static_cast<double>(op.cost.columns)
-            : 0;
-    observations.push_back({.parts = {1, op.cost.flops, BytesOf(op.cost), rows},
-                            .value = op.seconds,
-                            .weight = WeightOf(op.seconds)});
+    observations.push_back(
+        {.parts = {1, op.cost.flops, BytesOf(op.cost), RowsOf(op.cost)},
+         .value = op.seconds,
+         .weight = WeightOf(op.seconds)});
   }
   const std::vector<double> x = RobustLeastSquares(observations);
   return {.call = x[0], .flop = x[1], .byte = x[2], .row = x[3]};

@@ -24,8 +24,8 @@ struct Fixed {
 
 // Ways to divide a job among at most `devices`: each on as many as its data
 // ranks divide the batch for, and where the best `by` may need fewer, on fewer
-// as well. What a layout does to fit memory, zero and
-// recompute, is left as it is in Layout.
+// as well. What a layout does to fit memory, zero and recompute, is left as it
+// is in Layout.
 std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Hardware& hardware, int devices,
                                      const Fixed& fixed,

@@ -55,11 +55,6 @@ int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
 
 constexpr LayerKind kEndOfChunk = {.window = -1};
 
-struct Stage {
-  StageForecast forecast;
-  double flops = 0;
-};
-
 // Of a chunk's times, that of an action; null: it is none that is timed.
 double* SecondsOf(char letter, parallel::StageTimes& times) {
   if (letter == Letter(ActionKind::kForward)) return &times.forward;
@@ -73,33 +68,28 @@ double* SecondsOf(char letter, parallel::StageTimes& times) {
   return nullptr;
 }
 
-Stage FromPlayed(const Played& played, int64_t recorded, int64_t micro_batches,
-                 int chunks) {
+// All but the memory.
+StageForecast FromPlayed(const Played& played, int64_t recorded,
+                         int64_t micro_batches, int chunks) {
   const double step =
       played.step_ends.at(1) - played.step_ends.at(0);  // of `recorded`
-  std::vector<PlayedAction> last(
-      played.actions.begin() +
-          static_cast<std::ptrdiff_t>(played.actions.size() / 2),
-      played.actions.end());
-  Stage stage{};
-  StageForecast& forecast = stage.forecast;
-  forecast.chunks.resize(chunks);
+  StageForecast stage;
+  stage.chunks.resize(chunks);
   Busy each;
-  for (const auto& [kind, action] : RegularActions(last)) {
+  for (const auto& [kind, action] : RegularActions(LastActions(played))) {
     const auto [letter, chunk] = kind;
-    double* seconds = SecondsOf(letter, forecast.chunks[chunk]);
+    double* seconds = SecondsOf(letter, stage.chunks[chunk]);
     if (seconds == nullptr) continue;
     *seconds += action.seconds;
     const bool forward = letter == Letter(ActionKind::kForward);
-    (forward ? forecast.forward : forecast.backward) += action.seconds;
+    (forward ? stage.forward : stage.backward) += action.seconds;
     each += action.busy;
   }
   const double count = static_cast<double>(micro_batches);
   const double few = static_cast<double>(recorded);
-  forecast.once =
-      std::max(0.0, step - few * (forecast.forward + forecast.backward));
-  forecast.busy = played.busy;
-  forecast.busy += each * (count - few);
+  stage.once = std::max(0.0, step - few * (stage.forward + stage.backward));
+  stage.busy = played.busy;
+  stage.busy += each * (count - few);
   stage.flops = played.flops * count / few;
   return stage;
 }
@@ -214,15 +204,29 @@ absl::StatusOr<double> RecordedStep::PipelineSeconds(
   return seconds[1] + more * (seconds[1] - seconds[0]);
 }
 
+StageForecast RecordedStep::OfRecord(int record, const Hardware& hardware,
+                                     const PlayOptions& options) const {
+  return FromPlayed(Play(records_[record], mesh_, hardware, options), recorded_,
+                    micro_batches_, schedules_[0].shape.chunks);
+}
+
+int64_t RecordedStep::MemoryOf(int stage) const {
+  return MostMemory(records_[record_of_[stage]],
+                    schedules_.back().stages[stage], travels_);
+}
+
 absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
                                           const PlayOptions& options) const {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
-  std::vector<Stage> kinds;
-  for (const WorkRecord& record : records_) {
-    kinds.push_back(FromPlayed(Play(record, mesh_, hardware, options),
-                               recorded_, micro_batches_,
-                               schedules_[0].shape.chunks));
+  std::vector<StageForecast> kinds;
+  for (size_t record = 0; record < records_.size(); ++record) {
+    kinds.push_back(OfRecord(static_cast<int>(record), hardware, options));
   }
+  return Together(kinds, hardware);
+}
+
+absl::StatusOr<Forecast> RecordedStep::Together(
+    absl::Span<const StageForecast> kinds, const Hardware& hardware) const {
   Forecast forecast;
   forecast.micro_batches = micro_batches_;
   parallel::SimulationTimes times{};
@@ -230,15 +234,14 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
   const int stages = schedules_[0].shape.stages;
   double once = 0;
   for (int s = 0; s < stages; ++s) {
-    Stage stage = kinds[record_of_[s]];
+    StageForecast stage = kinds[record_of_[s]];
     // What is in flight depends on where the stage stands.
-    stage.forecast.memory = MostMemory(records_[record_of_[s]],
-                                       schedules_.back().stages[s], travels_);
-    times.stages.insert(times.stages.end(), stage.forecast.chunks.begin(),
-                        stage.forecast.chunks.end());
-    once = std::max(once, stage.forecast.once);
+    stage.memory = MemoryOf(s);
+    times.stages.insert(times.stages.end(), stage.chunks.begin(),
+                        stage.chunks.end());
+    once = std::max(once, stage.once);
     forecast.flops += stage.flops / stages;
-    forecast.stages.push_back(stage.forecast);
+    forecast.stages.push_back(std::move(stage));
   }
   EISBACH_ASSIGN_OR_RETURN(const double pipeline, PipelineSeconds(times));
   double busy = 0;
@@ -257,13 +260,8 @@ absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,
 
 StageForecast RecordedStep::StageOn(int stage, const Hardware& hardware,
                                     const PlayOptions& options) const {
-  const WorkRecord& record = records_[record_of_[stage]];
-  StageForecast forecast =
-      FromPlayed(Play(record, mesh_, hardware, options), recorded_,
-                 micro_batches_, schedules_[0].shape.chunks)
-          .forecast;
-  forecast.memory =
-      MostMemory(record, schedules_.back().stages[stage], travels_);
+  StageForecast forecast = OfRecord(record_of_[stage], hardware, options);
+  forecast.memory = MemoryOf(stage);
   return forecast;
 }
 
@@ -276,8 +274,10 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
   const double micro_batches =
       static_cast<double>(config.global_batch) /
       static_cast<double>(config.micro_batch * mesh.size(Axis::kData));
+  std::vector<StageForecast> kinds;
   const auto look = [&](const RecordedStep& step, int stage) -> absl::Status {
-    const StageForecast one = step.StageOn(stage, hardware, options);
+    const StageForecast& one =
+        kinds.emplace_back(step.StageOn(stage, hardware, options));
     if (micro_batches * (one.forward + one.backward) > limits.seconds) {
       return absl::DeadlineExceededError("a stage takes longer");
     }
@@ -289,7 +289,7 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
   EISBACH_ASSIGN_OR_RETURN(
       const RecordedStep step,
       RecordedStep::Make(config, mesh, hardware.device, look));
-  return step.On(hardware, options);
+  return step.Together(kinds, hardware);
 }
 
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "parallel/mesh.h"
 #include "parallel/pipeline/schedule.h"
 #include "parallel/pipeline/simulate.h"
@@ -25,6 +26,7 @@ struct StageForecast {
   // Of the step, by what the seconds go to, without those in which it waits for
   // other stages.
   Busy busy{};
+  double flops = 0;    // that the device is given in the step
   int64_t memory = 0;  // bytes of tensors at the most
 };
 
@@ -70,6 +72,10 @@ class RecordedStep {
   // InvalidArgument as Check of the hardware.
   absl::StatusOr<Forecast> On(const Hardware& hardware,
                               const PlayOptions& options) const;
+  // The same of what StageOn said of the stages that are recorded, in their
+  // order, so that nothing is played twice.
+  absl::StatusOr<Forecast> Together(absl::Span<const StageForecast> kinds,
+                                    const Hardware& hardware) const;
 
   const parallel::Mesh& mesh() const { return mesh_; }
   int64_t micro_batches() const { return micro_batches_; }
@@ -88,6 +94,10 @@ class RecordedStep {
   train::EngineConfig config_;
   parallel::Mesh mesh_;
   absl::Status MakeSchedules();
+  // All of what a record's stages take but their memory.
+  StageForecast OfRecord(int record, const Hardware& hardware,
+                         const PlayOptions& options) const;
+  int64_t MemoryOf(int stage) const;
   // Of all micro-batches, whose times the stages take.
   absl::StatusOr<double> PipelineSeconds(
       const parallel::SimulationTimes& times) const;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "core/median.h"
 #include "core/philox.h"
 #include "core/status_macros.h"
 #include "device/tracer.h"
@@ -25,13 +26,6 @@ constexpr int64_t kLargestCollective = int64_t{16} << 20;
 constexpr int64_t kBatchedBytes = 64 << 10;
 constexpr int kBatch = 50;
 constexpr int kRepeats = 7;
-
-double Median(std::vector<double> values) {
-  const auto middle =
-      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 double SecondsSince(int64_t begin_ns) {
   return static_cast<double>(Tracer::Now() - begin_ns) * 1e-9;
@@ -67,6 +61,23 @@ absl::Status Average(comm::World& world, std::vector<OpSample>& samples,
 
 absl::Status Meet(comm::World& world) {
   return world.communicator().Barrier(world.device().compute_stream());
+}
+
+// Seconds of a call that moves so many bytes, a few times: each begins when all
+// ranks are there and `before` is done.
+absl::StatusOr<std::vector<double>> TimeCalls(
+    comm::World& world, int64_t bytes, const std::function<void()>& before,
+    const std::function<absl::Status()>& call) {
+  const int batch = bytes < kBatchedBytes ? kBatch : 1;
+  std::vector<double> seconds;
+  for (int i = 0; i < kRepeats; ++i) {
+    before();
+    EISBACH_RETURN_IF_ERROR(Meet(world));
+    const int64_t begin = Tracer::Now();
+    for (int j = 0; j < batch; ++j) EISBACH_RETURN_IF_ERROR(call());
+    seconds.push_back(SecondsSince(begin) / batch);
+  }
+  return seconds;
 }
 
 class OpRecorder final : public Recorder {
@@ -173,7 +184,7 @@ StepSample MedianOf(const std::vector<StepSample>& steps) {
   const auto middle = [&](auto value) {
     values.clear();
     for (const StepSample& step : steps) values.push_back(value(step));
-    return Median(values);
+    return UpperMedian(values);
   };
   for (size_t i = 0; i < median.ops.size(); ++i) {
     median.ops[i].seconds =
@@ -236,17 +247,12 @@ absl::StatusOr<std::vector<OpSample>> MeasureMoves(comm::World& world) {
          }},
         {{.name = "set_zero", .cost = {.bytes_written = moved}},
          [&] { return device.SetZero(to.raw(), bytes, stream); }}};
-    const int batch = bytes < kBatchedBytes ? kBatch : 1;
     for (const auto& [kind, call] : moves) {
-      std::vector<double> seconds;
-      for (int i = 0; i < kRepeats; ++i) {
-        EISBACH_RETURN_IF_ERROR(Meet(world));
-        const int64_t begin = Tracer::Now();
-        for (int j = 0; j < batch; ++j) EISBACH_RETURN_IF_ERROR(call());
-        seconds.push_back(SecondsSince(begin) / batch);
-      }
+      EISBACH_ASSIGN_OR_RETURN(std::vector<double> seconds,
+                               TimeCalls(
+                                   world, bytes, [] {}, call));
       samples.push_back(kind);
-      samples.back().seconds = Median(seconds);
+      samples.back().seconds = UpperMedian(std::move(seconds));
     }
   }
   double rest = 0;
@@ -321,21 +327,17 @@ absl::StatusOr<std::vector<CollectiveSample>> MeasureCollectives(
     for (int64_t bytes = 1 << 10; bytes <= kLargestCollective; bytes *= 4) {
       EISBACH_ASSIGN_OR_RETURN(const std::vector<Call> calls,
                                CallsOf(world, bytes, shared));
-      const int batch = bytes < kBatchedBytes ? kBatch : 1;
       for (const Call& call : calls) {
-        std::vector<double> seconds;
-        for (int i = 0; i < kRepeats; ++i) {
-          // What is sent was computed just before.
+        // What is sent was computed just before.
+        const auto compute = [&] {
           std::memset(call.input.raw(), 0, call.input.bytes());
-          EISBACH_RETURN_IF_ERROR(Meet(world));
-          const int64_t begin = Tracer::Now();
-          for (int j = 0; j < batch; ++j) EISBACH_RETURN_IF_ERROR(call.run());
-          seconds.push_back(SecondsSince(begin) / batch);
-        }
+        };
+        EISBACH_ASSIGN_OR_RETURN(std::vector<double> seconds,
+                                 TimeCalls(world, bytes, compute, call.run));
         EISBACH_RETURN_IF_ERROR(
             Reduce(world, comm::ReduceOp::kMax, absl::MakeSpan(seconds)));
         samples.push_back(call.kind);
-        samples.back().seconds = Median(seconds);
+        samples.back().seconds = UpperMedian(std::move(seconds));
       }
     }
   }

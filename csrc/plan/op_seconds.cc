@@ -43,6 +43,15 @@ double PlainAttention(absl::string_view name, const OpCost& cost,
 
 }  // namespace
 
+double BytesOf(const OpCost& cost) {
+  return cost.bytes_read + cost.bytes_written;
+}
+
+double RowsOf(const OpCost& cost) {
+  if (cost.columns == 0) return 0;
+  return cost.flops / static_cast<double>(cost.columns);
+}
+
 bool IsAttention(absl::string_view name) {
   return absl::StartsWith(name, "attention");
 }
@@ -73,13 +82,11 @@ double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
   if (plain_attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }
-  const double bytes = cost.bytes_read + cost.bytes_written;
+  const double bytes = BytesOf(cost);
   const OpSpeed* speed = h.SpeedOf(name, cost.dtype);
   if (speed != nullptr && cost.inner == 0) {
-    const double rows =
-        cost.columns > 0 ? cost.flops / static_cast<double>(cost.columns) : 0;
     return speed->call + cost.flops * speed->flop + bytes * speed->byte +
-           rows * speed->row;
+           RowsOf(cost) * speed->row;
   }
   double compute = 0;
   if (cost.inner > 0) {

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/types/span.h"
 #include "parallel/mesh.h"
 #include "plan/hardware.h"
 #include "plan/op_seconds.h"
@@ -50,6 +51,11 @@ struct Played {
   double collectives = 0;  // seconds, hidden ones too
   double flops = 0;
 };
+
+// The actions of the last of two steps.
+inline absl::Span<const PlayedAction> LastActions(const Played& played) {
+  return absl::MakeConstSpan(played.actions).subspan(played.actions.size() / 2);
+}
 
 struct PlayOptions {
   ProductType products = ProductType::kAsIs;

@@ -2,7 +2,6 @@
 
 #include <map>
 #include <utility>
-#include <vector>
 
 #include "device/recorder.h"
 #include "parallel/pipeline/action.h"
@@ -15,10 +14,11 @@ using ActionOf = std::pair<char, int>;
 // Of what was recorded or played of a step's actions, the entry of each kind
 // that is most like those of all other micro-batches: of actions that come
 // late the first micro-batch, of forwards the last.
-template <typename Entry>
-std::map<ActionOf, Entry> RegularActions(const std::vector<Entry>& entries) {
-  std::map<ActionOf, Entry> regular;
-  for (const Entry& entry : entries) {
+template <typename Entries>
+std::map<ActionOf, typename Entries::value_type> RegularActions(
+    const Entries& entries) {
+  std::map<ActionOf, typename Entries::value_type> regular;
+  for (const auto& entry : entries) {
     const ActionMark& action = entry.action;
     const auto [it, added] =
         regular.try_emplace({action.letter, action.chunk}, entry);

@@ -6,6 +6,7 @@
 
 #include "core/status_macros.h"
 #include "parallel/pipeline/action.h"
+#include "plan/regular_actions.h"
 
 namespace eisbach::plan {
 namespace {
@@ -15,17 +16,15 @@ using parallel::ActionKind;
 // Of a stage's actions and of what it does beside them, the seconds of
 // collectives in which nothing is computed.
 struct Exposed {
-  // By letter and chunk: share of an action's seconds.
-  std::map<std::pair<char, int>, double> share;
+  std::map<ActionOf, double> share;  // of an action's seconds
   double once = 0;
 };
 
 Exposed ExposedOf(const Played& played) {
   Exposed exposed;
   exposed.once = played.busy.communication;
-  std::map<std::pair<char, int>, std::pair<double, double>> sums;
-  for (size_t i = played.actions.size() / 2; i < played.actions.size(); ++i) {
-    const PlayedAction& action = played.actions[i];
+  std::map<ActionOf, std::pair<double, double>> sums;
+  for (const PlayedAction& action : LastActions(played)) {
     auto& [communication, seconds] =
         sums[{action.action.letter, action.action.chunk}];
     communication += action.busy.communication;
@@ -62,7 +61,7 @@ StreamTimeline StreamsOf(const WorkRecord& record, const Played& played) {
       span.bytes = work.collective.bytes;
     } else {
       span.flops = work.op.flops;
-      span.bytes = work.op.bytes_read + work.op.bytes_written;
+      span.bytes = BytesOf(work.op);
     }
     timeline.spans.push_back(std::move(span));
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "checkpoint/agree.h"
+#include "core/median.h"
 #include "core/status_macros.h"
 #include "ops/matmul.h"
 #include "train/tournament.h"

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/median.h"
 #include "core/text_table.h"
 
 namespace eisbach::train {
@@ -37,6 +38,8 @@ std::string NameOf(int rank, absl::Span<const RankLocation> locations) {
   return absl::StrCat(rank, " (", locations[rank].host, ")");
 }
 
+// Of an even number of values the upper median, so that of two the slower is
+// measured by the faster.
 bool IsSlow(double value, double median) {
   return value < kOutlierShare * median;
 }
@@ -143,12 +146,6 @@ std::vector<std::string> Row(const std::string& check, const std::string& unit,
 }
 
 }  // namespace
-
-double UpperMedian(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 std::vector<Outlier> NetworkReport::Outliers(
     absl::Span<const RankLocation> locations) const {

@@ -52,8 +52,4 @@ struct NetworkReport {
 // "rank 3 (host7): matmul 12.1 GFLOP/s, the median is 45.0".
 std::string ToText(const Outlier& outlier);
 
-// Of an even number of values the upper one, so that of two the slower is
-// measured by the faster. 0 of none.
-double UpperMedian(std::vector<double> values);
-
 }  // namespace eisbach::train

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/median.h"
 
 namespace eisbach::watch {
 namespace {
@@ -15,14 +16,6 @@ constexpr int kHostPart = static_cast<int>(StepPart::kHost);
 
 double Sum(const StepParts& parts) {
   return std::accumulate(parts.begin(), parts.end(), 0.0);
-}
-
-// Of an even number of values the lower one; 0 of none.
-double LowerMedian(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + (values.size() - 1) / 2;
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 template <typename Range, typename Value>

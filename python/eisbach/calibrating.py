@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING
 from eisbach.config import load_config, resolve
 from eisbach.core_config import engine_config
 from eisbach.files import make_folder, write_atomically
-from eisbach.hardware import (
-    HardwareFile,
-    machine_name,
-    own_folder,
-)
+from eisbach.fitting import count
+from eisbach.hardware import HardwareFile, machine_name, own_folder
 from eisbach.run.process import launched
 from eisbach.world import init
 
@@ -98,14 +95,16 @@ def _measure(path: Path, threads: int) -> None:
         )
     say = print if world.rank == 0 else _nothing
     say(
-        f"measuring with {world.size} rank{'s'[: world.size != 1]} of "
-        f"{threads} thread{'s'[: threads != 1]}, which takes a minute or two; "
+        f"measuring with {count(world.size, 'rank')} of "
+        f"{count(threads, 'thread')}, which takes a minute or two; "
         "let nothing else run",
         flush=True,
     )
     machine = measure(
         world,
-        memory=min(at.memory for at in locations) / 0.9,
+        # Of it plans give tensors a share, here all that a rank may have.
+        memory=min(at.memory for at in locations)
+        / _C.SearchOptions(world.size).memory_share,
         say=lambda line: say(line, flush=True),
         models=_MODELS,
     )

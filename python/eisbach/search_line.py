@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from eisbach.planning import words
+
 if TYPE_CHECKING:
     from eisbach import _C
 
@@ -44,11 +46,9 @@ class SearchLine:
         self._next = now + _EVERY_SECONDS
         text = f"{tried:,} layouts tried"
         if best is not None:
-            layout = best.layout
             text += (
                 f"; the best so far {best.forecast.seconds:.4g} s: "
-                f"d{layout.data} c{layout.context} t{layout.tensor} "
-                f"p{layout.pipeline}"
+                f"{words.layout(best.layout)}"
             )
         self._write(text)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eisbach.planning import figures, words
 from eisbach.planning.constraints import Constraint
 from eisbach.planning.figures import Amount
-from eisbach.planning.make import Plan
+from eisbach.planning.make import CHOSEN, Plan
 from eisbach.planning.table import fragment
 
 if TYPE_CHECKING:
@@ -135,13 +135,7 @@ def _candidate(
 
 def layout_keys(chosen: _C.Layout) -> dict[str, Any]:
     """What of a layout a configuration says, by the names of its keys."""
-    return {
-        name: getattr(chosen, name)
-        for name in (
-            "data", "tensor", "pipeline", "context", "schedule", "chunks",
-            "zero", "micro_batch", "recompute",
-        )
-    }  # fmt: skip
+    return {name: getattr(chosen, name) for name in CHOSEN}
 
 
 def _stage(stage: _C.StageForecast) -> dict[str, Any]:

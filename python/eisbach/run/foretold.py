@@ -12,7 +12,6 @@ from eisbach.hardware import (
     path_of,
     read_hardware,
 )
-from eisbach.run.folder import read_lines
 
 if TYPE_CHECKING:
     from eisbach.config import Config
@@ -46,7 +45,7 @@ def _machine(config: Config) -> HardwareFile | None:
     return read_hardware(name) if known else None
 
 
-def foretold(job: Job) -> dict[str, Any]:
+def foretold(job: Job, lines: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns what `summary.json` says of it, for rank 0.
 
     The step runs once more on a device that computes nothing, which takes the
@@ -54,16 +53,13 @@ def foretold(job: Job) -> dict[str, Any]:
 
     Args:
       job: At its end.
+      lines: Its metrics.
     """
     from eisbach import _C
 
     config, engine, mesh = job.config, job.engine, job.context.mesh
     device = config.run.device
-    steps = [
-        line
-        for line in read_lines(job.folder.metrics)
-        if line["step"] > job.first
-    ]
+    steps = [line for line in lines if line["step"] > job.first]
     memory = _C.estimate_memory(
         engine.config, mesh, job.world.rank, device=device
     )

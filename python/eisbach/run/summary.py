@@ -62,7 +62,7 @@ def summary(job: Job) -> dict[str, Any]:
         "time_shares": shares(steps),
         "checkpoints": _checkpoints(job),
         "restarts": restart_times(job.folder),
-        "foretold": Shown("the forecast")(foretold, job),
+        "foretold": Shown("the forecast")(foretold, job, steps),
         "ranks": job.world.size,
         "transport": job.world.communicator.transport,
         "layout": {axis: job.context.size(axis) for axis in _AXES},
