@@ -70,6 +70,8 @@ CASES = (
     "small 2 8 1 parallel.pipeline=2",
     "small 2 8 1 parallel.pipeline=2 parallel.schedule=gpipe",
     "small 2 8 1 parallel.pipeline=2 parallel.schedule=zero_bubble",
+    "small 2 8 1 parallel.pipeline=2 parallel.schedule=zb_v",
+    "small 2 8 1 parallel.pipeline=2 parallel.schedule=dual_pipe_v",
     "small 4 4 1 parallel.tensor=2 parallel.zero=2",
     "small 4 4 1 parallel.tensor=2 parallel.pipeline=2",
     "deep 1 2 2",
@@ -162,6 +164,7 @@ def plot(path: Path, pairs: list[tuple[Figures, Figures]]) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
     timed = [(m.seconds, f.seconds) for m, f in pairs if m.seconds]
@@ -173,6 +176,10 @@ def plot(path: Path, pairs: list[tuple[Figures, Figures]]) -> None:
         axes.loglog(*zip(*points, strict=True), ".")
         ends = [min(min(p) for p in points), max(max(p) for p in points)]
         axes.loglog(ends, ends, "k-", linewidth=0.5)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(f"measured, {unit}")
         axes.set_ylabel("foretold")
     figure.tight_layout()

@@ -1,7 +1,9 @@
 #include "plan/forecast.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "core/status_macros.h"
@@ -19,8 +21,45 @@ using parallel::Action;
 using parallel::ActionKind;
 using parallel::Schedule;
 
-// Micro-batches of a record: the first of a step differs from the others.
+// Micro-batches of a record at the least: the first of a step differs from the
+// others.
 constexpr int64_t kRecorded = 2;
+
+std::set<ActionOf> KindsIn(const parallel::ActionList& list) {
+  std::set<ActionOf> kinds;
+  for (const Action& action : list) {
+    kinds.emplace(Letter(action.kind), action.chunk);
+  }
+  return kinds;
+}
+
+// Whether a stage does everything with `few` micro-batches that it does with
+// `all`, if not as often.
+bool DoesAll(const Schedule& few, const Schedule& all) {
+  for (size_t stage = 0; stage < all.stages.size(); ++stage) {
+    if (KindsIn(few.stages[stage]) != KindsIn(all.stages[stage])) return false;
+  }
+  return true;
+}
+
+// Bytes more that are in use after an action than before it. What a forward
+// keeps its backward gives back, to the byte, or both halves do together: what
+// else lay between one and the other when they were recorded is not theirs.
+int64_t LeftBy(ActionOf kind, const std::map<ActionOf, ActionMemory>& regular) {
+  const int chunk = kind.second;
+  const auto recorded = [&](ActionKind of) {
+    const auto it = regular.find({Letter(of), chunk});
+    return it == regular.end() ? 0 : it->second.after - it->second.before;
+  };
+  if (kind.first == Letter(ActionKind::kBackward)) {
+    return -recorded(ActionKind::kForward);
+  }
+  if (kind.first == Letter(ActionKind::kBackwardWeight)) {
+    return -recorded(ActionKind::kForward) -
+           recorded(ActionKind::kBackwardInput);
+  }
+  return regular.at(kind).after - regular.at(kind).before;
+}
 
 // The most that a stage holds at a time when it goes through its list.
 // `travels`: bytes that one transfer between stages moves.
@@ -48,7 +87,21 @@ int64_t MostMemory(const WorkRecord& record, const parallel::ActionList& list,
     const auto it = regular.find({Letter(action.kind), action.chunk});
     if (it == regular.end()) continue;
     most = std::max(most, now + it->second.most - it->second.before);
-    now += it->second.after - it->second.before;
+    now += LeftBy(it->first, regular);
+  }
+  return most;
+}
+
+// Of a list, the most chunks of micro-batches that are forward but not
+// backward.
+int MostInFlight(const parallel::ActionList& list) {
+  int now = 0, most = 0;
+  for (const Action& action : list) {
+    if (action.kind == ActionKind::kForward) most = std::max(most, ++now);
+    if (action.kind == ActionKind::kBackward ||
+        action.kind == ActionKind::kBackwardWeight) {
+      --now;
+    }
   }
   return most;
 }
@@ -73,8 +126,14 @@ StageForecast FromPlayed(const Played& played, int64_t recorded,
                          int64_t micro_batches, int chunks) {
   const double step =
       played.step_ends.at(1) - played.step_ends.at(0);  // of `recorded`
+  const double count = static_cast<double>(micro_batches);
+  const double few = static_cast<double>(recorded);
   StageForecast stage;
   stage.chunks.resize(chunks);
+  std::map<ActionOf, double> times;  // that a micro-batch has it, on average
+  for (const PlayedAction& one : LastActions(played)) {
+    times[{one.action.letter, one.action.chunk}] += 1 / few;
+  }
   Busy each;
   for (const auto& [kind, action] : RegularActions(LastActions(played))) {
     const auto [letter, chunk] = kind;
@@ -82,11 +141,9 @@ StageForecast FromPlayed(const Played& played, int64_t recorded,
     if (seconds == nullptr) continue;
     *seconds += action.seconds;
     const bool forward = letter == Letter(ActionKind::kForward);
-    (forward ? stage.forward : stage.backward) += action.seconds;
-    each += action.busy;
+    (forward ? stage.forward : stage.backward) += action.seconds * times[kind];
+    each += action.busy * times[kind];
   }
-  const double count = static_cast<double>(micro_batches);
-  const double few = static_cast<double>(recorded);
   stage.once = std::max(0.0, step - few * (stage.forward + stage.backward));
   stage.busy = played.busy;
   stage.busy += each * (count - few);
@@ -138,8 +195,8 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
   RecordedStep made(config, mesh);
   made.micro_batches_ = config.global_batch / samples;
-  made.recorded_ = std::min(kRecorded, made.micro_batches_);
   EISBACH_RETURN_IF_ERROR(made.MakeSchedules());
+  EISBACH_ASSIGN_OR_RETURN(made.recorded_, made.MicroBatchesToRecord());
   EISBACH_ASSIGN_OR_RETURN(made.travels_, TransferBytes(config, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
@@ -147,8 +204,11 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
                           made.schedules_[0].shape));
   train::EngineConfig few = config;
   few.global_batch = made.recorded_ * samples;
-  // Stages of like layers that are no end of the model are alike.
-  std::map<std::tuple<bool, bool, std::vector<LayerKind>>, int> kinds;
+  // Stages of like layers that are no end of the model and do the same are
+  // alike.
+  std::map<std::tuple<bool, bool, std::vector<LayerKind>, std::set<ActionOf>>,
+           int>
+      kinds;
   for (int s = 0; s < stages; ++s) {
     std::vector<LayerKind> layers;
     for (const models::StageLayers& chunk :
@@ -159,7 +219,8 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
       layers.push_back(kEndOfChunk);
     }
     const auto [kind, added] =
-        kinds.try_emplace({s == 0, s == stages - 1, std::move(layers)},
+        kinds.try_emplace({s == 0, s == stages - 1, std::move(layers),
+                           KindsIn(made.schedules_.back().stages[s])},
                           static_cast<int>(made.records_.size()));
     made.record_of_.push_back(kind->second);
     if (!added) continue;
@@ -173,20 +234,32 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   return made;
 }
 
+absl::StatusOr<Schedule> RecordedStep::ScheduleOf(int64_t micro_batches) const {
+  return train::MakeStepSchedule(
+      config_.pipeline_schedule, mesh_.size(Axis::kPipeline), config_.chunks,
+      static_cast<int>(micro_batches), config_.deferred_weights);
+}
+
 absl::Status RecordedStep::MakeSchedules() {
   const int stages = mesh_.size(Axis::kPipeline);
   const int64_t few = 2 * stages + micro_batches_ % stages;
   std::vector<int64_t> counts = {micro_batches_};
   if (micro_batches_ > few + stages) counts = {few, few + stages};
   for (const int64_t count : counts) {
-    EISBACH_ASSIGN_OR_RETURN(
-        parallel::Schedule schedule,
-        train::MakeStepSchedule(config_.pipeline_schedule, stages,
-                                config_.chunks, static_cast<int>(count),
-                                config_.deferred_weights));
+    EISBACH_ASSIGN_OR_RETURN(Schedule schedule, ScheduleOf(count));
     schedules_.push_back(std::move(schedule));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> RecordedStep::MicroBatchesToRecord() const {
+  const Schedule& all = schedules_.back();
+  int64_t count = std::min<int64_t>(kRecorded, all.shape.microbatches);
+  for (; count < all.shape.microbatches; ++count) {
+    EISBACH_ASSIGN_OR_RETURN(const Schedule few, ScheduleOf(count));
+    if (DoesAll(few, all)) break;
+  }
+  return count;
 }
 
 absl::StatusOr<double> RecordedStep::PipelineSeconds(
@@ -197,11 +270,15 @@ absl::StatusOr<double> RecordedStep::PipelineSeconds(
                              parallel::Simulate(schedule, times));
     seconds.push_back(simulation.seconds);
   }
-  if (seconds.size() == 1) return seconds[0];
+  return OfAll(seconds);
+}
+
+double RecordedStep::OfAll(absl::Span<const double> of_schedules) const {
+  if (of_schedules.size() == 1) return of_schedules[0];
   const double more =
       static_cast<double>(micro_batches_ - schedules_[1].shape.microbatches) /
       schedules_[1].shape.stages;
-  return seconds[1] + more * (seconds[1] - seconds[0]);
+  return of_schedules[1] + more * (of_schedules[1] - of_schedules[0]);
 }
 
 StageForecast RecordedStep::OfRecord(int record, const Hardware& hardware,
@@ -211,8 +288,18 @@ StageForecast RecordedStep::OfRecord(int record, const Hardware& hardware,
 }
 
 int64_t RecordedStep::MemoryOf(int stage) const {
-  return MostMemory(records_[record_of_[stage]],
-                    schedules_.back().stages[stage], travels_);
+  const auto bytes = [&](const Schedule& schedule) {
+    return MostMemory(records_[record_of_[stage]], schedule.stages[stage],
+                      travels_);
+  };
+  const Schedule& few = schedules_.front();
+  const Schedule& more = schedules_.back();
+  // Where few micro-batches do not come to a bound, memory grows with each.
+  if (MostInFlight(few.stages[stage]) == MostInFlight(more.stages[stage])) {
+    return bytes(more);
+  }
+  return std::llround(OfAll(
+      {static_cast<double>(bytes(few)), static_cast<double>(bytes(more))}));
 }
 
 absl::StatusOr<Forecast> RecordedStep::On(const Hardware& hardware,

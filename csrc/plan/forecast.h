@@ -50,10 +50,11 @@ struct Forecast {
 // What the devices of a layout are given in a step, to be played on machines.
 //
 // The real Engine of a rank of each stage that differs from the others runs on
-// meta with few micro-batches (record.h); what it was given is played on the
-// machine (play.h), and the schedule of all micro-batches is simulated with
-// what a forward and a backward took (parallel/pipeline/simulate.h). What is
-// done once a step is added to the slowest stage's.
+// meta with as few micro-batches as show all that the stage does (record.h);
+// what it was given is played on the machine (play.h), and the schedule of all
+// micro-batches is simulated with what a forward and a backward took
+// (parallel/pipeline/simulate.h). What is done once a step is added to the
+// slowest stage's.
 class RecordedStep {
  public:
   // Looks at a step whose last record is that of `stage`; what it returns ends
@@ -93,7 +94,9 @@ class RecordedStep {
 
   train::EngineConfig config_;
   parallel::Mesh mesh_;
+  absl::StatusOr<parallel::Schedule> ScheduleOf(int64_t micro_batches) const;
   absl::Status MakeSchedules();
+  absl::StatusOr<int64_t> MicroBatchesToRecord() const;
   // All of what a record's stages take but their memory.
   StageForecast OfRecord(int record, const Hardware& hardware,
                          const PlayOptions& options) const;
@@ -101,6 +104,9 @@ class RecordedStep {
   // Of all micro-batches, whose times the stages take.
   absl::StatusOr<double> PipelineSeconds(
       const parallel::SimulationTimes& times) const;
+
+  // What grows evenly with the micro-batches, from what each of schedules_ has.
+  double OfAll(absl::Span<const double> of_schedules) const;
 
   // Of all micro-batches, or, where they are many, of few and of as many more
   // as there are stages: from there on a step grows evenly.

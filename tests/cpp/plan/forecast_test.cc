@@ -134,6 +134,9 @@ TEST(ForecastTest, MemoryIsThatOfTheProgram) {
                {{1, 1, 4}, "1f1b", 1, 0},
                {{1, 1, 4}, "interleaved", 2, 0},
                {{1, 1, 4}, "zero_bubble", 1, 0},
+               {{1, 1, 4}, "gpipe", 1, 0},
+               {{1, 1, 4}, "zb_v", 2, 0},
+               {{1, 1, 4}, "dual_pipe_v", 2, 0},
                {{2, 2, 2}, "1f1b", 1, 1},
                {test::WithContext(2, {2, 1, 2}), "1f1b", 1, 1}}) {
         train::EngineConfig config = Config(family);
