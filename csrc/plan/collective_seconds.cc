@@ -46,16 +46,33 @@ GroupPlace PlaceOf(absl::string_view group, int size,
                    const parallel::Mesh& mesh, const Hardware& hardware) {
   const int64_t tensor = mesh.size(Axis::kTensor);
   const int64_t context = mesh.size(Axis::kContext);
+  const int stages = mesh.size(Axis::kPipeline);
+  const int64_t of_stage = tensor * context * mesh.size(Axis::kData);
+  if (group == "model") {
+    const int inside = PlaceOf(mesh.size(Axis::kTensor), 1, hardware).inside;
+    if (inside < tensor) return {size, inside};
+    return {size, inside * PlaceOf(stages, of_stage, hardware).inside};
+  }
+  if (group == "tied") {
+    // The first stage and the last.
+    return {size, of_stage * stages <= hardware.domain.devices ? size : 1};
+  }
   int64_t stride = 1;
   if (group == "context ring") {
     // Of contexts in two levels, between groups of neighbours.
     stride = tensor * context / size;
+  } else if (group == "zero") {
+    // Neighbours of a data group that divide state, and those of others that
+    // have the same part of it.
+    stride = tensor;
+  } else if (group == "zero replicas") {
+    stride = of_stage / size;
   } else if (absl::StartsWith(group, "context") ||
              absl::StartsWith(group, "data")) {
     // Of data groups context ranks, if any, are the nearest members.
     stride = tensor;
-  } else if (group == "pipeline" || group == "tied") {
-    stride = tensor * context * mesh.size(Axis::kData);
+  } else if (group == "pipeline") {
+    stride = of_stage;
   }
   return PlaceOf(size, stride, hardware);
 }

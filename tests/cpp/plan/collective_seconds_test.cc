@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
@@ -65,9 +70,58 @@ TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
   EXPECT_EQ(PlaceOf("context ring", 4, long_rows, machine).inside, 1);
   EXPECT_EQ(inside("data", 8), 2);      // data x context
   EXPECT_EQ(inside("pipeline", 2), 1);  // 16 apart
+  // Pairs that divide state, and those of the others that have the same part.
+  EXPECT_EQ(inside("zero", 2), 2);
+  EXPECT_EQ(inside("zero", 4), 2);
+  EXPECT_EQ(inside("zero replicas", 4), 1);
   // Groups of three have no even part of a host.
   EXPECT_EQ(PlaceOf(9, 1, machine).inside, 3);
   EXPECT_EQ(PlaceOf(5, 1, machine).inside, 1);
+}
+
+// Of the ranks of the group that rank 0 is in, those of its domain.
+int Beside(const std::vector<int>& ranks, int devices) {
+  return static_cast<int>(
+      std::count_if(ranks.begin(), ranks.end(),
+                    [&](int rank) { return rank < devices; }));
+}
+
+TEST(CollectiveSecondsTest, PlacesAreThoseOfTheRanks) {
+  Hardware machine = RoundMachine();
+  const parallel::MeshOptions options[] = {
+      {.data = 8, .tensor = 2, .pipeline = 2},
+      {.data = 4, .tensor = 1, .pipeline = 4, .context = 2},
+      {.data = 2, .tensor = 4, .pipeline = 2, .context = 2},
+      {.data = 16, .tensor = 1, .pipeline = 2}};
+  for (const parallel::MeshOptions& sizes : options) {
+    const parallel::Mesh mesh = test::Value(parallel::MakeMesh(32, sizes));
+    const std::vector<int> data =
+        mesh.Group(0, {Axis::kData, Axis::kContext});
+    std::map<std::string, std::vector<int>> groups = {
+        {"tensor", mesh.Group(0, {Axis::kTensor})},
+        {"context", mesh.Group(0, {Axis::kContext})},
+        {"data", data},
+        {"pipeline", mesh.Group(0, {Axis::kPipeline})},
+        {"model", mesh.Group(0, {Axis::kPipeline, Axis::kTensor})},
+        {"tied", mesh.StageGroup(0, {0, sizes.pipeline - 1})}};
+    for (const int devices : {1, 2, 4, 8, 16, 32}) {
+      machine.domain.devices = devices;
+      for (int n = 2; n < static_cast<int>(data.size()); n *= 2) {
+        groups["zero"] = {data.begin(), data.begin() + n};
+        groups["zero replicas"].clear();
+        for (size_t i = 0; i < data.size(); i += n) {
+          groups["zero replicas"].push_back(data[i]);
+        }
+        for (const auto& [name, ranks] : groups) {
+          const auto size = static_cast<int>(ranks.size());
+          const GroupPlace place = PlaceOf(name, size, mesh, machine);
+          EXPECT_EQ(place.size, size);
+          EXPECT_EQ(place.inside, Beside(ranks, devices))
+              << name << " of " << mesh.ToString() << " on " << devices;
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
