@@ -35,6 +35,8 @@ void BindMeasure(CoreModule& m) {
                              [](const OpSample& s) { return s.cost.dtype; })
       .def_readonly("seconds", &OpSample::seconds);
   Class<StepSample>(m, "StepSample", "The ops of a step in their order.")
+      .def_readonly("model", &StepSample::model,
+                    "What tells its model and batch from others.")
       .def_readonly("ops", &StepSample::ops)
       .def_readonly("moves", &StepSample::moves,
                     "Its copies and zeros, without their seconds.")

@@ -1,10 +1,12 @@
 #include "plan/calibrate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
 #include "absl/types/span.h"
+#include "core/median.h"
 #include "core/status_macros.h"
 #include "plan/collective_seconds.h"
 #include "plan/least_squares.h"
@@ -130,10 +132,24 @@ void FitCollectives(const Measurements& measured, Hardware& machine) {
                      .latency = machine.domain.latency};
 }
 
-}  // namespace
+// As forecast.h has it of one rank, whose ops take turns.
+double ForetoldSeconds(const StepSample& step, const Hardware& machine) {
+  double seconds = machine.step_host;
+  for (const auto* ops : {&step.ops, &step.moves}) {
+    for (const OpSample& op : *ops) {
+      seconds += OpSeconds(op.name, op.cost, machine, ProductType::kAsIs);
+    }
+  }
+  return seconds;
+}
 
-absl::StatusOr<Hardware> FitHardware(const Measurements& measured,
-                                     std::string name) {
+double MeasuredSeconds(const StepSample& step) {
+  double seconds = step.rest;
+  for (const OpSample& op : step.ops) seconds += op.seconds;
+  return seconds;
+}
+
+absl::StatusOr<Hardware> Fit(const Measurements& measured, std::string name) {
   Hardware machine;
   machine.name = std::move(name);
   machine.device = DeviceType::kCpu;
@@ -170,6 +186,41 @@ absl::StatusOr<Hardware> FitHardware(const Measurements& measured,
   }
   FitCollectives(measured, machine);
   EISBACH_RETURN_IF_ERROR(Check(machine));
+  return machine;
+}
+
+Accuracy LeaveOneOut(const Measurements& measured) {
+  std::map<std::string, std::vector<StepSample>> models;
+  for (const StepSample& step : measured.steps) {
+    models[step.model].push_back(step);
+  }
+  if (models.size() < 2) return {};
+  std::vector<double> errors;
+  for (const auto& [model, steps] : models) {
+    Measurements others = measured;
+    std::erase_if(others.steps, [&](const StepSample& step) {
+      return step.model == model;
+    });
+    const absl::StatusOr<Hardware> machine = Fit(others, "without one model");
+    if (!machine.ok()) return {};
+    for (const StepSample& step : steps) {
+      errors.push_back(std::abs(
+          ForetoldSeconds(step, *machine) / MeasuredSeconds(step) - 1));
+    }
+  }
+  std::sort(errors.begin(), errors.end());
+  const auto count = static_cast<int>(errors.size());
+  const double p90 = errors[(9 * count + 9) / 10 - 1];
+  if (!(p90 < 1)) return {};
+  return {.median = UpperMedian(errors), .p90 = p90, .cases = count};
+}
+
+}  // namespace
+
+absl::StatusOr<Hardware> FitHardware(const Measurements& measured,
+                                     std::string name) {
+  EISBACH_ASSIGN_OR_RETURN(Hardware machine, Fit(measured, std::move(name)));
+  machine.accuracy = LeaveOneOut(measured);
   return machine;
 }
 

@@ -125,6 +125,14 @@ absl::StatusOr<train::StepInput> RandomInput(const train::Engine& engine) {
   return input;
 }
 
+std::string ModelOf(const train::EngineConfig& config) {
+  const models::ModelConfig& model = config.model;
+  return absl::StrCat(model.family, " layers=", model.layers,
+                      " hidden=", model.hidden, " heads=", model.heads,
+                      " context=", model.context, " vocab=", model.vocab,
+                      " batch=", config.micro_batch);
+}
+
 // One step with the seconds of its ops, and of all of it in `spread`.
 absl::StatusOr<StepSample> TimeStep(train::Engine& engine,
                                     const train::StepInput& input,
@@ -135,7 +143,10 @@ absl::StatusOr<StepSample> TimeStep(train::Engine& engine,
   const int64_t begin = Tracer::Now();
   EISBACH_RETURN_IF_ERROR(engine.Step(input).status());
   const double whole = SecondsSince(begin);
-  StepSample step{.ops = recorder.Take(), .rest = whole, .spread = whole};
+  StepSample step{.model = ModelOf(engine.config()),
+                  .ops = recorder.Take(),
+                  .rest = whole,
+                  .spread = whole};
   EISBACH_ASSIGN_OR_RETURN(const std::vector<Span> spans,
                            tracer.StopRecording());
   size_t op = 0;

@@ -25,6 +25,8 @@ struct OpSample {
 // those of the host, and of `moves`, copies and zeros, whose seconds nobody
 // knows.
 struct StepSample {
+  // What tells its model and batch from others, whatever type it computes in.
+  std::string model;
   std::vector<OpSample> ops;
   std::vector<OpSample> moves;
   double rest = 0;

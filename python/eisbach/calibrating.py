@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eisbach.config import load_config, resolve
 from eisbach.core_config import engine_config
@@ -152,7 +152,7 @@ def measure(
             "something else runs here; measure again when it does not"
         )
     say("copies and collectives")
-    return _C.fit_hardware(
+    machine = _C.fit_hardware(
         machine_name(_C.threads()),
         steps=steps,
         moves=_C.measure_moves(world),
@@ -160,6 +160,13 @@ def measure(
         ranks=world.size,
         memory_bytes=memory,
     )
+    if len(models) > 1 and not machine.accuracy.cases:
+        say(
+            "what steps of one model take does not follow from those of the "
+            "others, so plans have no range; measure again when nothing else "
+            "runs here"
+        )
+    return machine
 
 
 def _keys(model: str, dtype: str) -> list[str]:
@@ -198,6 +205,23 @@ def describe(
             half_columns=sizes.columns,
             half_inner=sizes.inner,
         )
+
+    def accuracy() -> dict[str, Any]:
+        found = machine.accuracy
+        if not found.cases:
+            return {}
+        return {
+            "accuracy": {
+                "median": _round(found.median),
+                "p90": _round(found.p90),
+                "cases": found.cases,
+                "source": (
+                    "steps of the models of eisbach plan --calibrate, on one "
+                    "rank, each foretold from what all other models took on "
+                    f"{host}"
+                ),
+            }
+        }
 
     return HardwareFile.model_validate(
         {
@@ -251,6 +275,7 @@ def describe(
                 "source": "not measured",
             },
             "failures": {"hours_between": 0.0, "source": "not known"},
+            **accuracy(),
         }
     )
 

@@ -26,11 +26,27 @@ def test_a_machine_is_measured_and_described(measured):
     file = read_hardware(str(path))
     assert (file.name, file.device, file.threads) == ("this-machine", "cpu", 1)
     assert "measured by eisbach plan --calibrate" in file.chip.source
+    assert file.accuracy is None  # nothing but that model
     machine = machine_of(file)
     assert machine.peak.f32 > 1e7
     assert machine.memory_bandwidth > 1e7
     assert {"norm_forward", "rope", "copy"} <= set(machine.speeds)
     assert "attention_forward" in machine.speeds_f16
+
+
+def test_models_are_foretold_from_one_another(tmp_path):
+    world = init(device="cpu")
+    said = []
+    machine = calibrating.measure(
+        world,
+        memory=1e9,
+        say=said.append,
+        models=(TINY, TINY.replace("hidden=64", "hidden=96")),
+    )
+    known = machine.accuracy
+    # Two types each; what else runs here may leave nothing to foretell with.
+    assert known.cases == 4 or "plans have no range" in said[-1]
+    assert 0 <= known.median <= known.p90 < 1
 
 
 def test_steps_are_foretold_on_it(measured):
@@ -79,6 +95,7 @@ def test_what_was_fitted_is_spelled(tmp_path):
         busy_watts=0.0,
         site_factor=1.0,
         hours_between_failures=0.0,
+        accuracy=_C.Accuracy(median=0.0512345, p90=0.25, cases=14),
     )
     file = calibrating.describe(machine, threads=1, processor="a processor")
     path = tmp_path / "mine.yaml"
@@ -92,6 +109,11 @@ def test_what_was_fitted_is_spelled(tmp_path):
     assert again.half_f16.rows == 0
     assert again.step_host == 1e-3
     assert again.domain.devices == 2
+    assert again.accuracy.median == 0.05123
+    assert (again.accuracy.p90, again.accuracy.cases) == (0.25, 14)
+    assert "each foretold from what all other models took" in (
+        file.accuracy.source
+    )
 
 
 def test_ranks_that_fail_are_told(monkeypatch, tmp_path):

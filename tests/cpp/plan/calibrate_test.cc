@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "plan/collective_seconds.h"
 #include "plan/op_seconds.h"
 #include "support/status_testing.h"
@@ -40,6 +44,36 @@ double AttentionSeconds(const OpCost& cost) {
          5e-10 * cost.flops / static_cast<double>(cost.columns);
 }
 
+// What the host does, and two copies.
+double RestOf(const StepSample& step) {
+  return kStepHost + kOpHost * static_cast<double>(step.ops.size()) +
+         2 * 8e6 / kCopyBandwidth;
+}
+
+StepSample StepOf(int64_t size, DType dtype,
+                  std::initializer_list<int64_t> widths) {
+  StepSample step;
+  for (const int64_t k : widths) {
+    for (const OpCost& cost :
+         {Product(size, 128, k, dtype), Product(256, size, k, dtype)}) {
+      step.ops.push_back({"matmul", cost, ProductSeconds(cost)});
+    }
+    const double bytes =
+        static_cast<double>(size * k * static_cast<int64_t>(SizeOf(dtype)));
+    OpCost gelu{.flops = static_cast<double>(size * k), .bytes_read = bytes};
+    step.ops.push_back({"gelu", gelu, GeluSeconds(gelu)});
+    OpCost attention{.flops = static_cast<double>(size * size * k),
+                     .columns = k,
+                     .dtype = dtype};
+    step.ops.push_back(
+        {"attention_forward", attention, AttentionSeconds(attention)});
+  }
+  const OpCost copy{.bytes_read = 4e6, .bytes_written = 4e6};
+  step.moves = {{"copy", copy}, {"copy", copy}};
+  step.rest = RestOf(step);
+  return step;
+}
+
 // A machine of these figures, measured without noise.
 Measurements Measured() {
   Measurements measured;
@@ -47,32 +81,10 @@ Measurements Measured() {
   measured.memory_bytes = 4e9;
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const int64_t size : {64, 256, 1024}) {
-      StepSample step;
-      for (const int64_t k : {64, 300}) {
-        for (const OpCost& cost :
-             {Product(size, 128, k, dtype), Product(256, size, k, dtype)}) {
-          step.ops.push_back({"matmul", cost, ProductSeconds(cost)});
-        }
-        const double bytes =
-            static_cast<double>(size * k * static_cast<int64_t>(SizeOf(dtype)));
-        OpCost gelu{.flops = static_cast<double>(size * k),
-                    .bytes_read = bytes};
-        step.ops.push_back({"gelu", gelu, GeluSeconds(gelu)});
-        OpCost attention{.flops = static_cast<double>(size * size * k),
-                         .columns = k,
-                         .dtype = dtype};
-        step.ops.push_back(
-            {"attention_forward", attention, AttentionSeconds(attention)});
-      }
-      const OpCost copy{.bytes_read = 4e6, .bytes_written = 4e6};
-      step.moves = {{"copy", copy}, {"copy", copy}};
-      step.rest = kStepHost + kOpHost * static_cast<double>(step.ops.size()) +
-                  2 * 8e6 / kCopyBandwidth;
-      measured.steps.push_back(step);
+      measured.steps.push_back(StepOf(size, dtype, {64, 300}));
     }
-    measured.steps[measured.steps.size() - 1].ops.resize(3);
-    measured.steps.back().rest =
-        kStepHost + kOpHost * 3 + 2 * 8e6 / kCopyBandwidth;
+    measured.steps.back().ops.resize(3);
+    measured.steps.back().rest = RestOf(measured.steps.back());
   }
   for (const double bytes : {1e3, 1e6, 1e8}) {
     measured.moves.push_back({"copy",
@@ -144,6 +156,62 @@ TEST(CalibrateTest, OneRankHasNoCollectives) {
   EXPECT_TRUE(machine.collectives.empty());
   EXPECT_EQ(machine.domain.devices, 1);
   EXPECT_GT(machine.network.bandwidth, 0);
+}
+
+// The same of models, each in both types.
+Measurements OfModels() {
+  Measurements measured = Measured();
+  measured.steps.clear();
+  const std::vector<std::pair<std::string, int64_t>> models = {
+      {"a", 64}, {"b", 128}, {"c", 256}, {"d", 512}, {"e", 1024}};
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const auto& [model, size] : models) {
+      StepSample step = model == "b" || model == "d"
+                            ? StepOf(size, dtype, {64, 300, 1000})
+                            : StepOf(size, dtype, {64, 128, 300, 500});
+      step.model = model;
+      measured.steps.push_back(std::move(step));
+    }
+  }
+  return measured;
+}
+
+void Slow(Measurements& measured, const std::string& model, double factor) {
+  for (StepSample& step : measured.steps) {
+    if (step.model != model) continue;
+    for (OpSample& op : step.ops) op.seconds *= factor;
+    step.rest *= factor;
+  }
+}
+
+TEST(CalibrateTest, EachModelIsForetoldFromTheOthers) {
+  Measurements measured = OfModels();
+  const Accuracy known = test::Value(FitHardware(measured, "mine")).accuracy;
+  EXPECT_EQ(known.cases, 10);
+  EXPECT_LT(known.p90, 1e-3);
+  // One takes a quarter longer than the others let expect, and they, with it
+  // among them, hardly less than is foretold.
+  Slow(measured, "c", 1.25);
+  const Accuracy off = test::Value(FitHardware(measured, "mine")).accuracy;
+  EXPECT_EQ(off.cases, 10);
+  EXPECT_NEAR(off.p90, 0.2, 0.02);
+  EXPECT_LT(off.median, 0.1);
+}
+
+TEST(CalibrateTest, NoErrorIsKnownOfOneModelNorOfNoise) {
+  EXPECT_EQ(test::Value(FitHardware(Measured(), "mine")).accuracy.cases, 0);
+  Measurements noise = OfModels();
+  Slow(noise, "c", 0.3);
+  const Accuracy none = test::Value(FitHardware(noise, "mine")).accuracy;
+  EXPECT_EQ(none.cases, 0);
+  EXPECT_EQ(none.p90, 0);
+  // All but one have no products.
+  Measurements one = Measured();
+  one.steps.push_back(one.steps.front());
+  std::erase_if(one.steps.back().ops,
+                [](const OpSample& op) { return op.name == "matmul"; });
+  one.steps.back().model = "other";
+  EXPECT_EQ(test::Value(FitHardware(one, "mine")).accuracy.cases, 0);
 }
 
 TEST(CalibrateTest, ProductsAndCopiesAreNeeded) {
