@@ -151,6 +151,8 @@ def main() -> int:
             text += (
                 f" zero {layout.zero} m{layout.micro_batch} {layout.recompute}"
             )
+            if layout.recompute_layers != "all":
+                text += f" {layout.recompute_layers}"
         else:
             text = "nothing fits"
         print(

@@ -1,6 +1,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "bindings/bindings.h"
 #include "bindings/casters.h"
@@ -21,6 +22,18 @@ using plan::SearchOptions;
 using plan::SearchResult;
 
 namespace {
+
+using Layers = std::variant<int64_t, std::string>;
+
+std::optional<int64_t> LayersOf(const std::optional<Layers>& layers) {
+  if (!layers) return std::nullopt;
+  if (const auto* count = std::get_if<int64_t>(&*layers)) return *count;
+  const std::string& name = std::get<std::string>(*layers);
+  if (name == "all") return models::TransformerOptions::kAllBlocks;
+  throw py::value_error(
+      absl::StrCat("recompute_layers=", name,
+                   " is neither a number nor all (train.recompute_layers)"));
+}
 
 std::optional<nn::Recompute> RecomputeOf(
     const std::optional<std::string>& name) {
@@ -64,6 +77,7 @@ void BindOptions(CoreModule& m) {
                        std::optional<int> chunks, std::optional<int> zero,
                        std::optional<int64_t> micro_batch,
                        const std::optional<std::string>& recompute,
+                       const std::optional<Layers>& recompute_layers,
                        double memory_share, const std::string& products,
                        bool replayed, const std::string& by,
                        const std::optional<plan::RunConditions>& run,
@@ -79,7 +93,8 @@ void BindOptions(CoreModule& m) {
                            .chunks = chunks,
                            .zero = zero,
                            .micro_batch = micro_batch,
-                           .recompute = RecomputeOf(recompute)},
+                           .recompute = RecomputeOf(recompute),
+                           .recompute_layers = LayersOf(recompute_layers)},
                  .play = {.products = Unwrap(ProductsFromName(products)),
                           .replayed = replayed},
                  .memory_share = memory_share,
@@ -92,11 +107,13 @@ void BindOptions(CoreModule& m) {
            py::arg("context") = py::none(), py::arg("schedule") = py::none(),
            py::arg("chunks") = py::none(), py::arg("zero") = py::none(),
            py::arg("micro_batch") = py::none(),
-           py::arg("recompute") = py::none(), py::arg("memory_share") = 0.9,
-           py::arg("products") = "as_is", py::arg("replayed") = true,
-           py::arg("by") = "time", py::arg("run") = py::none(),
-           py::arg("most_hours") = 0.0,
-           "At most `devices`; what is given of a layout is not chosen. `by`: "
+           py::arg("recompute") = py::none(),
+           py::arg("recompute_layers") = py::none(),
+           py::arg("memory_share") = 0.9, py::arg("products") = "as_is",
+           py::arg("replayed") = true, py::arg("by") = "time",
+           py::arg("run") = py::none(), py::arg("most_hours") = 0.0,
+           "At most `devices`; what is given of a layout is not chosen "
+           "(`recompute_layers`: a number, or `all`). `by`: "
            "`time` of a step, or `cost` (device hours) or `energy` of `run`; "
            "`most_hours`: in which that has to end, 0: whenever.")
       .def_readonly("devices", &SearchOptions::devices)
@@ -176,6 +193,13 @@ void BindSearch(CoreModule& m) {
       .def_property_readonly(
           "recompute",
           [](const Layout& l) { return RecomputeName(l.recompute); })
+      .def_property_readonly(
+          "recompute_layers",
+          [](const Layout& l) -> Layers {
+            if (l.recompute_layers < 0) return "all";
+            return l.recompute_layers;
+          },
+          "Of each stage, its first ones; `all`.")
       .def_property_readonly("devices", &Layout::devices);
   Class<Candidate>(m, "Candidate", "A layout and what a step takes on it.")
       .def_readonly("layout", &Candidate::layout)

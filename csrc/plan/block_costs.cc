@@ -105,6 +105,17 @@ PartCosts TrafficOf(const WorkRecord& record, int zero) {
   return costs;
 }
 
+absl::StatusOr<PartCosts> StateOf(const train::EngineConfig& config,
+                                  const parallel::Mesh& mesh, int rank) {
+  EISBACH_ASSIGN_OR_RETURN(const RankMemory memory,
+                           EstimateState(config, mesh, rank));
+  PartCosts costs;
+  costs.weights = static_cast<double>(memory.weights);
+  costs.gradients = static_cast<double>(memory.gradients);
+  costs.state = static_cast<double>(memory.masters + memory.optimizer);
+  return costs;
+}
+
 // A model of as few blocks as its stages need, all of a kind.
 models::ModelConfig Small(models::ModelConfig model, int layers,
                           const LayerKind& kind) {
@@ -136,11 +147,24 @@ ModelCosts Least(const ModelCosts& a, const ModelCosts& b) {
   return least;
 }
 
+// Of a model some of whose blocks are recomputed. What parts have beside their
+// blocks is that of either kind.
+ModelCosts Mixed(const ModelCosts& recomputed, const ModelCosts& plain) {
+  ModelCosts mixed = Least(recomputed, plain);
+  mixed.blocks = recomputed.blocks;
+  mixed.plain = plain.blocks;
+  return mixed;
+}
+
 }  // namespace
 
 PartCosts& PartCosts::operator+=(const PartCosts& other) {
   for (double PartCosts::*field : kSummed) this->*field += other.*field;
   return *this;
+}
+
+PartCosts operator+(PartCosts costs, const PartCosts& other) {
+  return costs += other;
 }
 
 PartCosts operator*(const PartCosts& costs, double factor) {
@@ -158,24 +182,41 @@ ModelCosts& ModelCosts::operator+=(const ModelCosts& other) {
   each += other.each;
   first += other.first;
   last += other.last;
-  for (const auto& [kind, costs] : other.blocks) blocks[kind] += costs;
+  shared += other.shared;
+  for (const auto& [kind, costs] : other.blocks) {
+    blocks[kind] += costs;
+    if (const auto it = plain.find(kind); it != plain.end()) {
+      it->second += costs;
+    }
+  }
   working = std::max(working, other.working);
   bucket = std::max(bucket, other.bucket);
   return *this;
 }
 
 PartCosts ModelCosts::Of(const models::ModelConfig& model,
-                         const parallel::LayerRange& layers) const {
+                         const parallel::LayerRange& layers,
+                         int64_t recomputed) const {
   PartCosts costs = each;
   if (layers.begin == 0) costs += first;
   if (layers.end == model.layers) costs += last;
-  if (blocks.size() == 1) {
-    costs += blocks.begin()->second * layers.size();
-    return costs;
-  }
-  for (int layer = layers.begin; layer < layers.end; ++layer) {
-    costs += blocks.at(KindOfLayer(model, layer));
-  }
+  const auto other =
+      plain.empty()
+          ? layers.end
+          : static_cast<int>(std::min<int64_t>(layers.begin + recomputed,
+                                               layers.end));
+  const auto add = [&](const std::map<LayerKind, PartCosts>& kinds, int begin,
+                       int end) {
+    if (kinds.size() == 1) {
+      costs += kinds.begin()->second * (end - begin);
+      return;
+    }
+    for (int layer = begin; layer < end; ++layer) {
+      costs += kinds.at(KindOfLayer(model, layer));
+    }
+  };
+  add(blocks, layers.begin, other);
+  if (other < layers.end) add(plain, other, layers.end);
   return costs;
 }
 
@@ -188,21 +229,23 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
   };
   const bool whole = has(ActionKind::kBackward);
   Question times{What::kTimes, layout};
-  times.layout.schedule = whole ? "1f1b" : "zero_bubble";
   times.layout.data = std::min(layout.data, 2);
   times.layout.zero = std::min(layout.zero, 1);
+  times.layout.recompute_layers = models::TransformerOptions::kAllBlocks;
   times.single = config_.global_batch == layout.micro_batch * layout.data;
-  EISBACH_ASSIGN_OR_RETURN(ModelCosts costs, Known(times));
-  if (whole && has(ActionKind::kBackwardInput)) {
+  const auto known = [&]() -> absl::StatusOr<ModelCosts> {
+    times.layout.schedule = whole ? "1f1b" : "zero_bubble";
+    EISBACH_ASSIGN_OR_RETURN(ModelCosts costs, Known(times));
+    if (!whole || !has(ActionKind::kBackwardInput)) return costs;
     times.layout.schedule = "zero_bubble";
     EISBACH_ASSIGN_OR_RETURN(const ModelCosts halves, Known(times));
-    costs = Least(costs, halves);
-  }
-  if (config_.recompute_layers != models::TransformerOptions::kAllBlocks) {
-    // Some blocks are recomputed and some are not.
+    return Least(costs, halves);
+  };
+  EISBACH_ASSIGN_OR_RETURN(ModelCosts costs, known());
+  if (layout.recompute_layers != models::TransformerOptions::kAllBlocks) {
     times.layout.recompute = nn::Recompute::kNothing;
-    EISBACH_ASSIGN_OR_RETURN(const ModelCosts plain, Known(times));
-    costs = Least(costs, plain);
+    EISBACH_ASSIGN_OR_RETURN(const ModelCosts plain, known());
+    costs = Mixed(costs, plain);
   }
   // What stays is that of whole copies, which ranks divide evenly at best.
   EISBACH_ASSIGN_OR_RETURN(
@@ -253,6 +296,12 @@ absl::StatusOr<ModelCosts> BlockCosts::Record(const Question& question) const {
   costs.last = last - one;
   costs.working = one.working;
   costs.bucket = std::max({first.bucket, one.bucket, last.bucket});
+  if (question.what == What::kState) {
+    EISBACH_ASSIGN_OR_RETURN(const PartCosts alone,
+                             StateOfOne(question.layout, kind));
+    const PartCosts together = costs.each + costs.first + costs.last + block;
+    costs.shared = together - Least(together, alone);
+  }
   if (question.what != What::kTimes) return costs;
   // A part keeps its input, which comes before its forward, and does not keep
   // its output, which goes behind it: of the first and the last, one of them.
@@ -267,6 +316,17 @@ absl::StatusOr<ModelCosts> BlockCosts::Record(const Question& question) const {
   return costs;
 }
 
+absl::StatusOr<PartCosts> BlockCosts::StateOfOne(Layout layout,
+                                                 const LayerKind& kind) const {
+  layout.pipeline = layout.chunks = 1;
+  EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh, MeshOf(layout));
+  train::EngineConfig config = WithLayout(config_, layout, mesh, hardware_);
+  config.model = Small(config.model, 1, kind);
+  config.layers_per_stage.clear();
+  config.global_batch = layout.micro_batch * layout.data;
+  return StateOf(config, mesh, /*rank=*/0);
+}
+
 absl::StatusOr<PartCosts> BlockCosts::Stage(const Question& question, int stage,
                                             int middle,
                                             const LayerKind& kind) const {
@@ -277,21 +337,12 @@ absl::StatusOr<PartCosts> BlockCosts::Stage(const Question& question, int stage,
   train::EngineConfig config = WithLayout(config_, layout, mesh, hardware_);
   config.model = Small(config.model, middle + 2, kind);
   config.layers_per_stage = {1, middle, 1};
-  config.recompute_layers = models::TransformerOptions::kAllBlocks;
   config.global_batch =
       layout.micro_batch * layout.data * (question.single ? 1 : 2);
   parallel::Coordinates place;
   place[Axis::kPipeline] = stage;
   const int rank = mesh.RankOf(place);
-  if (question.what == What::kState) {
-    EISBACH_ASSIGN_OR_RETURN(const RankMemory memory,
-                             EstimateState(config, mesh, rank));
-    PartCosts costs;
-    costs.weights = static_cast<double>(memory.weights);
-    costs.gradients = static_cast<double>(memory.gradients);
-    costs.state = static_cast<double>(memory.masters + memory.optimizer);
-    return costs;
-  }
+  if (question.what == What::kState) return StateOf(config, mesh, rank);
   EISBACH_ASSIGN_OR_RETURN(const WorkRecord record,
                            RecordSteps(config, mesh, rank, hardware_.device));
   return question.what == What::kTraffic

@@ -39,6 +39,7 @@ struct PartCosts {
 
   PartCosts& operator+=(const PartCosts& other);
 };
+PartCosts operator+(PartCosts costs, const PartCosts& other);
 PartCosts operator*(const PartCosts& costs, double factor);
 PartCosts operator-(PartCosts costs, const PartCosts& other);
 
@@ -46,12 +47,18 @@ PartCosts operator-(PartCosts costs, const PartCosts& other);
 struct ModelCosts {
   PartCosts each, first, last;
   std::map<LayerKind, PartCosts> blocks;
+  // Those of which nothing is recomputed, where others are; empty: none is so.
+  std::map<LayerKind, PartCosts> plain;
+  // Of weights, gradients and state, what first and last part have in common
+  // where one stage has both: tied embeddings.
+  PartCosts shared;
   double working = 0;
   double bucket = 0;
 
   ModelCosts& operator+=(const ModelCosts& other);
+  // Of these, the first `recomputed` are, the others are plain.
   PartCosts Of(const models::ModelConfig& model,
-               const parallel::LayerRange& layers) const;
+               const parallel::LayerRange& layers, int64_t recomputed) const;
 };
 
 // Costs of blocks and of a model's ends, from what the real Engine of a model
@@ -91,6 +98,9 @@ class BlockCosts {
   // `middle` blocks of a kind.
   absl::StatusOr<PartCosts> Stage(const Question& question, int stage,
                                   int middle, const LayerKind& kind) const;
+  // The state of a model of one block and stage.
+  absl::StatusOr<PartCosts> StateOfOne(Layout layout,
+                                       const LayerKind& kind) const;
 
   const train::EngineConfig& config_;
   const Hardware& hardware_;

@@ -20,12 +20,13 @@ struct Fixed {
   std::optional<int> chunks, zero;
   std::optional<int64_t> micro_batch;
   std::optional<nn::Recompute> recompute;
+  std::optional<int64_t> recompute_layers;
 };
 
 // Ways to divide a job among at most `devices`: each on as many as its data
 // ranks divide the batch for, and where the best `by` may need fewer, on fewer
-// as well. What a layout does to fit memory, zero and recompute, is left as it
-// is in Layout.
+// as well. What a layout does to fit memory, zero and what it recomputes, is
+// left as it is in Layout.
 std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Hardware& hardware, int devices,
                                      const Fixed& fixed,

@@ -102,8 +102,8 @@ struct Hardware {
   // take turns, as on a CPU whose cores all compute.
   double shared_by_collectives = 0;
   // Ops and collectives that were measured, by their names; what is not among
-  // them has the figures above and below. 16-bit operands of products and
-  // attention have their own.
+  // them has the figures above and below. Those on 16-bit activations have
+  // their own.
   absl::flat_hash_map<std::string, OpSpeed> speeds{};
   absl::flat_hash_map<std::string, OpSpeed> speeds_f16{};
   absl::flat_hash_map<std::string, CollectiveSpeed> collectives{};

@@ -12,6 +12,7 @@ train::EngineConfig WithLayout(const train::EngineConfig& config,
   changed.update.zero.zero = layout.zero;
   changed.micro_batch = layout.micro_batch;
   changed.recompute = layout.recompute;
+  changed.recompute_layers = layout.recompute_layers;
   return changed;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "models/transformer.h"
 #include "nn/module.h"
 #include "parallel/mesh.h"
 #include "plan/hardware.h"
@@ -22,6 +23,9 @@ struct Layout {
   int zero = 0;
   int64_t micro_batch = 1;
   nn::Recompute recompute = nn::Recompute::kNothing;
+  // The first blocks of each stage, of which `recompute` speaks; all where
+  // nothing is recomputed.
+  int64_t recompute_layers = models::TransformerOptions::kAllBlocks;
 
   int64_t devices() const {
     return int64_t{1} * data * tensor * pipeline * context;

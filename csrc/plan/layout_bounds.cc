@@ -140,6 +140,65 @@ void LayoutBounds::WaitForSums(PartCosts& part, double bucket,
   if (whole) part.input += longer;
 }
 
+std::vector<PartCosts> LayoutBounds::PartsOf(const Layout& layout,
+                                             const Division& division,
+                                             const ModelCosts& costs) const {
+  const parallel::ScheduleShape& shape = division.shape;
+  const bool all =
+      layout.recompute_layers == models::TransformerOptions::kAllBlocks;
+  std::vector<PartCosts> parts(division.parts.size());
+  for (int s = 0; s < shape.stages; ++s) {
+    // Counted on from chunk to chunk.
+    int64_t recomputed = all ? config_.model.layers : layout.recompute_layers;
+    for (int c = 0; c < shape.chunks; ++c) {
+      const int part = parallel::PartAt(shape, {s, c});
+      const parallel::LayerRange& layers = division.parts[part];
+      parts[part] = costs.Of(config_.model, layers, recomputed);
+      WaitForSums(parts[part], costs.bucket, layout);
+      recomputed = std::max<int64_t>(0, recomputed - layers.size());
+    }
+  }
+  return parts;
+}
+
+int64_t LayoutBounds::MostBlocks(const Layout& layout) {
+  int64_t most = 1;
+  const auto division = DivisionOf(layout);
+  if (!division.ok()) return most;
+  const parallel::ScheduleShape& shape = (*division)->shape;
+  for (int s = 0; s < shape.stages; ++s) {
+    int64_t blocks = 0;
+    for (int c = 0; c < shape.chunks; ++c) {
+      blocks += (*division)->parts[parallel::PartAt(shape, {s, c})].size();
+    }
+    most = std::max(most, blocks);
+  }
+  return most;
+}
+
+std::optional<int64_t> LayoutBounds::FewestRecomputed(Layout layout,
+                                                      int64_t most,
+                                                      double bytes) {
+  const int64_t all = MostBlocks(layout);
+  const auto fits = [&](int64_t blocks) {
+    layout.recompute_layers =
+        blocks == all ? models::TransformerOptions::kAllBlocks : blocks;
+    return Of(layout).memory <= bytes;
+  };
+  // All may take more than all but one: backward has the last one twice.
+  int64_t enough = std::min(most, all - 1);
+  if (enough < 1 || !fits(enough)) {
+    if (most < all || !fits(all)) return std::nullopt;
+    return all;
+  }
+  int64_t few = 0;
+  while (enough - few > 1) {
+    const int64_t middle = few + (enough - few) / 2;
+    (fits(middle) ? enough : few) = middle;
+  }
+  return enough;
+}
+
 LayoutBounds::Least LayoutBounds::Of(const Layout& layout) {
   Least least;
   least.use.computing = Rough(layout).computing;
@@ -148,11 +207,7 @@ LayoutBounds::Least LayoutBounds::Of(const Layout& layout) {
   const parallel::ScheduleShape& shape = (*division)->shape;
   const auto recorded = costs_.On(layout, (*division)->orders.at(0));
   if (!recorded.ok()) return least;
-  std::vector<PartCosts> parts;
-  for (const parallel::LayerRange& layers : (*division)->parts) {
-    parts.push_back(recorded->Of(config_.model, layers));
-    WaitForSums(parts.back(), recorded->bucket, layout);
-  }
+  const std::vector<PartCosts> parts = PartsOf(layout, **division, *recorded);
   const double copies = static_cast<double>(layout.copies());
   const double count = static_cast<double>(MicroBatches(layout));
   PartCosts before;
@@ -162,6 +217,10 @@ LayoutBounds::Least LayoutBounds::Of(const Layout& layout) {
     for (int c = 0; c < shape.chunks; ++c) {
       chunks.push_back(parts[parallel::PartAt(shape, {s, c})]);
       all += chunks.back();
+    }
+    const int last_part = shape.stages * shape.chunks - 1;
+    if (s == 0 && parallel::PlaceOf(shape, last_part).stage == 0) {
+      all = all - recorded->shared;
     }
     const double gathers = Moves("all_gather", all.gathered, layout);
     least.use.seconds = std::max(

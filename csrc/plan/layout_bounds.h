@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -55,6 +56,14 @@ class LayoutBounds {
   // follows from its list. Zeros where such a model cannot be made.
   Least Of(const Layout& layout);
 
+  // The fewest blocks of each stage, at least 1 and at most `most`, of which
+  // layout.recompute must speak so that Of takes no more than so many bytes;
+  // nothing where none are enough. `most` is at most MostBlocks: all of them.
+  std::optional<int64_t> FewestRecomputed(Layout layout, int64_t most,
+                                          double bytes);
+  // Blocks of the stage that has most; 1 where such a model cannot be made.
+  int64_t MostBlocks(const Layout& layout);
+
  private:
   // How a schedule divides the model, and what some stages do with few
   // micro-batches: the first, the middle one and the last.
@@ -73,6 +82,9 @@ class LayoutBounds {
   // backward waits for all but the last few.
   void WaitForSums(PartCosts& part, double bucket, const Layout& layout) const;
   int64_t MicroBatches(const Layout& layout) const;
+  // What each part of the model takes.
+  std::vector<PartCosts> PartsOf(const Layout& layout, const Division& division,
+                                 const ModelCosts& costs) const;
 
   const train::EngineConfig& config_;
   const Hardware& hardware_;

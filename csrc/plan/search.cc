@@ -22,6 +22,7 @@ namespace {
 using nn::Recompute;
 
 constexpr double kAny = std::numeric_limits<double>::infinity();
+constexpr int64_t kAllBlocks = models::TransformerOptions::kAllBlocks;
 
 // The order of candidates, whichever thread found one first.
 auto Rank(const Candidate& candidate) {
@@ -135,14 +136,44 @@ class Explorer {
 
   std::vector<int> Zeros(const Layout& layout) const {
     return Choices(options_.fixed.zero, layout.copies() > 1
-                                            ? std::vector<int>{1, 2, 3}
+                                            ? std::vector<int>{0, 1, 2, 3}
                                             : std::vector<int>{0});
   }
   std::vector<Recompute> Recomputes() const {
-    return Choices(
-        options_.fixed.recompute,
-        std::vector<Recompute>{Recompute::kNothing, Recompute::kSelective,
-                               Recompute::kBlock});
+    std::vector<Recompute> free = {Recompute::kNothing, Recompute::kSelective,
+                                   Recompute::kBlock};
+    // A number of blocks has no meaning where nothing is recomputed.
+    if (options_.fixed.recompute_layers.value_or(kAllBlocks) != kAllBlocks) {
+      free.erase(free.begin());
+    }
+    return Choices(options_.fixed.recompute, std::move(free));
+  }
+
+  // How many blocks of each stage a search has chosen to recompute; 0 where it
+  // has no choice.
+  int64_t Chosen(const Layout& layout) {
+    if (layout.recompute == Recompute::kNothing ||
+        options_.fixed.recompute_layers) {
+      return 0;
+    }
+    return layout.recompute_layers == kAllBlocks ? bounds_.MostBlocks(layout)
+                                                 : layout.recompute_layers;
+  }
+
+  void Choose(Layout& layout, int64_t blocks) {
+    const bool all = blocks == bounds_.MostBlocks(layout);
+    layout.recompute_layers = all ? kAllBlocks : blocks;
+  }
+
+  // Has it recompute as few blocks as may fit, at most `most`, where there is a
+  // choice; false where it does not fit.
+  bool ChooseFewest(Layout& layout, int64_t most) {
+    layout.recompute_layers =
+        options_.fixed.recompute_layers.value_or(kAllBlocks);
+    if (Chosen(layout) == 0) return bounds_.Of(layout).memory <= budget_;
+    const auto fewest = bounds_.FewestRecomputed(layout, most, budget_);
+    Choose(layout, fewest.value_or(most));
+    return fewest.has_value();
   }
 
   // Finds how soon its step may be over, if it fits memory. False where it
@@ -150,16 +181,14 @@ class Explorer {
   bool LookCloser(Waiting& division) {
     std::optional<StepUse> soonest;
     Layout layout = division.layout;
+    const int64_t blocks = bounds_.MostBlocks(layout);
     for (const Recompute recompute : Recomputes()) {
       for (const int zero : Zeros(layout)) {
         layout.recompute = recompute;
         layout.zero = zero;
-        const LayoutBounds::Least least = bounds_.Of(layout);
-        if (least.memory > budget_) continue;
-        if (!soonest || least.use.seconds < soonest->seconds) {
-          soonest = least.use;
-        }
-        break;
+        if (!ChooseFewest(layout, blocks)) continue;
+        const StepUse least = bounds_.Of(layout).use;
+        if (!soonest || least.seconds < soonest->seconds) soonest = least;
       }
     }
     if (!soonest) {
@@ -172,76 +201,154 @@ class Explorer {
     return true;
   }
 
+  enum class Outcome : uint8_t { kFits, kTooLarge, kTooSlow, kRefused };
+  struct Attempt {
+    Outcome outcome;
+    Candidate candidate{};  // where it fits
+  };
+
   // Tries ways to fit, from those that cost nothing on.
   void Explore(Layout layout) {
-    const std::vector<Recompute> recomputes = Recomputes();
-    size_t enough = recomputes.size();  // with less dividing
     const std::vector<int> zeros = Zeros(layout);
+    // Of each kind of recomputing, how many blocks are worth a try.
+    std::vector<int64_t> most(Recomputes().size(), bounds_.MostBlocks(layout));
+    std::optional<Candidate> best, whole;
     for (const int zero : zeros) {
-      for (size_t r = 0; r < enough; ++r) {
-        layout.zero = zero;
-        layout.recompute = recomputes[r];
-        const LayoutBounds::Least least = bounds_.Of(layout);
-        if (least.memory > budget_) {
-          CountTooLarge(least.memory);
-          continue;
-        }
-        if (IsHopeless(layout, least.use)) break;
-        const Outcome outcome = Try(layout, r == 0 && zero == zeros[0]);
-        if (outcome == Outcome::kFits) enough = r;
-        if (outcome != Outcome::kTooLarge) break;
+      layout.zero = zero;
+      std::optional<Candidate> found =
+          Quickest(layout, most, best ? best->score : kAny);
+      if (zero == 0 && zeros.size() > 1) {
+        // Of this and zero 1, which differ little, the better one counts.
+        whole = std::move(found);
+        most.assign(most.size(), bounds_.MostBlocks(layout));
+        continue;
       }
+      if (whole && (!found || whole->score <= found->score)) found = whole;
+      whole.reset();
+      if (!found) continue;
+      Keep(*found);
+      if (!best || found->score < best->score) best = std::move(found);
     }
   }
 
-  enum class Outcome : uint8_t { kFits, kTooLarge, kTooSlow };
+  // Of ways to recompute that fit and may be better than `score`, the best.
+  // Dividing more is of use where `most`, which this lowers, are fewer.
+  std::optional<Candidate> Quickest(Layout layout, std::vector<int64_t>& most,
+                                    double score) {
+    const std::vector<Recompute> kinds = Recomputes();
+    std::optional<Candidate> best;
+    for (size_t kind = 0; kind < kinds.size(); ++kind) {
+      if (most[kind] == 0) continue;
+      layout.recompute = kinds[kind];
+      Attempt attempt = TryFewest(layout, most[kind], score);
+      if (attempt.outcome == Outcome::kFits) {
+        most[kind] = std::max<int64_t>(Chosen(attempt.candidate.layout) - 1, 0);
+        if (attempt.candidate.score < score) {
+          score = attempt.candidate.score;
+          best = std::move(attempt.candidate);
+        }
+      }
+      // A stronger kind for fewer blocks may be better than a weaker one, but
+      // nothing is better than none.
+      if (layout.recompute != Recompute::kNothing) continue;
+      if (attempt.outcome == Outcome::kFits) most.assign(most.size(), 0);
+      if (attempt.outcome == Outcome::kTooSlow) break;
+    }
+    return best;
+  }
 
-  // `as_it_is`: with the least that it may do to fit.
-  Outcome Try(const Layout& layout, bool as_it_is) {
+  // Tries it with as few blocks recomputed as fit, at most `most`, if it may
+  // then be better than `score`.
+  Attempt TryFewest(Layout layout, int64_t most, double score) {
+    if (!ChooseFewest(layout, most)) {
+      CountTooLarge(bounds_.Of(layout).memory);
+      return {Outcome::kTooLarge};
+    }
+    if (ScoreOf(layout, bounds_.Of(layout).use) >= score) {
+      return {Outcome::kTooSlow};
+    }
+    if (Chosen(layout) == 0) return Try(layout);
+    // With `few` it is too large, with `enough` it may fit.
+    int64_t enough = Chosen(layout), few = enough - 1;
+    Attempt best = Try(layout);
+    for (int64_t step = 1; best.outcome == Outcome::kTooLarge && enough < most;
+         step *= 2) {
+      few = enough;
+      // All may take more than all but one (LayoutBounds::FewestRecomputed).
+      enough = few < most - 1 ? std::min(few + step, most - 1) : most;
+      Choose(layout, enough);
+      best = Try(layout);
+    }
+    while (best.outcome == Outcome::kFits && enough - few > 1) {
+      const int64_t middle = few + (enough - few) / 2;
+      Choose(layout, middle);
+      Attempt attempt = Try(layout);
+      const bool fits = attempt.outcome == Outcome::kFits;
+      (fits ? enough : few) = middle;
+      if (fits) best = std::move(attempt);
+    }
+    return best;
+  }
+
+  Attempt Try(const Layout& layout) {
+    if (IsHopeless(layout, bounds_.Of(layout).use)) return {Outcome::kTooSlow};
     if (KnownTooLarge(layout)) {
       Count(absl::OkStatus(), true);
-      return Outcome::kTooLarge;
+      return {Outcome::kTooLarge};
     }
     absl::StatusOr<parallel::Mesh> mesh = MeshOf(layout);
     if (!mesh.ok()) {
       Count(mesh.status(), false);
-      return Outcome::kTooLarge;
+      return {Outcome::kRefused};
     }
     absl::StatusOr<Forecast> forecast =
         ForecastWithin(Limits(), WithLayout(config_, layout, *mesh, hardware_),
                        *mesh, hardware_, options_.play);
     if (absl::IsDeadlineExceeded(forecast.status())) {
       Count(absl::OkStatus(), false);
-      return Outcome::kTooSlow;
+      return {Outcome::kTooSlow};
     }
     if (absl::IsResourceExhausted(forecast.status())) {
       Count(absl::OkStatus(), true);
       const std::lock_guard<std::mutex> lock(mutex_);
       large_.Add(layout);
-      return Outcome::kTooLarge;
+      return {Outcome::kTooLarge};
     }
     if (!forecast.ok()) {
       Count(forecast.status(), false);
-      return Outcome::kTooLarge;
+      return {Outcome::kRefused};
     }
     const bool fits = static_cast<double>(forecast->memory()) <= budget_;
     Count(absl::OkStatus(), !fits);
-    const StepUse use = UseOf(*forecast);
-    const double score = ScoreOf(layout, use);
+    const double score = ScoreOf(layout, UseOf(*forecast));
+    Candidate candidate{layout, *std::move(forecast), score};
+    if (fits) return {Outcome::kFits, std::move(candidate)};
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!fits) large_.Add(layout);
-    if (fits && !InTimeOn(layout, use)) {
+    large_.Add(layout);
+    if (!result_.smallest ||
+        result_.smallest->forecast.memory() > candidate.forecast.memory()) {
+      result_.smallest = std::move(candidate);
+    }
+    return {Outcome::kTooLarge};
+  }
+
+  // Of what fits.
+  void Keep(Candidate candidate) {
+    const Layout& layout = candidate.layout;
+    const StepUse use = UseOf(candidate.forecast);
+    // With the least that it may do to fit.
+    const bool as_it_is = (layout.zero <= 1 || options_.fixed.zero) &&
+                          layout.recompute == Recomputes().front() &&
+                          Chosen(layout) <= 1;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!InTimeOn(layout, use)) {
       ++result_.too_late;
       late_.Add(layout, use);
-    } else if (fits) {
-      if (as_it_is) settled_.Add(layout);
-      result_.fitting.push_back({layout, *std::move(forecast), score});
-      Found(result_.fitting.back());
-    } else if (!result_.smallest ||
-               result_.smallest->forecast.memory() > forecast->memory()) {
-      result_.smallest = Candidate{layout, *std::move(forecast), score};
+      return;
     }
-    return fits ? Outcome::kFits : Outcome::kTooLarge;
+    if (as_it_is) settled_.Add(layout);
+    result_.fitting.push_back(std::move(candidate));
+    Found(result_.fitting.back());
   }
 
   // What a layout may take that is worth a whole look. Where nothing fits yet

@@ -38,7 +38,8 @@ class TooLarge {
 
  private:
   using Kind =
-      std::tuple<int, int, int, std::string, int, int64_t, int, nn::Recompute>;
+      std::tuple<int, int, int, std::string, int, int64_t, int, nn::Recompute,
+                 int64_t>;
   static Kind KindOf(const Layout& layout);
 
   std::map<Kind, int> data_;

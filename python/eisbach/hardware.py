@@ -100,7 +100,7 @@ class Ops(Section):
         1: they take turns.
       step_host_us: Of a step, in which the host reads the batch.
       speeds: Of ops that were measured, by their names; others move memory.
-      speeds_f16: Of products and attention in 16 bits.
+      speeds_f16: Of ops on 16-bit activations.
     """
 
     attention_forward: Share = 1.0

@@ -26,6 +26,7 @@ CHOSEN = {
     "zero": "parallel.zero",
     "micro_batch": "train.micro_batch",
     "recompute": "train.recompute",
+    "recompute_layers": "train.recompute_layers",
 }
 # Layouts whose memory is told by kinds: the best and its runners-up.
 IN_DETAIL = 5

@@ -171,7 +171,7 @@ def _row(plan: Plan, candidate: _C.Candidate) -> list[str]:
         words.schedule(layout),
         str(layout.zero),
         str(layout.micro_batch),
-        layout.recompute,
+        words.recompute(layout),
         f"{layout.devices:,}",
         words.seconds(each.value),
         words.span(each.low, each.high),

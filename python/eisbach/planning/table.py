@@ -68,11 +68,11 @@ def fragment(candidate: _C.Candidate) -> Iterator[str]:
     if layout.pipeline > 1:
         yield f"  schedule: {layout.schedule}"
         yield f"  chunks: {layout.chunks}"
-    if layout.zero:
-        yield f"  zero: {layout.zero}"
+    yield f"  zero: {layout.zero}"
     yield (
         f"train: {{micro_batch: {layout.micro_batch}, "
-        f"recompute: {layout.recompute}}}"
+        f"recompute: {layout.recompute}, "
+        f"recompute_layers: {layout.recompute_layers}}}"
     )
 
 
@@ -150,9 +150,10 @@ def _paragraph(text: str, mark: str = "") -> list[str]:
 
 def _row(plan: Plan, number: int, candidate: _C.Candidate) -> str:
     layout, forecast = candidate.layout, candidate.forecast
+    recompute = words.recompute(layout).replace("selective ", "select ")
     return (
         f"{number:>2} {words.layout(layout):<17}{words.schedule(layout):<13}"
-        f"{layout.zero:>4}{layout.micro_batch:>6} {layout.recompute:<10}"
+        f"{layout.zero:>4}{layout.micro_batch:>6} {recompute:<10}"
         f"{words.seconds(forecast.seconds):>8}"
         f"{figures.of_peak(plan, candidate):>6.1%}"
         f"{forecast.bubble:>6.1%}{forecast.memory / words.GIB:>6.1f}"
@@ -180,7 +181,7 @@ def _nothing_fits(plan: Plan) -> Iterator[str]:
         yield (
             f"the least is {smallest.forecast.memory / words.GIB:.1f} GiB: "
             f"{words.layout(layout)}, zero {layout.zero}, recompute "
-            f"{layout.recompute}"
+            f"{words.recompute(layout)}"
         )
     elif least:
         yield f"every layout takes more than {least / words.GIB:.1f} GiB"

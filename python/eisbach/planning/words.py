@@ -46,6 +46,13 @@ def schedule(chosen: _C.Layout) -> str:
     return f"{chosen.schedule}{parts}"
 
 
+def recompute(chosen: _C.Layout) -> str:
+    """Spells what backward computes again as in `block 3`, of each stage."""
+    if chosen.recompute_layers == "all":
+        return chosen.recompute
+    return f"{chosen.recompute} {chosen.recompute_layers}"
+
+
 def seconds(value: float) -> str:
     """Spells a step's seconds in three or four digits."""
     return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"

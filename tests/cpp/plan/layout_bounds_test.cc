@@ -27,7 +27,8 @@ std::string Text(const Layout& layout) {
                       "p", layout.pipeline, " ", layout.schedule, " ",
                       layout.chunks, " zero ", layout.zero, " micro ",
                       layout.micro_batch, " recompute ",
-                      static_cast<int>(layout.recompute));
+                      static_cast<int>(layout.recompute), " of ",
+                      layout.recompute_layers);
 }
 
 struct Shares {
@@ -73,7 +74,7 @@ std::vector<Layout> Some(const train::EngineConfig& config,
          {nn::Recompute::kNothing, nn::Recompute::kSelective,
           nn::Recompute::kBlock}) {
       for (int zero = 0; zero <= 3; ++zero) {
-        if ((zero == 0) != (layout.copies() == 1)) continue;
+        if (zero > 0 && layout.copies() == 1) continue;
         if (number++ % every != 0) continue;
         layout.recompute = recompute;
         layout.zero = zero;
@@ -136,15 +137,75 @@ TEST(LayoutBoundsTest, OtherModelsTakeMore) {
   windows.model.architecture.window_full_every = 3;
   windows.model.architecture.no_rope_every = 4;
   Compare(windows, machine, layouts, seconds, memory);
-  train::EngineConfig some = Config();
-  some.recompute_layers = 1;
-  Compare(some, machine, {layouts.back()}, seconds, memory);
   train::EngineConfig small = Config();
   small.update.compute_dtype = DType::kBF16;
   small.update.optimizer.name = "lion";
   small.deferred_weights = true;
   Compare(small, machine, layouts, seconds, memory);
-  EXPECT_EQ(seconds.count, 11);
+  EXPECT_EQ(seconds.count, 10);
+}
+
+// Layouts of several stages and chunks, with every number of blocks.
+std::vector<Layout> Partly(const std::string& family) {
+  std::vector<Layout> partly;
+  for (Layout layout :
+       {Layout{}, Layout{.data = 2, .zero = 3},
+        Layout{.tensor = 2, .pipeline = 2, .micro_batch = 2},
+        Layout{.pipeline = 3},
+        Layout{.pipeline = 2, .schedule = "interleaved", .chunks = 2},
+        Layout{.data = 2, .pipeline = 2, .schedule = "zero_bubble", .zero = 1}}) {
+    for (const nn::Recompute recompute :
+         {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
+      layout.recompute = recompute;
+      const int64_t blocks = LayoutBounds(Config(family), RoundMachine(), {})
+                                 .MostBlocks(layout);
+      for (int64_t n = 1; n < blocks; ++n) {
+        layout.recompute_layers = n;
+        partly.push_back(layout);
+      }
+    }
+  }
+  return partly;
+}
+
+TEST(LayoutBoundsTest, SomeBlocksTakeMore) {
+  const Hardware machine = RoundMachine();
+  for (const char* family : {"llama", "gemma2"}) {
+    const std::vector<Layout> layouts = Partly(family);
+    Shares seconds, memory;
+    Compare(Config(family), machine, layouts, seconds, memory);
+    EXPECT_EQ(seconds.count, layouts.size());
+    EXPECT_GT(seconds.least, 0.5);
+  }
+  train::EngineConfig windows = Config();
+  windows.model.architecture.window = 8;
+  windows.model.architecture.window_full_every = 3;
+  Shares seconds, memory;
+  Compare(windows, machine, Partly("llama"), seconds, memory);
+}
+
+TEST(LayoutBoundsTest, WithFewerBlocksRecomputedNothingFits) {
+  const Hardware machine = RoundMachine();
+  const train::EngineConfig config = Config();
+  LayoutBounds bounds(config, machine, {});
+  Layout layout{.pipeline = 2, .recompute = nn::Recompute::kBlock};
+  const int64_t all = bounds.MostBlocks(layout);
+  ASSERT_EQ(all, 4);
+  std::vector<double> memory;
+  for (int64_t n = 1; n < all; ++n) {
+    layout.recompute_layers = n;
+    memory.push_back(bounds.Of(layout).memory);
+    // With a byte less, one more.
+    EXPECT_EQ(bounds.FewestRecomputed(layout, all, memory.back()), n);
+    if (n > 1) {
+      EXPECT_LT(memory[n - 1], memory[n - 2]);
+      EXPECT_EQ(bounds.FewestRecomputed(layout, all, memory[n - 2] - 1), n);
+      EXPECT_EQ(bounds.FewestRecomputed(layout, n - 1, memory[n - 2] - 1),
+                std::nullopt);
+    }
+  }
+  EXPECT_EQ(bounds.FewestRecomputed(layout, all, 1e3), std::nullopt);
+  EXPECT_EQ(bounds.FewestRecomputed(layout, all, 1e9), 1);
 }
 
 }  // namespace

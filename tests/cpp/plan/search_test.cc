@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
@@ -60,6 +62,75 @@ TEST(SearchTest, NoLayoutOfAllIsQuicker) {
   }
 }
 
+// Every way to recompute and to divide state that a layout has.
+std::vector<Candidate> AllWays(const train::EngineConfig& config,
+                               const SearchOptions& options,
+                               const Hardware& machine) {
+  std::vector<Candidate> all;
+  const auto add = [&](const Layout& layout) {
+    const parallel::Mesh mesh = test::Value(MeshOf(layout));
+    const absl::StatusOr<Forecast> forecast = ForecastStep(
+        WithLayout(config, layout, mesh, machine), mesh, machine, {});
+    if (!forecast.ok()) return false;
+    all.push_back({layout, *forecast, forecast->seconds});
+    return true;
+  };
+  for (Layout layout :
+       EnumerateLayouts(config, machine, options.devices, options.fixed)) {
+    for (layout.zero = 0; layout.zero <= (layout.copies() > 1 ? 3 : 0);
+         ++layout.zero) {
+      layout.recompute = nn::Recompute::kNothing;
+      layout.recompute_layers = models::TransformerOptions::kAllBlocks;
+      if (!add(layout)) continue;
+      for (const nn::Recompute recompute :
+           {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
+        layout.recompute = recompute;
+        layout.recompute_layers = 1;
+        while (add(layout)) ++layout.recompute_layers;
+      }
+    }
+  }
+  return all;
+}
+
+// A search has as few blocks recomputed as fit, and finds what is best.
+TEST(SearchTest, NothingElseThatFitsIsQuicker) {
+  train::EngineConfig config = Config();
+  config.model.layers = 6;
+  const SearchOptions options{
+      .devices = 4,
+      .fixed = {.context = 1, .schedule = "1f1b", .micro_batch = 4},
+      .memory_share = 1};
+  Hardware machine = RoundMachine();
+  const std::vector<Candidate> all = AllWays(config, options, machine);
+  std::vector<int64_t> memory;
+  for (const Candidate& one : all) memory.push_back(one.forecast.memory());
+  std::sort(memory.begin(), memory.end());
+  int partly = 0, whole = 0;
+  for (size_t i = 0; i < memory.size() * 4 / 5; i += memory.size() / 30) {
+    machine.memory_bytes = static_cast<double>(memory[i]);
+    const Candidate* best = nullptr;
+    for (const Candidate& one : all) {
+      if (one.forecast.memory() > memory[i]) continue;
+      if (best == nullptr || one.score < best->score) best = &one;
+    }
+    const SearchResult found = test::Value(Search(config, machine, options));
+    ASSERT_FALSE(found.fitting.empty()) << memory[i];
+    const Layout& chosen = found.fitting[0].layout;
+    EXPECT_DOUBLE_EQ(found.fitting[0].score, best->score)
+        << memory[i] << ": d" << best->layout.data << " t"
+        << best->layout.tensor << " p" << best->layout.pipeline << " zero "
+        << best->layout.zero << " recompute "
+        << static_cast<int>(best->layout.recompute) << " of "
+        << best->layout.recompute_layers;
+    EXPECT_LE(found.fitting[0].forecast.memory(), memory[i]);
+    partly += chosen.recompute_layers > 0;
+    whole += chosen.zero == 0 && chosen.data > 1;
+  }
+  EXPECT_GT(partly, 3);
+  RecordProperty("whole", whole);
+}
+
 TEST(SearchTest, WhatIsFixedStays) {
   const SearchResult found = Found(
       {.devices = 8,
@@ -70,6 +141,21 @@ TEST(SearchTest, WhatIsFixedStays) {
     EXPECT_EQ(candidate.layout.tensor, 2);
     EXPECT_EQ(candidate.layout.micro_batch, 2);
     EXPECT_EQ(candidate.layout.recompute, nn::Recompute::kBlock);
+  }
+}
+
+TEST(SearchTest, ANumberOfBlocksStays) {
+  for (const int64_t layers : {int64_t{3}, int64_t{-1}}) {
+    const SearchResult found = Found(
+        {.devices = 2,
+         .fixed = {.tensor = 1, .pipeline = 1, .recompute_layers = layers}});
+    ASSERT_FALSE(found.fitting.empty());
+    bool some = false;
+    for (const Candidate& candidate : found.fitting) {
+      EXPECT_EQ(candidate.layout.recompute_layers, layers);
+      some |= candidate.layout.recompute != nn::Recompute::kNothing;
+    }
+    EXPECT_EQ(some, layers > 0);
   }
 }
 

@@ -18,6 +18,13 @@ TEST(SeenTest, WhatIsTooLargeIsSoOnFewerRanks) {
   EXPECT_TRUE(large.Covers(With(1)));
   EXPECT_FALSE(large.Covers(With(8)));
   EXPECT_FALSE(large.Covers(With(4, 2)));
+  Layout some = With(4);
+  some.recompute = nn::Recompute::kBlock;
+  some.recompute_layers = 2;
+  large.Add(some);
+  EXPECT_TRUE(large.Covers(some));
+  some.recompute_layers = 3;
+  EXPECT_FALSE(large.Covers(some));
 }
 
 TEST(SeenTest, WhatFitsAsItIsNeedsNoMoreRanks) {

@@ -20,6 +20,8 @@ def test_the_fragment_is_a_configuration_that_fits(
         found = fit(config, candidate.layout.devices)
         assert found.mesh.size("tensor") == candidate.layout.tensor
         assert found.engine.recompute == candidate.layout.recompute
+        layers = found.engine.recompute_layers
+        assert (layers or "all") == candidate.layout.recompute_layers
         assert found.engine.micro_batch == candidate.layout.micro_batch
 
 
