@@ -200,11 +200,10 @@ PartCosts ModelCosts::Of(const models::ModelConfig& model,
   PartCosts costs = each;
   if (layers.begin == 0) costs += first;
   if (layers.end == model.layers) costs += last;
-  const auto other =
-      plain.empty()
-          ? layers.end
-          : static_cast<int>(std::min<int64_t>(layers.begin + recomputed,
-                                               layers.end));
+  const auto other = plain.empty()
+                         ? layers.end
+                         : static_cast<int>(std::min<int64_t>(
+                               layers.begin + recomputed, layers.end));
   const auto add = [&](const std::map<LayerKind, PartCosts>& kinds, int begin,
                        int end) {
     if (kinds.size() == 1) {

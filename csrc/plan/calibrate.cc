@@ -65,8 +65,12 @@ ProductFit FitProducts(absl::Span<const OpSample> samples) {
                             .value = op.seconds,
                             .weight = WeightOf(op.seconds)});
   }
-  const std::vector<double> x = RobustLeastSquares(observations);
-  if (x[1] <= 0) return {};
+  std::vector<double> x = RobustLeastSquares(observations);
+  if (x[1] <= 0) {
+    // Products too small, or too few, to tell arithmetic from the rest.
+    for (Observation& o : observations) o.parts = {o.parts[1]};
+    x = {0, RobustLeastSquares(observations)[0], 0, 0, 0};
+  }
   const double elements = 2 * x[1];  // seconds of one of the three matrices
   return {.call = x[0],
           .peak = 1 / x[1],
@@ -198,9 +202,8 @@ Accuracy LeaveOneOut(const Measurements& measured) {
   std::vector<double> errors;
   for (const auto& [model, steps] : models) {
     Measurements others = measured;
-    std::erase_if(others.steps, [&](const StepSample& step) {
-      return step.model == model;
-    });
+    std::erase_if(others.steps,
+                  [&](const StepSample& step) { return step.model == model; });
     const absl::StatusOr<Hardware> machine = Fit(others, "without one model");
     if (!machine.ok()) return {};
     for (const StepSample& step : steps) {

@@ -35,10 +35,9 @@ bool TooLarge::Covers(const Layout& layout) const {
 }
 
 TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
-  return {layout.tensor,      layout.pipeline, layout.context,
-          layout.schedule,    layout.chunks,   layout.micro_batch,
-          layout.zero,        layout.recompute,
-          layout.recompute_layers};
+  return {layout.tensor,   layout.pipeline,  layout.context,
+          layout.schedule, layout.chunks,    layout.micro_batch,
+          layout.zero,     layout.recompute, layout.recompute_layers};
 }
 
 void Settled::Add(const Layout& layout) {

@@ -37,9 +37,8 @@ class TooLarge {
   bool Covers(const Layout& layout) const;
 
  private:
-  using Kind =
-      std::tuple<int, int, int, std::string, int, int64_t, int, nn::Recompute,
-                 int64_t>;
+  using Kind = std::tuple<int, int, int, std::string, int, int64_t, int,
+                          nn::Recompute, int64_t>;
   static Kind KindOf(const Layout& layout);
 
   std::map<Kind, int> data_;

@@ -214,6 +214,21 @@ TEST(CalibrateTest, NoErrorIsKnownOfOneModelNorOfNoise) {
   EXPECT_EQ(test::Value(FitHardware(one, "mine")).accuracy.cases, 0);
 }
 
+// Of one size nothing tells a call from its arithmetic.
+TEST(CalibrateTest, ProductsOfOneSizeHaveARate) {
+  Measurements measured = Measured();
+  StepSample step = StepOf(64, DType::kF32, {64});
+  step.ops.resize(1);
+  step.moves.clear();
+  step.rest = 0;
+  measured.steps = {step, step};
+  const Hardware machine = test::Value(FitHardware(measured, "mine"));
+  const OpSample& product = step.ops[0];
+  EXPECT_GT(machine.peak.f32, 0);
+  EXPECT_NEAR(OpSeconds("matmul", product.cost, machine, ProductType::kAsIs),
+              product.seconds, 1e-9);
+}
+
 TEST(CalibrateTest, ProductsAndCopiesAreNeeded) {
   Measurements measured = Measured();
   measured.moves.clear();

@@ -81,9 +81,8 @@ TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
 
 // Of the ranks of the group that rank 0 is in, those of its domain.
 int Beside(const std::vector<int>& ranks, int devices) {
-  return static_cast<int>(
-      std::count_if(ranks.begin(), ranks.end(),
-                    [&](int rank) { return rank < devices; }));
+  return static_cast<int>(std::count_if(
+      ranks.begin(), ranks.end(), [&](int rank) { return rank < devices; }));
 }
 
 TEST(CollectiveSecondsTest, PlacesAreThoseOfTheRanks) {
@@ -95,8 +94,7 @@ TEST(CollectiveSecondsTest, PlacesAreThoseOfTheRanks) {
       {.data = 16, .tensor = 1, .pipeline = 2}};
   for (const parallel::MeshOptions& sizes : options) {
     const parallel::Mesh mesh = test::Value(parallel::MakeMesh(32, sizes));
-    const std::vector<int> data =
-        mesh.Group(0, {Axis::kData, Axis::kContext});
+    const std::vector<int> data = mesh.Group(0, {Axis::kData, Axis::kContext});
     std::map<std::string, std::vector<int>> groups = {
         {"tensor", mesh.Group(0, {Axis::kTensor})},
         {"context", mesh.Group(0, {Axis::kContext})},

@@ -23,12 +23,11 @@ train::EngineConfig Config(const std::string& family = "llama") {
 }
 
 std::string Text(const Layout& layout) {
-  return absl::StrCat("d", layout.data, "c", layout.context, "t", layout.tensor,
-                      "p", layout.pipeline, " ", layout.schedule, " ",
-                      layout.chunks, " zero ", layout.zero, " micro ",
-                      layout.micro_batch, " recompute ",
-                      static_cast<int>(layout.recompute), " of ",
-                      layout.recompute_layers);
+  return absl::StrCat(
+      "d", layout.data, "c", layout.context, "t", layout.tensor, "p",
+      layout.pipeline, " ", layout.schedule, " ", layout.chunks, " zero ",
+      layout.zero, " micro ", layout.micro_batch, " recompute ",
+      static_cast<int>(layout.recompute), " of ", layout.recompute_layers);
 }
 
 struct Shares {
@@ -153,12 +152,13 @@ std::vector<Layout> Partly(const std::string& family) {
         Layout{.tensor = 2, .pipeline = 2, .micro_batch = 2},
         Layout{.pipeline = 3},
         Layout{.pipeline = 2, .schedule = "interleaved", .chunks = 2},
-        Layout{.data = 2, .pipeline = 2, .schedule = "zero_bubble", .zero = 1}}) {
+        Layout{
+            .data = 2, .pipeline = 2, .schedule = "zero_bubble", .zero = 1}}) {
     for (const nn::Recompute recompute :
          {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
       layout.recompute = recompute;
-      const int64_t blocks = LayoutBounds(Config(family), RoundMachine(), {})
-                                 .MostBlocks(layout);
+      const int64_t blocks =
+          LayoutBounds(Config(family), RoundMachine(), {}).MostBlocks(layout);
       for (int64_t n = 1; n < blocks; ++n) {
         layout.recompute_layers = n;
         partly.push_back(layout);
