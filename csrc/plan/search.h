@@ -55,12 +55,14 @@ struct SearchResult {
 };
 
 // Layouts on which `config` trains the batch that it says, each on as many of
-// the devices as its data ranks divide the batch for, and with as little
-// recomputing and dividing of state as its memory allows; where fewer may be
-// better (ranking.h), on fewer as well. Takes some hundredths of a second for
-// each that is tried, on every core of this machine. InvalidArgument where no
-// layout is valid whatever the memory: the message is that of the one that came
-// nearest; and where some fit and none is in time, with the quickest.
+// the devices as its data ranks divide the batch for, and with as few blocks
+// recomputed and as little dividing of state as its memory allows; of zero 0
+// and 1 the better one: ranks that update a part each have less to do, and wait
+// for one another once more, for the norm of gradients. Where fewer devices may
+// be better (ranking.h), on fewer as well. Takes some hundredths of a second
+// for each that is tried, on every core of this machine. InvalidArgument where
+// no layout is valid whatever the memory: the message is that of the one that
+// came nearest; and where some fit and none is in time, with the quickest.
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,
                                     const SearchOptions& options);

@@ -58,30 +58,38 @@ TEST(ForecastTest, ManyMicroBatchesGrowAStepEvenly) {
   Hardware machine = RoundMachine();
   machine.domain = {.devices = 4, .bandwidth = 1e18};  // nothing travels
   for (const auto& [schedule, chunks] :
-       std::initializer_list<std::pair<std::string, int>>{
-           {"1f1b", 1}, {"interleaved", 2}, {"gpipe", 1}}) {
-    for (const int micro_batches : {16, 17, 22}) {
-      train::EngineConfig config = Config();
-      config.pipeline_schedule = schedule;
-      config.chunks = chunks;
-      config.global_batch = micro_batches;
-      const Forecast forecast = On(config, {1, 1, 4}, machine);
-      parallel::SimulationTimes times;
-      for (const StageForecast& stage : forecast.stages) {
-        times.stages.insert(times.stages.end(), stage.chunks.begin(),
-                            stage.chunks.end());
+       std::initializer_list<std::pair<std::string, int>>{{"1f1b", 1},
+                                                          {"interleaved", 2},
+                                                          {"gpipe", 1},
+                                                          {"zero_bubble", 1},
+                                                          {"zero_bubble", 2},
+                                                          {"zb_v", 2},
+                                                          {"dual_pipe_v", 2}}) {
+    for (const int stages : {2, 4}) {
+      for (const int micro_batches : {16, 17, 22, 33, 48}) {
+        train::EngineConfig config = Config();
+        config.pipeline_schedule = schedule;
+        config.chunks = chunks;
+        config.global_batch = micro_batches;
+        const Forecast forecast = On(config, {1, 1, stages}, machine);
+        parallel::SimulationTimes times;
+        for (const StageForecast& stage : forecast.stages) {
+          times.stages.insert(times.stages.end(), stage.chunks.begin(),
+                              stage.chunks.end());
+        }
+        const auto whole = test::Value(
+            parallel::Simulate(test::Value(parallel::MakeSchedule(
+                                   schedule, stages, chunks, micro_batches)),
+                               times));
+        double once = 0;
+        for (const StageForecast& stage : forecast.stages) {
+          once = std::max(once, stage.once);
+        }
+        EXPECT_NEAR(forecast.seconds - once, whole.seconds,
+                    0.01 * forecast.seconds)
+            << schedule << " " << chunks << " " << stages << " "
+            << micro_batches;
       }
-      const auto whole = test::Value(
-          parallel::Simulate(test::Value(parallel::MakeSchedule(
-                                 schedule, 4, chunks, micro_batches)),
-                             times));
-      double once = 0;
-      for (const StageForecast& stage : forecast.stages) {
-        once = std::max(once, stage.once);
-      }
-      EXPECT_NEAR(forecast.seconds - once, whole.seconds,
-                  0.01 * forecast.seconds)
-          << schedule << " " << micro_batches;
     }
   }
 }
