@@ -242,7 +242,13 @@ absl::StatusOr<Schedule> RecordedStep::ScheduleOf(int64_t micro_batches) const {
 
 absl::Status RecordedStep::MakeSchedules() {
   const int stages = mesh_.size(Axis::kPipeline);
-  const int64_t few = 2 * stages + micro_batches_ % stages;
+  EISBACH_ASSIGN_OR_RETURN(
+      const parallel::ScheduleShape shape,
+      train::ShapeOfStep(config_.pipeline_schedule, stages, config_.chunks,
+                         /*micro_batches=*/1));
+  // A V is filled from both ends before a step grows evenly.
+  const int64_t fill = shape.placement == parallel::Placement::kV ? 4 : 2;
+  const int64_t few = fill * stages + micro_batches_ % stages;
   std::vector<int64_t> counts = {micro_batches_};
   if (micro_batches_ > few + stages) counts = {few, few + stages};
   for (const int64_t count : counts) {

@@ -152,8 +152,8 @@ std::vector<Layout> Partly(const std::string& family) {
         Layout{.tensor = 2, .pipeline = 2, .micro_batch = 2},
         Layout{.pipeline = 3},
         Layout{.pipeline = 2, .schedule = "interleaved", .chunks = 2},
-        Layout{
-            .data = 2, .pipeline = 2, .schedule = "zero_bubble", .zero = 1}}) {
+        Layout{.data = 2, .pipeline = 2, .schedule = "zero_bubble", .zero = 1},
+        Layout{.pipeline = 2, .schedule = "zb_v", .chunks = 2}}) {
     for (const nn::Recompute recompute :
          {nn::Recompute::kSelective, nn::Recompute::kBlock}) {
       layout.recompute = recompute;
