@@ -65,9 +65,26 @@ EARLY = {
         "dgx-h100": (0.22, 0.17),
     }
 }
-# Models with experts or state spaces, which the runtime does not have.
-OTHERS = ("DeepSeek", "Qwen3", "GPT-OSS", "Kimi", "Grok", "Nemotron-3",
-          "Nemotron-H", "Llama4")  # fmt: skip
+# Models with experts, by their publishers' configurations: how many there are
+# and how many a token goes through, and of the model what a case does not say.
+# Those of Qwen3 (arXiv:2505.09388, table 2), of gpt-oss (arXiv:2508.10925) and
+# of Grok-1 (github.com/xai-org/grok-1).
+EXPERTS = {
+    "Qwen3-": (128, 8, ("model.family=qwen3", "model.head_dim=128")),
+    "GPT-OSS-120B": (
+        128, 4,
+        ("model.family=llama", "model.head_dim=64", "model.qkv_bias=true",
+         "model.output_bias=true", "model.mlp_bias=true", "model.window=128",
+         "model.window_full_every=2"),
+    ),
+    "Grok1": (8, 2, ("model.family=llama", "model.head_dim=128",
+                     "model.activation=geglu")),
+}  # fmt: skip
+# Models that neither the runtime nor the planner has: with state spaces, with
+# latent attention (DeepSeek, arXiv:2405.04434), whose products are others, or
+# of which a case does not say what they are.
+OTHERS = ("DeepSeek", "Kimi", "Nemotron-3", "Nemotron_3", "Nemotron-H",
+          "Llama4")  # fmt: skip
 # Of several measurements of one step the first is taken.
 METRICS = ("step_time", "tokens_per_s_per_gpu", "samples_per_gpu_per_s",
            "hw_tflops_per_gpu", "model_tflops_per_gpu")  # fmt: skip
@@ -88,6 +105,7 @@ class Case:
     products: str
     plain: bool
     model: str
+    experts: dict[str, int]
 
 
 def seconds_of(row: dict[str, str], batch: int) -> float:
@@ -121,7 +139,7 @@ def case_of(row: dict[str, str]) -> Case:
     if row["measured_metric"] not in METRICS:
         raise LeftOutError(f"measures {row['measured_metric']}")
     if row["model"].startswith(OTHERS):
-        raise LeftOutError("experts or state spaces")
+        raise LeftOutError("state spaces or latent attention")
     if row["gpu"] not in MACHINES:
         raise LeftOutError(f"no description of {row['gpu'] or 'its machine'}")
     group = group_of(row)
@@ -136,6 +154,7 @@ def case_of(row: dict[str, str]) -> Case:
         raise LeftOutError("its layout does not divide the batch")
     hidden, heads = number(row, "hidden"), number(row, "heads")
     llama = row["model"].startswith(("Llama", "LLaMA"))
+    experts, of_model = experts_of(row)
     chunks = number(row, "vp", 1)
     if "1F1B-I" in row["source"]:
         chunks = max(chunks, 2)
@@ -173,10 +192,11 @@ def case_of(row: dict[str, str]) -> Case:
         f"parallel.sequence={'auto' if row['sequence_parallel'] == 'yes' else 'false'}",  # noqa: E501
         "precision.compute=bf16",
     ]
+    overrides += of_model
     kv_heads = number(row, "kv_heads", heads)
     if kv_heads != heads:
         overrides.append(f"model.kv_heads={kv_heads}")
-    if llama:
+    if llama or experts:
         overrides.append("model.tie_embeddings=false")
     if recompute_layers != "all":
         overrides.append(f"train.recompute_layers={recompute_layers}")
@@ -200,11 +220,34 @@ def case_of(row: dict[str, str]) -> Case:
         products=products,
         plain=group in PLAIN,
         model=f"{group} {row['model']} {row['gpu']} {precision}",
+        experts=experts,
     )
 
 
-def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
-    """The cases that can be compared, and why others cannot."""
+def experts_of(row: dict[str, str]) -> tuple[dict[str, int], list[str]]:
+    """What `_C.Experts` takes, and keys of the model; nothing of dense ones."""
+    for name, (count, per_token, keys) in EXPERTS.items():
+        if row["model"].startswith(name):
+            experts = {
+                "count": count,
+                "per_token": per_token,
+                "hidden": number(row, "ffn_hidden"),
+                "ranks": number(row, "ep", 1),
+            }
+            return experts, list(keys)
+    return {}, []
+
+
+def read_cases(
+    split: str, only: str, *, experts: bool = False
+) -> tuple[list[Case], Counter[str]]:
+    """The cases that can be compared, and why others cannot.
+
+    Args:
+      split: `fit`, `check` or `all`.
+      only: How their ids begin.
+      experts: Whether models that have some are among them.
+    """
     rows = rows_of(split)
     chosen: dict[tuple[str, ...], dict[str, str]] = {}
     identity = [
@@ -231,9 +274,14 @@ def read_cases(split: str, only: str) -> tuple[list[Case], Counter[str]]:
     cases = []
     for row in chosen.values():
         try:
-            cases.append(case_of(row))
+            case = case_of(row)
         except LeftOutError as error:
             left[str(error)] += 1
+            continue
+        if experts or not case.experts:
+            cases.append(case)
+        else:
+            left["experts"] += 1
     return cases, left
 
 
@@ -241,10 +289,15 @@ def record(case: Case) -> _C.RecordedStep:
     """What the devices of a case are given."""
     from eisbach import _C
     from eisbach.config import load_config, resolve
-    from eisbach.fitting import fit
+    from eisbach.core_config import complete, engine_config, make_mesh
 
-    found = fit(resolve(load_config(None, case.overrides)), case.gpus)
-    return _C.RecordedStep(found.engine, found.mesh)
+    config = complete(resolve(load_config(None, case.overrides)))
+    experts = _C.Experts(**case.experts)
+    return _C.RecordedStep(
+        experts.dense(engine_config(config)),
+        make_mesh(config, case.gpus),
+        experts=experts,
+    )
 
 
 def foretell(case: Case, step: _C.RecordedStep, machine: _C.Hardware) -> float:
@@ -284,6 +337,16 @@ def report(title: str, pairs: list[tuple[Case, float]]) -> tuple[float, float]:
     return statistics.median(sizes), p90
 
 
+def report_groups(pairs: list[tuple[Case, float]]) -> None:
+    """Prints the errors by source."""
+    groups = defaultdict(list)
+    for case, seconds in pairs:
+        kind = " experts" if case.experts else ""
+        groups[f"{case.split} {case.group}{kind}"].append((case, seconds))
+    for group, some in sorted(groups.items()):
+        report(group, some)
+
+
 def main() -> int:
     """Prints the tables; 1 where a target is missed."""
     parser = argparse.ArgumentParser(
@@ -298,7 +361,7 @@ def main() -> int:
     from eisbach.hardware import changed, machine_of, read_hardware
 
     files = {name: read_hardware(name) for name in set(MACHINES.values())}
-    cases, left = read_cases(args.split, args.cases)
+    cases, left = read_cases(args.split, args.cases, experts=True)
     pairs: list[tuple[Case, float]] = []
     for i, case in enumerate(cases):
         if sys.stderr.isatty():
@@ -322,11 +385,15 @@ def main() -> int:
                 flush=True,
             )
     print(f"{'source':<28}{'cases':>5}{'median':>9}{'p90':>9}{'bias':>9}")
-    groups = defaultdict(list)
-    for case, seconds in pairs:
-        groups[f"{case.split} {case.group}"].append((case, seconds))
-    for group, some in sorted(groups.items()):
-        report(group, some)
+    with_experts = [(case, s) for case, s in pairs if case.experts]
+    report_groups(with_experts)
+    if with_experts:
+        report("all with experts", with_experts)
+    # Targets and the machines' accuracy are of dense models.
+    pairs = [(case, seconds) for case, seconds in pairs if not case.experts]
+    if not pairs:
+        return 0
+    report_groups(pairs)
     median, p90 = report("all", pairs)
     # What the files of machines have as `accuracy`.
     machines = defaultdict(list)

@@ -37,5 +37,6 @@ void BindSearch(CoreModule& m);    // the same
 void BindRunCost(CoreModule& m);   // the same
 void BindTimeline(CoreModule& m);  // the same
 void BindMeasure(CoreModule& m);   // the same
+void BindExperts(CoreModule& m);   // the same
 
 }  // namespace eisbach::bindings

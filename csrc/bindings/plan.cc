@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.h"
@@ -53,15 +54,19 @@ void BindForecast(CoreModule& m) {
                       "real Engine of a rank of each stage that differs runs "
                       "on the meta device.")
       .def(py::init([](const train::EngineConfig& config,
-                       const parallel::Mesh& mesh, const std::string& device) {
+                       const parallel::Mesh& mesh, const std::string& device,
+                       const std::optional<plan::Experts>& experts) {
              const DeviceType type = Unwrap(ParseDeviceType(device));
-             return Unwrap(WithoutGil(
-                 [&] { return RecordedStep::Make(config, mesh, type); }));
+             return Unwrap(WithoutGil([&] {
+               return RecordedStep::Make(config, mesh, type, nullptr,
+                                         experts.value_or(plan::Experts{}));
+             }));
            }),
            py::arg("config"), py::arg("mesh"), py::kw_only(),
-           py::arg("device") = "meta",
+           py::arg("device") = "meta", py::arg("experts") = py::none(),
            "`device`: whose kernels' workspaces count in its memory; of meta "
-           "there are none.")
+           "there are none. `experts`: in place of the MLPs of `config`, which "
+           "is what `Experts.dense` gives.")
       .def(
           "on",
           [](const RecordedStep& step, const plan::Hardware& hardware,
@@ -104,6 +109,7 @@ void BindRankMemory(CoreModule& m) {
 
 void BindPlan(CoreModule& m) {
   BindHardware(m);
+  BindExperts(m);
   BindRankMemory(m);
   BindForecast(m);
   BindRunCost(m);

@@ -72,13 +72,14 @@ void BindOptions(CoreModule& m) {
                        "What a search may choose, and what is best.")
       .def(py::init([](int devices, std::optional<int> data,
                        std::optional<int> tensor, std::optional<int> pipeline,
-                       std::optional<int> context,
+                       std::optional<int> context, std::optional<int> expert,
                        std::optional<std::string> schedule,
                        std::optional<int> chunks, std::optional<int> zero,
                        std::optional<int64_t> micro_batch,
                        const std::optional<std::string>& recompute,
                        const std::optional<Layers>& recompute_layers,
                        double memory_share, const std::string& products,
+                       const std::optional<plan::Experts>& experts,
                        bool replayed, const std::string& by,
                        const std::optional<plan::RunConditions>& run,
                        double most_hours) {
@@ -89,6 +90,7 @@ void BindOptions(CoreModule& m) {
                            .tensor = tensor,
                            .pipeline = pipeline,
                            .context = context,
+                           .expert = expert,
                            .schedule = std::move(schedule),
                            .chunks = chunks,
                            .zero = zero,
@@ -96,7 +98,8 @@ void BindOptions(CoreModule& m) {
                            .recompute = RecomputeOf(recompute),
                            .recompute_layers = LayersOf(recompute_layers)},
                  .play = {.products = Unwrap(ProductsFromName(products)),
-                          .replayed = replayed},
+                          .replayed = replayed,
+                          .experts = experts.value_or(plan::Experts{})},
                  .memory_share = memory_share,
                  .ranking = {.by = RankByFromName(by),
                              .run = run.value_or(plan::RunConditions{}),
@@ -104,16 +107,16 @@ void BindOptions(CoreModule& m) {
            }),
            py::arg("devices"), py::kw_only(), py::arg("data") = py::none(),
            py::arg("tensor") = py::none(), py::arg("pipeline") = py::none(),
-           py::arg("context") = py::none(), py::arg("schedule") = py::none(),
-           py::arg("chunks") = py::none(), py::arg("zero") = py::none(),
-           py::arg("micro_batch") = py::none(),
            py::arg("recompute") = py::none(),
            py::arg("recompute_layers") = py::none(),
            py::arg("memory_share") = 0.9, py::arg("products") = "as_is",
-           py::arg("replayed") = true, py::arg("by") = "time",
-           py::arg("run") = py::none(), py::arg("most_hours") = 0.0,
+           py::arg("experts") = py::none(), py::arg("replayed") = true,
+           py::arg("by") = "time", py::arg("run") = py::none(),
+           py::arg("most_hours") = 0.0,
            "At most `devices`; what is given of a layout is not chosen "
-           "(`recompute_layers`: a number, or `all`). `by`: "
+           "(`recompute_layers`: a number, or `all`). `experts`: in place of "
+           "the MLPs of what is planned, which is what `Experts.dense` gives. "
+           "`by`: "
            "`time` of a step, or `cost` (device hours) or `energy` of `run`; "
            "`most_hours`: in which that has to end, 0: whenever.")
       .def_readonly("devices", &SearchOptions::devices)
@@ -150,11 +153,15 @@ void BindConstraints(CoreModule& m) {
   m.def(
       "layout_memory",
       [](const train::EngineConfig& config, const Candidate& candidate,
-         const plan::Hardware& hardware) {
-        return Unwrap(WithoutGil(
-            [&] { return plan::MemoryOf(config, candidate, hardware); }));
+         const plan::Hardware& hardware,
+         const std::optional<plan::Experts>& experts) {
+        return Unwrap(WithoutGil([&] {
+          return plan::MemoryOf(config, candidate, hardware,
+                                experts.value_or(plan::Experts{}));
+        }));
       },
       py::arg("config"), py::arg("candidate"), py::arg("hardware"),
+      py::arg("experts") = py::none(),
       "What the device holds that holds most, by kinds.");
 }
 
@@ -186,6 +193,7 @@ void BindSearch(CoreModule& m) {
       .def_readonly("tensor", &Layout::tensor)
       .def_readonly("pipeline", &Layout::pipeline)
       .def_readonly("context", &Layout::context)
+      .def_readonly("expert", &Layout::expert, "Ranks that divide experts.")
       .def_readonly("schedule", &Layout::schedule)
       .def_readonly("chunks", &Layout::chunks)
       .def_readonly("zero", &Layout::zero)

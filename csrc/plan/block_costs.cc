@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "core/status_macros.h"
 #include "plan/estimate.h"
+#include "plan/expert_work.h"
 #include "plan/forecast.h"
 #include "plan/record.h"
 #include "plan/regular_actions.h"
@@ -47,6 +48,7 @@ std::vector<ActionSeconds> LeastOfActions(const WorkRecord& record,
                (work.kind == Work::Kind::kOp ||
                 (work.kind == Work::Kind::kCollective &&
                  (record.group(work) == "tensor" ||
+                  record.group(work) == "experts" ||
                   absl::StartsWith(record.group(work), "context"))))) {
       now.seconds += SecondsAlone(record, work, mesh, hardware, play);
     }
@@ -251,21 +253,61 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
       const ModelCosts state,
       Known({What::kState, {.tensor = layout.tensor}, /*single=*/true}));
   costs += state;
+  if (play_.experts.any()) {
+    EISBACH_ASSIGN_OR_RETURN(const PartCosts more, StateOfExperts(layout));
+    for (auto& [kind, block] : costs.blocks) block += more;
+  }
   if (layout.zero >= 2 && config_.update.zero.group == 0) {
     EISBACH_ASSIGN_OR_RETURN(
         const ModelCosts traffic,
         Known({What::kTraffic,
                {.data = 2, .tensor = layout.tensor, .zero = layout.zero}}));
     costs += traffic;
+    if (play_.experts.any()) {
+      // What is no expert's travels among these ranks.
+      const double recorded =
+          WeightsOf(config_, play_.experts, layout.tensor).recorded;
+      const double all =
+          static_cast<double>(models::MatrixWeightsOfLayer(config_.model)) /
+          layout.tensor;
+      for (auto& [kind, block] : costs.blocks) {
+        block.gathered *= 1 - recorded / all;
+        block.summed *= 1 - recorded / all;
+      }
+    }
   }
+  return costs;
+}
+
+absl::StatusOr<PartCosts> BlockCosts::StateOfExperts(const Layout& layout) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!weight_) weight_ = BytesOfWeight(WithLayout(config_, layout));
+  }
+  EISBACH_RETURN_IF_ERROR(weight_->status());
+  const RankMemory& bytes = **weight_;
+  const ExpertWeights weights =
+      WeightsOf(config_, WithLayout(play_.experts, layout), layout.tensor);
+  // Copies divide what is no expert's; experts, so many times fewer ranks.
+  const auto more = [&](int least) {
+    const bool divides = layout.zero >= least && layout.copies() > 1;
+    return weights.dense - weights.recorded +
+           weights.experts *
+               (divides ? 1.0 * layout.expert / layout.tensor : 1);
+  };
+  PartCosts costs;
+  costs.weights = more(3) * static_cast<double>(bytes.weights);
+  costs.gradients = more(2) * static_cast<double>(bytes.gradients);
+  costs.state = more(1) * static_cast<double>(bytes.masters + bytes.optimizer);
   return costs;
 }
 
 absl::StatusOr<ModelCosts> BlockCosts::Known(const Question& question) {
   const Layout& layout = question.layout;
-  const Key key{question.what,  layout.data,        layout.tensor,
-                layout.context, layout.micro_batch, layout.recompute,
-                layout.zero,    layout.schedule,    question.single};
+  const Key key{question.what,    layout.data,   layout.tensor,
+                layout.context,   layout.expert, layout.micro_batch,
+                layout.recompute, layout.zero,   layout.schedule,
+                question.single};
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (const auto it = known_.find(key); it != known_.end()) return it->second;
@@ -342,8 +384,13 @@ absl::StatusOr<PartCosts> BlockCosts::Stage(const Question& question, int stage,
   place[Axis::kPipeline] = stage;
   const int rank = mesh.RankOf(place);
   if (question.what == What::kState) return StateOf(config, mesh, rank);
-  EISBACH_ASSIGN_OR_RETURN(const WorkRecord record,
+  EISBACH_ASSIGN_OR_RETURN(WorkRecord record,
                            RecordSteps(config, mesh, rank, hardware_.device));
+  if (play_.experts.any() && question.what == What::kTimes) {
+    EISBACH_ASSIGN_OR_RETURN(
+        record,
+        WithExperts(record, config, mesh, WithLayout(play_.experts, layout)));
+  }
   return question.what == What::kTraffic
              ? TrafficOf(record, layout.zero)
              : TimesOf(record, mesh, hardware_, play_);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -88,9 +89,12 @@ class BlockCosts {
     bool single = false;  // whether there is one micro-batch alone
   };
   // What of it tells one from another.
-  using Key = std::tuple<What, int, int, int, int64_t, nn::Recompute, int,
+  using Key = std::tuple<What, int, int, int, int, int64_t, nn::Recompute, int,
                          std::string, bool>;
 
+  // What a block has more between steps than what is in the experts' place,
+  // before copies divide it.
+  absl::StatusOr<PartCosts> StateOfExperts(const Layout& layout);
   // Layouts that differ in what changes no answer share it.
   absl::StatusOr<ModelCosts> Known(const Question& question);
   absl::StatusOr<ModelCosts> Record(const Question& question) const;
@@ -107,6 +111,7 @@ class BlockCosts {
   const PlayOptions play_;
   std::mutex mutex_;
   std::map<Key, absl::StatusOr<ModelCosts>> known_;
+  std::optional<absl::StatusOr<RankMemory>> weight_;  // BytesOfWeight
 };
 
 }  // namespace eisbach::plan

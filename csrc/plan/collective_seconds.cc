@@ -65,7 +65,8 @@ GroupPlace PlaceOf(absl::string_view group, int size,
     // Neighbours of a data group that divide state, and those of others that
     // have the same part of it.
     stride = tensor;
-  } else if (group == "zero replicas") {
+  } else if (group == "zero replicas" || group == "expert data") {
+    // Or, of experts, those that have the same.
     stride = of_stage / size;
   } else if (absl::StartsWith(group, "context") ||
              absl::StartsWith(group, "data")) {

@@ -1,6 +1,7 @@
 #include "plan/enumerate_layouts.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "parallel/pipeline/schedule.h"
@@ -33,12 +34,13 @@ std::vector<int> PowersOfTwo(int64_t most) {
 class Enumerator {
  public:
   Enumerator(const train::EngineConfig& config, const Hardware& hardware,
-             int devices, const Fixed& fixed, RankBy by)
+             int devices, const Fixed& fixed, RankBy by, int64_t experts)
       : config_(config),
         hardware_(hardware),
         devices_(devices),
         fixed_(fixed),
-        by_(by) {}
+        by_(by),
+        experts_(experts) {}
 
   std::vector<Layout> All() {
     const models::ModelConfig& model = config_.model;
@@ -96,9 +98,21 @@ class Enumerator {
       }
       for (const int d : data) {
         layout.data = d;
-        Schedules(layout, rows / d);
+        for (const int expert : ExpertRanks(layout)) {
+          layout.expert = expert;
+          Schedules(layout, rows / d);
+        }
       }
     }
+  }
+
+  // Of a stage's ranks, how many may divide the experts of a layer.
+  std::vector<int> ExpertRanks(const Layout& layout) const {
+    if (experts_ == 0) return {1};
+    const int64_t ranks = std::gcd(layout.copies() * layout.tensor, experts_);
+    if (!fixed_.expert) return Divisors(ranks, ranks);
+    if (*fixed_.expert < 1 || ranks % *fixed_.expert != 0) return {};
+    return {*fixed_.expert};
   }
 
   // Of numbers of data ranks, the most; where fewer may be better, some of
@@ -164,6 +178,7 @@ class Enumerator {
   const int64_t devices_;
   const Fixed& fixed_;
   const RankBy by_;
+  const int64_t experts_;
   std::vector<Layout> layouts_;
 };
 
@@ -171,8 +186,9 @@ class Enumerator {
 
 std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Hardware& hardware, int devices,
-                                     const Fixed& fixed, RankBy by) {
-  return Enumerator(config, hardware, devices, fixed, by).All();
+                                     const Fixed& fixed, RankBy by,
+                                     int64_t experts) {
+  return Enumerator(config, hardware, devices, fixed, by, experts).All();
 }
 
 }  // namespace eisbach::plan

@@ -15,7 +15,7 @@ namespace eisbach::plan {
 
 // What may not be chosen; nothing: it is free.
 struct Fixed {
-  std::optional<int> data, tensor, pipeline, context;
+  std::optional<int> data, tensor, pipeline, context, expert;
   std::optional<std::string> schedule;
   std::optional<int> chunks, zero;
   std::optional<int64_t> micro_batch;
@@ -26,11 +26,13 @@ struct Fixed {
 // Ways to divide a job among at most `devices`: each on as many as its data
 // ranks divide the batch for, and where the best `by` may need fewer, on fewer
 // as well. What a layout does to fit memory, zero and what it recomputes, is
-// left as it is in Layout.
+// left as it is in Layout. `experts`: of a layer, that ranks of a stage may
+// divide; 0: there are none.
 std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Hardware& hardware, int devices,
                                      const Fixed& fixed,
-                                     RankBy by = RankBy::kTime);
+                                     RankBy by = RankBy::kTime,
+                                     int64_t experts = 0);
 
 // The values of a key, or the one that is fixed.
 template <typename T>

@@ -9,6 +9,7 @@
 #include "core/status_macros.h"
 #include "parallel/pipeline/action.h"
 #include "plan/collective_seconds.h"
+#include "plan/expert_work.h"
 #include "plan/layer_kind.h"
 #include "plan/record.h"
 #include "plan/regular_actions.h"
@@ -189,8 +190,9 @@ absl::StatusOr<int64_t> TransferBytes(const train::EngineConfig& config,
 
 absl::StatusOr<RecordedStep> RecordedStep::Make(
     const train::EngineConfig& config, const parallel::Mesh& mesh,
-    DeviceType device, const Look& look) {
+    DeviceType device, const Look& look, const Experts& experts) {
   EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
+  EISBACH_RETURN_IF_ERROR(Check(experts, mesh));
   const int stages = mesh.size(Axis::kPipeline);
   const int64_t samples = config.micro_batch * mesh.size(Axis::kData);
   RecordedStep made(config, mesh);
@@ -228,6 +230,9 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
     place[Axis::kPipeline] = s;
     EISBACH_ASSIGN_OR_RETURN(
         WorkRecord record, RecordSteps(few, mesh, mesh.RankOf(place), device));
+    if (experts.any()) {
+      EISBACH_ASSIGN_OR_RETURN(record, WithExperts(record, few, mesh, experts));
+    }
     made.records_.push_back(std::move(record));
     if (look) EISBACH_RETURN_IF_ERROR(look(made, s));
   }
@@ -381,7 +386,7 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
   };
   EISBACH_ASSIGN_OR_RETURN(
       const RecordedStep step,
-      RecordedStep::Make(config, mesh, hardware.device, look));
+      RecordedStep::Make(config, mesh, hardware.device, look, options.experts));
   return step.Together(kinds, hardware);
 }
 
@@ -390,7 +395,8 @@ absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
                                       const Hardware& hardware,
                                       const PlayOptions& options) {
   EISBACH_ASSIGN_OR_RETURN(const RecordedStep step,
-                           RecordedStep::Make(config, mesh, hardware.device));
+                           RecordedStep::Make(config, mesh, hardware.device,
+                                              nullptr, options.experts));
   return step.On(hardware, options);
 }
 

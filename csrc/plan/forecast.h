@@ -61,10 +61,13 @@ class RecordedStep {
   // the making where it is no Ok.
   using Look = std::function<absl::Status(const RecordedStep& step, int stage)>;
 
-  // `device`: see RecordSteps. InvalidArgument as Engine::Validate.
+  // `device`: see RecordSteps. With `experts` in place of the MLPs of
+  // `config`, which is DenseOf them. InvalidArgument as Engine::Validate and
+  // Check of experts.
   static absl::StatusOr<RecordedStep> Make(
       const train::EngineConfig& config, const parallel::Mesh& mesh,
-      DeviceType device = DeviceType::kMeta, const Look& look = nullptr);
+      DeviceType device = DeviceType::kMeta, const Look& look = nullptr,
+      const Experts& experts = {});
 
   // What a stage that is recorded takes of its devices.
   StageForecast StageOn(int stage, const Hardware& hardware,
@@ -136,7 +139,7 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
                                         const Hardware& hardware,
                                         const PlayOptions& options);
 
-// Both at once.
+// Both at once, with options.experts.
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
                                       const parallel::Mesh& mesh,
                                       const Hardware& hardware,

@@ -25,6 +25,11 @@ train::EngineConfig WithLayout(const train::EngineConfig& config,
   return changed;
 }
 
+Experts WithLayout(Experts experts, const Layout& layout) {
+  experts.ranks = layout.expert;
+  return experts;
+}
+
 absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout) {
   return parallel::MakeMesh(static_cast<int>(layout.devices()),
                             {.data = layout.data,

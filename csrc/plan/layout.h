@@ -7,6 +7,7 @@
 #include "models/transformer.h"
 #include "nn/module.h"
 #include "parallel/mesh.h"
+#include "plan/experts.h"
 #include "plan/hardware.h"
 #include "train/engine.h"
 
@@ -27,6 +28,8 @@ struct Layout {
   // nothing is recomputed.
   int64_t recompute_layers = models::TransformerOptions::kAllBlocks;
 
+  int expert = 1;  // ranks that divide experts, of those of a stage (experts.h)
+
   int64_t devices() const {
     return int64_t{1} * data * tensor * pipeline * context;
   }
@@ -42,5 +45,7 @@ train::EngineConfig WithLayout(const train::EngineConfig& config,
                                const Layout& layout, const parallel::Mesh& mesh,
                                const Hardware& hardware);
 absl::StatusOr<parallel::Mesh> MeshOf(const Layout& layout);
+// `experts` as `layout` divides them.
+Experts WithLayout(Experts experts, const Layout& layout);
 
 }  // namespace eisbach::plan

@@ -80,7 +80,10 @@ StepUse LayoutBounds::Rough(const Layout& layout) const {
     const double bytes = tokens / (1.0 * layout.data * layout.context) *
                          static_cast<double>(model.hidden) * 2;
     const GroupPlace place = PlaceOf(layout.tensor, 1, hardware_);
-    seconds += 4.0 * static_cast<double>(model.layers) / layout.pipeline *
+    // Around routed experts there are none (expert_work.h).
+    const Experts& experts = play_.experts;
+    const double sums = experts.any() && experts.shared_hidden == 0 ? 2 : 4;
+    seconds += sums * static_cast<double>(model.layers) / layout.pipeline *
                (CollectiveSeconds("all_reduce", bytes, place, hardware_) -
                 CollectiveSeconds("all_reduce", 0, place, hardware_));
   }

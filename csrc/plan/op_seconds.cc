@@ -57,19 +57,20 @@ bool IsAttention(absl::string_view name) {
 }
 
 double ProductEfficiency(double rows, double columns, double inner, DType dtype,
-                         const Hardware& h) {
+                         const Hardware& h, int64_t groups) {
   const HalfSizes& half = h.HalfSizesOf(dtype);
   const double filled =
       1 / (1 + half.rows / rows + half.columns / columns + half.inner / inner);
   if (h.units == 0) return h.matmul_fraction * filled;
   double best = 0, rate = 1;
+  const auto products = static_cast<double>(groups);
   double tile_rows = h.tile_rows, tile_columns = h.tile_columns;
   for (int halving = 0; halving <= kHalvings; ++halving) {
-    const double tiles =
-        std::ceil(rows / tile_rows) * std::ceil(columns / tile_columns);
+    const double tiles = products * std::ceil(rows / tile_rows) *
+                         std::ceil(columns / tile_columns);
     const double waves = std::ceil(tiles / h.units);
-    const double used =
-        rows * columns / (waves * h.units * tile_rows * tile_columns);
+    const double used = products * rows * columns /
+                        (waves * h.units * tile_rows * tile_columns);
     best = std::max(best, rate * used);
     (halving % 2 == 0 ? tile_columns : tile_rows) /= 2;
     rate *= kSmallerTile;
@@ -78,7 +79,7 @@ double ProductEfficiency(double rows, double columns, double inner, DType dtype,
 }
 
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
-                 ProductType products, bool plain_attention) {
+                 ProductType products, bool plain_attention, int64_t groups) {
   if (plain_attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }
@@ -94,7 +95,7 @@ double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
                             ProductEfficiency(static_cast<double>(cost.rows),
                                               static_cast<double>(cost.columns),
                                               static_cast<double>(cost.inner),
-                                              cost.dtype, h));
+                                              cost.dtype, h, groups));
   } else if (IsAttention(name)) {
     compute = cost.flops /
               (PeakOf(cost.dtype, ProductType::kAsIs, h) *

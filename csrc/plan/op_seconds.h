@@ -27,13 +27,16 @@ enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
 // of the size the quickest is taken, smaller ones at a tenth less of the rate
 // for each halving.
 //
+// `groups` products of one size in one kernel are cut into tiles together; the
+// cost is that of all, its sizes are those of one.
+//
 // `plain_attention`: of all pairs of a row, masked ones too, the scores are
 // written and read between products, softmax and dropout: 13 bytes for each
 // forward and 16 backward, in 16 bits (Korthikanti et al. 2022, section 4.1,
 // has what of it is kept).
 double OpSeconds(absl::string_view name, const OpCost& cost,
                  const Hardware& hardware, ProductType products,
-                 bool plain_attention = false);
+                 bool plain_attention = false, int64_t groups = 1);
 
 // Of memory, read and written.
 double BytesOf(const OpCost& cost);
@@ -45,6 +48,6 @@ bool IsAttention(absl::string_view name);
 
 // Of the peak, what a product reaches; above 0.
 double ProductEfficiency(double rows, double columns, double inner, DType dtype,
-                         const Hardware& hardware);
+                         const Hardware& hardware, int64_t groups = 1);
 
 }  // namespace eisbach::plan

@@ -4,6 +4,7 @@
 
 #include "absl/types/span.h"
 #include "parallel/mesh.h"
+#include "plan/experts.h"
 #include "plan/hardware.h"
 #include "plan/op_seconds.h"
 #include "plan/record.h"
@@ -65,6 +66,9 @@ struct PlayOptions {
   // Attention's scores go through memory and none of them are skipped, as in
   // programs without a fused kernel: for comparisons with those.
   bool plain_attention = false;
+  // That the recorded step has in place of its MLPs, where steps are recorded
+  // as well; what plays a record finds them in it.
+  Experts experts{};
   // Whether Played::work is filled.
   bool each = false;
 };

@@ -29,6 +29,9 @@ struct Work {
   uint16_t group = 0;  // of a collective: of WorkRecord::names
   int64_t event = 0;
   OpCost op{};
+  // Of a product: of so many like it in one kernel, whose operations and bytes
+  // are those of all (op_seconds.h).
+  int64_t groups = 1;
   CollectiveCost collective{};
   ActionMark action{};
 };
@@ -48,6 +51,7 @@ struct WorkRecord {
   std::vector<ActionMemory> memory;
   std::vector<std::string> names;
   int streams = 1;
+  int64_t parameters = 0;  // that the rank computes with
 
   const std::string& name(const Work& w) const { return names[w.name]; }
   const std::string& group(const Work& w) const { return names[w.group]; }

@@ -29,7 +29,7 @@ auto Rank(const Candidate& candidate) {
   const Layout& layout = candidate.layout;
   return std::make_tuple(candidate.score, layout.pipeline, layout.tensor,
                          layout.context, layout.chunks, layout.micro_batch,
-                         layout.zero, layout.schedule);
+                         layout.zero, layout.schedule, layout.expert);
 }
 
 // A division of the devices that nobody has tried.
@@ -60,7 +60,7 @@ class Explorer {
   absl::StatusOr<SearchResult> Run() {
     const std::vector<Layout> layouts =
         EnumerateLayouts(config_, hardware_, options_.devices, options_.fixed,
-                         options_.ranking.by);
+                         options_.ranking.by, options_.play.experts.count);
     for (const Layout& layout : layouts) {
       const bool time = options_.ranking.by == RankBy::kTime;
       const StepUse least = bounds_.Rough(layout);
@@ -77,6 +77,7 @@ class Explorer {
     if (result_.fitting.empty() && !result_.smallest) {
       if (!refusal_.ok()) return refusal_;
       if (!layouts.empty()) return std::move(result_);  // all far too large
+      EISBACH_RETURN_IF_ERROR(CheckExpertRanks());
       return absl::InvalidArgumentError(absl::StrCat(
           "train.global_batch=", config_.global_batch,
           " has no layout on at most ", options_.devices,
@@ -116,6 +117,31 @@ class Explorer {
       --busy_;
       changed_.notify_all();
     }
+  }
+
+  // Whether some layout could have as many ranks divide experts as are asked
+  // for.
+  absl::Status CheckExpertRanks() const {
+    const int64_t experts = options_.play.experts.count;
+    if (experts == 0 || !options_.fixed.expert) return absl::OkStatus();
+    Fixed any = options_.fixed;
+    any.expert.reset();
+    int nearest = 0;
+    const int wanted = *options_.fixed.expert;
+    for (const Layout& layout :
+         EnumerateLayouts(config_, hardware_, options_.devices, any,
+                          options_.ranking.by, experts)) {
+      if (nearest == 0 ||
+          std::abs(layout.expert - wanted) < std::abs(nearest - wanted)) {
+        nearest = layout.expert;
+      }
+    }
+    if (nearest == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expert_parallel=", wanted, " does not divide experts=", experts,
+        " and the ranks of a stage (data x context x tensor) on any layout of "
+        "at most ",
+        options_.devices, " devices; nearest that works: ", nearest));
   }
 
   // Asks at most every tenth of a second whether to go on.
@@ -301,9 +327,11 @@ class Explorer {
       Count(mesh.status(), false);
       return {Outcome::kRefused};
     }
+    PlayOptions play = options_.play;
+    play.experts = WithLayout(play.experts, layout);
     absl::StatusOr<Forecast> forecast =
         ForecastWithin(Limits(), WithLayout(config_, layout, *mesh, hardware_),
-                       *mesh, hardware_, options_.play);
+                       *mesh, hardware_, play);
     if (absl::IsDeadlineExceeded(forecast.status())) {
       Count(absl::OkStatus(), false);
       return {Outcome::kTooSlow};
@@ -447,6 +475,7 @@ absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const SearchOptions& options) {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
   EISBACH_RETURN_IF_ERROR(Check(options.ranking, hardware));
+  EISBACH_RETURN_IF_ERROR(Check(options.play.experts, config.model));
   return Explorer(config, hardware, options).Run();
 }
 

@@ -62,7 +62,9 @@ struct SearchResult {
 // be better (ranking.h), on fewer as well. Takes some hundredths of a second
 // for each that is tried, on every core of this machine. InvalidArgument where
 // no layout is valid whatever the memory: the message is that of the one that
-// came nearest; and where some fit and none is in time, with the quickest.
+// came nearest; and where some fit and none is in time, with the quickest. With
+// options.play.experts, of which layouts choose the ranks, `config` is DenseOf
+// them.
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,
                                     const SearchOptions& options);

@@ -35,9 +35,10 @@ bool TooLarge::Covers(const Layout& layout) const {
 }
 
 TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
-  return {layout.tensor,   layout.pipeline,  layout.context,
-          layout.schedule, layout.chunks,    layout.micro_batch,
-          layout.zero,     layout.recompute, layout.recompute_layers};
+  return {layout.tensor,      layout.pipeline, layout.context,
+          layout.expert,      layout.schedule, layout.chunks,
+          layout.micro_batch, layout.zero,     layout.recompute,
+          layout.recompute_layers};
 }
 
 void Settled::Add(const Layout& layout) {
@@ -51,7 +52,7 @@ bool Settled::Covers(const Layout& layout) const {
 }
 
 Settled::Kind Settled::KindOf(const Layout& layout) {
-  return {layout.tensor,   layout.pipeline, layout.context,
+  return {layout.tensor,   layout.pipeline, layout.context,    layout.expert,
           layout.schedule, layout.chunks,   layout.micro_batch};
 }
 

@@ -37,7 +37,7 @@ class TooLarge {
   bool Covers(const Layout& layout) const;
 
  private:
-  using Kind = std::tuple<int, int, int, std::string, int, int64_t, int,
+  using Kind = std::tuple<int, int, int, int, std::string, int, int64_t, int,
                           nn::Recompute, int64_t>;
   static Kind KindOf(const Layout& layout);
 
@@ -53,7 +53,7 @@ class Settled {
   bool Covers(const Layout& layout) const;
 
  private:
-  using Kind = std::tuple<int, int, int, std::string, int, int64_t>;
+  using Kind = std::tuple<int, int, int, int, std::string, int, int64_t>;
   static Kind KindOf(const Layout& layout);
 
   std::map<Kind, int> data_;

@@ -6,11 +6,14 @@ import enum
 import math
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eisbach.cli.arguments import ConfigArguments, MisuseError, load
+
+if TYPE_CHECKING:
+    from eisbach.planning import ExpertTerms
 
 # Of Germany in 2024, by the Umweltbundesamt's figures (2025).
 GERMAN_GRID = 363.0
@@ -58,6 +61,32 @@ def hours_of(option: str, text: str) -> float:
     return hours
 
 
+def expert_terms(
+    count: int | None, per_token: int | None, **others: int | None
+) -> ExpertTerms | None:
+    """Reads what is said of experts.
+
+    Raises:
+      MisuseError: Something is said of none, or not how many a token takes.
+    """
+    from eisbach.planning import ExpertTerms
+
+    given = {name: value for name, value in others.items() if value is not None}
+    if count is None:
+        if given or per_token is not None:
+            raise MisuseError(
+                "Missing option --experts: what is said of experts is said of "
+                "so many in each layer"
+            )
+        return None
+    if per_token is None:
+        raise MisuseError(
+            f"Missing option --experts-per-token: of {count} experts a token "
+            "goes through some"
+        )
+    return ExpertTerms(count, per_token, **given)
+
+
 def command(
     arguments: ConfigArguments = None,
     *,
@@ -85,6 +114,32 @@ def command(
             "and not yet in the runtime."
         ),
     ] = Products.AS_IS,
+    experts: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Experts of each layer, in place of its MLP: modelled, and "
+            "not yet in the runtime.",
+        ),
+    ] = None,
+    experts_per_token: Annotated[
+        int | None, typer.Option(help="Of these, what a token goes through.")
+    ] = None,
+    expert_hidden: Annotated[
+        int | None,
+        typer.Option(help="Width of one, if not `model.ffn_hidden`."),
+    ] = None,
+    shared_hidden: Annotated[
+        int | None,
+        typer.Option(help="Width of what every token goes through as well."),
+    ] = None,
+    expert_parallel: Annotated[
+        int | None,
+        typer.Option(
+            help="Ranks of a stage that divide a layer's experts, if not what "
+            "is best."
+        ),
+    ] = None,
     deadline: Annotated[
         str | None,
         typer.Option(
@@ -175,6 +230,8 @@ def command(
 
     * `eisbach plan configs/llama3_405b.yaml --hardware gb200-nvl72 --gpus 4608 --by cost --price 3.5 --deadline 120d`
 
+    * `eisbach plan configs/llama3_405b.yaml --hardware gb200-nvl72 --gpus 4608 --experts 16 --experts-per-token 2 --expert-hidden 16384`
+
     * `eisbach plan --calibrate`, then `eisbach plan configs/gpt_bytes.yaml --hardware this-machine --gpus 2`
     """  # noqa: D412, E501
     if calibrate:
@@ -203,6 +260,13 @@ def command(
     outputs.check()
     terms = Terms(
         products=products.value,
+        experts=expert_terms(
+            experts,
+            experts_per_token,
+            hidden=expert_hidden,
+            shared_hidden=shared_hidden,
+            parallel=expert_parallel,
+        ),
         by=by.value,
         grid=grid / 1000,
         price=price,

@@ -75,8 +75,9 @@ def _model(plan: Plan) -> dict[str, Any]:
     model = plan.engine.model
     return {
         "family": model.family,
-        "parameters": model.parameters,
-        "flops_per_token": model.flops_per_token,
+        "parameters": plan.size.parameters,
+        "active_parameters": plan.size.active,
+        "flops_per_token": plan.size.flops_per_token,
     }
 
 
@@ -112,7 +113,7 @@ def _candidate(
 ) -> dict[str, Any]:
     forecast, chosen = candidate.forecast, candidate.layout
     told = {
-        "layout": layout_keys(chosen),
+        "layout": layout_keys(chosen) | _expert_ranks(plan, chosen),
         "devices": chosen.devices,
         "step_seconds": _amount(figures.step(plan, candidate)),
         "tokens_per_second": forecast.tokens_per_second,
@@ -131,6 +132,11 @@ def _candidate(
             kind: getattr(plan.memory[number], kind) for kind in words.MEMORY
         }
     return told
+
+
+def _expert_ranks(plan: Plan, chosen: _C.Layout) -> dict[str, int]:
+    """What no configuration says yet."""
+    return {"expert": chosen.expert} if plan.experts.count else {}
 
 
 def layout_keys(chosen: _C.Layout) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eisbach.planning import words
 from eisbach.planning.make import Plan
 from eisbach.planning.words import TIME
 
@@ -83,7 +84,7 @@ def of_peak(plan: Plan, candidate: _C.Candidate) -> float:
     """Of the devices' rated arithmetic, what the model needs (MFU)."""
     peak = plan.machine.peak
     rate = peak.f32 if plan.config.precision.compute == "f32" else peak.f16
-    return per_device(candidate) * plan.engine.model.flops_per_token / rate
+    return per_device(candidate) * plan.size.flops_per_token / rate
 
 
 def per_device(candidate: _C.Candidate) -> float:
@@ -111,7 +112,7 @@ def tokens(plan: Plan) -> int:
 
 def training_flops(plan: Plan) -> float:
     """Floating-point operations of the run that the model needs."""
-    return tokens(plan) * plan.engine.model.flops_per_token
+    return tokens(plan) * plan.size.flops_per_token
 
 
 def crossed(plan: Plan) -> list[str]:
@@ -123,6 +124,8 @@ def crossed(plan: Plan) -> list[str]:
 def not_in_runtime(plan: Plan) -> list[str]:
     """What the plan reckons with and `eisbach train` does not have."""
     found = []
+    if plan.experts.count:
+        found.append(words.experts(plan.experts))
     if plan.terms.products != "as_is":
         found.append(f"linear layers that multiply in {plan.terms.products}")
     return found

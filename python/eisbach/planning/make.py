@@ -33,11 +33,31 @@ IN_DETAIL = 5
 
 
 @dataclass(frozen=True)
+class ExpertTerms:
+    """Layers of experts in place of each MLP.
+
+    Attributes:
+      count: Of a layer.
+      per_token: That a token goes through.
+      hidden: Width of one; None: that of the MLP.
+      shared_hidden: Width of what every token goes through beside them.
+      parallel: Ranks that divide a layer's experts; None: the search chooses.
+    """
+
+    count: int
+    per_token: int
+    hidden: int | None = None
+    shared_hidden: int = 0
+    parallel: int | None = None
+
+
+@dataclass(frozen=True)
 class Terms:
     """What a plan is asked for beside a job and a machine.
 
     Attributes:
       products: In what linear layers multiply: `as_is`, `f8`, `f4`.
+      experts: None: the model is dense.
       by: What is least for the best: `time`, `cost`, `energy`.
       grid: kg of CO2 for a kWh.
       price: EUR for an hour of a device; None: nobody asks.
@@ -49,6 +69,7 @@ class Terms:
     """
 
     products: str = "as_is"
+    experts: ExpertTerms | None = None
     by: str = "time"
     grid: float = 0.0
     price: float | None = None
@@ -66,6 +87,8 @@ class Plan:
     Attributes:
       config: Complete, but for what is chosen.
       engine: What the core makes an Engine of; its layout is not one of those.
+        Of experts, what is dense in their place.
+      experts: What is in the place of its MLPs.
       machine: What it runs on.
       file: What the machine was read from.
       devices: How many there are.
@@ -77,6 +100,7 @@ class Plan:
 
     config: Config
     engine: _C.EngineConfig
+    experts: _C.Experts
     machine: _C.Hardware
     file: HardwareFile
     devices: int
@@ -93,6 +117,11 @@ class Plan:
         if self.terms.power_cap is None:
             return None
         return _C.devices_of(self.terms.power_cap * 1e6, self.machine)
+
+    @cached_property
+    def size(self) -> _C.ModelSize:
+        """Of the model with its experts."""
+        return self.experts.size(self.engine.model)
 
     @property
     def best(self) -> _C.Candidate:
@@ -121,7 +150,7 @@ class Plan:
         from eisbach import _C
 
         return [
-            _C.layout_memory(self.engine, candidate, self.machine)
+            _C.layout_memory(self.engine, candidate, self.machine, self.experts)
             for candidate in self.found.fitting[:IN_DETAIL]
         ]
 
@@ -166,6 +195,8 @@ def make_plan(
         config = config.derive("run.device", file.device, f"on {file.name}")
     config = complete(config)
     engine = engine_config(config)
+    experts = _experts(terms.experts, engine)
+    engine = experts.dense(engine)
     machine = machine_of(file)
     conditions = _C.RunConditions(
         steps=config.train.steps,
@@ -181,6 +212,8 @@ def make_plan(
     options = _C.SearchOptions(
         devices,
         products=terms.products,
+        experts=experts,
+        expert=terms.experts.parallel if terms.experts else None,
         replayed=config.run.cuda_graphs and file.device == "cuda",
         by=terms.by,
         run=conditions,
@@ -194,6 +227,7 @@ def make_plan(
     return Plan(
         config=config,
         engine=engine,
+        experts=experts,
         machine=machine,
         file=file,
         devices=devices,
@@ -201,6 +235,20 @@ def make_plan(
         conditions=conditions,
         options=options,
         found=found,
+    )
+
+
+def _experts(asked: ExpertTerms | None, engine: _C.EngineConfig) -> _C.Experts:
+    from eisbach import _C
+
+    if asked is None:
+        return _C.Experts()
+    width = engine.model.ffn_hidden if asked.hidden is None else asked.hidden
+    return _C.Experts(
+        asked.count,
+        per_token=asked.per_token,
+        hidden=width,
+        shared_hidden=asked.shared_hidden,
     )
 
 

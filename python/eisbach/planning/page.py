@@ -68,10 +68,9 @@ def page(plan: Plan, *, rows: int = 10, more: Sequence[Constraint] = ()) -> str:
 
 
 def _title(plan: Plan) -> str:
-    model = plan.engine.model
+    name = plan.config.run.name or plan.engine.model.family
     return (
-        f"{plan.config.run.name or model.family} "
-        f"({shorten(model.parameters)} parameters) on "
+        f"{name} ({shorten(plan.size.parameters)} parameters) on "
         f"{plan.best.layout.devices:,} x {plan.file.name}"
     )
 
@@ -149,7 +148,7 @@ def _layouts(plan: Plan, rows: int) -> str:
         f"<tr{first}>{_cells(_row(plan, candidate))}</tr>"
         for first, candidate in zip(_first_of(best), best, strict=True)
     )
-    notes = ["d: data, c: context, t: tensor, p: pipeline ranks."]
+    notes = [f"{words.axes(plan.experts)} ranks."]
     if len(best) > 1:
         notes.append(figures.why_not(best[0], best[1]))
     return (

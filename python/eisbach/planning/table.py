@@ -33,12 +33,13 @@ def table(
     if not best:
         yield from _nothing_fits(plan)
         return
+    width = max(17, *(len(words.layout(one.layout)) + 1 for one in best))
     yield (
-        f"{'':>2} {'layout':<17}{'schedule':<13}{'zero':>4}{'micro':>6} "
+        f"{'':>2} {'layout':<{width}}{'schedule':<13}{'zero':>4}{'micro':>6} "
         f"{'recompute':<10}{'s/step':>8}{'peak':>6}{'idle':>6}{'GiB':>6}"
     )
     for number, candidate in enumerate(best, 1):
-        yield _row(plan, number, candidate)
+        yield _row(plan, number, candidate, width)
     yield from _paragraph(_looked_at(plan))
     yield ""
     yield from _paragraph(_first(plan))
@@ -69,6 +70,8 @@ def fragment(candidate: _C.Candidate) -> Iterator[str]:
         yield f"  schedule: {layout.schedule}"
         yield f"  chunks: {layout.chunks}"
     yield f"  zero: {layout.zero}"
+    if layout.expert > 1:
+        yield f"  # expert: {layout.expert}, which training does not have yet"
     yield (
         f"train: {{micro_batch: {layout.micro_batch}, "
         f"recompute: {layout.recompute}, "
@@ -117,7 +120,7 @@ def _priced(plan: Plan) -> str:
 def job_lines(plan: Plan) -> Iterator[str]:
     """Spells what is planned."""
     model, config = plan.engine.model, plan.config
-    yield f"{model.family}, {model.parameters:,} parameters"
+    yield f"{model.family}, {words.parameters(plan.size)}"
     yield (
         f"{config.train.global_batch:,} x {config.model.context:,} tokens a "
         f"step, in {config.precision.compute}"
@@ -131,7 +134,8 @@ def job_lines(plan: Plan) -> Iterator[str]:
 
 
 def _job(plan: Plan) -> Iterator[str]:
-    yield from job_lines(plan)
+    for line in job_lines(plan):
+        yield from _paragraph(line)
     best = {"cost": "device hours", "energy": "energy"}.get(plan.terms.by)
     if best:
         yield f"best: least {best} of the whole run"
@@ -148,11 +152,12 @@ def _paragraph(text: str, mark: str = "") -> list[str]:
     )
 
 
-def _row(plan: Plan, number: int, candidate: _C.Candidate) -> str:
+def _row(plan: Plan, number: int, candidate: _C.Candidate, width: int) -> str:
     layout, forecast = candidate.layout, candidate.forecast
     recompute = words.recompute(layout).replace("selective ", "select ")
     return (
-        f"{number:>2} {words.layout(layout):<17}{words.schedule(layout):<13}"
+        f"{number:>2} {words.layout(layout):<{width}}"
+        f"{words.schedule(layout):<13}"
         f"{layout.zero:>4}{layout.micro_batch:>6} {recompute:<10}"
         f"{words.seconds(forecast.seconds):>8}"
         f"{figures.of_peak(plan, candidate):>6.1%}"
@@ -196,7 +201,7 @@ def _first(plan: Plan) -> str:
     each = figures.step(plan, best)
     span = words.span(each.low, each.high)
     return (
-        "d: data, c: context, t: tensor, p: pipeline. The first has "
+        f"{words.axes(plan.experts)}. The first has "
         f"{best.layout.devices:,} of the devices and takes {span} s a step. "
         f"{figures.basis(plan)} Coefficients: {plan.file.ops.source}."
     )

@@ -32,9 +32,40 @@ GIB = 1 << 30
 
 
 def layout(chosen: _C.Layout) -> str:
-    """Spells a layout as in `d64 c1 t8 p16`."""
+    """Spells a layout as in `d64 c1 t8 p16`, with experts `e32`."""
+    expert = f" e{chosen.expert}" if chosen.expert > 1 else ""
     return (
-        f"d{chosen.data} c{chosen.context} t{chosen.tensor} p{chosen.pipeline}"
+        f"d{chosen.data} c{chosen.context} t{chosen.tensor} "
+        f"p{chosen.pipeline}{expert}"
+    )
+
+
+def axes(model: _C.Experts) -> str:
+    """Says what the letters of layouts are."""
+    known = "d: data, c: context, t: tensor, p: pipeline"
+    return f"{known}, e: expert" if model.count else known
+
+
+def experts(model: _C.Experts) -> str:
+    """Spells what is in the place of each MLP."""
+    shared = (
+        f" beside a shared one of width {model.shared_hidden:,}"
+        if model.shared_hidden
+        else ""
+    )
+    return (
+        f"{model.count:,} experts of width {model.hidden:,} a layer, "
+        f"{model.per_token} for each token{shared}"
+    )
+
+
+def parameters(size: _C.ModelSize) -> str:
+    """Spells how many a model has, and, where they differ, a token meets."""
+    if size.active == size.parameters:
+        return f"{size.parameters:,} parameters"
+    return (
+        f"{size.parameters:,} parameters, of which a token meets "
+        f"{size.active:,}"
     )
 
 

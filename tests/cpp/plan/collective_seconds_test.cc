@@ -63,7 +63,10 @@ TEST(CollectiveSecondsTest, GroupsLieWhereTheMeshPutsThem) {
     return PlaceOf(group, size, mesh, machine).inside;
   };
   EXPECT_EQ(inside("tensor", 2), 2);
-  EXPECT_EQ(inside("context", 2), 2);  // 2 apart, in a host of 4
+  EXPECT_EQ(inside("experts", 8), 4);      // neighbours
+  EXPECT_EQ(inside("expert data", 8), 2);  // two apart
+  EXPECT_EQ(inside("expert data", 2), 1);  // eight apart
+  EXPECT_EQ(inside("context", 2), 2);      // 2 apart, in a host of 4
   const parallel::Mesh long_rows =
       test::Value(parallel::MakeMesh(16, {.tensor = 2, .context = 8}));
   EXPECT_EQ(PlaceOf("context ulysses", 2, long_rows, machine).inside, 2);

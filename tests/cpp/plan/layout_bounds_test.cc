@@ -45,12 +45,14 @@ struct Shares {
 // Of what layouts take, what the bounds say; never above.
 void Compare(const train::EngineConfig& config, const Hardware& machine,
              const std::vector<Layout>& layouts, Shares& seconds,
-             Shares& memory) {
-  LayoutBounds bounds(config, machine, {});
+             Shares& memory, PlayOptions play = {}) {
+  const PlayOptions free = play;
+  LayoutBounds bounds(config, machine, free);
   for (const Layout& layout : layouts) {
     const parallel::Mesh mesh = test::Value(MeshOf(layout));
+    play.experts = WithLayout(play.experts, layout);
     const absl::StatusOr<Forecast> forecast = ForecastStep(
-        WithLayout(config, layout, mesh, machine), mesh, machine, {});
+        WithLayout(config, layout, mesh, machine), mesh, machine, play);
     if (!forecast.ok()) continue;
     const LayoutBounds::Least least = bounds.Of(layout);
     EXPECT_LE(bounds.Rough(layout).seconds, forecast->seconds) << Text(layout);
@@ -65,10 +67,12 @@ void Compare(const train::EngineConfig& config, const Hardware& machine,
 
 // Some of the ways that a search has.
 std::vector<Layout> Some(const train::EngineConfig& config,
-                         const Hardware& machine, size_t every) {
+                         const Hardware& machine, size_t every,
+                         int64_t experts = 0) {
   std::vector<Layout> some;
   size_t number = 0;
-  for (Layout layout : EnumerateLayouts(config, machine, 8, {})) {
+  for (Layout layout :
+       EnumerateLayouts(config, machine, 8, {}, RankBy::kTime, experts)) {
     for (const nn::Recompute recompute :
          {nn::Recompute::kNothing, nn::Recompute::kSelective,
           nn::Recompute::kBlock}) {
@@ -96,6 +100,24 @@ TEST(LayoutBoundsTest, NothingTakesLess) {
   RecordProperty("memory", absl::StrCat(memory.sum / memory.count));
   EXPECT_GT(seconds.least, 0);
   EXPECT_GT(memory.least, 0);
+}
+
+TEST(LayoutBoundsTest, ExpertsTakeMore) {
+  Hardware machine = RoundMachine();
+  machine.units = 4;
+  Shares seconds, memory;
+  for (const int64_t shared : {0, 48}) {
+    const Experts experts{
+        .count = 16, .per_token = 2, .hidden = 100, .shared_hidden = shared};
+    train::EngineConfig config = Config();
+    config.update.compute_dtype = DType::kBF16;
+    config = test::Value(DenseOf(config, experts));
+    Compare(config, machine, Some(config, machine, 53, experts.count), seconds,
+            memory, {.experts = experts});
+  }
+  EXPECT_GT(seconds.count, 50);
+  EXPECT_GT(seconds.sum / seconds.count, 0.5);
+  EXPECT_GT(memory.sum / memory.count, 0.5);
 }
 
 TEST(LayoutBoundsTest, EveryScheduleTakesMore) {

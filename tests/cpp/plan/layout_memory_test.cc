@@ -40,5 +40,28 @@ TEST(LayoutMemoryTest, KindsAreThoseOfTheFullestRank) {
   }
 }
 
+TEST(LayoutMemoryTest, ExpertsHaveTheirState) {
+  const Experts experts{.count = 8, .per_token = 2, .hidden = 100};
+  const train::EngineConfig config =
+      test::Value(DenseOf(test::ToyConfig("llama"), experts));
+  const auto memory = [&](int expert) {
+    const Layout layout{.data = 2, .pipeline = 2, .zero = 1, .expert = expert};
+    const Candidate candidate{
+        layout, test::Value(ForecastStep(
+                    WithLayout(config, layout), test::Value(MeshOf(layout)),
+                    RoundMachine(), {.experts = WithLayout(experts, layout)}))};
+    const RankMemory kinds =
+        test::Value(MemoryOf(config, candidate, RoundMachine(), experts));
+    EXPECT_EQ(kinds.peak(), candidate.forecast.memory());
+    EXPECT_GT(kinds.activations, 0);
+    return kinds;
+  };
+  const RankMemory all = memory(1), half = memory(2);
+  // Of 4 layers.
+  EXPECT_EQ(all.parameters - half.parameters, 4 * 4 * 3 * 96 * 100);
+  EXPECT_EQ(all.weights - half.weights, 4 * (4 * 4 * 3 * 96 * 100));
+  EXPECT_EQ(all.optimizer, half.optimizer);
+}
+
 }  // namespace
 }  // namespace eisbach::plan::layout_memory_test

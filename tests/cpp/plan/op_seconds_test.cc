@@ -74,6 +74,30 @@ TEST(OpSecondsTest, TilesAndWavesAreWhole) {
   }
 }
 
+// Several in one kernel share waves.
+TEST(OpSecondsTest, GroupedProductsFillWavesTogether) {
+  Hardware machine = RoundMachine();
+  machine.units = 100;
+  machine.tile_rows = machine.tile_columns = 128;
+  const auto efficiency = [&](double rows, int64_t groups) {
+    return ProductEfficiency(rows, 128, 1000, DType::kBF16, machine, groups);
+  };
+  EXPECT_DOUBLE_EQ(efficiency(128, 100), 1);
+  EXPECT_LT(efficiency(128, 1), 0.05);
+  EXPECT_LT(efficiency(128, 101), 0.9);
+  // Tiles do not reach from one to the next.
+  EXPECT_LT(efficiency(64 + 1, 100), efficiency(6500, 1));
+  OpCost cost = Product(128, 128, 1000);
+  const double one = OpSeconds("matmul", cost, machine, ProductType::kAsIs);
+  cost.flops *= 100;
+  const auto grouped = [&](int64_t groups) {
+    return OpSeconds("grouped_matmul", cost, machine, ProductType::kAsIs,
+                     /*plain_attention=*/false, groups);
+  };
+  EXPECT_LT(grouped(100), 4 * one);  // a tile each, as one has small ones
+  EXPECT_GT(grouped(1), 90 * one);
+}
+
 TEST(OpSecondsTest, ShortInnerSizesFillNoPipeline) {
   Hardware machine = RoundMachine();
   machine.half_f16.inner = 500;

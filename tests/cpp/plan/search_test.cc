@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <vector>
 
 #include "cpp/plan/plan_testing.h"
@@ -160,6 +161,50 @@ TEST(SearchTest, StateIsDividedWhereThatIsQuicker) {
   EXPECT_EQ(quickest(), 1);
   machine.collectives["all_reduce"].bandwidth = 2e10;
   EXPECT_EQ(quickest(), 0);
+}
+
+// Ranks that divide experts are a choice as the others are.
+TEST(SearchTest, ExpertsAreDividedAsIsBest) {
+  const Experts experts{.count = 12, .per_token = 2, .hidden = 100};
+  const train::EngineConfig config = test::Value(DenseOf(Config(), experts));
+  for (const double memory : {16e9, 40e6}) {
+    Hardware machine = RoundMachine();
+    machine.memory_bytes = memory;
+    SearchOptions options{.devices = 8,
+                          .fixed = {.micro_batch = 2},
+                          .play = {.experts = experts}};
+    const SearchResult found = test::Value(Search(config, machine, options));
+    options.far_behind = std::numeric_limits<double>::infinity();
+    const SearchResult all = test::Value(Search(config, machine, options));
+    SCOPED_TRACE(memory);
+    EXPECT_EQ(all.hopeless, 0);
+    ASSERT_FALSE(found.fitting.empty());
+    EXPECT_EQ(found.fitting[0].forecast.seconds,
+              all.fitting[0].forecast.seconds);
+    std::set<int> ranks;
+    for (const Candidate& candidate : all.fitting) {
+      const Layout& layout = candidate.layout;
+      ranks.insert(layout.expert);
+      EXPECT_EQ(12 % layout.expert, 0);
+      EXPECT_EQ(layout.copies() * layout.tensor % layout.expert, 0);
+    }
+    EXPECT_TRUE(ranks.contains(4));
+    EXPECT_FALSE(ranks.contains(8));  // divides the ranks, not the experts
+  }
+  SearchOptions options{
+      .devices = 8, .fixed = {.expert = 2}, .play = {.experts = experts}};
+  for (const Candidate& candidate :
+       test::Value(Search(config, RoundMachine(), options)).fitting) {
+    EXPECT_EQ(candidate.layout.expert, 2);
+  }
+  options.fixed.expert = 5;
+  EXPECT_THAT(Search(config, RoundMachine(), options),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "nearest that works: "));
+  options.play.experts.per_token = 13;
+  EXPECT_THAT(Search(config, RoundMachine(), options),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "experts_per_token=13"));
 }
 
 TEST(SearchTest, WhatIsFixedStays) {

@@ -154,12 +154,15 @@ def _objects(folder):
     recorded = _C.RecordedStep(engine_config, mesh)
     forecast = recorded.on(machine)
     options = _C.SearchOptions(1)
+    experts = _C.Experts(2, per_token=1, hidden=8)
     layouts = _C.search_layouts(engine_config, machine, options)
     conditions = _C.RunConditions(steps=1)
     layout = layouts.fitting[0].layout
     timeline = _C.make_timeline(engine_config, layout, machine, options)
     found = [
         decoder,
+        experts,
+        experts.size(engine_config.model),
         decoder.generate([[1]], tokens=1)[0],
         world,
         world.communicator,

@@ -70,6 +70,42 @@ def test_wrong_options_are_refused(eisbach, options, words):
     assert words in done.stderr
 
 
+def test_experts_are_planned(eisbach):
+    done = eisbach(
+        "plan", *SMALL, "--json", "-", "--experts", "8",
+        "--experts-per-token", "2", "--expert-hidden", "256",
+        "--expert-parallel", "2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["layouts"][0]["layout"]["expert"] == 2
+    (feature,) = told["not_in_runtime"]
+    assert feature.startswith("8 experts of width 256")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--experts-per-token", "2"], "Missing option --experts:"),
+        (["--expert-hidden", "256"], "Missing option --experts:"),
+        (["--experts", "8"], "Missing option --experts-per-token:"),
+        (
+            ["--experts", "8", "--experts-per-token", "9"],
+            "nearest that works: 8",
+        ),
+        (
+            ["--experts", "8", "--experts-per-token", "2",
+             "--expert-parallel", "3"],
+            "expert_parallel=3 does not divide",
+        ),
+    ],
+)  # fmt: skip
+def test_experts_that_cannot_be_are_refused(eisbach, options, words):
+    done = eisbach("plan", *SMALL, *options)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
 def test_the_machine_and_its_size_are_asked_for(eisbach):
     done = eisbach("plan", "configs/llama_bytes.yaml")
     assert done.returncode == 2

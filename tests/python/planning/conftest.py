@@ -4,7 +4,7 @@ import pytest
 
 from eisbach.config import load_config, resolve
 from eisbach.hardware import read_hardware
-from eisbach.planning import Terms, make_plan
+from eisbach.planning import ExpertTerms, Terms, make_plan
 
 SMALL = ["model.layers=4", "model.context=256", "train.global_batch=64"]
 
@@ -40,4 +40,13 @@ def piped(planned):
     return planned(
         "parallel.pipeline=2", "parallel.tensor=2", "parallel.schedule=1f1b",
         "train.micro_batch=1",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def of_experts(planned):
+    """One whose layers have 16 experts, which 4 ranks divide."""
+    return planned(
+        "train.micro_batch=2", "parallel.pipeline=1",
+        experts=ExpertTerms(16, 2, hidden=512, parallel=4),
     )  # fmt: skip

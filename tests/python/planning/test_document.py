@@ -62,6 +62,22 @@ def test_a_plan_without_a_layout_is_told_too(planned):
     assert told["least_memory_bytes"] > 80e9
 
 
+def test_experts_have_their_numbers(of_experts):
+    told = read(of_experts)
+    assert told["model"]["parameters"] == of_experts.size.parameters
+    assert told["model"]["active_parameters"] == of_experts.size.active
+    assert told["terms"]["experts"]["count"] == 16
+    assert told["layouts"][0]["layout"]["expert"] == 4
+    assert "# expert: 4" in told["best"]["configuration"]
+
+
+def test_dense_layouts_have_no_experts(planned):
+    told = read(planned())
+    assert "expert" not in told["layouts"][0]["layout"]
+    assert told["terms"]["experts"] is None
+    assert told["model"]["active_parameters"] == told["model"]["parameters"]
+
+
 def test_what_is_only_modelled_is_named(planned):
     (feature,) = read(planned(products="f8"))["not_in_runtime"]
     assert feature.endswith("f8")

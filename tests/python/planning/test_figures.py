@@ -73,6 +73,19 @@ def test_what_is_only_modelled_is_named(planned):
     assert feature.endswith("f8")
 
 
+def test_experts_are_only_modelled(of_experts):
+    (feature,) = figures.not_in_runtime(of_experts)
+    assert feature.startswith("16 experts of width 512 a layer, 2 for")
+    best = of_experts.best
+    rate = of_experts.machine.peak.f16
+    assert figures.of_peak(of_experts, best) == pytest.approx(
+        figures.per_device(best) * of_experts.size.flops_per_token / rate
+    )
+    assert figures.training_flops(of_experts) == (
+        figures.tokens(of_experts) * of_experts.size.flops_per_token
+    )
+
+
 def test_the_runner_up_is_told_by_what_it_loses(planned):
     plan = planned()
     first, second = plan.found.fitting[:2]

@@ -3,7 +3,7 @@ import pytest
 from eisbach.config import load_config, resolve
 from eisbach.fitting import fit
 from eisbach.hardware import read_hardware
-from eisbach.planning import fragment, make_plan
+from eisbach.planning import ExpertTerms, fragment, make_plan
 
 
 def test_the_fragment_is_a_configuration_that_fits(
@@ -63,6 +63,45 @@ def test_narrow_products_are_quicker(planned):
             "parallel.pipeline=1", "parallel.context=1"]  # fmt: skip
     wide = planned(*keys).best.forecast.seconds
     assert planned(*keys, products="f8").best.forecast.seconds < wide
+
+
+def test_experts_are_divided_among_ranks(planned, of_experts):
+    plan = of_experts
+    assert plan.size.active < plan.size.parameters
+    assert {c.layout.expert for c in plan.found.fitting} == {4}
+    keys = ("train.micro_batch=2", "parallel.pipeline=1")
+    free = planned(*keys, experts=ExpertTerms(16, 2, hidden=512))
+    assert plan.best.forecast.seconds >= free.best.forecast.seconds
+    for held, candidate in zip(plan.memory, plan.found.fitting, strict=False):
+        assert held.peak == candidate.forecast.memory
+    assert plan.timeline.step_seconds == plan.best.forecast.seconds
+    names = {span.name for span in plan.timeline.streams[0].spans}
+    assert {"grouped_matmul", "permute", "top_k"} <= names
+
+
+def test_one_expert_is_the_mlp(planned):
+    keys = ("train.micro_batch=2", "parallel.tensor=1")
+    one = planned(*keys, experts=ExpertTerms(1, 1))
+    dense = planned(*keys)
+    assert one.size.parameters == dense.size.parameters
+    assert one.best.forecast.memory == dense.best.forecast.memory
+    assert one.best.forecast.seconds == pytest.approx(
+        dense.best.forecast.seconds, rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("experts", "words"),
+    [
+        (ExpertTerms(8, 9), "experts_per_token=9 .*works: 8"),
+        (ExpertTerms(8, 2, hidden=0), "expert_hidden=0 is below 1"),
+        (ExpertTerms(8, 2, shared_hidden=-1), "shared_hidden=-1 is below 0"),
+        (ExpertTerms(8, 2, parallel=3), "expert_parallel=3 .*works: [24]"),
+    ],
+)
+def test_experts_that_cannot_be_are_refused(planned, experts, words):
+    with pytest.raises(ValueError, match=words):
+        planned(experts=experts)
 
 
 def test_the_best_is_what_was_asked_for(planned):

@@ -73,6 +73,13 @@ def test_what_is_only_modelled_or_never_compared_stands_out(planned):
     assert warned[1].startswith("No measured step")
 
 
+def test_experts_are_told(of_experts):
+    text = "".join(read(page(of_experts)).itertext())
+    assert "Modelled, not yet in the runtime: 16 experts of width 512" in text
+    assert "of which a token meets" in text
+    assert "e: expert ranks" in text
+
+
 def test_every_class_that_is_drawn_has_a_colour(piped):
     text = page(piped)
     style = text[text.index("<style>") : text.index("</style>")]

@@ -38,6 +38,15 @@ def test_what_was_asked_for_is_told(planned):
     )
 
 
+def test_experts_are_told(of_experts):
+    lines = list(table(of_experts))
+    assert "parameters, of which a token meets " in lines[0]
+    text = " ".join(lines)
+    assert "modelled, not yet in the runtime: 16 experts of width 512" in text
+    assert "p: pipeline, e: expert. The first has" in text
+    assert re.search(r"d\d+ c\d+ t\d+ p1 e4", text)
+
+
 def test_a_machine_that_is_too_small_says_what_it_takes(planned):
     plan = planned(
         "model.layers=126",
