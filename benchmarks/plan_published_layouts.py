@@ -41,12 +41,17 @@ class Job:
     machine: str
     gpus: int
     products: str
+    experts: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, case: Case) -> Job:
         """The job of a published step."""
         keys = tuple(key for key in case.overrides if key.startswith(JOB))
-        return cls(keys, case.machine, case.gpus, case.products)
+        experts = {k: v for k, v in case.experts.items() if k != "ranks"}
+        return cls(
+            keys, case.machine, case.gpus, case.products,
+            tuple(experts.items()),
+        )  # fmt: skip
 
 
 def jobs_of(cases: list[Case]) -> dict[Job, list[Case]]:
@@ -79,6 +84,8 @@ def spell(case: Case) -> str:
     text += f" m{keys['train.micro_batch']} {keys['train.recompute']}"
     if layers := keys.get("train.recompute_layers"):
         text += f" {layers}"
+    if case.experts:
+        text += f" e{case.experts['ranks']}"
     return text
 
 
@@ -93,10 +100,10 @@ def main() -> int:
     args = parser.parse_args()
     from eisbach import _C
     from eisbach.config import load_config, resolve
-    from eisbach.fitting import fit
+    from eisbach.core_config import complete, engine_config
     from eisbach.hardware import machine_of, read_hardware
 
-    cases, _ = read_cases("all", args.cases)
+    cases, _ = read_cases("all", args.cases, experts=True)
     published = jobs_of(cases)
     jobs = list(published)
     if not args.all:
@@ -126,11 +133,15 @@ def main() -> int:
         seconds, best = min(rivals, key=lambda rival: rival[0])
         config = resolve(load_config(None, list(job.keys)))
         start = time.monotonic()
+        experts = _C.Experts(**dict(job.experts))
         found = _C.search_layouts(
-            fit(config, 1).engine,
+            experts.dense(engine_config(complete(config))),
             machine,
             _C.SearchOptions(
-                job.gpus, products=job.products, memory_share=MEMORY_SHARE
+                job.gpus,
+                products=job.products,
+                experts=experts,
+                memory_share=MEMORY_SHARE,
             ),
         )
         took = time.monotonic() - start
@@ -153,6 +164,8 @@ def main() -> int:
             )
             if layout.recompute_layers != "all":
                 text += f" {layout.recompute_layers}"
+            if job.experts:
+                text += f" e{layout.expert}"
         else:
             text = "nothing fits"
         print(

@@ -107,6 +107,9 @@ void BindOptions(CoreModule& m) {
            }),
            py::arg("devices"), py::kw_only(), py::arg("data") = py::none(),
            py::arg("tensor") = py::none(), py::arg("pipeline") = py::none(),
+           py::arg("context") = py::none(), py::arg("expert") = py::none(),
+           py::arg("schedule") = py::none(), py::arg("chunks") = py::none(),
+           py::arg("zero") = py::none(), py::arg("micro_batch") = py::none(),
            py::arg("recompute") = py::none(),
            py::arg("recompute_layers") = py::none(),
            py::arg("memory_share") = 0.9, py::arg("products") = "as_is",
@@ -116,8 +119,8 @@ void BindOptions(CoreModule& m) {
            "At most `devices`; what is given of a layout is not chosen "
            "(`recompute_layers`: a number, or `all`). `experts`: in place of "
            "the MLPs of what is planned, which is what `Experts.dense` gives. "
-           "`by`: "
-           "`time` of a step, or `cost` (device hours) or `energy` of `run`; "
+           "`by`: `time` of a step, or `cost` (device hours) or `energy` of "
+           "`run`; "
            "`most_hours`: in which that has to end, 0: whenever.")
       .def_readonly("devices", &SearchOptions::devices)
       .def_readonly("memory_share", &SearchOptions::memory_share);

@@ -250,19 +250,18 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
   }
   // What stays is that of whole copies, which ranks divide evenly at best.
   EISBACH_ASSIGN_OR_RETURN(
-      const ModelCosts state,
+      ModelCosts state,
       Known({What::kState, {.tensor = layout.tensor}, /*single=*/true}));
-  costs += state;
   if (play_.experts.any()) {
     EISBACH_ASSIGN_OR_RETURN(const PartCosts more, StateOfExperts(layout));
-    for (auto& [kind, block] : costs.blocks) block += more;
+    for (auto& [kind, block] : state.blocks) block += more;
   }
+  costs += state;
   if (layout.zero >= 2 && config_.update.zero.group == 0) {
     EISBACH_ASSIGN_OR_RETURN(
-        const ModelCosts traffic,
+        ModelCosts traffic,
         Known({What::kTraffic,
                {.data = 2, .tensor = layout.tensor, .zero = layout.zero}}));
-    costs += traffic;
     if (play_.experts.any()) {
       // What is no expert's travels among these ranks.
       const double recorded =
@@ -270,11 +269,12 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
       const double all =
           static_cast<double>(models::MatrixWeightsOfLayer(config_.model)) /
           layout.tensor;
-      for (auto& [kind, block] : costs.blocks) {
+      for (auto& [kind, block] : traffic.blocks) {
         block.gathered *= 1 - recorded / all;
         block.summed *= 1 - recorded / all;
       }
     }
+    costs += traffic;
   }
   return costs;
 }

@@ -97,6 +97,12 @@ absl::StatusOr<train::EngineConfig> DenseOf(const train::EngineConfig& config,
   EISBACH_RETURN_IF_ERROR(Check(experts, config.model));
   train::EngineConfig dense = config;
   if (!experts.any()) return dense;
+  if (config.update.zero.group > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "zero_group=", config.update.zero.group,
+        " (parallel.zero_group): with experts=", experts.count,
+        " only what all ranks divide is modelled; nearest that works: auto"));
+  }
   int64_t& width = dense.model.ffn_hidden;
   width = experts.active_hidden();
   // By a number that every number of tensor ranks divides.
@@ -177,9 +183,7 @@ Parts PartsOf(const train::EngineConfig& dense, const parallel::Mesh& mesh,
               const Experts& experts, int least) {
   const double copies = mesh.size(Axis::kData) * mesh.size(Axis::kContext);
   if (dense.update.zero.zero < least || copies == 1) return {};
-  const double group = dense.update.zero.group;
-  const double same = RanksAlike(mesh, experts);
-  return {group > 0 ? group : copies, group > 0 ? std::min(group, same) : same};
+  return {copies, static_cast<double>(RanksAlike(mesh, experts))};
 }
 
 absl::StatusOr<RankMemory> WithExperts(const RankMemory& memory,

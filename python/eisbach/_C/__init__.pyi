@@ -2768,6 +2768,11 @@ class Layout:
     def recompute(self) -> str:
         ...
     @property
+    def recompute_layers(self) -> int | str:
+        """
+        Of each stage, its first ones; `all`.
+        """
+    @property
     def schedule(self) -> str:
         ...
     @property
@@ -2832,9 +2837,9 @@ class SearchOptions:
     """
     What a search may choose, and what is best.
     """
-    def __init__(self, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, expert: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, memory_share: float = 0.9, products: str = 'as_is', experts: Experts | None = None, replayed: bool = True, by: str = 'time', run: RunConditions | None = None, most_hours: float = 0.0) -> None:
+    def __init__(self, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, expert: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, recompute_layers: int | str | None = None, memory_share: float = 0.9, products: str = 'as_is', experts: Experts | None = None, replayed: bool = True, by: str = 'time', run: RunConditions | None = None, most_hours: float = 0.0) -> None:
         """
-        At most `devices`; what is given of a layout is not chosen. `experts`: in place of the MLPs of what is planned, which is what `Experts.dense` gives. `by`: `time` of a step, or `cost` (device hours) or `energy` of `run`; `most_hours`: in which that has to end, 0: whenever.
+        At most `devices`; what is given of a layout is not chosen (`recompute_layers`: a number, or `all`). `experts`: in place of the MLPs of what is planned, which is what `Experts.dense` gives. `by`: `time` of a step, or `cost` (device hours) or `energy` of `run`; `most_hours`: in which that has to end, 0: whenever.
         """
     @property
     def devices(self) -> int:
@@ -2872,6 +2877,11 @@ class StepSample:
     """
     The ops of a step in their order.
     """
+    @property
+    def model(self) -> str:
+        """
+        What tells its model and batch from others.
+        """
     @property
     def moves(self) -> list[OpSample]:
         """

@@ -159,11 +159,16 @@ def why_not(best: _C.Candidate, second: _C.Candidate) -> str:
 def basis(plan: Plan) -> str:
     """What the ranges rest on."""
     known = plan.machine.accuracy
+    farther = (
+        " Those were dense models: with experts forecasts were farther off."
+        if plan.experts.count
+        else ""
+    )
     if known.cases >= _FEW:
         return (
             f"Of {known.cases:,} measured steps on such machines, nine of ten "
             f"were within {known.p90:.0%} of what was foretold, half within "
-            f"{known.median:.1%}."
+            f"{known.median:.1%}.{farther}"
         )
     if known.cases:
         return (

@@ -111,6 +111,10 @@ TEST(ExpertsTest, InTheirPlaceRunsWhatIsToldFromTheRest) {
   // as are 192 and 96 of gate and up.
   EXPECT_EQ(width(2, 48), 96 + 5 * 24);
   EXPECT_EQ(test::Value(DenseOf(config, {})).model.ffn_hidden, 192);
+  config.update.zero.group = 2;
+  EXPECT_THAT(DenseOf(config, {.count = 8, .per_token = 2, .hidden = 100}),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "zero_group=2 (parallel.zero_group)"));
 }
 
 TEST(ExpertsTest, WhatCannotBeIsRefusedWithTheNearest) {

@@ -73,9 +73,11 @@ def test_what_is_only_modelled_is_named(planned):
     assert feature.endswith("f8")
 
 
-def test_experts_are_only_modelled(of_experts):
+def test_experts_are_only_modelled(planned, of_experts):
     (feature,) = figures.not_in_runtime(of_experts)
     assert feature.startswith("16 experts of width 512 a layer, 2 for")
+    assert "with experts forecasts were farther" in figures.basis(of_experts)
+    assert "experts" not in figures.basis(planned())
     best = of_experts.best
     rate = of_experts.machine.peak.f16
     assert figures.of_peak(of_experts, best) == pytest.approx(
