@@ -72,6 +72,8 @@ StepUse LayoutBounds::Rough(const Layout& layout) const {
   }
   models::ModelConfig products = model;
   products.context = 1;  // attention has its own rate, and half of the pairs
+  const Experts& experts = play_.experts;
+  if (experts.any()) products.ffn_hidden = experts.active_hidden();
   const double computing = models::TrainingFlopsPerToken(products) * tokens /
                            devices / (rate * hardware_.matmul_fraction);
   double seconds = computing;
@@ -81,7 +83,6 @@ StepUse LayoutBounds::Rough(const Layout& layout) const {
                          static_cast<double>(model.hidden) * 2;
     const GroupPlace place = PlaceOf(layout.tensor, 1, hardware_);
     // Around routed experts there are none (expert_work.h).
-    const Experts& experts = play_.experts;
     const double sums = experts.any() && experts.shared_hidden == 0 ? 2 : 4;
     seconds += sums * static_cast<double>(model.layers) / layout.pipeline *
                (CollectiveSeconds("all_reduce", bytes, place, hardware_) -

@@ -35,9 +35,9 @@ bool TooLarge::Covers(const Layout& layout) const {
 }
 
 TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
-  return {layout.tensor,      layout.pipeline, layout.context,
-          layout.expert,      layout.schedule, layout.chunks,
-          layout.micro_batch, layout.zero,     layout.recompute,
+  return {layout.tensor,          layout.pipeline, layout.context,
+          layout.expert,          layout.schedule, layout.chunks,
+          layout.micro_batch,     layout.zero,     layout.recompute,
           layout.recompute_layers};
 }
 

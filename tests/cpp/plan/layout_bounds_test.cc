@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cpp/plan/plan_testing.h"
@@ -106,9 +107,10 @@ TEST(LayoutBoundsTest, ExpertsTakeMore) {
   Hardware machine = RoundMachine();
   machine.units = 4;
   Shares seconds, memory;
-  for (const int64_t shared : {0, 48}) {
+  // What runs in the place of the last is twice as wide (DenseOf).
+  for (const auto& [hidden, shared] : {std::pair{100, 0}, {100, 48}, {48, 0}}) {
     const Experts experts{
-        .count = 16, .per_token = 2, .hidden = 100, .shared_hidden = shared};
+        .count = 16, .per_token = 2, .hidden = hidden, .shared_hidden = shared};
     train::EngineConfig config = Config();
     config.update.compute_dtype = DType::kBF16;
     config = test::Value(DenseOf(config, experts));
