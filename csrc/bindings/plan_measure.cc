@@ -23,7 +23,7 @@ void BindMeasure(CoreModule& m) {
       .def_property_readonly("flops",
                              [](const OpSample& s) { return s.cost.flops; })
       .def_property_readonly(
-          "bytes", [](const OpSample& s) { return plan::BytesOf(s.cost); },
+          "bytes", [](const OpSample& s) { return s.cost.bytes(); },
           "Read and written.")
       .def_property_readonly(
           "shape",

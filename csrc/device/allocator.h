@@ -19,8 +19,8 @@ struct AllocatorStats {
   int64_t allocations = 0;         // requests served
   int64_t system_allocations = 0;  // requests that went to the system
 
-  // Of two allocators of one device, the second of which only grows: then the
-  // sum of the peaks is the peak of the sum.
+  // Of two allocators of one device. Peaks are added up, which is the peak of
+  // both where what one of them hands out stays in use, and at least that else.
   AllocatorStats& operator+=(const AllocatorStats& other);
 };
 

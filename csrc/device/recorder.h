@@ -9,6 +9,15 @@ namespace eisbach {
 
 class Stream;
 
+// How the matrices of a product lie, which decides what some kernels take of
+// memory while they compute it.
+struct ProductLayout {
+  bool a_transposed = false;  // columns lie beside one another, not rows
+  bool b_transposed = false;
+  bool accumulate = false;      // it is added to what is there
+  DType written = DType::kF32;  // type of the result
+};
+
 // What one op costs on any device.
 struct OpCost {
   double flops = 0;
@@ -19,8 +28,13 @@ struct OpCost {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t inner = 0;
-  // Of the operands of matrix products and attention.
+  ProductLayout product;
+  // Of the activations that it works on; f32 where there are none (optimizers,
+  // copies).
   DType dtype = DType::kF32;
+
+  // Of memory, read and written.
+  double bytes() const { return bytes_read + bytes_written; }
 };
 
 // What one collective moves: `bytes` is the size of the buffer as the caller

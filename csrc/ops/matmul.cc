@@ -97,6 +97,10 @@ OpCost MatmulCost(const MatmulArgs& args) {
   cost.inner = args.a.dim(1);
   cost.columns = args.b.dim(1);
   cost.dtype = args.a.dtype();
+  cost.product = {.a_transposed = LayoutOf(args.a)->transposed,
+                  .b_transposed = LayoutOf(args.b)->transposed,
+                  .accumulate = args.accumulate,
+                  .written = args.c.dtype()};
   return cost;
 }
 

@@ -231,7 +231,8 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
   const bool whole = has(ActionKind::kBackward);
   Question times{What::kTimes, layout};
   times.layout.data = std::min(layout.data, 2);
-  times.layout.zero = std::min(layout.zero, 1);
+  // Blocks take as much, whether ranks divide the optimizer's state or nothing.
+  times.layout.zero = layout.copies() > 1 ? 1 : 0;
   times.layout.recompute_layers = models::TransformerOptions::kAllBlocks;
   times.single = config_.global_batch == layout.micro_batch * layout.data;
   const auto known = [&]() -> absl::StatusOr<ModelCosts> {

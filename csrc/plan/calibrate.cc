@@ -40,7 +40,7 @@ OpSpeed FitOp(absl::Span<const OpSample> samples) {
   std::vector<Observation> observations;
   for (const OpSample& op : samples) {
     observations.push_back(
-        {.parts = {1, op.cost.flops, BytesOf(op.cost), RowsOf(op.cost)},
+        {.parts = {1, op.cost.flops, op.cost.bytes(), RowsOf(op.cost)},
          .value = op.seconds,
          .weight = WeightOf(op.seconds)});
   }
@@ -86,7 +86,7 @@ std::pair<double, double> FitHost(const Measurements& measured,
     for (const OpSample& move : step.moves) {
       const OpSpeed* speed = machine.SpeedOf(move.name, DType::kF32);
       if (speed == nullptr) continue;
-      rest -= speed->call + speed->byte * BytesOf(move.cost);
+      rest -= speed->call + speed->byte * move.cost.bytes();
     }
     observations.push_back({.parts = {static_cast<double>(step.ops.size()), 1},
                             .value = std::max(rest, 0.0),
@@ -162,7 +162,7 @@ absl::StatusOr<Hardware> Fit(const Measurements& measured, std::string name) {
   for (const OpSample& move : measured.moves) {
     if (move.name != "copy") continue;
     // The last one is the largest.
-    machine.memory_bandwidth = BytesOf(move.cost) / move.seconds;
+    machine.memory_bandwidth = move.cost.bytes() / move.seconds;
   }
   const Groups groups = GroupsOf(measured);
   for (const auto& [key, samples] : groups) {

@@ -367,7 +367,8 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
                                         const train::EngineConfig& config,
                                         const parallel::Mesh& mesh,
                                         const Hardware& hardware,
-                                        const PlayOptions& options) {
+                                        const PlayOptions& options,
+                                        int64_t* most_memory) {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
   const double micro_batches =
       static_cast<double>(config.global_batch) /
@@ -376,6 +377,9 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
   const auto look = [&](const RecordedStep& step, int stage) -> absl::Status {
     const StageForecast& one =
         kinds.emplace_back(step.StageOn(stage, hardware, options));
+    if (most_memory != nullptr) {
+      *most_memory = std::max(*most_memory, one.memory);
+    }
     if (micro_batches * (one.forward + one.backward) > limits.seconds) {
       return absl::DeadlineExceededError("a stage takes longer");
     }

@@ -132,12 +132,14 @@ struct StepLimits {
 };
 
 // ForecastStep of a step within limits. DeadlineExceeded, or ResourceExhausted
-// of memory, as soon as a stage by itself is beyond them, which saves the rest.
+// of memory, as soon as a stage by itself is beyond them, which saves the rest;
+// `most_memory` is told what the stages take that were looked at.
 absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
                                         const train::EngineConfig& config,
                                         const parallel::Mesh& mesh,
                                         const Hardware& hardware,
-                                        const PlayOptions& options);
+                                        const PlayOptions& options,
+                                        int64_t* most_memory = nullptr);
 
 // Both at once, with options.experts.
 absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,

@@ -43,10 +43,6 @@ double PlainAttention(absl::string_view name, const OpCost& cost,
 
 }  // namespace
 
-double BytesOf(const OpCost& cost) {
-  return cost.bytes_read + cost.bytes_written;
-}
-
 double RowsOf(const OpCost& cost) {
   if (cost.columns == 0) return 0;
   return cost.flops / static_cast<double>(cost.columns);
@@ -83,7 +79,7 @@ double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
   if (plain_attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }
-  const double bytes = BytesOf(cost);
+  const double bytes = cost.bytes();
   const OpSpeed* speed = h.SpeedOf(name, cost.dtype);
   if (speed != nullptr && cost.inner == 0) {
     return speed->call + cost.flops * speed->flop + bytes * speed->byte +

@@ -38,8 +38,6 @@ double OpSeconds(absl::string_view name, const OpCost& cost,
                  const Hardware& hardware, ProductType products,
                  bool plain_attention = false, int64_t groups = 1);
 
-// Of memory, read and written.
-double BytesOf(const OpCost& cost);
 // Of attention, its FLOP by the size of a head; 0 of others (OpSpeed::row).
 double RowsOf(const OpCost& cost);
 

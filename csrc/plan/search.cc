@@ -208,8 +208,11 @@ class Explorer {
     std::optional<StepUse> soonest;
     Layout layout = division.layout;
     const int64_t blocks = bounds_.MostBlocks(layout);
+    std::vector<int> zeros = Zeros(layout);
+    // What zero 0 takes at the least, zero 1 does.
+    if (zeros.size() > 1) zeros.erase(zeros.begin());
     for (const Recompute recompute : Recomputes()) {
-      for (const int zero : Zeros(layout)) {
+      for (const int zero : zeros) {
         layout.recompute = recompute;
         layout.zero = zero;
         if (!ChooseFewest(layout, blocks)) continue;
@@ -231,6 +234,7 @@ class Explorer {
   struct Attempt {
     Outcome outcome;
     Candidate candidate{};  // where it fits
+    int64_t memory = 0;     // that it takes at least; 0: nobody knows
   };
 
   // Tries ways to fit, from those that cost nothing on.
@@ -241,8 +245,7 @@ class Explorer {
     std::optional<Candidate> best, whole;
     for (const int zero : zeros) {
       layout.zero = zero;
-      std::optional<Candidate> found =
-          Quickest(layout, most, best ? best->score : kAny);
+      std::optional<Candidate> found = Quickest(layout, most, best);
       if (zero == 0 && zeros.size() > 1) {
         // Of this and zero 1, which differ little, the better one counts.
         whole = std::move(found);
@@ -257,20 +260,20 @@ class Explorer {
     }
   }
 
-  // Of ways to recompute that fit and may be better than `score`, the best.
+  // Of ways to recompute that fit and are better than `known`, the best.
   // Dividing more is of use where `most`, which this lowers, are fewer.
   std::optional<Candidate> Quickest(Layout layout, std::vector<int64_t>& most,
-                                    double score) {
+                                    const std::optional<Candidate>& known) {
     const std::vector<Recompute> kinds = Recomputes();
     std::optional<Candidate> best;
     for (size_t kind = 0; kind < kinds.size(); ++kind) {
       if (most[kind] == 0) continue;
       layout.recompute = kinds[kind];
-      Attempt attempt = TryFewest(layout, most[kind], score);
+      Attempt attempt = TryFewest(layout, most[kind], best ? best : known);
       if (attempt.outcome == Outcome::kFits) {
         most[kind] = std::max<int64_t>(Chosen(attempt.candidate.layout) - 1, 0);
-        if (attempt.candidate.score < score) {
-          score = attempt.candidate.score;
+        const std::optional<Candidate>& rival = best ? best : known;
+        if (!rival || attempt.candidate.score < rival->score) {
           best = std::move(attempt.candidate);
         }
       }
@@ -283,37 +286,54 @@ class Explorer {
     return best;
   }
 
-  // Tries it with as few blocks recomputed as fit, at most `most`, if it may
-  // then be better than `score`.
-  Attempt TryFewest(Layout layout, int64_t most, double score) {
+  // Tries it with as few blocks recomputed as fit, at most `most`, if at the
+  // least it takes less than `known` does at the least: both are the same
+  // division of the devices, whose bounds are as far off.
+  Attempt TryFewest(Layout layout, int64_t most,
+                    const std::optional<Candidate>& known) {
     if (!ChooseFewest(layout, most)) {
       CountTooLarge(bounds_.Of(layout).memory);
       return {Outcome::kTooLarge};
     }
-    if (ScoreOf(layout, bounds_.Of(layout).use) >= score) {
+    if (known && LeastScore(layout) >= LeastScore(known->layout)) {
       return {Outcome::kTooSlow};
     }
     if (Chosen(layout) == 0) return Try(layout);
     // With `few` it is too large, with `enough` it may fit.
     int64_t enough = Chosen(layout), few = enough - 1;
     Attempt best = Try(layout);
-    for (int64_t step = 1; best.outcome == Outcome::kTooLarge && enough < most;
-         step *= 2) {
+    while (best.outcome == Outcome::kTooLarge && enough < most) {
       few = enough;
-      // All may take more than all but one (LayoutBounds::FewestRecomputed).
-      enough = few < most - 1 ? std::min(few + step, most - 1) : most;
+      Choose(layout, few);
+      enough = MoreThan(layout, most, best.memory);
       Choose(layout, enough);
       best = Try(layout);
     }
-    while (best.outcome == Outcome::kFits && enough - few > 1) {
-      const int64_t middle = few + (enough - few) / 2;
-      Choose(layout, middle);
+    for (bool sure = true; best.outcome == Outcome::kFits && enough - few > 1;
+         sure = false) {
+      const int64_t fewer = sure ? enough - 1 : few + (enough - few) / 2;
+      Choose(layout, fewer);
       Attempt attempt = Try(layout);
       const bool fits = attempt.outcome == Outcome::kFits;
-      (fits ? enough : few) = middle;
+      (fits ? enough : few) = fewer;
       if (fits) best = std::move(attempt);
     }
     return best;
+  }
+
+  // Of how many blocks to recompute, at most `most`, where those of `layout`
+  // are too few, with which it takes so much memory: as many as would be enough
+  // if bounds were that far off everywhere.
+  int64_t MoreThan(const Layout& layout, int64_t most, int64_t memory) {
+    const int64_t few = Chosen(layout);
+    // All may take more than all but one (LayoutBounds::FewestRecomputed).
+    if (few >= most - 1) return most;
+    if (memory == 0) return few + 1;
+    const double share =
+        bounds_.Of(layout).memory / static_cast<double>(memory);
+    const auto enough =
+        bounds_.FewestRecomputed(layout, most - 1, budget_ * share);
+    return std::max(enough.value_or(most - 1), few + 1);
   }
 
   Attempt Try(const Layout& layout) {
@@ -329,9 +349,10 @@ class Explorer {
     }
     PlayOptions play = options_.play;
     play.experts = WithLayout(play.experts, layout);
+    int64_t memory = 0;
     absl::StatusOr<Forecast> forecast =
         ForecastWithin(Limits(), WithLayout(config_, layout, *mesh, hardware_),
-                       *mesh, hardware_, play);
+                       *mesh, hardware_, play, &memory);
     if (absl::IsDeadlineExceeded(forecast.status())) {
       Count(absl::OkStatus(), false);
       return {Outcome::kTooSlow};
@@ -340,7 +361,7 @@ class Explorer {
       Count(absl::OkStatus(), true);
       const std::lock_guard<std::mutex> lock(mutex_);
       large_.Add(layout);
-      return {Outcome::kTooLarge};
+      return {Outcome::kTooLarge, {}, memory};
     }
     if (!forecast.ok()) {
       Count(forecast.status(), false);
@@ -357,7 +378,7 @@ class Explorer {
         result_.smallest->forecast.memory() > candidate.forecast.memory()) {
       result_.smallest = std::move(candidate);
     }
-    return {Outcome::kTooLarge};
+    return {Outcome::kTooLarge, {}, memory};
   }
 
   // Of what fits.
@@ -397,6 +418,10 @@ class Explorer {
 
   double ScoreOf(const Layout& layout, const StepUse& use) const {
     return Score(layout.devices(), use, options_.ranking, hardware_);
+  }
+
+  double LeastScore(const Layout& layout) {
+    return ScoreOf(layout, bounds_.Of(layout).use);
   }
 
   bool InTimeOn(const Layout& layout, const StepUse& use) const {

@@ -61,7 +61,7 @@ StreamTimeline StreamsOf(const WorkRecord& record, const Played& played) {
       span.bytes = work.collective.bytes;
     } else {
       span.flops = work.op.flops;
-      span.bytes = BytesOf(work.op);
+      span.bytes = work.op.bytes();
     }
     timeline.spans.push_back(std::move(span));
   }

@@ -96,19 +96,18 @@ int64_t GemmInF32Bytes(const Gemm& gemm) {
 
 Gemm GemmOfCost(const OpCost& cost) {
   const int64_t m = cost.rows, n = cost.columns, k = cost.inner;
-  const auto f32 = static_cast<double>(m * n * 4);
-  const bool gradient = cost.bytes_written >= f32 && cost.dtype != DType::kF32;
+  const auto& [a_transposed, b_transposed, accumulate, written] = cost.product;
   return {.m = m,
           .n = n,
           .k = k,
           .in_dtype = cost.dtype,
-          .a = {nullptr, {gradient, gradient ? m : k}},
-          .b = {nullptr, {!gradient, gradient ? n : k}},
+          .a = {nullptr, {a_transposed, a_transposed ? m : k}},
+          .b = {nullptr, {b_transposed, b_transposed ? k : n}},
           .bias = nullptr,
           .bias_dtype = cost.dtype,
-          .accumulate = gradient,
+          .accumulate = accumulate,
           .c = nullptr,
-          .c_dtype = gradient ? DType::kF32 : cost.dtype,
+          .c_dtype = written,
           .c_ld = n};
 }
 

@@ -47,8 +47,7 @@ absl::Status GemmInF32(const Gemm& gemm, Device& device, GemmFunction provider);
 // Bytes of those buffers.
 int64_t GemmInF32Bytes(const Gemm& gemm);
 
-// A product of such a cost, dense, without bias or data, with the layouts that
-// linear layers have: forward, or, where c is f32, the gradient of the weights.
+// A product of such a cost, dense, without bias or data.
 Gemm GemmOfCost(const OpCost& cost);
 
 }  // namespace eisbach::ops::cpu

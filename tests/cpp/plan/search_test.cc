@@ -64,9 +64,9 @@ TEST(SearchTest, NoLayoutOfAllIsQuicker) {
 }
 
 // Every way to recompute and to divide state that a layout has.
-std::vector<Candidate> AllWays(const train::EngineConfig& config,
-                               const SearchOptions& options,
-                               const Hardware& machine) {
+std::vector<Candidate> EveryWay(const train::EngineConfig& config,
+                                const SearchOptions& options,
+                                const Hardware& machine) {
   std::vector<Candidate> all;
   const auto add = [&](const Layout& layout) {
     const parallel::Mesh mesh = test::Value(MeshOf(layout));
@@ -103,7 +103,7 @@ TEST(SearchTest, NothingElseThatFitsIsQuicker) {
       .fixed = {.context = 1, .schedule = "1f1b", .micro_batch = 4},
       .memory_share = 1};
   Hardware machine = RoundMachine();
-  const std::vector<Candidate> all = AllWays(config, options, machine);
+  const std::vector<Candidate> all = EveryWay(config, options, machine);
   std::vector<int64_t> memory;
   for (const Candidate& one : all) memory.push_back(one.forecast.memory());
   std::sort(memory.begin(), memory.end());

@@ -3,7 +3,8 @@ import pytest
 from eisbach.config import load_config, resolve
 from eisbach.fitting import fit
 from eisbach.hardware import read_hardware
-from eisbach.planning import ExpertTerms, fragment, make_plan
+from eisbach.planning import ExpertTerms, fragment, make_plan, table, words
+from eisbach.planning.document import layout_keys
 
 
 def test_the_fragment_is_a_configuration_that_fits(
@@ -32,6 +33,35 @@ def test_keys_of_the_command_line_stay(planned):
     # What the file says is free.
     said = plan.config.train.micro_batch
     assert {c.layout.micro_batch for c in plan.found.fitting} != {said}
+
+
+def test_as_few_blocks_are_recomputed_as_fit(planned):
+    deep = ["model.layers=20", "model.hidden=4096", "model.heads=32",
+            "model.context=2048", "train.global_batch=16",
+            "train.micro_batch=8", "precision.compute=bf16"]  # fmt: skip
+    plan = planned(*deep, devices=1)
+    layout = plan.best.layout
+    count = layout.recompute_layers
+    assert layout.recompute == "selective"
+    assert 1 < count < 20
+    chosen = {"recompute": "selective", "recompute_layers": count}
+    assert chosen.items() <= layout_keys(layout).items()
+    assert f"selective {count}" == words.recompute(layout)
+    assert any(f" select {count} " in line for line in table(plan))
+    assert (
+        f"train: {{micro_batch: 8, recompute: selective, "
+        f"recompute_layers: {count}}}"
+    ) in fragment(plan.best)
+
+    def fixed(layers):
+        keys = ["train.recompute=selective", f"train.recompute_layers={layers}"]
+        return planned(*deep, *keys, devices=1)
+
+    assert not fixed(count - 1).found.fitting
+    assert fixed(count).best.forecast.seconds == plan.best.forecast.seconds
+    assert fixed("auto").best.layout.recompute_layers == count
+    assert fixed("all").best.layout.recompute_layers == "all"
+    assert fixed("all").best.forecast.seconds > plan.best.forecast.seconds
 
 
 def test_a_search_tells_how_far_it_is_and_can_be_ended(small, repo):
