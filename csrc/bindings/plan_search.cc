@@ -27,7 +27,13 @@ using Layers = std::variant<int64_t, std::string>;
 
 std::optional<int64_t> LayersOf(const std::optional<Layers>& layers) {
   if (!layers) return std::nullopt;
-  if (const auto* count = std::get_if<int64_t>(&*layers)) return *count;
+  if (const auto* count = std::get_if<int64_t>(&*layers)) {
+    if (*count >= 0) return *count;
+    throw py::value_error(absl::StrCat(
+        "recompute_layers=", *count,
+        " must not be below 0 (train.recompute_layers); nearest that works: "
+        "recompute_layers=0"));
+  }
   const std::string& name = std::get<std::string>(*layers);
   if (name == "all") return models::TransformerOptions::kAllBlocks;
   throw py::value_error(

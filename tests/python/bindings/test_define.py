@@ -27,6 +27,7 @@ WRONG = {
     "os.PathLike | str | bytes": [*ANY_TYPE, 1, 1.5, ["a"]],
     "dict | str": [*ANY_TYPE, 1, ["a"], {"a": object()}, {"a": float("nan")}],
     "dict": [*ANY_TYPE, 1, "a", [1]],
+    "int | str": [*ANY_TYPE, 1.5, 2**100, ["a"]],
     "bytes": [*ANY_TYPE, 1, "a"],
     "numpy.typing.ArrayLike": [*ANY_TYPE, 1.5, "a", [0.5], [[1], [2, 3]]],
     "numpy.ndarray": [*ANY_TYPE, 1, "a", [1, 2]],

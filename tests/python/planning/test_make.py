@@ -1,5 +1,6 @@
 import pytest
 
+from eisbach import _C
 from eisbach.config import load_config, resolve
 from eisbach.fitting import fit
 from eisbach.hardware import read_hardware
@@ -57,6 +58,9 @@ def test_as_few_blocks_are_recomputed_as_fit(planned):
         keys = ["train.recompute=selective", f"train.recompute_layers={layers}"]
         return planned(*deep, *keys, devices=1)
 
+    for wrong, says in (-1, "must not be below 0"), ("some", "nor all"):
+        with pytest.raises(ValueError, match=says):
+            _C.SearchOptions(1, recompute_layers=wrong)
     assert not fixed(count - 1).found.fitting
     assert fixed(count).best.forecast.seconds == plan.best.forecast.seconds
     assert fixed("auto").best.layout.recompute_layers == count
