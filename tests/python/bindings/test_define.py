@@ -257,6 +257,7 @@ class _Sweep:
             "float": 0.5,
             "bool": True,
             "str": "f32",
+            "int | str": 1,
             "os.PathLike | str | bytes": "nothing",
             "dict | str": "{}",
             "dict": {},
