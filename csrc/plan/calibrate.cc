@@ -21,6 +21,17 @@ constexpr double kShort = 20e-6;
 
 double WeightOf(double seconds) { return 1 / (seconds + kShort); }
 
+// An op of no size takes no time, for all that is known. Counts as a thirtieth
+// of a sample: enough where sizes are too alike to tell a call from the rest.
+constexpr double kNothing = 1.0 / 30;
+
+Observation NothingTakesNoTime(size_t parts) {
+  Observation nothing{.parts = std::vector<double>(parts, 0),
+                      .weight = kNothing * WeightOf(0)};
+  nothing.parts[0] = 1;
+  return nothing;
+}
+
 // By names, f32 or not.
 using Groups = std::map<std::pair<std::string, bool>, std::vector<OpSample>>;
 
@@ -44,6 +55,7 @@ OpSpeed FitOp(absl::Span<const OpSample> samples) {
          .value = op.seconds,
          .weight = WeightOf(op.seconds)});
   }
+  observations.push_back(NothingTakesNoTime(4));
   const std::vector<double> x = RobustLeastSquares(observations);
   return {.call = x[0], .flop = x[1], .byte = x[2], .row = x[3]};
 }
@@ -65,6 +77,7 @@ ProductFit FitProducts(absl::Span<const OpSample> samples) {
                             .value = op.seconds,
                             .weight = WeightOf(op.seconds)});
   }
+  observations.push_back(NothingTakesNoTime(5));
   std::vector<double> x = RobustLeastSquares(observations);
   if (x[1] <= 0) {
     // Products too small, or too few, to tell arithmetic from the rest.

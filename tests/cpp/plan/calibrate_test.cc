@@ -229,6 +229,25 @@ TEST(CalibrateTest, ProductsOfOneSizeHaveARate) {
               product.seconds, 1e-9);
 }
 
+// Sizes that are alike do not tell what a small op takes: not as much.
+TEST(CalibrateTest, OpsOfAlikeSizesHaveNoLongCalls) {
+  Measurements measured = Measured();
+  StepSample step;
+  for (const double bytes : {1e6, 1e6, 1.1e6, 1.1e6}) {
+    const double noise =
+        1 + 0.06 * (step.ops.size() % 2 == 0 ? 1 : -1) * (bytes > 1e6 ? -1 : 1);
+    step.ops.push_back({"dropout", {.bytes_read = bytes}, bytes / 1e9 * noise});
+  }
+  measured.steps.push_back(step);
+  const Hardware machine = test::Value(FitHardware(measured, "mine"));
+  EXPECT_NEAR(
+      OpSeconds("dropout", {.bytes_read = 1e6}, machine, ProductType::kAsIs),
+      1e-3, 1e-4);
+  EXPECT_LT(
+      OpSeconds("dropout", {.bytes_read = 1e3}, machine, ProductType::kAsIs),
+      1e-4);
+}
+
 TEST(CalibrateTest, ProductsAndCopiesAreNeeded) {
   Measurements measured = Measured();
   measured.moves.clear();
