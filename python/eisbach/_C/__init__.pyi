@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Experts', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'ModelSize', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2487,6 +2487,54 @@ class Hardware:
     @property
     def step_host(self) -> float:
         ...
+class ModelSize:
+    """
+    Numbers of a whole model.
+    """
+    @property
+    def active(self) -> int:
+        """
+        Those that a token meets.
+        """
+    @property
+    def flops_per_token(self) -> float:
+        """
+        Of training, without recomputing.
+        """
+    @property
+    def parameters(self) -> int:
+        ...
+class Experts:
+    """
+    Layers of experts in place of each MLP: modelled, not yet in the runtime.
+    """
+    def __init__(self, count: int = 0, *, per_token: int = 1, hidden: int = 0, shared_hidden: int = 0, ranks: int = 1) -> None:
+        """
+        `count` of a layer, 0: the model is dense; of each `hidden` wide a token goes through `per_token`, and through one that is `shared_hidden` wide. `ranks`: that divide them, where no search chooses.
+        """
+    def dense(self, config: EngineConfig) -> EngineConfig:
+        """
+        What runs in their place, to be planned with them.
+        """
+    def size(self, model: ModelConfig) -> ModelSize:
+        """
+        Of a model that has them.
+        """
+    @property
+    def count(self) -> int:
+        ...
+    @property
+    def hidden(self) -> int:
+        ...
+    @property
+    def per_token(self) -> int:
+        ...
+    @property
+    def ranks(self) -> int:
+        ...
+    @property
+    def shared_hidden(self) -> int:
+        ...
 class RankMemory:
     """
     Bytes of a rank's device memory, by what they hold.
@@ -2618,9 +2666,9 @@ class RecordedStep:
     """
     What the devices of a layout are given in a step: the real Engine of a rank of each stage that differs runs on the meta device.
     """
-    def __init__(self, config: EngineConfig, mesh: Mesh, *, device: str = 'meta') -> None:
+    def __init__(self, config: EngineConfig, mesh: Mesh, *, device: str = 'meta', experts: Experts | None = None) -> None:
         """
-        `device`: whose kernels' workspaces count in its memory; of meta there are none.
+        `device`: whose kernels' workspaces count in its memory; of meta there are none. `experts`: in place of the MLPs of `config`, which is what `Experts.dense` gives.
         """
     def on(self, hardware: Hardware, *, products: str = 'as_is', replayed: bool = True, plain_attention: bool = False) -> Forecast:
         """
@@ -2706,6 +2754,11 @@ class Layout:
     def devices(self) -> int:
         ...
     @property
+    def expert(self) -> int:
+        """
+        Ranks that divide experts.
+        """
+    @property
     def micro_batch(self) -> int:
         ...
     @property
@@ -2784,9 +2837,9 @@ class SearchOptions:
     """
     What a search may choose, and what is best.
     """
-    def __init__(self, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, recompute_layers: int | str | None = None, memory_share: float = 0.9, products: str = 'as_is', replayed: bool = True, by: str = 'time', run: RunConditions | None = None, most_hours: float = 0.0) -> None:
+    def __init__(self, devices: int, *, data: int | None = None, tensor: int | None = None, pipeline: int | None = None, context: int | None = None, expert: int | None = None, schedule: str | None = None, chunks: int | None = None, zero: int | None = None, micro_batch: int | None = None, recompute: str | None = None, recompute_layers: int | str | None = None, memory_share: float = 0.9, products: str = 'as_is', experts: Experts | None = None, replayed: bool = True, by: str = 'time', run: RunConditions | None = None, most_hours: float = 0.0) -> None:
         """
-        At most `devices`; what is given of a layout is not chosen (`recompute_layers`: a number, or `all`). `by`: `time` of a step, or `cost` (device hours) or `energy` of `run`; `most_hours`: in which that has to end, 0: whenever.
+        At most `devices`; what is given of a layout is not chosen (`recompute_layers`: a number, or `all`). `experts`: in place of the MLPs of what is planned, which is what `Experts.dense` gives. `by`: `time` of a step, or `cost` (device hours) or `energy` of `run`; `most_hours`: in which that has to end, 0: whenever.
         """
     @property
     def devices(self) -> int:
@@ -3079,7 +3132,7 @@ def latest_checkpoint(root: os.PathLike | str | bytes) -> str | None:
     """
     The complete checkpoint of the highest step, or None.
     """
-def layout_memory(config: EngineConfig, candidate: Candidate, hardware: Hardware) -> RankMemory:
+def layout_memory(config: EngineConfig, candidate: Candidate, hardware: Hardware, experts: Experts | None = None) -> RankMemory:
     """
     What the device holds that holds most, by kinds.
     """

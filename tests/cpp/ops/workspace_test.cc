@@ -40,7 +40,7 @@ TEST(WorkspaceTest, ProductsTakeWhatIsForetold) {
   Stream& stream = device->compute_stream();
   LastCost recorder(*device);
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-    for (const int64_t rows : {4, 64, 2500}) {
+    for (const int64_t rows : {4, 64, 128, 2500}) {
       const auto zeros = [&](int64_t m, int64_t n, DType type) {
         return test::Value(Tensor::Zeros(Shape{m, n}, type, stream));
       };
@@ -64,6 +64,7 @@ TEST(WorkspaceTest, ProductsTakeWhatIsForetold) {
       if (rows < 64) continue;  // few rows are forward's alone
       expect(y, w, false, x);
       expect(y_t, x, true, dw);
+      expect(y_t, x, false, dw);
     }
   }
 }

@@ -27,9 +27,16 @@ train::EngineConfig MiddleConfig(const char* family) {
 }
 
 RankMemory Estimate(const train::EngineConfig& config, const Layout& layout,
-                    int rank) {
+                    int rank, DeviceType device = DeviceType::kMeta) {
   const parallel::Mesh mesh = test::Value(test::MeshOf(layout));
-  return test::Value(EstimateMemory(config, mesh, rank));
+  return test::Value(EstimateMemory(config, mesh, rank, device));
+}
+
+// What a run on this CPU should take, its kernels' workspaces too.
+double PeakOnCpu(const train::EngineConfig& config, const Layout& layout,
+                 int rank) {
+  return static_cast<double>(
+      Estimate(config, layout, rank, DeviceType::kCpu).peak());
 }
 
 // What the allocator of each rank counted in a run of two steps.
@@ -130,7 +137,7 @@ TEST(EstimateTest, APeakOfMuonIsThatOfARun) {
     const Layout layout{2, 1, 1};
     const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
     for (int rank = 0; rank < layout.ranks(); ++rank) {
-      const double estimate = Estimate(config, layout, rank).peak();
+      const double estimate = PeakOnCpu(config, layout, rank);
       EXPECT_NEAR(estimate / peaks[rank], 1, 0.05) << zero << " " << rank;
     }
   }
@@ -163,8 +170,8 @@ TEST(EstimateTest, ARunTakesWhatWasEstimated) {
            {Layout{}, Layout{1, 2, 1}, Layout{1, 1, 2}}) {
         const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
         for (int rank = 0; rank < layout.ranks(); ++rank) {
-          const double estimate = Estimate(config, layout, rank).peak();
-          EXPECT_NEAR(estimate / peaks[rank], 1, 0.03)
+          const double estimate = PeakOnCpu(config, layout, rank);
+          EXPECT_NEAR(estimate / peaks[rank], 1, 0.04)
               << family << " " << layout.ToString() << " rank " << rank;
         }
       }
@@ -255,7 +262,7 @@ TEST(EstimateTest, RanksThatDivideTakeWhatWasEstimated) {
       config.update.zero.zero = zero;
       const std::vector<int64_t> peaks = PeaksOfARun(config, layout);
       for (int rank = 0; rank < layout.ranks(); ++rank) {
-        const double estimate = Estimate(config, layout, rank).peak();
+        const double estimate = PeakOnCpu(config, layout, rank);
         EXPECT_NEAR(estimate / peaks[rank], 1, 0.05)
             << layout.ToString() << " zero=" << zero << " rank " << rank;
       }
