@@ -1,9 +1,11 @@
 #include "plan/enumerate_layouts.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "parallel/pipeline/schedule.h"
 
 namespace eisbach::plan {
@@ -189,6 +191,35 @@ std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Fixed& fixed, RankBy by,
                                      int64_t experts) {
   return Enumerator(config, hardware, devices, fixed, by, experts).All();
+}
+
+absl::Status WhyNone(const train::EngineConfig& config,
+                     const Hardware& hardware, int devices, const Fixed& fixed,
+                     int64_t experts) {
+  int nearest = 0;
+  if (experts > 0 && fixed.expert) {
+    Fixed any = fixed;
+    any.expert.reset();
+    for (const Layout& layout : EnumerateLayouts(config, hardware, devices, any,
+                                                 RankBy::kTime, experts)) {
+      if (nearest == 0 || std::abs(layout.expert - *fixed.expert) <
+                              std::abs(nearest - *fixed.expert)) {
+        nearest = layout.expert;
+      }
+    }
+  }
+  if (nearest > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expert_parallel=", *fixed.expert, " does not divide experts=", experts,
+        " and the ranks of a stage (data x context x tensor) on any layout of "
+        "at most ",
+        devices, " devices; nearest that works: ", nearest));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "train.global_batch=", config.global_batch, " has no layout on at most ",
+      devices,
+      " devices where parallel.data x train.micro_batch divides it and the "
+      "given keys stay"));
 }
 
 }  // namespace eisbach::plan

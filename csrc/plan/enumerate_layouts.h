@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "nn/module.h"
 #include "plan/hardware.h"
 #include "plan/layout.h"
@@ -33,6 +34,11 @@ std::vector<Layout> EnumerateLayouts(const train::EngineConfig& config,
                                      const Fixed& fixed,
                                      RankBy by = RankBy::kTime,
                                      int64_t experts = 0);
+
+// InvalidArgument that says why there are none of them.
+absl::Status WhyNone(const train::EngineConfig& config,
+                     const Hardware& hardware, int devices, const Fixed& fixed,
+                     int64_t experts);
 
 // The values of a key, or the one that is fixed.
 template <typename T>

@@ -77,12 +77,8 @@ class Explorer {
     if (result_.fitting.empty() && !result_.smallest) {
       if (!refusal_.ok()) return refusal_;
       if (!layouts.empty()) return std::move(result_);  // all far too large
-      EISBACH_RETURN_IF_ERROR(CheckExpertRanks());
-      return absl::InvalidArgumentError(absl::StrCat(
-          "train.global_batch=", config_.global_batch,
-          " has no layout on at most ", options_.devices,
-          " devices where parallel.data x train.micro_batch divides it and the "
-          "given keys stay"));
+      return WhyNone(config_, hardware_, options_.devices, options_.fixed,
+                     options_.play.experts.count);
     }
     std::sort(result_.fitting.begin(), result_.fitting.end(),
               [](const Candidate& a, const Candidate& b) {
@@ -117,31 +113,6 @@ class Explorer {
       --busy_;
       changed_.notify_all();
     }
-  }
-
-  // Whether some layout could have as many ranks divide experts as are asked
-  // for.
-  absl::Status CheckExpertRanks() const {
-    const int64_t experts = options_.play.experts.count;
-    if (experts == 0 || !options_.fixed.expert) return absl::OkStatus();
-    Fixed any = options_.fixed;
-    any.expert.reset();
-    int nearest = 0;
-    const int wanted = *options_.fixed.expert;
-    for (const Layout& layout :
-         EnumerateLayouts(config_, hardware_, options_.devices, any,
-                          options_.ranking.by, experts)) {
-      if (nearest == 0 ||
-          std::abs(layout.expert - wanted) < std::abs(nearest - wanted)) {
-        nearest = layout.expert;
-      }
-    }
-    if (nearest == 0) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "expert_parallel=", wanted, " does not divide experts=", experts,
-        " and the ranks of a stage (data x context x tensor) on any layout of "
-        "at most ",
-        options_.devices, " devices; nearest that works: ", nearest));
   }
 
   // Asks at most every tenth of a second whether to go on.
