@@ -204,7 +204,8 @@ StepSample MedianOf(const std::vector<StepSample>& steps) {
   median.rest = middle([](const StepSample& step) { return step.rest; });
   const double whole =
       middle([](const StepSample& step) { return step.spread; });
-  median.spread = *std::max_element(values.begin(), values.end()) / whole - 1;
+  std::sort(values.begin(), values.end());
+  median.spread = values[values.size() * 3 / 4] / whole - 1;
   return median;
 }
 

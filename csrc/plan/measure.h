@@ -30,8 +30,9 @@ struct StepSample {
   std::vector<OpSample> ops;
   std::vector<OpSample> moves;
   double rest = 0;
-  // Of the median step, by how much the slowest was slower, on the rank where
-  // that is most: what something else on this machine took.
+  // Of the median step, by how much one of the slowest quarter was slower, on
+  // the rank where that is most: what something else on this machine took. A
+  // single slow step changes no median.
   double spread = 0;
 };
 

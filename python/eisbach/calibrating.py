@@ -6,6 +6,7 @@ import io
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,7 +37,7 @@ _MODELS = (
     "qwen3 layers=2 hidden=128 heads=4 context=128 vocab=256 batch=8",
 )
 _DTYPES = ("f32", "bf16")
-# Of a step, by how much others may be slower where nothing else runs.
+# By how much a quarter of the steps may be slower where nothing else runs.
 _QUIET = 0.1
 _ROOT = dict.fromkeys(
     ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"), "1"
@@ -145,11 +146,12 @@ def measure(
                 resolve(load_config(None, _keys(model, dtype)))
             )
             steps.append(_C.measure_step(world, config))
-    spread = max(step.spread for step in steps)
+    spread = statistics.median(step.spread for step in steps)
     if spread > _QUIET:
         say(
-            f"steps that should take as long differ by up to {spread:.0%}: "
-            "something else runs here; measure again when it does not"
+            "a quarter of the steps that should take as long take "
+            f"{spread:.0%} longer: something else runs here; measure again "
+            "when it does not"
         )
     say("copies and collectives")
     machine = _C.fit_hardware(
