@@ -11,6 +11,7 @@ error of memory (plan_memory.py):
     python benchmarks/plan_accuracy.py
     python benchmarks/plan_accuracy.py --split fit --plot accuracy.png
     python benchmarks/plan_accuracy.py --cases vtrainM --each
+    python benchmarks/plan_accuracy.py --file ours.csv
 
 What is left out, and why, is counted at the end. Programs that were measured
 are others than ours: before 2022 attention's scores went through memory, which
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import plan_memory
-from published_cases import LeftOutError, group_of, number, rows_of
+from published_cases import CASES, LeftOutError, group_of, number, rows_of
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -239,19 +240,20 @@ def experts_of(row: dict[str, str]) -> tuple[dict[str, int], list[str]]:
 
 
 def read_cases(
-    split: str, only: str, *, experts: bool = False
+    split: str, only: str, path: Path = CASES, *, experts: bool = False
 ) -> tuple[list[Case], Counter[str]]:
     """The cases that can be compared, and why others cannot.
 
     Args:
       split: `fit`, `check` or `all`.
       only: How their ids begin.
+      path: What has them.
       experts: Whether models that have some are among them.
     """
-    rows = rows_of(split)
+    rows = rows_of(split, path)
     chosen: dict[tuple[str, ...], dict[str, str]] = {}
     identity = [
-        name for name in rows[0]
+        name for name in (rows[0] if rows else ())
         if name not in ("id", "measured_metric", "measured_value", "unit",
                         "verified", "params")
     ]  # fmt: skip
@@ -356,12 +358,14 @@ def main() -> int:
                         default="check")  # fmt: skip
     parser.add_argument("--cases", default="", help="of ids that begin so")
     parser.add_argument("--each", action="store_true", help="a line a case")
+    parser.add_argument("--file", type=Path, default=CASES,
+                        help="other cases, in the same columns")  # fmt: skip
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     from eisbach.hardware import changed, machine_of, read_hardware
 
     files = {name: read_hardware(name) for name in set(MACHINES.values())}
-    cases, left = read_cases(args.split, args.cases, experts=True)
+    cases, left = read_cases(args.split, args.cases, args.file, experts=True)
     pairs: list[tuple[Case, float]] = []
     for i, case in enumerate(cases):
         if sys.stderr.isatty():
@@ -416,7 +420,7 @@ def main() -> int:
               f"{min(orders):.2f}")  # fmt: skip
     for reason, count in left.most_common():
         print(f"left out, {count}: {reason}")
-    memory = 0.0 if args.cases else plan_memory.report(args.split)
+    memory = 0.0 if args.cases else plan_memory.report(args.split, args.file)
     if args.plot:
         plot(args.plot, pairs)
     order = statistics.median(orders) if orders else 1.0

@@ -12,9 +12,9 @@ class LeftOutError(Exception):
     """A case that cannot be compared, and why."""
 
 
-def rows_of(split: str) -> list[dict[str, str]]:
-    """The rows marked `fit` or `check`, or `all`."""
-    with CASES.open(newline="") as file:
+def rows_of(split: str, path: Path = CASES) -> list[dict[str, str]]:
+    """The rows of a file that are marked `fit` or `check`, or `all`."""
+    with path.open(newline="") as file:
         return [r for r in csv.DictReader(file) if split in ("all", r["split"])]
 
 
