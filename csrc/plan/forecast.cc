@@ -122,9 +122,10 @@ double* SecondsOf(char letter, parallel::StageTimes& times) {
   return nullptr;
 }
 
-// All but the memory.
-StageForecast FromPlayed(const Played& played, int64_t recorded,
-                         int64_t micro_batches, int chunks) {
+// All but the memory. `list`: the stage's, of as many micro-batches as were
+// recorded.
+StageForecast FromPlayed(const Played& played, const parallel::ActionList& list,
+                         int64_t recorded, int64_t micro_batches, int chunks) {
   const double step =
       played.step_ends.at(1) - played.step_ends.at(0);  // of `recorded`
   const double count = static_cast<double>(micro_batches);
@@ -132,8 +133,8 @@ StageForecast FromPlayed(const Played& played, int64_t recorded,
   StageForecast stage;
   stage.chunks.resize(chunks);
   std::map<ActionOf, double> times;  // that a micro-batch has it, on average
-  for (const PlayedAction& one : LastActions(played)) {
-    times[{one.action.letter, one.action.chunk}] += 1 / few;
+  for (const Action& action : list) {
+    times[{Letter(action.kind), action.chunk}] += 1 / few;
   }
   Busy each;
   for (const auto& [kind, action] : RegularActions(LastActions(played))) {
@@ -198,7 +199,8 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   RecordedStep made(config, mesh);
   made.micro_batches_ = config.global_batch / samples;
   EISBACH_RETURN_IF_ERROR(made.MakeSchedules());
-  EISBACH_ASSIGN_OR_RETURN(made.recorded_, made.MicroBatchesToRecord());
+  EISBACH_ASSIGN_OR_RETURN(made.recorded_schedule_, made.FewestThatShowAll());
+  made.recorded_ = made.recorded_schedule_.shape.microbatches;
   EISBACH_ASSIGN_OR_RETURN(made.travels_, TransferBytes(config, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
@@ -263,14 +265,14 @@ absl::Status RecordedStep::MakeSchedules() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> RecordedStep::MicroBatchesToRecord() const {
+absl::StatusOr<Schedule> RecordedStep::FewestThatShowAll() const {
   const Schedule& all = schedules_.back();
   int64_t count = std::min<int64_t>(kRecorded, all.shape.microbatches);
-  for (; count < all.shape.microbatches; ++count) {
-    EISBACH_ASSIGN_OR_RETURN(const Schedule few, ScheduleOf(count));
-    if (DoesAll(few, all)) break;
+  while (true) {
+    EISBACH_ASSIGN_OR_RETURN(Schedule few, ScheduleOf(count));
+    if (DoesAll(few, all)) return few;
+    ++count;
   }
-  return count;
 }
 
 absl::StatusOr<double> RecordedStep::PipelineSeconds(
@@ -294,8 +296,10 @@ double RecordedStep::OfAll(absl::Span<const double> of_schedules) const {
 
 StageForecast RecordedStep::OfRecord(int record, const Hardware& hardware,
                                      const PlayOptions& options) const {
-  return FromPlayed(Play(records_[record], mesh_, hardware, options), recorded_,
-                    micro_batches_, schedules_[0].shape.chunks);
+  const auto stage = std::find(record_of_.begin(), record_of_.end(), record);
+  return FromPlayed(Play(records_[record], mesh_, hardware, options),
+                    recorded_schedule_.stages[stage - record_of_.begin()],
+                    recorded_, micro_batches_, schedules_[0].shape.chunks);
 }
 
 int64_t RecordedStep::MemoryOf(int stage) const {

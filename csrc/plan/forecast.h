@@ -99,7 +99,7 @@ class RecordedStep {
   parallel::Mesh mesh_;
   absl::StatusOr<parallel::Schedule> ScheduleOf(int64_t micro_batches) const;
   absl::Status MakeSchedules();
-  absl::StatusOr<int64_t> MicroBatchesToRecord() const;
+  absl::StatusOr<parallel::Schedule> FewestThatShowAll() const;
   // All of what a record's stages take but their memory.
   StageForecast OfRecord(int record, const Hardware& hardware,
                          const PlayOptions& options) const;
@@ -115,7 +115,8 @@ class RecordedStep {
   // as there are stages: from there on a step grows evenly.
   std::vector<parallel::Schedule> schedules_;
   int64_t micro_batches_ = 0;
-  int64_t recorded_ = 0;             // micro-batches
+  int64_t recorded_ = 0;  // micro-batches
+  parallel::Schedule recorded_schedule_;
   int64_t travels_ = 0;              // TransferBytes
   std::vector<WorkRecord> records_;  // of stages that differ
   std::vector<int> record_of_;       // a stage: which of them

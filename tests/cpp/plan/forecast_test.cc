@@ -36,6 +36,17 @@ TEST(ForecastTest, OneDeviceTakesTheSumOfItsOps) {
   EXPECT_NEAR(forecast.tokens_per_second, 48 * 64 / forecast.seconds, 1e-6);
 }
 
+// The model without its adapters goes forward as well, beside what the schedule
+// has.
+TEST(ForecastTest, PreferencesTakeTheSumOfTheirOps) {
+  train::EngineConfig config = Config();
+  config.model.adapter = {.rank = 3, .alpha = 6};
+  config.preference = train::PreferenceConfig{.rule = {.beta = 0.1}};
+  const Forecast forecast = On(config, {});
+  EXPECT_NEAR(forecast.bubble, 0, 1e-9);
+  EXPECT_NEAR(forecast.busy().sum(), forecast.seconds, 1e-6 * forecast.seconds);
+}
+
 // What few micro-batches tell is what all of them would.
 TEST(ForecastTest, MicroBatchesAreAlike) {
   for (const Layout& layout :

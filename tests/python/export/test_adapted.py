@@ -50,8 +50,10 @@ def several(tmp_path_factory):
     return home, logits
 
 
-def logits_of(*arguments, **options):
-    engine = load_model(*arguments, tokenizer="bytes", **options).engine
+def logits_of(folder, **options):
+    engine = load_model(
+        folder, ["precision.compute=f32"], tokenizer="bytes", **options
+    ).engine
     ids = np.arange(16, dtype=np.int32)[None]
     return engine.logits(_C.Tensor.from_numpy(ids, engine.device)).numpy()
 

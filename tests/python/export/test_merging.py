@@ -16,12 +16,14 @@ from eisbach.export.merging import merge
 
 # Of PEFT about transformers.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+# Some CPUs would compute in bf16.
+KEYS = ("model.context=32", "data.validation=none", "precision.compute=f32")
 
 
 @pytest.fixture(scope="module")
 def trained(trainer, eisbach, tmp_path_factory):
     """A model, and a run of six steps that has trained adapters for it."""
-    train = trainer("model.context=32", "data.validation=none")
+    train = trainer(*KEYS)
     _, base = train("base")
     done, tuned = train(
         "tuned",
@@ -151,7 +153,7 @@ def test_another_model_under_its_name_is_found(eisbach, trained, tmp_path):
 
 def test_it_begins_with_adapters_that_are_there(trainer, trained):
     _, base, tuned = trained
-    train = trainer("model.context=32", "data.validation=none")
+    train = trainer(*KEYS)
     done, more = train(
         "more",
         f"model.from={base / 'model'}",
@@ -180,7 +182,7 @@ def test_adapters_need_a_model(eisbach, tmp_path):
 @pytest.mark.parametrize("axis", ["tensor", "context"])
 def test_ranks_train_like_one(trainer, trained, axis):
     _, base, tuned = trained
-    train = trainer("model.context=32", "data.validation=none")
+    train = trainer(*KEYS)
     done, divided = train(
         f"divided-{axis}",
         f"model.from={base / 'model'}",
@@ -204,7 +206,7 @@ def test_ranks_train_like_one(trainer, trained, axis):
 
 def test_whole_weights_may_be_frozen_instead(trainer, trained):
     _, base, _ = trained
-    train = trainer("model.context=32", "data.validation=none")
+    train = trainer(*KEYS)
     done, partly = train(
         "partly",
         f"model.from={base / 'model'}",
@@ -234,7 +236,7 @@ def test_new_tokens_are_rows_beside_the_adapters(
     _, base, _ = trained
     text = tmp_path / "text.py"
     text.write_text("def one():\n    return 1  # <|robot|>\n" * 60)
-    train = trainer("model.context=32", "data.validation=none")
+    train = trainer(*KEYS)
     done, tuned = train(
         "tokens",
         f"model.from={base / 'model'}",

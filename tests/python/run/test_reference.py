@@ -58,6 +58,7 @@ def prefer(eisbach, home):
             f"train.steps={STEPS}",
             f"train.validate_every={STEPS}",
             "optimizer.lr=0.003",
+            "precision.compute=f32",
             *overrides,
             **options,
         )
