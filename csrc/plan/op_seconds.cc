@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace eisbach::plan {
 namespace {
@@ -100,6 +101,18 @@ double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
   const double memory = bytes / (h.memory_bandwidth * h.memory_fraction);
   return std::max({compute, memory, h.kernel_gap}) +
          (speed == nullptr ? 0 : speed->call);
+}
+
+absl::Status Check(ProductType products, const Hardware& hardware) {
+  const PeakRates& peak = hardware.peak;
+  const bool f4 = products == ProductType::kF4;
+  if (products == ProductType::kAsIs || (f4 ? peak.f4 : peak.f8) > 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("products=", f4 ? "f4" : "f8", ": ", hardware.name,
+                   " multiplies nothing in it; nearest that works: ",
+                   f4 && peak.f8 > 0 ? "f8" : "as_is"));
 }
 
 }  // namespace eisbach::plan

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "device/recorder.h"
 #include "plan/hardware.h"
@@ -9,6 +10,10 @@ namespace eisbach::plan {
 // What the linear layers' matrix products are computed in, where that is not
 // the type of their operands.
 enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
+
+// InvalidArgument where a machine multiplies nothing of that type; the message
+// names the nearest that it does.
+absl::Status Check(ProductType products, const Hardware& hardware);
 
 // Seconds that a device is busy with an op: what was measured of it
 // (Hardware::speeds), or a roofline (Williams et al. 2009):

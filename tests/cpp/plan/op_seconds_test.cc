@@ -37,6 +37,19 @@ TEST(OpSecondsTest, ProductsTakeThePeakOfTheirType) {
   EXPECT_DOUBLE_EQ(Seconds(cost, older, ProductType::kF4), 0.5e-3);
 }
 
+TEST(OpSecondsTest, TypesThatAMachineLacksAreNamed) {
+  Hardware machine = RoundMachine();
+  machine.peak.f8 = machine.peak.f4 = 1e15;
+  EISBACH_EXPECT_OK(Check(ProductType::kF4, machine));
+  machine.peak.f4 = 0;
+  EXPECT_THAT(Check(ProductType::kF4, machine).message(),
+              testing::HasSubstr("nearest that works: f8"));
+  machine.peak.f8 = 0;
+  EXPECT_THAT(Check(ProductType::kF8, machine).message(),
+              testing::HasSubstr("nearest that works: as_is"));
+  EISBACH_EXPECT_OK(Check(ProductType::kAsIs, machine));
+}
+
 TEST(OpSecondsTest, TheSlowerOfComputeAndMemoryCounts) {
   Hardware machine = RoundMachine();
   machine.memory_fraction = 0.5;
