@@ -61,6 +61,12 @@ def measure(shape: Shape, keys: list[str], args: argparse.Namespace) -> Run:
     return Run(seconds, resident, allocated)
 
 
+def by_round(runs: list[Run], others: list[Run]) -> float:
+    """A step of some runs by that of others, each in its own round."""
+    pairs = zip(runs, others, strict=True)
+    return statistics.median(run.seconds / o.seconds for run, o in pairs)
+
+
 def predicted(
     shape: Shape, keys: list[str], args: argparse.Namespace
 ) -> _C.RankMemory:

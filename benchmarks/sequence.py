@@ -1,10 +1,11 @@
 """Step time and memory of `parallel.sequence`, on against off.
 
 Trains one model on one tensor group of ranks of one thread, with the tokens
-divided and whole in turn. Prints the median step with them divided beside the
-other, round by round and over all rounds, and the most that a rank's allocator
-held in each, beside what `eisbach estimate` says; then how much less that is,
-as measured and as predicted. Run it on a machine that does nothing else:
+divided and whole in turn. Prints the step with them divided beside the other of
+the same round, of each and the median of all, and the most that a rank's
+allocator held in each, beside what `eisbach estimate` says; then how much less
+that is, as measured and as predicted. Run it on a machine that does nothing
+else:
 
     python benchmarks/sequence.py                     # 124 M on 2 ranks
     python benchmarks/sequence.py --preset small --rounds 1
@@ -15,7 +16,7 @@ import argparse
 import statistics
 import sys
 
-from measured_run import Run, measure, predicted
+from measured_run import Run, by_round, measure, predicted
 from train_cpu import PRESETS
 
 MOST_STEP = 1.02
@@ -49,13 +50,10 @@ def main() -> int:
             runs[divided].append(measure(shape, keys_of(divided, args), args))
         ratio = runs[True][-1].seconds / runs[False][-1].seconds
         print(f"round {turn + 1}: step {ratio:.3f} of whole", flush=True)
-    step = {
-        divided: statistics.median(one.seconds for one in several)
-        for divided, several in runs.items()
-    }
+    step = statistics.median(run.seconds for run in runs[True])
     print(
-        f"{step[True] * 1e3:.1f} ms a step, {step[True] / step[False]:.3f} of "
-        f"whole (target {MOST_STEP})"
+        f"{step * 1e3:.1f} ms a step, {by_round(runs[True], runs[False]):.3f} "
+        f"of whole (target {MOST_STEP})"
     )
     measured, expected = {}, {}
     for divided, several in runs.items():

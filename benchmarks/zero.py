@@ -18,12 +18,11 @@ torch==2.13.0:
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
 from children import peak_of
-from measured_run import Run, measure, predicted
+from measured_run import Run, by_round, measure, predicted
 from train_cpu import PRESETS, Shape, torch_command
 
 STAGES = (0, 1, 2, 3)
@@ -45,12 +44,6 @@ def run_fsdp(shape: Shape, args: argparse.Namespace) -> Run:
     output, _ = peak_of([*command, "--fsdp"])
     result = json.loads(output.strip().split("\n")[-1])
     return Run(result["step_seconds"], result["peak_memory_bytes"])
-
-
-def by_round(runs: list[Run], others: list[Run]) -> float:
-    """A step of some runs by that of others, each in its own round."""
-    pairs = zip(runs, others, strict=True)
-    return statistics.median(run.seconds / o.seconds for run, o in pairs)
 
 
 def plot(
