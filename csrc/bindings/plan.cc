@@ -58,7 +58,7 @@ void BindForecast(CoreModule& m) {
                        const std::optional<plan::Experts>& experts) {
              const DeviceType type = Unwrap(ParseDeviceType(device));
              return Unwrap(WithoutGil([&] {
-               return RecordedStep::Make(config, mesh, type, nullptr,
+               return RecordedStep::Make(config, mesh, type,
                                          experts.value_or(plan::Experts{}));
              }));
            }),

@@ -22,7 +22,7 @@ absl::StatusOr<Timeline> TimelineOf(const train::EngineConfig& config,
   EISBACH_ASSIGN_OR_RETURN(
       const plan::RecordedStep step,
       plan::RecordedStep::Make(plan::WithLayout(config, layout, mesh, hardware),
-                               mesh, DeviceType::kMeta, nullptr,
+                               mesh, DeviceType::kMeta,
                                plan::WithLayout(options.play.experts, layout)));
   return plan::MakeTimeline(step, hardware, options.play);
 }

@@ -33,9 +33,6 @@ RankMemory CountState(train::Engine& engine) {
   for (const optim::OptimizerState& state : update.optimizer().StateTensors()) {
     memory.optimizer += static_cast<int64_t>(state.tensor.bytes());
   }
-  for (const Parameter* parameter : update.parameters()) {
-    memory.parameters += parameter->spec().shape.elements();
-  }
   return memory;
 }
 
@@ -62,6 +59,7 @@ class Workspaces final : public Recorder {
 absl::StatusOr<RankMemory> StateOf(MetaRank& made) {
   train::Engine& engine = made.engine();
   RankMemory memory = CountState(engine);
+  memory.parameters = made.parameters();
   EISBACH_ASSIGN_OR_RETURN(
       memory.saving, checkpoint::Saver::StagingBytes(
                          engine.update().buffer(), engine.update().optimizer(),

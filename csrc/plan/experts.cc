@@ -19,6 +19,10 @@ absl::Status Refuse(absl::string_view option, int64_t value,
       option, "=", value, " ", rule, "; nearest that works: ", nearest));
 }
 
+int64_t RanksOfStage(const parallel::Mesh& mesh) {
+  return mesh.world_size() / mesh.size(Axis::kPipeline);
+}
+
 // Columns of an MLP's first product, and rows of its second, for each of width.
 int64_t Products(const ModelConfig& model) {
   return model.architecture.gated() ? 3 : 2;
@@ -79,8 +83,7 @@ absl::Status Check(const Experts& experts, const ModelConfig& model) {
 
 absl::Status Check(const Experts& experts, const parallel::Mesh& mesh) {
   if (!experts.any()) return absl::OkStatus();
-  const int64_t ranks = int64_t{1} * mesh.size(Axis::kData) *
-                        mesh.size(Axis::kContext) * mesh.size(Axis::kTensor);
+  const int64_t ranks = RanksOfStage(mesh);
   const int64_t both = std::gcd(ranks, experts.count);
   if (experts.ranks >= 1 && both % experts.ranks == 0) return absl::OkStatus();
   const bool divides = experts.ranks >= 1 && experts.count % experts.ranks == 0;
@@ -174,9 +177,8 @@ absl::StatusOr<RankMemory> BytesOfWeight(const train::EngineConfig& dense) {
 }
 
 int RanksAlike(const parallel::Mesh& mesh, const Experts& experts) {
-  const int64_t all = int64_t{1} * mesh.size(Axis::kData) *
-                      mesh.size(Axis::kContext) * mesh.size(Axis::kTensor);
-  return static_cast<int>(std::max<int64_t>(1, all / experts.ranks));
+  return static_cast<int>(
+      std::max<int64_t>(1, RanksOfStage(mesh) / experts.ranks));
 }
 
 Parts PartsOf(const train::EngineConfig& dense, const parallel::Mesh& mesh,

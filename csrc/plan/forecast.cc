@@ -191,7 +191,7 @@ absl::StatusOr<int64_t> TransferBytes(const train::EngineConfig& config,
 
 absl::StatusOr<RecordedStep> RecordedStep::Make(
     const train::EngineConfig& config, const parallel::Mesh& mesh,
-    DeviceType device, const Look& look, const Experts& experts) {
+    DeviceType device, const Experts& experts, const Look& look) {
   EISBACH_RETURN_IF_ERROR(train::Engine::Validate(config, mesh));
   EISBACH_RETURN_IF_ERROR(Check(experts, mesh));
   const int stages = mesh.size(Axis::kPipeline);
@@ -200,14 +200,13 @@ absl::StatusOr<RecordedStep> RecordedStep::Make(
   made.micro_batches_ = config.global_batch / samples;
   EISBACH_RETURN_IF_ERROR(made.MakeSchedules());
   EISBACH_ASSIGN_OR_RETURN(made.recorded_schedule_, made.FewestThatShowAll());
-  made.recorded_ = made.recorded_schedule_.shape.microbatches;
   EISBACH_ASSIGN_OR_RETURN(made.travels_, TransferBytes(config, mesh));
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
       train::DivideLayers(config.model, config.layers_per_stage,
                           made.schedules_[0].shape));
   train::EngineConfig few = config;
-  few.global_batch = made.recorded_ * samples;
+  few.global_batch = made.recorded() * samples;
   // Stages of like layers that are no end of the model and do the same are
   // alike.
   std::map<std::tuple<bool, bool, std::vector<LayerKind>, std::set<ActionOf>>,
@@ -299,7 +298,7 @@ StageForecast RecordedStep::OfRecord(int record, const Hardware& hardware,
   const auto stage = std::find(record_of_.begin(), record_of_.end(), record);
   return FromPlayed(Play(records_[record], mesh_, hardware, options),
                     recorded_schedule_.stages[stage - record_of_.begin()],
-                    recorded_, micro_batches_, schedules_[0].shape.chunks);
+                    recorded(), micro_batches_, schedules_[0].shape.chunks);
 }
 
 int64_t RecordedStep::MemoryOf(int stage) const {
@@ -394,7 +393,7 @@ absl::StatusOr<Forecast> ForecastWithin(const StepLimits& limits,
   };
   EISBACH_ASSIGN_OR_RETURN(
       const RecordedStep step,
-      RecordedStep::Make(config, mesh, hardware.device, look, options.experts));
+      RecordedStep::Make(config, mesh, hardware.device, options.experts, look));
   return step.Together(kinds, hardware);
 }
 
@@ -402,9 +401,9 @@ absl::StatusOr<Forecast> ForecastStep(const train::EngineConfig& config,
                                       const parallel::Mesh& mesh,
                                       const Hardware& hardware,
                                       const PlayOptions& options) {
-  EISBACH_ASSIGN_OR_RETURN(const RecordedStep step,
-                           RecordedStep::Make(config, mesh, hardware.device,
-                                              nullptr, options.experts));
+  EISBACH_ASSIGN_OR_RETURN(
+      const RecordedStep step,
+      RecordedStep::Make(config, mesh, hardware.device, options.experts));
   return step.On(hardware, options);
 }
 

@@ -66,8 +66,8 @@ class RecordedStep {
   // Check of experts.
   static absl::StatusOr<RecordedStep> Make(
       const train::EngineConfig& config, const parallel::Mesh& mesh,
-      DeviceType device = DeviceType::kMeta, const Look& look = nullptr,
-      const Experts& experts = {});
+      DeviceType device = DeviceType::kMeta, const Experts& experts = {},
+      const Look& look = nullptr);
 
   // What a stage that is recorded takes of its devices.
   StageForecast StageOn(int stage, const Hardware& hardware,
@@ -84,7 +84,7 @@ class RecordedStep {
   const parallel::Mesh& mesh() const { return mesh_; }
   int64_t micro_batches() const { return micro_batches_; }
   // Micro-batches of the records.
-  int64_t recorded() const { return recorded_; }
+  int64_t recorded() const { return recorded_schedule_.shape.microbatches; }
   const std::vector<WorkRecord>& records() const { return records_; }
   // Which of them a stage has.
   int record_of(int stage) const { return record_of_[stage]; }
@@ -115,7 +115,6 @@ class RecordedStep {
   // as there are stages: from there on a step grows evenly.
   std::vector<parallel::Schedule> schedules_;
   int64_t micro_batches_ = 0;
-  int64_t recorded_ = 0;  // micro-batches
   parallel::Schedule recorded_schedule_;
   int64_t travels_ = 0;              // TransferBytes
   std::vector<WorkRecord> records_;  // of stages that differ

@@ -166,18 +166,9 @@ std::vector<PartCosts> LayoutBounds::PartsOf(const Layout& layout,
 }
 
 int64_t LayoutBounds::MostBlocks(const Layout& layout) {
-  int64_t most = 1;
   const auto division = DivisionOf(layout);
-  if (!division.ok()) return most;
-  const parallel::ScheduleShape& shape = (*division)->shape;
-  for (int s = 0; s < shape.stages; ++s) {
-    int64_t blocks = 0;
-    for (int c = 0; c < shape.chunks; ++c) {
-      blocks += (*division)->parts[parallel::PartAt(shape, {s, c})].size();
-    }
-    most = std::max(most, blocks);
-  }
-  return most;
+  if (!division.ok()) return 1;
+  return train::MostBlocksOfAStage((*division)->parts, (*division)->shape);
 }
 
 std::optional<int64_t> LayoutBounds::FewestRecomputed(Layout layout,

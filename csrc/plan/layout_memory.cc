@@ -18,12 +18,7 @@ absl::StatusOr<int64_t> LayersOf(const train::EngineConfig& config,
   EISBACH_ASSIGN_OR_RETURN(
       const std::vector<parallel::LayerRange> parts,
       train::DivideLayers(config.model, config.layers_per_stage, shape));
-  int64_t layers = 0;
-  for (const models::StageLayers& chunk :
-       train::ChunksOfStage(parts, shape, stage)) {
-    layers += chunk.end_layer - chunk.first_layer;
-  }
-  return layers;
+  return train::BlocksOfStage(parts, shape, stage);
 }
 
 }  // namespace

@@ -53,6 +53,14 @@ void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost,
   if (bytes > 0) (void)meta.Allocate(bytes);
 }
 
+int64_t MetaRank::parameters() const {
+  int64_t numbers = 0;
+  for (const Parameter* parameter : engine_->update().parameters()) {
+    numbers += parameter->spec().shape.elements();
+  }
+  return numbers;
+}
+
 absl::Status MetaRank::Step() {
   EISBACH_ASSIGN_OR_RETURN(const train::StepInput input, EmptyInput(*engine_));
   return engine_->Submit(input);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,9 @@ class MetaRank {
 
   // Gives the device a step of the configuration.
   absl::Status Step();
+
+  // Numbers that it computes with.
+  int64_t parameters() const;
 
   train::Engine& engine() { return *engine_; }
   Device& device() { return world_->device(); }

@@ -65,26 +65,15 @@ class FewestSearch {
  private:
   // Of any stage.
   absl::StatusOr<int64_t> MostBlocks() const {
-    const int stages = mesh_.size(Axis::kPipeline);
     EISBACH_ASSIGN_OR_RETURN(
-        const parallel::Schedule schedule,
-        train::MakeStepSchedule(config_.pipeline_schedule, stages,
-                                config_.chunks, /*micro_batches=*/1,
-                                config_.deferred_weights));
+        const parallel::ScheduleShape shape,
+        train::ShapeOfStep(config_.pipeline_schedule,
+                           mesh_.size(Axis::kPipeline), config_.chunks,
+                           /*micro_batches=*/1));
     EISBACH_ASSIGN_OR_RETURN(
         const std::vector<parallel::LayerRange> parts,
-        train::DivideLayers(config_.model, config_.layers_per_stage,
-                            schedule.shape));
-    int64_t most = 0;
-    for (int stage = 0; stage < stages; ++stage) {
-      int64_t blocks = 0;
-      for (const models::StageLayers& chunk :
-           train::ChunksOfStage(parts, schedule.shape, stage)) {
-        blocks += chunk.end_layer - chunk.first_layer;
-      }
-      most = std::max(most, blocks);
-    }
-    return most;
+        train::DivideLayers(config_.model, config_.layers_per_stage, shape));
+    return train::MostBlocksOfAStage(parts, shape);
   }
 
   absl::StatusOr<int64_t> Bytes(int rank, int64_t layers) {

@@ -99,17 +99,13 @@ absl::StatusOr<WorkRecord> RecordSteps(const train::EngineConfig& config,
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
                            MetaRank::Make(config, mesh, rank, device));
   EISBACH_RETURN_IF_ERROR(made->Step());
-  int64_t parameters = 0;
-  for (const Parameter* parameter : made->engine().update().parameters()) {
-    parameters += parameter->spec().shape.elements();
-  }
   WorkRecorder recorder(made->device(), device);
   for (int step = 0; step < 2; ++step) {
     EISBACH_RETURN_IF_ERROR(made->Step());
     recorder.EndStep();
   }
   WorkRecord record = recorder.Take();
-  record.parameters = parameters;
+  record.parameters = made->parameters();
   return record;
 }
 

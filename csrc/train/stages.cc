@@ -93,6 +93,24 @@ std::vector<models::StageLayers> ChunksOfStage(
   return chunks;
 }
 
+int64_t BlocksOfStage(absl::Span<const parallel::LayerRange> parts,
+                      const parallel::ScheduleShape& shape, int stage) {
+  int64_t blocks = 0;
+  for (int chunk = 0; chunk < shape.chunks; ++chunk) {
+    blocks += parts[parallel::PartAt(shape, {stage, chunk})].size();
+  }
+  return blocks;
+}
+
+int64_t MostBlocksOfAStage(absl::Span<const parallel::LayerRange> parts,
+                           const parallel::ScheduleShape& shape) {
+  int64_t most = 0;
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    most = std::max(most, BlocksOfStage(parts, shape, stage));
+  }
+  return most;
+}
+
 absl::Status CheckRecompute(nn::Recompute recompute, int64_t blocks,
                             absl::Span<const parallel::LayerRange> parts,
                             const parallel::ScheduleShape& shape) {
@@ -103,15 +121,7 @@ absl::Status CheckRecompute(nn::Recompute recompute, int64_t blocks,
         " has no meaning where train.recompute=none (train.recompute_layers); "
         "nearest that works: recompute_layers=all"));
   }
-  int64_t most = 0;
-  for (int stage = 0; stage < shape.stages; ++stage) {
-    int64_t held = 0;
-    for (const models::StageLayers& chunk :
-         ChunksOfStage(parts, shape, stage)) {
-      held += chunk.end_layer - chunk.first_layer;
-    }
-    most = std::max(most, held);
-  }
+  const int64_t most = MostBlocksOfAStage(parts, shape);
   if (blocks >= 0 && blocks <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "recompute_layers=", blocks, " is outside 0 to ", most,

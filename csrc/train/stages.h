@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -35,6 +36,12 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
 std::vector<models::StageLayers> ChunksOfStage(
     absl::Span<const parallel::LayerRange> parts,
     const parallel::ScheduleShape& shape, int stage);
+
+// Blocks of `stage` among those parts, and of the stage that has most.
+int64_t BlocksOfStage(absl::Span<const parallel::LayerRange> parts,
+                      const parallel::ScheduleShape& shape, int stage);
+int64_t MostBlocksOfAStage(absl::Span<const parallel::LayerRange> parts,
+                           const parallel::ScheduleShape& shape);
 
 // Whether a stage has the `blocks`, its first ones, that shall be recomputed:
 // TransformerOptions::kAllBlocks, or as many as some stage has at most.

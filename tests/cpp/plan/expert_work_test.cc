@@ -34,7 +34,7 @@ absl::StatusOr<RecordedStep> Recorded(const train::EngineConfig& config,
   experts = WithLayout(experts, layout);
   return RecordedStep::Make(
       WithLayout(test::Value(DenseOf(config, experts)), layout), mesh,
-      DeviceType::kMeta, nullptr, experts);
+      DeviceType::kMeta, experts);
 }
 
 Forecast Foretold(const train::EngineConfig& config, const Layout& layout,
