@@ -89,7 +89,8 @@ def trainer(eisbach, tmp_path_factory):
     """Makes what trains configs/tiny.yaml, with overrides of its own.
 
     That takes a name, more overrides and `ranks`, and returns the process and
-    the run folder.
+    the run folder. It computes in f32, so that losses can be compared: by
+    itself a CPU that multiplies bf16 would choose that.
     """
 
     def trainer(*fixed):
@@ -101,6 +102,7 @@ def trainer(eisbach, tmp_path_factory):
                 "configs/tiny.yaml",
                 f"run.dir={folder}",
                 f"run.name={name}",
+                "precision.compute=f32",
                 *fixed,
                 *overrides,
                 **options,

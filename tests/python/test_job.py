@@ -132,6 +132,7 @@ def train_talks(eisbach, home, name, *overrides, **options):
         f"data.train={home / 'talks.jsonl'}",
         "data.template=chatml",
         "model.context=192",
+        "precision.compute=f32",  # losses are compared
         "train.steps=30",
         "train.validate_every=30",
         "optimizer.lr=0.01",

@@ -16,8 +16,7 @@ from eisbach.export.merging import merge
 
 # Of PEFT about transformers.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
-# Some CPUs would compute in bf16.
-KEYS = ("model.context=32", "data.validation=none", "precision.compute=f32")
+KEYS = ("model.context=32", "data.validation=none")
 
 
 @pytest.fixture(scope="module")
