@@ -16,7 +16,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "autograd/functions/cross_entropy.h"
+#include "autograd/functions/head_chunks.h"
 #include "ops/matmul.h"
 #include "ops_support.h"
 
@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   const int64_t row_bytes =
       vocab * static_cast<int64_t>(eisbach::SizeOf(dtype)) + 1;
   const int64_t most =
-      std::max<int64_t>(1, eisbach::autograd::kLogitsBytes / row_bytes);
+      std::max<int64_t>(1, eisbach::autograd::LogitsBytes(eisbach::DeviceType::kCpu) / row_bytes);
   const int64_t chunks = (rows + most - 1) / most;
   sum.Layer("head", static_cast<double>(chunks), (rows + chunks - 1) / chunks,
             hidden, vocab);

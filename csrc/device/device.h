@@ -31,6 +31,10 @@ class Device : public std::enable_shared_from_this<Device> {
   Device& operator=(const Device&) = delete;
 
   DeviceType type() const { return type_; }
+  // The type whose program this runs, where that depends on it: its own, but
+  // of a meta device that which is to be foretold.
+  DeviceType stands_for() const { return stands_for_; }
+  void set_stands_for(DeviceType type) { stands_for_ = type; }
 
   // The stream that ops run on unless told otherwise.
   virtual Stream& compute_stream() = 0;
@@ -92,10 +96,11 @@ class Device : public std::enable_shared_from_this<Device> {
   StepClock& step_clock() { return step_clock_; }
 
  protected:
-  explicit Device(DeviceType type) : type_(type) {}
+  explicit Device(DeviceType type) : type_(type), stands_for_(type) {}
 
  private:
   const DeviceType type_;
+  DeviceType stands_for_;
   bool allows_tf32_ = false;
   Recorder* recorder_ = nullptr;
   Tracer tracer_;

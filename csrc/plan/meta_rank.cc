@@ -36,6 +36,7 @@ absl::StatusOr<std::unique_ptr<MetaRank>> MetaRank::Make(
   std::unique_ptr<MetaRank> made(new MetaRank());
   EISBACH_ASSIGN_OR_RETURN(
       made->world_, comm::SimWorld(rank, mesh.world_size(), DeviceType::kMeta));
+  made->device().set_stands_for(device);
   if (device == DeviceType::kCpu && mesh.world_size() > 1) {
     made->device().SetSharedSource(nullptr);
   }

@@ -17,7 +17,8 @@ namespace eisbach::plan {
 // it alone is there: nothing is allocated or computed, all is counted.
 class MetaRank {
  public:
-  // `device`: that it stands for, which decides what its memory is besides
+  // `device`: that it stands for, which decides how many logits are there at
+  // once (autograd/functions/head_chunks.h) and what its memory is besides
   // tensors: workspaces (TakeWorkspace), and, between ranks on CPUs, a pool
   // apart for what they share. Of meta there is neither. InvalidArgument as
   // Engine::Validate.

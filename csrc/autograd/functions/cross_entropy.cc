@@ -161,7 +161,7 @@ absl::StatusOr<Tensor> LinearCrossEntropy(
   const int64_t n = targets.elements();
   EISBACH_RETURN_IF_ERROR(
       ops::CheckIds(ops::IdKind::kTarget, targets, shard.vocab));
-  const int64_t chunk = HeadChunk(n, weight, x.dtype(), logits_bytes);
+  const int64_t chunk = HeadChunk(n, weight, x, logits_bytes);
 
   EISBACH_ASSIGN_OR_RETURN(Tensor rows, x.View(Shape{n, x.dim(-1)}));
   EISBACH_ASSIGN_OR_RETURN(Tensor flat_targets, targets.View(Shape{n}));

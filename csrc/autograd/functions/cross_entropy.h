@@ -52,15 +52,14 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
 // with vocabulary x tokens (the idea of Liger Kernel, arXiv:2410.10989, section
 // 3). So a recorded forward does the work of backward: it has already added to
 // the weight's gradient, and saves the gradient of x. `logits_bytes` bounds a
-// chunk (which has one row at least); each chunk costs a pass over the weight's
-// gradient. Where `cap` is not 0 logits are bounded by it (ops/softcap.h); that
+// chunk (which has one row at least); 0: what suits the device
+// (head_chunks.h). Where `cap` is not 0 logits are bounded by it (ops/softcap.h); that
 // takes a second chunk. `rows`: those that are trained where `weight` is not,
 // or null.
-inline constexpr int64_t kLogitsBytes = int64_t{32} << 20;
 absl::StatusOr<Tensor> LinearCrossEntropy(
     const Tensor& x, Parameter& weight, const Tensor& targets,
     const VocabularyShard& shard, const LossScale& scale, Stream& stream,
-    int64_t logits_bytes = kLogitsBytes, double cap = 0,
+    int64_t logits_bytes = 0, double cap = 0,
     const TrainedRows* rows = nullptr);
 
 }  // namespace eisbach::autograd

@@ -18,7 +18,7 @@ struct HeadInput {
   Parameter& weight;
   VocabularyShard shard;
   double cap = 0;
-  int64_t logits_bytes = kLogitsBytes;
+  int64_t logits_bytes = 0;  // of a chunk; 0: what suits the device
   // Those that are trained where `weight` is not; null for none.
   const TrainedRows* rows = nullptr;
 };
