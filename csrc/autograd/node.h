@@ -75,6 +75,11 @@ class Node : public GradNode {
   virtual bool Remakes(int /*output*/) const { return false; }
   // That output again. Until the node's own Backward.
   virtual absl::StatusOr<Tensor> Remake(int output, Stream& stream);
+  // Starts what the next Remake of it does elsewhere than on `stream`, beside
+  // what is computed until then. Nothing for most.
+  virtual absl::Status BeginRemake(int /*output*/, Stream& /*stream*/) {
+    return absl::OkStatus();
+  }
 
  protected:
   // Whether anybody wants the gradient of input i.

@@ -13,6 +13,11 @@ Saved::Saved(const Tensor& tensor) {
   }
 }
 
+absl::Status Saved::Begin(Stream& stream) const {
+  return maker_ == nullptr ? absl::OkStatus()
+                           : maker_->BeginRemake(output_, stream);
+}
+
 absl::StatusOr<Tensor> Saved::Get(Stream& stream) const {
   if (maker_ == nullptr) return tensor_;
   return maker_->Remake(output_, stream);

@@ -15,6 +15,10 @@ class Saved {
   Saved() = default;  // nothing
   explicit Saved(const Tensor& tensor);
 
+  // Starts what Get does elsewhere than on `stream`, so that it is done beside
+  // what is computed until then (Node::BeginRemake).
+  absl::Status Begin(Stream& stream) const;
+
   // The tensor. Made anew by each call where its memory is not kept, so call
   // it once, in the backward of the node that holds this.
   absl::StatusOr<Tensor> Get(Stream& stream) const;

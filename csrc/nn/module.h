@@ -28,6 +28,9 @@ struct TokenShare {
   int64_t positions;  // T
   int64_t first;
   int64_t count;
+  // Where backward gathers again what a weight's gradient needs, beside the
+  // product before it; null: between them.
+  Stream* beside = nullptr;
 };
 
 // What a forward pass runs with, besides its inputs.

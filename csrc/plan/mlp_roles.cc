@@ -30,7 +30,8 @@ class RoleReader {
         roles_(record.work.size(), MlpRole::kOther) {}
 
   std::vector<MlpRole> Read() {
-    std::vector<size_t> action;  // the compute stream's
+    // The compute stream's, and what tensor ranks gather beside it.
+    std::vector<size_t> action;
     for (size_t i = 0; i <= record_.work.size(); ++i) {
       const bool ends = i == record_.work.size() ||
                         record_.work[i].kind == Work::Kind::kAction ||
@@ -50,8 +51,9 @@ class RoleReader {
  private:
   bool IsWork(size_t i) const {
     const Work& work = record_.work[i];
-    return work.stream == 0 && (work.kind == Work::Kind::kOp ||
-                                work.kind == Work::Kind::kCollective);
+    if (work.kind == Work::Kind::kOp) return work.stream == 0;
+    return work.kind == Work::Kind::kCollective &&
+           (work.stream == 0 || record_.group(work) == "tensor");
   }
 
   // Gradients of weights are sums in f32.

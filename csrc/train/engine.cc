@@ -79,8 +79,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(
   engine->program_ = std::make_unique<TransformerProgram>(
       *engine->model_, config.update.compute_dtype, engine->sequence_.get());
   if (engine->divides_tokens_) {
+    EISBACH_ASSIGN_OR_RETURN(std::unique_ptr<Stream> beside,
+                             context.device().NewStream());
     engine->program_->DivideTokens(context.index(Axis::kTensor),
-                                   context.size(Axis::kTensor));
+                                   context.size(Axis::kTensor),
+                                   std::move(beside));
   }
   EISBACH_ASSIGN_OR_RETURN(
       engine->unused_sums_,

@@ -27,6 +27,7 @@ absl::Status TransformerProgram::Begin(StepInput input, int64_t micro_batch,
         parallel::ShareTokens(
             {micro_batch, input.tokens.dim(1) / row_parts(), dividing_ranks_},
             tensor_rank_));
+    context.share->beside = gathers_.get();
   }
   input_ = std::move(input);
   pairs_ = std::move(pairs);

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "autograd/graph.h"
@@ -53,10 +54,11 @@ class TransformerProgram final : public parallel::StageProgram {
       : model_(model), compute_dtype_(compute_dtype), sequence_(sequence) {}
 
   // From here on training divides the tokens of a micro-batch among `ranks` of
-  // a tensor group, of which this is `rank`.
-  void DivideTokens(int rank, int ranks) {
+  // a tensor group, of which this is `rank`. `beside`: nn::TokenShare::beside.
+  void DivideTokens(int rank, int ranks, std::unique_ptr<Stream> beside) {
     tensor_rank_ = rank;
     dividing_ranks_ = ranks;
+    gathers_ = std::move(beside);
   }
 
   // Prepares a step. Micro-batch m is rows [m * micro_batch, ...) of `input`.
@@ -115,6 +117,7 @@ class TransformerProgram final : public parallel::StageProgram {
   autograd::Observer* observer_ = nullptr;
   int tensor_rank_ = 0;
   int dividing_ranks_ = 1;
+  std::unique_ptr<Stream> gathers_;
 
   StepInput input_;
   int64_t micro_batch_ = 0;

@@ -43,6 +43,7 @@ class LinearNode final : public Node {
                         BackwardContext& context) override {
     const Tensor& dy = grads[0];
     if (Wants(0)) {
+      EISBACH_RETURN_IF_ERROR(x_.Begin(context.stream));
       EISBACH_RETURN_IF_ERROR(weight_.BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(
           Tensor dx,

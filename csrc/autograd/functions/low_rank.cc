@@ -105,6 +105,9 @@ class LowRankNode final : public Node {
     EISBACH_ASSIGN_OR_RETURN(const Tensor inner_grad,
                              InnerGradient(dy, context.stream));
     if (Wants(1)) {
+      if (low_rank_.a->trains()) {
+        EISBACH_RETURN_IF_ERROR(x_.Begin(context.stream));
+      }
       EISBACH_RETURN_IF_ERROR(low_rank_.a->BeforeUse());
       EISBACH_ASSIGN_OR_RETURN(
           Tensor dx, ops::LinearBackwardInput(inner_grad, low_rank_.a->data(),

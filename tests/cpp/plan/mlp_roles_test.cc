@@ -72,7 +72,7 @@ TEST(MlpRolesTest, EachProductIsNamed) {
 TEST(MlpRolesTest, WhatTensorRanksExchangeAroundThemIsTheirs) {
   auto roles = Roles("llama", DType::kBF16, 64, {.tensor = 2});
   EXPECT_EQ(roles['F'], "xUDxxUDx");
-  EXPECT_EQ(roles['B'], "xdwuxvxxdwuxvx");
+  EXPECT_EQ(roles['B'], "xdwxuvxxdwxuvx");
   EXPECT_EQ(roles[0], "");
 }
 

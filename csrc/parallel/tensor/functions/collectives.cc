@@ -39,12 +39,15 @@ class LeaveNode final : public autograd::Node {
   }
 };
 
+// Room for x of all tokens.
+absl::StatusOr<Tensor> All(const Tensor& x, const nn::TokenShare& share) {
+  return Tensor::Empty(Shape{share.samples, share.positions, x.dim(-1)},
+                       x.dtype(), x.device());
+}
+
 absl::StatusOr<Tensor> Gather(const Tensor& x, const nn::TokenShare& share,
                               comm::Communicator& group, Stream& stream) {
-  EISBACH_ASSIGN_OR_RETURN(
-      Tensor all,
-      Tensor::Empty(Shape{share.samples, share.positions, x.dim(-1)}, x.dtype(),
-                    stream.device()));
+  EISBACH_ASSIGN_OR_RETURN(Tensor all, All(x, share));
   EISBACH_RETURN_IF_ERROR(group.AllGather(x, all, stream));
   return all;
 }
@@ -72,7 +75,22 @@ class GatherNode final : public autograd::Node {
     return Send(0, std::move(grad), context.stream);
   }
   bool Remakes(int) const override { return true; }
+  absl::Status BeginRemake(int, Stream& stream) override {
+    if (share_.beside == nullptr || begun_.defined()) return absl::OkStatus();
+    EISBACH_ASSIGN_OR_RETURN(const Tensor x, x_.Get(stream));
+    EISBACH_ASSIGN_OR_RETURN(const Tensor all, All(x, share_));
+    EISBACH_ASSIGN_OR_RETURN(const Event before, stream.Record());
+    EISBACH_RETURN_IF_ERROR(share_.beside->Wait(before));
+    EISBACH_RETURN_IF_ERROR(group_.AllGather(x, all, *share_.beside));
+    EISBACH_ASSIGN_OR_RETURN(gathered_, share_.beside->Record());
+    begun_ = all;
+    return absl::OkStatus();
+  }
   absl::StatusOr<Tensor> Remake(int, Stream& stream) override {
+    if (begun_.defined()) {
+      EISBACH_RETURN_IF_ERROR(stream.Wait(std::exchange(gathered_, {})));
+      return std::exchange(begun_, {});
+    }
     EISBACH_ASSIGN_OR_RETURN(const Tensor x, x_.Get(stream));
     return Gather(x, share_, group_, stream);
   }
@@ -81,6 +99,9 @@ class GatherNode final : public autograd::Node {
   autograd::Saved x_;
   nn::TokenShare share_;
   comm::Communicator& group_;
+  // Of BeginRemake, until Remake.
+  Tensor begun_;
+  Event gathered_;
 };
 
 class ScatterNode final : public autograd::Node {

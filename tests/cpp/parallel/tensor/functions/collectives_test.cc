@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "autograd/functions/linear.h"
 #include "autograd/graph.h"
 #include "autograd/saved.h"
 #include "comm/world.h"
+#include "device/recorder.h"
 #include "support/status_testing.h"
 
 namespace eisbach::parallel::collectives_test {
@@ -116,6 +122,82 @@ TEST(DividedTokensTest, AreGatheredAndTheirGradientSummed) {
     for (int i = 0; i < 12; ++i) {
       EXPECT_EQ(dx.data<float>()[i], 300 + 2 * (12 * rank + i));
     }
+    return absl::OkStatus();
+  });
+}
+
+// Names of what a device is given, those of one stream marked.
+class Heard final : public Recorder {
+ public:
+  explicit Heard(const Stream& beside) : beside_(beside) {}
+  void OnOp(absl::string_view name, const OpCost&, const Stream&) override {
+    names.emplace_back(name);
+  }
+  void OnCollective(absl::string_view name, absl::string_view,
+                    const CollectiveCost&, const Stream& stream) override {
+    names.push_back(
+        absl::StrCat(name, &stream == &beside_ ? " beside" : " between"));
+  }
+
+  std::vector<std::string> names;
+
+ private:
+  const Stream& beside_;
+};
+
+// What a product of gathered tokens does in backward, and its weight's gradient
+// in bits.
+absl::Status MultiplyBack(comm::World& world, Stream* beside, Heard& heard,
+                          std::vector<float>& gradient) {
+  nn::TokenShare share = kShares[world.rank()];
+  share.beside = beside;
+  Device& device = world.device();
+  Stream& stream = device.compute_stream();
+  Parameter weight({.name = "weight", .shape = Shape{4, 4}});
+  ParameterTensors tensors;
+  EISBACH_ASSIGN_OR_RETURN(tensors.data, Counting(Shape{4, 4}, -7, device));
+  EISBACH_ASSIGN_OR_RETURN(tensors.grad,
+                           Tensor::Zeros(Shape{4, 4}, DType::kF32, stream));
+  weight.Bind(tensors);
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor x,
+      Counting(Shape{1, 3, 4}, static_cast<float>(world.rank()), device));
+  EISBACH_ASSIGN_OR_RETURN(const Tensor seed,
+                           Counting(Shape{3, 2, 4}, 3, device));
+  autograd::Graph graph;
+  Tensor y;
+  {
+    autograd::GraphScope scope(&graph);
+    EISBACH_ASSIGN_OR_RETURN(
+        const Tensor all,
+        GatherTokens(graph.Leaf(x), share, world.communicator(), stream));
+    EISBACH_ASSIGN_OR_RETURN(
+        y, autograd::Linear(all, weight, nullptr, false, stream));
+  }
+  device.set_recorder(&heard);
+  autograd::BackwardContext context{stream};
+  const absl::Status status = graph.Backward({y}, {seed}, context);
+  device.set_recorder(nullptr);
+  gradient.assign(tensors.grad.data<float>(), tensors.grad.data<float>() + 16);
+  return status;
+}
+
+// So that its time is that of the product (Megatron-LM does so too).
+TEST(DividedTokensTest, AreGatheredAgainBesideTheProductBeforeTheirUse) {
+  OnTwoRanks([](comm::World& world) -> absl::Status {
+    EISBACH_ASSIGN_OR_RETURN(const auto beside, world.device().NewStream());
+    Heard heard(*beside), plain(*beside);
+    std::vector<float> gradient, expected;
+    EISBACH_RETURN_IF_ERROR(
+        MultiplyBack(world, beside.get(), heard, gradient));
+    EISBACH_RETURN_IF_ERROR(MultiplyBack(world, nullptr, plain, expected));
+    EXPECT_EQ(heard.names,
+              (std::vector<std::string>{"all_gather beside", "matmul", "matmul",
+                                        "reduce_scatter between"}));
+    EXPECT_EQ(plain.names,
+              (std::vector<std::string>{"matmul", "all_gather between",
+                                        "matmul", "reduce_scatter between"}));
+    EXPECT_EQ(gradient, expected);
     return absl::OkStatus();
   });
 }
