@@ -63,27 +63,30 @@ void BindForecast(CoreModule& m) {
              }));
            }),
            py::arg("config"), py::arg("mesh"), py::kw_only(),
-           py::arg("device") = "meta", py::arg("experts") = py::none(),
-           "`device`: whose kernels' workspaces count in its memory; of meta "
-           "there are none. `experts`: in place of the MLPs of `config`, which "
+           py::arg("device"), py::arg("experts") = py::none(),
+           "`device`: whose program it is, and whose kernels' workspaces count "
+           "in its memory. `experts`: in place of the MLPs of `config`, which "
            "is what `Experts.dense` gives.")
       .def(
           "on",
           [](const RecordedStep& step, const plan::Hardware& hardware,
-             const std::string& products, bool replayed, bool plain_attention) {
+             const std::string& products, bool replayed, bool plain_attention,
+             bool plain_loss) {
             const plan::ProductType type = Unwrap(ProductsFromName(products));
             return Unwrap(WithoutGil([&] {
-              return step.On(hardware, {.products = type,
-                                        .replayed = replayed,
-                                        .plain_attention = plain_attention});
+              return step.On(hardware,
+                             {.products = type,
+                              .replayed = replayed,
+                              .unfused = {plain_attention, plain_loss}});
             }));
           },
           py::arg("hardware"), py::kw_only(), py::arg("products") = "as_is",
           py::arg("replayed") = true, py::arg("plain_attention") = false,
+          py::arg("plain_loss") = false,
           "Plays it on a machine. `products`: what linear layers multiply in, "
           "`as_is`, `f8` or `f4`; `replayed`: the host does not count; "
           "`plain_attention`: scores go through memory, as in programs without "
-          "a fused kernel.");
+          "a fused kernel; `plain_loss`: so do f32 logits.");
 }
 
 void BindRankMemory(CoreModule& m) {

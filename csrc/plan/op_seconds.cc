@@ -42,6 +42,12 @@ double PlainAttention(absl::string_view name, const OpCost& cost,
          6 * h.kernel_gap;
 }
 
+double PlainLossBytes(absl::string_view name, const OpCost& cost) {
+  const double logits =
+      cost.bytes_read / static_cast<double>(SizeOf(cost.dtype));
+  return logits * (IsBackward(name) ? 22 : 18);
+}
+
 }  // namespace
 
 double RowsOf(const OpCost& cost) {
@@ -76,11 +82,14 @@ double ProductEfficiency(double rows, double columns, double inner, DType dtype,
 }
 
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
-                 ProductType products, bool plain_attention, int64_t groups) {
-  if (plain_attention && IsAttention(name) && cost.flops > 0) {
+                 ProductType products, const Unfused& unfused,
+                 int64_t groups) {
+  if (unfused.attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }
-  const double bytes = cost.bytes();
+  const double bytes = unfused.loss && absl::StartsWith(name, "cross_entropy")
+                           ? PlainLossBytes(name, cost)
+                           : cost.bytes();
   const OpSpeed* speed = h.SpeedOf(name, cost.dtype);
   if (speed != nullptr && cost.inner == 0) {
     return speed->call + cost.flops * speed->flop + bytes * speed->byte +

@@ -11,6 +11,13 @@ namespace eisbach::plan {
 // the type of their operands.
 enum class ProductType : uint8_t { kAsIs, kF8, kF4 };
 
+// What a program does op by op, by way of memory, for comparisons with those
+// that have no fused kernel of it.
+struct Unfused {
+  bool attention = false;  // and skips no masked pairs
+  bool loss = false;       // of whole f32 logits
+};
+
 // InvalidArgument where a machine multiplies nothing of that type; the message
 // names the nearest that it does.
 absl::Status Check(ProductType products, const Hardware& hardware);
@@ -35,13 +42,17 @@ absl::Status Check(ProductType products, const Hardware& hardware);
 // `groups` products of one size in one kernel are cut into tiles together; the
 // cost is that of all, its sizes are those of one.
 //
-// `plain_attention`: of all pairs of a row, masked ones too, the scores are
-// written and read between products, softmax and dropout: 13 bytes for each
-// forward and 16 backward, in 16 bits (Korthikanti et al. 2022, section 4.1,
-// has what of it is kept).
+// Without a fused kernel of attention, of all pairs of a row, masked ones too,
+// the scores are written and read between products, softmax and dropout: 13
+// bytes for each forward and 16 backward, in 16 bits (Korthikanti et al. 2022,
+// section 4.1, has what of it is kept). Without one of the loss each logit is
+// made f32 (6 bytes), its logarithm of a softmax is computed (two reads and a
+// write) and its part of that picked; backward writes where the loss comes
+// from, makes it a gradient (two reads and a write) and that 16 bits: 18 bytes
+// and 22.
 double OpSeconds(absl::string_view name, const OpCost& cost,
                  const Hardware& hardware, ProductType products,
-                 bool plain_attention = false, int64_t groups = 1);
+                 const Unfused& unfused = {}, int64_t groups = 1);
 
 // Of attention, its FLOP by the size of a head; 0 of others (OpSpeed::row).
 double RowsOf(const OpCost& cost);

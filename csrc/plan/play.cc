@@ -174,7 +174,7 @@ double SecondsAlone(const WorkRecord& record, const Work& work,
   const std::string& name = record.name(work);
   if (work.kind == Work::Kind::kOp) {
     return OpSeconds(name, work.op, hardware, options.products,
-                     options.plain_attention, work.groups);
+                     options.unfused, work.groups);
   }
   const std::string& group = record.group(work);
   if (group == "pipeline") return 0;

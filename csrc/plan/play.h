@@ -63,9 +63,7 @@ struct PlayOptions {
   // Whether the device does the steps again by itself, so that the host does
   // not count.
   bool replayed = true;
-  // Attention's scores go through memory and none of them are skipped, as in
-  // programs without a fused kernel: for comparisons with those.
-  bool plain_attention = false;
+  Unfused unfused{};
   // That the recorded step has in place of its MLPs, where steps are recorded
   // as well; what plays a record finds them in it.
   Experts experts{};

@@ -2666,13 +2666,13 @@ class RecordedStep:
     """
     What the devices of a layout are given in a step: the real Engine of a rank of each stage that differs runs on the meta device.
     """
-    def __init__(self, config: EngineConfig, mesh: Mesh, *, device: str = 'meta', experts: Experts | None = None) -> None:
+    def __init__(self, config: EngineConfig, mesh: Mesh, *, device: str, experts: Experts | None = None) -> None:
         """
-        `device`: whose kernels' workspaces count in its memory; of meta there are none. `experts`: in place of the MLPs of `config`, which is what `Experts.dense` gives.
+        `device`: whose program it is, and whose kernels' workspaces count in its memory. `experts`: in place of the MLPs of `config`, which is what `Experts.dense` gives.
         """
-    def on(self, hardware: Hardware, *, products: str = 'as_is', replayed: bool = True, plain_attention: bool = False) -> Forecast:
+    def on(self, hardware: Hardware, *, products: str = 'as_is', replayed: bool = True, plain_attention: bool = False, plain_loss: bool = False) -> Forecast:
         """
-        Plays it on a machine. `products`: what linear layers multiply in, `as_is`, `f8` or `f4`; `replayed`: the host does not count; `plain_attention`: scores go through memory, as in programs without a fused kernel.
+        Plays it on a machine. `products`: what linear layers multiply in, `as_is`, `f8` or `f4`; `replayed`: the host does not count; `plain_attention`: scores go through memory, as in programs without a fused kernel; `plain_loss`: so do f32 logits.
         """
 class RunConditions:
     """

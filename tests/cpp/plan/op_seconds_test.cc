@@ -105,7 +105,7 @@ TEST(OpSecondsTest, GroupedProductsFillWavesTogether) {
   cost.flops *= 100;
   const auto grouped = [&](int64_t groups) {
     return OpSeconds("grouped_matmul", cost, machine, ProductType::kAsIs,
-                     /*plain_attention=*/false, groups);
+                     /*unfused=*/{}, groups);
   };
   EXPECT_LT(grouped(100), 4 * one);  // a tile each, as one has small ones
   EXPECT_GT(grouped(1), 90 * one);
@@ -157,7 +157,8 @@ TEST(OpSecondsTest, AttentionHasItsOwnRates) {
   machine.attention_backward = 0.25;
   const OpCost cost{.flops = 2e9, .columns = 64, .dtype = DType::kBF16};
   const auto seconds = [&](absl::string_view name, bool plain) {
-    return OpSeconds(name, cost, machine, ProductType::kAsIs, plain);
+    return OpSeconds(name, cost, machine, ProductType::kAsIs,
+                     {.attention = plain});
   };
   EXPECT_DOUBLE_EQ(seconds("attention_forward", false), 2e-3);
   EXPECT_DOUBLE_EQ(seconds("attention_backward", false), 4e-3);
@@ -165,6 +166,21 @@ TEST(OpSecondsTest, AttentionHasItsOwnRates) {
   const double pairs = 2 * 2e9 / (2 * 2 * 64.0);
   EXPECT_DOUBLE_EQ(seconds("attention_forward", true),
                    4e9 / 2e12 + 13 * pairs / 1e11);
+}
+
+TEST(OpSecondsTest, AnUnfusedLossGoesThroughMemoryInF32) {
+  const auto seconds = [](absl::string_view name, bool plain) {
+    const OpCost cost{.flops = 4e8,
+                      .bytes_read = 2e8,
+                      .bytes_written = name == "gelu" ? 0.0 : 2e8,
+                      .dtype = DType::kBF16};
+    return OpSeconds(name, cost, RoundMachine(), ProductType::kAsIs,
+                     {.loss = plain});
+  };
+  EXPECT_DOUBLE_EQ(seconds("cross_entropy_backward", false), 4e-3);
+  EXPECT_DOUBLE_EQ(seconds("cross_entropy_backward", true), 22e-3);
+  EXPECT_DOUBLE_EQ(seconds("cross_entropy_stats", true), 18e-3);
+  EXPECT_DOUBLE_EQ(seconds("gelu", true), seconds("gelu", false));
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ def _objects(folder):
     calls = _C.CollectiveSpeed(
         latency=1e-6, bandwidth=1e9, staged_bandwidth=1e9
     )
-    recorded = _C.RecordedStep(engine_config, mesh)
+    recorded = _C.RecordedStep(engine_config, mesh, device="cpu")
     forecast = recorded.on(machine)
     options = _C.SearchOptions(1)
     experts = _C.Experts(2, per_token=1, hidden=8)
