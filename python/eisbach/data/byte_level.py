@@ -28,3 +28,9 @@ def byte_characters() -> dict[str, int]:
     }
     others = iter(range(256, 512))
     return {chr(b if b in printable else next(others)): b for b in range(256)}
+
+
+def spelled(text: str) -> str:
+    """Returns how a tokenizer of bytes spells a text, as in `Ġthe`."""
+    characters = {byte: one for one, byte in byte_characters().items()}
+    return "".join(characters[byte] for byte in text.encode())

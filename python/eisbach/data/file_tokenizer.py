@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eisbach.data.byte_level import bytes_tokenizer
+from eisbach.data.byte_level import bytes_tokenizer, spelled
 from eisbach.data.decoding import decode_known
 from eisbach.data.new_tokens import NewTokens
 from eisbach.data.rules import DocumentRules
@@ -100,7 +100,9 @@ class FileTokenizer(RuledTokenizer):
         import tokenizers
 
         known = theirs.get_vocab(with_added_tokens=True)
-        self.added.check(known, self.name)
+        of_bytes = isinstance(theirs.decoder, tokenizers.decoders.ByteLevel)
+        spell = spelled if of_bytes else str
+        self.added.check(known, self.name, spell=spell)
         first = max(known.values(), default=-1) + 1
         self.source_text = self.added.added_to(self.source_text, first)
         self.beside = self.added.beside(self.beside, first)

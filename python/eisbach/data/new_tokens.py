@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +46,19 @@ class NewTokens:
     def __len__(self) -> int:
         return len(self.plain) + len(self.special)
 
-    def check(self, known: dict[str, int], name: str) -> None:
+    def check(
+        self,
+        known: dict[str, int],
+        name: str,
+        *,
+        spell: Callable[[str], str] = str,
+    ) -> None:
         """Checks that a tokenizer can have them.
 
         Args:
           known: Its tokens and their ids.
           name: Of the tokenizer.
+          spell: How it spells a text.
 
         Raises:
           ValueError: There are too many, one comes twice, or the tokenizer has
@@ -70,10 +77,11 @@ class NewTokens:
                     f"{key}: {show(text)} comes twice: name it once"
                 )
             seen.add(text)
-            if text in known:
+            token = known.get(text, known.get(spell(text)))
+            if token is not None:
                 raise ValueError(
                     f"{key}: {show(text)} is a token of data.tokenizer={name} "
-                    f"already, id {known[text]}: leave it out"
+                    f"already, id {token}: leave it out"
                 )
 
     def _keys(self) -> Iterator[tuple[str, str]]:

@@ -129,6 +129,17 @@ def test_bytes_have_them_too():
     assert found == [97, 259]
 
 
+@pytest.mark.parametrize("text", [" ", "\n", "a"])
+def test_a_byte_is_no_new_token(byte_level, text):
+    known = ord(text)
+    with pytest.raises(
+        ValueError, match=f"is a token of .* already, id {known}"
+    ):
+        load_tokenizer("bytes", added=NewTokens((text,)))
+    with pytest.raises(ValueError, match=r"is a token of .* already"):
+        load_tokenizer(byte_level, added=NewTokens((text,)))
+
+
 def test_ids_with_gaps_are_refused(byte_level, tmp_path):
     # Ids inside: the library gives the next one after the number of tokens.
     described = json.loads(Path(byte_level).read_text())
