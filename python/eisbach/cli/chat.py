@@ -98,11 +98,24 @@ def _next(chat: Chat, *, terminal: bool) -> str | None:
     """The next message, without spaces around it; None where there is none."""
     line = "/exit"
     if chat.model.world.rank == 0:
-        line = _ask() if terminal else (sys.stdin.readline() or line)
+        line = _ask() if terminal else (_read() or line)
     if chat.model.world.size > 1:
         line = chat.model.world.broadcast(line)
     line = line.strip()
     return None if line == "/exit" else line
+
+
+def _read() -> str:
+    """A line of a pipe; empty at its end."""
+    line = sys.stdin.buffer.readline()
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        shown = line.decode(errors="backslashreplace").strip()
+        raise ValueError(
+            f"standard input: {shown}: not UTF-8 at byte {error.start} of the "
+            "line"
+        ) from None
 
 
 def _ask() -> str:

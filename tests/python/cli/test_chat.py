@@ -59,6 +59,21 @@ def test_what_does_not_fit_ends_a_pipe(talk):
     assert "/reset begins a new one" in done.stderr
 
 
+def test_a_line_that_is_no_text_is_named(launch, folder):
+    command, environment, cwd = launch(
+        "-m", "eisbach", "chat", folder, *_OPTIONS
+    )
+    done = subprocess.run(
+        command, input=b"hi\na\xffb\n", env=environment, cwd=cwd,
+        capture_output=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "eisbach: error: standard input: a\\xffb: not UTF-8 at byte 1 of the "
+        "line\n"
+    )
+
+
 def test_a_model_without_a_template(talk):
     done = talk("hi\n", "--tokens", "5")
     assert done.returncode == 1
