@@ -102,20 +102,24 @@ def least_ranks(config: Config) -> int:
 def check_data(config: Config) -> None:
     """Checks that the data is there, and that token files are whole.
 
-    What a run prepares itself, `auto` and texts, is not made here.
+    What a run prepares itself, `auto` and texts, is not made here; of
+    conversations it is checked that there is one to train.
 
     Args:
       config: As `fit` returns it.
 
     Raises:
-      ValueError: As `check_named`, or a file is damaged or made by another
-        tokenizer.
+      ValueError: As `check_named` and `check_conversations`, or a file is
+        damaged or made by another tokenizer.
     """
     from eisbach import _C
+    from eisbach.data.chat_cache import check_conversations
     from eisbach.data.named import KEYS, check_named, token_files
     from eisbach.data.sources import documents_of, mixture, run_tokenizer
 
-    check_named(config, run_tokenizer(config))
+    tokenizer = run_tokenizer(config)
+    check_named(config, tokenizer)
+    check_conversations(config, tokenizer)
     for part in KEYS:
         files = token_files(config, part)
         if not files:

@@ -14,7 +14,12 @@ from eisbach.data.chat_records import (
     chat_documents,
     detect_shape,
 )
-from eisbach.data.chats import chat_tokenizer, prepare_chats, template_for
+from eisbach.data.chats import (
+    chat_tokenizer,
+    check_chats,
+    prepare_chats,
+    template_for,
+)
 from eisbach.data.conversations import parse_columns
 from eisbach.data.named import KEYS, is_text, named, text_error
 from eisbach.data.prepare import cache_folder, kept_there, validation_prefix
@@ -94,6 +99,35 @@ def check_chat_keys(config: Config) -> None:
         "data.validation names a file of such: token files were marked when "
         "they were prepared, so leave it out"
     )
+
+
+def check_conversations(config: Config, tokenizer: Tokenizer) -> None:
+    """Checks conversations that are named as far as the first that is trained.
+
+    Args:
+      config: The configuration.
+      tokenizer: Of the run.
+
+    Raises:
+      ValueError: As `check_chat_keys`; or there is no template, or nothing to
+        train.
+    """
+    check_chat_keys(config)
+    for key in KEYS:
+        for path, _ in named(config, key):
+            if not is_text(path) or shape_at(config, path) == "text":
+                continue
+            options = ChatOptions.of(config.data, shape_at(config, path))
+            try:
+                check_chats(
+                    chat_documents([Path(path)], options),
+                    chat_tokenizer(tokenizer),
+                    options=options,
+                    template=template_for(options, tokenizer),
+                    name=path,
+                )
+            except ValueError as error:
+                raise text_error(error, key) from None
 
 
 def prepare_chat_file(

@@ -70,26 +70,24 @@ class Tally:
     refused: LeftOut = field(default_factory=LeftOut)
     untrained: LeftOut = field(default_factory=LeftOut)
 
+    def keeps(self, key: str, made: Made, *, pairs: bool) -> bool:
+        """Counts a conversation; returns whether it is trained.
 
-class _Preparation:
-    def __init__(self, out: HeldOut, *, pairs: bool):
-        self.tally = Tally()
-        self._pairs = pairs
-        self._out = out
-
-    def add(self, key: str, made: Made) -> None:
-        tally = self.tally
+        Args:
+          key: Its name.
+          made: What became of it.
+          pairs: Whether it is a pair of answers.
+        """
         if made.refused is not None:
-            tally.refused.add(f"{key}: {made.refused}")
-            return
-        tally.cut += made.cut
-        if len(made.documents) < (2 if self._pairs else 1):
-            tally.untrained.add(key)
-            return
-        for (ids, mask), size in made.documents:
-            self._out.add(key, ids, mask, size)
-        tally.kept += 1
-        tally.several += len(made.documents) > 1 and not self._pairs
+            self.refused.add(f"{key}: {made.refused}")
+            return False
+        self.cut += made.cut
+        if len(made.documents) < (2 if pairs else 1):
+            self.untrained.add(key)
+            return False
+        self.kept += 1
+        self.several += len(made.documents) > 1 and not pairs
+        return True
 
 
 def template_for(
@@ -144,22 +142,18 @@ def prepare_chats(
     targets = {"train": prefix}
     if share:
         targets["validation"] = validation_prefix(prefix)
-    marker = Marker(
-        template, options.trains, getattr(tokenizer, "special_names", ())
-    )
+    pairs = options.shape == "preference"
     with placing(**targets) as place:
-        out = HeldOut(place.folder, tokenizer, share)
-        work = _Preparation(out, pairs=options.shape == "preference")
-        maker = ChatMaker(tokenizer, marker, options.max_tokens)
+        out, tally = HeldOut(place.folder, tokenizer, share), Tally()
+        maker = _maker(tokenizer, options, template)
         with Workers(maker, processes) as workers:
             groups = grouped(_shown(documents.items(), progress))
             for (key, _), made in workers.done(groups):
-                work.add(key, made)
-        left = list(_left_out(documents, work.tally))
-        thing = "pair" if options.shape == "preference" else "conversation"
-        if not work.tally.kept:
-            why = "\n".join(left) or "it is empty"
-            raise ValueError(f"{name}: no {thing} to train on: {why}")
+                if tally.keeps(key, made, pairs=pairs):
+                    for (ids, mask), size in made.documents:
+                        out.add(key, ids, mask, size)
+        if not tally.kept:
+            raise _none(name, documents, tally, pairs=pairs)
         try:
             files = out.finish()
         except ValueError as error:
@@ -175,7 +169,56 @@ def prepare_chats(
         }
         place.place()
     written = list(zip(targets.values(), infos, strict=True))
-    return Prepared(*written, told=(*_kept(work.tally, thing), *left))
+    told = (*_kept(tally, _thing(pairs=pairs)), *_left_out(documents, tally))
+    return Prepared(*written, told=told)
+
+
+def check_chats(
+    documents: Documents,
+    tokenizer: Tokenizer,
+    *,
+    options: ChatOptions,
+    template: ChatTemplate | None,
+    name: str,
+) -> None:
+    """Checks that there is something to train; reads no farther than that.
+
+    Args:
+      documents: Of `chat_documents`, gone through once.
+      tokenizer: Of `chat_tokenizer`.
+      options: How conversations become documents.
+      template: Writes them.
+      name: What an error calls the conversations.
+
+    Raises:
+      ValueError: There is nothing to train.
+    """
+    maker, tally = _maker(tokenizer, options, template), Tally()
+    pairs = options.shape == "preference"
+    for item in documents.items():
+        (made,) = maker([item])
+        if tally.keeps(item[0], made, pairs=pairs):
+            return
+    raise _none(name, documents, tally, pairs=pairs)
+
+
+def _maker(
+    tokenizer: Tokenizer, options: ChatOptions, template: ChatTemplate | None
+) -> ChatMaker:
+    names = getattr(tokenizer, "special_names", ())
+    marker = Marker(template, options.trains, names)
+    return ChatMaker(tokenizer, marker, options.max_tokens)
+
+
+def _thing(*, pairs: bool) -> str:
+    return "pair" if pairs else "conversation"
+
+
+def _none(
+    name: str, documents: Documents, tally: Tally, *, pairs: bool
+) -> ValueError:
+    why = "\n".join(_left_out(documents, tally)) or "it is empty"
+    return ValueError(f"{name}: no {_thing(pairs=pairs)} to train on: {why}")
 
 
 def _shown(

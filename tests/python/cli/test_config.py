@@ -132,6 +132,44 @@ def test_check_says_whether_it_fits(eisbach, arguments, status, told):
 
 
 @pytest.mark.parametrize(
+    ("text", "keys", "told"),
+    [
+        (
+            '{"messages": [{"role": "user", "content": "hi"}]}',
+            [],
+            "says nothing in it",
+        ),
+        ('{"messages": [{"role": "user", "text": "hi"}]}', [], "content"),
+        ('{"messages": []}\n', [], "no conversation to train on"),
+        (
+            '{"messages": [{"role": "user", "content": "a"},'
+            ' {"role": "assistant", "content": "b"}]}',
+            ["data.template=auto"],
+            "template",
+        ),
+    ],
+)
+def test_check_looks_into_conversations(eisbach, tmp_path, text, keys, told):
+    file = tmp_path / "talks.jsonl"
+    file.write_text(text)
+    named = [f"data.train=[{{path: {file}}}]", "data.validation=none"]
+    keys = ["data.template=chatml", *keys]
+    done = eisbach("config", "--check", "configs/tiny.yaml", *named, *keys)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "data.train" in done.stderr
+    file.write_text(
+        text.replace("text", "content") + "\n"
+        '{"messages": [{"role": "user", "content": "a"},'
+        ' {"role": "assistant", "content": "b"}]}\n'
+    )
+    done = eisbach(
+        "config", "--check", "configs/tiny.yaml", *named, "data.template=chatml"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["config", "--lr", "1e-3"], "--lr: keys have no dashes: "),
