@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes what is made from the declarations of the configuration.
+"""Writes what is made from declarations of keys.
 
     python scripts/generate_docs.py           # writes the files
     python scripts/generate_docs.py --check   # fails if one is not current
 
-Makes docs/configuration.md for people and configs/schema.json for editors.
+Makes docs/configuration.md and docs/machines.md for people, and
+configs/schema.json for editors.
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ import argparse
 import difflib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
 from eisbach.config import file_schema, schema  # noqa: E402
-from eisbach.config.rules import alternatives, at, rule, show  # noqa: E402
+from eisbach.config.rules import (  # noqa: E402
+    alternatives,
+    at,
+    is_section,
+    rule,
+    show,
+)
+from eisbach.config.section import schema_of  # noqa: E402
+from eisbach.hardware import HardwareFile  # noqa: E402
 
 INTRODUCTION = """\
 # Configuration
@@ -69,6 +79,59 @@ eisbach config configs/gpt_bytes.yaml --check --ranks 4
 """
 
 
+MACHINES = """\
+# Descriptions of machines
+
+<!-- Made by scripts/generate_docs.py from python/eisbach/hardware. -->
+
+What [`eisbach plan`](planning.md) reckons with is a YAML file of the sections
+below. `configs/hardware` has some; copy the one that is most alike and change
+its figures:
+
+```
+cp configs/hardware/dgx-h100.yaml mine.yaml
+eisbach plan configs/llama_bytes.yaml --hardware mine.yaml --gpus 8
+```
+
+- Of a GPU its data sheet says what `chip`, `matmul.units` (multiprocessors),
+  `domain` and `network` hold. The other figures are coefficients, fitted to
+  steps that were published or measured by `eisbach plan --calibrate`: start
+  with those of the machine that is most alike.
+- Keys without a default must be there. A key that is unknown, a value out of
+  range and keys that contradict one another are refused with file, line, key,
+  value, rule and the nearest value that works.
+- `base: configs/hardware/dgx-h100.yaml`, a path seen from the file, takes all
+  from there that the file does not say itself.
+- `source` says in each section where its figures are from; pages show it.
+"""
+
+
+def machines_page() -> str:
+    """Returns docs/machines.md."""
+    root = schema_of(HardwareFile)
+    parts = [MACHINES, "## The file\n", _table(root["properties"], root)]
+    parts += _sections((), root, set())
+    return "\n".join(parts)
+
+
+def _sections(
+    path: tuple[str, ...], root: dict, told: set[str]
+) -> Iterator[str]:
+    """Yields what is in the sections below one, each kind of them once."""
+    for section in at(path, root):
+        names = [*section.get("properties", ())]
+        if isinstance(section.get("additionalProperties"), dict):
+            names.append("NAME")
+        for name in names:
+            here = (*path, name)
+            for inner in at(here, root):
+                if is_section([inner]) and inner["title"] not in told:
+                    told.add(inner["title"])
+                    yield f"## `{'.'.join(here)}`\n\n{inner['description']}\n"
+                    yield _table(inner["properties"], root)
+            yield from _sections(here, root, told)
+
+
 def configuration_page() -> str:
     """Returns docs/configuration.md."""
     root = schema()
@@ -96,9 +159,11 @@ def _items(prop: dict, root: dict) -> list[dict]:
 def _table(properties: dict, root: dict) -> str:
     rows = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
     for name, prop in properties.items():
-        values = rule(alternatives(prop, root), root)
+        schemas = alternatives(prop, root)
+        values = rule(schemas, root)
         default = f"`{show(prop['default'])}`" if "default" in prop else ""
-        doc = prop["description"]
+        # One that is the section's own is not said twice.
+        doc = prop.get("description") or schemas[0]["description"]
         for key, wanted in prop.get("only", {}).items():
             ones = wanted if isinstance(wanted, list) else [wanted]
             doc += f" Only with `{key}: {' or '.join(map(str, ones))}`."
@@ -110,6 +175,7 @@ def outputs() -> dict[Path, str]:
     """Returns each file that is made, with its text."""
     return {
         ROOT / "docs" / "configuration.md": configuration_page(),
+        ROOT / "docs" / "machines.md": machines_page(),
         ROOT / "configs" / "schema.json": (
             json.dumps(file_schema(), indent=2) + "\n"
         ),

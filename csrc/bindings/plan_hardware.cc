@@ -86,6 +86,8 @@ void BindHardware(CoreModule& m) {
            py::kw_only(), py::arg("f32"), py::arg("f16") = 0.0,
            py::arg("f8") = 0.0, py::arg("f4") = 0.0)
       .def_readonly("f32", &PeakRates::f32)
+      .def("of", &PeakRates::Of, py::arg("dtype"),
+           "Of a type that training computes in: f32 where there is no f16.")
       .def_readonly("f16", &PeakRates::f16, "f16 and bf16.")
       .def_readonly("f8", &PeakRates::f8)
       .def_readonly("f4", &PeakRates::f4);

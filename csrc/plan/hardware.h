@@ -15,9 +15,14 @@ namespace eisbach::plan {
 // their operands; 0: it has none.
 struct PeakRates {
   double f32 = 0;  // as training multiplies f32 there (TF32 on GPUs)
-  double f16 = 0;  // f16 and bf16
+  double f16 = 0;  // f16 and bf16; 0: they are multiplied as f32
   double f8 = 0;
   double f4 = 0;
+
+  // Of the types that training computes in.
+  double Of(DType dtype) const {
+    return dtype == DType::kF32 || f16 == 0 ? f32 : f16;
+  }
 };
 
 // Sizes of a product of [rows, inner] x [inner, columns] at which it takes

@@ -18,7 +18,7 @@ double PeakOf(DType dtype, ProductType products, const Hardware& hardware) {
   if (dtype == DType::kF32) return peak.f32;
   if (products == ProductType::kF4 && peak.f4 > 0) return peak.f4;
   if (products != ProductType::kAsIs && peak.f8 > 0) return peak.f8;
-  return peak.f16 > 0 ? peak.f16 : peak.f32;
+  return peak.Of(dtype);
 }
 
 bool IsBackward(absl::string_view name) {
@@ -112,14 +112,22 @@ double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
          (speed == nullptr ? 0 : speed->call);
 }
 
-absl::Status Check(ProductType products, const Hardware& hardware) {
+absl::Status Check(ProductType products, DType compute,
+                   const Hardware& hardware) {
   const PeakRates& peak = hardware.peak;
   const bool f4 = products == ProductType::kF4;
-  if (products == ProductType::kAsIs || (f4 ? peak.f4 : peak.f8) > 0) {
-    return absl::OkStatus();
+  if (products == ProductType::kAsIs) return absl::OkStatus();
+  const absl::string_view name = f4 ? "f4" : "f8";
+  if (compute == DType::kF32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("products=", name,
+                     ": only 16-bit operands are made narrower, and "
+                     "precision.compute is f32; nearest that works: "
+                     "precision.compute=bf16"));
   }
+  if ((f4 ? peak.f4 : peak.f8) > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("products=", f4 ? "f4" : "f8", ": ", hardware.name,
+      absl::StrCat("products=", name, ": ", hardware.name,
                    " multiplies nothing in it; nearest that works: ",
                    f4 && peak.f8 > 0 ? "f8" : "as_is"));
 }

@@ -18,9 +18,10 @@ struct Unfused {
   bool loss = false;       // of whole f32 logits
 };
 
-// InvalidArgument where a machine multiplies nothing of that type; the message
-// names the nearest that it does.
-absl::Status Check(ProductType products, const Hardware& hardware);
+// InvalidArgument where a machine multiplies nothing of that type, or training
+// computes in f32, which stays; the message names the nearest that works.
+absl::Status Check(ProductType products, DType compute,
+                   const Hardware& hardware);
 
 // Seconds that a device is busy with an op: what was measured of it
 // (Hardware::speeds), or a roofline (Williams et al. 2009):

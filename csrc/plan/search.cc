@@ -471,7 +471,8 @@ absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const SearchOptions& options) {
   EISBACH_RETURN_IF_ERROR(Check(hardware));
   EISBACH_RETURN_IF_ERROR(Check(options.ranking, hardware));
-  EISBACH_RETURN_IF_ERROR(Check(options.play.products, hardware));
+  EISBACH_RETURN_IF_ERROR(
+      Check(options.play.products, config.update.compute_dtype, hardware));
   EISBACH_RETURN_IF_ERROR(Check(options.play.experts, config.model));
   return Explorer(config, hardware, options).Run();
 }

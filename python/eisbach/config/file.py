@@ -15,11 +15,12 @@ EXTRA = "x-"
 BASE = "base"
 
 
-def read_file(file: str) -> Tree:
+def read_file(file: str, *, section: str = "model") -> Tree:
     """Reads a YAML file over the one that its `base` names, and so on.
 
     Args:
       file: Its path; `base` is seen from the folder of the file.
+      section: One that such a file may have, to be told of.
 
     Raises:
       ConfigError: A file cannot be read, is no mapping, or is its own base.
@@ -34,7 +35,7 @@ def read_file(file: str) -> Tree:
             raise ConfigError([Problem(origin, BASE, message)])
         readers[here] = file
         try:
-            values, origins = _read_one(file)
+            values, origins = _read_one(file, section)
         except ConfigError as error:
             if not origin:
                 raise
@@ -74,12 +75,16 @@ def _lay_over(
         tree.origins[at] = origins[at]
 
 
-def _read_one(file: str) -> tuple[dict[str, Any], dict[Path, str]]:
+def _read_one(
+    file: str, section: str
+) -> tuple[dict[str, Any], dict[Path, str]]:
     value, origins = read_value(_text(file), file, ())
     if value is None:
         return {}, origins
     if not isinstance(value, dict):
-        message = f"{show(value)[:40]}: a file holds sections such as `model:`"
+        message = (
+            f"{show(value)[:40]}: a file holds sections such as `{section}:`"
+        )
         raise ConfigError([Problem(f"{file}:1", "", message)])
     return value, origins
 

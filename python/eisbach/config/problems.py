@@ -8,32 +8,48 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from eisbach.config.errors import Problem
+from eisbach.config.errors import ConfigError, Problem
 from eisbach.config.root import Config, schema
-from eisbach.config.rules import at, candidates, rule, show
-from eisbach.config.section import SAID
+from eisbach.config.rules import Schema, at, candidates, is_section, rule, show
+from eisbach.config.section import SAID, Section, schema_of
 from eisbach.config.tree import Path, Tree, dotted
 
+Root = TypeVar("Root", bound=Section)
 # How alike two words are at least, for one to be taken for the other.
 _ALIKE = 0.7
 
 
-def validate(tree: Tree) -> tuple[Config | None, list[Problem]]:
-    """Checks types, ranges and names; returns the problems, all of them."""
-    values = {k: {} if v is None else v for k, v in tree.values.items()}
+def validate(
+    tree: Tree, model: type[Root] = Config
+) -> tuple[Root | None, list[Problem]]:
+    """Checks types, ranges and names; returns the problems, all of them.
+
+    Args:
+      tree: What was read.
+      model: The sections that it may have.
+    """
+    root = schema_of(model)
+    values = {
+        name: {} if value is None and is_section(at((name,), root)) else value
+        for name, value in tree.values.items()
+    }
     try:
-        return Config.model_validate(values), []
+        return model.model_validate(values), []
     except ValidationError as error:
         found = _by_path(error, values)
+        wrong = _Wrong(tree, values, model, root, found.keys())
         return None, [
             Problem(tree.origin(path), dotted(path), words)
             if kind == SAID
-            else _problem(kind, path, values, tree)
+            else Problem(
+                tree.origin(path), dotted(path), wrong.says(kind, path)
+            )
             for path, (kind, words) in found.items()
         ]
 
@@ -66,85 +82,163 @@ def _real_path(loc: Path, values: Any, kind: str) -> Path:
             else (isinstance(values, list) and isinstance(part, int))
         ):
             values = values[part]
-        elif not (last and kind == "missing"):
+        elif not (last and kind in ("missing", SAID)):
             continue
         path = (*path, part)
     return path
 
 
-def _accepts(values: dict[str, Any], path: Path, value: Any) -> bool:
-    """Whether no rule minds `value` at `path`, whatever else is wrong."""
-    changed = Tree(copy.deepcopy(values))
-    changed.set(path, value, {})
-    try:
-        Config.model_validate(changed.values)
-    except ValidationError as error:
-        wrong = _by_path(error, changed.values)
-        return not any(p[: len(path)] == path for p in wrong)
-    return True
+@dataclass(frozen=True)
+class _Wrong:
+    """Values of which some are wrong, and what they should be.
+
+    Attributes:
+      tree: Where they are from.
+      values: Of the sections; one without keys is empty.
+      model: The sections.
+      root: Their schema.
+      wrong: Paths of what is wrong.
+    """
+
+    tree: Tree
+    values: dict[str, Any]
+    model: type[Section]
+    root: Schema
+    wrong: Set[Path]
+
+    def says(self, kind: str, path: Path) -> str:
+        """Says what is wrong at a path, and what would work."""
+        if kind == "extra_forbidden":
+            return self._unknown(path)
+        schemas = at(path, self.root)
+        must = f"must be {rule(schemas, self.root)}"
+        if kind == "missing":
+            return f"missing; it has no default and {must}"
+        value = self._value(path)
+        if len(path) == 1 and is_section(schemas):
+            allowed = ", ".join(schemas[0]["properties"])
+            return f"{show(value)} is no section; it holds the keys {allowed}"
+        message = f"{show(value)}: {must}"
+        for near in candidates(value, schemas, _words(path, self.root)):
+            if self._accepts(path, near):
+                return f"{message}; nearest: {show(near)}"
+        default = default_of(path, self.root)
+        if default is not None and self._accepts(path, default):
+            message += f"; default: {show(default)}"
+        return message
+
+    def _value(self, path: Path) -> Any:
+        value: Any = self.values
+        for part in path:
+            value = value[part]
+        return value
+
+    def _accepts(self, path: Path, value: Any) -> bool:
+        """Whether no rule minds `value` at `path`, whatever else is wrong.
+
+        Nor the value of another key beside it.
+        """
+        changed = Tree(copy.deepcopy(self.values))
+        try:
+            changed.set(path, value, {})
+            self.model.model_validate(changed.values)
+        except ConfigError:  # what holds it is no section
+            return False
+        except ValidationError as error:
+            return all(
+                wrong in self.wrong and wrong[: len(path)] != path
+                for wrong in _by_path(error, changed.values)
+            )
+        return True
+
+    def _unknown(self, path: Path) -> str:
+        """Says which known key is meant, wherever in the file it lives."""
+        last, value = str(path[-1]), self._value(path)
+        full = find_key(last, self.root)
+        path_of_full = tuple(full.split("."))
+        fits = bool(full) and self._accepts(path_of_full, value)
+        if len(path) == 1:
+            known = self.root["properties"]
+            sections = all(is_section(at((name,), self.root)) for name in known)
+            what = "unknown section" if sections else "unknown key"
+            if isinstance(value, dict) and (near := closest(last, known)):
+                return f"{what}; closest: {near}"
+            if fits:
+                return f"{what}; closest: {full}"
+            return f"{what}; known: {', '.join(known)}"
+        siblings = {
+            known: name
+            for s in at(path[:-1], self.root)
+            for name, prop in s.get("properties", {}).items()
+            for known in (name, *prop.get("knownAs", ()))
+        }
+        if near := closest(last, siblings):
+            full = dotted((*path[:-1], siblings[near]))
+            return f"unknown key; closest: {full}"
+        if fits or path_of_full[-1] == last:
+            return f"unknown key; closest: {full}"
+        own = {siblings[name]: None for name in siblings}
+        return f"unknown key; known: {', '.join(own)}"
 
 
-def _problem(
-    kind: str, path: Path, values: dict[str, Any], tree: Tree
-) -> Problem:
-    root = schema()
-    origin, name = tree.origin(path), dotted(path)
-    if kind == "extra_forbidden":
-        return Problem(origin, name, _unknown(path, values, root))
-    schemas = at(path, root)
-    if kind == "missing":
-        return Problem(origin, name, "missing; it has no default")
-    value: Any = values
-    for part in path:
-        value = value[part]
-    if len(path) == 1:
-        allowed = ", ".join(schemas[0]["properties"])
-        message = f"{show(value)} is no section; it holds the keys {allowed}"
-        return Problem(origin, name, message)
-    message = f"{show(value)}: must be {rule(schemas, root)}"
-    for near in candidates(value, schemas, _words(path, root)):
-        if _accepts(values, path, near):
-            return Problem(origin, name, f"{message}; nearest: {show(near)}")
-    if (default := default_of(path)) is not None:
-        message += f"; default: {show(default)}"
-    return Problem(origin, name, message)
+def _declared(path: Path, root: Schema) -> tuple[Schema, Path]:
+    """Returns what was said of a key of a section, alternatives unread.
+
+    Returns:
+      That, and what of the path is inside of its value: items of a list.
+    """
+    cut = next((i for i, p in enumerate(path) if isinstance(p, int)), len(path))
+    for section in at(path[: cut - 1], root):
+        name = path[cut - 1]
+        return section.get("properties", {}).get(name, {}), path[cut:]
+    return {}, ()
 
 
-def _declared(path: Path, root: dict[str, Any]) -> dict[str, Any]:
-    """Returns what was said of a key of a section, alternatives unread."""
-    for section in at(path[:1], root):
-        return section.get("properties", {}).get(path[1], {})
-    return {}
+def _words(path: Path, root: Schema) -> dict[str, str]:
+    declared, inside = _declared(path, root)
+    return {} if inside else declared.get("words", {})
 
 
-def _words(path: Path, root: dict[str, Any]) -> dict[str, str]:
-    return _declared(path, root).get("words", {}) if len(path) == 2 else {}
+def default_of(path: Path, root: Schema | None = None) -> Any:
+    """Returns the default at a path, also inside of one; None without.
 
-
-def default_of(path: Path) -> Any:
-    """Returns the default at a path, also inside of one; None without."""
-    found = _declared(path, schema()).get("default")
-    for part in path[2:]:
+    Args:
+      path: Of a key, or of an item of its value.
+      root: The schema of its sections; those of a configuration without one.
+    """
+    declared, inside = _declared(path, root or schema())
+    found = declared.get("default")
+    for part in inside:
         if not isinstance(found, list) or not isinstance(part, int):
             return None
         found = found[part] if part < len(found) else None
     return found
 
 
-def find_key(word: str) -> str:
-    """Returns the key, `section.name`, that a word most likely means.
+def find_key(word: str, root: Schema | None = None) -> str:
+    """Returns the key, such as `section.name`, that a word most likely means.
 
     Args:
       word: A name, also one of another program; empty when none is close.
+      root: The schema of the sections; those of a configuration without one.
     """
-    root = schema()
     names: dict[str, str] = {}
-    for section in root["properties"]:
-        for name, prop in at((section,), root)[0]["properties"].items():
-            for known in (name, *prop.get("knownAs", ())):
-                names.setdefault(known, f"{section}.{name}")
-            names.setdefault(f"{section}.{name}", f"{section}.{name}")
+    for full, prop in _keys(root or schema()):
+        name = full.rpartition(".")[2]
+        for known in (name, *prop.get("knownAs", ()), full):
+            names.setdefault(known, full)
     return names[found] if (found := closest(word, names)) else ""
+
+
+def _keys(root: Schema, path: Path = ()) -> Iterator[tuple[str, Schema]]:
+    """Yields the keys of all sections, and what was said of them."""
+    for section in at(path, root):
+        for name, prop in section.get("properties", {}).items():
+            here = (*path, name)
+            if is_section(at(here, root)):
+                yield from _keys(root, here)
+            else:
+                yield dotted(here), prop
 
 
 def closest(word: str, words: Any) -> str:
@@ -153,39 +247,6 @@ def closest(word: str, words: Any) -> str:
         return word
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=_ALIKE)
     return found[0] if found else ""
-
-
-def _unknown(path: Path, values: dict[str, Any], root: dict[str, Any]) -> str:
-    """Says which known key is meant, wherever in the file it lives."""
-    last = str(path[-1])
-    value: Any = values
-    for part in path:
-        value = value[part]
-    if len(path) == 1:
-        sections = root["properties"]
-        if isinstance(value, dict) and (near := closest(last, sections)):
-            return f"unknown section; closest: {near}"
-        full = find_key(last)
-        if full and _accepts(values, tuple(full.split(".")), value):
-            return f"unknown section; closest: {full}"
-        return f"unknown section; known: {', '.join(sections)}"
-    siblings = {
-        known: name
-        for s in at(path[:-1], root)
-        for name, prop in s.get("properties", {}).items()
-        for known in (name, *prop.get("knownAs", ()))
-    }
-    if near := closest(last, siblings):
-        full = dotted((*path[:-1], siblings[near]))
-        return f"unknown key; closest: {full}"
-    full = find_key(last)
-    path_of_full = tuple(full.split("."))
-    if path_of_full[-1] == last or (
-        full and _accepts(values, path_of_full, value)
-    ):
-        return f"unknown key; closest: {full}"
-    own = {siblings[name]: None for name in siblings}
-    return f"unknown key; known: {', '.join(own)}"
 
 
 def unused(config: Config) -> Iterator[Problem]:

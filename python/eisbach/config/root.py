@@ -23,7 +23,7 @@ from eisbach.config.parallel import ParallelSection
 from eisbach.config.precision import PrecisionSection
 from eisbach.config.rules import show
 from eisbach.config.run import RunSection
-from eisbach.config.section import Section
+from eisbach.config.section import Section, schema_of
 from eisbach.config.train import TrainSection
 
 _KEY = r"[a-z]+\.[a-z0-9_]+"
@@ -149,9 +149,8 @@ class Config(Section):
 @functools.cache
 def schema() -> dict[str, Any]:
     """Returns the JSON schema of all sections."""
-    result = Config.model_json_schema()
-    result["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return result
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {**schema_of(Config), "$schema": dialect}
 
 
 def file_schema() -> dict[str, Any]:

@@ -39,10 +39,17 @@ def at(path: Path, root: Schema) -> list[Schema]:
                 inner = schema.get("items")
             else:
                 inner = schema.get("properties", {}).get(part)
+                # Of sections by names that are no keys.
+                inner = inner or schema.get("additionalProperties")
             if inner:
                 step += alternatives(inner, root)
         found = step
     return found
+
+
+def is_section(schemas: list[Schema]) -> bool:
+    """Whether a value is one of declared keys, and nothing else."""
+    return bool(schemas) and all("properties" in one for one in schemas)
 
 
 def show(value: Any) -> str:
@@ -93,6 +100,11 @@ def _rule(schema: Schema, root: Schema) -> list[str]:
         least, most = schema.get("minItems"), schema.get("maxItems")
         count = f"{least} x " if least and least == most else ""
         return [f"a list of {count}({items})"]
+    if kind == "null":  # what leaves a key out, which needs no word
+        return []
+    if kind == "object" and "properties" not in schema:
+        inner = rule(alternatives(schema["additionalProperties"], root), root)
+        return ["{name: " + inner + ", ...}"]
     if kind == "object":
         return ["{" + ", ".join(schema["properties"]) + "}"]
     if kind in ("integer", "number"):
@@ -112,7 +124,7 @@ def _bounds(schema: Schema) -> str:
     for name, sign in names.items():
         bound = schema.get(name)
         if bound is not None and bound not in _MACHINE:
-            parts.append(f"{sign} {bound}")
+            parts.append(f"{sign} {bound:.15g}")
     return " " + " and ".join(parts) if parts else ""
 
 
@@ -154,12 +166,14 @@ def _near_number(value: Any, schema: Schema) -> Iterator[int | float]:
             return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
-    if isinstance(value, float) and not math.isfinite(value):
+    if value != value:  # NaN is near none
         return
-    if schema["type"] == "integer":
-        value = round(value)
-    value = max(value, schema.get("minimum", value))
-    yield min(value, schema.get("maximum", value))
+    least, most = schema.get("minimum", value), schema.get("maximum", value)
+    if value == math.inf and most in (math.inf, *_MACHINE):
+        return
+    value = min(max(value, least), most)
+    if value != -math.inf:
+        yield round(value) if schema["type"] == "integer" else value
 
 
 def _near_bool(text: str) -> Iterator[bool]:

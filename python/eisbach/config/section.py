@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,12 @@ class Section(BaseModel):
     )
 
 
+@functools.cache
+def schema_of(kind: type[Section]) -> dict[str, Any]:
+    """Returns the JSON schema of a section, with those that it holds."""
+    return kind.model_json_schema()
+
+
 def key(
     default: Any,
     doc: str,
@@ -54,7 +61,8 @@ def key(
     """Declares a key of a section; its type annotation says the range.
 
     Args:
-      default: The value that it has where no file and no option gives one.
+      default: The value that it has where no file and no option gives one;
+        `...` where one must.
       doc: One line for people, shown in docs/configuration.md and editors.
       only: Keys and the value, or one of those, that each must have for this
         key to mean anything, as in `{"model.family": "llama"}`.

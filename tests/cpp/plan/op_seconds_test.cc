@@ -40,14 +40,17 @@ TEST(OpSecondsTest, ProductsTakeThePeakOfTheirType) {
 TEST(OpSecondsTest, TypesThatAMachineLacksAreNamed) {
   Hardware machine = RoundMachine();
   machine.peak.f8 = machine.peak.f4 = 1e15;
-  EISBACH_EXPECT_OK(Check(ProductType::kF4, machine));
+  EISBACH_EXPECT_OK(Check(ProductType::kF4, DType::kBF16, machine));
   machine.peak.f4 = 0;
-  EXPECT_THAT(Check(ProductType::kF4, machine).message(),
+  EXPECT_THAT(Check(ProductType::kF4, DType::kBF16, machine).message(),
               testing::HasSubstr("nearest that works: f8"));
   machine.peak.f8 = 0;
-  EXPECT_THAT(Check(ProductType::kF8, machine).message(),
+  EXPECT_THAT(Check(ProductType::kF8, DType::kBF16, machine).message(),
               testing::HasSubstr("nearest that works: as_is"));
-  EISBACH_EXPECT_OK(Check(ProductType::kAsIs, machine));
+  EISBACH_EXPECT_OK(Check(ProductType::kAsIs, DType::kBF16, machine));
+  EISBACH_EXPECT_OK(Check(ProductType::kAsIs, DType::kF32, machine));
+  EXPECT_THAT(Check(ProductType::kF8, DType::kF32, machine).message(),
+              testing::HasSubstr("works: precision.compute=bf16"));
 }
 
 TEST(OpSecondsTest, TheSlowerOfComputeAndMemoryCounts) {
