@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 # So much waits for a reader that is slow; what comes on top is left out.
 _MOST_BYTES = 1 << 20
@@ -177,3 +177,30 @@ def open_missing() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Named(io.FileIO):
+    """Standard output, of which an error says that it is that."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(
+                error.errno, error.strerror, "standard output"
+            ) from None
+
+
+def name_errors() -> None:
+    """Lets an error of standard output say where it came up."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    stream.flush()
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Named(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
