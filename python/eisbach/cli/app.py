@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from eisbach.cli import (
     chat,
@@ -82,3 +84,23 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+def run(arguments: Sequence[str]) -> Any:
+    """Runs a command line.
+
+    As `app(standalone_mode=False)`, which would make of an interrupt a status
+    that a command may have as well.
+
+    Args:
+      arguments: Without the name of the program.
+
+    Returns:
+      The exit status.
+    """
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("eisbach", list(arguments)) as context:
+            return command.invoke(context)
+    except typer.Exit as left:
+        return left.exit_code

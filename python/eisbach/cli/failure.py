@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
+from eisbach.cli import is_interrupt
 from eisbach.run import output
 from eisbach.run.agreement import CAUSES, spell
 from eisbach.run.end_file import tell_refused
 from eisbach.run.process import abort, announce_failure, launcher_rank
-from eisbach.run.statuses import ERROR
+from eisbach.run.statuses import ERROR, killed_by
 
 # What all ranks see, rank 0 tells; this long the others wait for that.
 _GRACE_SECONDS = 3.0
@@ -37,16 +39,32 @@ def tell(error: BaseException) -> None:
 
 
 def _with_value(error: Any) -> str:
-    """Returns what is wrong with an option, and the value it was given."""
+    """Returns what is wrong with an option, its value, and one that works."""
     message = error.format_message()
     rule = error.__context__
     if not hasattr(rule, "errors") or getattr(error, "param", None) is None:
         return message
-    given = str(rule.errors()[0]["input"])
+    broken = rule.errors()[0]
+    given = str(broken["input"])
     head, colon, rest = message.partition(": ")
+    if said := _rule(broken):
+        return f"{head}{colon}{given}: {said}"
     if repr(given) in rest:
         return message
     return f"{head}{colon}{given}: {rest}"
+
+
+def _rule(broken: dict[str, Any]) -> str:
+    """Spells the rule that a number breaks, as pydantic tells it; else ""."""
+    if str(broken["input"]).strip("+- ").lower() == "nan":  # near no bound
+        return "must be a number"
+    for name, sign in (("ge", ">="), ("le", "<=")):
+        if name in broken.get("ctx", {}):
+            bound = f"{broken['ctx'][name]:.15g}"
+            return f"must be {sign} {bound}; nearest that works: {bound}"
+    if broken["type"].startswith("int_"):
+        return "must be an integer"
+    return "must be a number" if broken["type"].startswith("float_") else ""
 
 
 @contextmanager
@@ -61,6 +79,8 @@ def told_once() -> Iterator[None]:
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os._exit(1)
     except Exception as error:
+        if is_interrupt(error):
+            raise
         if launcher_rank():
             time.sleep(_GRACE_SECONDS)
         if isinstance(error, ValueError) or hasattr(error, "format_message"):
@@ -68,3 +88,11 @@ def told_once() -> Iterator[None]:
         announce_failure()
         tell(error)
         abort(getattr(error, "exit_code", ERROR))
+
+
+def interrupted() -> NoReturn:
+    """Ends what Ctrl-C has stopped, with a word and status 130."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+    if not launcher_rank():
+        output.tell("eisbach: stopped by SIGINT")
+    abort(killed_by(signal.SIGINT))

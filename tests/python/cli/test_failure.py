@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -73,3 +74,80 @@ def test_a_misused_option_shows_its_value(words, told, capsys):
     said = capsys.readouterr().err
     assert said.startswith(f"eisbach: error: Invalid value for {told}")
     assert said.count(words[-1].rpartition("=")[2]) == 1
+
+
+INTERRUPT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == {name!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["eisbach", *{words}]
+from eisbach.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("eisbach.cli.app", ["runs"]),
+        ("eisbach.cli.failure", ["runs"]),
+        ("typer", ["runs"]),
+        ("eisbach.run.comparison", ["runs"]),
+        ("eisbach.chatting", ["chat", "nowhere"]),
+        ("eisbach._C", ["schedule", "1f1b"]),
+    ],
+)
+def test_an_interrupt_is_a_word_and_a_status(name, words):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT.format(name=name, words=words)],
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "eisbach: stopped by SIGINT\n"
+
+
+def test_an_interrupt_may_have_become_another_error():
+    code = (
+        "from eisbach.cli import app, main\n"
+        "class Interrupted:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        raise KeyboardInterrupt\n"
+        "def run(_):\n"
+        "    class Late:\n"
+        "        late = Interrupted()\n"
+        "app.run = run\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "eisbach: stopped by SIGINT\n"
+
+
+def test_standard_output_is_named_where_it_fails():
+    for words in (["schedule", "1f1b"], ["--help"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "eisbach", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert done.stderr == (
+            "eisbach: error: standard output: No space left on device\n"
+        )
