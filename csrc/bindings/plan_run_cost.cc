@@ -41,6 +41,8 @@ void BindRunCost(CoreModule& m) {
       .def_readonly("useful", &RunCost::useful,
                     "Share of the time that trains what lasts.")
       .def_readonly("hours", &RunCost::hours, "From start to end.")
+      .def_property_readonly("ends", &RunCost::ends,
+                             "Whether it does; else `hours` is infinite.")
       .def_readonly("device_hours", &RunCost::device_hours)
       .def_readonly("watts", &RunCost::watts, "Of a device, on average.")
       .def_readonly("megawatt_hours", &RunCost::megawatt_hours, "Of the site.")
@@ -58,6 +60,9 @@ void BindRunCost(CoreModule& m) {
       py::kw_only(), py::arg("devices"), py::arg("seconds") = py::none(),
       "What a run of such steps takes on so many devices that fail now and "
       "then; `seconds`: of a step, if not what is foretold.");
+  m.def("why_it_never_ends", &plan::WhyItNeverEnds, py::arg("cost"),
+        py::arg("conditions"),
+        "Why a run never ends: how often it fails, and what that takes.");
   m.def(
       "step_range",
       [](double seconds, const plan::Hardware& hardware) {

@@ -20,6 +20,16 @@ absl::Status Check(const Ranking& ranking, const Hardware& hardware) {
   return absl::OkStatus();
 }
 
+absl::Status CheckEnds(int64_t devices, const StepUse& step,
+                       const Ranking& ranking, const Hardware& hardware) {
+  const RunCost cost = CostOn(devices, step, ranking, hardware);
+  if (ranking.by == RankBy::kTime || cost.ends()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("by=", ranking.by == RankBy::kCost ? "cost" : "energy",
+                   ": the run never ends: ", WhyItNeverEnds(cost, ranking.run),
+                   "; nearest that works: by=time"));
+}
+
 RunCost CostOn(int64_t devices, const StepUse& step, const Ranking& ranking,
                const Hardware& hardware) {
   RunConditions conditions = ranking.run;

@@ -28,6 +28,11 @@ struct Ranking {
 // most_hours is no time.
 absl::Status Check(const Ranking& ranking, const Hardware& hardware);
 
+// InvalidArgument where `ranking` counts the whole run and that never ends, so
+// that nothing is better than anything else.
+absl::Status CheckEnds(int64_t devices, const StepUse& step,
+                       const Ranking& ranking, const Hardware& hardware);
+
 // The whole run on so many devices.
 RunCost CostOn(int64_t devices, const StepUse& step, const Ranking& ranking,
                const Hardware& hardware);

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_format.h"
+
 namespace eisbach::plan {
 namespace {
 
 constexpr double kHour = 3600;
+// Less than this of the time, and a run makes no headway.
+constexpr double kLeastUseful = 1e-6;
 
 double BestInterval(double stall, double between) {
   if (stall >= 2 * between) return between;
@@ -17,6 +21,13 @@ double BestInterval(double stall, double between) {
 }
 
 }  // namespace
+
+std::string SpellTime(double seconds) {
+  const double hours = seconds / kHour;
+  if (hours < 1) return absl::StrFormat("%.3g s", seconds);
+  return hours < 1e6 ? absl::StrFormat("%.2f h", hours)
+                     : absl::StrFormat("%.3g h", hours);
+}
 
 StepUse UseOf(const Forecast& step) {
   const Busy busy = step.busy();
@@ -35,10 +46,11 @@ RunCost CostOfRun(const StepUse& step, const Hardware& hardware,
     const double stall = std::max(conditions.save_stall, 1e-3);
     cost.save_every = std::max(BestInterval(stall, between), conditions.save);
     const double lost = conditions.restart + conditions.save;
-    seconds = between * std::exp(lost / between) *
-              std::expm1((cost.save_every + stall) / between) * work /
-              cost.save_every;
-    cost.useful = work / seconds;
+    cost.useful =
+        cost.save_every / (between * std::exp(lost / between) *
+                           std::expm1((cost.save_every + stall) / between));
+    if (!(cost.useful >= kLeastUseful)) cost.useful = 0;  // NaN: it overflows
+    seconds = work / cost.useful;
   }
   cost.hours = seconds / kHour;
   cost.device_hours = cost.hours * devices;
@@ -49,6 +61,16 @@ RunCost CostOfRun(const StepUse& step, const Hardware& hardware,
       cost.device_hours * cost.watts * hardware.site_factor / 1e6;
   cost.co2_tonnes = cost.megawatt_hours * conditions.grid;
   return cost;
+}
+
+std::string WhyItNeverEnds(const RunCost& cost,
+                           const RunConditions& conditions) {
+  return absl::StrFormat(
+      "a failure every %s, after one %s until training goes on, and %s for a "
+      "checkpoint",
+      SpellTime(cost.hours_between_failures * kHour),
+      SpellTime(conditions.restart + conditions.save),
+      SpellTime(conditions.save_stall));
 }
 
 }  // namespace eisbach::plan

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <string>
 
 #include "plan/forecast.h"
 #include "plan/hardware.h"
@@ -39,11 +41,15 @@ struct RunCost {
   // Seconds between checkpoints that lose least; 0: nothing is lost.
   double save_every = 0;
   double useful = 1;  // share of the time that trains what lasts
-  double hours = 0;   // from start to end, failures and all
+  // From start to end, failures and all. Infinite where less than a millionth
+  // of the time is useful: it never ends, and what follows means nothing.
+  double hours = 0;
   double device_hours = 0;
   double watts = 0;           // of a device while it trains
   double megawatt_hours = 0;  // of the site
   double co2_tonnes = 0;
+
+  bool ends() const { return std::isfinite(hours); }
 };
 
 // The interval is J. T. Daly's optimum, "A higher order estimate of the optimum
@@ -53,5 +59,13 @@ struct RunCost {
 // idle_watts while it waits. All of it grows with what a step takes.
 RunCost CostOfRun(const StepUse& step, const Hardware& hardware,
                   const RunConditions& conditions);
+
+// As in "4.56 s" and "12.34 h".
+std::string SpellTime(double seconds);
+
+// Why a run never ends, as in "a failure every 2 s, after one 360 s until
+// training goes on, and 1 s for a checkpoint".
+std::string WhyItNeverEnds(const RunCost& cost,
+                           const RunConditions& conditions);
 
 }  // namespace eisbach::plan

@@ -84,6 +84,12 @@ class Explorer {
               [](const Candidate& a, const Candidate& b) {
                 return Rank(a) < Rank(b);
               });
+    if (!result_.fitting.empty()) {
+      const Candidate& best = result_.fitting.front();
+      EISBACH_RETURN_IF_ERROR(CheckEnds(best.layout.devices(),
+                                        UseOf(best.forecast), options_.ranking,
+                                        hardware_));
+    }
     return std::move(result_);
   }
 

@@ -16,12 +16,19 @@ void TooLate::Add(const Layout& layout, const StepUse& use) {
 
 absl::Status TooLate::Refusal(const Ranking& ranking,
                               const Hardware& hardware) const {
-  const double hours = CostOn(devices_, use_, ranking, hardware).hours;
+  const RunCost cost = CostOn(devices_, use_, ranking, hardware);
+  if (!cost.ends()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("deadline=%gh: the run never ends: %s; nearest that "
+                        "works: no deadline",
+                        ranking.most_hours, WhyItNeverEnds(cost, ranking.run)));
+  }
   // In hundredths, upwards: what is offered has to work.
   return absl::InvalidArgumentError(absl::StrFormat(
-      "deadline=%gh: the quickest layout that was found takes %.2f h, on %d "
+      "deadline=%gh: the quickest layout that was found takes %s, on %d "
       "devices; nearest that works: deadline=%.2fh",
-      ranking.most_hours, hours, devices_, std::ceil(hours * 100) / 100));
+      ranking.most_hours, SpellTime(cost.hours * 3600), devices_,
+      std::ceil(cost.hours * 100) / 100));
 }
 
 void TooLarge::Add(const Layout& layout) {

@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Experts', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'ModelSize', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Experts', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'ModelSize', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'why_it_never_ends', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2362,6 +2362,10 @@ class PeakRates:
     """
     def __init__(self, *, f32: float, f16: float = 0.0, f8: float = 0.0, f4: float = 0.0) -> None:
         ...
+    def of(self, dtype: str) -> float:
+        """
+        Of a type that training computes in: f32 where there is no f16.
+        """
     @property
     def f16(self) -> float:
         """
@@ -2707,6 +2711,11 @@ class RunCost:
     @property
     def device_hours(self) -> float:
         ...
+    @property
+    def ends(self) -> bool:
+        """
+        Whether it does; else `hours` is infinite.
+        """
     @property
     def hours(self) -> float:
         """
@@ -3247,6 +3256,10 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
 def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, circle_seconds: float = 0.0, launcher_file: str = '') -> Watch:
     """
     Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Ranks that wait for one another in calls that differ are given `circle_seconds`, where that is not 0. `launcher_file` gets a line `hung` when mpirun has to be killed because a host is lost. Collective.
+    """
+def why_it_never_ends(cost: RunCost, conditions: RunConditions) -> str:
+    """
+    Why a run never ends: how often it fails, and what that takes.
     """
 def write_file_atomically(path: os.PathLike | str | bytes, bytes: bytes) -> None:
     """

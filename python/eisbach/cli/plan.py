@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import enum
-import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eisbach.cli.arguments import ConfigArguments, MisuseError, load
+from eisbach.cli.plan_options import (
+    MOST_DEVICES,
+    check_machine,
+    check_mode,
+    hours_of,
+    number,
+)
 
 if TYPE_CHECKING:
     from eisbach.planning import ExpertTerms
@@ -33,32 +38,6 @@ class RankBy(enum.Enum):
     TIME = "time"
     COST = "cost"
     ENERGY = "energy"
-
-
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no finite number")
-    return value
-
-
-def _number(text: str) -> typer.models.OptionInfo:
-    return typer.Option(min=0, callback=_finite, help=text)
-
-
-def hours_of(option: str, text: str) -> float:
-    """Reads a time as in `36h` or `90d`.
-
-    Raises:
-      ValueError: It is none.
-    """
-    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)([hd])", text.strip())
-    hours = float(found[1]) * (24 if found[2] == "d" else 1) if found else 0.0
-    if not hours or not math.isfinite(hours):
-        raise ValueError(
-            f"{option} {text}: is no time; hours are written as 36h, days as "
-            "90d"
-        )
-    return hours
 
 
 def expert_terms(
@@ -88,6 +67,7 @@ def expert_terms(
 
 
 def command(
+    context: typer.Context,
     arguments: ConfigArguments = None,
     *,
     hardware: Annotated[
@@ -98,7 +78,12 @@ def command(
     ] = None,
     gpus: Annotated[
         int | None,
-        typer.Option("--gpus", min=1, help="How many devices there are."),
+        typer.Option(
+            "--gpus",
+            min=1,
+            max=MOST_DEVICES,
+            help="How many devices there are.",
+        ),
     ] = None,
     by: Annotated[
         RankBy,
@@ -148,26 +133,27 @@ def command(
         ),
     ] = None,
     power_cap: Annotated[
-        float | None, _number("MW that the site may draw at full load.")
+        float | None,
+        number("MW that the site may draw at full load.", most=1e6),
     ] = None,
     price: Annotated[
-        float | None, _number("EUR for an hour of a device.")
+        float | None, number("EUR for an hour of a device.", most=1e6)
     ] = None,
     grid: Annotated[
-        float, _number("Grams of CO2 that the grid emits for a kWh.")
+        float, number("Grams of CO2 that the grid emits for a kWh.", most=1e6)
     ] = GERMAN_GRID,
     mtbf: Annotated[
         float | None,
-        _number(
+        number(
             "Hours of one device between failures that end the job, in place "
             "of the machine's; 0: none fail."
         ),
     ] = None,
     restart: Annotated[
-        float, _number("Seconds from a fault to the first step after it.")
+        float, number("Seconds from a fault to the first step after it.")
     ] = 300.0,
     save_stall: Annotated[
-        float, _number("Seconds that training stands still for a checkpoint.")
+        float, number("Seconds that training stands still for a checkpoint.")
     ] = 1.0,
     rows: Annotated[int, typer.Option(min=1, help="Layouts to print.")] = 10,
     json: Annotated[
@@ -199,17 +185,17 @@ def command(
         ),
     ] = False,
     threads: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
-            help="With --calibrate: of each rank; with more than one the "
+            help="With --calibrate: of each rank, 1 without it; with more the "
             "machine is called `this-machine-N-threads`.",
         ),
-    ] = 1,
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="With --calibrate: the file to write, instead of "
+            help="With --calibrate: the `.yaml` to write, instead of "
             "`~/.config/eisbach/hardware/this-machine.yaml`."
         ),
     ] = None,
@@ -234,16 +220,9 @@ def command(
 
     * `eisbach plan --calibrate`, then `eisbach plan configs/gpt_bytes.yaml --hardware this-machine --gpus 2`
     """  # noqa: D412, E501
+    check_mode(context)
     if calibrate:
-        if arguments or hardware or gpus:
-            raise MisuseError(
-                "--calibrate measures this machine and plans nothing: give it "
-                "no configuration, --hardware or --gpus"
-            )
-        from eisbach.calibrating import calibrate as measure
-        from eisbach.calibrating import default_path
-
-        measure(output or default_path(threads), threads=threads)
+        _calibrate(output, threads or 1)
         return
     if not hardware or not gpus:
         missing = "--gpus" if hardware else "--hardware"
@@ -271,14 +250,26 @@ def command(
         grid=grid / 1000,
         price=price,
         power_cap=power_cap,
-        deadline=hours_of("--deadline", deadline) if deadline else None,
+        deadline=(
+            None if deadline is None else hours_of("--deadline", deadline)
+        ),
         mtbf=mtbf,
         restart=restart,
         save_stall=save_stall,
     )
     _, config = load(arguments, command="plan")
     file = read_hardware(hardware)
+    check_machine(context, file)
     with config.located():
         with SearchLine() as line:
             plan = make_plan(config, file, gpus, terms=terms, progress=line.at)
         outputs.write(plan, rows=rows)
+
+
+def _calibrate(output: Path | None, threads: int) -> None:
+    from eisbach.calibrating import calibrate, default_path
+    from eisbach.cli import output_file
+
+    if output is not None:
+        output_file.check("--output", output, ".yaml")
+    calibrate(output or default_path(threads), threads=threads)

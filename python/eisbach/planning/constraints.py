@@ -61,15 +61,24 @@ def _beside(plan: Plan, candidate: _C.Candidate) -> str:
     """Spells a layout beside the best."""
     best = plan.best
     longer = candidate.forecast.seconds / best.forecast.seconds
-    mine = figures.whole_run(plan, candidate).value
-    his = figures.whole_run(plan, best).value
-    more = mine.device_hours / his.device_hours - 1
-    cost = "as many" if abs(more) < 0.005 else _percent(more)
     return (
         f"{words.seconds(candidate.forecast.seconds)} s a step on "
         f"{words.layout(candidate.layout)}, {_as_long(longer)}, "
-        f"{words.hours(mine.hours)}, {cost} device hours"
+        f"{_run_beside(plan, candidate)}"
     )
+
+
+def _run_beside(plan: Plan, candidate: _C.Candidate) -> str:
+    """Spells the whole run of a layout beside that of the best."""
+    mine = figures.whole_run(plan, candidate).value
+    his = figures.whole_run(plan, plan.best).value
+    if not mine.ends:
+        return "and the run never ends"
+    if not his.ends:
+        return words.hours(mine.hours)
+    more = mine.device_hours / his.device_hours - 1
+    cost = "as many" if abs(more) < 0.005 else _percent(more)
+    return f"{words.hours(mine.hours)}, {cost} device hours"
 
 
 def _as_long(longer: float) -> str:

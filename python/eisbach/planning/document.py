@@ -22,6 +22,7 @@ _RUN = (
     "device_hours",
     "megawatt_hours",
     "co2_tonnes",
+    "eur",
 )
 
 
@@ -104,7 +105,9 @@ def _machine(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _amount(amount: Amount) -> dict[str, float]:
+def _amount(amount: Amount | None) -> dict[str, float] | None:
+    if amount is None:
+        return None
     return {"low": amount.low, "value": amount.value, "high": amount.high}
 
 
@@ -123,9 +126,8 @@ def _candidate(
         "micro_batches": forecast.micro_batches,
         "time": figures.shares(candidate),
         "memory_bytes": forecast.memory,
-        "run_hours": _amount(
-            figures.whole_run(plan, candidate).amount("hours")
-        ),
+        "run_hours": _amount(figures.spent(plan, candidate).get("hours")),
+        "never_ends": figures.never_ends(plan, candidate),
     }
     if number is not None and number < len(plan.memory):
         told["memory"] = {
@@ -154,15 +156,11 @@ def _stage(stage: _C.StageForecast) -> dict[str, Any]:
 
 
 def _run(plan: Plan, candidate: _C.Candidate) -> dict[str, Any]:
-    run = figures.whole_run(plan, candidate)
-    told: dict[str, Any] = {name: _amount(run.amount(name)) for name in _RUN}
-    told["eur"] = None
-    if plan.terms.price is not None:
-        euros = run.amount("device_hours").times(plan.terms.price)
-        told["eur"] = _amount(euros)
-    cost = run.value
+    known = figures.spent(plan, candidate)
+    told: dict[str, Any] = {name: _amount(known.get(name)) for name in _RUN}
+    cost = figures.whole_run(plan, candidate).value
     told |= {
-        "watts_per_device": cost.watts,
+        "watts_per_device": cost.watts or None,
         "hours_between_failures": cost.hours_between_failures or None,
         "save_every_seconds": cost.save_every or None,
         "useful": cost.useful,

@@ -80,10 +80,39 @@ def whole_run(plan: Plan, candidate: _C.Candidate) -> Whole:
     return Whole(low, value, high)
 
 
+def never_ends(plan: Plan, candidate: _C.Candidate) -> str | None:
+    """Why the run of a layout never ends; None: it does."""
+    from eisbach import _C
+
+    cost = whole_run(plan, candidate).value
+    if cost.ends:
+        return None
+    return _C.why_it_never_ends(cost, plan.conditions)
+
+
+def spent(plan: Plan, candidate: _C.Candidate) -> dict[str, Amount]:
+    """What the whole run takes, as far as that is known.
+
+    Returns:
+      `hours` and `device_hours`, of a run that ends; `megawatt_hours` and
+      `co2_tonnes`, where the machine says what it draws; `eur`, where there is
+      a price.
+    """
+    run = whole_run(plan, candidate)
+    if not run.value.ends:
+        return {}
+    names = ["hours", "device_hours"]
+    if plan.machine.busy_watts:
+        names += ["megawatt_hours", "co2_tonnes"]
+    found = {name: run.amount(name) for name in names}
+    if plan.terms.price is not None:
+        found["eur"] = found["device_hours"].times(plan.terms.price)
+    return found
+
+
 def of_peak(plan: Plan, candidate: _C.Candidate) -> float:
     """Of the devices' rated arithmetic, what the model needs (MFU)."""
-    peak = plan.machine.peak
-    rate = peak.f32 if plan.config.precision.compute == "f32" else peak.f16
+    rate = plan.machine.peak.of(plan.config.precision.compute)
     return per_device(candidate) * plan.size.flops_per_token / rate
 
 

@@ -84,32 +84,23 @@ def _head(plan: Plan) -> str:
 
 def _tiles(plan: Plan) -> str:
     best = plan.best
-    each, run = figures.step(plan, best), figures.whole_run(plan, best)
-    hours, power = run.amount("hours"), run.amount("megawatt_hours")
-    co2, device = run.amount("co2_tonnes"), run.amount("device_hours")
+    each, known = figures.step(plan, best), figures.spent(plan, best)
+    whole = "never over"
+    if hours := known.pop("hours", None):
+        whole = words.span(hours.low, hours.high, words.hours)
     tiles = [
         (f"{words.span(each.low, each.high)} s", "a step"),
-        (
-            words.span(hours.low, hours.high, words.hours),
-            f"the whole run of {plan.config.train.steps:,} steps",
-        ),
+        (whole, f"the whole run of {plan.config.train.steps:,} steps"),
         (f"{figures.of_peak(plan, best):.1%}", "of rated arithmetic (MFU)"),
         (
             f"{figures.per_device(best):,.0f}",
             "tokens a second of each device",
         ),
-        (words.span(device.low, device.high), "device hours"),
-        (f"{words.span(power.low, power.high)} MWh", "of the site"),
-        (f"{words.span(co2.low, co2.high)} t", "CO2"),
     ]
-    if plan.terms.price is not None:
-        euros = device.times(plan.terms.price)
-        tiles.append(
-            (
-                f"{words.span(euros.low, euros.high)} EUR",
-                f"at {plan.terms.price:g} for an hour of a device",
-            )
-        )
+    tiles += [
+        (words.span(amount.low, amount.high), words.SPENT[name])
+        for name, amount in known.items()
+    ]
     return '<div class="tiles">{}</div>'.format(
         "".join(
             f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>"
@@ -125,6 +116,8 @@ def _warnings(plan: Plan) -> str:
     ]
     if not plan.machine.accuracy.cases:
         found.append(figures.basis(plan))
+    if why := figures.never_ends(plan, plan.best):
+        found.append(f"The whole run is never over: {why}.")
     return "".join(f'<p class="warn">{escape(text)}</p>' for text in found)
 
 

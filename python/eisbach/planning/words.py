@@ -28,6 +28,13 @@ MEMORY = {
     "activations": "activations",
     "other": "other",
 }
+# What a run takes.
+SPENT = {
+    "device_hours": "device hours",
+    "megawatt_hours": "MWh",
+    "co2_tonnes": "t CO2",
+    "eur": "EUR",
+}
 GIB = 1 << 30
 
 
@@ -86,22 +93,28 @@ def recompute(chosen: _C.Layout) -> str:
 
 def seconds(value: float) -> str:
     """Spells a step's seconds in three or four digits."""
-    return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.4g}"
 
 
 def hours(value: float) -> str:
     """Spells hours in the unit that suits them."""
+    if value < 1 / 3600:
+        return f"{amount(value * 3600)} s"
     if value < 1 / 60:
         return f"{value * 3600:.0f} s"
     if value < 2:
         return f"{value * 60:.0f} min"
     if value < 72:
         return f"{value:.1f} h"
-    return f"{value / 24:,.{1 if value < 2400 else 0}f} days"
+    if value < 87_660:
+        return f"{value / 24:,.{1 if value < 2400 else 0}f} days"
+    return f"{amount(value / 8766)} years"
 
 
 def amount(value: float) -> str:
     """Spells a number in three digits, as in `0.0123`, `12,300`, `1.23 M`."""
+    if value >= 1e15 or 0 < value < 1e-4:
+        return f"{value:.3g}"
     if value >= 999_500:
         return shorten(value)
     if value < 100:

@@ -47,6 +47,22 @@ TEST(RankingTest, ADeadlineCountsFailuresToo) {
   EXPECT_FALSE(InTime(10, kStep, ranking, machine));
 }
 
+TEST(RankingTest, RunsThatNeverEndAreNotRankedByWhatTheyCost) {
+  Hardware machine = RoundMachine();
+  machine.hours_between_failures = 2;
+  Ranking ranking{.run = {.steps = 1000}};
+  EXPECT_TRUE(CheckEnds(1000, kStep, ranking, machine).ok());
+  ranking.by = RankBy::kEnergy;
+  EXPECT_THAT(CheckEnds(1000, kStep, ranking, machine),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "by=energy: the run never ends: a failure every "
+                             "7.2 s, after one 360 s until training goes on, "
+                             "and 1 s for a checkpoint; nearest that works: "
+                             "by=time"));
+  machine.hours_between_failures = 1e5;
+  EXPECT_TRUE(CheckEnds(1000, kStep, ranking, machine).ok());
+}
+
 TEST(RankingTest, ARangeHoldsWhatMissesByTheError) {
   Hardware machine = RoundMachine();
   EXPECT_EQ(StepRange(2, machine).low, 2);

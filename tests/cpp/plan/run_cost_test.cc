@@ -63,5 +63,36 @@ TEST(RunCostTest, UsefulTimeIsThatOfAPlayedJob) {
   EXPECT_GT(cost.useful, played(cost.save_every / 3));
 }
 
+// However often it fails and whatever that takes, nothing is no number.
+TEST(RunCostTest, ARunThatMakesNoHeadwayNeverEnds) {
+  for (const double between : {1e-320, 1e-300, 1e-3, 1.0}) {
+    for (const double restart : {0.0, 300.0, 1e300}) {
+      for (const double stall : {0.0, 1.0, 1e300}) {
+        Hardware machine = RoundMachine();
+        machine.hours_between_failures = between;
+        const RunConditions conditions{.steps = 1000,
+                                       .devices = 1000,
+                                       .save_stall = stall,
+                                       .restart = restart};
+        const RunCost cost = CostOfRun(UseOf(Step(3.6)), machine, conditions);
+        EXPECT_FALSE(cost.ends());
+        EXPECT_EQ(cost.useful, 0);
+        EXPECT_GT(cost.save_every, 0);
+        EXPECT_LT(WhyItNeverEnds(cost, conditions).size(), 120);
+      }
+    }
+  }
+  Hardware machine = RoundMachine();
+  machine.hours_between_failures = 100;
+  const RunConditions often{.steps = 1000, .devices = 1000};
+  const RunCost cost = CostOfRun(UseOf(Step(3.6)), machine, often);
+  EXPECT_TRUE(cost.ends());
+  EXPECT_GT(cost.useful, 0.1);
+  machine.hours_between_failures = 2;
+  EXPECT_EQ(WhyItNeverEnds(CostOfRun(UseOf(Step(3.6)), machine, often), often),
+            "a failure every 7.2 s, after one 360 s until training goes on, "
+            "and 1 s for a checkpoint");
+}
+
 }  // namespace
 }  // namespace eisbach::plan::run_cost_test

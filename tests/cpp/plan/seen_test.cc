@@ -58,5 +58,19 @@ TEST(SeenTest, OfLateLayoutsTheQuickestIsOffered) {
                      "deadline=1.00h"));
 }
 
+TEST(SeenTest, WhatNeverEndsHasNoNearestDeadline) {
+  TooLate late;
+  late.Add(With(8), {.seconds = 3.6});
+  Hardware machine = RoundMachine();
+  machine.hours_between_failures = 1e-300;
+  const Ranking ranking{.run = {.steps = 1000}, .most_hours = 0.5};
+  EXPECT_THAT(
+      late.Refusal(ranking, machine),
+      test::StatusIs(absl::StatusCode::kInvalidArgument,
+                     "deadline=0.5h: the run never ends: a failure every "
+                     "4.5e-298 s, after one 360 s until training goes on, and "
+                     "1 s for a checkpoint; nearest that works: no deadline"));
+}
+
 }  // namespace
 }  // namespace eisbach::plan::seen_test

@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 
-from eisbach.cli.plan import hours_of
+from eisbach.cli.app import app
+from eisbach.cli.failure import tell
 
 SMALL = ["configs/llama_bytes.yaml", "parallel.tensor=1",
          "--hardware", "gb200-nvl72", "--gpus", "4"]  # fmt: skip
@@ -58,10 +60,21 @@ def test_what_is_wrong_is_said(eisbach):
     ("options", "words"),
     [
         (["--deadline", "soon"], "--deadline soon: is no time; hours are"),
+        (["--deadline", ""], "--deadline : is no time; hours are"),
+        (["--deadline", "5"], "nearest that works: 5h"),
         (["--deadline", "0.000001h"], "nearest that works: deadline="),
+        (["--deadline", "1h", "--mtbf", "1e-300"], "works: no deadline"),
+        (["--by", "cost", "--mtbf", "1e-300"], "nearest that works: by=time"),
         (["--power-cap", "0.0001"], "nearest that works: power_cap=0.002196"),
-        (["--price", "inf"], "inf is no finite number"),
+        (["--power-cap", "0"], "nearest that works: power_cap=0.002196"),
         (["--html", "a.txt"], "nearest that works: a.html"),
+        (["--trace", "/proc/a.json"], "--trace /proc/a.json: cannot be writt"),
+        (["--json", ""], "--json .: is a folder; what is written is a .json"),
+        (["--threads", "2"], "--threads: only with --calibrate"),
+        (["--threads", "1", "--output", "a.yaml"], "--output and --threads: "),
+        (["--mtbf", "0", "--restart", "9"], "--restart: has a meaning where"),
+        (["--gpus", "1e20"], "'--gpus': 1e20: must be an integer"),
+        (["--gpus", "1" + "0" * 20], "must be <= 2147483647; nearest that wo"),
     ],
 )
 def test_wrong_options_are_refused(eisbach, options, words):
@@ -112,18 +125,60 @@ def test_the_machine_and_its_size_are_asked_for(eisbach):
     assert "--hardware" in done.stderr
 
 
-def test_times_are_hours_or_days():
-    assert hours_of("--deadline", "36h") == 36
-    assert hours_of("--deadline", "1.5d") == 36
-    for wrong in ("", "h", "0h", "-1d", "3w", "inf", "nanh"):
-        with pytest.raises(ValueError, match="is no time"):
-            hours_of("--deadline", wrong)
+NUMBERS = {
+    "--mtbf": 1e9, "--restart": 1e9, "--save-stall": 1e9, "--price": 1e6,
+    "--grid": 1e6, "--power-cap": 1e6, "--gpus": 2**31 - 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", NUMBERS)
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e300", "1h", ""])
+def test_a_number_that_cannot_be_is_refused(option, value, capsys):
+    with pytest.raises(Exception, match=r"^") as caught:
+        app(["plan", *SMALL, option, value], standalone_mode=False)
+    tell(caught.value)
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"eisbach: error: Invalid value for '{option}': {value}: "
+    )
+    assert len(said) < 200
+    if value in ("-1", "1e300") and option != "--gpus":
+        nearest = float(said.rpartition("works: ")[2])
+        assert nearest == (0 if value == "-1" else NUMBERS[option])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--mtbf", "1e-300"], ["--mtbf", "1e9"], ["--mtbf", "0"],
+        ["--restart", "1e9"], ["--save-stall", "1e9", "--mtbf", "100"],
+        ["--price", "1e-300"], ["--price", "1e6"], ["--price", "0"],
+        ["--grid", "1e-300"], ["--grid", "1e6"], ["--grid", "0"],
+        ["--power-cap", "1e6"], ["--deadline", "1e9h"],
+    ],
+)  # fmt: skip
+def test_an_odd_number_ends_in_no_endless_one(eisbach, tmp_path, options):
+    files = ["--json", tmp_path / "a.json", "--html", tmp_path / "a.html"]
+    done = eisbach("plan", *SMALL, "--rows", "2", *options, *files)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert not re.search(r"\d{20}|\d(,\d{3}){6}|\b(inf|nan)\b", done.stdout)
+    never = "never over: a failure every" in done.stdout
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert (told["best"]["run"]["hours"] is None) == never
+    assert bool(told["layouts"][0]["never_ends"]) == never
+    assert ("never over" in (tmp_path / "a.html").read_text()) == never
 
 
 def test_measuring_plans_nothing(eisbach):
-    done = eisbach("plan", "configs/tiny.yaml", "--calibrate")
-    assert done.returncode == 2
-    assert "--calibrate measures this machine" in done.stderr
+    for others in (
+        ["configs/tiny.yaml"],
+        ["--rows", "3"],
+        ["--json", "a.json"],
+    ):
+        done = eisbach("plan", *others, "--calibrate")
+        assert done.returncode == 2
+        assert "--calibrate measures this machine" in done.stderr
     done = eisbach(
         "plan", "configs/tiny.yaml", "--hardware", "this-machine", "--gpus", "1"
     )

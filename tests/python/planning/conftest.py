@@ -3,7 +3,7 @@
 import pytest
 
 from eisbach.config import load_config, resolve
-from eisbach.hardware import read_hardware
+from eisbach.hardware import changed, read_hardware
 from eisbach.planning import ExpertTerms, Terms, make_plan
 
 SMALL = ["model.layers=4", "model.context=256", "train.global_batch=64"]
@@ -16,16 +16,19 @@ def small():
 
 @pytest.fixture(scope="session")
 def planned(repo):
-    """Takes overrides, `devices`, `machine` and `Terms`."""
+    """Takes overrides, `devices`, `machine`, its `watts` and `Terms`."""
     made = {}
 
-    def planned(*overrides, devices=8, machine="dgx-h100", **terms):
-        key = (overrides, devices, machine, *sorted(terms.items()))
+    def planned(*overrides, devices=8, machine="dgx-h100", watts=None, **terms):
+        key = (overrides, devices, machine, watts, *sorted(terms.items()))
         if key not in made:
             config = load_config(
                 repo / "configs" / "llama_bytes.yaml", [*SMALL, *overrides]
             )
             file = read_hardware(machine)
+            if watts is not None:
+                keys = ("power.idle_watts", "power.busy_watts")
+                file = changed(file, dict.fromkeys(keys, watts))
             made[key] = make_plan(
                 resolve(config), file, devices, terms=Terms(**terms)
             )

@@ -53,3 +53,12 @@ def test_one_device_has_no_half(planned):
     assert told(planned(devices=1)) == {}
     with pytest.raises(IndexError):
         next(constraints(planned("model.hidden=65536", devices=1)))
+
+
+def test_runs_that_never_end_are_not_compared(planned):
+    for one in told(planned(mtbf=1e-300)).values():
+        assert one.says.endswith("and the run never ends.")
+    with pytest.raises(ValueError, match=r"never ends: .*works: no deadline"):
+        planned(mtbf=1e-300, deadline=5.0)
+    with pytest.raises(ValueError, match=r"by=cost: the run .*works: by=time"):
+        planned(mtbf=1e-300, by="cost")

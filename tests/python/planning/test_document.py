@@ -81,3 +81,27 @@ def test_dense_layouts_have_no_experts(planned):
 def test_what_is_only_modelled_is_named(planned):
     (feature,) = read(planned(products="f8"))["not_in_runtime"]
     assert feature.endswith("f8")
+
+
+def test_a_run_that_never_ends_has_no_numbers_and_says_why(planned):
+    told = read(planned(mtbf=1e-300, price=2.0, grid=0.4))
+    run, first = told["best"]["run"], told["layouts"][0]
+    for name in (
+        "hours",
+        "device_hours",
+        "megawatt_hours",
+        "co2_tonnes",
+        "eur",
+    ):
+        assert run[name] is None
+    assert first["run_hours"] is None
+    assert first["never_ends"].startswith("a failure every ")
+    assert read(planned())["layouts"][0]["never_ends"] is None
+
+
+def test_what_a_machine_does_not_say_is_null(planned):
+    run = read(planned(watts=0))["best"]["run"]
+    assert run["megawatt_hours"] is None
+    assert run["co2_tonnes"] is None
+    assert run["watts_per_device"] is None
+    assert run["hours"]["value"] > 0

@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from eisbach.hardware import read_hardware
+from eisbach.hardware import changed, machine_of, read_hardware
 from eisbach.planning import figures
 
 
@@ -97,3 +99,15 @@ def test_the_runner_up_is_told_by_what_it_loses(planned):
         assert f"takes {slower:.1%} longer" in says
     assert figures.why_not(first, first) == "The second takes as long."
     assert "less time" in figures.why_not(plan.found.fitting[-1], first)
+
+
+def test_a_machine_without_16_bits_multiplies_them_as_f32(planned):
+    file = read_hardware("dgx-h100")
+    tflops = file.chip.tflops.model_copy(update={"f16": 0.0})
+    plan = replace(
+        planned("precision.compute=bf16"),
+        machine=machine_of(changed(file, {"chip.tflops": tflops})),
+    )
+    whole = planned("precision.compute=bf16")
+    share = figures.of_peak(plan, plan.best) / figures.of_peak(whole, plan.best)
+    assert share == pytest.approx(989 / 494)

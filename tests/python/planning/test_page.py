@@ -86,3 +86,11 @@ def test_every_class_that_is_drawn_has_a_colour(piped):
     drawn = [e for e in read(text).iter() if e.tag.endswith(("rect", "path"))]
     for kind in {word for e in drawn for word in e.get("class").split()}:
         assert f".{kind}" in style, kind
+
+
+def test_a_run_that_never_ends_says_why(planned):
+    text = page(planned(mtbf=1e-300, price=2.0))
+    read(text)
+    assert "The whole run is never over: a failure every " in text
+    assert "<b>never over</b>" in text
+    assert not re.search(r"\b(inf|nan)\b", text)

@@ -11,6 +11,8 @@ from eisbach.planning import words
         (30, 100, "30.0 h to 4.2 days"),
         (240, 2400, "10.0 to 100 days"),
         (24, 24.001, "24.0 h"),
+        (1e-300, 1e-5, "3.6e-297 to 0.0360 s"),
+        (1e5, 1e300, "11.4 to 1.14e+296 years"),
     ],
 )
 def test_times_are_told_from_what_to_what(low, high, text):
@@ -23,3 +25,9 @@ def test_amounts_are_short():
     assert words.span(8.888e6, 9.99e6) == "8.89 to 9.99 M"
     assert words.seconds(0.0123456) == "0.01235"
     assert words.seconds(12345) == "12,345"
+
+
+def test_no_number_is_endless():
+    for value in (1e-300, 1e-9, 1e15, 1e300):
+        for spell in (words.amount, words.hours, words.seconds):
+            assert len(spell(value)) < 20
