@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -53,6 +54,8 @@ class SearchLine:
         self._write(text)
 
     def _write(self, text: str) -> None:
+        # A line that the terminal breaks is not written over.
+        text = text[: shutil.get_terminal_size().columns - 1]
         self._stream.write(f"\r{text:<{self._width}}")
         self._stream.flush()
         self._width = len(text)

@@ -38,6 +38,14 @@ def test_a_terminal_sees_how_far_it_is():
     assert len(shown[3]) == len(shown[2])
 
 
+def test_no_line_is_longer_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    with SearchLine(terminal) as line:
+        line.at(1234, BEST)
+    assert max(map(len, terminal.getvalue().split("\r"))) == 39
+
+
 def test_a_file_sees_nothing():
     file = io.StringIO()
     with SearchLine(file) as line:

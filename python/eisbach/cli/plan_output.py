@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +72,7 @@ class Outputs:
         fits = bool(plan.found.fitting)
         for option, path in self._files():
             if not fits and option != "--json":
-                print("\n".join(table(plan, rows=rows)))
+                print("\n".join(table(plan, rows=rows, width=_columns())))
                 raise ValueError(
                     f"{option} {path}: nothing fits, so there is nothing to "
                     "show"
@@ -79,7 +82,8 @@ class Outputs:
         if self.piped:
             print(told, end="")
         else:
-            print("\n".join(table(plan, rows=rows, more=more)))
+            lines = table(plan, rows=rows, more=more, width=_columns())
+            print("\n".join(lines))
         makers = self._makers(plan, told, rows, more)
         for option, path in self._files():
             with output_file.written(option, path):
@@ -112,6 +116,13 @@ class Outputs:
                 path, _spell(trace(plan), indent=None)
             ),
         }
+
+
+def _columns() -> float:
+    """Of the terminal; a file has room for any line."""
+    if not sys.stdout.isatty():
+        return math.inf
+    return shutil.get_terminal_size().columns
 
 
 def _spell(told: dict[str, Any], *, indent: int | None = 2) -> str:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from eisbach.fitting import shorten
-from eisbach.planning import figures, words
+from eisbach.planning import columns, figures, words
 from eisbach.planning.constraints import Constraint
 from eisbach.planning.make import Plan
 
 if TYPE_CHECKING:
     from eisbach import _C
 
+_MARK = "- "
+# Wider text is tiring to read, and none fits what is narrower.
 _WIDTH = 80
+_LEAST = 20
 
 
 def table(
-    plan: Plan, *, rows: int = 10, more: Sequence[Constraint] = ()
+    plan: Plan,
+    *,
+    rows: int = 10,
+    more: Sequence[Constraint] = (),
+    width: float = math.inf,
 ) -> Iterator[str]:
     """Spells a plan.
 
@@ -26,38 +33,42 @@ def table(
       plan: The plan.
       rows: How many layouts.
       more: What one more constraint would cost.
+      width: Of the terminal.
     """
-    yield from _job(plan)
+    yield from _wrapped(_job(plan), width)
     yield ""
     best = plan.found.fitting[:rows]
     if not best:
-        yield from _nothing_fits(plan)
+        yield from _wrapped(_nothing_fits(plan), width)
         return
-    width = max(17, *(len(words.layout(one.layout)) + 1 for one in best))
-    yield (
-        f"{'':>2} {'layout':<{width}}{'schedule':<13}{'zero':>4}{'micro':>6} "
-        f"{'recompute':<10}{'s/step':>8}{'peak':>6}{'idle':>6}{'GiB':>6}"
-    )
-    for number, candidate in enumerate(best, 1):
-        yield _row(plan, number, candidate, width)
-    yield from _paragraph(_looked_at(plan))
-    yield ""
-    yield from _paragraph(_first(plan))
-    yield from _paragraph(_where_time_goes(plan))
-    yield from _paragraph(_memory(plan))
-    if len(best) > 1:
-        yield from _paragraph(figures.why_not(best[0], best[1]))
-    yield ""
-    yield from _whole_run(plan)
-    if more:
-        yield ""
-        yield "One more constraint:"
-        for constraint in more:
-            yield from _paragraph(constraint.says, "- ")
-    yield ""
-    yield "The first of them as keys of a configuration:"
+    lines, left_out = columns.fitted(_columns(plan, best), width)
+    yield from lines
+    if left_out:
+        no_room = f"{width} columns have no room for {', '.join(left_out)}"
+        said = f"{no_room}; --json and --html have them."
+        yield from _wrapped([said], width)
+    yield from _wrapped(_told(plan, len(best), more), width)
+    yield "The first as keys of a configuration:"
     yield ""
     yield from fragment(plan.best)
+
+
+def _told(plan: Plan, rows: int, more: Sequence[Constraint]) -> Iterator[str]:
+    yield _looked_at(plan)
+    yield ""
+    yield _first(plan)
+    yield _where_time_goes(plan)
+    yield _memory(plan)
+    if rows > 1:
+        yield figures.why_not(*plan.found.fitting[:2])
+    yield ""
+    yield from run_lines(plan)
+    yield ""
+    if more:
+        yield "One more constraint:"
+        for constraint in more:
+            yield f"{_MARK}{constraint.says}"
+        yield ""
 
 
 def fragment(candidate: _C.Candidate) -> Iterator[str]:
@@ -71,36 +82,30 @@ def fragment(candidate: _C.Candidate) -> Iterator[str]:
         yield f"  chunks: {layout.chunks}"
     yield f"  zero: {layout.zero}"
     if layout.expert > 1:
-        yield f"  # expert: {layout.expert}, which training does not have yet"
-    yield (
-        f"train: {{micro_batch: {layout.micro_batch}, "
-        f"recompute: {layout.recompute}, "
-        f"recompute_layers: {layout.recompute_layers}}}"
-    )
+        yield f"  # expert: {layout.expert} (not in training yet)"
+    yield "train:"
+    for name in ("micro_batch", "recompute", "recompute_layers"):
+        yield f"  {name}: {getattr(layout, name)}"
 
 
 def run_lines(plan: Plan) -> Iterator[str]:
     """Spells what the whole run of the best takes."""
-    run = figures.whole_run(plan, plan.best)
-    hours = run.amount("hours")
-    spent = [words.span(hours.low, hours.high, words.hours)]
-    for name, unit in (
-        ("device_hours", "device hours"),
-        ("megawatt_hours", "MWh"),
-        ("co2_tonnes", "t CO2"),
-    ):
-        amount = run.amount(name)
-        spent.append(f"{words.span(amount.low, amount.high)} {unit}")
-    if plan.terms.price is not None:
-        euros = run.amount("device_hours").times(plan.terms.price)
-        spent.append(f"{words.span(euros.low, euros.high)} EUR")
-    yield (
-        f"{plan.config.train.steps:,} steps, {shorten(figures.tokens(plan))} "
-        f"tokens: {', '.join(spent)} (at {plan.terms.grid * 1000:.0f} g/kWh"
-        f"{_priced(plan)})."
+    known = figures.spent(plan, plan.best)
+    head = (
+        f"{plan.config.train.steps:,} steps, "
+        f"{words.amount(figures.tokens(plan))} tokens"
     )
-    cost = run.value
-    if cost.hours_between_failures:
+    if not known:
+        yield f"{head}: never over: {figures.never_ends(plan, plan.best)}."
+    else:
+        hours = known.pop("hours")
+        spent = [words.span(hours.low, hours.high, words.hours)] + [
+            f"{words.span(amount.low, amount.high)} {words.SPENT[name]}"
+            for name, amount in known.items()
+        ]
+        yield f"{head}: {', '.join(spent)}{_at(plan, known)}."
+    cost = figures.whole_run(plan, plan.best).value
+    if known and cost.hours_between_failures:
         yield (
             f"A failure every {words.hours(cost.hours_between_failures)}: save "
             f"every {words.hours(cost.save_every / 3600)}, then "
@@ -111,10 +116,14 @@ def run_lines(plan: Plan) -> Iterator[str]:
     yield f"{figures.training_flops(plan):.2g} FLOP of training{beyond}."
 
 
-def _priced(plan: Plan) -> str:
-    if plan.terms.price is None:
-        return ""
-    return f", {plan.terms.price:g} EUR for an hour of a device"
+def _at(plan: Plan, known: Container[str]) -> str:
+    """What emissions and money are reckoned with."""
+    terms = []
+    if "co2_tonnes" in known:
+        terms.append(f"{plan.terms.grid * 1000:.4g} g/kWh")
+    if "eur" in known:
+        terms.append(f"{plan.terms.price:g} EUR for an hour of a device")
+    return f" (at {', '.join(terms)})" if terms else ""
 
 
 def job_lines(plan: Plan) -> Iterator[str]:
@@ -134,35 +143,54 @@ def job_lines(plan: Plan) -> Iterator[str]:
 
 
 def _job(plan: Plan) -> Iterator[str]:
-    for line in job_lines(plan):
-        yield from _paragraph(line)
+    yield from job_lines(plan)
     best = {"cost": "device hours", "energy": "energy"}.get(plan.terms.by)
     if best:
         yield f"best: least {best} of the whole run"
 
 
-def _paragraph(text: str, mark: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=mark,
-        subsequent_indent=" " * len(mark),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _wrapped(lines: Iterable[str], width: float) -> Iterator[str]:
+    """Breaks paragraphs into lines; an empty one stays."""
+    for line in lines:
+        indent = " " * len(_MARK) if line.startswith(_MARK) else ""
+        yield from textwrap.wrap(
+            line,
+            int(max(min(width, _WIDTH), _LEAST)),
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
 
 
-def _row(plan: Plan, number: int, candidate: _C.Candidate, width: int) -> str:
-    layout, forecast = candidate.layout, candidate.forecast
-    recompute = words.recompute(layout).replace("selective ", "select ")
-    return (
-        f"{number:>2} {words.layout(layout):<{width}}"
-        f"{words.schedule(layout):<13}"
-        f"{layout.zero:>4}{layout.micro_batch:>6} {recompute:<10}"
-        f"{words.seconds(forecast.seconds):>8}"
-        f"{figures.of_peak(plan, candidate):>6.1%}"
-        f"{forecast.bubble:>6.1%}{forecast.memory / words.GIB:>6.1f}"
-    )
+def _columns(plan: Plan, best: Sequence[_C.Candidate]) -> list[columns.Column]:
+    layouts = [one.layout for one in best]
+    forecasts = [one.forecast for one in best]
+
+    def column(
+        name: str, cells: Iterable[object], **how: Any
+    ) -> columns.Column:
+        return columns.Column(name, [str(cell) for cell in cells], **how)
+
+    return [
+        column("", range(1, len(best) + 1)),
+        column("layout", map(words.layout, layouts), left=True),
+        column("schedule", map(words.schedule, layouts), left=True, spare=1),
+        column("zero", (one.zero for one in layouts), spare=3),
+        column("micro", (one.micro_batch for one in layouts), spare=4),
+        column("recompute", map(_recompute, layouts), left=True, spare=2),
+        column("s/step", (words.seconds(one.seconds) for one in forecasts)),
+        column(
+            "peak",
+            (f"{figures.of_peak(plan, one):.1%}" for one in best),
+            spare=5,
+        ),
+        column("idle", (f"{one.bubble:.1%}" for one in forecasts), spare=6),
+        column("GiB", (f"{one.memory / words.GIB:.1f}" for one in forecasts)),
+    ]
+
+
+def _recompute(layout: _C.Layout) -> str:
+    return words.recompute(layout).replace("selective ", "select ")
 
 
 def _looked_at(plan: Plan) -> str:
@@ -234,8 +262,3 @@ def _memory(plan: Plan) -> str:
         f"Of {has:.1f} GiB the fullest device holds {held.peak / words.GIB:.1f}"
         f"{f': {parts}' if parts else ''}."
     )
-
-
-def _whole_run(plan: Plan) -> Iterator[str]:
-    for line in run_lines(plan):
-        yield from _paragraph(line)

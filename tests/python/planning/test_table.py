@@ -1,7 +1,13 @@
 import re
 
+import pytest
+
 from eisbach.planning import table
 from eisbach.planning.constraints import constraints
+
+
+def rows_of(lines):
+    return [line for line in lines if re.match(r" *\d+ +d\d", line)]
 
 
 def test_the_table_is_for_a_terminal(planned):
@@ -10,8 +16,7 @@ def test_the_table_is_for_a_terminal(planned):
     text = " ".join(lines)
     assert lines[0].startswith("llama, ")
     assert "at most 8 devices of DGX H100" in lines
-    rows = [line for line in lines if re.match(r" ?\d+ d\d", line)]
-    assert [row.split()[0] for row in rows] == ["1", "2", "3"]
+    assert [row.split()[0] for row in rows_of(lines)] == ["1", "2", "3"]
     assert max(map(len, lines)) <= 80
     assert "matrix products" in text
     assert "(at 400 g/kWh)" in text
@@ -57,3 +62,42 @@ def test_a_machine_that_is_too_small_says_what_it_takes(planned):
     )
     assert not plan.found.fitting
     assert "nothing fits" in "\n".join(table(plan))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+@pytest.mark.parametrize("name", ["of_experts", "piped", "never", "too_large"])
+def test_no_line_is_wider_than_the_terminal(planned, request, name, width):
+    if name == "never":
+        plan = planned(mtbf=1e-300, price=1e6, grid=1e3)
+    elif name == "too_large":
+        plan = planned("model.hidden=65536", devices=1)
+    else:
+        plan = request.getfixturevalue(name)
+    more = list(constraints(plan)) if plan.found.fitting else []
+    lines = list(table(plan, more=more, width=width))
+    assert max(map(len, lines)) <= width
+
+
+def test_columns_without_room_are_named(planned):
+    plan = planned()
+    whole, narrow = list(table(plan)), list(table(plan, width=45))
+    assert "45 columns have no room for idle, peak" in " ".join(narrow)
+    assert "no room" not in " ".join(whole)
+    for row, other in zip(rows_of(whole), rows_of(narrow), strict=True):
+        assert set(other.split()) < set(row.split())
+
+
+def test_a_run_that_never_ends_says_why(planned):
+    text = " ".join(table(planned(mtbf=1e-300, price=2.0)))
+    assert re.search(r"tokens: never over: a failure every \S+ s, after", text)
+    assert "EUR" not in text
+    assert "MWh" not in text
+    assert "inf" not in text
+    assert "nan" not in text
+
+
+def test_a_machine_that_does_not_say_what_it_draws_has_no_energy(planned):
+    text = " ".join(table(planned(watts=0)))
+    assert "device hours" in text
+    assert "MWh" not in text
+    assert "g/kWh" not in text
