@@ -85,13 +85,8 @@ MACHINES = """\
 <!-- Made by scripts/generate_docs.py from python/eisbach/hardware. -->
 
 What [`eisbach plan`](planning.md) reckons with is a YAML file of the sections
-below. `configs/hardware` has some; copy the one that is most alike and change
-its figures:
-
-```
-cp configs/hardware/dgx-h100.yaml mine.yaml
-eisbach plan configs/llama_bytes.yaml --hardware mine.yaml --gpus 8
-```
+below. `configs/hardware` has some; copy the one that is most alike, change its
+figures, and name it: `--hardware mine.yaml`.
 
 - Of a GPU its data sheet says what `chip`, `matmul.units` (multiprocessors),
   `domain` and `network` hold. The other figures are coefficients, fitted to

@@ -52,7 +52,8 @@ def machine_of(file: HardwareFile) -> _C.Hardware:
                 bandwidth=speed.gb_per_s * _GIGA,
                 staged_bandwidth=speed.staged_gb_per_s * _GIGA,
             )
-            for call, speed in domain.collectives.items()
+            for call, speed in domain.collectives or ()
+            if speed is not None
         },
         step_host=ops.step_host_us * _MICRO,
         domain=_C.Link(

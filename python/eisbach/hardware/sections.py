@@ -134,6 +134,21 @@ class CollectiveSpeed(Section):
     )
 
 
+class Collectives(Section):
+    """Those that were measured; others have the figures of the domain."""
+
+    all_reduce: CollectiveSpeed | None = key(None, "Sums that all have.")
+    reduce_scatter: CollectiveSpeed | None = key(
+        None, "Sums of which each has a part."
+    )
+    all_gather: CollectiveSpeed | None = key(None, "Parts that all have.")
+    all_to_all: CollectiveSpeed | None = key(
+        None, "A part of each for each other."
+    )
+    broadcast: CollectiveSpeed | None = key(None, "What one has, for all.")
+    exchange: CollectiveSpeed | None = key(None, "Between neighbours.")
+
+
 class Ops(Section):
     """How the other ops do; coefficients that were fitted."""
 
@@ -178,9 +193,7 @@ class Domain(Section):
     )
     latency_us: Quantity = key(0.0, "Microseconds of a message.")
     fraction: Share = key(1.0, "Of `gb_per_s`, what collectives reach.")
-    collectives: dict[str, CollectiveSpeed] = key(
-        {}, "Those that were measured, by their names."
-    )
+    collectives: Collectives | None = key(None, "Those that were measured.")
     source: Text = key(..., "Where these figures are from.")
 
     @field_validator("gb_per_s")

@@ -252,15 +252,11 @@ def _keys(plan: Plan) -> str:
 def _machine(plan: Plan) -> str:
     """The machine's figures by section, each with its source."""
     rows = []
-    for name, section in plan.file.model_dump().items():
+    for name, section in plan.file.model_dump(exclude_none=True).items():
         if not isinstance(section, dict):
             continue
-        values = [
-            f"{key} {_spell(value)}"
-            for key, value in section.items()
-            if key != "source"
-        ]
-        rows.append([name, ", ".join(values), section.get("source", "")])
+        source = section.pop("source", "")
+        rows.append([name, _spell(section), source])
     table = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     head = _cells(["part", "figures", "where they are from"], "th")
     return (
@@ -272,6 +268,11 @@ def _machine(plan: Plan) -> str:
 
 def _spell(value: object) -> str:
     if isinstance(value, dict):
-        inner = ", ".join(f"{key} {number:g}" for key, number in value.items())
-        return f"({inner})"
+        parts = [
+            f"{key} ({_spell(part)})"
+            if isinstance(part, dict)
+            else f"{key} {_spell(part)}"
+            for key, part in value.items()
+        ]
+        return ", ".join(parts)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -29,6 +29,11 @@ COUPLED = {
     "power.idle_watts", "power.busy_watts", "accuracy.median", "accuracy.p90",
     "matmul.units", "domain.gb_per_s", "threads",
 }  # fmt: skip
+# Of the kind of others that are given.
+ALIKE = {
+    "speeds_f16", "reduce_scatter", "all_gather", "all_to_all", "broadcast",
+    "exchange",
+}  # fmt: skip
 WRONG = {
     "zero": 0, "negative": -1.5, "nan": math.nan, "inf": math.inf,
     "huge": 1e300, "word": "many", "list": [1], "nothing": None,
@@ -107,7 +112,7 @@ def test_every_key_may_be_given(said):
     assert said(full()) == ""
     for path, given in sections(full()):
         declared = {k for s in at(path, ROOT) for k in s.get("properties", ())}
-        assert declared <= {*given, "speeds_f16"}  # which is as `speeds`
+        assert declared <= {*given, *ALIKE}
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -202,6 +207,7 @@ def test_on_a_cpu_products_need_no_tiles(said):
         ),
         ("chip.busy_watts", 80, "unknown key; closest: power.busy_watts"),
         ("ops.speeds.gelu.call", 80, "closest: ops.speeds.gelu.call_us"),
+        ("domain.collectives.all_redcue", 80, "domain.collectives.all_reduce"),
         ("nam", "mine", "unknown key; closest: name"),
         (
             "zzz",

@@ -1,6 +1,8 @@
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
+from eisbach.hardware import HardwareFile, changed
 from eisbach.planning import figures, fragment, words
 from eisbach.planning.constraints import constraints
 from eisbach.planning.page import page
@@ -86,6 +88,20 @@ def test_every_class_that_is_drawn_has_a_colour(piped):
     drawn = [e for e in read(text).iter() if e.tag.endswith(("rect", "path"))]
     for kind in {word for e in drawn for word in e.get("class").split()}:
         assert f".{kind}" in style, kind
+
+
+def test_what_was_measured_of_a_machine_is_told(planned):
+    speed = {"latency_us": 1, "gb_per_s": 4, "staged_gb_per_s": 2}
+    changes = {
+        "ops.speeds": {"gelu": {"call_us": 2.5}},
+        "domain.collectives": {"all_reduce": speed},
+    }
+    file = HardwareFile.model_validate(
+        changed(planned().file, changes).model_dump(warnings=False)
+    )
+    text = page(replace(planned(), file=file))
+    assert "speeds (gelu (call_us 2.5" in text
+    assert "collectives (all_reduce (latency_us 1, gb_per_s 4, " in text
 
 
 def test_a_run_that_never_ends_says_why(planned):
