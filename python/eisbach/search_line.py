@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -55,7 +56,13 @@ class SearchLine:
 
     def _write(self, text: str) -> None:
         # A line that the terminal breaks is not written over.
-        text = text[: shutil.get_terminal_size().columns - 1]
+        text = text[: self._columns() - 1]
         self._stream.write(f"\r{text:<{self._width}}")
         self._stream.flush()
         self._width = len(text)
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:  # it is none that the system knows
+            return shutil.get_terminal_size().columns

@@ -1,4 +1,9 @@
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +49,17 @@ def test_no_line_is_longer_than_the_terminal(monkeypatch):
     with SearchLine(terminal) as line:
         line.at(1234, BEST)
     assert max(map(len, terminal.getvalue().split("\r"))) == 39
+
+
+def test_the_width_is_that_of_the_terminal_that_shows_it():
+    ours, theirs = pty.openpty()
+    size = struct.pack("HHHH", 24, 30, 0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    with open(theirs, "w") as terminal, SearchLine(terminal) as line:
+        line.at(1234, BEST)
+    shown = os.read(ours, 4096).decode().split("\r")
+    os.close(ours)
+    assert shown[1] == "1,234 layouts tried; the best"
 
 
 def test_a_file_sees_nothing():
