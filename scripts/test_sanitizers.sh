@@ -39,7 +39,6 @@ case "$kind" in
              parallel_data_weight_gather_test parallel_data_weight_window_test
              parallel_data_matrix_work_test parallel_collectives_test
              parallel_context_attention_test
-             parallel_tensor_functions_collectives_test
              checkpoint_agree_test checkpoint_gather_test
              checkpoint_save_test checkpoint_saver_test
              checkpoint_resume_test

@@ -6,7 +6,7 @@ from eisbach.hardware import folder, machine_of, read_hardware
 def test_what_was_measured_is_in_units_for_people(tmp_path):
     text = (folder() / "dgx-h100.yaml").read_text()
     machine = machine_of(read_hardware("dgx-h100"))
-    assert machine.half.inner == machine.half_f16.inner == 820
+    assert machine.half.inner == machine.half_f16.inner == 1310
     assert (machine.device, machine.speeds, machine.collectives) == (
         "cuda",
         {},
@@ -14,8 +14,8 @@ def test_what_was_measured_is_in_units_for_people(tmp_path):
     )
     mine = tmp_path / "mine.yaml"
     text = text.replace(
-        "  half_inner: 820\n",
-        "  half_inner: 820\n  f16: {half_rows: 7}\n",
+        "  half_inner: 1310\n",
+        "  half_inner: 1310\n  f16: {half_rows: 7}\n",
     ).replace(
         "ops:\n",
         "ops:\n  speeds: {gelu: {call_us: 2, ps_per_byte: 50}}\n"
@@ -28,7 +28,7 @@ def test_what_was_measured_is_in_units_for_people(tmp_path):
     )
     mine.write_text(text)
     machine = machine_of(read_hardware(str(mine)))
-    assert machine.half.inner == 820
+    assert machine.half.inner == 1310
     assert (machine.half_f16.rows, machine.half_f16.inner) == (7, 0)
     assert machine.speeds["gelu"].call == pytest.approx(2e-6)
     assert machine.speeds["gelu"].byte == pytest.approx(5e-11)
