@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 
 BEST = SimpleNamespace(
-    layout=SimpleNamespace(data=8, context=1, tensor=4, pipeline=2, expert=1),
+    layout=SimpleNamespace(data=8, context=1, tensor=4, pipeline=2, expert=0),
     forecast=SimpleNamespace(seconds=1.23456),
 )
 
