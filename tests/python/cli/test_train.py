@@ -89,7 +89,7 @@ def test_a_run_fills_its_folder(run_folder):
 def test_a_run_tells_what_it_does(train):
     done, folder = train("told", "train.steps=2")
     assert not done.returncode, done.stderr
-    assert "precision.compute: " in done.stdout
+    assert "model.kv_heads: 4 (model.heads)" in done.stdout
     assert "stage 0  0" in done.stdout
     assert "bits per byte" in done.stdout
     assert "--- continuation" in done.stdout
