@@ -1,6 +1,7 @@
 #include "plan/ranking.h"
 
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 
@@ -48,6 +49,17 @@ double Score(int64_t devices, const StepUse& step, const Ranking& ranking,
       return CostOn(devices, step, ranking, hardware).megawatt_hours;
   }
   return step.seconds;
+}
+
+double MostSeconds(int64_t devices, const StepUse& least, double most,
+                   const Ranking& ranking, const Hardware& hardware) {
+  constexpr double kRounding = 1 + 1e-9;
+  const double once = Score(devices, least, ranking, hardware);
+  const double twice =
+      Score(devices, {2 * least.seconds, least.computing}, ranking, hardware);
+  // Of a model that cannot be made nothing is known.
+  if (!(twice > once)) return std::numeric_limits<double>::infinity();
+  return least.seconds * (1 + (most - once) / (twice - once)) * kRounding;
 }
 
 bool InTime(int64_t devices, const StepUse& step, const Ranking& ranking,

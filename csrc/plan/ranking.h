@@ -42,6 +42,12 @@ RunCost CostOn(int64_t devices, const StepUse& step, const Ranking& ranking,
 double Score(int64_t devices, const StepUse& step, const Ranking& ranking,
              const Hardware& hardware);
 
+// The most seconds that a step may take for a score of at most `most`; at the
+// least it takes `least`, and the score grows evenly with the seconds from
+// there.
+double MostSeconds(int64_t devices, const StepUse& least, double most,
+                   const Ranking& ranking, const Hardware& hardware);
+
 // Whether the run is over in time.
 bool InTime(int64_t devices, const StepUse& step, const Ranking& ranking,
             const Hardware& hardware);

@@ -34,7 +34,6 @@ auto Rank(const Candidate& candidate) {
 
 // A division of the devices that nobody has tried.
 struct Waiting {
-  int turn;      // by LookFirst, where fewer devices may be better
   double score;  // at the least
   StepUse least;
   bool exact;     // of its blocks, not of the model's sizes alone
@@ -42,8 +41,7 @@ struct Waiting {
   Layout layout;
 
   friend bool operator>(const Waiting& a, const Waiting& b) {
-    return std::tie(a.turn, a.score, a.number) >
-           std::tie(b.turn, b.score, b.number);
+    return std::tie(a.score, a.number) > std::tie(b.score, b.number);
   }
 };
 
@@ -62,10 +60,9 @@ class Explorer {
         EnumerateLayouts(config_, hardware_, options_.devices, options_.fixed,
                          options_.ranking.by, options_.play.experts.count);
     for (const Layout& layout : layouts) {
-      const bool time = options_.ranking.by == RankBy::kTime;
       const StepUse least = bounds_.Rough(layout);
-      waiting_.push({time ? 0 : LookFirst(layout.data), ScoreOf(layout, least),
-                     least, false, waiting_.size(), layout});
+      waiting_.push(
+          {ScoreOf(layout, least), least, false, waiting_.size(), layout});
     }
     const std::thread::id here = std::this_thread::get_id();
 #pragma omp parallel
@@ -314,7 +311,10 @@ class Explorer {
   }
 
   Attempt Try(const Layout& layout) {
-    if (IsHopeless(layout, bounds_.Of(layout).use)) return {Outcome::kTooSlow};
+    const StepUse least = bounds_.Of(layout).use;
+    if (IsHopeless(layout, least) || KnownTooSlow(layout, least)) {
+      return {Outcome::kTooSlow};
+    }
     if (KnownTooLarge(layout)) {
       Count(absl::OkStatus(), true);
       return {Outcome::kTooLarge};
@@ -328,10 +328,13 @@ class Explorer {
     play.experts = WithLayout(play.experts, layout);
     int64_t memory = 0;
     absl::StatusOr<Forecast> forecast =
-        ForecastWithin(Limits(), WithLayout(config_, layout, *mesh, hardware_),
-                       *mesh, hardware_, play, &memory);
+        ForecastWithin(Limits(layout, least),
+                       WithLayout(config_, layout, *mesh, hardware_), *mesh,
+                       hardware_, play, &memory);
     if (absl::IsDeadlineExceeded(forecast.status())) {
       Count(absl::OkStatus(), false);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      slow_.Add(layout, ScoreOf(layout, least));
       return {Outcome::kTooSlow};
     }
     if (absl::IsResourceExhausted(forecast.status())) {
@@ -377,20 +380,29 @@ class Explorer {
     Found(result_.fitting.back());
   }
 
-  // What a layout may take that is worth a whole look. Where nothing fits yet
-  // it is of interest what is least.
-  StepLimits Limits() {
+  // What a layout may take that is worth a whole look; `least`: it does. Where
+  // nothing fits yet it is of interest what is least.
+  StepLimits Limits(const Layout& layout, const StepUse& least) {
     const std::lock_guard<std::mutex> lock(mutex_);
     StepLimits limits;
     if (!best_) return limits;
     limits.memory = budget_;
-    if (options_.ranking.by == RankBy::kTime) limits.seconds = most_;
+    limits.seconds = MostSeconds(layout.devices(), least, most_,
+                                 options_.ranking, hardware_);
     return limits;
   }
 
   bool KnownTooLarge(const Layout& layout) {
     const std::lock_guard<std::mutex> lock(mutex_);
     return large_.Covers(layout);
+  }
+
+  // Whether ways like it took too long; counts it.
+  bool KnownTooSlow(const Layout& layout, const StepUse& least) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool slow = slow_.Covers(layout, ScoreOf(layout, least));
+    result_.hopeless += slow;
+    return slow;
   }
 
   double ScoreOf(const Layout& layout, const StepUse& use) const {
@@ -464,6 +476,7 @@ class Explorer {
   TooLate late_;
   TooLarge large_;
   Settled settled_;
+  TooSlow slow_;
   std::chrono::steady_clock::time_point next_{};  // when it is told again
   absl::Status stopped_;
   SearchResult result_;

@@ -49,8 +49,9 @@ struct SearchResult {
   int64_t tried = 0;
   int64_t too_large = 0;  // for the memory
   int64_t too_late = 0;   // for Ranking::most_hours
-  // Not tried: the least that they could take is far above what others do, or
-  // they are another's with more data ranks, where fewer devices are better.
+  // Not tried: the least that they could take is far above what others do, they
+  // are like ones that were, or they are another's with more data ranks, where
+  // fewer devices are better.
   int64_t hopeless = 0;
 };
 

@@ -1,12 +1,16 @@
 #include "plan/seen.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "absl/strings/str_format.h"
 
 namespace eisbach::plan {
+
+Copy CopyOf(const Layout& layout) {
+  return {layout.tensor,   layout.pipeline, layout.context,    layout.expert,
+          layout.schedule, layout.chunks,   layout.micro_batch};
+}
 
 void TooLate::Add(const Layout& layout, const StepUse& use) {
   if (use.seconds >= use_.seconds) return;
@@ -49,25 +53,27 @@ TooLarge::Kind TooLarge::KindOf(const Layout& layout) {
 }
 
 void Settled::Add(const Layout& layout) {
-  int& data = data_.try_emplace(KindOf(layout), layout.data).first->second;
+  int& data = data_.try_emplace(CopyOf(layout), layout.data).first->second;
   data = std::min(data, layout.data);
 }
 
 bool Settled::Covers(const Layout& layout) const {
-  const auto it = data_.find(KindOf(layout));
+  const auto it = data_.find(CopyOf(layout));
   return it != data_.end() && it->second < layout.data;
 }
 
-Settled::Kind Settled::KindOf(const Layout& layout) {
-  return {layout.tensor,   layout.pipeline, layout.context,    layout.expert,
-          layout.schedule, layout.chunks,   layout.micro_batch};
+void TooSlow::Add(const Layout& layout, double least_score) {
+  ways_[CopyOf(layout)].push_back({layout.data, layout.zero, least_score});
 }
 
-int LookFirst(int data) {
-  // Of the numbers 1, 2, 3, ... of powers of two: 4 before 2 and 6, these
-  // before the odd ones.
-  return -std::countr_zero(
-      static_cast<unsigned>(std::bit_width(static_cast<unsigned>(data))));
+bool TooSlow::Covers(const Layout& layout, double least_score) const {
+  const auto it = ways_.find(CopyOf(layout));
+  return it != ways_.end() &&
+         std::any_of(
+             it->second.begin(), it->second.end(), [&](const Slow& slow) {
+               return slow.data <= layout.data && slow.zero <= layout.zero &&
+                      slow.least_score <= least_score;
+             });
 }
 
 }  // namespace eisbach::plan

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "plan/hardware.h"
@@ -12,6 +13,11 @@
 #include "plan/search.h"
 
 namespace eisbach::plan {
+
+// How each copy of the model runs: all of a layout but how many there are, and
+// what they do to fit memory.
+using Copy = std::tuple<int, int, int, int, std::string, int, int64_t>;
+Copy CopyOf(const Layout& layout);
 
 // Layouts that fit and end too late (Ranking::most_hours): of all, the
 // quickest.
@@ -53,14 +59,26 @@ class Settled {
   bool Covers(const Layout& layout) const;
 
  private:
-  using Kind = std::tuple<int, int, int, int, std::string, int, int64_t>;
-  static Kind KindOf(const Layout& layout);
-
-  std::map<Kind, int> data_;
+  std::map<Copy, int> data_;
 };
 
-// In which order to look at numbers of data ranks, least first, so that what is
-// too large and what is settled is known soon: by halving.
-int LookFirst(int data);
+// Ways to run a layout that took too long when they were recorded, and what
+// they take at the least (LayoutBounds). Of others of the layout that is as far
+// from what they take, or farther where ranks exchange more: more data ranks
+// for the same work, state that is divided further.
+class TooSlow {
+ public:
+  void Add(const Layout& layout, double least_score);
+  // Whether `layout` exchanges no less than one of them, and takes no less at
+  // the least.
+  bool Covers(const Layout& layout, double least_score) const;
+
+ private:
+  struct Slow {
+    int data, zero;
+    double least_score;
+  };
+  std::map<Copy, std::vector<Slow>> ways_;
+};
 
 }  // namespace eisbach::plan

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "cpp/plan/plan_testing.h"
 #include "support/status_testing.h"
 
@@ -34,6 +36,20 @@ TEST(RankingTest, ScoresGrowWithWhatAStepTakes) {
       EXPECT_GT(score, before);
       before = score;
     }
+  }
+}
+
+// What gives up a step that is under way.
+TEST(RankingTest, AScoreAllowsSoManySeconds) {
+  Hardware machine = RoundMachine();
+  machine.hours_between_failures = 5000;
+  for (const RankBy by : {RankBy::kTime, RankBy::kCost, RankBy::kEnergy}) {
+    const Ranking ranking{.by = by, .run = {.steps = 1'000'000}};
+    const double most = Score(100, {7.5, kStep.computing}, ranking, machine);
+    EXPECT_NEAR(MostSeconds(100, kStep, most, ranking, machine), 7.5, 1e-6);
+    constexpr double kAny = std::numeric_limits<double>::infinity();
+    EXPECT_EQ(MostSeconds(100, kStep, kAny, ranking, machine), kAny);
+    EXPECT_EQ(MostSeconds(100, {}, most, ranking, machine), kAny);
   }
 }
 

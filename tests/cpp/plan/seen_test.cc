@@ -39,10 +39,17 @@ TEST(SeenTest, WhatFitsAsItIsNeedsNoMoreRanks) {
   EXPECT_FALSE(settled.Covers(other));
 }
 
-TEST(SeenTest, TheMiddleIsLookedAtFirst) {
-  EXPECT_LT(LookFirst(8), LookFirst(2));
-  EXPECT_EQ(LookFirst(2), LookFirst(32));
-  EXPECT_LT(LookFirst(2), LookFirst(4));
+TEST(SeenTest, WhatExchangesMoreThanASlowOneIsSlow) {
+  TooSlow slow;
+  slow.Add(With(4, 2), 1.5);
+  EXPECT_TRUE(slow.Covers(With(4, 2), 1.5));
+  EXPECT_TRUE(slow.Covers(With(8, 3), 1.6));
+  EXPECT_FALSE(slow.Covers(With(2, 2), 1.6));
+  EXPECT_FALSE(slow.Covers(With(4, 1), 1.6));
+  EXPECT_FALSE(slow.Covers(With(4, 2), 1.4));
+  Layout other = With(8, 3);
+  other.micro_batch = 2;
+  EXPECT_FALSE(slow.Covers(other, 1.6));
 }
 
 TEST(SeenTest, OfLateLayoutsTheQuickestIsOffered) {
