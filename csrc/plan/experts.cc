@@ -15,8 +15,9 @@ using models::ModelConfig;
 
 absl::Status Refuse(absl::string_view option, int64_t value,
                     absl::string_view rule, int64_t nearest) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      option, "=", value, " ", rule, "; nearest that works: ", nearest));
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, "=", value, " ", rule,
+                   "; nearest that works: ", option, "=", nearest));
 }
 
 int64_t RanksOfStage(const parallel::Mesh& mesh) {
@@ -56,7 +57,7 @@ bool IsLikeOthers(const ModelConfig& model, int64_t width) {
 
 }  // namespace
 
-absl::Status Check(const Experts& experts, const ModelConfig& model) {
+absl::Status Check(const Experts& experts, const train::EngineConfig& config) {
   if (experts.count < 0) {
     return Refuse("experts", experts.count, "is below 0", 0);
   }
@@ -72,11 +73,21 @@ absl::Status Check(const Experts& experts, const ModelConfig& model) {
   if (experts.shared_hidden < 0) {
     return Refuse("shared_hidden", experts.shared_hidden, "is below 0", 0);
   }
-  if (model.adapter.enabled()) {
+  const int64_t tokens = config.global_batch * config.model.context;
+  if ((experts.count - 1) / experts.per_token >= tokens) {
+    return Refuse("experts", experts.count,
+                  absl::StrCat("is more than the ", tokens,
+                               " tokens of a step (train.global_batch x "
+                               "model.context) meet, each of them "
+                               "experts_per_token=",
+                               experts.per_token),
+                  tokens * experts.per_token);
+  }
+  if (config.model.adapter.enabled()) {
     return absl::InvalidArgumentError(
         absl::StrCat("experts=", experts.count,
-                     ": adapters of experts are not modelled (model.adapter); "
-                     "nearest that works: experts=0"));
+                     ": adapters of experts are not modelled (adapter.rank); "
+                     "nearest that works: adapter.rank=0"));
   }
   return absl::OkStatus();
 }
@@ -97,14 +108,15 @@ absl::Status Check(const Experts& experts, const parallel::Mesh& mesh) {
 
 absl::StatusOr<train::EngineConfig> DenseOf(const train::EngineConfig& config,
                                             const Experts& experts) {
-  EISBACH_RETURN_IF_ERROR(Check(experts, config.model));
+  EISBACH_RETURN_IF_ERROR(Check(experts, config));
   train::EngineConfig dense = config;
   if (!experts.any()) return dense;
   if (config.update.zero.group > 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "zero_group=", config.update.zero.group,
         " (parallel.zero_group): with experts=", experts.count,
-        " only what all ranks divide is modelled; nearest that works: auto"));
+        " only what all ranks divide is modelled; nearest that works: "
+        "zero_group=auto"));
   }
   int64_t& width = dense.model.ffn_hidden;
   width = experts.active_hidden();

@@ -37,9 +37,9 @@ struct Experts {
   int64_t active_hidden() const { return per_token * hidden + shared_hidden; }
 };
 
-// Whether `model` can have them; messages name the option and the nearest that
-// works.
-absl::Status Check(const Experts& experts, const models::ModelConfig& model);
+// Whether what is trained can have them, each of which a token of a step meets
+// at least; messages name the option and the nearest that works.
+absl::Status Check(const Experts& experts, const train::EngineConfig& config);
 // Whether so many ranks can divide them on `mesh`.
 absl::Status Check(const Experts& experts, const parallel::Mesh& mesh);
 

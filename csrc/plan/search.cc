@@ -492,7 +492,7 @@ absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
   EISBACH_RETURN_IF_ERROR(Check(options.ranking, hardware));
   EISBACH_RETURN_IF_ERROR(
       Check(options.play.products, config.update.compute_dtype, hardware));
-  EISBACH_RETURN_IF_ERROR(Check(options.play.experts, config.model));
+  EISBACH_RETURN_IF_ERROR(Check(options.play.experts, config));
   return Explorer(config, hardware, options).Run();
 }
 

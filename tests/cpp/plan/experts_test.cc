@@ -118,9 +118,9 @@ TEST(ExpertsTest, InTheirPlaceRunsWhatIsToldFromTheRest) {
 }
 
 TEST(ExpertsTest, WhatCannotBeIsRefusedWithTheNearest) {
-  models::ModelConfig model = Model("llama");
+  train::EngineConfig config = test::ToyConfig("llama");
   const auto refusal = [&](const Experts& experts) {
-    return Check(experts, model);
+    return Check(experts, config);
   };
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_TRUE(refusal({}).ok());
@@ -130,17 +130,24 @@ TEST(ExpertsTest, WhatCannotBeIsRefusedWithTheNearest) {
   EXPECT_THAT(refusal({.count = 8, .per_token = 9, .hidden = 1}),
               test::StatusIs(kInvalid,
                              "experts_per_token=9 is not between 1 and "
-                             "experts=8; nearest that works: 8"));
+                             "experts=8; nearest that works: "
+                             "experts_per_token=8"));
   EXPECT_THAT(refusal({.count = 8, .per_token = 0, .hidden = 1}),
-              test::StatusIs(kInvalid, "nearest that works: 1"));
+              test::StatusIs(kInvalid, "works: experts_per_token=1"));
   EXPECT_THAT(refusal({.count = 8, .per_token = 1, .hidden = 0}),
               test::StatusIs(kInvalid, "expert_hidden=0 is below 1"));
   EXPECT_THAT(
       refusal({.count = 8, .per_token = 1, .hidden = 1, .shared_hidden = -2}),
       test::StatusIs(kInvalid, "shared_hidden=-2 is below 0"));
-  model.adapter.rank = 4;
+  // Of each a token of the step makes something.
+  config.global_batch = 4;
+  config.model.context = 64;
+  EXPECT_TRUE(refusal({.count = 512, .per_token = 2, .hidden = 1}).ok());
+  EXPECT_THAT(refusal({.count = 513, .per_token = 2, .hidden = 1}),
+              test::StatusIs(kInvalid, "nearest that works: experts=512"));
+  config.model.adapter.rank = 4;
   EXPECT_THAT(refusal({.count = 8, .per_token = 1, .hidden = 1}),
-              test::StatusIs(kInvalid, "adapters of experts"));
+              test::StatusIs(kInvalid, "nearest that works: adapter.rank=0"));
 }
 
 TEST(ExpertsTest, RanksDivideExpertsAndAreThoseOfAStage) {
@@ -156,11 +163,11 @@ TEST(ExpertsTest, RanksDivideExpertsAndAreThoseOfAStage) {
               test::StatusIs(kInvalid,
                              "expert_parallel=8 does not divide the 12 ranks "
                              "of a stage (data x context x tensor); nearest "
-                             "that works: 4"));
+                             "that works: expert_parallel=4"));
   EXPECT_THAT(refusal(3),
               test::StatusIs(kInvalid,
                              "expert_parallel=3 does not divide experts=16; "
-                             "nearest that works: 2"));
+                             "nearest that works: expert_parallel=2"));
   EXPECT_FALSE(refusal(0).ok());
   EXPECT_TRUE(Check(Experts{.ranks = 7}, mesh).ok());
 }
