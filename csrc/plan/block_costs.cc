@@ -233,7 +233,7 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
   times.layout.data = std::min(layout.data, 2);
   // Blocks take as much, whether ranks divide the optimizer's state or nothing.
   times.layout.zero = layout.copies() > 1 ? 1 : 0;
-  times.layout.recompute_layers = models::TransformerOptions::kAllBlocks;
+  times.layout.recompute_layers = kAllBlocks;
   times.single = config_.global_batch == layout.micro_batch * layout.data;
   const auto known = [&]() -> absl::StatusOr<ModelCosts> {
     times.layout.schedule = whole ? "1f1b" : "zero_bubble";
@@ -244,7 +244,7 @@ absl::StatusOr<ModelCosts> BlockCosts::On(const Layout& layout,
     return Least(costs, halves);
   };
   EISBACH_ASSIGN_OR_RETURN(ModelCosts costs, known());
-  if (layout.recompute_layers != models::TransformerOptions::kAllBlocks) {
+  if (layout.recompute_layers != kAllBlocks) {
     times.layout.recompute = nn::Recompute::kNothing;
     EISBACH_ASSIGN_OR_RETURN(const ModelCosts plain, known());
     costs = Mixed(costs, plain);
@@ -287,14 +287,14 @@ absl::StatusOr<PartCosts> BlockCosts::StateOfExperts(const Layout& layout) {
   }
   EISBACH_RETURN_IF_ERROR(weight_->status());
   const RankMemory& bytes = **weight_;
-  const ExpertWeights weights =
-      WeightsOf(config_, WithLayout(play_.experts, layout), layout.tensor);
+  const Experts divided = WithLayout(play_.experts, layout);
+  const ExpertWeights weights = WeightsOf(config_, divided, layout.tensor);
   // Copies divide what is no expert's; experts, so many times fewer ranks.
   const auto more = [&](int least) {
     const bool divides = layout.zero >= least && layout.copies() > 1;
     return weights.dense - weights.recorded +
            weights.experts *
-               (divides ? 1.0 * layout.expert / layout.tensor : 1);
+               (divides ? 1.0 * divided.ranks / layout.tensor : 1);
   };
   PartCosts costs;
   costs.weights = more(3) * static_cast<double>(bytes.weights);

@@ -1,5 +1,7 @@
 #include "plan/layout.h"
 
+#include <algorithm>
+
 #include "plan/collective_seconds.h"
 
 namespace eisbach::plan {
@@ -26,7 +28,7 @@ train::EngineConfig WithLayout(const train::EngineConfig& config,
 }
 
 Experts WithLayout(Experts experts, const Layout& layout) {
-  experts.ranks = layout.expert;
+  experts.ranks = std::max(layout.expert, 1);
   return experts;
 }
 

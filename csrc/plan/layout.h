@@ -13,6 +13,8 @@
 
 namespace eisbach::plan {
 
+inline constexpr int64_t kAllBlocks = models::TransformerOptions::kAllBlocks;
+
 // How a job is divided among devices, and what it does to fit them.
 struct Layout {
   int data = 1;
@@ -26,9 +28,11 @@ struct Layout {
   nn::Recompute recompute = nn::Recompute::kNothing;
   // The first blocks of each stage, of which `recompute` speaks; all where
   // nothing is recomputed.
-  int64_t recompute_layers = models::TransformerOptions::kAllBlocks;
+  int64_t recompute_layers = kAllBlocks;
 
-  int expert = 1;  // ranks that divide experts, of those of a stage (experts.h)
+  // Ranks that divide experts, of those of a stage (experts.h); 0: a dense
+  // model has none.
+  int expert = 0;
 
   int64_t devices() const {
     return int64_t{1} * data * tensor * pipeline * context;

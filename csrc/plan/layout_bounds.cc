@@ -148,8 +148,7 @@ std::vector<PartCosts> LayoutBounds::PartsOf(const Layout& layout,
                                              const Division& division,
                                              const ModelCosts& costs) const {
   const parallel::ScheduleShape& shape = division.shape;
-  const bool all =
-      layout.recompute_layers == models::TransformerOptions::kAllBlocks;
+  const bool all = layout.recompute_layers == kAllBlocks;
   std::vector<PartCosts> parts(division.parts.size());
   for (int s = 0; s < shape.stages; ++s) {
     // Counted on from chunk to chunk.
@@ -176,8 +175,7 @@ std::optional<int64_t> LayoutBounds::FewestRecomputed(Layout layout,
                                                       double bytes) {
   const int64_t all = MostBlocks(layout);
   const auto fits = [&](int64_t blocks) {
-    layout.recompute_layers =
-        blocks == all ? models::TransformerOptions::kAllBlocks : blocks;
+    layout.recompute_layers = blocks == all ? kAllBlocks : blocks;
     return Of(layout).memory <= bytes;
   };
   // All may take more than all but one: backward has the last one twice.

@@ -40,7 +40,7 @@ GIB = 1 << 30
 
 def layout(chosen: _C.Layout) -> str:
     """Spells a layout as in `d64 c1 t8 p16`, with experts `e32`."""
-    expert = f" e{chosen.expert}" if chosen.expert > 1 else ""
+    expert = f" e{chosen.expert}" if chosen.expert else ""
     return (
         f"d{chosen.data} c{chosen.context} t{chosen.tensor} "
         f"p{chosen.pipeline}{expert}"

@@ -1,6 +1,6 @@
 import pytest
 
-from eisbach.planning import words
+from eisbach.planning import ExpertTerms, words
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,16 @@ from eisbach.planning import words
 )
 def test_times_are_told_from_what_to_what(low, high, text):
     assert words.span(low, high, words.hours) == text
+
+
+def test_layouts_of_experts_say_how_many_ranks_divide_them(planned, of_experts):
+    assert words.layout(of_experts.best.layout).endswith(" e4")
+    whole = planned(
+        "parallel.data=2", "parallel.tensor=1", "parallel.context=1",
+        experts=ExpertTerms(16, 2, hidden=512, parallel=1),
+    )  # fmt: skip
+    assert words.layout(whole.best.layout).endswith(" e1")
+    assert "e" not in words.layout(planned().best.layout)
 
 
 def test_amounts_are_short():
