@@ -11,6 +11,7 @@
 #include "parallel/pipeline/schedule.h"
 #include "plan/constraints.h"
 #include "plan/layout_memory.h"
+#include "plan/misfit.h"
 #include "plan/search.h"
 
 namespace eisbach::bindings {
@@ -18,6 +19,7 @@ namespace eisbach::bindings {
 namespace py = pybind11;
 using plan::Candidate;
 using plan::Layout;
+using plan::Misfit;
 using plan::SearchOptions;
 using plan::SearchResult;
 
@@ -136,8 +138,7 @@ void BindConstraints(CoreModule& m) {
   m.def(
       "best_on",
       [](const train::EngineConfig& config, const plan::Hardware& hardware,
-         const SearchOptions& options, const SearchResult& found,
-         int64_t devices) {
+         const SearchOptions& options, const SearchResult& found, int devices) {
         return Unwrap(WithoutGil([&] {
           return plan::BestOn({config, hardware, options, found}, devices);
         }));
@@ -145,7 +146,8 @@ void BindConstraints(CoreModule& m) {
       py::arg("config"), py::arg("hardware"), py::arg("options"),
       py::arg("found"), py::arg("devices"),
       "What a search has found, divided anew among another number of devices: "
-      "the best of it; None where nothing fits. The deadline does not count.");
+      "the best of it; None where nothing fits. The deadline does not count. "
+      "ValueError where what is given leaves no layout of so few.");
   m.def(
       "fewest_devices",
       [](const train::EngineConfig& config, const plan::Hardware& hardware,
@@ -172,6 +174,29 @@ void BindConstraints(CoreModule& m) {
       py::arg("config"), py::arg("candidate"), py::arg("hardware"),
       py::arg("experts") = py::none(),
       "What the device holds that holds most, by kinds.");
+}
+
+void BindMisfit(CoreModule& m) {
+  Class<Misfit>(m, "Misfit",
+                "Of a job that fits on no layout, what takes the least memory, "
+                "and each way by which something would fit.")
+      .def_readonly("least", &Misfit::least)
+      .def_readonly("memory", &Misfit::memory, "Bytes of a device.")
+      .def_readonly("devices", &Misfit::devices,
+                    "So many; None: no number of them.")
+      .def_readonly("context", &Misfit::context,
+                    "So short rows; None: none are short enough.")
+      .def_readonly("keys", &Misfit::keys,
+                    "Given ones, each of which would have to be free.");
+  m.def(
+      "what_fits",
+      [](const train::EngineConfig& config, const plan::Hardware& hardware,
+         const SearchOptions& options) {
+        return Unwrap(WithoutGil(
+            [&] { return plan::WhatFits(config, hardware, options); }));
+      },
+      py::arg("config"), py::arg("hardware"), py::arg("options"),
+      "What would let something fit where a search finds nothing.");
 }
 
 // Is called without the GIL.
@@ -202,7 +227,8 @@ void BindSearch(CoreModule& m) {
       .def_readonly("tensor", &Layout::tensor)
       .def_readonly("pipeline", &Layout::pipeline)
       .def_readonly("context", &Layout::context)
-      .def_readonly("expert", &Layout::expert, "Ranks that divide experts.")
+      .def_readonly("expert", &Layout::expert,
+                    "Ranks that divide experts; 0: there are none.")
       .def_readonly("schedule", &Layout::schedule)
       .def_readonly("chunks", &Layout::chunks)
       .def_readonly("zero", &Layout::zero)
@@ -223,12 +249,8 @@ void BindSearch(CoreModule& m) {
       .def_readonly("forecast", &Candidate::forecast)
       .def_readonly("score", &Candidate::score, "What it is ranked by.");
   Class<SearchResult>(m, "SearchResult", "What a search has found.")
-      .def_readonly("fitting", &SearchResult::fitting, "Best first.")
-      .def_readonly("smallest", &SearchResult::smallest,
-                    "Where nothing fits, what took the least memory.")
-      .def_readonly("least_memory", &SearchResult::least_memory,
-                    "Bytes that the smallest of those takes at least that need "
-                    "no look; 0: none.")
+      .def_readonly("fitting", &SearchResult::fitting,
+                    "Best first; none: all are too large.")
       .def_readonly("tried", &SearchResult::tried)
       .def_readonly("too_large", &SearchResult::too_large,
                     "Of those, for the memory.")
@@ -262,6 +284,7 @@ void BindSearch(CoreModule& m) {
       "how many were tried and which is the best so far, None at first; what "
       "it raises ends the search.");
   BindConstraints(m);
+  BindMisfit(m);
 }
 
 }  // namespace eisbach::bindings

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/status_macros.h"
+#include "plan/why_none.h"
 
 namespace eisbach::plan {
 namespace {
@@ -71,8 +72,7 @@ absl::StatusOr<std::optional<Candidate>> DividedAnew(const Neighbours& search,
                                                      const Ranking& ranking,
                                                      int64_t devices) {
   SearchOptions options = search.options;
-  options.devices = static_cast<int>(
-      std::min<int64_t>(devices, std::numeric_limits<int>::max()));
+  options.devices = static_cast<int>(devices);
   options.ranking = ranking;
   options.ranking.most_hours = 0;
   std::vector<SearchOptions> searches;
@@ -101,7 +101,12 @@ absl::StatusOr<std::optional<Candidate>> DividedAnew(const Neighbours& search,
 }  // namespace
 
 absl::StatusOr<std::optional<Candidate>> BestOn(const Neighbours& search,
-                                                int64_t devices) {
+                                                int devices) {
+  const SearchOptions& options = search.options;
+  const Ways ways{
+      search.config, search.hardware,    devices,
+      options.fixed, options.ranking.by, options.play.experts.count};
+  if (!AnyLayout(ways)) return WhyNone(ways);
   return DividedAnew(search, search.options.ranking, devices);
 }
 

@@ -24,8 +24,9 @@ struct Neighbours {
 
 // The best on at most `devices`, more or fewer than the search's; nothing where
 // none of those layouts fits. Ranking::most_hours does not count.
+// InvalidArgument where what is given leaves no layout of so few (WhyNone).
 absl::StatusOr<std::optional<Candidate>> BestOn(const Neighbours& search,
-                                                int64_t devices);
+                                                int devices);
 
 // On the fewest devices, to a thirtieth, on which the run is in time, or, where
 // Ranking::most_hours is 0, fits.

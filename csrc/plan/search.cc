@@ -15,6 +15,7 @@
 #include "core/status_macros.h"
 #include "plan/layout_bounds.h"
 #include "plan/seen.h"
+#include "plan/why_none.h"
 
 namespace eisbach::plan {
 namespace {
@@ -22,7 +23,6 @@ namespace {
 using nn::Recompute;
 
 constexpr double kAny = std::numeric_limits<double>::infinity();
-constexpr int64_t kAllBlocks = models::TransformerOptions::kAllBlocks;
 
 // The order of candidates, whichever thread found one first.
 auto Rank(const Candidate& candidate) {
@@ -56,14 +56,16 @@ class Explorer {
         budget_(hardware.memory_bytes * options.memory_share) {}
 
   absl::StatusOr<SearchResult> Run() {
-    const std::vector<Layout> layouts =
-        EnumerateLayouts(config_, hardware_, options_.devices, options_.fixed,
-                         options_.ranking.by, options_.play.experts.count);
-    for (const Layout& layout : layouts) {
+    const Ways ways{
+        config_,        hardware_,           options_.devices,
+        options_.fixed, options_.ranking.by, options_.play.experts.count};
+    VisitLayouts(ways, [&](const Layout& layout) {
       const StepUse least = bounds_.Rough(layout);
       waiting_.push(
           {ScoreOf(layout, least), least, false, waiting_.size(), layout});
-    }
+      return true;
+    });
+    if (waiting_.empty()) return WhyNone(ways);
     const std::thread::id here = std::this_thread::get_id();
 #pragma omp parallel
     Work(std::this_thread::get_id() == here);
@@ -71,11 +73,8 @@ class Explorer {
     if (result_.fitting.empty() && result_.too_late > 0) {
       return late_.Refusal(options_.ranking, hardware_);
     }
-    if (result_.fitting.empty() && !result_.smallest) {
-      if (!refusal_.ok()) return refusal_;
-      if (!layouts.empty()) return std::move(result_);  // all far too large
-      return WhyNone(config_, hardware_, options_.devices, options_.fixed,
-                     options_.play.experts.count);
+    if (!refusal_.ok() && result_.fitting.empty() && result_.too_large == 0) {
+      return refusal_;
     }
     std::sort(result_.fitting.begin(), result_.fitting.end(),
               [](const Candidate& a, const Candidate& b) {
@@ -135,18 +134,10 @@ class Explorer {
   }
 
   std::vector<int> Zeros(const Layout& layout) const {
-    return Choices(options_.fixed.zero, layout.copies() > 1
-                                            ? std::vector<int>{0, 1, 2, 3}
-                                            : std::vector<int>{0});
+    return ZerosOf(options_.fixed, layout);
   }
   std::vector<Recompute> Recomputes() const {
-    std::vector<Recompute> free = {Recompute::kNothing, Recompute::kSelective,
-                                   Recompute::kBlock};
-    // A number of blocks has no meaning where nothing is recomputed.
-    if (options_.fixed.recompute_layers.value_or(kAllBlocks) != kAllBlocks) {
-      free.erase(free.begin());
-    }
-    return Choices(options_.fixed.recompute, std::move(free));
+    return RecomputesOf(options_.fixed);
   }
 
   // How many blocks of each stage a search has chosen to recompute; 0 where it
@@ -266,7 +257,7 @@ class Explorer {
   Attempt TryFewest(Layout layout, int64_t most,
                     const std::optional<Candidate>& known) {
     if (!ChooseFewest(layout, most)) {
-      CountTooLarge(bounds_.Of(layout).memory);
+      CountTry(/*too_large=*/true);
       return {Outcome::kTooLarge};
     }
     if (known && LeastScore(layout) >= LeastScore(known->layout)) {
@@ -316,48 +307,44 @@ class Explorer {
       return {Outcome::kTooSlow};
     }
     if (KnownTooLarge(layout)) {
-      Count(absl::OkStatus(), true);
+      CountTry(/*too_large=*/true);
       return {Outcome::kTooLarge};
     }
     absl::StatusOr<parallel::Mesh> mesh = MeshOf(layout);
     if (!mesh.ok()) {
-      Count(mesh.status(), false);
+      CountRefused(layout, mesh.status());
       return {Outcome::kRefused};
     }
     PlayOptions play = options_.play;
     play.experts = WithLayout(play.experts, layout);
     int64_t memory = 0;
-    absl::StatusOr<Forecast> forecast =
-        ForecastWithin(Limits(layout, least),
-                       WithLayout(config_, layout, *mesh, hardware_), *mesh,
-                       hardware_, play, &memory);
+    absl::StatusOr<Forecast> forecast = ForecastWithin(
+        Limits(layout, least), WithLayout(config_, layout, *mesh, hardware_),
+        *mesh, hardware_, play, &memory);
     if (absl::IsDeadlineExceeded(forecast.status())) {
-      Count(absl::OkStatus(), false);
+      CountTry(/*too_large=*/false);
       const std::lock_guard<std::mutex> lock(mutex_);
       slow_.Add(layout, ScoreOf(layout, least));
       return {Outcome::kTooSlow};
     }
     if (absl::IsResourceExhausted(forecast.status())) {
-      Count(absl::OkStatus(), true);
+      CountTry(/*too_large=*/true);
       const std::lock_guard<std::mutex> lock(mutex_);
       large_.Add(layout);
       return {Outcome::kTooLarge, {}, memory};
     }
     if (!forecast.ok()) {
-      Count(forecast.status(), false);
+      CountRefused(layout, forecast.status());
       return {Outcome::kRefused};
     }
     const bool fits = static_cast<double>(forecast->memory()) <= budget_;
-    Count(absl::OkStatus(), !fits);
-    const double score = ScoreOf(layout, UseOf(*forecast));
-    Candidate candidate{layout, *std::move(forecast), score};
-    if (fits) return {Outcome::kFits, std::move(candidate)};
+    CountTry(!fits);
+    if (fits) {
+      const double score = ScoreOf(layout, UseOf(*forecast));
+      return {Outcome::kFits, {layout, *std::move(forecast), score}};
+    }
     const std::lock_guard<std::mutex> lock(mutex_);
     large_.Add(layout);
-    if (!result_.smallest ||
-        result_.smallest->forecast.memory() > candidate.forecast.memory()) {
-      result_.smallest = std::move(candidate);
-    }
     return {Outcome::kTooLarge, {}, memory};
   }
 
@@ -380,16 +367,12 @@ class Explorer {
     Found(result_.fitting.back());
   }
 
-  // What a layout may take that is worth a whole look; `least`: it does. Where
-  // nothing fits yet it is of interest what is least.
+  // What a layout may take that is worth a whole look; `least`: it does.
   StepLimits Limits(const Layout& layout, const StepUse& least) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    StepLimits limits;
-    if (!best_) return limits;
-    limits.memory = budget_;
-    limits.seconds = MostSeconds(layout.devices(), least, most_,
-                                 options_.ranking, hardware_);
-    return limits;
+    return {.seconds = MostSeconds(layout.devices(), least, most_,
+                                   options_.ranking, hardware_),
+            .memory = budget_};
   }
 
   bool KnownTooLarge(const Layout& layout) {
@@ -443,21 +426,22 @@ class Explorer {
     return Hopeless(layout, least);
   }
 
-  void CountTooLarge(double least_memory) {
-    Count(absl::OkStatus(), true);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    result_.least_memory = result_.least_memory == 0
-                               ? least_memory
-                               : std::min(result_.least_memory, least_memory);
-  }
-
-  void Count(const absl::Status& status, bool too_large) {
+  void CountTry(bool too_large) {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++result_.tried;
     result_.too_large += too_large;
-    if (!status.ok() &&
-        (refusal_.ok() || status.message() < refusal_.message())) {
+  }
+
+  // Of refusals that of the most copies tells most of what there is to divide.
+  void CountRefused(const Layout& layout, const absl::Status& status) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++result_.tried;
+    const auto order = [](int64_t copies, const absl::Status& refused) {
+      return std::make_tuple(refused.ok(), -copies, refused.message());
+    };
+    if (order(layout.copies(), status) < order(refused_copies_, refusal_)) {
       refusal_ = status;
+      refused_copies_ = layout.copies();
     }
   }
 
@@ -481,6 +465,7 @@ class Explorer {
   absl::Status stopped_;
   SearchResult result_;
   absl::Status refusal_;
+  int64_t refused_copies_ = 0;
 };
 
 }  // namespace

@@ -41,11 +41,7 @@ struct SearchOptions {
 };
 
 struct SearchResult {
-  std::vector<Candidate> fitting;  // best first
-  // Where nothing fits: what took the least memory.
-  std::optional<Candidate> smallest;
-  // Of those that need no look, what the smallest takes at least; 0: none.
-  double least_memory = 0;
+  std::vector<Candidate> fitting;  // best first; empty: all are too large
   int64_t tried = 0;
   int64_t too_large = 0;  // for the memory
   int64_t too_late = 0;   // for Ranking::most_hours
@@ -62,8 +58,8 @@ struct SearchResult {
 // for one another once more, for the norm of gradients. Where fewer devices may
 // be better (ranking.h), on fewer as well. Takes some hundredths of a second
 // for each that is tried, on every core of this machine. InvalidArgument where
-// no layout is valid whatever the memory: the message is that of the one that
-// came nearest; and where some fit and none is in time, with the quickest. With
+// no layout is valid whatever the memory (WhyNone, or what Engine::Validate
+// says of one); and where some fit and none is in time, with the quickest. With
 // options.play.experts, of which layouts choose the ranks, `config` is DenseOf
 // them.
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,

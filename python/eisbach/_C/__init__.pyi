@@ -11,7 +11,7 @@ import os
 import typing
 from . import nn
 from . import functional
-__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Experts', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'ModelConfig', 'ModelSize', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'why_it_never_ends', 'write_file_atomically', 'write_safetensors']
+__all__: list[str] = ['Accuracy', 'Adapter', 'Architecture', 'Batch', 'Busy', 'Candidate', 'CollectiveRow', 'CollectiveSample', 'CollectiveSpeed', 'Communicator', 'Continuation', 'Corpus', 'DataLoader', 'Decoder', 'Device', 'Engine', 'EngineConfig', 'Experts', 'Forecast', 'ForeignTensor', 'Graph', 'HANG_STATUS', 'HalfSizes', 'Hardware', 'Layout', 'Link', 'LogicalSlice', 'MemoryStats', 'Mesh', 'Misfit', 'ModelConfig', 'ModelSize', 'NetworkReport', 'NonFiniteError', 'OpRow', 'OpSample', 'OpSpeed', 'OptimizerConfig', 'ParallelContext', 'Parameter', 'ParameterGroup', 'Peak', 'PeakRates', 'Phase', 'PreferenceConfig', 'Profile', 'RankLocation', 'RankMemory', 'RankTrace', 'RecordedStep', 'Rewards', 'RopeOptions', 'RunConditions', 'RunCost', 'SafetensorsFile', 'SaveOutcome', 'SavedTensor', 'ScheduleConfig', 'SearchOptions', 'SearchResult', 'Span', 'SpikeConfig', 'StageForecast', 'StageSpan', 'StepResult', 'StepSample', 'Straggler', 'StreamSpan', 'StreamTimeline', 'Tensor', 'TensorDifference', 'TimeShares', 'TimedAction', 'TimedSchedule', 'Timeline', 'TokenFile', 'TokenFileWriter', 'TraceTotals', 'Update', 'UpdateConfig', 'Verification', 'Watch', 'World', 'abort', 'best_on', 'build_info', 'check_network', 'check_requirements', 'config_changes', 'context_neighbours', 'cost_of_run', 'count_devices', 'cpu_quota', 'crossing_text', 'devices_of', 'enter_phase', 'estimate_memory', 'fewest_devices', 'fewest_recomputed', 'file_content', 'finalize', 'first_error', 'fit_hardware', 'functional', 'gather_locations', 'gather_traces', 'hang_found', 'init', 'latest_checkpoint', 'layout_memory', 'make_folders', 'make_timeline', 'measure_collectives', 'measure_moves', 'measure_peak', 'measure_reference', 'measure_step', 'model_families', 'nn', 'phase', 'place_ranks', 'rank_gone', 'rank_table', 'read_checkpoint', 'read_manifest', 'read_safetensors', 'saved_tensors', 'schedule_names', 'search_layouts', 'set_threads', 'sim_world', 'simulate_schedule', 'step_range', 'summarise', 'tensor_difference', 'tensor_sizes_inside', 'threads', 'verify_checkpoint', 'watch', 'what_fits', 'why_it_never_ends', 'write_file_atomically', 'write_safetensors']
 class MemoryStats:
     """
     What a device's allocator has given out.
@@ -2765,7 +2765,7 @@ class Layout:
     @property
     def expert(self) -> int:
         """
-        Ranks that divide experts.
+        Ranks that divide experts; 0: there are none.
         """
     @property
     def micro_batch(self) -> int:
@@ -2812,22 +2812,12 @@ class SearchResult:
     @property
     def fitting(self) -> list[Candidate]:
         """
-        Best first.
+        Best first; none: all are too large.
         """
     @property
     def hopeless(self) -> int:
         """
         Not tried: at best they are far behind others.
-        """
-    @property
-    def least_memory(self) -> float:
-        """
-        Bytes that the smallest of those takes at least that need no look; 0: none.
-        """
-    @property
-    def smallest(self) -> Candidate | None:
-        """
-        Where nothing fits, what took the least memory.
         """
     @property
     def too_large(self) -> int:
@@ -2856,6 +2846,33 @@ class SearchOptions:
     @property
     def memory_share(self) -> float:
         ...
+class Misfit:
+    """
+    Of a job that fits on no layout, what takes the least memory, and each way by which something would fit.
+    """
+    @property
+    def context(self) -> int | None:
+        """
+        So short rows; None: none are short enough.
+        """
+    @property
+    def devices(self) -> int | None:
+        """
+        So many; None: no number of them.
+        """
+    @property
+    def keys(self) -> list[str]:
+        """
+        Given ones, each of which would have to be free.
+        """
+    @property
+    def least(self) -> Candidate:
+        ...
+    @property
+    def memory(self) -> float:
+        """
+        Bytes of a device.
+        """
 class OpSample:
     """
     An op and what it took here.
@@ -3047,7 +3064,7 @@ def abort(code: int, cause: str = '') -> None:
     """
 def best_on(config: EngineConfig, hardware: Hardware, options: SearchOptions, found: SearchResult, devices: int) -> Candidate | None:
     """
-    What a search has found, divided anew among another number of devices: the best of it; None where nothing fits. The deadline does not count.
+    What a search has found, divided anew among another number of devices: the best of it; None where nothing fits. The deadline does not count. ValueError where what is given leaves no layout of so few.
     """
 def build_info() -> dict[str, str]:
     """
@@ -3256,6 +3273,10 @@ def verify_checkpoint(path: os.PathLike | str | bytes, progress: collections.abc
 def watch(world: World, hang_seconds: float, interface: str = '', traceback_fd: int = -1, circle_seconds: float = 0.0, launcher_file: str = '') -> Watch:
     """
     Watches until the world ends whether any rank that others wait for makes progress. The stack that is told is that of the calling thread; `traceback_fd` is a file that a handler of SIGURG writes its frames to. Ranks that wait for one another in calls that differ are given `circle_seconds`, where that is not 0. `launcher_file` gets a line `hung` when mpirun has to be killed because a host is lost. Collective.
+    """
+def what_fits(config: EngineConfig, hardware: Hardware, options: SearchOptions) -> Misfit:
+    """
+    What would let something fit where a search finds nothing.
     """
 def why_it_never_ends(cost: RunCost, conditions: RunConditions) -> str:
     """

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cpp/plan/plan_testing.h"
+#include "plan/least_memory.h"
 #include "support/status_testing.h"
 
 namespace eisbach::plan::constraints_test {
@@ -63,7 +64,15 @@ TEST_F(ConstraintsTest, WhatDoesNotFitFewerIsNotMadeUp) {
   options_.fixed.pipeline = 2;
   const SearchResult found = Found();
   EXPECT_TRUE(test::Value(BestOn(Of(found), 4)).has_value());
-  EXPECT_FALSE(test::Value(BestOn(Of(found), 3)).has_value());
+  EXPECT_THAT(BestOn(Of(found), 3),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             "parallel.tensor=2 and parallel.pipeline=2"));
+  options_.fixed = {};
+  machine_.memory_bytes =
+      1.2 * static_cast<double>(
+                test::Value(LeastMemory(config_, machine_, {.devices = 4}))
+                    .forecast.memory());
+  EXPECT_FALSE(test::Value(BestOn(Of(Found()), 1)).has_value());
 }
 
 TEST_F(ConstraintsTest, ADeadlineIsMetByNoFewerDevices) {

@@ -20,7 +20,8 @@ TEST(EnumerateLayoutsTest, DevicesAndBatchAreDivided) {
   const train::EngineConfig config = Config(32);
   std::set<std::string> schedules;
   std::set<int> tensors, chunks;
-  for (const Layout& layout : EnumerateLayouts(config, RoundMachine(), 8, {})) {
+  for (const Layout& layout :
+       EnumerateLayouts({config, RoundMachine(), 8, {}})) {
     EXPECT_LE(layout.devices(), 8);
     EXPECT_EQ(32 % (layout.data * layout.micro_batch), 0);
     EXPECT_LE(layout.tensor, 4);  // of a host
@@ -38,7 +39,7 @@ TEST(EnumerateLayoutsTest, WithoutAPipelineFewMicroBatchesAreAChoice) {
   const Fixed fixed{.tensor = 1, .pipeline = 1};
   std::set<int64_t> sizes;
   for (const Layout& layout :
-       EnumerateLayouts(Config(72), RoundMachine(), 2, fixed)) {
+       EnumerateLayouts({Config(72), RoundMachine(), 2, fixed})) {
     sizes.insert(layout.micro_batch);
   }
   EXPECT_EQ(sizes, (std::set<int64_t>{1, 2, 4, 8, 9, 12, 18, 36}));
@@ -49,7 +50,7 @@ TEST(EnumerateLayoutsTest, FewerDevicesWhereTheyMayBeBetter) {
   const auto data = [&](RankBy by) {
     std::set<int> found;
     for (const Layout& layout :
-         EnumerateLayouts(Config(32), RoundMachine(), 8, fixed, by)) {
+         EnumerateLayouts({Config(32), RoundMachine(), 8, fixed, by})) {
       found.insert(layout.data);
     }
     return found;

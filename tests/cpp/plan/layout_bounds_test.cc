@@ -73,7 +73,7 @@ std::vector<Layout> Some(const train::EngineConfig& config,
   std::vector<Layout> some;
   size_t number = 0;
   for (Layout layout :
-       EnumerateLayouts(config, machine, 8, {}, RankBy::kTime, experts)) {
+       EnumerateLayouts({config, machine, 8, {}, RankBy::kTime, experts})) {
     for (const nn::Recompute recompute :
          {nn::Recompute::kNothing, nn::Recompute::kSelective,
           nn::Recompute::kBlock}) {

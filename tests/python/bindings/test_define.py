@@ -161,6 +161,7 @@ def _objects(folder):
     layout = layouts.fitting[0].layout
     timeline = _C.make_timeline(engine_config, layout, machine, options)
     found = [
+        _C.what_fits(engine_config, machine, options),
         decoder,
         experts,
         experts.size(engine_config.model),
