@@ -56,13 +56,14 @@ def split(arguments: Sequence[str] | None) -> tuple[Path | None, list[str]]:
 
 
 def load(
-    arguments: Sequence[str] | None, *, command: str
+    arguments: Sequence[str] | None, *, command: str, free: Sequence[str] = ()
 ) -> tuple[Path | None, Config]:
     """Loads what the arguments of a command say.
 
     Args:
       arguments: As the user gave them.
       command: That needs a configuration, to be told of where none is given.
+      free: Keys that the command chooses (`load_config`).
 
     Returns:
       The file, None where keys alone were given, and the configuration.
@@ -75,7 +76,7 @@ def load(
             f"{command} needs a configuration: `eisbach {command} FILE`, with "
             f"keys that differ as section.key=value behind it; {_at_hand()}"
         )
-    return file, resolve(load_config(file, keys), file=file)
+    return file, resolve(load_config(file, keys, free=free), file=file)
 
 
 def _at_hand() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eisbach.cli.arguments import ConfigArguments, MisuseError, load
+from eisbach.cli.option_names import options_named
 from eisbach.cli.plan_options import (
     MOST_DEVICES,
     check_machine,
@@ -20,6 +21,18 @@ from eisbach.cli.plan_options import (
 if TYPE_CHECKING:
     from eisbach.planning import ExpertTerms
 
+# Terms of a plan, as the core names them.
+TERMS = (
+    "by",
+    "deadline",
+    "expert_hidden",
+    "expert_parallel",
+    "experts",
+    "experts_per_token",
+    "power_cap",
+    "products",
+    "shared_hidden",
+)
 # Of Germany in 2024, by the Umweltbundesamt's figures (2025).
 GERMAN_GRID = 363.0
 
@@ -232,7 +245,7 @@ def command(
         )
     from eisbach.cli import plan_output
     from eisbach.hardware import read_hardware
-    from eisbach.planning import Terms, make_plan
+    from eisbach.planning import CHOSEN, Terms, make_plan
     from eisbach.search_line import SearchLine
 
     outputs = plan_output.Outputs(json, html, timeline, trace)
@@ -257,10 +270,10 @@ def command(
         restart=restart,
         save_stall=save_stall,
     )
-    _, config = load(arguments, command="plan")
+    _, config = load(arguments, command="plan", free=tuple(CHOSEN.values()))
     file = read_hardware(hardware)
     check_machine(context, file)
-    with config.located():
+    with options_named(*TERMS), config.located():
         with SearchLine() as line:
             plan = make_plan(config, file, gpus, terms=terms, progress=line.at)
         outputs.write(plan, rows=rows)

@@ -62,35 +62,39 @@ class Outputs:
           rows: How many layouts.
 
         Raises:
-          ValueError: A file cannot be written, or nothing fits and one is
-            asked for that shows a layout.
+          ValueError: A file cannot be written, or nothing fits; then JSON is
+            written nevertheless, and says so.
         """
         from eisbach.planning.constraints import constraints
         from eisbach.planning.document import document
-        from eisbach.planning.table import table
+        from eisbach.planning.misfit import nothing_fits
+        from eisbach.planning.table import job, table
 
         fits = bool(plan.found.fitting)
-        for option, path in self._files():
-            if not fits and option != "--json":
-                print("\n".join(table(plan, rows=rows, width=_columns())))
-                raise ValueError(
-                    f"{option} {path}: nothing fits, so there is nothing to "
-                    "show"
-                )
         more = list(constraints(plan)) if fits else []
         told = _spell(document(plan, rows=rows, more=more))
         if self.piped:
             print(told, end="")
-        else:
+        elif fits:
             lines = table(plan, rows=rows, more=more, width=_columns())
             print("\n".join(lines))
+        else:
+            print("\n".join(job(plan, _columns())))
         makers = self._makers(plan, told, rows, more)
-        for option, path in self._files():
+        files = list(self._files())
+        shown = files if fits else [f for f in files if f[0] == "--json"]
+        for option, path in shown:
             with output_file.written(option, path):
                 makers[option](path)
         if not self.piped:
-            for option, path in self._files():
+            for option, path in shown:
                 print(f"{option.removeprefix('--')}: {path}")
+        if not fits:
+            left = [f"{o} {path}" for o, path in files if o != "--json"]
+            raise ValueError(
+                nothing_fits(plan)
+                + (f"; not written: {', '.join(left)}" if left else "")
+            )
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         for name in ("json", "html", "timeline", "trace"):

@@ -22,10 +22,12 @@ from eisbach.config.tree import (
 )
 
 
-@takes(path=(str, os.PathLike), overrides=[str])
+@takes(path=(str, os.PathLike), overrides=[str], free=[str])
 def load_config(
     path: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
+    *,
+    free: Sequence[str] = (),
 ) -> Config:
     """Reads a configuration.
 
@@ -34,6 +36,9 @@ def load_config(
         starts from the defaults.
       overrides: `section.key=value`, the value in YAML; the last one of a
         key wins.
+      free: Keys whose values somebody chooses later, but for those that
+        `overrides` give: what means something beside some of their values is
+        no error.
 
     Returns:
       A configuration that knows the origin of each value. `auto` is kept;
@@ -46,7 +51,7 @@ def load_config(
     tree = Tree() if path is None else read_file(os.fspath(path))
     for override in overrides:
         _read_override(override, tree)
-    return _check(tree)
+    return _check(tree, free)
 
 
 def make_config(**sections: dict[str, Any]) -> Config:
@@ -89,7 +94,7 @@ def as_config(value: Config | str | os.PathLike[str]) -> Config:
     )
 
 
-def _check(tree: Tree) -> Config:
+def _check(tree: Tree, free: Sequence[str] = ()) -> Config:
     config, problems = validate(tree)
     if config is None:
         raise ConfigError(problems)
@@ -97,7 +102,7 @@ def _check(tree: Tree) -> Config:
         dotted(p): origin for p, origin in tree.origins.items() if len(p) == 2
     }
     config = config.with_origins(origins)
-    if problems := list(unused(config)):
+    if problems := list(unused(config, free)):
         raise ConfigError(problems)
     return config
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from eisbach.config.errors import ConfigError, Problem
 from eisbach.config.root import Config, schema
 from eisbach.config.rules import Schema, at, candidates, is_section, rule, show
 from eisbach.config.section import SAID, Section, schema_of
-from eisbach.config.tree import Path, Tree, dotted
+from eisbach.config.tree import COMMAND_LINE, Path, Tree, dotted
 
 Root = TypeVar("Root", bound=Section)
 # How alike two words are at least, for one to be taken for the other.
@@ -249,20 +249,30 @@ def closest(word: str, words: Any) -> str:
     return found[0] if found else ""
 
 
-def unused(config: Config) -> Iterator[Problem]:
-    """Yields the keys that are set but mean nothing beside the others."""
+def unused(config: Config, free: Collection[str] = ()) -> Iterator[Problem]:
+    """Yields the keys that are set but mean nothing beside the others.
+
+    Args:
+      config: Knows the origin of each key.
+      free: Keys whose values are chosen later, where the command line does not
+        give them; beside those all may have a meaning.
+    """
+
+    def is_free(key: str) -> bool:
+        return key in free and config.origin(key) != COMMAND_LINE
+
     for section in schema()["properties"]:
         for name, prop in at((section,), schema())[0]["properties"].items():
             value = getattr(getattr(config, section), name)
-            if value == prop.get("default"):
+            full = f"{section}.{name}"
+            if value == prop.get("default") or is_free(full):
                 continue
             for key, wanted in prop.get("only", {}).items():
                 other, field = key.split(".")
                 actual = getattr(getattr(config, other), field)
                 allowed = wanted if isinstance(wanted, list) else [wanted]
-                if actual not in allowed:
+                if actual not in allowed and not is_free(key):
                     values = " or ".join(map(show, allowed))
-                    full = f"{section}.{name}"
                     yield Problem(
                         config.origin(full),
                         full,

@@ -1,6 +1,16 @@
 """`eisbach plan`: layouts of a job on a machine, and what a step takes."""
 
-from eisbach.planning.make import ExpertTerms, Plan, Terms, make_plan
-from eisbach.planning.table import fragment, table
+from eisbach.planning.keys import arguments, fragment
+from eisbach.planning.make import CHOSEN, ExpertTerms, Plan, Terms, make_plan
+from eisbach.planning.table import table
 
-__all__ = ["ExpertTerms", "Plan", "Terms", "fragment", "make_plan", "table"]
+__all__ = [
+    "CHOSEN",
+    "ExpertTerms",
+    "Plan",
+    "Terms",
+    "arguments",
+    "fragment",
+    "make_plan",
+    "table",
+]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from eisbach.planning import figures, words
+from eisbach.planning import figures, misfit, words
 from eisbach.planning.constraints import Constraint
 from eisbach.planning.figures import Amount
+from eisbach.planning.keys import arguments, fragment
 from eisbach.planning.make import CHOSEN, Plan
-from eisbach.planning.table import fragment
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -58,10 +58,12 @@ def document(
         "best": None,
     }
     if not found.fitting:
-        told["least_memory_bytes"] = _least(plan)
+        told["misfit"] = _misfit(plan)
+        told["least_memory_bytes"] = plan.misfit.least.forecast.memory
         return told
     told["best"] = {
-        "configuration": "\n".join(fragment(plan.best)) + "\n",
+        "arguments": arguments(plan, plan.best),
+        "configuration": "\n".join(fragment(plan, plan.best)) + "\n",
         "range": figures.basis(plan),
         "stages": [_stage(stage) for stage in plan.best.forecast.stages],
         "run": _run(plan, plan.best),
@@ -116,7 +118,7 @@ def _candidate(
 ) -> dict[str, Any]:
     forecast, chosen = candidate.forecast, candidate.layout
     told = {
-        "layout": layout_keys(chosen) | _expert_ranks(plan, chosen),
+        "layout": layout_keys(chosen) | _expert_ranks(chosen),
         "devices": chosen.devices,
         "step_seconds": _amount(figures.step(plan, candidate)),
         "tokens_per_second": forecast.tokens_per_second,
@@ -130,15 +132,17 @@ def _candidate(
         "never_ends": figures.never_ends(plan, candidate),
     }
     if number is not None and number < len(plan.memory):
-        told["memory"] = {
-            kind: getattr(plan.memory[number], kind) for kind in words.MEMORY
-        }
+        told["memory"] = _memory(plan.memory[number])
     return told
 
 
-def _expert_ranks(plan: Plan, chosen: _C.Layout) -> dict[str, int]:
+def _memory(held: _C.RankMemory) -> dict[str, int]:
+    return {kind: getattr(held, kind) for kind in words.MEMORY}
+
+
+def _expert_ranks(chosen: _C.Layout) -> dict[str, int]:
     """What no configuration says yet."""
-    return {"expert": chosen.expert} if plan.experts.count else {}
+    return {"expert": chosen.expert} if chosen.expert else {}
 
 
 def layout_keys(chosen: _C.Layout) -> dict[str, Any]:
@@ -181,6 +185,7 @@ def _constraint(plan: Plan, one: Constraint) -> dict[str, Any]:
     }
 
 
-def _least(plan: Plan) -> float:
-    smallest = plan.found.smallest
-    return smallest.forecast.memory if smallest else plan.found.least_memory
+def _misfit(plan: Plan) -> dict[str, Any]:
+    least = plan.misfit.least
+    held = {"memory": _memory(plan.memory_of(least))}
+    return {**misfit.told(plan), "least": _candidate(plan, least) | held}

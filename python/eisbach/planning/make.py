@@ -96,6 +96,7 @@ class Plan:
       conditions: Those of the whole run.
       options: Those of the search.
       found: What the search has found.
+      uncapped: What it finds without the power cap; None: that limits nothing.
     """
 
     config: Config
@@ -108,6 +109,7 @@ class Plan:
     conditions: _C.RunConditions
     options: _C.SearchOptions
     found: _C.SearchResult
+    uncapped: _C.SearchResult | None = None
 
     @property
     def fed(self) -> int | None:
@@ -129,7 +131,11 @@ class Plan:
         return self.found.fitting[0]
 
     def on(self, devices: int) -> _C.Candidate | None:
-        """The best layouts divided anew among another number of devices."""
+        """The best layouts divided anew among another number of devices.
+
+        Raises:
+          ValueError: What is given leaves no layout of so few; it says why.
+        """
         from eisbach import _C
 
         return _C.best_on(
@@ -137,7 +143,7 @@ class Plan:
         )
 
     def fewest(self) -> _C.Candidate:
-        """The fewest devices on which the run is in time."""
+        """The same on as few devices as are in time."""
         from eisbach import _C
 
         return _C.fewest_devices(
@@ -145,12 +151,28 @@ class Plan:
         )
 
     @cached_property
-    def memory(self) -> list[_C.RankMemory]:
-        """What the fullest device holds, of the first `IN_DETAIL` layouts."""
+    def misfit(self) -> _C.Misfit:
+        """What takes the least memory, and what would fit: where nothing does.
+
+        Takes as long as some searches.
+        """
         from eisbach import _C
 
+        return _C.what_fits(self.engine, self.machine, self.options)
+
+    def memory_of(self, candidate: _C.Candidate) -> _C.RankMemory:
+        """What its fullest device holds, by kinds."""
+        from eisbach import _C
+
+        return _C.layout_memory(
+            self.engine, candidate, self.machine, self.experts
+        )
+
+    @cached_property
+    def memory(self) -> list[_C.RankMemory]:
+        """That of the first `IN_DETAIL` layouts."""
         return [
-            _C.layout_memory(self.engine, candidate, self.machine, self.experts)
+            self.memory_of(candidate)
             for candidate in self.found.fitting[:IN_DETAIL]
         ]
 
@@ -175,7 +197,8 @@ def make_plan(
     """Searches layouts of a configuration.
 
     Args:
-      config: Resolved. What the command line gives of `CHOSEN` stays.
+      config: Resolved, with the keys of `CHOSEN` free. What the command line
+        gives of them stays.
       file: The machine.
       devices: How many of its devices there are.
       terms: What else is asked for.
@@ -205,7 +228,7 @@ def make_plan(
         grid=terms.grid,
     )
     fixed = {
-        name: _value(config, key)
+        name: value_of(config, key)
         for name, key in CHOSEN.items()
         if config.origin(key) == COMMAND_LINE
     }
@@ -224,6 +247,11 @@ def make_plan(
     found = _C.search_layouts(
         engine, machine, options, watts=watts, progress=progress
     )
+    uncapped = None
+    if watts is not None and _C.devices_of(watts, machine) < devices:
+        uncapped = _C.search_layouts(
+            engine, machine, options, progress=progress
+        )
     return Plan(
         config=config,
         engine=engine,
@@ -235,6 +263,7 @@ def make_plan(
         conditions=conditions,
         options=options,
         found=found,
+        uncapped=uncapped,
     )
 
 
@@ -252,6 +281,7 @@ def _experts(asked: ExpertTerms | None, engine: _C.EngineConfig) -> _C.Experts:
     )
 
 
-def _value(config: Config, key: str) -> Any:
+def value_of(config: Config, key: str) -> Any:
+    """Returns the value of `section.key`."""
     section, name = key.split(".")
     return getattr(getattr(config, section), name)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from eisbach.fitting import shorten
 from eisbach.planning import figures, svg, timeline, words
 from eisbach.planning.constraints import Constraint
+from eisbach.planning.keys import argument_lines, fragment
 from eisbach.planning.make import Plan
 from eisbach.planning.style import STYLE
-from eisbach.planning.table import fragment, job_lines, run_lines
+from eisbach.planning.table import job_lines, run_lines
 
 if TYPE_CHECKING:
     from eisbach import _C
@@ -246,7 +247,16 @@ def _constraints(more: Sequence[Constraint]) -> str:
 
 
 def _keys(plan: Plan) -> str:
-    return f"<pre>{escape(chr(10).join(fragment(plan.best)))}</pre>"
+    return (
+        "<p>For <code>eisbach train</code>, behind those of this plan:</p>"
+        + _pre(argument_lines(plan, plan.best))
+        + "<p>Or in a file of its own, below a line <code>base:</code> that "
+        "names the file of this plan:</p>" + _pre(fragment(plan, plan.best))
+    )
+
+
+def _pre(lines: Iterator[str]) -> str:
+    return f"<pre>{escape(chr(10).join(lines))}</pre>"
 
 
 def _machine(plan: Plan) -> str:

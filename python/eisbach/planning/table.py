@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eisbach.planning import columns, figures, words
 from eisbach.planning.constraints import Constraint
+from eisbach.planning.keys import argument_lines
 from eisbach.planning.make import Plan
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def table(
     more: Sequence[Constraint] = (),
     width: float = math.inf,
 ) -> Iterator[str]:
-    """Spells a plan.
+    """Spells a plan in which something fits.
 
     Args:
       plan: The plan.
@@ -35,12 +36,9 @@ def table(
       more: What one more constraint would cost.
       width: Of the terminal.
     """
-    yield from _wrapped(_job(plan), width)
+    yield from job(plan, width)
     yield ""
     best = plan.found.fitting[:rows]
-    if not best:
-        yield from _wrapped(_nothing_fits(plan), width)
-        return
     lines, left_out = columns.fitted(_columns(plan, best), width)
     yield from lines
     if left_out:
@@ -48,9 +46,7 @@ def table(
         said = f"{no_room}; --json and --html have them."
         yield from _wrapped([said], width)
     yield from _wrapped(_told(plan, len(best), more), width)
-    yield "The first as keys of a configuration:"
-    yield ""
-    yield from fragment(plan.best)
+    yield from argument_lines(plan, plan.best, min(width, _WIDTH))
 
 
 def _told(plan: Plan, rows: int, more: Sequence[Constraint]) -> Iterator[str]:
@@ -69,23 +65,8 @@ def _told(plan: Plan, rows: int, more: Sequence[Constraint]) -> Iterator[str]:
         for constraint in more:
             yield f"{_MARK}{constraint.says}"
         yield ""
-
-
-def fragment(candidate: _C.Candidate) -> Iterator[str]:
-    """Spells a layout as YAML."""
-    layout = candidate.layout
-    yield "parallel:"
-    for name in ("data", "tensor", "pipeline", "context"):
-        yield f"  {name}: {getattr(layout, name)}"
-    if layout.pipeline > 1:
-        yield f"  schedule: {layout.schedule}"
-        yield f"  chunks: {layout.chunks}"
-    yield f"  zero: {layout.zero}"
-    if layout.expert > 1:
-        yield f"  # expert: {layout.expert} (not in training yet)"
-    yield "train:"
-    for name in ("micro_batch", "recompute", "recompute_layers"):
-        yield f"  {name}: {getattr(layout, name)}"
+    yield "The first as keys for `eisbach train`, behind those of this plan:"
+    yield ""
 
 
 def run_lines(plan: Plan) -> Iterator[str]:
@@ -142,11 +123,13 @@ def job_lines(plan: Plan) -> Iterator[str]:
         yield f"modelled, not yet in the runtime: {feature}"
 
 
-def _job(plan: Plan) -> Iterator[str]:
-    yield from job_lines(plan)
+def job(plan: Plan, width: float = math.inf) -> Iterator[str]:
+    """Spells what is planned, and what is best, as lines of a terminal."""
+    lines = list(job_lines(plan))
     best = {"cost": "device hours", "energy": "energy"}.get(plan.terms.by)
     if best:
-        yield f"best: least {best} of the whole run"
+        lines.append(f"best: least {best} of the whole run")
+    yield from _wrapped(lines, width)
 
 
 def _wrapped(lines: Iterable[str], width: float) -> Iterator[str]:
@@ -199,28 +182,6 @@ def _looked_at(plan: Plan) -> str:
     return (
         f"Of {found.tried + found.hopeless:,} ways {found.too_large:,} take "
         f"too much memory{late} and {found.hopeless:,} are far behind at best."
-    )
-
-
-def _nothing_fits(plan: Plan) -> Iterator[str]:
-    smallest, least = plan.found.smallest, plan.found.least_memory
-    has = plan.machine.memory_bytes / words.GIB
-    yield (
-        f"nothing fits {has:.0f} GiB of a device, of which tensors may take "
-        "nine tenths"
-    )
-    if smallest:
-        layout = smallest.layout
-        yield (
-            f"the least is {smallest.forecast.memory / words.GIB:.1f} GiB: "
-            f"{words.layout(layout)}, zero {layout.zero}, recompute "
-            f"{words.recompute(layout)}"
-        )
-    elif least:
-        yield f"every layout takes more than {least / words.GIB:.1f} GiB"
-    yield (
-        "More devices, a smaller train.global_batch or model.context, or a "
-        "smaller model fit."
     )
 
 

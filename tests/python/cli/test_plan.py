@@ -22,7 +22,7 @@ def test_a_plan_is_printed_and_written(eisbach, tmp_path):
     done = eisbach("plan", *SMALL, "--rows", "2", *named)
     assert done.returncode == 0, done.stderr
     assert "at most 4 devices of GB200 NVL72" in done.stdout
-    assert "parallel:" in done.stdout
+    assert "parallel.tensor=1 " in done.stdout
     told = done.stdout.splitlines()[-4:]
     assert told == [f"{o.removeprefix('--')}: {p}" for o, p in files.items()]
     plan = json.loads(files["--json"].read_text())
@@ -62,11 +62,11 @@ def test_what_is_wrong_is_said(eisbach):
         (["--deadline", "soon"], "--deadline soon: is no time; hours are"),
         (["--deadline", ""], "--deadline : is no time; hours are"),
         (["--deadline", "5"], "nearest that works: 5h"),
-        (["--deadline", "0.000001h"], "nearest that works: deadline="),
+        (["--deadline", "0.000001h"], "nearest that works: --deadline "),
         (["--deadline", "1h", "--mtbf", "1e-300"], "works: no deadline"),
-        (["--by", "cost", "--mtbf", "1e-300"], "nearest that works: by=time"),
-        (["--power-cap", "0.0001"], "nearest that works: power_cap=0.002196"),
-        (["--power-cap", "0"], "nearest that works: power_cap=0.002196"),
+        (["--by", "cost", "--mtbf", "1e-300"], "nearest that works: --by time"),
+        (["--power-cap", "0.0001"], "nearest that works: --power-cap 0.002196"),
+        (["--power-cap", "0"], "nearest that works: --power-cap 0.002196"),
         (["--html", "a.txt"], "nearest that works: a.html"),
         (["--trace", "/proc/a.json"], "--trace /proc/a.json: cannot be writt"),
         (["--json", ""], "--json .: is a folder; what is written is a .json"),
@@ -81,6 +81,32 @@ def test_wrong_options_are_refused(eisbach, options, words):
     done = eisbach("plan", *SMALL, *options)
     assert done.returncode != 0
     assert words in done.stderr
+
+
+def test_what_fits_no_device_is_told_and_written(eisbach, tmp_path):
+    large = ["model.layers=64", "model.hidden=16384", "model.heads=128"]
+    plan, page = tmp_path / "a.json", tmp_path / "a.html"
+    done = eisbach(
+        "plan", *SMALL, *large, "--json", str(plan), "--html", str(page)
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == f"json: {plan}"
+    assert "error: nothing fits: of the " in done.stderr
+    assert f"; not written: --html {page}" in done.stderr
+    assert json.loads(plan.read_text())["best"] is None
+    assert not page.exists()
+    done = eisbach("plan", *SMALL, *large, "--json", "-")
+    assert done.returncode == 1
+    misfit = json.loads(done.stdout)["misfit"]
+    assert misfit["says"] in done.stderr
+
+
+def test_a_number_of_blocks_may_be_given_alone(eisbach):
+    done = eisbach("plan", *SMALL, "train.recompute_layers=2", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    layout = json.loads(done.stdout)["layouts"][0]["layout"]
+    assert layout["recompute_layers"] == 2
+    assert layout["recompute"] != "none"
 
 
 def test_experts_are_planned(eisbach):
@@ -104,12 +130,13 @@ def test_experts_are_planned(eisbach):
         (["--experts", "8"], "Missing option --experts-per-token:"),
         (
             ["--experts", "8", "--experts-per-token", "9"],
-            "nearest that works: 8",
+            "--experts-per-token 9 is not between 1 and --experts 8; nearest "
+            "that works: --experts-per-token 8",
         ),
         (
             ["--experts", "8", "--experts-per-token", "2",
              "--expert-parallel", "3"],
-            "expert_parallel=3 does not divide",
+            "--expert-parallel 3: does not divide both --experts 8 and",
         ),
     ],
 )  # fmt: skip

@@ -211,6 +211,22 @@ def test_unused_key_is_fine_where_it_has_a_meaning():
     assert config.model.rope_theta == 1e6
 
 
+def test_a_key_may_be_given_beside_one_that_is_chosen_later():
+    alone, free = ["train.recompute_layers=2"], ["train.recompute"]
+    assert load_config(None, alone, free=free).train.recompute_layers == 2
+    with pytest.raises(ConfigError, match="has a meaning only with"):
+        load_config(None, alone)
+    with pytest.raises(ConfigError, match="has a meaning only with"):
+        load_config(None, [*alone, "train.recompute=none"], free=free)
+
+
+def test_a_chosen_key_of_a_file_stands_in_no_ones_way(write):
+    file = write("train: {recompute: block, recompute_layers: 2}")
+    free = ["train.recompute", "train.recompute_layers"]
+    config = load_config(file, ["train.recompute=none"], free=free)
+    assert config.train.recompute == "none"
+
+
 def test_values_of_a_program_keep_the_same_rules():
     config = make_config(model={"layers": 2, "heads": 8}, train={"steps": 5})
     assert (config.model.layers, config.train.steps) == (2, 5)

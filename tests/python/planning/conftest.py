@@ -4,7 +4,7 @@ import pytest
 
 from eisbach.config import load_config, resolve
 from eisbach.hardware import changed, read_hardware
-from eisbach.planning import ExpertTerms, Terms, make_plan
+from eisbach.planning import CHOSEN, ExpertTerms, Terms, make_plan
 
 SMALL = ["model.layers=4", "model.context=256", "train.global_batch=64"]
 
@@ -16,14 +16,24 @@ def small():
 
 @pytest.fixture(scope="session")
 def planned(repo):
-    """Takes overrides, `devices`, `machine`, its `watts` and `Terms`."""
+    """Takes overrides, `devices`, `machine`, its `watts`, a `base`, `Terms`."""
     made = {}
 
-    def planned(*overrides, devices=8, machine="dgx-h100", watts=None, **terms):
-        key = (overrides, devices, machine, watts, *sorted(terms.items()))
+    def planned(
+        *overrides,
+        devices=8,
+        machine="dgx-h100",
+        watts=None,
+        base=None,
+        **terms,
+    ):
+        given = (devices, machine, watts, base)
+        key = (overrides, given, *sorted(terms.items()))
         if key not in made:
             config = load_config(
-                repo / "configs" / "llama_bytes.yaml", [*SMALL, *overrides]
+                base or repo / "configs" / "llama_bytes.yaml",
+                [*SMALL, *overrides],
+                free=tuple(CHOSEN.values()),
             )
             file = read_hardware(machine)
             if watts is not None:
@@ -43,6 +53,15 @@ def piped(planned):
     return planned(
         "parallel.pipeline=2", "parallel.tensor=2", "parallel.schedule=1f1b",
         "train.micro_batch=1",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def too_large(planned):
+    """One of which nothing fits its two devices."""
+    return planned(
+        "model.layers=16", "model.hidden=12288", "model.heads=96",
+        "parallel.zero=1", devices=2,
     )  # fmt: skip
 
 

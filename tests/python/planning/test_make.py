@@ -2,29 +2,9 @@ import pytest
 
 from eisbach import _C
 from eisbach.config import load_config, resolve
-from eisbach.fitting import fit
 from eisbach.hardware import read_hardware
-from eisbach.planning import ExpertTerms, fragment, make_plan, table, words
+from eisbach.planning import ExpertTerms, arguments, make_plan, table, words
 from eisbach.planning.document import layout_keys
-
-
-def test_the_fragment_is_a_configuration_that_fits(
-    planned, small, repo, tmp_path
-):
-    plan = planned()
-    assert len(plan.found.fitting) > 10
-    for candidate in plan.found.fitting[:20]:
-        file = tmp_path / "chosen.yaml"
-        base = repo / "configs" / "llama_bytes.yaml"
-        text = "\n".join(fragment(candidate))
-        file.write_text(f"base: {base}\n{text}\n")
-        config = resolve(load_config(file, [*small, "run.device=cpu"]))
-        found = fit(config, candidate.layout.devices)
-        assert found.mesh.size("tensor") == candidate.layout.tensor
-        assert found.engine.recompute == candidate.layout.recompute
-        layers = found.engine.recompute_layers
-        assert (layers or "all") == candidate.layout.recompute_layers
-        assert found.engine.micro_batch == candidate.layout.micro_batch
 
 
 def test_keys_of_the_command_line_stay(planned):
@@ -49,12 +29,7 @@ def test_as_few_blocks_are_recomputed_as_fit(planned):
     assert chosen.items() <= layout_keys(layout).items()
     assert f"selective {count}" == words.recompute(layout)
     assert any(f" select {count} " in line for line in table(plan))
-    assert list(fragment(plan.best))[-4:] == [
-        "train:",
-        "  micro_batch: 8",
-        "  recompute: selective",
-        f"  recompute_layers: {count}",
-    ]
+    assert f"train.recompute_layers={count}" in arguments(plan, plan.best)
 
     def fixed(layers):
         keys = ["train.recompute=selective", f"train.recompute_layers={layers}"]
@@ -68,6 +43,11 @@ def test_as_few_blocks_are_recomputed_as_fit(planned):
     assert fixed("auto").best.layout.recompute_layers == count
     assert fixed("all").best.layout.recompute_layers == "all"
     assert fixed("all").best.forecast.seconds > plan.best.forecast.seconds
+    # Which kind is a choice as well, of those that blocks may have.
+    alone = planned(*deep, f"train.recompute_layers={count}", devices=1)
+    assert alone.best.forecast.seconds == plan.best.forecast.seconds
+    with pytest.raises(ValueError, match="has a meaning only with"):
+        planned("train.recompute=none", "train.recompute_layers=2")
 
 
 def test_a_search_tells_how_far_it_is_and_can_be_ended(small, repo):
@@ -89,9 +69,14 @@ def test_a_search_tells_how_far_it_is_and_can_be_ended(small, repo):
         make_plan(config, file, 8, progress=stop)
 
 
-def test_a_batch_that_no_layout_divides_is_refused(planned):
-    with pytest.raises(ValueError, match="data"):
+def test_keys_that_leave_no_layout_are_refused_by_name(planned):
+    with pytest.raises(ValueError, match=r"parallel\.data=5: .*works: .*=4"):
         planned("parallel.data=5")
+    with pytest.raises(ValueError, match=r"parallel\.tensor=8: .*: .*=4$"):
+        planned("parallel.tensor=8", "train.micro_batch=1", devices=4)
+    # Of a key that no search chooses the engine says what it says.
+    with pytest.raises(ValueError, match=r"zero_group=3 .*works: "):
+        planned("parallel.zero_group=3", "parallel.zero=1")
 
 
 def test_narrow_products_are_quicker(planned):
@@ -129,10 +114,15 @@ def test_one_expert_is_the_mlp(planned):
 @pytest.mark.parametrize(
     ("experts", "words"),
     [
-        (ExpertTerms(8, 9), "experts_per_token=9 .*works: 8"),
+        (ExpertTerms(8, 9), "experts_per_token=9 .*works: experts_per.*=8"),
+        (ExpertTerms(10**6, 2), "experts=1000000 is more .*: experts=32768"),
+        (
+            ExpertTerms(2, 2, parallel=8),
+            "expert_parallel=8: .* experts=2 .*works: expert_parallel=2",
+        ),
         (ExpertTerms(8, 2, hidden=0), "expert_hidden=0 is below 1"),
         (ExpertTerms(8, 2, shared_hidden=-1), "shared_hidden=-1 is below 0"),
-        (ExpertTerms(8, 2, parallel=3), "expert_parallel=3 .*works: [24]"),
+        (ExpertTerms(8, 2, parallel=3), "expert_parallel=3: .*works: .*=[24]"),
     ],
 )
 def test_experts_that_cannot_be_are_refused(planned, experts, words):

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 from eisbach.hardware import HardwareFile, changed
 from eisbach.planning import figures, fragment, words
 from eisbach.planning.constraints import constraints
+from eisbach.planning.keys import argument_lines
 from eisbach.planning.page import page
 
 
@@ -34,9 +35,9 @@ def test_it_is_whole_and_has_the_numbers_of_the_plan(planned):
         assert told["s/step"] == words.seconds(step.value)
         assert told["range"] == words.span(step.low, step.high)
         assert told["MFU"] == f"{figures.of_peak(plan, candidate):.1%}"
-    assert "".join(next(tree.iter("pre")).itertext()).splitlines() == list(
-        fragment(plan.best)
-    )
+    behind, below = ("".join(e.itertext()) for e in tree.iter("pre"))
+    assert behind.splitlines() == list(argument_lines(plan, plan.best))
+    assert below.splitlines() == list(fragment(plan, plan.best))
     said = ["".join(item.itertext()) for item in tree.iter("li")]
     assert said == [one.says for one in more]
     assert len([e for e in tree.iter() if e.tag.endswith("svg")]) == 3
