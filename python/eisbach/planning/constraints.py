@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,8 +24,9 @@ class Constraint:
       kind: `half`, `quarter`, `power_cap` or `deadline`.
       devices: How many there may be then; of a deadline, how many there have
         to be.
-      candidate: What is best then; of a power cap, what is best without it.
-        None: nothing of what was found fits, or a cap limits nothing.
+      candidate: What is best then of the best layouts divided anew, so that a
+        search may find better; of a power cap, what is best without it. None:
+        nothing of that fits, or a cap limits nothing.
       says: That in a sentence.
     """
 
@@ -48,12 +50,15 @@ def constraints(plan: Plan) -> Iterator[Constraint]:
 
 
 def _fewer(plan: Plan, kind: str, name: str, devices: int) -> Constraint:
-    candidate = plan.on(devices)
     head = f"{name} ({devices:,})"
+    try:
+        candidate = plan.on(devices)
+    except ValueError as error:  # what is given needs more of them
+        return Constraint(kind, devices, None, f"{head}: {error}.")
     if candidate is None:
         says = f"{head}: none of the best layouts fits when divided anew."
     else:
-        says = f"{head}: {_beside(plan, candidate)}."
+        says = f"{head}: at most {_beside(plan, candidate)}."
     return Constraint(kind, devices, candidate, says)
 
 
@@ -104,31 +109,43 @@ def _power_cap(plan: Plan) -> Constraint:
             None,
             f"{head}: all {plan.devices:,} that there are.",
         )
-    candidate = plan.on(plan.devices)
-    if candidate is None:
-        says = f"{head} of {plan.devices:,}."
-    else:
-        says = (
-            f"{head} of {plan.devices:,}; without the cap "
-            f"{_beside(plan, candidate)}."
-        )
+    candidate = plan.uncapped.fitting[0]
+    says = (
+        f"{head} of {plan.devices:,}; without the cap "
+        f"{_beside(plan, candidate)}."
+    )
     return Constraint("power_cap", fed, candidate, says)
 
 
 def _deadline(plan: Plan) -> Constraint:
     candidate = plan.fewest()
     count = candidate.layout.devices
-    what = _beside(plan, candidate)
+    limit = words.hours(plan.terms.deadline)
     if count >= plan.best.layout.devices:
-        what = "the first itself"
-    says = (
-        f"In time ({words.hours(plan.terms.deadline)}) on no fewer than "
-        f"{count:,}: {what}."
-    )
-    best = figures.whole_run(plan, plan.best)
-    if best.high.hours > plan.terms.deadline:
-        says += (
-            f" At the slow end of its range the first takes "
-            f"{words.hours(best.high.hours)}, which is too late."
+        says = (
+            f"In time ({limit}) on the {plan.best.layout.devices:,} of the "
+            "first; on fewer none of the best layouts is when divided anew."
         )
-    return Constraint("deadline", count, candidate, says)
+    else:
+        says = (
+            f"In time ({limit}) on {count:,} already: "
+            f"{_beside(plan, candidate)}."
+        )
+    return Constraint("deadline", count, candidate, f"{says} {_sure(plan)}")
+
+
+def _sure(plan: Plan) -> str:
+    """Says how sure it is that the first is in time."""
+    run, limit = figures.whole_run(plan, plan.best), plan.terms.deadline
+    foretold, slow = run.value.hours, run.high.hours
+    if slow == foretold:
+        return "Nobody knows how sure that is: the machine has no accuracy."
+    end = f"At the slow end of its range the first takes {words.hours(slow)}"
+    if slow <= limit:
+        return f"{end}, which is in time as well."
+    # The range of a run is in proportion to it.
+    surely = math.floor(limit * foretold / slow * 100) / 100
+    return (
+        f"{end}, which is too late: a deadline is kept by the middle. What "
+        f"keeps --deadline {surely:.2f}h keeps this one by all of its range."
+    )
