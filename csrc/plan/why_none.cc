@@ -66,6 +66,17 @@ std::optional<std::string> Nearest(const Ways& ways, const FixedKey& key,
   return Spell(key, nearest);
 }
 
+// That of each of them, where there is one.
+std::vector<std::string> NearestOfEach(const Ways& ways, const Keys& keys,
+                                       const Fixed& fixed) {
+  std::vector<std::string> values;
+  for (const FixedKey* key : keys) {
+    std::optional<std::string> nearest = Nearest(ways, *key, fixed);
+    if (nearest) values.push_back(*std::move(nearest));
+  }
+  return values;
+}
+
 std::string Spell(const Obstacle& met, const Ways& ways) {
   const Layout& layout = met.layout;
   switch (met.rule) {
@@ -118,14 +129,11 @@ absl::Status WhyNone(const Ways& ways) {
   const Fixed only = Only(keys, ways.fixed);
   const std::optional<Obstacle> met =
       VisitLayouts(With(ways, only), [](const Layout&) { return true; });
-  std::vector<std::string> names, values;
-  for (const FixedKey* key : keys) {
-    names.push_back(Spell(*key, ways.fixed));
-    std::optional<std::string> nearest = Nearest(ways, *key, ways.fixed);
-    // Where others are in the way as well, what this one can be without them.
-    if (!nearest) nearest = Nearest(ways, *key, only);
-    if (nearest) values.push_back(*std::move(nearest));
-  }
+  std::vector<std::string> names;
+  for (const FixedKey* key : keys) names.push_back(Spell(*key, ways.fixed));
+  std::vector<std::string> values = NearestOfEach(ways, keys, ways.fixed);
+  // Where others are in the way as well, what these can be without them.
+  if (values.empty()) values = NearestOfEach(ways, keys, only);
   return absl::InvalidArgumentError(
       absl::StrCat(absl::StrJoin(names, " and "), ": ",
                    met ? Spell(*met, ways) : "there is no layout",

@@ -248,7 +248,8 @@ def make_plan(
         engine, machine, options, watts=watts, progress=progress
     )
     uncapped = None
-    if watts is not None and _C.devices_of(watts, machine) < devices:
+    limits = watts is not None and _C.devices_of(watts, machine) < devices
+    if limits and found.fitting:
         uncapped = _C.search_layouts(
             engine, machine, options, progress=progress
         )

@@ -80,6 +80,14 @@ TEST_F(WhyNoneTest, KeysThatAreInOneAnothersWayAreNamedTogether) {
             "parallel.data=4 or train.micro_batch=4");
 }
 
+TEST_F(WhyNoneTest, WhatIsOfferedWorksBesideAllThatIsGiven) {
+  // Beside 8 data and 2 context ranks there is room for no tensor ranks.
+  EXPECT_EQ(Said(8, {.data = 8, .tensor = 2, .context = 2}),
+            "parallel.tensor=2 and parallel.data=8: data x tensor x pipeline x "
+            "context = 16 is more than the 8 devices; nearest that works: "
+            "parallel.data=2");
+}
+
 TEST_F(WhyNoneTest, SeveralThingsInTheWayAreToldOneByOne) {
   // Without the micro-batch, tensor ranks still are too many.
   EXPECT_EQ(Said(4, {.tensor = 8, .micro_batch = 5}),
