@@ -252,8 +252,8 @@ class Accuracy(Section):
     )
     cases: Natural = key(
         ...,
-        "Steps on such machines that played no part in the fit of "
-        "coefficients; 0: there are none, and the errors are those on others.",
+        "Steps on such machines, each foretold by coefficients that were "
+        "not fitted to it; 0: the errors are those on others.",
     )
     source: Text = key(..., "Where these figures are from.")
 
