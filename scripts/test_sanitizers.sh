@@ -8,7 +8,7 @@
 #                                              threads, with the thread
 #                                              sanitizer
 #
-# Further arguments are ctest's. scripts/sanitizers/leaks.txt names the leaks
+# Further arguments are ctest's. scripts/sanitizers names the leaks and races
 # that are not ours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -58,7 +58,7 @@ case "$kind" in
     # UCX, which Open MPI loads, puts itself before madvise; the sanitizer
     # falls over it when a thread ends.
     export UCX_MEM_EVENTS=no UCX_MEM_MMAP_HOOK_MODE=none
-    export TSAN_OPTIONS="second_deadlock_stack=1:allocator_may_return_null=1"
+    export TSAN_OPTIONS="second_deadlock_stack=1:allocator_may_return_null=1:suppressions=$rules/races.txt:print_suppressions=0"
     ;;
   *)
     echo "test_sanitizers.sh: unknown argument $kind; there are address and" \
