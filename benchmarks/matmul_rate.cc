@@ -105,8 +105,8 @@ int main(int argc, char** argv) {
   // As the head is computed: in chunks of its logits.
   const int64_t row_bytes =
       vocab * static_cast<int64_t>(eisbach::SizeOf(dtype)) + 1;
-  const int64_t most =
-      std::max<int64_t>(1, eisbach::autograd::LogitsBytes(eisbach::DeviceType::kCpu) / row_bytes);
+  const int64_t most = std::max<int64_t>(
+      1, eisbach::autograd::LogitsBytes(eisbach::DeviceType::kCpu) / row_bytes);
   const int64_t chunks = (rows + most - 1) / most;
   sum.Layer("head", static_cast<double>(chunks), (rows + chunks - 1) / chunks,
             hidden, vocab);

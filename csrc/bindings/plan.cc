@@ -62,8 +62,8 @@ void BindForecast(CoreModule& m) {
                                          experts.value_or(plan::Experts{}));
              }));
            }),
-           py::arg("config"), py::arg("mesh"), py::kw_only(),
-           py::arg("device"), py::arg("experts") = py::none(),
+           py::arg("config"), py::arg("mesh"), py::kw_only(), py::arg("device"),
+           py::arg("experts") = py::none(),
            "`device`: whose program it is, and whose kernels' workspaces count "
            "in its memory. `experts`: in place of the MLPs of `config`, which "
            "is what `Experts.dense` gives.")

@@ -82,8 +82,7 @@ double ProductEfficiency(double rows, double columns, double inner, DType dtype,
 }
 
 double OpSeconds(absl::string_view name, const OpCost& cost, const Hardware& h,
-                 ProductType products, const Unfused& unfused,
-                 int64_t groups) {
+                 ProductType products, const Unfused& unfused, int64_t groups) {
   if (unfused.attention && IsAttention(name) && cost.flops > 0) {
     return PlainAttention(name, cost, h);
   }

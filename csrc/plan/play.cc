@@ -173,8 +173,8 @@ double SecondsAlone(const WorkRecord& record, const Work& work,
                     const PlayOptions& options) {
   const std::string& name = record.name(work);
   if (work.kind == Work::Kind::kOp) {
-    return OpSeconds(name, work.op, hardware, options.products,
-                     options.unfused, work.groups);
+    return OpSeconds(name, work.op, hardware, options.products, options.unfused,
+                     work.groups);
   }
   const std::string& group = record.group(work);
   if (group == "pipeline") return 0;

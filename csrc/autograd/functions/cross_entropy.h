@@ -53,9 +53,9 @@ absl::StatusOr<Tensor> CrossEntropy(const Tensor& logits, const Tensor& targets,
 // 3). So a recorded forward does the work of backward: it has already added to
 // the weight's gradient, and saves the gradient of x. `logits_bytes` bounds a
 // chunk (which has one row at least); 0: what suits the device
-// (head_chunks.h). Where `cap` is not 0 logits are bounded by it (ops/softcap.h); that
-// takes a second chunk. `rows`: those that are trained where `weight` is not,
-// or null.
+// (head_chunks.h). Where `cap` is not 0 logits are bounded by it
+// (ops/softcap.h); that takes a second chunk. `rows`: those that are trained
+// where `weight` is not, or null.
 absl::StatusOr<Tensor> LinearCrossEntropy(
     const Tensor& x, Parameter& weight, const Tensor& targets,
     const VocabularyShard& shard, const LossScale& scale, Stream& stream,

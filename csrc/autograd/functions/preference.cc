@@ -29,8 +29,7 @@ absl::StatusOr<FlatRows> Flatten(const HeadInput& head, const PairRows& pairs) {
       ops::CheckIds(ops::IdKind::kTarget, pairs.targets, head.shard.vocab));
   FlatRows rows;
   rows.count = pairs.targets.elements();
-  rows.chunk =
-      HeadChunk(rows.count, head.weight, head.x, head.logits_bytes);
+  rows.chunk = HeadChunk(rows.count, head.weight, head.x, head.logits_bytes);
   EISBACH_ASSIGN_OR_RETURN(rows.x,
                            head.x.View(Shape{rows.count, head.x.dim(-1)}));
   EISBACH_ASSIGN_OR_RETURN(rows.targets, pairs.targets.View(Shape{rows.count}));

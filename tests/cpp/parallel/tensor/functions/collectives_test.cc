@@ -188,8 +188,7 @@ TEST(DividedTokensTest, AreGatheredAgainBesideTheProductBeforeTheirUse) {
     EISBACH_ASSIGN_OR_RETURN(const auto beside, world.device().NewStream());
     Heard heard(*beside), plain(*beside);
     std::vector<float> gradient, expected;
-    EISBACH_RETURN_IF_ERROR(
-        MultiplyBack(world, beside.get(), heard, gradient));
+    EISBACH_RETURN_IF_ERROR(MultiplyBack(world, beside.get(), heard, gradient));
     EISBACH_RETURN_IF_ERROR(MultiplyBack(world, nullptr, plain, expected));
     EXPECT_EQ(heard.names,
               (std::vector<std::string>{"all_gather beside", "matmul", "matmul",
