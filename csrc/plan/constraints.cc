@@ -102,10 +102,8 @@ absl::StatusOr<std::optional<Candidate>> DividedAnew(const Neighbours& search,
 
 absl::StatusOr<std::optional<Candidate>> BestOn(const Neighbours& search,
                                                 int devices) {
-  const SearchOptions& options = search.options;
-  const Ways ways{
-      search.config, search.hardware,    devices,
-      options.fixed, options.ranking.by, options.play.experts.count};
+  Ways ways = WaysOf(search.config, search.hardware, search.options);
+  ways.devices = devices;
   if (!AnyLayout(ways)) return WhyNone(ways);
   return DividedAnew(search, search.options.ranking, devices);
 }

@@ -19,7 +19,7 @@ struct Ways {
   const train::EngineConfig& config;
   const Hardware& hardware;
   int devices = 1;  // at the most
-  const Fixed& fixed;
+  Fixed fixed{};
   RankBy by = RankBy::kTime;
   int64_t experts = 0;  // of a layer, that ranks of a stage may divide; 0: none
   // Of this key all values count that work, not only those worth a look.

@@ -39,21 +39,20 @@ RankMemory CountState(train::Engine& engine) {
 // Takes what the kernels of a device would, and gives it back.
 class Workspaces final : public Recorder {
  public:
-  Workspaces(Device& device, DeviceType type) : device_(device), type_(type) {
+  explicit Workspaces(Device& device) : device_(device) {
     device_.set_recorder(this);
   }
   ~Workspaces() override { device_.set_recorder(nullptr); }
 
   void OnOp(absl::string_view name, const OpCost& cost,
             const Stream&) override {
-    TakeWorkspace(device_, name, cost, type_);
+    TakeWorkspace(device_, name, cost);
   }
   void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
                     const Stream&) override {}
 
  private:
   Device& device_;
-  const DeviceType type_;
 };
 
 absl::StatusOr<RankMemory> StateOf(MetaRank& made) {
@@ -86,7 +85,7 @@ absl::StatusOr<RankMemory> EstimateMemory(const train::EngineConfig& config,
   Device& device = made->device();
   EISBACH_ASSIGN_OR_RETURN(RankMemory memory, StateOf(*made));
   device.ResetPeakMemory();
-  const Workspaces workspaces(device, type);
+  const Workspaces workspaces(device);
   EISBACH_RETURN_IF_ERROR(made->Step());
   // From the second step on weights are brought ahead.
   if (config.update.zero.zero == 3) EISBACH_RETURN_IF_ERROR(made->Step());

@@ -65,8 +65,9 @@ std::vector<int> ZerosOf(const Fixed& fixed, const Layout& layout) {
 std::vector<Recompute> RecomputesOf(const Fixed& fixed) {
   std::vector<Recompute> free = {Recompute::kNothing, Recompute::kSelective,
                                  Recompute::kBlock};
-  if (fixed.recompute_layers.value_or(kAllBlocks) != kAllBlocks)
+  if (fixed.recompute_layers.value_or(kAllBlocks) != kAllBlocks) {
     free.erase(free.begin());
+  }
   return Choices(fixed.recompute, std::move(free));
 }
 

@@ -76,11 +76,10 @@ absl::StatusOr<Candidate> LeastMemory(const train::EngineConfig& config,
                                       const Hardware& hardware,
                                       const SearchOptions& options,
                                       double enough) {
-  Fixed fixed = options.fixed;
+  Ways ways = WaysOf(config, hardware, options);
+  ways.by = RankBy::kTime;
   // The fewest tokens at a time keep the least.
-  if (!fixed.micro_batch) fixed.micro_batch = 1;
-  const Ways ways{config, hardware,      options.devices,
-                  fixed,  RankBy::kTime, options.play.experts.count};
+  if (!ways.fixed.micro_batch) ways.fixed.micro_batch = 1;
   const std::vector<Layout> layouts = EnumerateLayouts(ways);
   if (layouts.empty()) return WhyNone(ways);
   std::optional<Candidate> least;

@@ -47,9 +47,8 @@ absl::StatusOr<std::unique_ptr<MetaRank>> MetaRank::Make(
   return made;
 }
 
-void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost,
-                   DeviceType type) {
-  const int64_t bytes = ops::WorkspaceBytes(op, cost, type);
+void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost) {
+  const int64_t bytes = ops::WorkspaceBytes(op, cost, meta.stands_for());
   // Counts while it is held, which a device that has nothing cannot refuse.
   if (bytes > 0) (void)meta.Allocate(bytes);
 }

@@ -44,9 +44,8 @@ class MetaRank {
   std::unique_ptr<train::Engine> engine_;
 };
 
-// Has a meta device hold for a moment what the kernel of a device of `type`
-// does while it computes an op (ops/workspace.h).
-void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost,
-                   DeviceType type);
+// Has a meta device hold for a moment what the kernel of the device that it
+// stands for does while it computes an op (ops/workspace.h).
+void TakeWorkspace(Device& meta, absl::string_view op, const OpCost& cost);
 
 }  // namespace eisbach::plan

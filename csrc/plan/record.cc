@@ -12,7 +12,7 @@ namespace {
 
 class WorkRecorder final : public Recorder {
  public:
-  WorkRecorder(Device& device, DeviceType type) : device_(device), type_(type) {
+  explicit WorkRecorder(Device& device) : device_(device) {
     streams_[&device.compute_stream()] = 0;
     device.ResetPeakMemory();
     action_.before = device.memory().bytes_in_use;
@@ -26,7 +26,7 @@ class WorkRecorder final : public Recorder {
          .stream = Number(stream),
          .name = Number(name),
          .op = cost});
-    TakeWorkspace(device_, name, cost, type_);
+    TakeWorkspace(device_, name, cost);
   }
   void OnCollective(absl::string_view name, absl::string_view group,
                     const CollectiveCost& cost, const Stream& stream) override {
@@ -84,7 +84,6 @@ class WorkRecorder final : public Recorder {
   }
 
   Device& device_;
-  const DeviceType type_;
   WorkRecord record_;
   ActionMemory action_{};
   absl::flat_hash_map<const Stream*, uint8_t> streams_;
@@ -99,7 +98,7 @@ absl::StatusOr<WorkRecord> RecordSteps(const train::EngineConfig& config,
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<MetaRank> made,
                            MetaRank::Make(config, mesh, rank, device));
   EISBACH_RETURN_IF_ERROR(made->Step());
-  WorkRecorder recorder(made->device(), device);
+  WorkRecorder recorder(made->device());
   for (int step = 0; step < 2; ++step) {
     EISBACH_RETURN_IF_ERROR(made->Step());
     recorder.EndStep();

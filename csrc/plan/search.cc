@@ -56,9 +56,7 @@ class Explorer {
         budget_(hardware.memory_bytes * options.memory_share) {}
 
   absl::StatusOr<SearchResult> Run() {
-    const Ways ways{
-        config_,        hardware_,           options_.devices,
-        options_.fixed, options_.ranking.by, options_.play.experts.count};
+    const Ways ways = WaysOf(config_, hardware_, options_);
     VisitLayouts(ways, [&](const Layout& layout) {
       const StepUse least = bounds_.Rough(layout);
       waiting_.push(
@@ -133,13 +131,6 @@ class Explorer {
     waiting_ = {};
   }
 
-  std::vector<int> Zeros(const Layout& layout) const {
-    return ZerosOf(options_.fixed, layout);
-  }
-  std::vector<Recompute> Recomputes() const {
-    return RecomputesOf(options_.fixed);
-  }
-
   // How many blocks of each stage a search has chosen to recompute; 0 where it
   // has no choice.
   int64_t Chosen(const Layout& layout) {
@@ -173,10 +164,10 @@ class Explorer {
     std::optional<StepUse> soonest;
     Layout layout = division.layout;
     const int64_t blocks = bounds_.MostBlocks(layout);
-    std::vector<int> zeros = Zeros(layout);
+    std::vector<int> zeros = ZerosOf(options_.fixed, layout);
     // What zero 0 takes at the least, zero 1 does.
     if (zeros.size() > 1) zeros.erase(zeros.begin());
-    for (const Recompute recompute : Recomputes()) {
+    for (const Recompute recompute : RecomputesOf(options_.fixed)) {
       for (const int zero : zeros) {
         layout.recompute = recompute;
         layout.zero = zero;
@@ -204,9 +195,10 @@ class Explorer {
 
   // Tries ways to fit, from those that cost nothing on.
   void Explore(Layout layout) {
-    const std::vector<int> zeros = Zeros(layout);
+    const std::vector<int> zeros = ZerosOf(options_.fixed, layout);
     // Of each kind of recomputing, how many blocks are worth a try.
-    std::vector<int64_t> most(Recomputes().size(), bounds_.MostBlocks(layout));
+    std::vector<int64_t> most(RecomputesOf(options_.fixed).size(),
+                              bounds_.MostBlocks(layout));
     std::optional<Candidate> best, whole;
     for (const int zero : zeros) {
       layout.zero = zero;
@@ -229,7 +221,7 @@ class Explorer {
   // Dividing more is of use where `most`, which this lowers, are fewer.
   std::optional<Candidate> Quickest(Layout layout, std::vector<int64_t>& most,
                                     const std::optional<Candidate>& known) {
-    const std::vector<Recompute> kinds = Recomputes();
+    const std::vector<Recompute> kinds = RecomputesOf(options_.fixed);
     std::optional<Candidate> best;
     for (size_t kind = 0; kind < kinds.size(); ++kind) {
       if (most[kind] == 0) continue;
@@ -353,9 +345,10 @@ class Explorer {
     const Layout& layout = candidate.layout;
     const StepUse use = UseOf(candidate.forecast);
     // With the least that it may do to fit.
-    const bool as_it_is = (layout.zero <= 1 || options_.fixed.zero) &&
-                          layout.recompute == Recomputes().front() &&
-                          Chosen(layout) <= 1;
+    const bool as_it_is =
+        (layout.zero <= 1 || options_.fixed.zero) &&
+        layout.recompute == RecomputesOf(options_.fixed).front() &&
+        Chosen(layout) <= 1;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!InTimeOn(layout, use)) {
       ++result_.too_late;
@@ -469,6 +462,12 @@ class Explorer {
 };
 
 }  // namespace
+
+Ways WaysOf(const train::EngineConfig& config, const Hardware& hardware,
+            const SearchOptions& options) {
+  return {config,        hardware,           options.devices,
+          options.fixed, options.ranking.by, options.play.experts.count};
+}
 
 absl::StatusOr<SearchResult> Search(const train::EngineConfig& config,
                                     const Hardware& hardware,

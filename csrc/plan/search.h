@@ -40,6 +40,10 @@ struct SearchOptions {
   std::function<absl::Status(int64_t tried, const Candidate* best)> progress{};
 };
 
+// What a search with `options` divides. They outlive it.
+Ways WaysOf(const train::EngineConfig& config, const Hardware& hardware,
+            const SearchOptions& options);
+
 struct SearchResult {
   std::vector<Candidate> fitting;  // best first; empty: all are too large
   int64_t tried = 0;

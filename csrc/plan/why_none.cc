@@ -21,9 +21,9 @@ Fixed Only(const Keys& keys, const Fixed& fixed) {
   return only;
 }
 
-Ways With(const Ways& ways, const Fixed& fixed) {
-  return {ways.config, ways.hardware, ways.devices,
-          fixed,       ways.by,       ways.experts};
+Ways With(Ways ways, Fixed fixed) {
+  ways.fixed = std::move(fixed);
+  return ways;
 }
 
 std::string Spell(const FixedKey& key, const Fixed& fixed) {

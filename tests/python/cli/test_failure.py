@@ -76,6 +76,21 @@ def test_a_misused_option_shows_its_value(words, told, capsys):
     assert said.count(words[-1].rpartition("=")[2]) == 1
 
 
+def check_interrupted(code):
+    """Runs Python that Ctrl-C ends, and checks what is said."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "eisbach: stopped by SIGINT\n"
+
+
 INTERRUPT = """
 import os, signal, sys
 class Finder:
@@ -102,17 +117,7 @@ main()
     ],
 )
 def test_an_interrupt_is_a_word_and_a_status(name, words):
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPT.format(name=name, words=words)],
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 130
-    assert done.stderr == "eisbach: stopped by SIGINT\n"
+    check_interrupted(INTERRUPT.format(name=name, words=words))
 
 
 def test_an_interrupt_may_have_become_another_error():
@@ -127,14 +132,7 @@ def test_an_interrupt_may_have_become_another_error():
         "app.run = run\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 130
-    assert done.stderr == "eisbach: stopped by SIGINT\n"
+    check_interrupted(code)
 
 
 def test_standard_output_is_named_where_it_fails():
