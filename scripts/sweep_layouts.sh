@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains the tests' toy on every factoring of 2, 3, 4, 6 and 8 ranks into data,
-# tensor and pipeline, with what the axes of tests/cpp/train/layouts_test.cc
-# cross, on threads and under mpirun, and with every pair of choices, and
-# compares each with one rank. Writes the table of pairs in docs/parallelism.md.
+# tensor and pipeline, on threads and under mpirun, and compares each with one
+# rank: with all that tests/cpp/train/layouts_test.cc crosses on up to 4 ranks,
+# with every two choices of it on more, and with every pair of the choices of
+# layouts_pairs_test.cc. Writes the table of pairs in docs/parallelism.md.
 # scripts/test.sh runs a few of them.
 #
 #   scripts/sweep_layouts.sh pairs              every pair alone, and the table
@@ -26,4 +27,5 @@ trap 'rm -f "$pairs"' EXIT
 "$build/tests/cpp/train_layouts_pairs_test" --gtest_output="json:$pairs"
 python scripts/pairs_table.py "$pairs"
 [ "${1:-}" = pairs ] && exit
-ctest --test-dir "$build" -C sweep -L sweep --output-on-failure "$@"
+ctest --test-dir "$build" -C sweep -L sweep -j"$(nproc)" --output-on-failure \
+  "$@"

@@ -69,6 +69,23 @@ inline bool Fill(const std::vector<Choices>& choices, const Allowed& allowed,
 
 }  // namespace internal
 
+// Every valid combination, the last choice's values next to one another.
+inline std::vector<Combination> CrossAll(const std::vector<Choices>& choices,
+                                         const Allowed& allowed) {
+  std::vector<Combination> all{Combination(choices.size(), kOpen)};
+  for (size_t c = 0; c < choices.size(); ++c) {
+    std::vector<Combination> longer;
+    for (Combination& one : all) {
+      for (size_t value = 0; value < choices[c].values.size(); ++value) {
+        one[c] = static_cast<int>(value);
+        if (allowed(one)) longer.push_back(one);
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
 // Combinations that hold each pair of values that is in any valid one. The same
 // for the same arguments.
 inline std::vector<Combination> CoverPairs(const std::vector<Choices>& choices,

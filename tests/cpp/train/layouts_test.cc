@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "support/pairs.h"
 #include "support/recipes.h"
 #include "support/status_testing.h"
 #include "support/trained.h"
@@ -11,6 +12,7 @@
 namespace eisbach::train::layouts_test {
 namespace {
 
+using test::Combination;
 using test::Factorings;
 using test::Layout;
 using test::Recipe;
@@ -206,66 +208,103 @@ std::vector<Training> Representative() {
 INSTANTIATE_TEST_SUITE_P(Some, LayoutsTest, testing::ValuesIn(Representative()),
                          NameOf);
 
-// Everything crossed with everything, one sample in a micro-batch. Takes long:
-// scripts/sweep_layouts.sh.
+// Everything crossed with everything on up to kMostCrossed ranks, and each two
+// choices on more. Takes long: scripts/sweep_layouts.sh.
 class LayoutsSweep : public testing::TestWithParam<Training> {};
 
 TEST_P(LayoutsSweep, TrainLikeOneRank) {
   const Recipe& recipe = GetParam().recipe;
-  ExpectTrainsLikeOneRank(recipe, recipe.Config(), GetParam().layout, kSteps);
+  EngineConfig config = recipe.Config();
+  config.micro_batch = test::LargerMicroBatch(GetParam().layout);
+  ExpectTrainsLikeOneRank(recipe, config, GetParam().layout, kSteps);
+}
+
+constexpr int kMostCrossed = 4;
+
+// What the sweep crosses of one kind, by number.
+template <typename Value>
+test::Choices Numbered(const char* name, const std::vector<Value>& values) {
+  test::Choices choices{name, {}};
+  for (size_t i = 0; i < values.size(); ++i) {
+    choices.values.push_back(absl::StrCat(i));
+  }
+  return choices;
+}
+
+std::vector<Combination> Combine(
+    const std::vector<test::Choices>& choices, bool crossed,
+    const test::Allowed& allowed = [](const Combination&) { return true; }) {
+  return crossed ? test::CrossAll(choices, allowed)
+                 : test::CoverPairs(choices, allowed);
+}
+
+// Families, ways to train them, and layouts.
+void AddFactorings(std::vector<Training>& trainings) {
+  const std::vector<std::string> families = models::FamilyNames();
+  std::vector<Recipe> ways;
+  for (const char* schedule : {"1f1b", "gpipe"}) {
+    for (const char* optimizer : {"adamw", "sgd"}) {
+      ways.push_back({"", schedule, optimizer});
+    }
+  }
+  ways.push_back({"", "zero_bubble", "adamw"});
+  ways.push_back({"", "1f1b", "muon"});
+  ways.push_back({"", "1f1b", "adamw", DType::kBF16});
+  ways.push_back({"", "1f1b", "adamw", DType::kF16});
+  ways.push_back({"", "1f1b", "adamw", DType::kF32, /*groups=*/true});
+  for (const int zero : {1, 2, 3}) {
+    ways.push_back({"", "1f1b", "adamw", DType::kF32, false, 0, zero});
+  }
+  for (const int ranks : {2, 3, 4, 6, 8}) {
+    const std::vector<Layout> layouts = Factorings(ranks);
+    for (const Combination& one :
+         Combine({Numbered("layout", layouts), Numbered("family", families),
+                  Numbered("way", ways)},
+                 ranks <= kMostCrossed)) {
+      Recipe recipe = ways[one[2]];
+      recipe.family = families[one[1]];
+      trainings.push_back({recipe, layouts[one[0]]});
+    }
+  }
+}
+
+// Ways to see one another's keys, ZeRO over them, and the other axes.
+void AddContext(std::vector<Training>& trainings) {
+  using parallel::ContextMethod;
+  const std::vector<Recipe> recipes{{"gpt", "1f1b", "adamw"},
+                                    {"llama", "zero_bubble", "sgd"}};
+  const std::vector<ContextMethod> methods{
+      ContextMethod::kRing, ContextMethod::kUlysses,
+      ContextMethod::kUlyssesRing, ContextMethod::kGather};
+  const std::vector<int> zeros{0, 1, 2, 3};
+  for (const int context : {2, 4}) {
+    for (const int others : {1, 2}) {
+      const std::vector<Layout> layouts = Factorings(others);
+      // Two groups of two at least.
+      const auto allowed = [&](const Combination& one) {
+        return context > 2 || one[1] == test::kOpen ||
+               methods[one[1]] != ContextMethod::kUlyssesRing;
+      };
+      for (const Combination& one :
+           Combine({Numbered("recipe", recipes), Numbered("method", methods),
+                    Numbered("zero", zeros), Numbered("layout", layouts)},
+                   context * others <= kMostCrossed, allowed)) {
+        Recipe recipe = recipes[one[0]];
+        recipe.method = methods[one[1]];
+        recipe.zero = zeros[one[2]];
+        const bool grouped = recipe.method == ContextMethod::kUlyssesRing;
+        recipe.ulysses_group = grouped ? 2 : 0;
+        trainings.push_back(
+            {recipe, test::WithContext(context, layouts[one[3]])});
+      }
+    }
+  }
 }
 
 std::vector<Training> Everything() {
-  std::vector<Recipe> recipes;
-  for (const std::string& family : models::FamilyNames()) {
-    for (const char* schedule : {"1f1b", "gpipe"}) {
-      for (const char* optimizer : {"adamw", "sgd"}) {
-        recipes.push_back({family, schedule, optimizer});
-      }
-    }
-    recipes.push_back({family, "zero_bubble", "adamw"});
-    recipes.push_back({family, "1f1b", "muon"});
-    recipes.push_back({family, "1f1b", "adamw", DType::kBF16});
-    recipes.push_back({family, "1f1b", "adamw", DType::kF16});
-    recipes.push_back({family, "1f1b", "adamw", DType::kF32, /*groups=*/true});
-  }
-  for (const char* family : {"gpt", "llama", "qwen3"}) {
-    for (const int zero : {1, 2, 3}) {
-      recipes.push_back({family, "1f1b", "adamw", DType::kF32, false, 0, zero});
-    }
-  }
   std::vector<Training> trainings;
-  for (int ranks : {2, 3, 4, 6, 8}) {
-    for (const Layout& layout : Factorings(ranks)) {
-      for (const Recipe& recipe : recipes) {
-        trainings.push_back({recipe, layout});
-      }
-    }
-  }
-  for (Recipe recipe : {Recipe{"gpt", "1f1b", "adamw"},
-                        Recipe{"llama", "zero_bubble", "sgd"}}) {
-    for (const auto method :
-         {parallel::ContextMethod::kRing, parallel::ContextMethod::kUlysses,
-          parallel::ContextMethod::kUlyssesRing,
-          parallel::ContextMethod::kGather}) {
-      recipe.method = method;
-      for (const int zero : {0, 1, 2, 3}) {
-        recipe.zero = zero;
-        for (const int context : {2, 4}) {
-          recipe.ulysses_group = 0;
-          if (method == parallel::ContextMethod::kUlyssesRing) {
-            if (context == 2) continue;
-            recipe.ulysses_group = 2;
-          }
-          for (const int others : {1, 2}) {
-            for (const Layout& layout : Factorings(others)) {
-              trainings.push_back({recipe, test::WithContext(context, layout)});
-            }
-          }
-        }
-      }
-    }
-  }
+  AddFactorings(trainings);
+  AddContext(trainings);
   return trainings;
 }
 

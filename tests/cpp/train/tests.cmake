@@ -1,6 +1,6 @@
 eisbach_add_test(NAME train_layouts_test SRC train/layouts_test.cc PARTS 6
                  ARGS --gtest_filter=-*Sweep*)
-eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test
+eisbach_add_sweep(NAME train_layouts_sweep TARGET train_layouts_test PARTS 4
                   TIMEOUT 3600 ARGS --gtest_filter=*Sweep*)
 # A sixteenth; scripts/sweep_layouts.sh runs all.
 eisbach_add_test(NAME train_layouts_pairs_test SRC train/layouts_pairs_test.cc)
