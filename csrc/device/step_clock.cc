@@ -29,14 +29,14 @@ void StepClock::Begin() {
   since_ns_ = Tracer::Now();
   waited_ns_ = tracer_.waited_ns();
   busy_ns_.fill(0);
-  waiting_ns_ = 0;
+  waiting_ns_.fill(0);
 }
 
 void StepClock::Close(int64_t now_ns, int64_t waited_ns) {
   const int64_t spent = now_ns - since_ns_;
   const int64_t waited = std::min(waited_ns - waited_ns_, spent);
   busy_ns_[static_cast<int>(part_)] += spent - waited;
-  waiting_ns_ += waited;
+  waiting_ns_[static_cast<int>(part_)] += waited;
   since_ns_ = now_ns;
   waited_ns_ = waited_ns;
 }
@@ -48,16 +48,16 @@ void StepClock::Enter(StepPart part) {
   part_ = part;
 }
 
-StepParts StepClock::Take(double* waiting) {
+StepClock::Taken StepClock::Take() {
   Close(Tracer::Now(), tracer_.waited_ns());
-  StepParts seconds{};
+  Taken taken;
   for (int i = 0; i < kNumStepParts; ++i) {
-    seconds[i] = 1e-9 * static_cast<double>(busy_ns_[i]);
+    taken.busy[i] = 1e-9 * static_cast<double>(busy_ns_[i]);
+    taken.waiting[i] = 1e-9 * static_cast<double>(waiting_ns_[i]);
   }
-  *waiting = 1e-9 * static_cast<double>(waiting_ns_);
   busy_ns_.fill(0);
-  waiting_ns_ = 0;
-  return seconds;
+  waiting_ns_.fill(0);
+  return taken;
 }
 
 }  // namespace eisbach

@@ -25,17 +25,22 @@ absl::string_view Name(StepPart part);
 // Seconds of each part, by its number.
 using StepParts = std::array<double, kNumStepParts>;
 
-// What a rank itself takes for the parts of a step: waits for others that its
-// tracer knows of are left out. For devices whose work the host does; on others
-// it is the host's time alone. Counts what the thread does that made it begin.
+// What a rank itself takes for the parts of a step, and how long it waits for
+// others in them, which its tracer knows. For devices whose work the host does;
+// on others it is the host's time alone. Counts what the thread does that made
+// it begin.
 class StepClock {
  public:
   explicit StepClock(const Tracer& tracer) : tracer_(tracer) {}
 
   // Counts from here on. The calling thread is the one that works.
   void Begin();
-  // Seconds of each part, and of waiting, since Begin or the last Take.
-  StepParts Take(double* waiting);
+  // Seconds since Begin or the last Take.
+  struct Taken {
+    StepParts busy{};
+    StepParts waiting{};
+  };
+  Taken Take();
 
   // While it lives, what the rank does is of `part`; then of the one before.
   class Scope {
@@ -63,7 +68,7 @@ class StepClock {
   int64_t since_ns_ = 0;
   int64_t waited_ns_ = 0;  // by the tracer, then
   std::array<int64_t, kNumStepParts> busy_ns_{};
-  int64_t waiting_ns_ = 0;
+  std::array<int64_t, kNumStepParts> waiting_ns_{};
 };
 
 }  // namespace eisbach

@@ -2,57 +2,15 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "core/median.h"
 
 namespace eisbach::watch {
 namespace {
 
 constexpr int kHostPart = static_cast<int>(StepPart::kHost);
-
-double Sum(const StepParts& parts) {
-  return std::accumulate(parts.begin(), parts.end(), 0.0);
-}
-
-template <typename Range, typename Value>
-double MedianOf(const Range& range, Value&& value) {
-  std::vector<double> values;
-  for (const auto& one : range) values.push_back(value(one));
-  return LowerMedian(std::move(values));
-}
-
-// Of each part by itself; `parts_of` gives those of one of the range.
-template <typename Range, typename PartsOf>
-StepParts Medians(const Range& range, PartsOf&& parts_of) {
-  StepParts medians{};
-  for (int part = 0; part < kNumStepParts; ++part) {
-    medians[part] =
-        MedianOf(range, [&](const auto& one) { return parts_of(one)[part]; });
-  }
-  return medians;
-}
-
-absl::string_view Spelled(StepPart part) {
-  switch (part) {
-    case StepPart::kHost:
-      return "the host's other work";
-    case StepPart::kData:
-      return "waiting for data";
-    case StepPart::kForward:
-      return "forward";
-    case StepPart::kBackward:
-      return "backward";
-    case StepPart::kReduction:
-      return "reducing gradients";
-    case StepPart::kOptimizer:
-      return "the optimizer";
-  }
-  return "?";
-}
 
 }  // namespace
 
@@ -72,8 +30,7 @@ StragglerFinder::StragglerFinder(std::vector<int> work, int steps)
 // a whole step is measured by.
 std::vector<StragglerFinder::Judged> StragglerFinder::Judge(
     int64_t step, const std::vector<RankStep>& ranks) const {
-  const double whole = MedianOf(
-      ranks, [](const RankStep& r) { return Sum(r.busy) + r.waiting; });
+  const double whole = WholeStep(ranks);
   const auto shared = [](const StepParts& parts) {
     return Sum(parts) - parts[kHostPart];
   };

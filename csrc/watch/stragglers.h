@@ -1,22 +1,15 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "device/step_clock.h"
 #include "watch/persistence.h"
+#include "watch/rank_step.h"
 
 namespace eisbach::watch {
-
-// What one rank took in one step.
-struct RankStep {
-  StepParts busy{};    // seconds of its own
-  double waiting = 0;  // for others
-};
 
 // A rank that holds the others up.
 struct Straggler {

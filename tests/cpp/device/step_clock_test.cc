@@ -14,21 +14,28 @@ constexpr int64_t kMs = 1000000;
 
 class StepClockTest : public testing::Test {
  protected:
-  double Of(StepPart part) const { return parts_[static_cast<int>(part)]; }
+  double Of(StepPart part) const { return taken_.busy[static_cast<int>(part)]; }
+  double Waited(StepPart part) const {
+    return taken_.waiting[static_cast<int>(part)];
+  }
   double Total() const {
-    double sum = waiting_;
-    for (double seconds : parts_) sum += seconds;
+    double sum = Waited();
+    for (double seconds : taken_.busy) sum += seconds;
     return sum;
   }
-  void Take() { parts_ = clock_.Take(&waiting_); }
+  double Waited() const {
+    double sum = 0;
+    for (double seconds : taken_.waiting) sum += seconds;
+    return sum;
+  }
+  void Take() { taken_ = clock_.Take(); }
   void Wait(int64_t ns) {
     tracer_.Add({.kind = SpanKind::kWait, .name = "all_reduce"}, 0, ns);
   }
 
   Tracer tracer_;
   StepClock clock_{tracer_};
-  StepParts parts_{};
-  double waiting_ = 0;
+  StepClock::Taken taken_;
 };
 
 TEST_F(StepClockTest, GivesTimeToThePartThatIsOpen) {
@@ -45,7 +52,7 @@ TEST_F(StepClockTest, GivesTimeToThePartThatIsOpen) {
   EXPECT_GE(Of(StepPart::kForward), 0.02);
   EXPECT_GE(Of(StepPart::kReduction), 0.01);
   EXPECT_EQ(Of(StepPart::kBackward), 0);
-  EXPECT_EQ(waiting_, 0);
+  EXPECT_EQ(Waited(), 0);
   EXPECT_LE(Total(), all);
   Take();
   EXPECT_EQ(Of(StepPart::kForward), 0);
@@ -57,14 +64,19 @@ TEST_F(StepClockTest, TakesNoWaitForWork) {
     const StepClock::Scope backward(clock_, StepPart::kBackward);
     absl::SleepFor(absl::Milliseconds(20));
     Wait(8 * kMs);
+    const StepClock::Scope reduction(clock_, StepPart::kReduction);
+    absl::SleepFor(absl::Milliseconds(20));
+    Wait(5 * kMs);
   }
   Take();
-  EXPECT_DOUBLE_EQ(waiting_, 0.008);
+  EXPECT_DOUBLE_EQ(Waited(StepPart::kBackward), 0.008);
+  EXPECT_DOUBLE_EQ(Waited(StepPart::kReduction), 0.005);
+  EXPECT_DOUBLE_EQ(Waited(), 0.013);
   EXPECT_GE(Of(StepPart::kBackward), 0.012);
   // Another thread may wait as well: never for longer than there was time.
   Wait(3600 * 1000 * kMs);
   Take();
-  for (double seconds : parts_) EXPECT_GE(seconds, 0);
+  for (double seconds : taken_.busy) EXPECT_GE(seconds, 0);
 }
 
 TEST_F(StepClockTest, CountsNothingBeforeItBeginsAndOfOtherThreads) {

@@ -25,6 +25,10 @@ double& Part(RankStep& step, StepPart part) {
   return step.busy[static_cast<int>(part)];
 }
 
+double& Waiting(RankStep& step, StepPart part) {
+  return step.waiting[static_cast<int>(part)];
+}
+
 void WaitForTheSlowest(std::vector<RankStep>& ranks) {
   const auto total = [](const RankStep& rank) {
     double sum = 0;
@@ -33,7 +37,10 @@ void WaitForTheSlowest(std::vector<RankStep>& ranks) {
   };
   double most = 0;
   for (const RankStep& rank : ranks) most = std::max(most, total(rank));
-  for (RankStep& rank : ranks) rank.waiting = most - total(rank);
+  for (RankStep& rank : ranks) {
+    rank.waiting = {};
+    Waiting(rank, StepPart::kReduction) = most - total(rank);
+  }
 }
 
 // Steps of ranks that are each told by `make`; returns all news.
