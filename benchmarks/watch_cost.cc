@@ -3,7 +3,8 @@
 // on the path of a step: what a rank writes down of a call from its start to
 // its end with a wait for it, and of an action of a pipeline stage; a part of a
 // step that is timed; and, under mpirun, a small all-reduce with and without
-// comparing.
+// comparing, and a measurement of the links between all ranks
+// (csrc/train/link_check.h), which a run makes once, and when it is held up.
 //
 //   build/benchmarks/watch_cost [CALLS ACTIONS STEP_SECONDS]
 //   EISBACH_TRANSPORT=mpi mpirun -n 2 build/benchmarks/watch_cost
@@ -16,12 +17,15 @@
 #include <cstdlib>
 #include <vector>
 
+#include "checkpoint/agree.h"
 #include "comm/group_activity.h"
 #include "comm/world.h"
 #include "core/log.h"
 #include "core/status_macros.h"
+#include "device/machine.h"
 #include "device/step_clock.h"
 #include "device/tracer.h"
+#include "train/link_check.h"
 
 namespace eisbach {
 namespace {
@@ -55,6 +59,31 @@ absl::StatusOr<double> CallMicroseconds(comm::Communicator& group,
   return *std::min_element(all.begin(), all.end());
 }
 
+// Twice, as the first one connects.
+absl::Status MeasureAllLinks(comm::World& world) {
+  Stream& stream = world.device().compute_stream();
+  EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh,
+                           parallel::MakeMesh(world.size(), {}));
+  EISBACH_ASSIGN_OR_RETURN(
+      const std::vector<std::string> hosts,
+      checkpoint::GatherText(HostName(), world.communicator(), stream));
+  const auto rounds = train::LinkRounds(mesh, hosts);
+  for (int i = 0; i < 2; ++i) {
+    const int64_t begin = Tracer::Now();
+    EISBACH_ASSIGN_OR_RETURN(const auto links,
+                             train::MeasureLinks(world, rounds));
+    const double ms = 1e-6 * static_cast<double>(Tracer::Now() - begin);
+    if (world.rank() != 0) continue;
+    std::printf("%zu links in %zu rounds: %.1f ms\n", links.size(),
+                rounds.size(), ms);
+    for (const train::LinkReading& link : links) {
+      std::printf("  %d-%d: %.3g GB/s, %.3g ms\n", link.a, link.b,
+                  link.gigabytes, 1e3 * link.seconds);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CompareCalls() {
   EISBACH_ASSIGN_OR_RETURN(const std::unique_ptr<comm::World> world,
                            comm::InitWorld(DeviceType::kCpu));
@@ -80,6 +109,7 @@ absl::Status CompareCalls() {
   }
   plain.reset();
   checked.reset();
+  EISBACH_RETURN_IF_ERROR(MeasureAllLinks(*world));
   return world->Finalize();
 }
 

@@ -142,10 +142,11 @@ void BindEngine(CoreModule& m) {
       .def(
           "ask_to_save", [](Engine& e) { e.Ask(train::Request::kSave); },
           "Asks all ranks for a checkpoint, as ask_to_stop.")
-      .def("watch_stragglers", &Engine::WatchStragglers, py::arg("steps"),
-           kReleased,
-           "From here on the results on rank 0 tell which rank is slow for so "
-           "many steps. Collective; not on GPUs.")
+      .def(
+          "watch_stragglers", &Engine::WatchStragglers, py::arg("steps"),
+          kReleased,
+          "From here on the results on rank 0 tell which rank, or link between "
+          "ranks, is slow for so many steps. Collective; not on GPUs.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
       .def_property_readonly(

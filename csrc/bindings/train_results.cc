@@ -81,7 +81,23 @@ void BindResults(CoreModule& m) {
                     "On rank 0, after watch_stragglers: who is late, the worst "
                     "first.")
       .def_readonly("straggler_news", &StepResult::straggler_news,
-                    "Lines on who has become late, or is so no more.")
+                    "Lines on which rank or link has become slow, or is so no "
+                    "more.")
+      .def_property_readonly(
+          "slow_link",
+          [](const StepResult& r) -> std::optional<std::pair<int, int>> {
+            if (!r.slow_link) return std::nullopt;
+            return std::pair(r.slow_link->a, r.slow_link->b);
+          },
+          "On rank 0, after watch_stragglers: the ranks whose link is slow and "
+          "holds steps up; None where there is none.")
+      .def_property_readonly(
+          "slow_link_seconds",
+          [](const StepResult& r) -> std::optional<double> {
+            if (!r.slow_link) return std::nullopt;
+            return r.slow_link->excess;
+          },
+          "By which it holds each step up.")
       .def_readonly("counted", &StepResult::counted,
                     "Tokens of the global batch that count: those whose target "
                     "is not below 0; of pairs, these.")

@@ -135,7 +135,13 @@ absl::Status Engine::Begin(const StepInput& input) {
                                          Tokens(input), update_->outcome(),
                                          stream));
   if (submitted() > 0) inputs_.push_back(input);
-  if (times_ != nullptr) EISBACH_RETURN_IF_ERROR(times_->EndStep(step));
+  if (times_ != nullptr) {
+    EISBACH_RETURN_IF_ERROR(times_->EndStep(step));
+    if (times_->wants_links()) {
+      EISBACH_RETURN_IF_ERROR(update_->WaitForWeights());
+      EISBACH_RETURN_IF_ERROR(times_->MeasureLinks());
+    }
+  }
   if (replicas_ == nullptr || step % config_.hash_every != 0) {
     return absl::OkStatus();
   }
@@ -154,6 +160,7 @@ absl::StatusOr<StepResult> Engine::Collect() {
   }
   if (times_ != nullptr) {
     result.stragglers = times_->stragglers();
+    result.slow_link = times_->slow_link();
     result.straggler_news = times_->TakeNews();
   }
   const bool finite =

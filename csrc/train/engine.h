@@ -117,7 +117,8 @@ class Engine {
   // that were submitted after it come again by themselves.
   absl::StatusOr<StepResult> Collect();
   // From here on the results on rank 0 tell who is late: which rank is slow for
-  // `steps` steps (StepTimes). Collective; nothing in a world of one.
+  // `steps` steps, or which link between ranks (StepTimes). Collective; nothing
+  // in a world of one.
   absl::Status WatchStragglers(int steps);
   // Asks all ranks for something: the step that this one begins next carries
   // it, and each finds it in that step's result. From any thread.

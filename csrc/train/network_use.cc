@@ -25,19 +25,6 @@ comm::Communicator& GroupOf(const parallel::ParallelContext& context,
   return axes.Contains(Axis::kData) ? context.data() : context.context();
 }
 
-// Of the groups in use, each kind once.
-std::vector<AxisSet> AxesOf(const Mesh& mesh) {
-  const bool divides_rows = mesh.size(Axis::kContext) > 1;
-  std::vector<AxisSet> kinds = {{Axis::kTensor}, {Axis::kContext}};
-  if (mesh.size(Axis::kData) > 1) {
-    kinds.push_back(divides_rows ? AxisSet{Axis::kData, Axis::kContext}
-                                 : AxisSet{Axis::kData});
-  }
-  kinds.push_back({Axis::kPipeline});
-  std::erase_if(kinds, [&](AxisSet axes) { return mesh.size(axes) == 1; });
-  return kinds;
-}
-
 GroupNetwork NetworkOf(comm::Communicator& group) {
   GroupNetwork network{.transport = std::string(group.transport())};
   const absl::StatusOr<comm::Interconnect> found = group.interconnect();
@@ -79,16 +66,6 @@ std::string Describe(const GroupNetwork& network) {
                       ", ", domains, " NVLink domain", domains == 1 ? "" : "s");
 }
 
-// The groups along some axes, each once.
-std::vector<std::vector<int>> GroupsAlong(const Mesh& mesh, AxisSet axes) {
-  std::vector<std::vector<int>> groups;
-  for (int rank = 0; rank < mesh.world_size(); ++rank) {
-    std::vector<int> group = mesh.Group(rank, axes);
-    if (group.front() == rank) groups.push_back(std::move(group));
-  }
-  return groups;
-}
-
 // Why a group does not have what is required; empty when it does.
 std::string LackOfNvls(const GroupNetwork& network) {
   if (!network.interconnect) return network.unknown;
@@ -125,11 +102,34 @@ absl::Status Missing(absl::string_view key, AxisSet axes,
 
 }  // namespace
 
+std::vector<AxisSet> AxesInUse(const Mesh& mesh) {
+  const bool divides_rows = mesh.size(Axis::kContext) > 1;
+  std::vector<AxisSet> kinds = {{Axis::kTensor}, {Axis::kContext}};
+  if (mesh.size(Axis::kData) > 1) {
+    kinds.push_back(divides_rows ? AxisSet{Axis::kData, Axis::kContext}
+                                 : AxisSet{Axis::kData});
+  }
+  kinds.push_back({Axis::kPipeline});
+  std::erase_if(kinds, [&](AxisSet axes) { return mesh.size(axes) == 1; });
+  return kinds;
+}
+
+std::vector<std::vector<int>> GroupsAlong(const Mesh& mesh, AxisSet axes) {
+  const int size = mesh.size(axes);
+  std::vector<std::vector<int>> groups(mesh.world_size() / size,
+                                       std::vector<int>(size));
+  for (int rank = 0; rank < mesh.world_size(); ++rank) {
+    const parallel::SplitArguments split = mesh.GroupSplit(rank, axes);
+    groups[split.color][split.key] = rank;
+  }
+  return groups;
+}
+
 absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context) {
   std::vector<AxisNetwork> axes;
   Json mine = Json::array();
-  for (const AxisSet kind : AxesOf(context.mesh())) {
+  for (const AxisSet kind : AxesInUse(context.mesh())) {
     axes.push_back({.axes = kind});
     mine.push_back(NetworkJson(NetworkOf(GroupOf(context, kind))));
   }

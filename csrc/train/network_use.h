@@ -13,6 +13,13 @@
 
 namespace eisbach::train {
 
+// Along which training has groups of several ranks, each kind once: tensor,
+// context, data (data x context where ranks divide rows), pipeline.
+std::vector<parallel::AxisSet> AxesInUse(const parallel::Mesh& mesh);
+// The groups along some axes, each once; ranks of the job in mesh order.
+std::vector<std::vector<int>> GroupsAlong(const parallel::Mesh& mesh,
+                                          parallel::AxisSet axes);
+
 // What moves the bytes of the group that a rank has along some axes.
 struct GroupNetwork {
   std::string transport;  // see Communicator::transport
@@ -28,9 +35,7 @@ struct AxisNetwork {
   std::vector<GroupNetwork> by_rank;
 };
 
-// The same on every rank: tensor, context, data and pipeline groups, those with
-// several ranks. Where ranks divide rows, gradients are summed over data x
-// context. Collective, not on meta.
+// Of AxesInUse, the same on every rank. Collective, not on meta.
 absl::StatusOr<std::vector<AxisNetwork>> GatherNetwork(
     const parallel::ParallelContext& context);
 

@@ -12,6 +12,7 @@
 #include "device/event.h"
 #include "ops/spike_rule.h"
 #include "tensor/tensor.h"
+#include "train/link_watch.h"
 #include "watch/stragglers.h"
 
 namespace eisbach::train {
@@ -67,9 +68,10 @@ struct StepResult {
   bool asked_to_save = false;
   // How many ranks were ready to go on with a checkpoint.
   int asked_to_advance = 0;
-  // On rank 0, where the ranks' times are watched: who is late, and lines on
-  // who has become so, or is so no more.
+  // On rank 0, where the ranks' times are watched: who is late, the link that
+  // is, and lines on what has become so, or is so no more.
   std::vector<watch::Straggler> stragglers{};
+  std::optional<SlowLink> slow_link{};
   std::vector<std::string> straggler_news{};
   // Of a checkpoint that was begun before this step (Engine::BeginSave): how it
   // ended, in the result after which it did. The same on all ranks.

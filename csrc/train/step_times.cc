@@ -11,7 +11,7 @@
 namespace eisbach::train {
 namespace {
 
-constexpr int kValues = kNumStepParts + 1;
+constexpr int kValues = 2 * kNumStepParts + 1;
 
 }  // namespace
 
@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<StepTimes>> StepTimes::Make(
     }
     times->finder_.emplace(std::move(stages), steps);
   }
+  times->links_.emplace(steps, times->hosts_, context);
   times->Restart();
   return times;
 }
@@ -57,11 +58,11 @@ absl::StatusOr<std::unique_ptr<StepTimes>> StepTimes::Make(
 void StepTimes::Restart() { context_.device().step_clock().Begin(); }
 
 absl::Status StepTimes::EndStep(int64_t step) {
-  double waiting = 0;
-  const StepParts busy = context_.device().step_clock().Take(&waiting);
+  const StepClock::Taken taken = context_.device().step_clock().Take();
   float* row = mine_.data<float>() + steps_.size() * kValues;
-  std::copy(busy.begin(), busy.end(), row);
-  row[kNumStepParts] = static_cast<float>(waiting);
+  row = std::copy(taken.busy.begin(), taken.busy.end(), row);
+  row = std::copy(taken.waiting.begin(), taken.waiting.end(), row);
+  *row = links_->wants_measurement() ? 1 : 0;
   steps_.push_back(step);
   return static_cast<int>(steps_.size()) == rounds_ ? TellAll()
                                                     : absl::OkStatus();
@@ -71,6 +72,9 @@ absl::Status StepTimes::TellAll() {
   comm::Communicator& world = context_.world().communicator();
   EISBACH_RETURN_IF_ERROR(
       world.AllGather(mine_, all_, context_.device().compute_stream()));
+  // What rank 0 has found goes with what it tells the next time.
+  wants_links_ = !std::exchange(told_, true) ||
+                 all_.data<float>()[rounds_ * kValues - 1] != 0;
   const std::vector<int64_t> steps = std::exchange(steps_, {});
   if (!finder_.has_value()) return absl::OkStatus();
   for (int round = 0; round < rounds_; ++round) {
@@ -78,13 +82,27 @@ absl::Status StepTimes::TellAll() {
     for (int rank = 0; rank < world.size(); ++rank) {
       const float* row =
           all_.data<float>() + (rank * rounds_ + round) * kValues;
-      std::copy(row, row + kNumStepParts, ranks[rank].busy.begin());
-      ranks[rank].waiting = row[kNumStepParts];
+      std::copy_n(row, kNumStepParts, ranks[rank].busy.begin());
+      std::copy_n(row + kNumStepParts, kNumStepParts,
+                  ranks[rank].waiting.begin());
     }
-    for (const watch::Straggler& one : finder_->Add(steps[round], ranks)) {
-      news_.push_back(watch::ToText(one, hosts_));
-    }
+    Judge(steps[round], ranks);
   }
+  return absl::OkStatus();
+}
+
+void StepTimes::Judge(int64_t step, const std::vector<watch::RankStep>& ranks) {
+  for (const watch::Straggler& one : finder_->Add(step, ranks)) {
+    news_.push_back(watch::ToText(one, hosts_));
+  }
+  // Transfers with a rank that is late are slow, too.
+  if (finder_->now().empty()) links_->Add(step, ranks);
+}
+
+absl::Status StepTimes::MeasureLinks() {
+  wants_links_ = false;
+  EISBACH_RETURN_IF_ERROR(links_->Measure());
+  Restart();
   return absl::OkStatus();
 }
 
@@ -93,7 +111,9 @@ std::vector<watch::Straggler> StepTimes::stragglers() const {
 }
 
 std::vector<std::string> StepTimes::TakeNews() {
-  return std::exchange(news_, {});
+  std::vector<std::string> news = std::exchange(news_, {});
+  for (std::string& line : links_->TakeNews()) news.push_back(std::move(line));
+  return news;
 }
 
 }  // namespace eisbach::train

@@ -9,17 +9,19 @@
 #include "absl/status/statusor.h"
 #include "parallel/context.h"
 #include "tensor/tensor.h"
+#include "train/link_watch.h"
 #include "watch/stragglers.h"
 
 namespace eisbach::train {
 
 // Tells who is late: each rank notes what it takes for the parts of a step, all
-// tell one another every few steps, and rank 0 judges (watch/stragglers.h).
+// tell one another every few steps, and rank 0 judges: whether a rank is slow
+// (watch/stragglers.h), or else the links between them (link_watch.h).
 class StepTimes {
  public:
-  // A rank is late when it is slow for `steps` steps, at least 1. Collective
-  // over the world, which has more than one rank. Unimplemented on a device
-  // that works behind the host.
+  // A rank or a link is slow when it is for `steps` steps, at least 1.
+  // Collective over the world, which has more than one rank. Unimplemented on a
+  // device that works behind the host.
   static absl::StatusOr<std::unique_ptr<StepTimes>> Make(
       int steps, const parallel::ParallelContext& context);
 
@@ -27,24 +29,35 @@ class StepTimes {
   void Restart();
   // Every rank ends the same steps. Collective in some of them.
   absl::Status EndStep(int64_t step);
+  // Whether all ranks have agreed in the last EndStep to measure links, and
+  // that. Collective; this rank has no call under way.
+  bool wants_links() const { return wants_links_; }
+  absl::Status MeasureLinks();
 
-  // On rank 0: who is late, the worst first, and lines on who has become so or
-  // is so no more since the last call.
+  // On rank 0: who is late, the worst first; the slow link, if there is one;
+  // and lines on what has become slow or is so no more since the last call.
   std::vector<watch::Straggler> stragglers() const;
+  std::optional<SlowLink> slow_link() const { return links_->slow_link(); }
   std::vector<std::string> TakeNews();
 
  private:
   StepTimes(int steps, const parallel::ParallelContext& context);
 
   absl::Status TellAll();
+  void Judge(int64_t step, const std::vector<watch::RankStep>& ranks);
 
   const parallel::ParallelContext& context_;
   const int rounds_;  // steps between two times that ranks tell one another
-  Tensor mine_;       // f32 [rounds, kNumStepParts + 1], the last is waiting
-  Tensor all_;        // f32 [ranks, rounds, kNumStepParts + 1]
+  // f32 [rounds, 2 kNumStepParts + 1]: busy, waiting, and whether this rank
+  // wants links to be measured.
+  Tensor mine_;
+  Tensor all_;                  // the same of all, [ranks, ...]
   std::vector<int64_t> steps_;  // that `mine_` holds
   std::vector<std::string> hosts_;
   std::optional<watch::StragglerFinder> finder_;  // of rank 0
+  std::optional<LinkWatch> links_;
+  bool told_ = false;  // that ranks have told one another before
+  bool wants_links_ = false;
   std::vector<std::string> news_;
 };
 

@@ -63,7 +63,7 @@ def watch(
 
 
 def watch_stragglers(engine: _C.Engine, steps: int | str) -> None:
-    """Starts to look for ranks that are late; collective.
+    """Starts to look for ranks and links that are slow; collective.
 
     Args:
       engine: Whose step results tell from here on.

@@ -60,9 +60,9 @@ class FaultSection(Section):
     )
     straggler_steps: Auto | Natural = key(
         "auto",
-        "Steps for which a rank of a job of several must be slow to be named; "
-        "0 looks for none. `auto`: 50 on the CPU; 0 on GPUs, where no other "
-        "value works.",
+        "Steps for which a rank of a job of several, or the link between two, "
+        "must be slow to be named; 0 looks for none. `auto`: 50 on the CPU; 0 "
+        "on GPUs, where no other value works.",
     )
     check_collectives: bool = key(
         False,

@@ -75,6 +75,7 @@ class Collector:
         else:
             times = unknown_times()
         worst = next(iter(result.stragglers), None)
+        link = result.slow_link
         return StepMetrics(
             step=result.step,
             loss=result.loss,
@@ -94,6 +95,8 @@ class Collector:
             straggler_rank=worst and worst.rank,
             straggler_part=worst and worst.part,
             straggler_seconds=worst and worst.excess,
+            slow_link=link and f"{link[0]}-{link[1]}",
+            slow_link_seconds=result.slow_link_seconds,
             z_loss=result.z_loss,
             label_smoothing_loss=result.label_smoothing_loss,
             **_rewards(result),

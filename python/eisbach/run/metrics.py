@@ -52,6 +52,9 @@ class StepMetrics:
         looks (`fault.straggler_steps`).
       straggler_part: In which part of a step it loses most.
       straggler_seconds: By which it holds each step up.
+      slow_link: The ranks whose link is slow and holds steps up, as "0-2"; None
+        where none does, or nobody looks.
+      slow_link_seconds: By which it does so.
       chosen_reward: Of pairs of answers (`train.objective: dpo`), else None:
         beta x (log p - log p of the reference) of those that were preferred,
         mean over the global batch.
@@ -83,6 +86,8 @@ class StepMetrics:
     straggler_rank: int | None = None
     straggler_part: str | None = None
     straggler_seconds: float | None = None
+    slow_link: str | None = None
+    slow_link_seconds: float | None = None
     chosen_reward: float | None = None
     rejected_reward: float | None = None
     reward_margin: float | None = None

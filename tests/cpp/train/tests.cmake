@@ -22,9 +22,10 @@ set_tests_properties(train_engine_test PROPERTIES COST 100)
 eisbach_add_test(NAME train_family_choices_test SRC train/family_choices_test.cc
                  PARTS 3)
 eisbach_add_test(NAME train_adapters_test SRC train/adapters_test.cc PARTS 3)
-foreach(name attention_choices average clock_offset context documents frozen masked_targets network_check
+foreach(name attention_choices average clock_offset context documents frozen link_check
+        link_rounds link_watch masked_targets network_check
         network_report network_use
-        peak preference profile rank_location rank_trace replicas requests spikes stages step_times
+        peak preference profile rank_location rank_trace replicas requests slow_links spikes stages step_times
         token_rows tournament)
   eisbach_add_test(NAME train_${name}_test SRC train/${name}_test.cc)
 endforeach()

@@ -33,7 +33,7 @@ KEYS = {
     "rejected_reward",
     "reward_margin",
     "reward_accuracy",
-} | {"z_loss", "label_smoothing_loss"}
+} | {"z_loss", "label_smoothing_loss", "slow_link", "slow_link_seconds"}
 PARTS = ("matmul", "attention", "other", "exposed_communication")
 
 

@@ -54,6 +54,7 @@ def test_everything_is_left_in_the_folder(tmp_path, capsys):
         "attention_seconds",
         "exposed_communication_seconds", "other_seconds",
         "straggler_rank", "straggler_part", "straggler_seconds",
+        "slow_link", "slow_link_seconds",
         "chosen_reward", "rejected_reward", "reward_margin", "reward_accuracy",
         "z_loss", "label_smoothing_loss",
     }  # fmt: skip

@@ -1,0 +1,175 @@
+#include "train/link_check.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/median.h"
+#include "core/status_macros.h"
+#include "device/tracer.h"
+
+namespace eisbach::train {
+namespace {
+
+constexpr int kPasses = 2;
+constexpr int64_t kLargeBytes = 1 << 18;
+constexpr int kLargeTrips = 6;
+constexpr int kSmallTrips = 16;
+// With one link, in all passes; what is under way is finished.
+constexpr double kPatienceSeconds = 0.1;
+constexpr int kFigures = 2;  // of a link that are told
+
+double SecondsSince(int64_t begin_ns) {
+  return 1e-9 * static_cast<double>(Tracer::Now() - begin_ns);
+}
+
+// Of a link, as the lower of its ranks has measured it.
+struct LinkFigures {
+  double small = std::numeric_limits<double>::max();  // seconds of a round trip
+  double large = std::numeric_limits<double>::max();
+  double spent = 0;  // seconds
+};
+
+// This rank's side of its links. The lower rank of a link leads: it says which
+// round trip comes next, and has the clock.
+class LinkMeter {
+ public:
+  static absl::StatusOr<LinkMeter> Make(comm::Communicator& everyone) {
+    LinkMeter meter(everyone);
+    EISBACH_ASSIGN_OR_RETURN(
+        meter.word_, Tensor::Zeros(Shape{1}, DType::kI32, meter.stream_));
+    EISBACH_ASSIGN_OR_RETURN(
+        meter.large_,
+        Tensor::Zeros(Shape{kLargeBytes / 4}, DType::kF32, meter.stream_));
+    return meter;
+  }
+
+  absl::Status Lead(int peer, LinkFigures& figures) {
+    const int64_t begin = Tracer::Now();
+    const auto patient = [&] {
+      return figures.spent + SecondsSince(begin) < kPatienceSeconds;
+    };
+    if (patient()) {
+      int trips = 0;
+      do {
+        EISBACH_ASSIGN_OR_RETURN(const double seconds, SmallTrip(peer));
+        figures.small = std::min(figures.small, seconds);
+      } while (++trips < kSmallTrips && patient());
+      std::vector<double> large;
+      do {
+        EISBACH_ASSIGN_OR_RETURN(const double seconds, LargeTrip(peer));
+        large.push_back(seconds);
+      } while (static_cast<int>(large.size()) < kLargeTrips && patient());
+      figures.large = std::min(figures.large, LowerMedian(std::move(large)));
+    }
+    figures.spent += SecondsSince(begin);
+    return Say(kOver, peer);
+  }
+
+  absl::Status Follow(int peer) {
+    while (true) {
+      EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
+      const int32_t word = *word_.data<int32_t>();
+      if (word == kOver) return absl::OkStatus();
+      if (word == kLarge) {
+        EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, large_));
+      }
+      EISBACH_RETURN_IF_ERROR(
+          Move(Kind::kSend, peer, word == kLarge ? large_ : word_));
+    }
+  }
+
+ private:
+  using Kind = comm::Transfer::Kind;
+  enum Word : int32_t { kOver, kSmall, kLarge };
+
+  explicit LinkMeter(comm::Communicator& everyone)
+      : everyone_(everyone), stream_(everyone.device().compute_stream()) {}
+
+  absl::StatusOr<double> SmallTrip(int peer) {
+    const int64_t begin = Tracer::Now();
+    EISBACH_RETURN_IF_ERROR(Say(kSmall, peer));
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
+    return SecondsSince(begin);
+  }
+
+  absl::StatusOr<double> LargeTrip(int peer) {
+    EISBACH_RETURN_IF_ERROR(Say(kLarge, peer));
+    const int64_t begin = Tracer::Now();
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kSend, peer, large_));
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, large_));
+    return SecondsSince(begin);
+  }
+
+  absl::Status Say(Word word, int peer) {
+    *word_.data<int32_t>() = word;
+    return Move(Kind::kSend, peer, word_);
+  }
+
+  absl::Status Move(Kind kind, int peer, const Tensor& tensor) {
+    const comm::Transfer transfer{kind, peer, tensor};
+    return everyone_.Exchange({&transfer, 1}, stream_);
+  }
+
+  comm::Communicator& everyone_;
+  Stream& stream_;
+  Tensor word_;   // i32 [1]
+  Tensor large_;  // f32 [kLargeBytes / 4]
+};
+
+// f32 [ranks, rounds, kFigures]: what leads measured, anything elsewhere.
+absl::StatusOr<Tensor> GatherFigures(const std::vector<LinkFigures>& mine,
+                                     comm::World& world) {
+  const auto rounds = static_cast<int64_t>(mine.size());
+  EISBACH_ASSIGN_OR_RETURN(
+      const Tensor in,
+      Tensor::Empty(Shape{rounds, kFigures}, DType::kF32, world.device()));
+  EISBACH_ASSIGN_OR_RETURN(Tensor out,
+                           Tensor::Empty(Shape{world.size(), rounds, kFigures},
+                                         DType::kF32, world.device()));
+  float* row = in.data<float>();
+  for (const LinkFigures& one : mine) {
+    *row++ = static_cast<float>(one.small);
+    *row++ = static_cast<float>(one.large);
+  }
+  EISBACH_RETURN_IF_ERROR(
+      world.communicator().AllGather(in, out, world.device().compute_stream()));
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LinkReading>> MeasureLinks(
+    comm::World& world, absl::Span<const LinkRound> rounds) {
+  comm::Communicator& everyone = world.communicator();
+  const int rank = world.rank();
+  EISBACH_ASSIGN_OR_RETURN(LinkMeter meter, LinkMeter::Make(everyone));
+  std::vector<LinkFigures> mine(rounds.size());
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (size_t i = 0; i < rounds.size(); ++i) {
+      EISBACH_RETURN_IF_ERROR(
+          everyone.Barrier(world.device().compute_stream()));
+      const int peer = rounds[i].partner[rank];
+      if (peer < 0) continue;
+      EISBACH_RETURN_IF_ERROR(rank < peer ? meter.Lead(peer, mine[i])
+                                          : meter.Follow(peer));
+    }
+  }
+  EISBACH_ASSIGN_OR_RETURN(const Tensor all, GatherFigures(mine, world));
+  std::vector<LinkReading> readings;
+  for (size_t i = 0; i < rounds.size(); ++i) {
+    for (int a = 0; a < world.size(); ++a) {
+      const int b = rounds[i].partner[a];
+      if (b < a) continue;
+      const float* row = all.data<float>() + (a * rounds.size() + i) * kFigures;
+      readings.push_back({.a = a,
+                          .b = b,
+                          .axes = rounds[i].axes,
+                          .ring = rounds[i].ring,
+                          .gigabytes = 2e-9 * kLargeBytes / row[1],
+                          .seconds = 0.5 * row[0]});
+    }
+  }
+  return readings;
+}
+
+}  // namespace eisbach::train

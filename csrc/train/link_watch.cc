@@ -1,0 +1,58 @@
+#include "train/link_watch.h"
+
+#include <utility>
+
+#include "core/status_macros.h"
+
+namespace eisbach::train {
+
+LinkWatch::LinkWatch(int steps, std::vector<std::string> hosts,
+                     const parallel::ParallelContext& context)
+    : context_(context),
+      hosts_(std::move(hosts)),
+      rounds_(LinkRounds(context.mesh(), hosts_)),
+      finder_(steps) {}
+
+void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
+  const std::optional<watch::NetworkDelay> news = finder_.Add(step, ranks);
+  if (!news.has_value()) return;
+  if (news->over == 0) {
+    begun_ = news;
+    return;
+  }
+  if (!changes_.empty())
+    news_.push_back(DelayOverText(*news, changes_, hosts_));
+  changes_.clear();
+  begun_.reset();
+}
+
+absl::Status LinkWatch::Measure() {
+  EISBACH_ASSIGN_OR_RETURN(std::vector<LinkReading> readings,
+                           MeasureLinks(context_.world(), rounds_));
+  if (context_.world().rank() != 0) return absl::OkStatus();
+  if (before_.empty()) {
+    before_ = std::move(readings);
+    for (std::string& line : SlowFromTheStart(before_, hosts_)) {
+      news_.push_back(std::move(line));
+    }
+    return absl::OkStatus();
+  }
+  // A delay of a step or two may be over before it is measured.
+  if (const auto begun = std::exchange(begun_, std::nullopt)) {
+    changes_ = LinkChanges(before_, readings);
+    news_.push_back(DelayText(*begun, changes_, hosts_));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<SlowLink> LinkWatch::slow_link() const {
+  const std::optional<watch::NetworkDelay> delay = finder_.now();
+  if (!delay || changes_.empty() || !changes_[0].slow()) return std::nullopt;
+  return SlowLink{changes_[0].now.a, changes_[0].now.b, delay->excess};
+}
+
+std::vector<std::string> LinkWatch::TakeNews() {
+  return std::exchange(news_, {});
+}
+
+}  // namespace eisbach::train

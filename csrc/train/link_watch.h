@@ -1,0 +1,56 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "parallel/context.h"
+#include "train/slow_links.h"
+#include "watch/slow_network.h"
+
+namespace eisbach::train {
+
+// A link that holds steps up, between ranks a < b.
+struct SlowLink {
+  int a = 0, b = 0;
+  double excess = 0;  // seconds of each step
+
+  friend bool operator==(const SlowLink&, const SlowLink&) = default;
+};
+
+// Tells which link between ranks is slow. It measures links twice (link_check):
+// when it is first asked to, and when steps are held up by the network
+// (watch/slow_network.h), which rank 0 sees; in between it costs nothing.
+class LinkWatch {
+ public:
+  // `steps`: for which steps are held up. `hosts` by rank.
+  LinkWatch(int steps, std::vector<std::string> hosts,
+            const parallel::ParallelContext& context);
+
+  // On rank 0: what all ranks took in a step in which none was late.
+  void Add(int64_t step, const std::vector<watch::RankStep>& ranks);
+  // On rank 0: whether steps are held up and it is not known by which link. All
+  // ranks are to be told, and to call Measure.
+  bool wants_measurement() const { return begun_.has_value(); }
+  // The first time what links do while all is well. Collective, between steps.
+  absl::Status Measure();
+
+  // On rank 0.
+  std::optional<SlowLink> slow_link() const;
+  std::vector<std::string> TakeNews();
+
+ private:
+  const parallel::ParallelContext& context_;
+  const std::vector<std::string> hosts_;
+  const std::vector<LinkRound> rounds_;
+  std::vector<LinkReading> before_;  // empty: not measured
+  watch::NetworkDelayFinder finder_;
+  // That is not measured.
+  std::optional<watch::NetworkDelay> begun_;
+  // By the last measurement, of the delay that is now; empty: none.
+  std::vector<LinkChange> changes_;
+  std::vector<std::string> news_;
+};
+
+}  // namespace eisbach::train

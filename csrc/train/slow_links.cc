@@ -1,0 +1,132 @@
+#include "train/slow_links.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "core/median.h"
+
+namespace eisbach::train {
+namespace {
+
+constexpr size_t kFewestOfARing = 3;
+
+std::string NameOf(int rank, absl::Span<const std::string> hosts) {
+  return absl::StrCat("rank ", rank, " (", hosts[rank], ")");
+}
+
+std::string Ends(const LinkReading& link, absl::Span<const std::string> hosts) {
+  return absl::StrCat("the link between ", NameOf(link.a, hosts), " and ",
+                      NameOf(link.b, hosts));
+}
+
+std::string TwoDigits(double value) {
+  return absl::StrFormat(value < 10 ? "%.2g" : "%.0f", value);
+}
+
+std::string FiguresText(const LinkReading& link) {
+  return absl::StrCat(TwoDigits(link.gigabytes), " GB/s and ",
+                      TwoDigits(1e3 * link.seconds), " ms");
+}
+
+std::string ChangeText(const LinkChange& change) {
+  return absl::StrCat(FiguresText(change.now), ", where it had ",
+                      FiguresText(change.before));
+}
+
+std::string WaitText(const watch::NetworkDelay& delay) {
+  return absl::StrCat("ranks wait ", TwoDigits(delay.excess),
+                      " s longer in each step, most in ",
+                      watch::Spelled(delay.part));
+}
+
+size_t Slow(absl::Span<const LinkChange> changes) {
+  return std::count_if(changes.begin(), changes.end(),
+                       [](const LinkChange& one) { return one.slow(); });
+}
+
+}  // namespace
+
+double LinkChange::factor() const {
+  const double bytes = before.gigabytes / now.gigabytes;
+  const bool counts = now.seconds >= before.seconds + kSlowMessageSeconds;
+  return std::max(bytes, counts ? now.seconds / before.seconds : 0);
+}
+
+std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
+                                    absl::Span<const LinkReading> now) {
+  std::vector<LinkChange> changes;
+  for (size_t i = 0; i < now.size(); ++i) {
+    changes.push_back({.now = now[i], .before = before[i]});
+  }
+  std::stable_sort(changes.begin(), changes.end(),
+                   [](const LinkChange& a, const LinkChange& b) {
+                     return a.factor() > b.factor();
+                   });
+  return changes;
+}
+
+std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
+                                          absl::Span<const std::string> hosts) {
+  std::map<int, std::vector<LinkReading>> rings;
+  for (const LinkReading& link : links) {
+    if (hosts[link.a] != hosts[link.b]) rings[link.ring].push_back(link);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [unused, ring] : rings) {
+    if (ring.size() < kFewestOfARing) continue;
+    LinkReading median;
+    std::vector<double> gigabytes, seconds;
+    for (const LinkReading& link : ring) {
+      gigabytes.push_back(link.gigabytes);
+      seconds.push_back(link.seconds);
+    }
+    median.gigabytes = UpperMedian(gigabytes);
+    median.seconds = LowerMedian(seconds);
+    for (const LinkReading& link : ring) {
+      if (!LinkChange{.now = link, .before = median}.slow()) continue;
+      lines.push_back(
+          absl::StrCat(Ends(link, hosts), ", of ", link.axes.ToString(),
+                       ", is slower than its like: ", FiguresText(link),
+                       ", where the median has ", FiguresText(median)));
+    }
+  }
+  return lines;
+}
+
+std::string DelayText(const watch::NetworkDelay& delay,
+                      absl::Span<const LinkChange> changes,
+                      absl::Span<const std::string> hosts) {
+  const LinkChange& worst = changes.front();
+  const size_t slow = Slow(changes);
+  if (slow == 0) {
+    return absl::StrCat(WaitText(delay), ", since step ", delay.since,
+                        ", and no link between neighbours is slow: the worst, ",
+                        "between ", NameOf(worst.now.a, hosts), " and ",
+                        NameOf(worst.now.b, hosts), ", has ",
+                        ChangeText(worst));
+  }
+  const std::string others =
+      slow == 1 ? ""
+                : absl::StrCat("; ", slow, " of ", changes.size(),
+                               " links are slow, this one most");
+  return absl::StrCat(Ends(worst.now, hosts), ", of ",
+                      worst.now.axes.ToString(), ", is slow since step ",
+                      delay.since, ": ", ChangeText(worst), others, "; ",
+                      WaitText(delay));
+}
+
+std::string DelayOverText(const watch::NetworkDelay& delay,
+                          absl::Span<const LinkChange> changes,
+                          absl::Span<const std::string> hosts) {
+  if (Slow(changes) == 0) {
+    return absl::StrCat("ranks no longer wait longer than usual since step ",
+                        delay.over);
+  }
+  return absl::StrCat(Ends(changes.front().now, hosts),
+                      " no longer holds steps up since step ", delay.over);
+}
+
+}  // namespace eisbach::train

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "train/link_check.h"
+#include "watch/slow_network.h"
+
+namespace eisbach::train {
+
+// Something is slow when it takes so many times as long as it is held against.
+inline constexpr double kSlowLinkFactor = 2.0;
+// Of messages also by so much: what the system's scheduler may add to each.
+inline constexpr double kSlowMessageSeconds = 1e-4;
+
+// A link and what it had before.
+struct LinkChange {
+  LinkReading now, before;
+
+  // How many times as long the worse of its two figures takes; below 1 when
+  // both are better. Messages count where they take kSlowMessageSeconds longer.
+  double factor() const;
+  bool slow() const { return factor() >= kSlowLinkFactor; }
+};
+
+// Of the same links in the same order, the worst first.
+std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
+                                    absl::Span<const LinkReading> now);
+
+// Lines on links between hosts that are slow by what the others of their ring
+// have, of which there are at least three. `hosts` by rank.
+std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
+                                          absl::Span<const std::string> hosts);
+
+// "the link between rank 1 (node1) and rank 2 (node2), of data, is slow since
+// step 120: 0.05 GB/s and 0.3 ms, where it had 0.9 GB/s and 0.1 ms; ranks wait
+// 0.4 s longer in each step, most in reducing gradients"; of `changes`, the
+// worst first, of which there is one. Says how many are slow, and where none is
+// what the worst has.
+std::string DelayText(const watch::NetworkDelay& delay,
+                      absl::Span<const LinkChange> changes,
+                      absl::Span<const std::string> hosts);
+// Of a delay that is over.
+std::string DelayOverText(const watch::NetworkDelay& delay,
+                          absl::Span<const LinkChange> changes,
+                          absl::Span<const std::string> hosts);
+
+}  // namespace eisbach::train
