@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hosts.cases import CASES, Case
-from hosts.job import Job
+from hosts.job import RANKS_PER_HOST, Job
 from hosts.network import Hosts, missing
 from torture.cases import choose, conclude, run_all
 from torture.job import Layout
@@ -40,6 +40,8 @@ class Result:
       status: That the job had then.
       cause: That `eisbach run` told.
       on_after: Seconds from the fault to the first new step.
+      steps: After how many a slow link was named, and after how many it was
+        told that it is so no longer.
       ranks: That did the last step.
       same: Whether losses and weights are those of the unbroken run.
       faults: What should not be.
@@ -50,6 +52,7 @@ class Result:
     status: int | None = None
     cause: str = ""
     on_after: float | None = None
+    steps: list[int] = field(default_factory=list)
     ranks: int = 4
     same: bool = False
     faults: list[str] = field(default_factory=list)
@@ -61,13 +64,13 @@ class Trials:
     def __init__(self, folder: Path):
         """Takes a folder for what is written."""
         self._folder = folder
-        self._whole: dict[int, Unbroken] = {}
+        self._whole: dict[tuple[int, int], Unbroken] = {}
 
     def run(self, case: Case) -> Result:
         """Runs one; nothing is left of it."""
-        whole = self._unbroken(case.steps)
-        result = Result(case)
-        with Hosts() as hosts:
+        whole = self._unbroken(case.steps, case.hosts)
+        result = Result(case, ranks=RANKS_PER_HOST * case.hosts)
+        with Hosts(case.hosts) as hosts:
             job = Job(
                 hosts,
                 self._folder,
@@ -87,10 +90,10 @@ class Trials:
             result.faults.append(f"its end:\n{end}")
         return result
 
-    def _unbroken(self, steps: int) -> Unbroken:
-        if steps not in self._whole:
-            with Hosts() as hosts:
-                name = f"whole{steps}"
+    def _unbroken(self, steps: int, count: int) -> Unbroken:
+        if (steps, count) not in self._whole:
+            with Hosts(count) as hosts:
+                name = f"whole{steps}-{count}"
                 job = Job(
                     hosts, self._folder, name, steps=steps, hang_seconds=60
                 )
@@ -103,8 +106,9 @@ class Trials:
                 raise RuntimeError(
                     f"what nothing befalls ends with {status}:\n{job.said}"
                 )
-            self._whole[steps] = Unbroken(job.metrics(), job.weights())
-        return self._whole[steps]
+            whole = Unbroken(job.metrics(), job.weights())
+            self._whole[steps, count] = whole
+        return self._whole[steps, count]
 
     def _break(self, job: Job, result: Result) -> None:
         case = result.case
@@ -115,7 +119,11 @@ class Trials:
         case.strike(job)
         if case.named:
             self._wait_for_report(job, result, start)
+        if case.link:
+            self._wait_for_link(job, result, start)
         case.after(job)
+        if case.link:
+            self._wait_until_forgiven(job, result)
         if case.ends:
             job.wait()
             result.faults += _left(job, case)
@@ -134,6 +142,27 @@ class Trials:
             result.faults.append("nothing was told")
         result.told_after = time.monotonic() - start
         job.wait_for(lambda: "starts again" in job.said or _over(job))
+
+    def _wait_for_link(self, job: Job, result: Result, start: float) -> None:
+        before = len(job.metrics())
+        if early := _links(job):
+            result.faults.append(f"told before: {early}")
+        if not job.wait_for(lambda: _links(job) or _over(job)):
+            result.faults.append("nothing was told")
+            return
+        result.told_after = time.monotonic() - start
+        result.cause = next(iter(_links(job)), "")
+        result.steps.append(len(job.metrics()) - before)
+        if not re.search(result.case.link, result.cause):
+            result.faults.append(f"not named: {result.case.link}")
+
+    def _wait_until_forgiven(self, job: Job, result: Result) -> None:
+        before = len(job.metrics())
+        told = "no longer holds steps up"
+        job.wait_for(lambda: told in job.said or _over(job))
+        if told not in job.said:
+            result.faults.append("not told that it is over")
+        result.steps.append(len(job.metrics()) - before)
 
     def _judge(self, job: Job, result: Result, wall: float) -> None:
         case, restarts = result.case, job.told("restarts.jsonl")
@@ -163,7 +192,8 @@ class Trials:
             result.faults.append(f"told after {result.told_after:.1f} s")
 
     def _compare(self, job: Job, whole: Unbroken, result: Result) -> None:
-        outcome = Outcome(0, [Layout(4, 1, 1), Layout(result.ranks, 1, 1)])
+        first = Layout(RANKS_PER_HOST * result.case.hosts, 1, 1)
+        outcome = Outcome(0, [first, Layout(result.ranks, 1, 1)])
         outcome.faults = result.faults
         compare(job, whole, result.case.steps, outcome)
         result.same = outcome.same
@@ -171,6 +201,12 @@ class Trials:
 
 def _left(job: Job, case: Case) -> list[str]:
     return [f"left: {it}" for it in job.left(files=not case.mess)]
+
+
+def _links(job: Job) -> list[str]:
+    """What it has told of slow links, and of waiting for none."""
+    told = r"the link between .* is slow.*|ranks wait .* longer.*"
+    return re.findall(told, job.said)
 
 
 def _over(job: Job) -> bool:
@@ -187,13 +223,19 @@ def table(results: Sequence[Result]) -> str:
     for result in results:
         left = sum(fault.startswith("left") for fault in result.faults)
         if result.same:
-            same = "same bits" if result.ranks == 4 else "to rounding"
+            ranks = RANKS_PER_HOST * result.case.hosts
+            same = "same bits" if result.ranks == ranks else "to rounding"
         else:
             same = "OTHERS"
         cells = (
             result.case.name,
             f"{result.case.hang_seconds:g}",
-            _seconds(result.told_after),
+            ", ".join(
+                [
+                    _seconds(result.told_after),
+                    *(f"{steps} steps" for steps in result.steps),
+                ]
+            ),
             "-" if result.status is None else str(result.status),
             result.cause.partition(";")[0] or "-",
             _seconds(result.on_after),

@@ -12,6 +12,7 @@ from hosts.job import Job
 
 _HANG = 76
 _BLIP_SECONDS = 30.0
+_SLOW_LINK = r"rank [01] \(h1\) and rank [23] \(h2\), of data"
 _NO_ANSWER = r"rank 2: its host, h2, gives no answer"
 
 Do = Callable[[Job], None]
@@ -30,6 +31,8 @@ class Case:
       strike: Does it, while the job trains.
       named: Pattern of the cause that `eisbach run` must tell; empty where the
         job must go on as if nothing had been.
+      link: Pattern of the slow link that the job must name, and after which it
+        must say that it is slow no longer.
       status: That the job has to end with before it is started again; None for
         any but 0.
       after: What is done once the cause was told: a host comes back, say.
@@ -38,6 +41,7 @@ class Case:
       hang_seconds: `fault.hang_seconds`.
       steps: Of the run.
       at: The step after which the fault is done.
+      hosts: How many there are.
       ranks: That the run comes to its end on.
       mess: Whether somebody is killed who leaves files of its own, which nobody
         else removes at once: Open MPI's, or the file in which rank 0 tells.
@@ -47,6 +51,7 @@ class Case:
     name: str
     strike: Do
     named: str = ""
+    link: str = ""
     status: int | None = None
     after: Do = _nothing
     later: Do = _nothing
@@ -54,6 +59,7 @@ class Case:
     hang_seconds: float = 3.0
     steps: int = 300
     at: int = 40
+    hosts: int = 2
     ranks: int = 4
     mess: bool = False
     ends: bool = False
@@ -110,6 +116,32 @@ CASES = (
         hang_seconds=30.0,
         steps=40,
         at=1,
+    ),
+    Case(
+        "cable of 20 Mbit/s, a good one when it was told",
+        lambda job: job.hosts.throttle("h2", megabits=20),
+        link=_SLOW_LINK,
+        after=lambda job: job.hosts.unthrottle("h2"),
+        hang_seconds=30.0,
+        at=100,
+    ),
+    Case(
+        "10 ms each way, none when it was told",
+        lambda job: job.hosts.worsen("h2", loss=0.0, delay=0.01),
+        link=_SLOW_LINK,
+        after=lambda job: job.hosts.mend("h2"),
+        hang_seconds=30.0,
+        at=100,
+    ),
+    Case(
+        "one cable of three of 20 Mbit/s, a good one when it was told",
+        lambda job: job.hosts.throttle("h2", megabits=20),
+        link=r"h2\).* of data",
+        after=lambda job: job.hosts.unthrottle("h2"),
+        hang_seconds=30.0,
+        at=100,
+        hosts=3,
+        ranks=6,
     ),
     Case(
         "host frozen (cgroup), thawed when it was told",

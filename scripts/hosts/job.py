@@ -16,6 +16,7 @@ from torture.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 RANKS_PER_HOST = 2
+STRAGGLER_STEPS = 25
 # A hundred times what anything takes.
 _PATIENCE_SECONDS = 400.0
 
@@ -52,6 +53,7 @@ class Job(Record):
             f"global_batch: {GLOBAL_BATCH}, steps: {steps}}}",
             "checkpoint={every_steps: 10, keep: 100}",
             f"fault.hang_seconds={hang_seconds}",
+            f"fault.straggler_steps={STRAGGLER_STEPS}",
             f"run.dir={folder}",
             f"run.name={name}",
         ]

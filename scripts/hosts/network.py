@@ -25,7 +25,7 @@ _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 def missing() -> list[str]:
     """The commands that are not there."""
-    wanted = ("ip", "nsenter", "unshare", "mount")
+    wanted = ("ip", "tc", "nsenter", "unshare", "mount")
     return [name for name in wanted if not shutil.which(name)]
 
 
@@ -129,6 +129,24 @@ class Hosts:
         """Puts it back."""
         self._on_switch("link", "set", name, "up")
 
+    def throttle(self, name: str, *, megabits: float) -> None:
+        """Lets a cable carry so many megabits a second each way."""
+        for pid, device in self._ends(name):
+            _tc(
+                *(pid, "replace", device, "root", "tbf"),
+                *("rate", f"{megabits}mbit", "burst", "32kb"),
+                *("latency", "400ms"),
+            )
+
+    def unthrottle(self, name: str) -> None:
+        """Lets it carry all that it can again."""
+        for pid, device in self._ends(name):
+            _tc(pid, "del", device, "root")
+
+    def _ends(self, name: str) -> tuple[tuple[int, str], tuple[int, str]]:
+        assert self._switch
+        return (self._switch.pid, name), (self._first(name), "net0")
+
     def worsen(self, name: str, *, loss: float, delay: float) -> None:
         """Puts a bad cable between a host and the switch.
 
@@ -155,6 +173,10 @@ class Hosts:
         ):
             self._on_switch("link", "set", device, "master", master, "up")
         self._on_switch("link", "set", bridge, "up")
+
+    def mend(self, name: str) -> None:
+        """Puts a good one in its place."""
+        self._on_switch("link", "set", name, "master", "br0")
 
     def freeze(self, name: str, pids: list[int] | None = None) -> None:
         """Lets nothing on a host run any more, or only some processes not."""
@@ -263,6 +285,11 @@ def _start(*words: str) -> subprocess.Popen[str]:
 
 def _ip(pid: int, *words: str) -> None:
     _run("nsenter", "--net", "-t", str(pid), "ip", *words)
+
+
+def _tc(pid: int, verb: str, device: str, *words: str) -> None:
+    tc = ("tc", "qdisc", verb, "dev", device)
+    _run("nsenter", "--net", "-t", str(pid), *tc, *words)
 
 
 def _run(*words: str) -> None:
