@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@ namespace eisbach::train {
 namespace {
 
 constexpr size_t kFewestOfARing = 3;
+constexpr double kAlike = 0.25;  // of the factor of the worst
 
 std::string NameOf(int rank, absl::Span<const std::string> hosts) {
   return absl::StrCat("rank ", rank, " (", hosts[rank], ")");
@@ -42,9 +44,36 @@ std::string WaitText(const watch::NetworkDelay& delay) {
                       watch::Spelled(delay.part));
 }
 
-size_t Slow(absl::Span<const LinkChange> changes) {
-  return std::count_if(changes.begin(), changes.end(),
-                       [](const LinkChange& one) { return one.slow(); });
+bool AnySlow(absl::Span<const LinkChange> changes) {
+  return !changes.empty() && changes.front().slow();
+}
+
+// The only host that all links have a rank on; empty where there is none, or
+// they lie between two.
+std::string HostOfAll(const std::vector<LinkReading>& links,
+                      absl::Span<const std::string> hosts) {
+  std::set<std::string> common = {hosts[links[0].a], hosts[links[0].b]};
+  for (const LinkReading& link : links) {
+    std::erase_if(common, [&](const std::string& host) {
+      return host != hosts[link.a] && host != hosts[link.b];
+    });
+  }
+  return common.size() == 1 ? *common.begin() : "";
+}
+
+// Of those that have suffered as the worst has; empty where it is alone.
+std::string OthersText(absl::Span<const LinkChange> changes,
+                       absl::Span<const std::string> hosts) {
+  std::vector<LinkReading> alike;
+  for (const LinkChange& one : changes) {
+    const bool so = one.factor() >= kAlike * changes.front().factor();
+    if (one.slow() && so) alike.push_back(one.now);
+  }
+  if (alike.size() == 1) return "";
+  const std::string host = HostOfAll(alike, hosts);
+  return absl::StrCat("; ", alike.size(), " of ", changes.size(),
+                      " links are as slow",
+                      host.empty() ? "" : ", all with a rank on ", host);
 }
 
 }  // namespace
@@ -100,28 +129,23 @@ std::string DelayText(const watch::NetworkDelay& delay,
                       absl::Span<const LinkChange> changes,
                       absl::Span<const std::string> hosts) {
   const LinkChange& worst = changes.front();
-  const size_t slow = Slow(changes);
-  if (slow == 0) {
+  if (!AnySlow(changes)) {
     return absl::StrCat(WaitText(delay), ", since step ", delay.since,
                         ", and no link between neighbours is slow: the worst, ",
                         "between ", NameOf(worst.now.a, hosts), " and ",
                         NameOf(worst.now.b, hosts), ", has ",
                         ChangeText(worst));
   }
-  const std::string others =
-      slow == 1 ? ""
-                : absl::StrCat("; ", slow, " of ", changes.size(),
-                               " links are slow, this one most");
   return absl::StrCat(Ends(worst.now, hosts), ", of ",
                       worst.now.axes.ToString(), ", is slow since step ",
-                      delay.since, ": ", ChangeText(worst), others, "; ",
-                      WaitText(delay));
+                      delay.since, ": ", ChangeText(worst),
+                      OthersText(changes, hosts), "; ", WaitText(delay));
 }
 
 std::string DelayOverText(const watch::NetworkDelay& delay,
                           absl::Span<const LinkChange> changes,
                           absl::Span<const std::string> hosts) {
-  if (Slow(changes) == 0) {
+  if (!AnySlow(changes)) {
     return absl::StrCat("ranks no longer wait longer than usual since step ",
                         delay.over);
   }

@@ -36,8 +36,9 @@ std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
 // "the link between rank 1 (node1) and rank 2 (node2), of data, is slow since
 // step 120: 0.05 GB/s and 0.3 ms, where it had 0.9 GB/s and 0.1 ms; ranks wait
 // 0.4 s longer in each step, most in reducing gradients"; of `changes`, the
-// worst first, of which there is one. Says how many are slow, and where none is
-// what the worst has.
+// worst first, of which there is one. Says how many have suffered as much, and
+// on which host all of them have a rank; where none is slow, what the worst
+// has.
 std::string DelayText(const watch::NetworkDelay& delay,
                       absl::Span<const LinkChange> changes,
                       absl::Span<const std::string> hosts);

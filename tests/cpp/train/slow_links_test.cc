@@ -7,6 +7,7 @@ namespace eisbach::train::slow_links_test {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 const std::vector<std::string> kHosts = {"n0", "n1", "n2", "n3"};
@@ -54,8 +55,19 @@ TEST(SlowLinks, TheWorstOfSeveralIsNamed) {
   EXPECT_EQ(DelayText(kDelay, changes, kHosts),
             "the link between rank 1 (n1) and rank 2 (n2), of data, is slow "
             "since step 120: 0.1 GB/s and 0.1 ms, where it had 0.9 GB/s and "
-            "0.1 ms; 2 of 4 links are slow, this one most; ranks wait 0.4 s "
-            "longer in each step, most in reducing gradients");
+            "0.1 ms; 2 of 4 links are as slow, all with a rank on n2; ranks "
+            "wait 0.4 s longer in each step, most in reducing gradients");
+  // What is slow beside it, and not as slow, is something else.
+  now[3] = Link(0, 3, 0.44, 0.1);
+  EXPECT_THAT(DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+              HasSubstr("; 2 of 4 links are as slow, all with"));
+  // Those of other hosts, and those between two.
+  now[3] = Link(0, 3, 0.2, 0.1);
+  EXPECT_THAT(DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+              HasSubstr("; 3 of 4 links are as slow; ranks wait"));
+  EXPECT_THAT(DelayText(kDelay, LinkChanges(kBefore, now),
+                        std::vector<std::string>{"n0", "n1", "n0", "n1"}),
+              HasSubstr("; 3 of 4 links are as slow; ranks wait"));
 }
 
 // Half the rate is slow, and a little more is not; nor are messages that the
