@@ -1814,6 +1814,16 @@ class StepResult:
         The weights are as before: the step was bad, or a gradient overflowed at this loss scale, which halves.
         """
     @property
+    def slow_link(self) -> tuple[int, int] | None:
+        """
+        On rank 0, after watch_stragglers: the ranks whose link is slow and holds steps up; None where there is none.
+        """
+    @property
+    def slow_link_seconds(self) -> float | None:
+        """
+        By which it holds each step up.
+        """
+    @property
     def step(self) -> int:
         """
         Counted from 1.
@@ -1821,7 +1831,7 @@ class StepResult:
     @property
     def straggler_news(self) -> list[str]:
         """
-        Lines on who has become late, or is so no more.
+        Lines on which rank or link has become slow, or is so no more.
         """
     @property
     def stragglers(self) -> list[Straggler]:
@@ -1931,7 +1941,7 @@ class Engine:
         """
     def watch_stragglers(self, steps: int) -> None:
         """
-        From here on the results on rank 0 tell which rank is slow for so many steps. Collective; not on GPUs.
+        From here on the results on rank 0 tell which rank, or link between ranks, is slow for so many steps. Collective; not on GPUs.
         """
     @property
     def config(self) -> EngineConfig:
