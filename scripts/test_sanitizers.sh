@@ -45,7 +45,8 @@ case "$kind" in
              models_decoder_test
              train_adapters_test train_average_test train_clock_offset_test
              train_context_test train_documents_test train_engine_test
-             train_layouts_pairs_test train_preference_test train_rank_trace_test
+             train_layouts_pairs_test train_link_check_test train_link_watch_test
+             train_preference_test train_rank_trace_test
              train_replicas_test train_requests_test train_same_bits_test
              train_spikes_test train_step_times_test train_token_rows_test
              train_zero_test)

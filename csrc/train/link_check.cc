@@ -17,6 +17,7 @@ constexpr int kSmallTrips = 16;
 // With one link, in all passes; what is under way is finished.
 constexpr double kPatienceSeconds = 0.1;
 constexpr int kFigures = 2;  // of a link that are told
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 double SecondsSince(int64_t begin_ns) {
   return 1e-9 * static_cast<double>(Tracer::Now() - begin_ns);
@@ -24,8 +25,8 @@ double SecondsSince(int64_t begin_ns) {
 
 // Of a link, as the lower of its ranks has measured it.
 struct LinkFigures {
-  double small = std::numeric_limits<double>::max();  // seconds of a round trip
-  double large = std::numeric_limits<double>::max();
+  double small = kNever;  // seconds of a round trip
+  double large = kNever;
   double spent = 0;  // seconds
 };
 

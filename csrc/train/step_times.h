@@ -29,8 +29,8 @@ class StepTimes {
   void Restart();
   // Every rank ends the same steps. Collective in some of them.
   absl::Status EndStep(int64_t step);
-  // Whether all ranks have agreed in the last EndStep to measure links, and
-  // that. Collective; this rank has no call under way.
+  // Whether ranks have agreed in the last EndStep to measure links, and to do
+  // so, before the next step. Collective.
   bool wants_links() const { return wants_links_; }
   absl::Status MeasureLinks();
 

@@ -2,7 +2,7 @@
 
     scripts/hosts.sh [--only WORDS]...
 
-Each case starts a job of four ranks on two hosts that are made up, under
+Each case starts a job of two ranks on each of some hosts that are made up, under
 `eisbach run`, does something to it while it trains, and holds what comes of it
 against the same run that nothing befell: who is named, after how long, what the
 job ends with, whether anything is left on a host, and the losses and weights.

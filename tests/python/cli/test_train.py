@@ -60,7 +60,7 @@ def test_a_run_fills_its_folder(run_folder):
     assert [step["step"] for step in steps] == list(range(1, 11))
     assert all(step.keys() == KEYS for step in steps)
     figures = [v for s in steps for v in s.values() if v is not None]
-    assert len(figures) == 10 * (len(KEYS) - 9)  # none late, no pairs or terms
+    assert len(figures) == 10 * (len(KEYS) - 11)  # none slow, no pairs or terms
     assert all(math.isfinite(v) and v >= 0 for v in figures)
     assert steps[-1]["tokens"] == 10 * 8 * 32
     assert {step["counted"] for step in steps} == {8 * 32}
