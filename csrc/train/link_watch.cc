@@ -30,19 +30,27 @@ absl::Status LinkWatch::Measure() {
   EISBACH_ASSIGN_OR_RETURN(std::vector<LinkReading> readings,
                            MeasureLinks(context_.world(), rounds_));
   if (context_.world().rank() != 0) return absl::OkStatus();
-  if (before_.empty()) {
-    before_ = std::move(readings);
-    for (std::string& line : SlowFromTheStart(before_, hosts_)) {
-      news_.push_back(std::move(line));
-    }
+  if (!doubtful_.empty()) {
+    readings = BetterReadings(std::exchange(doubtful_, {}), readings);
+  } else if (Doubts(readings)) {
+    doubtful_ = std::move(readings);
     return absl::OkStatus();
   }
-  // A delay of a step or two may be over before it is measured.
-  if (const auto begun = std::exchange(begun_, std::nullopt)) {
+  if (before_.empty()) {
+    before_ = std::move(readings);
+    news_ = SlowFromTheStart(before_, hosts_);
+  } else if (const auto begun = std::exchange(begun_, std::nullopt)) {
+    // One of a step or two may be over before it is measured.
     changes_ = LinkChanges(before_, readings);
     news_.push_back(DelayText(*begun, changes_, hosts_));
   }
   return absl::OkStatus();
+}
+
+bool LinkWatch::Doubts(const std::vector<LinkReading>& readings) const {
+  if (before_.empty()) return !SlowFromTheStart(readings, hosts_).empty();
+  const LinkChange worst = LinkChanges(before_, readings).front();
+  return begun_.has_value() && worst.slow() && !worst.plain();
 }
 
 std::optional<SlowLink> LinkWatch::slow_link() const {

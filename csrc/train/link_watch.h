@@ -21,7 +21,9 @@ struct SlowLink {
 
 // Tells which link between ranks is slow. It measures links twice (link_check):
 // when it is first asked to, and when steps are held up by the network
-// (watch/slow_network.h), which rank 0 sees; in between it costs nothing.
+// (watch/slow_network.h), which rank 0 sees; in between it costs nothing. What
+// finds a link that is not plainly slow is done once more, and the better
+// figures count.
 class LinkWatch {
  public:
   // `steps`: for which steps are held up. `hosts` by rank.
@@ -30,9 +32,12 @@ class LinkWatch {
 
   // On rank 0: what all ranks took in a step in which none was late.
   void Add(int64_t step, const std::vector<watch::RankStep>& ranks);
-  // On rank 0: whether steps are held up and it is not known by which link. All
-  // ranks are to be told, and to call Measure.
-  bool wants_measurement() const { return begun_.has_value(); }
+  // On rank 0: whether links are to be measured, as steps are held up and it is
+  // not known by which, or to make sure. All ranks are to be told, and to call
+  // Measure.
+  bool wants_measurement() const {
+    return begun_.has_value() || !doubtful_.empty();
+  }
   // The first time what links do while all is well. Collective, between steps.
   absl::Status Measure();
 
@@ -41,10 +46,13 @@ class LinkWatch {
   std::vector<std::string> TakeNews();
 
  private:
+  bool Doubts(const std::vector<LinkReading>& readings) const;
+
   const parallel::ParallelContext& context_;
   const std::vector<std::string> hosts_;
   const std::vector<LinkRound> rounds_;
-  std::vector<LinkReading> before_;  // empty: not measured
+  std::vector<LinkReading> before_;    // empty: not measured
+  std::vector<LinkReading> doubtful_;  // that are to be measured once more
   watch::NetworkDelayFinder finder_;
   // That is not measured.
   std::optional<watch::NetworkDelay> begun_;

@@ -84,6 +84,16 @@ double LinkChange::factor() const {
   return std::max(bytes, counts ? now.seconds / before.seconds : 0);
 }
 
+std::vector<LinkReading> BetterReadings(absl::Span<const LinkReading> one,
+                                        absl::Span<const LinkReading> other) {
+  std::vector<LinkReading> better(one.begin(), one.end());
+  for (size_t i = 0; i < better.size(); ++i) {
+    better[i].gigabytes = std::max(better[i].gigabytes, other[i].gigabytes);
+    better[i].seconds = std::min(better[i].seconds, other[i].seconds);
+  }
+  return better;
+}
+
 std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
                                     absl::Span<const LinkReading> now) {
   std::vector<LinkChange> changes;
@@ -106,20 +116,15 @@ std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
   std::vector<std::string> lines;
   for (const auto& [unused, ring] : rings) {
     if (ring.size() < kFewestOfARing) continue;
-    LinkReading median;
-    std::vector<double> gigabytes, seconds;
+    std::vector<double> rates;
+    for (const LinkReading& link : ring) rates.push_back(link.gigabytes);
+    const double median = UpperMedian(std::move(rates));
     for (const LinkReading& link : ring) {
-      gigabytes.push_back(link.gigabytes);
-      seconds.push_back(link.seconds);
-    }
-    median.gigabytes = UpperMedian(gigabytes);
-    median.seconds = LowerMedian(seconds);
-    for (const LinkReading& link : ring) {
-      if (!LinkChange{.now = link, .before = median}.slow()) continue;
+      if (link.gigabytes * kSlowLinkFactor > median) continue;
       lines.push_back(
           absl::StrCat(Ends(link, hosts), ", of ", link.axes.ToString(),
-                       ", is slower than its like: ", FiguresText(link),
-                       ", where the median has ", FiguresText(median)));
+                       ", is slower than its like: ", TwoDigits(link.gigabytes),
+                       " GB/s, where the median is ", TwoDigits(median)));
     }
   }
   return lines;

@@ -11,6 +11,8 @@ namespace eisbach::train {
 
 // Something is slow when it takes so many times as long as it is held against.
 inline constexpr double kSlowLinkFactor = 2.0;
+// No other program does that to a measurement.
+inline constexpr double kPlainlySlowFactor = 8.0;
 // Of messages also by so much: what the system's scheduler may add to each.
 inline constexpr double kSlowMessageSeconds = 1e-4;
 
@@ -22,14 +24,19 @@ struct LinkChange {
   // both are better. Messages count where they take kSlowMessageSeconds longer.
   double factor() const;
   bool slow() const { return factor() >= kSlowLinkFactor; }
+  bool plain() const { return factor() >= kPlainlySlowFactor; }
 };
+
+// Of two measurements of the same links in the same order.
+std::vector<LinkReading> BetterReadings(absl::Span<const LinkReading> one,
+                                        absl::Span<const LinkReading> other);
 
 // Of the same links in the same order, the worst first.
 std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
                                     absl::Span<const LinkReading> now);
 
-// Lines on links between hosts that are slow by what the others of their ring
-// have, of which there are at least three. `hosts` by rank.
+// Lines on links between hosts that bytes take long on, by the median of their
+// ring, which has at least three. `hosts` by rank.
 std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
                                           absl::Span<const std::string> hosts);
 

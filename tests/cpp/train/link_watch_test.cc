@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "support/op_testing.h"
 #include "support/slow_link.h"
+#include "support/status_testing.h"
 #include "support/toy.h"
 
 namespace eisbach::train::link_watch_test {
@@ -98,6 +99,49 @@ TEST(LinkWatch, NamesTheLinkAndForgivesIt) {
     EXPECT_LE(step, kSlowFrom + kSteps + kSteps / 5 * 2);
     EXPECT_EQ(seen.links.back(), std::nullopt);
   }
+}
+
+// What is told of four ranks on as many hosts, one of whose links is slow while
+// it is measured for the first time, or always.
+std::vector<std::string> MeasureAtTheStart(bool always) {
+  std::vector<std::string> news;
+  test::SlowLink link{
+      .a = 1, .b = 2, .message_seconds = 0.05, .gigabytes = 0.01};
+  link.slow = true;
+  EISBACH_EXPECT_OK(comm::RunLocalRanks(
+      4, DeviceType::kCpu, 1, [&](comm::World& inner) -> absl::Status {
+        test::SlowLinkWorld world(inner, link);
+        EISBACH_ASSIGN_OR_RETURN(const parallel::Mesh mesh,
+                                 parallel::MakeMesh(4, {}));
+        EISBACH_ASSIGN_OR_RETURN(auto context,
+                                 parallel::ParallelContext::Make(world, mesh));
+        LinkWatch watch(kSteps, {"h0", "h1", "h2", "h3"}, *context);
+        EISBACH_RETURN_IF_ERROR(watch.Measure());
+        EXPECT_TRUE(world.rank() != 0 || watch.wants_measurement());
+        EXPECT_TRUE(watch.TakeNews().empty());
+        EISBACH_RETURN_IF_ERROR(
+            inner.communicator().Barrier(world.device().compute_stream()));
+        if (world.rank() == 0) link.slow = always;
+        EISBACH_RETURN_IF_ERROR(watch.Measure());
+        EXPECT_FALSE(watch.wants_measurement());
+        if (world.rank() == 0) news = watch.TakeNews();
+        return absl::OkStatus();
+      }));
+  return news;
+}
+
+// On a busy machine others may be slow as well.
+TEST(LinkWatch, MakesSureOfWhatIsSlowFromTheStart) {
+  const auto tells = [](const std::vector<std::string>& news) {
+    return std::any_of(news.begin(), news.end(), [](const std::string& line) {
+      return absl::StartsWith(
+          line,
+          "the link between rank 1 (h1) and rank 2 (h2), of data, is slower "
+          "than its like: ");
+    });
+  };
+  EXPECT_TRUE(tells(MeasureAtTheStart(true)));
+  EXPECT_FALSE(tells(MeasureAtTheStart(false)));
 }
 
 }  // namespace

@@ -100,14 +100,26 @@ TEST(SlowLinks, AnEndIsTold) {
             "steps up since step 871");
 }
 
+TEST(SlowLinks, TheBetterFiguresOfTwoMeasurementsCount) {
+  const auto better =
+      BetterReadings({Link(0, 1, 0.9, 0.3)}, {Link(0, 1, 0.2, 0.1)});
+  ASSERT_EQ(better.size(), 1);
+  EXPECT_EQ(better[0].gigabytes, 0.9);
+  EXPECT_EQ(better[0].seconds, 1e-4);
+  EXPECT_EQ(better[0].b, 1);
+}
+
 TEST(SlowLinks, FromTheStartAreMeasuredByTheirRing) {
   EXPECT_THAT(SlowFromTheStart(kBefore, kHosts), IsEmpty());
   std::vector<LinkReading> links = kBefore;
   links[2] = Link(1, 2, 0.05, 0.1);
   EXPECT_THAT(SlowFromTheStart(links, kHosts),
               ElementsAre("the link between rank 1 (n1) and rank 2 (n2), of "
-                          "data, is slower than its like: 0.05 GB/s and 0.1 "
-                          "ms, where the median has 0.9 GB/s and 0.1 ms"));
+                          "data, is slower than its like: 0.05 GB/s, where "
+                          "the median is 0.9"));
+  // Messages alone tell nothing there.
+  links[3] = Link(0, 3, 0.9, 3);
+  EXPECT_EQ(SlowFromTheStart(links, kHosts).size(), 1);
   // Of two nobody knows which it is, and inside a host they differ.
   EXPECT_THAT(SlowFromTheStart({links[1], links[2]}, kHosts), IsEmpty());
   EXPECT_THAT(SlowFromTheStart(links, std::vector<std::string>(4, "n0")),
