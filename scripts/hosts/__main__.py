@@ -2,11 +2,11 @@
 
     scripts/hosts.sh [--only WORDS]...
 
-Each case starts a job of two ranks on each of some hosts that are made up, under
-`eisbach run`, does something to it while it trains, and holds what comes of it
-against the same run that nothing befell: who is named, after how long, what the
-job ends with, whether anything is left on a host, and the losses and weights.
-Needs root, `ip` and cgroup v2.
+Each case starts a job of two ranks on each of two or three hosts that are made
+up, under `eisbach run`, does something to it while it trains, and holds what
+comes of it against the same run that nothing befell: who is named, after how
+long, what the job ends with, whether anything is left on a host, and the losses
+and weights. Needs root, `ip`, `tc` and cgroup v2.
 """
 
 from __future__ import annotations
