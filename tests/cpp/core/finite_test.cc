@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstddef>
 #include <limits>
 #include <vector>
 
@@ -14,7 +15,8 @@ template <typename T>
 std::optional<size_t> First(const std::vector<T>& values) {
   // At an odd address.
   std::vector<std::byte> bytes(values.size() * sizeof(T) + 1);
-  std::memcpy(bytes.data() + 1, values.data(), values.size() * sizeof(T));
+  std::copy_n(reinterpret_cast<const std::byte*>(values.data()),
+              values.size() * sizeof(T), bytes.begin() + 1);
   return FirstNonFinite(DTypeOf<T>::value, std::span(bytes).subspan(1));
 }
 

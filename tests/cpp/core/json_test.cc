@@ -86,7 +86,8 @@ TEST(ReadJsonTest, RandomTextIsReadOrRefused) {
     for (uint32_t k = 0; k < length[0] % 24; ++k) {
       const PhiloxCounter bits = Philox({i, 2, k}, MakePhiloxKey(5));
       // Half of them begin like JSON.
-      text += kAlphabet[bits[0] % (length[1] % 2 == 0 ? 8 : 25)];
+      text += kAlphabet[bits[0] %
+                        (length[1] % 2 == 0 ? 8 : std::size(kAlphabet) - 1)];
     }
     const auto value = ReadJson(text, "it", limits);
     if (!value.ok()) continue;

@@ -148,10 +148,8 @@ const test::Trained& OneRank(const Combination& one) {
     std::copy(key.begin(), key.end(), alone.begin() + kFamily);
     EngineConfig config = RecipeOf(alone).Config();
     config.micro_batch = 3;
-    it =
-        results
-            .emplace(key, test::Value(test::TrainAndGather({}, config, kSteps)))
-            .first;
+    it = results.emplace(key, test::Value(test::TrainOneRank(config, kSteps)))
+             .first;
     // In bf16 the rate is too small for that (Recipe::Config).
     if (config.update.compute_dtype == DType::kF32) {
       EXPECT_LT(it->second.curve.back().loss, it->second.curve.front().loss);

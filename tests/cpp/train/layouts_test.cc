@@ -28,7 +28,7 @@ const Trained& OneRank(const std::string& key, EngineConfig config, int steps) {
   auto it = results.find(key);
   if (it == results.end()) {
     config.ulysses_group = 0;  // there is none
-    Trained trained = test::Value(test::TrainAndGather({}, config, steps));
+    Trained trained = test::Value(test::TrainOneRank(config, steps));
     // Fewer steps, each on another batch, need not show it.
     if (steps == kSteps) {
       EXPECT_LT(trained.curve.back().loss, trained.curve.front().loss);
