@@ -4,9 +4,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +20,10 @@
 namespace eisbach {
 namespace {
 
-constexpr size_t kBufferBytes = size_t{1} << 20;
+// Of one write past the page cache, which waits for the disk.
+constexpr size_t kBufferBytes = size_t{4} << 20;
+// Of memory, place and length of such a write, on any disk.
+constexpr size_t kAlignment = 4096;
 
 constexpr mode_t kMode = 0640;
 
@@ -44,11 +49,21 @@ absl::Status SyncFolder(const std::string& folder) {
   return absl::OkStatus();
 }
 
-AtomicFile::AtomicFile(absl::string_view path, std::string scratch, int fd)
-    : path_(path), scratch_(std::move(scratch)), fd_(fd) {}
+AtomicFile::AtomicFile(absl::string_view path, std::string scratch, int fd,
+                       Buffer buffer)
+    : path_(path),
+      scratch_(std::move(scratch)),
+      fd_(fd),
+      buffer_(std::move(buffer)) {}
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(
     absl::string_view path) {
+  Buffer buffer(
+      static_cast<char*>(std::aligned_alloc(kAlignment, kBufferBytes)));
+  if (buffer == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no ", kBufferBytes, " bytes of memory to write ", path));
+  }
   const std::string folder = FolderOf(std::string(path));
   while (true) {
     uint64_t random = 0;
@@ -62,7 +77,7 @@ absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(
         open(scratch.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
     if (fd >= 0) {
       return std::unique_ptr<AtomicFile>(
-          new AtomicFile(path, std::move(scratch), fd));
+          new AtomicFile(path, std::move(scratch), fd, std::move(buffer)));
     }
     if (errno != EEXIST) {
       return ErrnoError(errno, absl::StrCat("create ", path));
@@ -76,11 +91,24 @@ AtomicFile::~AtomicFile() {
   unlink(scratch_.c_str());
 }
 
-absl::Status AtomicFile::WriteThrough(const char* data, size_t bytes) {
+bool AtomicFile::GoPastCache(bool past) {
+  const int flags = fcntl(fd_, F_GETFL);
+  const int wanted = past ? flags | O_DIRECT : flags & ~O_DIRECT;
+  if (flags < 0 || fcntl(fd_, F_SETFL, wanted) != 0) return false;
+  past_cache_ = past;
+  return true;
+}
+
+absl::Status AtomicFile::Flush() {
+  const char* data = buffer_.get();
+  size_t bytes = std::exchange(filled_, 0);
   while (bytes > 0) {
     const ssize_t written = write(fd_, data, bytes);
     if (written < 0) {
       if (errno == EINTR) continue;
+      // A file system may take the flag and not the write, or want another
+      // alignment after a write that was cut short.
+      if (errno == EINVAL && past_cache_ && GoPastCache(false)) continue;
       return ErrnoError(errno,
                         absl::StrCat("write ", bytes, " bytes to ", path_));
     }
@@ -90,24 +118,27 @@ absl::Status AtomicFile::WriteThrough(const char* data, size_t bytes) {
   return absl::OkStatus();
 }
 
-absl::Status AtomicFile::Flush() {
-  EISBACH_RETURN_IF_ERROR(WriteThrough(buffer_.data(), buffer_.size()));
-  buffer_.clear();
-  return absl::OkStatus();
-}
-
 absl::Status AtomicFile::Write(const void* data, size_t bytes) {
   EISBACH_CHECK(fd_ >= 0);
   const char* from = static_cast<const char*>(data);
   bytes_written_ += bytes;
-  if (buffer_.size() + bytes > kBufferBytes) EISBACH_RETURN_IF_ERROR(Flush());
-  if (bytes > kBufferBytes) return WriteThrough(from, bytes);
-  buffer_.append(from, bytes);
+  while (bytes > 0) {
+    const size_t part = std::min(bytes, kBufferBytes - filled_);
+    std::memcpy(buffer_.get() + filled_, from, part);
+    filled_ += part;
+    from += part;
+    bytes -= part;
+    if (filled_ < kBufferBytes) continue;
+    if (!std::exchange(tried_, true)) GoPastCache(true);
+    EISBACH_RETURN_IF_ERROR(Flush());
+  }
   return absl::OkStatus();
 }
 
 absl::Status AtomicFile::Commit() {
   EISBACH_CHECK(fd_ >= 0);
+  // The end of a file is aligned to nothing.
+  if (past_cache_) GoPastCache(false);
   EISBACH_RETURN_IF_ERROR(Flush());
   if (fsync(fd_) != 0) {
     return ErrnoError(errno, absl::StrCat("sync ", path_));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,10 @@ absl::Status SyncFolder(const std::string& folder);
 // A file that appears under its name complete or not at all: written to a
 // scratch file beside it, then flushed to the disk and renamed. What is not
 // committed is removed.
+//
+// What is long goes past the page cache (O_DIRECT) where the file system knows
+// that: to find pages and to copy into them takes longer than a fast disk, and
+// the cores that train are left alone. Such a file is not in the cache then.
 //
 // The scratch file has a random name and is made anew, so nobody who can write
 // to the folder can place a file or a link where it will be. A link of the
@@ -44,15 +49,26 @@ class AtomicFile {
   absl::Status Commit();
 
  private:
-  AtomicFile(absl::string_view path, std::string scratch, int fd);
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  using Buffer = std::unique_ptr<char, Free>;
 
+  AtomicFile(absl::string_view path, std::string scratch, int fd,
+             Buffer buffer);
+
+  // Writes what is in the buffer.
   absl::Status Flush();
-  absl::Status WriteThrough(const char* data, size_t bytes);
+  // Whether it worked; the file system may not know it.
+  bool GoPastCache(bool past);
 
   const std::string path_;
   const std::string scratch_;
   int fd_;
-  std::string buffer_;
+  const Buffer buffer_;  // aligned as O_DIRECT wants it
+  size_t filled_ = 0;    // bytes of it
+  bool past_cache_ = false;
+  bool tried_ = false;  // to go past the cache
   size_t bytes_written_ = 0;
 };
 

@@ -1,20 +1,56 @@
 #include "core/atomic_file.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "core/errno_status.h"
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
+
+namespace {
+
+// What the file system of the tests below does with writes past the cache.
+struct PastCache {
+  bool refuses = false;
+  int taken = 0;    // writes
+  int aligned = 0;  // of them
+  size_t most = 0;  // bytes of the first that are taken; 0: all
+} past_cache;
+
+}  // namespace
+
+// Of this program and the core, which find it before that of libc.
+extern "C" ssize_t write(int fd, const void* data, size_t bytes) {
+  static auto* const real =
+      reinterpret_cast<decltype(&::write)>(dlsym(RTLD_NEXT, "write"));
+  if ((fcntl(fd, F_GETFL) & O_DIRECT) == 0) return real(fd, data, bytes);
+  if (past_cache.refuses) {
+    errno = EINVAL;
+    return -1;
+  }
+  ++past_cache.taken;
+  past_cache.aligned +=
+      bytes % 4096 == 0 && reinterpret_cast<uintptr_t>(data) % 4096 == 0;
+  if (past_cache.most > 0) {
+    bytes = std::min(bytes, std::exchange(past_cache.most, 0));
+  }
+  return real(fd, data, bytes);
+}
 
 namespace eisbach::atomic_file_test {
 namespace {
@@ -52,7 +88,8 @@ TEST(AtomicFileTest, PiecesOfAllSizesKeepTheirOrder) {
                                AtomicFile::Create(folder.File("x")));
   std::string expected;
   for (size_t bytes : {size_t{3}, size_t{1} << 20, size_t{5}, size_t{3} << 20,
-                       size_t{0}, size_t{700000}, size_t{700000}, size_t{1}}) {
+                       size_t{0}, size_t{700000}, size_t{700000}, size_t{1},
+                       size_t{5} << 20, size_t{4} << 20, size_t{2}}) {
     std::string piece(bytes, 'a');
     for (size_t i = 0; i < bytes; ++i)
       piece[i] = static_cast<char>(i * 31 + bytes);
@@ -61,6 +98,49 @@ TEST(AtomicFileTest, PiecesOfAllSizesKeepTheirOrder) {
   }
   EISBACH_ASSERT_OK(file->Commit());
   EXPECT_TRUE(test::ReadFile(folder.File("x")) == expected);
+}
+
+// Whether files there can be written past the page cache.
+bool Knows(const test::TempFolder& folder) {
+  const int fd = open(folder.File("probe").c_str(),
+                      O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+  if (fd >= 0) close(fd);
+  std::filesystem::remove(folder.File("probe"));
+  return fd >= 0;
+}
+
+std::string Noise(size_t bytes) {
+  std::string noise(bytes, 'a');
+  for (size_t i = 0; i < bytes; ++i) {
+    noise[i] = static_cast<char>(i * i * 31 >> 7);
+  }
+  return noise;
+}
+
+TEST(AtomicFileTest, WhatIsLongGoesPastThePageCache) {
+  test::TempFolder folder;
+  const std::string bytes = Noise((size_t{9} << 20) + 77);
+  past_cache = {};
+  EISBACH_ASSERT_OK(WriteFileAtomically(folder.File("x"), bytes));
+  EXPECT_TRUE(test::ReadFile(folder.File("x")) == bytes);
+  EXPECT_EQ(past_cache.taken, Knows(folder) ? 2 : 0);
+  EXPECT_EQ(past_cache.aligned, past_cache.taken);
+  past_cache = {};
+  EISBACH_ASSERT_OK(WriteFileAtomically(folder.File("x"), Noise(5000)));
+  EXPECT_EQ(past_cache.taken, 0);
+}
+
+TEST(AtomicFileTest, AFileSystemMayRefuseToGoPastTheCache) {
+  test::TempFolder folder;
+  const std::string bytes = Noise((size_t{9} << 20) + 77);
+  past_cache = {.refuses = true};
+  EISBACH_EXPECT_OK(WriteFileAtomically(folder.File("x"), bytes));
+  EXPECT_TRUE(test::ReadFile(folder.File("x")) == bytes);
+  // Also in the middle of it, after part of a block.
+  past_cache = {.most = 512};
+  EISBACH_EXPECT_OK(WriteFileAtomically(folder.File("x"), bytes));
+  EXPECT_TRUE(test::ReadFile(folder.File("x")) == bytes);
+  past_cache = {};
 }
 
 TEST(AtomicFileTest, TwoWritersDoNotMix) {
