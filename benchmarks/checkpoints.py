@@ -1,25 +1,29 @@
 """Saving and loading the state of a 124 M model, beside PyTorch and `dd`.
 
-In turn, each in a process of its own: `dd` with fsync of as many bytes as a
-checkpoint has, Eisbach's saves behind training, and
-torch.distributed.checkpoint's async_save of the same tensors
-(peers/torch_checkpoint.py). Prints for both the seconds that a save holds
-training up (the first and the later ones), bytes a second until it is on the
-disk, and of loading it; then the ratios. Run it in an environment with eisbach
-and torch==2.13.0, on a machine that does nothing else:
+In turn, each in a process of its own: Eisbach's saves behind training, `dd`
+past the page cache and with fsync of as many bytes as a checkpoint has, random
+ones (zeros need not be stored), and torch.distributed.checkpoint's async_save
+of the same tensors (peers/torch_checkpoint.py). Prints for both the seconds
+that a save holds training up (the first and the later ones), bytes a second
+until it is on the disk, and of loading it; then the ratios. Run it in an
+environment with eisbach and torch==2.13.0, on a machine that does nothing
+else:
 
     python benchmarks/checkpoints.py --folder /data
 """
 
 import argparse
+import contextlib
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from page_cache import forget
@@ -77,25 +81,47 @@ def ours(folder: Path, saves: int) -> dict[str, list[float]]:
     return found
 
 
-def dd(folder: Path, size: int) -> dict[str, list[float]]:
-    """Bytes a second that `dd` writes with fsync, and reads."""
+@contextlib.contextmanager
+def noise(size: int) -> Iterator[Path]:
+    """A file in memory of so many random bytes, or as many as fit."""
+    memory = Path("/dev/shm")
+    size = min(size, shutil.disk_usage(memory).free // 2)
+    with tempfile.NamedTemporaryFile(dir=memory) as file:
+        for _ in range(size >> 20):
+            file.write(random.randbytes(1 << 20))
+        file.flush()
+        yield Path(file.name)
+
+
+def dd(folder: Path, source: Path, size: int) -> dict[str, list[float]]:
+    """Bytes a second of `dd`, past the page cache and with fsync.
+
+    Args:
+      folder: For the file.
+      source: Of its bytes; again from the beginning where it has too few.
+      size: Of the file, to whole blocks.
+    """
     path = folder / "dd"
-    blocks = size >> 20
+    command = ["dd", "bs=4M", "status=none"]
     began = time.perf_counter()
-    subprocess.run(
-        ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={blocks}",
-         "conv=fsync", "status=none"],
-        check=True,
-    )  # fmt: skip
+    left, at = size >> 22, 0
+    while left > 0:
+        count = min(left, max(1, source.stat().st_size >> 22))
+        subprocess.run(
+            [*command, f"if={source}", f"of={path}", f"count={count}",
+             f"seek={at}", "oflag=direct", "conv=fsync,notrunc"],
+            check=True,
+        )  # fmt: skip
+        left, at = left - count, at + count
     wrote = time.perf_counter() - began
     forget(folder)
     began = time.perf_counter()
     subprocess.run(
-        ["dd", f"if={path}", "of=/dev/null", "bs=1M", "status=none"],
-        check=True,
+        [*command, f"if={path}", "of=/dev/null", "iflag=direct"], check=True
     )
     read = time.perf_counter() - began
-    return {"rate": [size / wrote], "load": [size / read]}
+    written = path.stat().st_size
+    return {"rate": [written / wrote], "load": [written / read]}
 
 
 def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
@@ -103,7 +129,8 @@ def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
     folder = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=parent))
     try:
         if side == "dd":
-            return dd(folder, size)
+            with noise(size) as source:
+                return dd(folder, source, size)
         script = (
             HERE / "peers" / "torch_checkpoint.py"
             if side == "torch"

@@ -1,8 +1,11 @@
-"""Runs programs and tells the most memory that one of them held."""
+"""Finds programs, runs them and tells the most memory that one of them held."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 _CODE = (
     "import json, resource, subprocess, sys\n"
@@ -12,6 +15,29 @@ _CODE = (
     "print(json.dumps([done.returncode, done.stdout, done.stderr,"
     " usage.ru_maxrss * 1024]))\n"
 )
+
+
+def program(name: str) -> str:
+    """The path of a program: beside this Python, or else where PATH has it.
+
+    An environment need not be activated for that. Ends this program with a line
+    where there is none.
+    """
+    here = Path(sys.executable).parent
+    path = os.pathsep.join((str(here), os.environ.get("PATH", os.defpath)))
+    found = shutil.which(name, path=path)
+    if found is None:
+        sys.exit(
+            f"{sys.argv[0]}: no program {name} in {here} or in PATH; run it by "
+            "the Python of an environment that has eisbach, as "
+            ".venv/bin/python after scripts/setup.sh"
+        )
+    return found
+
+
+def on_ranks(ranks: int) -> list[str]:
+    """What stands before a command so that it runs on so many ranks."""
+    return [program("mpirun"), "-n", str(ranks)] if ranks > 1 else []
 
 
 def peak_of(command: list[str]) -> tuple[str, int]:

@@ -20,6 +20,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from children import on_ranks
+
 HERE = Path(__file__).parent
 CALLS = ("all_reduce", "reduce_scatter", "all_gather")
 DTYPES = ("f32", "bf16")
@@ -60,7 +62,7 @@ def _run(command: list[str]) -> list[dict]:
 def measure(program: str, largest: int, rounds: int) -> Times:
     """Alternates the two programs."""
     seconds = defaultdict(list)
-    ours = ["mpirun", "-n", "2", program, str(largest)]
+    ours = [*on_ranks(2), program, str(largest)]
     gloo = [sys.executable, "-m", "torch.distributed.run"]
     gloo += ["--nproc-per-node", "2"]
     gloo += [str(HERE / "peers/gloo_collectives.py"), str(largest)]

@@ -28,7 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from children import peak_of
+from children import on_ranks, peak_of
 
 CONFIG = Path(__file__).parent.parent / "configs/gpt_bytes.yaml"
 METHODS = ("ring", "ulysses", "ulysses_ring", "gather")
@@ -102,7 +102,7 @@ def work(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace, ranks: int, method: str) -> dict:
     """What `work` found on so many ranks."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        command = on_ranks(ranks)
         command += [sys.executable, __file__, "--worker", folder]
         for name in (
             *("layers", "hidden", "heads", "context", "dtype"),

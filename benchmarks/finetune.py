@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from children import peak_of
+from children import peak_of, program
 from hf_folder import SMALL, make_llama
 
 HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ def ours(args: argparse.Namespace, rank: int, home: Path) -> tuple[float, int]:
     """Seconds of a step, and bytes."""
     with tempfile.TemporaryDirectory(dir=home) as folder:
         command = [
-            *("eisbach", "train", f"model.from={args.folder}"),
+            *(program("eisbach"), "train", f"model.from={args.folder}"),
             f"model.context={args.context}",
             f"data.train={home / 'text.txt'}",
             *("data.validation=none", "data.tokenizer=bytes"),

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from children import peak_of
+from children import peak_of, program
 from hf_folder import make_llama
 from numpy.typing import NDArray
 
@@ -82,7 +82,7 @@ def ours(args: argparse.Namespace, home: Path, name: str) -> float:
     with tempfile.TemporaryDirectory(dir=home) as folder:
         peak_of(
             [
-                *("eisbach", "train", f"model.from={home / 'model'}"),
+                *(program("eisbach"), "train", f"model.from={home / 'model'}"),
                 f"model.context={args.context}",
                 f"data.train={home / name}",
                 *("data.validation=none", "data.tokenizer=bytes"),

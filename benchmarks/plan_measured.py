@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from children import peak_of
+from children import on_ranks, peak_of
 from measured_run import figures_of
 
 MEMORY_WITHIN = 0.02
@@ -137,7 +137,7 @@ class Figures:
 
 def measured(case: Case) -> Figures:
     """Trains it."""
-    command = ["mpirun", "-n", str(case.ranks)] if case.ranks > 1 else []
+    command = on_ranks(case.ranks)
     with tempfile.TemporaryDirectory() as folder:
         command += [sys.executable, "-m", "eisbach", "train", *case.keys]
         command += [f"run.dir={folder}", "run.name=case"]

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from checkpoints import HIDDEN, LAYERS, make_engine
+from children import program
 
 HEADS = HIDDEN // 64
 
@@ -72,7 +73,7 @@ def on_ranks(task: str, folder: Path, layout: tuple[int, int, int]) -> str:
     """Runs this program on the ranks of a layout; returns what it prints."""
     ranks = layout[0] * layout[1] * layout[2]
     return subprocess.check_output(
-        ["mpirun", "-n", str(ranks), "--oversubscribe", sys.executable,
+        [program("mpirun"), "-n", str(ranks), "--oversubscribe", sys.executable,
          __file__, "--task", task, "--folder", folder,
          "--layout", ",".join(map(str, layout))],
         text=True,

@@ -28,7 +28,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from children import peak_of
+from children import on_ranks, peak_of, program
 from core_share import Shares, core_shares
 from pipeline_trace import chunk_times, read_trace, transfer_times
 
@@ -61,7 +61,7 @@ def command_of(
 ) -> list[str]:
     """What one rank starts."""
     return [
-        "eisbach", "profile", str(CONFIG),
+        program("eisbach"), "profile", str(CONFIG),
         f"model.layers={args.layers}",
         f"model.hidden={args.hidden}",
         f"model.heads={args.hidden // 64}",
@@ -88,7 +88,7 @@ def run(schedule: str, shares: Shares, args: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "profile"
         command = shares.wrap(command_of(name, chunks, folder, args))
-        peak_of(["mpirun", "-n", str(args.stages), *command])
+        peak_of([*on_ranks(args.stages), *command])
         steps = read_trace(folder / "trace.json", args.stages)
     shape = {
         "stages": args.stages,

@@ -25,7 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from children import peak_of
+from children import on_ranks, peak_of, program
 
 HERE = Path(__file__).parent
 OURS = "eisbach"
@@ -72,8 +72,8 @@ def eisbach_command(
 ) -> list[str]:
     """How to start ours; the run folder is `folder`/bench."""
     config = HERE.parent / "configs/gpt_bytes.yaml"
-    command = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-    command += ["eisbach", "train", str(config)]
+    command = on_ranks(ranks)
+    command += [program("eisbach"), "train", str(config)]
     for name in ("layers", "hidden", "heads", "context", "vocab"):
         command.append(f"model.{name}={getattr(shape, name)}")
     return [

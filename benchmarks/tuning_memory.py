@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from children import peak_of
+from children import peak_of, program
 from hf_folder import SMALL, make_llama
 
 F32, BF16 = "precision.compute=f32", "precision.compute=bf16"
@@ -36,7 +36,7 @@ WAYS = [
 def estimated(keys: list[str]) -> str:
     """What `eisbach estimate` says of the peak."""
     done = subprocess.run(
-        ["eisbach", "estimate", *keys],
+        [program("eisbach"), "estimate", *keys],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     unit = re.search(r"^(.iB) of memory", done.stdout, re.MULTILINE)[1]
@@ -48,7 +48,7 @@ def measure(keys: list[str], home: Path) -> tuple[int, int]:
     """Bytes of a process and of its allocator."""
     with tempfile.TemporaryDirectory(dir=home) as folder:
         run = f"run={{dir: {folder}, name: bench}}"
-        _, peak = peak_of(["eisbach", "train", *keys, run])
+        _, peak = peak_of([program("eisbach"), "train", *keys, run])
         text = (Path(folder) / "bench" / "metrics.jsonl").read_text()
     last = json.loads(text.splitlines()[-1])
     return peak, last["peak_memory_bytes"]
