@@ -1,4 +1,4 @@
-"""Kills, stops, signals, damages and fills, and checks that nothing is lost.
+"""Kills, stops, signals, damages, fills and plants; nothing must be lost.
 
     scripts/torture.sh --minutes 20 [--seed 1] [--steps 300] [--faults 4]
         [--kind "bit flip"]... [--layout "d2 t1 p1"]... [--only N]
@@ -25,6 +25,7 @@ from pathlib import Path
 from torture.disk import mount, unmount
 from torture.faults import FAULTS, Fault
 from torture.job import LAYOUTS
+from torture.planting import inside
 from torture.trial import Outcome, Trials
 
 _DISK_BYTES = 128 << 20
@@ -97,6 +98,7 @@ def main() -> int:
             kinds=[_find(kind) for kind in options.kind],
             layouts=[la for la in LAYOUTS if str(la) in options.layout]
             or LAYOUTS,
+            inside=inside(Path(name)),
         )
         number = options.only or 0
         while options.only is None or not outcomes:

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 from torture.disk import filled
 from torture.job import Job
+from torture.planting import (
+    HUGE_GRADIENT,
+    HUGE_WEIGHT,
+    NAN_GRADIENT,
+    NAN_WEIGHT,
+    WRONG_BIT,
+    Plant,
+)
 
 # Returns whether there was anything to break.
 Break = Callable[[Job, random.Random], bool]
@@ -25,11 +33,13 @@ class Fault:
       name: Of the kind.
       strike: Does it.
       restarts: Whether the ranks are started again after it.
+      told: Finds what the run should have said of it, and has not.
     """
 
     name: str
     strike: Break
     restarts: bool = True
+    told: Callable[[Job], list[str]] = lambda job: []
 
 
 def _send(pids: Iterable[int], number: int) -> bool:
@@ -120,6 +130,10 @@ def _full_disk_and_kill(job: Job, draw: random.Random) -> bool:
     return killed
 
 
+def _planted(name: str, plant: Plant, *, restarts: bool = False) -> Fault:
+    return Fault(name, plant.strike, restarts, plant.told)
+
+
 FAULTS = (
     Fault("kill -9 a rank", _rank(signal.SIGKILL)),
     Fault("kill -9 rank 0", _first_rank),
@@ -136,4 +150,9 @@ FAULTS = (
     Fault("bit flip in a checkpoint", _flip),
     Fault("full disk", _full_disk, restarts=False),
     Fault("kill -9 all ranks on a full disk", _full_disk_and_kill),
+    _planted("a weight is NaN for a step", NAN_WEIGHT),
+    _planted("a weight is huge for a step", HUGE_WEIGHT),
+    _planted("a gradient is NaN", NAN_GRADIENT),
+    _planted("a gradient is huge", HUGE_GRADIENT),
+    _planted("bit flip in a rank's weights", WRONG_BIT, restarts=True),
 )

@@ -8,21 +8,31 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import signals
 from torture.record import Record
 
+if TYPE_CHECKING:
+    from torture.planting import Planted
+
 ROOT = Path(__file__).resolve().parents[2]
 GLOBAL_BATCH = 12
 HANG_SECONDS = 5
+SPIKE_WINDOW = 8  # good steps before there are spikes
+HASH_EVERY = 7  # not that of checkpoints: some of them hold wrong bits
 _KEYS = (
     "model={layers: 2, hidden: 32, heads: 4, context: 16}",
     "optimizer.lr=1e-3",
     "run={device: cpu, log_every: 50}",
     "checkpoint={every_steps: 10, keep: 6}",
-    f"fault.hang_seconds={HANG_SECONDS}",
+    "precision.compute=f32",  # what is planted in a master is computed with
+    f"fault={{hang_seconds: {HANG_SECONDS}, on_spike: rerun, "
+    f"spike_window: {SPIKE_WINDOW}, hash_every: {HASH_EVERY}}}",
 )
 
 
@@ -61,17 +71,36 @@ LAYOUTS = tuple(
 
 
 class Job(Record):
-    """One run, which may be started several times."""
+    """One run, which may be started several times.
 
-    def __init__(self, disk: Path, name: str, steps: int):
+    Attributes:
+      steps: Of it.
+      log: What all of its starts have printed.
+      orders: Folder for what ranks are told to break (torture.planting).
+      planted: The last of it that a rank has obeyed.
+      layout: Of the last start.
+    """
+
+    def __init__(
+        self,
+        disk: Path,
+        name: str,
+        steps: int,
+        inside: Mapping[str, str] = MappingProxyType({}),
+    ):
         """Starts nothing.
 
         Args:
           disk: Folder of the run folder.
           name: Of the run.
           steps: Of it.
+          inside: Variables with which ranks obey orders.
         """
         super().__init__(disk / name)
+        self.steps = steps
+        self.layout = LAYOUTS[0]
+        self.planted: Planted | None = None
+        self._inside = inside
         self._keys = [
             *_KEYS,
             f"run.dir={disk}",
@@ -83,11 +112,14 @@ class Job(Record):
         self._temporary = disk.with_name(f"{name}-tmp")
         self._temporary.mkdir()
         self.log = disk.with_name(f"{name}.log")
+        self.orders = disk.with_name(f"{name}-orders")
+        self.orders.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
         self._orphaned = False  # an mpirun of it
 
     def start(self, layout: Layout) -> None:
         """Starts it under `eisbach run`."""
+        self.layout = layout
         mpirun = Path(sys.prefix, "bin", "mpirun")
         python = [sys.executable, "-m", "eisbach"]
         options = ["--map-by", ":oversubscribe", "--bind-to", "none"]
@@ -107,7 +139,9 @@ class Job(Record):
                 cwd=ROOT,
                 env={
                     **os.environ,
+                    **self._inside,
                     name: value,
+                    "EISBACH_TORTURE_ORDERS": str(self.orders),
                     "OMP_NUM_THREADS": "1",
                     "OMPI_ALLOW_RUN_AS_ROOT": "1",
                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -147,6 +181,10 @@ class Job(Record):
                 if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
                     found[int(entry.partition(b"=")[2])] = pid
         return found
+
+    def said(self) -> int:
+        """Bytes that it has printed."""
+        return self.log.stat().st_size
 
     def lines(self) -> tuple[int, int]:
         """Which file the metrics are, and how many lines it has.
@@ -192,3 +230,4 @@ class Job(Record):
         if self._process:
             self._process.wait()
         shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.orders, ignore_errors=True)

@@ -6,9 +6,10 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from torture.faults import FAULTS, Fault
 from torture.job import GLOBAL_BATCH, LAYOUTS, Job, Layout
@@ -84,6 +85,7 @@ class Trials:
         most: int,
         kinds: Sequence[Fault] = (),
         layouts: Sequence[Layout] = LAYOUTS,
+        inside: Mapping[str, str] = MappingProxyType({}),
     ):
         """Takes a folder with a `disk` in it.
 
@@ -94,6 +96,7 @@ class Trials:
           most: Faults of a run.
           kinds: Those that each run has, in turn; empty draws them.
           layouts: That are drawn from.
+          inside: Variables with which ranks obey orders.
         """
         self._folder = folder
         self._disk = folder / "disk"
@@ -102,6 +105,7 @@ class Trials:
         self._most = most
         self._kinds = kinds
         self._layouts = layouts
+        self._inside = inside
         self._unbroken: dict[Layout, Unbroken] = {}
 
     def run(self, number: int) -> Outcome:
@@ -109,7 +113,7 @@ class Trials:
         draw = random.Random(f"{self._seed}/{number}")
         outcome = Outcome(number, [draw.choice(self._layouts)])
         unbroken = self._whole(outcome.layouts[0])
-        job = Job(self._disk, f"run{number}", self._steps)
+        job = Job(self._disk, f"run{number}", self._steps, self._inside)
         try:
             job.start(outcome.layouts[0])
             self._break(job, draw, outcome)
@@ -127,7 +131,7 @@ class Trials:
         """Runs once what nobody breaks."""
         if layout not in self._unbroken:
             name = f"whole-{str(layout).replace(' ', '-')}"
-            job = Job(self._disk, name, self._steps)
+            job = Job(self._disk, name, self._steps, self._inside)
             try:
                 job.start(layout)
                 status = _wait(job, _PATIENCE_SECONDS)
@@ -153,6 +157,7 @@ class Trials:
             outcome.strikes.append(Strike(fault.name, seconds))
             if seconds is None:
                 return
+            outcome.faults += fault.told(job)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (status := _wait(job, 0.05)) != 0:
             if time.monotonic() > deadline:

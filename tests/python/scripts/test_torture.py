@@ -10,17 +10,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 from torture.__main__ import report
-from torture.job import GLOBAL_BATCH, LAYOUTS, Layout
+from torture.job import GLOBAL_BATCH, HASH_EVERY, LAYOUTS, Layout
+from torture.planting import HUGE_WEIGHT, NAN_GRADIENT, WRONG_BIT, Planted
 from torture.trial import Outcome, Strike, Unbroken, compare
 
 
 @pytest.mark.mpi
-def test_a_broken_run_ends_as_if_nobody_had_broken_it(repo):
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("bit flip in a checkpoint", "TERM eisbach run"),
+        (
+            *("a weight is NaN for a step", "a weight is huge for a step"),
+            *("a gradient is NaN", "a gradient is huge"),
+            "bit flip in a rank's weights",
+        ),
+    ],
+)
+def test_a_broken_run_ends_as_if_nobody_had_broken_it(repo, kinds):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torture", "--minutes", "0"),
             *("--seed", "1", "--steps", "300", "--layout", "d2 t1 p1"),
-            *("--kind", "bit flip", "--kind", "TERM eisbach run"),
+            *(word for kind in kinds for word in ("--kind", kind)),
         ],
         cwd=repo / "scripts",
         capture_output=True,
@@ -29,8 +41,7 @@ def test_a_broken_run_ends_as_if_nobody_had_broken_it(repo):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for told in (
-        "| bit flip in a checkpoint | 1 | 1 |",
-        "| TERM eisbach run | 1 | 1 |",
+        *(f"| {kind} | 1 | 1 |" for kind in kinds),
         "samples lost: 0",
         "samples used twice: 0",
         "bitwise equal to the unbroken run: 1 of 1 on the same layout",
@@ -131,6 +142,61 @@ def test_the_report_counts_by_kind():
     assert "samples lost: 12" in lines
     assert "equal to rounding: 0 of 1 whose layout changed" in lines
     assert "faults found: 1" in lines
+
+
+def lacks(plant, layout, *, ledger=(), words="", monkeypatch):
+    """What `plant` finds missing of a fault of rank 1 in step 30."""
+    monkeypatch.setattr("torture.planting.TOLD_SECONDS", 0.0)
+    log = SimpleNamespace(read_bytes=lambda: b"before" + words.encode())
+    job = SimpleNamespace(
+        planted=Planted(rank=1, step=30, said=6),
+        layout=layout,
+        log=log,
+        told=lambda name: list(ledger),
+    )
+    return plant.told(job)
+
+
+def test_the_ledger_must_tell_of_a_spike(monkeypatch):
+    line = {
+        "step": 30,
+        "outcome": "recomputed",
+        "cause": "grad_norm_not_finite",
+        "why": "grad_norm=nan is not finite, ...: a fault of the machine",
+    }
+
+    def missing(plant=NAN_GRADIENT, **changes):
+        ledger = [{**line, **changes}]
+        return lacks(plant, LAYOUTS[0], ledger=ledger, monkeypatch=monkeypatch)
+
+    assert not missing()
+    assert missing(step=31)
+    assert missing(outcome="skipped")
+    assert missing(cause="loss_not_finite")
+    assert missing(why="and the same bits when it was computed again")
+    assert missing(HUGE_WEIGHT)
+
+
+def test_the_run_must_name_the_rank_of_a_wrong_bit(monkeypatch):
+    def missing(wrong, layout, found=30, goes_on=20):
+        words = (
+            f"eisbach: error: step {found}: {wrong}, first in w; all were ...\n"
+            f"eisbach run: x; starts again from step {goes_on} (restart 1 of 9)"
+        )
+        return lacks(WRONG_BIT, layout, words=words, monkeypatch=monkeypatch)
+
+    three, two = Layout(3, 1, 1), Layout(2, 1, 1)
+    alone = "rank 1 (a) holds other bits than its replicas on ranks 0 (a)"
+    either = "ranks 0 (a), 1 (a) should hold the same bits and do not"
+    assert not missing(alone, three)
+    assert not missing(either, two)
+    assert missing(either, three)
+    assert missing(alone.replace("rank 1", "rank 2"), three)
+    assert missing(either.replace("1 (a)", "3 (a)"), two)
+    assert missing(alone, three, found=30 + HASH_EVERY)
+    # A checkpoint that has the bit was gone on with.
+    assert missing(alone, three, goes_on=30)
+    assert lacks(WRONG_BIT, three, monkeypatch=monkeypatch)
 
 
 DISK = """
