@@ -56,11 +56,13 @@ class Planted:
       rank: Whose it is.
       step: In which it is wrong, or from which on.
       said: Bytes that the job had printed before.
+      name: Of what is wrong.
     """
 
     rank: int
     step: int
     said: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,10 @@ class Plant:
                     return False
                 break
             time.sleep(0.002)
-        step = json.loads(done.read_text())["step"]
+        answer = json.loads(done.read_text())
         done.unlink()
-        job.planted = Planted(rank, step, said) if step else None
-        return step is not None
+        job.planted = Planted(rank, said=said, **answer)
+        return answer["step"] is not None
 
     def told(self, job: Job) -> list[str]:
         """What should have been said of it, and was not."""
@@ -161,7 +163,8 @@ def _words_lack(plant: Plant, job: Job, planted: Planted) -> list[str]:
 
 
 NAN_WEIGHT = Plant("weight", float("nan"), ("loss_not_finite",))
-HUGE_WEIGHT = Plant("last weight", 50.0, ("loss_spike",))
+# Of the other sign: logits of what never comes would only sink further.
+HUGE_WEIGHT = Plant("last weight", -1e3, ("loss_spike",))
 NAN_GRADIENT = Plant("gradient", float("nan"), ("grad_norm_not_finite",))
 HUGE_GRADIENT = Plant("gradient", 1e12, ("grad_norm_spike",))
 WRONG_BIT = Plant("bit")

@@ -149,7 +149,7 @@ def lacks(plant, layout, *, ledger=(), words="", monkeypatch):
     monkeypatch.setattr("torture.planting.TOLD_SECONDS", 0.0)
     log = SimpleNamespace(read_bytes=lambda: b"before" + words.encode())
     job = SimpleNamespace(
-        planted=Planted(rank=1, step=30, said=6),
+        planted=Planted(rank=1, step=30, said=6, name="w"),
         layout=layout,
         log=log,
         told=lambda name: list(ledger),
