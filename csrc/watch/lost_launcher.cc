@@ -13,6 +13,11 @@ namespace eisbach::watch {
 namespace {
 
 constexpr int kMostFiles = 1024;
+// In which ranks go.
+constexpr int64_t kRanksMs = 800;
+// In which a daemon takes away its files, on a machine that does much else.
+constexpr int64_t kDaemonMs = 5000;
+constexpr int64_t kLookMs = 50;
 
 void Sleep(int64_t milliseconds) {
   const timespec time = {.tv_sec = milliseconds / 1000,
@@ -25,10 +30,13 @@ void Sleep(int64_t milliseconds) {
   setsid();
   // Readers of the job's output wait for whoever holds it.
   for (int fd = 0; fd < kMostFiles; ++fd) close(fd);
-  Sleep(800);
+  Sleep(kRanksMs);
   if (kind == LauncherKind::kDaemon) {
     kill(launcher, SIGTERM);
-    Sleep(700);
+    for (int64_t waited = 0; waited < kDaemonMs; waited += kLookMs) {
+      Sleep(kLookMs);
+      if (kill(launcher, 0) != 0) _exit(0);
+    }
   }
   kill(launcher, SIGKILL);
   _exit(0);

@@ -19,9 +19,10 @@ enum class LauncherKind : uint8_t {
 LauncherKind KindOf(pid_t pid, const std::string& proc = "/proc");
 
 // Ends a launcher that would wait for a host which is lost, after the ranks
-// have gone: from a process of its own, within two seconds. A daemon is asked
-// first; an mpirun that is asked passes SIGTERM on to whoever has started it,
-// and waits. Any thread; takes no lock.
+// have gone: from a process of its own, within a second. A daemon is asked
+// first, and has five more to take away its files; an mpirun that is asked
+// passes SIGTERM on to whoever has started it, and waits. Any thread; takes no
+// lock.
 void EndLauncherSoon(pid_t launcher, LauncherKind kind);
 
 }  // namespace eisbach::watch

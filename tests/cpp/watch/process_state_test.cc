@@ -45,5 +45,46 @@ TEST(LostLauncher, KnowsALauncherByItsName) {
   EXPECT_EQ(named("bash"), LauncherKind::kNone);
 }
 
+// A child that does so much when SIGTERM comes, once it can.
+template <typename Do>
+pid_t Child(Do on_term) {
+  int ready[2];
+  EXPECT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGTERM, on_term);
+    if (write(ready[1], "", 1) != 1) _exit(1);
+    while (true) pause();
+  }
+  char byte;
+  EXPECT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  close(ready[1]);
+  return child;
+}
+
+TEST(LostLauncher, ADaemonMayTakeItsTimeToTidyUp) {
+  const pid_t child = Child(+[](int) {
+    sleep(2);
+    _exit(7);
+  });
+  EndLauncherSoon(child, LauncherKind::kDaemon);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+TEST(LostLauncher, OneThatDoesNotListenIsKilled) {
+  for (LauncherKind kind : {LauncherKind::kMpirun, LauncherKind::kDaemon}) {
+    const pid_t child = Child(SIG_IGN);
+    EndLauncherSoon(child, kind);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  }
+}
+
 }  // namespace
 }  // namespace eisbach::watch::process_state_test
