@@ -5,7 +5,8 @@
 
 - Each folder of python/eisbach and each script in scripts/ and examples/ has
   tests at the same place under tests/python, and each test there names its
-  module, or in tests/python/bindings its file of csrc/bindings.
+  module, in tests/python/benchmarks one of benchmarks/, or in
+  tests/python/bindings its file of csrc/bindings.
 - Each folder of csrc with sources has a test at the same place under
   tests/cpp (a backend folder may be tested by the folder above it), and each
   test there lies in a folder of csrc. Several are compiled together, so each
@@ -48,7 +49,7 @@ def check_python(root: Path) -> Iterator[str]:
         place = test.relative_to(tests)
         stem = place.stem.removeprefix("test_")
         home, suffix = package, ".py"
-        if place.parts[0] in ("scripts", "examples"):
+        if place.parts[0] in ("scripts", "examples", "benchmarks"):
             home = root
         elif place.parts[0] == BINDINGS:
             home, suffix = root / "csrc", ".cc"
