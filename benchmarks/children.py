@@ -35,9 +35,21 @@ def program(name: str) -> str:
     return found
 
 
-def on_ranks(ranks: int) -> list[str]:
-    """What stands before a command so that it runs on so many ranks."""
-    return [program("mpirun"), "-n", str(ranks)] if ranks > 1 else []
+def on_ranks(ranks: int, *options: str) -> list[str]:
+    """What stands before a command so that it runs on so many ranks.
+
+    Whoever is root may start them, as in an environment that is activated.
+
+    Args:
+      ranks: How many; one needs nothing.
+      options: Of mpirun.
+    """
+    if ranks == 1:
+        return []
+    if os.geteuid() == 0:
+        os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    return [program("mpirun"), "-n", str(ranks), *options]
 
 
 def peak_of(command: list[str]) -> tuple[str, int]:

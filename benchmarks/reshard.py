@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from checkpoints import HIDDEN, LAYERS, make_engine
-from children import program
+from children import on_ranks
 
 HEADS = HIDDEN // 64
 
@@ -69,11 +69,11 @@ def as_rank(task: str, folder: Path, layout: tuple[int, int, int]) -> None:
         print(json.dumps(told), flush=True)
 
 
-def on_ranks(task: str, folder: Path, layout: tuple[int, int, int]) -> str:
+def on_layout(task: str, folder: Path, layout: tuple[int, int, int]) -> str:
     """Runs this program on the ranks of a layout; returns what it prints."""
     ranks = layout[0] * layout[1] * layout[2]
     return subprocess.check_output(
-        [program("mpirun"), "-n", str(ranks), "--oversubscribe", sys.executable,
+        [*on_ranks(ranks, "--oversubscribe"), sys.executable,
          __file__, "--task", task, "--folder", folder,
          "--layout", ",".join(map(str, layout))],
         text=True,
@@ -96,11 +96,11 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="reshard-", dir=args.folder))
     try:
-        on_ranks("save", folder, (2, 2, 2))
+        on_layout("save", folder, (2, 2, 2))
         print("| ranks | data x tensor x pipeline | s | MB before | MB peak |")
         print("| --- | --- | --- | --- | --- |")
         for layout in layouts():
-            told = json.loads(on_ranks("load", folder, layout))
+            told = json.loads(on_layout("load", folder, layout))
             name = " x ".join(map(str, layout))
             ranks = layout[0] * layout[1] * layout[2]
             print(
