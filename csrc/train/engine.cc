@@ -180,8 +180,8 @@ absl::StatusOr<StepResult> Engine::Collect() {
   while (submitted() > 0) EISBACH_RETURN_IF_ERROR(results_->Pop().status());
   inputs_.clear();
   asked_.clear();
-  if (replicas_ != nullptr) replicas_->Forget();
-  const absl::Status why = Explain(input, result);
+  absl::Status why = CompareReplicas(result.step);
+  if (why.ok()) why = Explain(input, result);
   update_->set_step(result.step);
   EISBACH_RETURN_IF_ERROR(update_->ForgetNonFinite());
   failed_alike_ = true;

@@ -202,6 +202,9 @@ class Engine {
   // count, [micro-batches + 1], summed over all ranks.
   absl::StatusOr<std::vector<double>> ReadLosses(const StepInput& input);
   absl::StatusOr<std::vector<double>> ComputeLosses(const StepInput& input);
+  // Whether replicas still have the same bits where a step ends the run: wrong
+  // ones may be why, and may be in every checkpoint since they were compared.
+  absl::Status CompareReplicas(int64_t step);
   // Why a step is void.
   absl::Status Explain(const StepInput& input, const StepResult& result);
   // Runs a step that was not finite again and says where it began.

@@ -92,6 +92,14 @@ absl::StatusOr<StepResult> Engine::Rerun(const StepInput& input,
   return second;
 }
 
+absl::Status Engine::CompareReplicas(int64_t step) {
+  if (replicas_ == nullptr) return absl::OkStatus();
+  replicas_->Forget();
+  EISBACH_RETURN_IF_ERROR(update_->WaitForWeights());
+  EISBACH_RETURN_IF_ERROR(replicas_->Begin(step));
+  return replicas_->End();
+}
+
 absl::Status Engine::Explain(const StepInput& input, const StepResult& result) {
   if (result.spike.bad >= ops::BadStep::kLossSpike) {
     return SpikeError(result, config_.spikes);

@@ -101,7 +101,8 @@ struct Recipe {
     if (config.model.architecture.norm_placement ==
         models::NormPlacement::kPost) {
       auto& schedule = config.update.schedule;
-      schedule.learning_rate = optimizer == "sgd" ? 3e-3 : 3e-5;
+      if (optimizer == "adamw") schedule.learning_rate = 3e-5;
+      if (optimizer == "sgd") schedule.learning_rate = 3e-3;
       schedule.min_learning_rate = schedule.learning_rate;
       config.update.initial_loss_scale = 1024;
     }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "support/status_testing.h"
@@ -163,6 +164,34 @@ TEST(Replicas, OptimizerStateAndRoundedWeightsAreComparedToo) {
                                  "first in blocks.0.mlp.down.weight in bf16"));
             return absl::OkStatus();
           });
+}
+
+// Else the run would end before they are compared the next time, and go on from
+// a checkpoint in which they may be wrong.
+TEST(Replicas, AreComparedWhereABadStepEndsTheRun) {
+  for (const optim::OnSpike on_spike :
+       {optim::OnSpike::kStop, optim::OnSpike::kSkip}) {
+    EngineConfig config = ConfigOf();
+    config.hash_every = 100;
+    config.spikes = {.on_spike = on_spike, .most_skips = 1};
+    for (const bool wrong : {true, false}) {
+      OnRanks({3, 1, 1}, config, [&](Engine& engine, int rank) -> absl::Status {
+        EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+        Parameter* parameter = Find(engine, "blocks.0.mlp.down.weight");
+        EXPECT_NE(parameter, nullptr);
+        if (rank == 1 || !wrong) parameter->master().data<float>()[5] = NAN;
+        absl::Status status = test::ToyStep(engine).status();
+        if (on_spike == optim::OnSpike::kSkip) {
+          EISBACH_RETURN_IF_ERROR(status);
+          status = test::ToyStep(engine).status();
+        }
+        EXPECT_EQ(engine.replicas()->differ(), wrong);
+        EXPECT_THAT(status, StatusIs(kAborted, wrong ? ": rank 1 (" : "norm"));
+        EXPECT_TRUE(engine.failed_alike());
+        return absl::OkStatus();
+      });
+    }
+  }
 }
 
 TEST(Replicas, TakeNoMemoryInSteps) {
