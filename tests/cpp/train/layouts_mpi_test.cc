@@ -45,7 +45,7 @@ TEST_P(LayoutsMpiTest, TrainLikeOneRank) {
       }));
   config.ulysses_group = 0;  // of one rank there is none
   Trained want = test::Value(test::TrainOneRank(config, steps));
-  if (world.rank() != 0) want.gradients.clear();
+  if (world.rank() != 0) want = {.curve = std::move(want.curve)};
   const test::Tolerances& tolerance =
       test::ToleranceOf(GetParam().recipe.compute);
   test::ExpectCloseCurves(got.curve, want.curve, tolerance.curve, "curve");
