@@ -20,8 +20,9 @@ void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
     begun_ = news;
     return;
   }
-  if (!changes_.empty())
+  if (!changes_.empty()) {
     news_.push_back(DelayOverText(*news, changes_, hosts_));
+  }
   changes_.clear();
   begun_.reset();
 }
@@ -29,12 +30,16 @@ void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
 absl::Status LinkWatch::Measure() {
   EISBACH_ASSIGN_OR_RETURN(std::vector<LinkReading> readings,
                            MeasureLinks(context_.world(), rounds_));
-  if (context_.world().rank() != 0) return absl::OkStatus();
+  if (context_.world().rank() == 0) Take(std::move(readings));
+  return absl::OkStatus();
+}
+
+void LinkWatch::Take(std::vector<LinkReading> readings) {
   if (!doubtful_.empty()) {
     readings = BetterReadings(std::exchange(doubtful_, {}), readings);
   } else if (Doubts(readings)) {
     doubtful_ = std::move(readings);
-    return absl::OkStatus();
+    return;
   }
   if (before_.empty()) {
     before_ = std::move(readings);
@@ -44,13 +49,13 @@ absl::Status LinkWatch::Measure() {
     changes_ = LinkChanges(before_, readings);
     news_.push_back(DelayText(*begun, changes_, hosts_));
   }
-  return absl::OkStatus();
 }
 
 bool LinkWatch::Doubts(const std::vector<LinkReading>& readings) const {
   if (before_.empty()) return !SlowFromTheStart(readings, hosts_).empty();
+  if (!begun_.has_value()) return false;
   const LinkChange worst = LinkChanges(before_, readings).front();
-  return begun_.has_value() && worst.slow() && !worst.plain();
+  return worst.slow() && !worst.plain();
 }
 
 std::optional<SlowLink> LinkWatch::slow_link() const {

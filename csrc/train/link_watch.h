@@ -41,7 +41,8 @@ class LinkWatch {
   // The first time what links do while all is well. Collective, between steps.
   absl::Status Measure();
 
-  // On rank 0.
+  // On rank 0. What was measured, all links in the order of MeasureLinks.
+  void Take(std::vector<LinkReading> readings);
   std::optional<SlowLink> slow_link() const;
   std::vector<std::string> TakeNews();
 
