@@ -13,6 +13,15 @@ namespace {
 namespace py = pybind11;
 using train::StepResult;
 
+// The member of what a result may not have; None where it does not.
+template <typename Part, typename Value>
+auto IfThere(std::optional<Part> StepResult::*part, Value Part::*member) {
+  return [part, member](const StepResult& r) -> std::optional<Value> {
+    if (!(r.*part)) return std::nullopt;
+    return *(r.*part).*member;
+  };
+}
+
 void BindSaveOutcome(CoreModule& m) {
   using checkpoint::SaveOutcome;
   Class<SaveOutcome>(m, "SaveOutcome", "How a checkpoint ended.")
@@ -93,10 +102,7 @@ void BindResults(CoreModule& m) {
           "holds steps up; None where there is none.")
       .def_property_readonly(
           "slow_link_seconds",
-          [](const StepResult& r) -> std::optional<double> {
-            if (!r.slow_link) return std::nullopt;
-            return r.slow_link->excess;
-          },
+          IfThere(&StepResult::slow_link, &train::SlowLink::excess),
           "By which it holds each step up.")
       .def_readonly("counted", &StepResult::counted,
                     "Tokens of the global batch that count: those whose target "
@@ -104,18 +110,11 @@ void BindResults(CoreModule& m) {
       .def_readonly("rewards", &StepResult::rewards,
                     "What was learned of pairs: Rewards; None of others.")
       .def_property_readonly(
-          "z_loss",
-          [](const StepResult& r) -> std::optional<double> {
-            if (!r.added) return std::nullopt;
-            return r.added->z_loss;
-          },
+          "z_loss", IfThere(&StepResult::added, &train::AddedLosses::z_loss),
           "What the loss had of it beside `loss`; None without such terms.")
       .def_property_readonly(
           "label_smoothing_loss",
-          [](const StepResult& r) -> std::optional<double> {
-            if (!r.added) return std::nullopt;
-            return r.added->label_smoothing;
-          },
+          IfThere(&StepResult::added, &train::AddedLosses::label_smoothing),
           "As z_loss.")
       .def("__repr__", [](const StepResult& r) {
         return absl::StrCat("StepResult(step=", r.step, ", loss=", r.loss,

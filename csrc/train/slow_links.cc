@@ -12,16 +12,14 @@
 namespace eisbach::train {
 namespace {
 
+using watch::RankAndHost;
+
 constexpr size_t kFewestOfARing = 3;
 constexpr double kAlike = 0.25;  // of the factor of the worst
 
-std::string NameOf(int rank, absl::Span<const std::string> hosts) {
-  return absl::StrCat("rank ", rank, " (", hosts[rank], ")");
-}
-
 std::string Ends(const LinkReading& link, absl::Span<const std::string> hosts) {
-  return absl::StrCat("the link between ", NameOf(link.a, hosts), " and ",
-                      NameOf(link.b, hosts));
+  return absl::StrCat("the link between ", RankAndHost(link.a, hosts), " and ",
+                      RankAndHost(link.b, hosts));
 }
 
 std::string TwoDigits(double value) {
@@ -137,8 +135,8 @@ std::string DelayText(const watch::NetworkDelay& delay,
   if (!AnySlow(changes)) {
     return absl::StrCat(WaitText(delay), ", since step ", delay.since,
                         ", and no link between neighbours is slow: the worst, ",
-                        "between ", NameOf(worst.now.a, hosts), " and ",
-                        NameOf(worst.now.b, hosts), ", has ",
+                        "between ", RankAndHost(worst.now.a, hosts), " and ",
+                        RankAndHost(worst.now.b, hosts), ", has ",
                         ChangeText(worst));
   }
   return absl::StrCat(Ends(worst.now, hosts), ", of ",

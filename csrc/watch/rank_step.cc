@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
+
 namespace eisbach::watch {
 
 double Sum(const StepParts& parts) {
@@ -11,6 +13,10 @@ double Sum(const StepParts& parts) {
 double WholeStep(const std::vector<RankStep>& ranks) {
   return MedianOf(
       ranks, [](const RankStep& r) { return Sum(r.busy) + Sum(r.waiting); });
+}
+
+std::string RankAndHost(int rank, absl::Span<const std::string> hosts) {
+  return absl::StrCat("rank ", rank, " (", hosts[rank], ")");
 }
 
 absl::string_view Spelled(StepPart part) {

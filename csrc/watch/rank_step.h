@@ -1,9 +1,11 @@
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "core/median.h"
 #include "device/step_clock.h"
 
@@ -18,6 +20,8 @@ struct RankStep {
 double Sum(const StepParts& parts);
 // Seconds of a step: what half of the ranks took, working and waiting.
 double WholeStep(const std::vector<RankStep>& ranks);
+// "rank 3 (node7)"; `hosts` by rank.
+std::string RankAndHost(int rank, absl::Span<const std::string> hosts);
 // In a sentence: "reducing gradients".
 absl::string_view Spelled(StepPart part);
 

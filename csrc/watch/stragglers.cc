@@ -161,8 +161,7 @@ std::vector<Straggler> StragglerFinder::now() const {
 
 std::string ToText(const Straggler& straggler,
                    const std::vector<std::string>& hosts) {
-  const std::string who =
-      absl::StrCat("rank ", straggler.rank, " (", hosts[straggler.rank], ")");
+  const std::string who = RankAndHost(straggler.rank, hosts);
   if (straggler.over != 0) {
     return absl::StrCat(who, " is no longer slow since step ", straggler.over);
   }

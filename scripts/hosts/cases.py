@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from hosts.job import Job
 
@@ -85,6 +86,19 @@ def _host_comes_back(job: Job) -> None:
     job.hosts.start("h2")
 
 
+def _bad_cable(name: str, strike: Do, mend: Do, **more: Any) -> Case:
+    """A cable of h2 that becomes bad while the job trains, until it is named.
+
+    Args:
+      name: Of the case.
+      strike: Makes it bad.
+      mend: Makes it good again.
+      more: Of the case, where it is not of two hosts.
+    """
+    case = {"link": _SLOW_LINK, "hang_seconds": 30.0, "at": 100, **more}
+    return Case(name, strike, after=mend, **case)
+
+
 CASES = (
     Case(
         "cable pulled, put back when it was told",
@@ -117,29 +131,21 @@ CASES = (
         steps=40,
         at=1,
     ),
-    Case(
+    _bad_cable(
         "cable of 20 Mbit/s, a good one when it was told",
         lambda job: job.hosts.throttle("h2", megabits=20),
-        link=_SLOW_LINK,
-        after=lambda job: job.hosts.unthrottle("h2"),
-        hang_seconds=30.0,
-        at=100,
+        lambda job: job.hosts.unthrottle("h2"),
     ),
-    Case(
+    _bad_cable(
         "10 ms each way, none when it was told",
         lambda job: job.hosts.worsen("h2", loss=0.0, delay=0.01),
-        link=_SLOW_LINK,
-        after=lambda job: job.hosts.mend("h2"),
-        hang_seconds=30.0,
-        at=100,
+        lambda job: job.hosts.mend("h2"),
     ),
-    Case(
+    _bad_cable(
         "one cable of three of 20 Mbit/s, a good one when it was told",
         lambda job: job.hosts.throttle("h2", megabits=20),
+        lambda job: job.hosts.unthrottle("h2"),
         link=r"of data, .* all with a rank on h2",
-        after=lambda job: job.hosts.unthrottle("h2"),
-        hang_seconds=30.0,
-        at=100,
         hosts=3,
         ranks=6,
     ),

@@ -26,10 +26,15 @@ const std::vector<LinkReading> kBefore = {
     Link(0, 1, 0.9, 0.1), Link(2, 3, 0.9, 0.1), Link(1, 2, 0.9, 0.1),
     Link(0, 3, 0.9, 0.1)};
 
-TEST(SlowLinks, ABytesRateIsNamed) {
+// What is told where one of them does something else now.
+std::string ToldOf(size_t number, const LinkReading& reading) {
   std::vector<LinkReading> now = kBefore;
-  now[2] = Link(1, 2, 0.05, 0.13);
-  EXPECT_EQ(DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+  now[number] = reading;
+  return DelayText(kDelay, LinkChanges(kBefore, now), kHosts);
+}
+
+TEST(SlowLinks, ABytesRateIsNamed) {
+  EXPECT_EQ(ToldOf(2, Link(1, 2, 0.05, 0.13)),
             "the link between rank 1 (n1) and rank 2 (n2), of data, is slow "
             "since step 120: 0.05 GB/s and 0.13 ms, where it had 0.9 GB/s and "
             "0.1 ms; ranks wait 0.4 s longer in each step, most in reducing "
@@ -37,9 +42,7 @@ TEST(SlowLinks, ABytesRateIsNamed) {
 }
 
 TEST(SlowLinks, AMessagesDelayIsNamed) {
-  std::vector<LinkReading> now = kBefore;
-  now[0] = Link(0, 1, 0.8, 150);
-  EXPECT_EQ(DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+  EXPECT_EQ(ToldOf(0, Link(0, 1, 0.8, 150)),
             "the link between rank 0 (n0) and rank 1 (n1), of data, is slow "
             "since step 120: 0.8 GB/s and 150 ms, where it had 0.9 GB/s and "
             "0.1 ms; ranks wait 0.4 s longer in each step, most in reducing "
@@ -73,13 +76,12 @@ TEST(SlowLinks, TheWorstOfSeveralIsNamed) {
 // Half the rate is slow, and a little more is not; nor are messages that the
 // scheduler has held up.
 TEST(SlowLinks, WhereNoneIsTheWorstIsToldOf) {
-  std::vector<LinkReading> now = kBefore;
-  now[1] = Link(2, 3, 0.5, 0.19);
-  EXPECT_EQ(DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+  EXPECT_EQ(ToldOf(1, Link(2, 3, 0.5, 0.19)),
             "ranks wait 0.4 s longer in each step, most in reducing gradients, "
             "since step 120, and no link between neighbours is slow: the "
             "worst, between rank 2 (n2) and rank 3 (n3), has 0.5 GB/s and 0.19 "
             "ms, where it had 0.9 GB/s and 0.1 ms");
+  std::vector<LinkReading> now = kBefore;
   now[1] = Link(2, 3, 0.45, 0.1);
   EXPECT_TRUE(LinkChanges(kBefore, now)[0].slow());
   // In shared memory: ten times as long, and nothing.
