@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from hosts.job import Job
@@ -32,8 +32,6 @@ class Case:
       strike: Does it, while the job trains.
       named: Pattern of the cause that `eisbach run` must tell; empty where the
         job must go on as if nothing had been.
-      link: Pattern of the slow link that the job must name, and after which it
-        must say that it is slow no longer.
       status: That the job has to end with before it is started again; None for
         any but 0.
       after: What is done once the cause was told: a host comes back, say.
@@ -44,6 +42,8 @@ class Case:
       at: The step after which the fault is done.
       hosts: How many there are.
       ranks: That the run comes to its end on.
+      link: Pattern of the slow link that the job must name, and after which it
+        must say that it is slow no longer.
       mess: Whether somebody is killed who leaves files of its own, which nobody
         else removes at once: Open MPI's, or the file in which rank 0 tells.
       ends: Whether `eisbach run` itself is ended, and started again by hand.
@@ -52,8 +52,8 @@ class Case:
     name: str
     strike: Do
     named: str = ""
-    link: str = ""
     status: int | None = None
+    _: KW_ONLY
     after: Do = _nothing
     later: Do = _nothing
     before: Do = _nothing
@@ -62,6 +62,7 @@ class Case:
     at: int = 40
     hosts: int = 2
     ranks: int = 4
+    link: str = ""
     mess: bool = False
     ends: bool = False
 

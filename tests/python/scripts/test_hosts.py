@@ -101,3 +101,11 @@ def test_the_table_says_what_came_of_it():
         "same bits | nothing |",
         f"| {case.name} | 3 | - | - | - | - | 2 | OTHERS | 1 |",
     ]
+
+
+def test_a_case_waits_for_one_thing():
+    for case in CASES:
+        assert case.status in (None, 76, 137), case.name
+        assert isinstance(case.link, str), case.name
+        assert not (case.named and case.link), case.name
+    assert sum(bool(case.link) for case in CASES) == 3
