@@ -97,7 +97,7 @@ absl::Status Engine::CompareReplicas(int64_t step) {
   replicas_->Forget();
   EISBACH_RETURN_IF_ERROR(update_->WaitForWeights());
   EISBACH_RETURN_IF_ERROR(replicas_->Begin(step));
-  return replicas_->End();
+  return replicas_->begun(step) ? replicas_->End() : absl::OkStatus();
 }
 
 absl::Status Engine::Explain(const StepInput& input, const StepResult& result) {

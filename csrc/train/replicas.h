@@ -28,13 +28,15 @@ class Replicas {
 
   // Puts the fingerprints after `step`, and those of the replicas, on their way
   // to the host. Waits for nothing; at most ResultQueue::kCapacity may be on
-  // their way. Collective.
+  // their way. Without replicas, and on a meta device, there is nothing to
+  // begin. Collective.
   absl::Status Begin(int64_t step);
   // Whether those after `step` are the next on their way.
   bool begun(int64_t step) const;
   // Waits for them and for all ranks, which find the same. Aborted where bits
   // differ: names the ranks with their hosts, and the first tensor. The
-  // majority is right; where there is none all are named. Collective.
+  // majority is right; where there is none all are named. FailedPrecondition
+  // where none were begun. Collective.
   absl::Status End();
   // Forgets those that are on their way.
   void Forget() { waiting_.clear(); }
