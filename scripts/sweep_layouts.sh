@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains the tests' toy on every factoring of 2, 3, 4, 6 and 8 ranks into data,
 # tensor and pipeline, on threads and under mpirun, and compares each with one
-# rank: with all that tests/cpp/train/layouts_test.cc crosses on up to 4 ranks,
+# rank: with all that tests/cpp/train/layouts_test.cc crosses on 2 and 3 ranks,
 # with every two choices of it on more, and with every pair of the choices of
 # layouts_pairs_test.cc. Writes the table of pairs in docs/parallelism.md.
 # scripts/test.sh runs a few of them.

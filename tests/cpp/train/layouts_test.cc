@@ -219,7 +219,7 @@ TEST_P(LayoutsSweep, TrainLikeOneRank) {
   ExpectTrainsLikeOneRank(recipe, config, GetParam().layout, kSteps);
 }
 
-constexpr int kMostCrossed = 4;
+constexpr int kMostCrossed = 3;
 
 // What the sweep crosses of one kind, by number.
 template <typename Value>
