@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -75,8 +74,7 @@ def _kill(pids: Iterable[int]) -> None:
 
 
 def _blip(job: Job) -> None:
-    job.hosts.cut("h2")
-    threading.Timer(_BLIP_SECONDS, job.hosts.join, ["h2"]).start()
+    job.hosts.cut("h2", _BLIP_SECONDS)
 
 
 def _freeze_rank(job: Job) -> None:

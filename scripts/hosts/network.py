@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from hosts.freezer import Freezer
@@ -47,6 +48,7 @@ class Hosts:
         self._switch: subprocess.Popen[str] | None = None
         self._cables: list[subprocess.Popen[str]] = []
         self._freezers: dict[str, Freezer] = {}
+        self._timers: list[threading.Timer] = []
 
     def __enter__(self) -> Hosts:
         try:
@@ -63,6 +65,10 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for timer in self._timers:
+            timer.cancel()
+            if timer.is_alive():
+                timer.join()
         for name in list(self._processes):
             self.thaw(name)
             self._kill(name)
@@ -121,9 +127,17 @@ class Hosts:
         """The files in the shared memory of a host."""
         return os.listdir(f"/proc/{self._first(name)}/root/dev/shm")
 
-    def cut(self, name: str) -> None:
-        """Pulls the cable of a host out of the switch."""
+    def cut(self, name: str, seconds: float | None = None) -> None:
+        """Pulls the cable of a host out of the switch, for a while or for good.
+
+        Args:
+          name: Of the host.
+          seconds: After which it is put back.
+        """
         self._on_switch("link", "set", name, "down")
+        if seconds is not None:
+            self._timers.append(threading.Timer(seconds, self.join, [name]))
+            self._timers[-1].start()
 
     def join(self, name: str) -> None:
         """Puts it back."""
