@@ -134,6 +134,22 @@ inline std::map<std::string, double> Roundings(const Gradients& rounded,
   return roundings;
 }
 
+inline double LargestValue(const std::vector<float>& values) {
+  return LargestDistance(values, std::vector<float>(values.size(), 0.0f));
+}
+
+// What a tensor's distance is a part of: its largest value. One number alone,
+// such as a slope, may be small by chance in a block: its largest in any.
+inline double ScaleOf(const Gradients& gradients, size_t i) {
+  if (gradients[i].values.size() != 1) return LargestValue(gradients[i].values);
+  double largest = 0;
+  for (const auto& other : gradients) {
+    if (InAnyBlock(other.name) != InAnyBlock(gradients[i].name)) continue;
+    largest = std::max(largest, LargestValue(other.values));
+  }
+  return largest;
+}
+
 // The gradients that are further apart than `tolerance`, a line each; empty
 // when all are close. `exact`: those that `want` are without rounding to 16
 // bits; empty where they are not rounded.
@@ -153,10 +169,7 @@ inline std::string DescribeApart(const Gradients& got, const Gradients& want,
       continue;
     }
     const double error = LargestDistance(got[i].values, want[i].values);
-    double largest = 0;
-    for (const float value : want[i].values) {
-      largest = std::max(largest, std::abs(static_cast<double>(value)));
-    }
+    const double largest = ScaleOf(want, i);
     double allowed = want[i].name.ends_with("key.bias")
                          ? tolerance.key_bias
                          : tolerance.gradients * largest;

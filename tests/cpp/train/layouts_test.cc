@@ -354,5 +354,24 @@ TEST(DescribeApartTest, NamesTheTensorThatIsWrong) {
   }
 }
 
+// A slope's gradient is a sum that may come to nothing by chance.
+TEST(DescribeApartTest, ANumberAloneIsHeldAgainstThoseOfOtherBlocks) {
+  const auto slopes = [](const char* name, float first, float second) {
+    const Shape one{1};
+    return test::Gradients{{absl::StrCat("blocks.0.", name), one, {first}},
+                           {absl::StrCat("blocks.1.", name), one, {second}}};
+  };
+  const auto told = [&](const char* name, float first, float second) {
+    return test::DescribeApart(slopes(name, first, second),
+                               slopes(name, 1.0f, 1e-6f),
+                               test::kFloat32Tolerance);
+  };
+  EXPECT_EQ(told("mlp.alpha_n", 1.0f, 2e-6f), "");
+  EXPECT_THAT(told("mlp.alpha_n", 1.0f, 2e-4f),
+              testing::StartsWith("blocks.1.mlp.alpha_n is"));
+  EXPECT_THAT(told("mlp.alpha_n", 1.001f, 1e-6f),
+              testing::StartsWith("blocks.0.mlp.alpha_n is"));
+}
+
 }  // namespace
 }  // namespace eisbach::train::layouts_test
