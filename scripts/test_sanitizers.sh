@@ -31,7 +31,7 @@ case "$kind" in
     sanitize="thread"
     targets=(world_test progress_test group_activity_test
              local_communicator_test local_world_test
-             core_one_thread_test
+             core_block_reader_test core_one_thread_test
              device_allocator_test device_host_streams_test device_tracer_test
              device_step_clock_test
              data_corpus_test data_data_loader_test
@@ -39,7 +39,8 @@ case "$kind" in
              parallel_data_weight_gather_test parallel_data_weight_window_test
              parallel_data_matrix_work_test parallel_collectives_test
              parallel_context_attention_test
-             checkpoint_agree_test checkpoint_gather_test
+             checkpoint_agree_test checkpoint_check_file_test
+             checkpoint_gather_test
              checkpoint_save_test checkpoint_saver_test
              checkpoint_resume_test
              models_decoder_test

@@ -68,6 +68,19 @@ std::optional<Box> Intersect(const Box& a, const Box& b) {
   return both;
 }
 
+std::vector<Box> CutRows(const Box& box, int64_t most) {
+  std::vector<Box> cut;
+  const int64_t width = box.extent.rank() > 1 ? box.extent[1] : 1;
+  const int64_t step = std::max<int64_t>(most / std::max<int64_t>(width, 1), 1);
+  for (int64_t row = 0; row < box.extent[0]; row += step) {
+    Box rows = box;
+    rows.start.Set(0, box.start[0] + row);
+    rows.extent.Set(0, std::min(step, box.extent[0] - row));
+    cut.push_back(std::move(rows));
+  }
+  return cut;
+}
+
 int64_t OffsetIn(const Box& part, const Box& box) {
   const int64_t row = part.start[0] - box.start[0];
   if (part.start.rank() == 1) return row;

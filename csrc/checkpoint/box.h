@@ -38,6 +38,10 @@ std::vector<BoxAt> BoxesOf(const ParamSpec& spec, const LogicalSlice& slice,
 // the same rank.
 std::optional<Box> Intersect(const Box& a, const Box& b);
 
+// Boxes of whole rows (of a vector: of elements) that together are `box`, in
+// order, each of at most `most` elements where a row has no more.
+std::vector<Box> CutRows(const Box& box, int64_t most);
+
 // Elements before those of `part` in the memory of `box`, which it lies in.
 int64_t OffsetIn(const Box& part, const Box& box);
 

@@ -6,13 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "checkpoint/agree.h"
+#include "checkpoint/check_file.h"
+#include "checkpoint/fill.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/read_manifest.h"
-#include "checkpoint/saved_slice.h"
 #include "checkpoint/shard_set.h"
 #include "checkpoint/stored_tensor.h"
 #include "core/status_macros.h"
-#include "tensor/host_values.h"
 
 namespace eisbach::checkpoint {
 namespace {
@@ -28,55 +28,6 @@ absl::Status CheckOptimizer(const Manifest& manifest,
       "optimizer state in the checkpoint: ", list(manifest.optimizer_state),
       "; this run's optimizer has: ", list(names),
       " (optimizer.name; ema: train.ema)"));
-}
-
-// A box of a stored tensor of this rank and where it comes from.
-struct BoxSources {
-  BoxAt at;
-  std::vector<SliceSource> sources;
-};
-struct Target {
-  const StoredTensor* stored;
-  std::vector<BoxSources> boxes;
-};
-
-// Everything that a rank checks alone; nothing is written.
-absl::StatusOr<std::vector<Target>> MakePlan(
-    absl::Span<const StoredTensor> stored, ShardSet& shards) {
-  std::vector<Target> plan;
-  for (const StoredTensor& tensor : stored) {
-    Target target{&tensor, {}};
-    for (const LogicalSlice& slice : tensor.spec->slices) {
-      for (BoxAt& at : BoxesOf(*tensor.spec, slice, tensor.own)) {
-        const SavedSlice wanted{tensor.part, slice.name, slice.shape, at.box};
-        EISBACH_ASSIGN_OR_RETURN(std::vector<SliceSource> sources,
-                                 shards.Find(wanted));
-        target.boxes.push_back({std::move(at), std::move(sources)});
-      }
-    }
-    plan.push_back(std::move(target));
-  }
-  return plan;
-}
-
-absl::Status Fill(const Target& target, Stream& stream) {
-  const Tensor& local = target.stored->local;
-  std::vector<float> host(local.elements(), 0.0f);
-  for (const BoxSources& each : target.boxes) {
-    const int64_t offset = each.at.offset - target.stored->own.begin;
-    for (const SliceSource& source : each.sources) {
-      CopyBox(source.part, source.box, source.bytes.data(), each.at.box,
-              host.data() + offset);
-    }
-  }
-  return WriteValues(host.data(), local, stream);
-}
-
-absl::Status FillAll(absl::Span<const Target> plan, Stream& stream) {
-  for (const Target& target : plan) {
-    EISBACH_RETURN_IF_ERROR(Fill(target, stream));
-  }
-  return absl::OkStatus();
 }
 
 // The files are divided among the ranks, so that each is checked once.
@@ -113,10 +64,10 @@ absl::StatusOr<LoadResult> LoadFrom(const std::string& folder,
                                        context.index(Axis::kPipeline),
                                        context.index(Axis::kTensor)));
   const auto stored = StoredTensors(buffer, optimizer);
-  absl::StatusOr<std::vector<Target>> plan =
-      stored.ok() ? MakePlan(*stored, shards) : stored.status();
+  absl::StatusOr<std::vector<FillTarget>> plan =
+      stored.ok() ? PlanFill(*stored, shards) : stored.status();
   EISBACH_RETURN_IF_ERROR(agree(plan.status()));
-  EISBACH_RETURN_IF_ERROR(agree(FillAll(*plan, stream)));
+  EISBACH_RETURN_IF_ERROR(agree(Fill(*plan, stream)));
   return LoadResult{manifest.step, manifest.state, manifest.loss_scale,
                     manifest.history, manifest.id()};
 }

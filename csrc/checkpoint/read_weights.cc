@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/check_file.h"
 #include "checkpoint/contents.h"
-#include "checkpoint/shard_set.h"
 #include "core/status_macros.h"
 #include "optim/optimizer.h"
 

@@ -44,7 +44,7 @@ const SafetensorsEntry* SafetensorsFile::Find(absl::string_view name) const {
 
 std::span<const std::byte> SafetensorsFile::Bytes(
     const SafetensorsEntry& entry) const {
-  return {file_.data() + data_begin_ + entry.begin, entry.bytes()};
+  return {file_.data() + OffsetOf(entry), entry.bytes()};
 }
 
 absl::StatusOr<std::span<const std::byte>> SafetensorsFile::Bytes(
@@ -67,12 +67,16 @@ absl::Status SafetensorsFile::CheckFinite() const {
   for (const SafetensorsEntry& entry : entries_) {
     if (!entry.dtype) continue;
     const auto at = FirstNonFinite(*entry.dtype, Bytes(entry));
-    if (!at) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        path(), ": tensor \"", entry.name, "\" is not finite: element ", *at,
-        " of ", entry.shape.elements(), " is NaN or infinite"));
+    if (at) return NotFinite(entry, *at);
   }
   return absl::OkStatus();
+}
+
+absl::Status SafetensorsFile::NotFinite(const SafetensorsEntry& entry,
+                                        size_t element) const {
+  return absl::InvalidArgumentError(absl::StrCat(
+      path(), ": tensor \"", entry.name, "\" is not finite: element ", element,
+      " of ", entry.shape.elements(), " is NaN or infinite"));
 }
 
 }  // namespace eisbach::checkpoint

@@ -25,6 +25,7 @@ class SafetensorsFile {
   static absl::StatusOr<SafetensorsFile> Open(absl::string_view path);
 
   const std::string& path() const { return file_.path(); }
+  size_t size() const { return file_.size(); }  // bytes
   // In the order of their data.
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
   const std::map<std::string, std::string>& metadata() const {
@@ -43,14 +44,21 @@ class SafetensorsFile {
                                                    DType dtype,
                                                    const Shape& shape) const;
 
+  // Bytes of the file before those of a tensor.
+  size_t OffsetOf(const SafetensorsEntry& entry) const {
+    return data_begin_ + entry.begin;
+  }
+
   // See MappedFile::Release.
   void Release(const SafetensorsEntry& entry) const {
-    file_.Release(data_begin_ + entry.begin, entry.bytes());
+    file_.Release(OffsetOf(entry), entry.bytes());
   }
 
   // Reads all of the data. InvalidArgument names the first tensor that holds a
   // NaN or an infinity, and where.
   absl::Status CheckFinite() const;
+  // That error, of an element of a tensor.
+  absl::Status NotFinite(const SafetensorsEntry& entry, size_t element) const;
 
  private:
   explicit SafetensorsFile(MappedFile file) : file_(std::move(file)) {}

@@ -5,14 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/content_hash.h"
-#include "core/mapped_file.h"
 #include "core/status_macros.h"
 
 namespace eisbach::checkpoint {
 namespace {
-
-constexpr size_t kHashedAtOnce = 64 << 20;
 
 std::string IndexKey(const SavedSlice& slice) {
   return absl::StrCat(slice.part, "/", slice.name);
@@ -27,33 +23,6 @@ int64_t Gap(int64_t a, int64_t of, int64_t b, int64_t among) {
 }
 
 }  // namespace
-
-absl::Status CheckFile(const std::string& folder, const ManifestFile& file,
-                       const ReadProgress& progress) {
-  const std::string path = absl::StrCat(folder, "/", file.name);
-  EISBACH_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
-  if (mapped.size() != file.bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " has ", mapped.size(),
-                                                   " bytes, the manifest says ",
-                                                   file.bytes));
-  }
-  ContentHasher hasher;
-  for (size_t at = 0; at < mapped.size();) {
-    const size_t piece = std::min(kHashedAtOnce, mapped.size() - at);
-    hasher.Add(std::span(mapped.data() + at, piece));
-    at += piece;
-    EISBACH_RETURN_IF_ERROR(progress(at));
-  }
-  const uint64_t hash = hasher.hash();
-  if (hash != file.hash) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " is damaged: its xxh64 is ", HashText(hash),
-                     ", the manifest says ", HashText(file.hash)));
-  }
-  EISBACH_ASSIGN_OR_RETURN(const SafetensorsFile tensors,
-                           SafetensorsFile::Open(path));
-  return tensors.CheckFinite();
-}
 
 std::vector<ManifestFile> NearestFirst(const Manifest& manifest,
                                        const parallel::Coordinates& layout,

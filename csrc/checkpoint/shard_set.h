@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,15 +22,6 @@ struct SliceSource {
   Box box;
   std::span<const std::byte> bytes;
 };
-
-// Is told how many bytes of a file have been read; an error ends that.
-using ReadProgress = std::function<absl::Status(uint64_t bytes)>;
-
-// Reads all of a file: its size and hash must be the manifest's, and all values
-// finite.
-absl::Status CheckFile(
-    const std::string& folder, const ManifestFile& file,
-    const ReadProgress& progress = [](uint64_t) { return absl::OkStatus(); });
 
 // The files in the order in which the rank of stage `pipeline` and tensor rank
 // `tensor` of `layout` looks for its slices: first those that hold the same

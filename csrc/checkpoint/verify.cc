@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "checkpoint/check_file.h"
 #include "checkpoint/contents.h"
 #include "checkpoint/folder.h"
 #include "checkpoint/read_manifest.h"
 #include "checkpoint/safetensors_file.h"
-#include "checkpoint/shard_set.h"
 #include "core/errno_status.h"
 #include "core/status_macros.h"
 

@@ -42,9 +42,11 @@ ContentHasher::ContentHasher()
 
 void ContentHasher::Add(std::span<const std::byte> bytes) {
   bytes_ += bytes.size();
-  const auto block = [this](const std::byte* p) {
+  // Not the members, which `bytes` might be for all that a compiler knows.
+  std::array<uint64_t, 4> lanes = lanes_;
+  const auto block = [&lanes](const std::byte* p) {
     for (int i = 0; i < 4; ++i) {
-      lanes_[i] = Round(lanes_[i], Read<uint64_t>(p + 8 * i));
+      lanes[i] = Round(lanes[i], Read<uint64_t>(p + 8 * i));
     }
   };
   if (rest_bytes_ > 0) {
@@ -59,6 +61,7 @@ void ContentHasher::Add(std::span<const std::byte> bytes) {
   for (; bytes.size() >= kBlock; bytes = bytes.subspan(kBlock)) {
     block(bytes.data());
   }
+  lanes_ = lanes;
   std::copy(bytes.begin(), bytes.end(), rest_.begin());
   rest_bytes_ = bytes.size();
 }

@@ -1,34 +1,53 @@
 #include "core/finite.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 namespace eisbach {
 namespace {
 
-constexpr size_t kBlock = 4096;
+// Bytes after which what was found is looked at.
+constexpr size_t kBlock = 16384;
 
-// An exponent of ones alone.
+template <typename Word>
+std::optional<size_t> FindExponent(std::span<const std::byte> bytes,
+                                   Word exponent) {
+  for (size_t at = 0; at + sizeof(Word) <= bytes.size(); at += sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, bytes.data() + at, sizeof(Word));
+    if ((word & exponent) == exponent) return at / sizeof(Word);
+  }
+  return std::nullopt;
+}
+
+// The first element whose exponent has ones alone. Several are looked at in one
+// word: where an exponent is ones alone, its lowest bit added to it carries
+// into the place of the sign, and never further.
 template <typename Word>
 std::optional<size_t> FirstOfExponent(std::span<const std::byte> bytes,
                                       Word exponent) {
-  const size_t count = bytes.size() / sizeof(Word);
-  Word block[kBlock];
-  for (size_t begin = 0; begin < count; begin += kBlock) {
-    const size_t size = std::min(kBlock, count - begin);
-    std::memcpy(block, bytes.data() + begin * sizeof(Word),
-                size * sizeof(Word));
-    bool found = false;
-    for (size_t i = 0; i < size; ++i) {
-      found |= (block[i] & exponent) == exponent;
+  constexpr uint64_t kOnes = ~uint64_t{0} / std::numeric_limits<Word>::max();
+  constexpr int kSign = 8 * sizeof(Word) - 1;
+  const uint64_t exponents = kOnes * exponent;
+  const uint64_t lowest = kOnes
+                          << std::countr_zero(static_cast<uint64_t>(exponent));
+  for (size_t begin = 0; begin < bytes.size(); begin += kBlock) {
+    const auto block =
+        bytes.subspan(begin, std::min(kBlock, bytes.size() - begin));
+    const size_t whole = block.size() / sizeof(uint64_t) * sizeof(uint64_t);
+    uint64_t carried = 0;
+    for (size_t at = 0; at < whole; at += sizeof(uint64_t)) {
+      uint64_t words;
+      std::memcpy(&words, block.data() + at, sizeof(words));
+      carried |= (words & exponents) + lowest;
     }
-    if (!found) continue;
-    return begin + (std::find_if(block, block + size,
-                                 [&](Word word) {
-                                   return (word & exponent) == exponent;
-                                 }) -
-                    block);
+    const bool found = (carried & kOnes << kSign) != 0;
+    const size_t from = found ? 0 : whole;
+    const auto at = FindExponent(block.subspan(from), exponent);
+    if (at) return (begin + from) / sizeof(Word) + *at;
   }
   return std::nullopt;
 }

@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +56,21 @@ void MappedFile::Release(size_t offset, size_t bytes) const {
 void MappedFile::Unmap::operator()(const std::byte* data) {
   watch = BusErrorWatch();
   munmap(const_cast<std::byte*>(data), size);
+}
+
+void ReadSoon(std::span<const std::byte> mapped) {
+  // The system reads no more than this at a request on many a disk, and leaves
+  // out the rest.
+  constexpr size_t kRequestBytes = size_t{128} << 10;
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t before = reinterpret_cast<uintptr_t>(mapped.data()) % page;
+  std::byte* begin = const_cast<std::byte*>(mapped.data()) - before;
+  const size_t bytes = mapped.size() + before;
+  for (size_t at = 0; at < bytes; at += kRequestBytes) {
+    unsigned char first;  // page of it: where that is there, so is the rest
+    if (mincore(begin + at, 1, &first) == 0 && (first & 1) != 0) continue;
+    madvise(begin + at, std::min(kRequestBytes, bytes - at), MADV_WILLNEED);
+  }
 }
 
 }  // namespace eisbach

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -63,5 +64,10 @@ class MappedFile {
   struct stat info_;  // when it was opened
   Mapping data_;      // null for an empty file
 };
+
+// Asks the system to read bytes of a mapped file into its cache, and waits for
+// none of them: whoever touches them later need not wait for each page. Costs
+// little where they are there.
+void ReadSoon(std::span<const std::byte> mapped);
 
 }  // namespace eisbach

@@ -2,13 +2,11 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <atomic>
 #include <filesystem>
-#include <mutex>
 #include <optional>
+#include <span>
+#include <string>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -17,12 +15,12 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/atomic_file.h"
+#include "core/block_reader.h"
 #include "core/content_hash.h"
 #include "core/hash.h"
 #include "core/make_folder.h"
 #include "core/regular_file.h"
 #include "core/status_macros.h"
-#include "core/threads.h"
 
 namespace eisbach::data {
 namespace {
@@ -30,7 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kPieceBytes = size_t{4} << 20;
-constexpr size_t kMostReaders = 4;
 constexpr absl::Duration kRest = absl::Seconds(2);
 constexpr size_t kMostMemoryBytes = 64 << 10;  // a path and some numbers
 
@@ -43,34 +40,15 @@ std::string StateOf(const struct stat& info) {
 }
 
 absl::StatusOr<uint64_t> HashOf(const RegularFile& file) {
-  const size_t pieces = (file.size() + kPieceBytes - 1) / kPieceBytes;
-  std::vector<uint64_t> hashes(pieces);
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  absl::Status failed;
-  const auto read = [&] {
-    std::vector<std::byte> buffer(std::min(kPieceBytes, file.size()));
-    for (size_t i = next++; i < pieces; i = next++) {
-      const size_t begin = i * kPieceBytes;
-      const std::span<std::byte> piece(
-          buffer.data(), std::min(kPieceBytes, file.size() - begin));
-      absl::Status status = file.ReadAt(begin, piece);
-      if (!status.ok()) {
-        std::lock_guard lock(mutex);
-        failed.Update(status);
-        next = pieces;
-        return;
-      }
-      hashes[i] = ContentHash(piece);
-    }
-  };
-  std::vector<std::thread> readers;
-  const size_t count = std::min(
-      {kMostReaders, pieces, std::max(UsableCores().count(), size_t{1})});
-  for (size_t i = 1; i < count; ++i) readers.emplace_back(read);
-  read();
-  for (std::thread& reader : readers) reader.join();
-  EISBACH_RETURN_IF_ERROR(failed);
+  const std::vector<ByteRange> pieces = CutBytes(file.size(), kPieceBytes);
+  std::vector<uint64_t> hashes(pieces.size());
+  BlockReader reader(file, pieces,
+                     [&](size_t i, std::span<const std::byte> piece) {
+                       hashes[i] = ContentHash(piece);
+                     });
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    EISBACH_RETURN_IF_ERROR(reader.Next().status());
+  }
   return ContentHash(std::as_bytes(std::span(hashes)));
 }
 

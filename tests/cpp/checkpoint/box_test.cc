@@ -18,6 +18,21 @@ TEST(Intersect, IsWhatBothHold) {
   EXPECT_FALSE(Intersect(Box{{0}, {3}}, Box{{3}, {2}}).has_value());
 }
 
+TEST(CutRows, IsTheWholeInOrder) {
+  const auto cut = [](const Box& box, int64_t most) {
+    std::string text;
+    for (const Box& rows : CutRows(box, most)) text += rows.ToString() + " ";
+    return text;
+  };
+  EXPECT_EQ(cut(Box{{3, 7}, {5, 4}}, 8),
+            "[3, 5) x [7, 11) [5, 7) x [7, 11) [7, 8) x [7, 11) ");
+  EXPECT_EQ(cut(Box{{3, 7}, {2, 4}}, 3), "[3, 4) x [7, 11) [4, 5) x [7, 11) ");
+  EXPECT_EQ(cut(Box{{3, 7}, {5, 4}}, 100), "[3, 8) x [7, 11) ");
+  EXPECT_EQ(cut(Box{{2}, {7}}, 3), "[2, 5) [5, 8) [8, 9) ");
+  EXPECT_EQ(cut(Box{{3, 7}, {0, 4}}, 8), "");
+  EXPECT_EQ(cut(Box{{3, 7}, {2, 0}}, 8), "[3, 5) x [7, 7) ");
+}
+
 TEST(CopyBox, MovesAPartBetweenMemoriesOfOtherWidth) {
   const Box from{{10, 20}, {4, 5}}, to{{11, 18}, {6, 7}};
   std::vector<float> source(from.elements());

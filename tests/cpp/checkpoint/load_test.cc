@@ -280,5 +280,32 @@ TEST_F(LoadTest, ARenamedFolderIsAnErrorOnAllRanks) {
       }));
 }
 
+// Several threads share what is copied, also of one tensor.
+TEST(LoadThreadsTest, TensorsThatAreCopiedInPartsAreWhole) {
+  train::EngineConfig config = test::SmallConfig("gpt");
+  config.model.vocab = 9001;  // of 24: three parts and a rest
+  const test::TempFolder temp;
+  for (const int threads : {1, 3}) {
+    EISBACH_EXPECT_OK(comm::RunLocalRanks(
+        1, DeviceType::kCpu, threads, [&](comm::World& world) {
+          return test::WithEngine(
+              world, Layout{1, 1, 1}, config,
+              [&](train::Engine& engine) -> absl::Status {
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+                const std::string root = temp.File(absl::StrCat(threads));
+                std::filesystem::create_directory(root);
+                EISBACH_ASSIGN_OR_RETURN(const std::string path,
+                                         test::SaveEngine(root, engine));
+                const std::string saved = test::BytesOf(engine);
+                EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
+                EXPECT_FALSE(test::BytesOf(engine) == saved);
+                EISBACH_RETURN_IF_ERROR(test::LoadEngine(path, engine));
+                EXPECT_TRUE(test::BytesOf(engine) == saved);
+                return absl::OkStatus();
+              });
+        }));
+  }
+}
+
 }  // namespace
 }  // namespace eisbach::checkpoint::load_test

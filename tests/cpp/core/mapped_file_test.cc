@@ -1,8 +1,16 @@
 #include "core/mapped_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <span>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "support/status_testing.h"
 #include "support/temp_folder.h"
@@ -48,6 +56,39 @@ TEST(MappedFileTest, WhatWasReleasedIsReadAgain) {
   EXPECT_EQ(file.Load<char>(20'000), 'y');
   file.Release(5, 10);  // of no whole page
   EXPECT_EQ(file.Load<char>(5), 'x');
+}
+
+// How many pages of these bytes the system has in its cache.
+size_t PagesThere(const MappedFile& file) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> there((file.size() + page - 1) / page);
+  EXPECT_EQ(
+      mincore(const_cast<std::byte*>(file.data()), file.size(), there.data()),
+      0);
+  return std::count_if(there.begin(), there.end(),
+                       [](unsigned char flags) { return (flags & 1) != 0; });
+}
+
+TEST(MappedFileTest, WhatIsAskedForComesWithoutBeingTouched) {
+  test::TempFolder folder;
+  test::WriteFile(folder.File("x"), std::string((size_t{20} << 20) + 5, 'x'));
+  const int fd = open(folder.File("x").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(fsync(fd), 0);
+  ASSERT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  close(fd);
+  EISBACH_ASSERT_OK_AND_ASSIGN(const MappedFile file,
+                               MappedFile::Open(folder.File("x")));
+  const size_t before = PagesThere(file);  // all, of a file system in memory
+  const std::span<const std::byte> all(file.data(), file.size());
+  ReadSoon(all.subspan(0, 0));
+  EXPECT_EQ(PagesThere(file), before);
+  ReadSoon(all.subspan(1));
+  const size_t pages = (file.size() + sysconf(_SC_PAGESIZE) - 1) /
+                       static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  while (PagesThere(file) < pages) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 TEST(MappedFileTest, EmptyFileIsFine) {

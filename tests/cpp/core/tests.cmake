@@ -3,7 +3,8 @@ file(GLOB core_tests RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS
      core/*_test.cc)
 foreach(source IN LISTS core_tests)
   get_filename_component(stem ${source} NAME_WE)
-  if(stem STREQUAL atomic_file_test)  # has a write of its own
+  # These have a write and a read of their own.
+  if(stem MATCHES "^(atomic_file|block_reader)_test$")
     eisbach_add_test(NAME core_${stem} SRC ${source} LABELS core ALONE)
   else()
     eisbach_add_test(NAME core_${stem} SRC ${source} LABELS core)
