@@ -18,6 +18,8 @@ namespace {
 using test::Layout;
 
 constexpr int kSteps = 10;  // that a rank must be slow for
+// The first step that is watched, when one has been captured and is under way.
+constexpr int kWatched = StepReplay::kRunsBeforeCapture + 2;
 // Much longer than a step takes, also on a busy machine.
 constexpr int kMuch = 150;
 constexpr int kNever = 1 << 30;
@@ -129,7 +131,6 @@ class CudaStepTimes : public testing::TestWithParam<Case> {
     const std::unique_ptr<Slowness> slowness =
         make == nullptr ? nullptr : make(device);
     const auto body = [&](Engine& engine) -> absl::Status {
-      if (watches) EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(kSteps));
       const parallel::ParallelContext& context = engine.context();
       std::vector<StepInput> inputs(steps + 1);
       for (int step = 1; step <= steps; ++step) {
@@ -139,6 +140,9 @@ class CudaStepTimes : public testing::TestWithParam<Case> {
                            context.size(Axis::kData), device));
       }
       for (int step = 1; step <= steps + c.lag; ++step) {
+        if (watches && step == kWatched) {
+          EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(kSteps));
+        }
         // What is under way on the double's streams has it, too.
         if (slowness != nullptr) slowness->now = step >= from && step < until;
         if (step <= steps) {
@@ -172,7 +176,7 @@ TEST_P(SlowGpu, IsNamedWithThePartAndForgiven) {
     return std::make_unique<SlowPart>(device, c.part);
   };
   // Who works alone is measured by its earlier steps.
-  const int from = c.by_peers ? 1 : 2 * kSteps;
+  const int from = kWatched + (c.by_peers ? 0 : 2 * kSteps);
   const int until = from + 2 * kSteps;
   const Seen seen =
       test::Value(Train(true, until + 2 * kSteps, make, from, until));
@@ -226,7 +230,7 @@ TEST_P(SlowNetwork, IsNobodysFault) {
   const auto make = [](Device& device) {
     return std::make_unique<SlowLinks>(device);
   };
-  constexpr int kFrom = 2 * kSteps + 1;
+  constexpr int kFrom = kWatched + 2 * kSteps;
   const Seen seen =
       test::Value(Train(true, kFrom + 2 * kSteps, make, kFrom, kNever));
   if (TestWorld().rank() != 0) return;
