@@ -134,12 +134,12 @@ int Run(int argc, char** argv) {
     (*activity)->BeginAction({.letter = 'F', .micro_batch = i});
   });
   Tracer tracer;
-  StepClock clock(tracer);
+  HostStepClock clock(tracer);
   const auto part = [&](int) {
     const StepClock::Scope scope(clock, StepPart::kForward);
   };
   const double unwatched = LeastNs(part);
-  clock.Begin();
+  clock.Begin().IgnoreError();
   const double watched = LeastNs(part);
   std::printf(
       "a call %.1f ns, an action %.1f ns, a part of a step %.1f ns "

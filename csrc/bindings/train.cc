@@ -146,7 +146,8 @@ void BindEngine(CoreModule& m) {
           "watch_stragglers", &Engine::WatchStragglers, py::arg("steps"),
           kReleased,
           "From here on the results on rank 0 tell which rank, or link between "
-          "ranks, is slow for so many steps. Collective; not on GPUs.")
+          "ranks, is slow for so many steps. Collective. On GPUs links are not "
+          "measured.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
       .def_property_readonly(

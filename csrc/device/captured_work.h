@@ -9,7 +9,8 @@ namespace eisbach {
 // one call instead of thousands (a CUDA graph). A replay does what the captured
 // calls would do, on the same addresses; what differs from time to time is read
 // from device memory. Nothing of the host runs: neither the recorder nor the
-// tracer hears of an op, and communicators count no call.
+// tracer hears of an op, and communicators count no call. A step clock that the
+// device keeps by itself goes on.
 //
 // What a body allocates comes from memory that belongs to this object and is
 // handed to nobody else while it lives, as replays write there. So a body keeps

@@ -92,8 +92,9 @@ class Device : public std::enable_shared_from_this<Device> {
   void set_recorder(Recorder* recorder) { recorder_ = recorder; }
   // Where this rank's time goes.
   Tracer& tracer() { return tracer_; }
-  // The same by the parts of a step, and for the rank alone.
-  StepClock& step_clock() { return step_clock_; }
+  // The same by the parts of a step, and for the rank alone. Where work is done
+  // behind the host it is the device that keeps it.
+  virtual StepClock& step_clock() { return step_clock_; }
 
  protected:
   explicit Device(DeviceType type) : type_(type), stands_for_(type) {}
@@ -104,7 +105,7 @@ class Device : public std::enable_shared_from_this<Device> {
   bool allows_tf32_ = false;
   Recorder* recorder_ = nullptr;
   Tracer tracer_;
-  StepClock step_clock_{tracer_};
+  HostStepClock step_clock_{tracer_};
 };
 
 // Makes a device of a registered type: number `index` of those that the process

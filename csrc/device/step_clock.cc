@@ -24,40 +24,42 @@ absl::string_view Name(StepPart part) {
   return "?";
 }
 
-void StepClock::Begin() {
+absl::Status StepClock::Begin() {
   worker_ = std::this_thread::get_id();
-  since_ns_ = Tracer::Now();
-  waited_ns_ = tracer_.waited_ns();
-  busy_ns_.fill(0);
-  waiting_ns_.fill(0);
-}
-
-void StepClock::Close(int64_t now_ns, int64_t waited_ns) {
-  const int64_t spent = now_ns - since_ns_;
-  const int64_t waited = std::min(waited_ns - waited_ns_, spent);
-  busy_ns_[static_cast<int>(part_)] += spent - waited;
-  waiting_ns_[static_cast<int>(part_)] += waited;
-  since_ns_ = now_ns;
-  waited_ns_ = waited_ns;
+  return Start();
 }
 
 void StepClock::Enter(StepPart part) {
-  if (worker_ != std::this_thread::get_id()) return;
-  if (part == part_) return;
-  Close(Tracer::Now(), tracer_.waited_ns());
+  if (!counts() || part == part_) return;
+  Lap();
   part_ = part;
 }
 
-StepClock::Taken StepClock::Take() {
-  Close(Tracer::Now(), tracer_.waited_ns());
-  Taken taken;
-  for (int i = 0; i < kNumStepParts; ++i) {
-    taken.busy[i] = 1e-9 * static_cast<double>(busy_ns_[i]);
-    taken.waiting[i] = 1e-9 * static_cast<double>(waiting_ns_[i]);
+absl::Status HostStepClock::Start() {
+  since_ns_ = Tracer::Now();
+  waited_ns_ = tracer_.waited_ns();
+  ns_.fill(0);
+  return absl::OkStatus();
+}
+
+void HostStepClock::Lap() {
+  const int64_t now_ns = Tracer::Now();
+  const int64_t all_waited_ns = tracer_.waited_ns();
+  const int64_t spent = now_ns - since_ns_;
+  const int64_t waited = std::min(all_waited_ns - waited_ns_, spent);
+  ns_[static_cast<int>(part())] += spent - waited;
+  ns_[kNumStepParts + static_cast<int>(part())] += waited;
+  since_ns_ = now_ns;
+  waited_ns_ = all_waited_ns;
+}
+
+absl::Status HostStepClock::Take(float* seconds) {
+  Lap();
+  for (int i = 0; i < kTimes; ++i) {
+    seconds[i] = static_cast<float>(1e-9 * static_cast<double>(ns_[i]));
   }
-  busy_ns_.fill(0);
-  waiting_ns_.fill(0);
-  return taken;
+  ns_.fill(0);
+  return absl::OkStatus();
 }
 
 }  // namespace eisbach

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <thread>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace eisbach {
@@ -26,21 +28,26 @@ absl::string_view Name(StepPart part);
 using StepParts = std::array<double, kNumStepParts>;
 
 // What a rank itself takes for the parts of a step, and how long it waits for
-// others in them, which its tracer knows. For devices whose work the host does;
-// on others it is the host's time alone. Counts what the thread does that made
-// it begin.
+// others in them. What passes while a part is open is of that part. Counts what
+// the thread does that made it begin.
 class StepClock {
  public:
-  explicit StepClock(const Tracer& tracer) : tracer_(tracer) {}
+  // Of a step: busy in each part, then waiting in each.
+  static constexpr int kTimes = 2 * kNumStepParts;
+
+  StepClock() = default;
+  virtual ~StepClock() = default;
+  StepClock(const StepClock&) = delete;
+  StepClock& operator=(const StepClock&) = delete;
 
   // Counts from here on. The calling thread is the one that works.
-  void Begin();
-  // Seconds since Begin or the last Take.
-  struct Taken {
-    StepParts busy{};
-    StepParts waiting{};
-  };
-  Taken Take();
+  absl::Status Begin();
+  // Counts no more.
+  void End() { worker_ = std::thread::id(); }
+  // Writes the seconds since Begin or the last Take: f32 [kTimes] in memory of
+  // the device, in the order of its compute stream. An error is one of what
+  // was counted.
+  virtual absl::Status Take(float* seconds) = 0;
 
   // While it lives, what the rank does is of `part`; then of the one before.
   class Scope {
@@ -58,17 +65,37 @@ class StepClock {
     const StepPart before_;
   };
 
+ protected:
+  // Of the calling thread.
+  bool counts() const { return worker_ == std::this_thread::get_id(); }
+  StepPart part() const { return part_; }  // that is open
+
  private:
   void Enter(StepPart part);
-  void Close(int64_t now_ns, int64_t waited_ns);
+  virtual absl::Status Start() = 0;
+  // What has passed since Start or the last lap was of the open part.
+  virtual void Lap() = 0;
+
+  std::atomic<std::thread::id> worker_{};  // none: it does not count
+  StepPart part_ = StepPart::kHost;
+};
+
+// For devices whose work the host does: the host's own time, less the waits
+// that the rank's tracer knows of. On meta it is the host's time alone.
+class HostStepClock final : public StepClock {
+ public:
+  explicit HostStepClock(const Tracer& tracer) : tracer_(tracer) {}
+
+  absl::Status Take(float* seconds) override;
+
+ private:
+  absl::Status Start() override;
+  void Lap() override;
 
   const Tracer& tracer_;
-  std::thread::id worker_;  // none: it has not begun
-  StepPart part_ = StepPart::kHost;
   int64_t since_ns_ = 0;
-  int64_t waited_ns_ = 0;  // by the tracer, then
-  std::array<int64_t, kNumStepParts> busy_ns_{};
-  std::array<int64_t, kNumStepParts> waiting_ns_{};
+  int64_t waited_ns_ = 0;                // by the tracer, then
+  std::array<int64_t, kTimes> ns_ = {};  // of the parts
 };
 
 }  // namespace eisbach

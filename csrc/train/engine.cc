@@ -110,7 +110,12 @@ absl::Status Engine::WatchStragglers(int steps) {
   EISBACH_ASSIGN_OR_RETURN(const OneThread::Use use, users_.Enter());
   EISBACH_RETURN_IF_ERROR(context_.CheckJoined());
   if (context_.world().size() == 1) return absl::OkStatus();
+  times_ = nullptr;
   EISBACH_ASSIGN_OR_RETURN(times_, StepTimes::Make(steps, context_));
+  // What was captured before does not tell its times.
+  if (replay_ != nullptr) {
+    replay_ = std::make_unique<StepReplay>(context_.device());
+  }
   return absl::OkStatus();
 }
 
@@ -159,6 +164,7 @@ absl::StatusOr<StepResult> Engine::Collect() {
     EISBACH_ASSIGN_OR_RETURN(result, Rerun(input, result));
   }
   if (times_ != nullptr) {
+    times_->Collected(submitted());
     result.stragglers = times_->stragglers();
     result.slow_link = times_->slow_link();
     result.straggler_news = times_->TakeNews();
@@ -288,8 +294,8 @@ absl::Status Engine::Evaluate(const StepInput& input, LossSum& sum) {
   sum.counted += static_cast<int64_t>(sums.back());
   sums.pop_back();
   sum.loss += std::accumulate(sums.begin(), sums.end(), 0.0);
-  if (times_ != nullptr) times_->Restart();  // it is no part of a step
-  return absl::OkStatus();
+  // It is no part of a step.
+  return times_ == nullptr ? absl::OkStatus() : times_->Restart();
 }
 
 absl::StatusOr<std::vector<double>> Engine::SampleLosses(

@@ -118,7 +118,7 @@ class Engine {
   absl::StatusOr<StepResult> Collect();
   // From here on the results on rank 0 tell who is late: which rank is slow for
   // `steps` steps, or which link between ranks (StepTimes). Collective; nothing
-  // in a world of one.
+  // in a world of one. What was captured is captured anew.
   absl::Status WatchStragglers(int steps);
   // Asks all ranks for something: the step that this one begins next carries
   // it, and each finds it in that step's result. From any thread.

@@ -7,11 +7,12 @@
 #include "checkpoint/agree.h"
 #include "core/status_macros.h"
 #include "device/machine.h"
+#include "train/results.h"
 
 namespace eisbach::train {
 namespace {
 
-constexpr int kValues = 2 * kNumStepParts + 1;
+constexpr int kValues = StepClock::kTimes + 1;
 
 }  // namespace
 
@@ -26,20 +27,14 @@ absl::StatusOr<std::unique_ptr<StepTimes>> StepTimes::Make(
         "straggler_steps=", steps,
         " is below 1 (fault.straggler_steps); 0 there looks for none"));
   }
-  if (!device.compute_stream().runs_inline()) {
-    return absl::UnimplementedError(absl::StrCat(
-        "straggler_steps=", steps, ": what a rank on ", Name(device.type()),
-        " takes by itself is not measured (fault.straggler_steps); nearest "
-        "that works: 0 or auto"));
-  }
   comm::Communicator& world = context.world().communicator();
   std::unique_ptr<StepTimes> times(new StepTimes(steps, context));
   EISBACH_ASSIGN_OR_RETURN(
       times->hosts_,
       checkpoint::GatherText(HostName(), world, device.compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(
-      times->mine_,
-      Tensor::Empty(Shape{times->rounds_, kValues}, DType::kF32, device));
+      times->mine_, Tensor::Zeros(Shape{times->rounds_, kValues}, DType::kF32,
+                                  device.compute_stream()));
   EISBACH_ASSIGN_OR_RETURN(
       times->all_, Tensor::Empty(Shape{world.size(), times->rounds_, kValues},
                                  DType::kF32, device));
@@ -49,46 +44,84 @@ absl::StatusOr<std::unique_ptr<StepTimes>> StepTimes::Make(
       stages.push_back(context.mesh().CoordinateOf(rank, Axis::kPipeline));
     }
     times->finder_.emplace(std::move(stages), steps);
+    // As many as may be told of before the first of them is collected.
+    const int most = (ResultQueue::kCapacity + times->rounds_) / times->rounds_;
+    for (int i = 0; i < most; ++i) {
+      EISBACH_ASSIGN_OR_RETURN(times->free_.emplace_back(),
+                               device.AllocateHost(times->all_.bytes()));
+    }
   }
   times->links_.emplace(steps, times->hosts_, context);
-  times->Restart();
+  EISBACH_RETURN_IF_ERROR(times->Restart());
   return times;
 }
 
-void StepTimes::Restart() { context_.device().step_clock().Begin(); }
+StepTimes::~StepTimes() { context_.device().step_clock().End(); }
+
+absl::Status StepTimes::Restart() {
+  return context_.device().step_clock().Begin();
+}
 
 absl::Status StepTimes::EndStep(int64_t step) {
-  const StepClock::Taken taken = context_.device().step_clock().Take();
-  float* row = mine_.data<float>() + steps_.size() * kValues;
-  row = std::copy(taken.busy.begin(), taken.busy.end(), row);
-  row = std::copy(taken.waiting.begin(), taken.waiting.end(), row);
-  *row = links_->wants_measurement() ? 1 : 0;
+  float* const row = static_cast<float*>(mine_.raw()) + steps_.size() * kValues;
+  EISBACH_RETURN_IF_ERROR(context_.device().step_clock().Take(row));
+  if (links_->measures()) {
+    row[StepClock::kTimes] = links_->wants_measurement() ? 1 : 0;
+  }
   steps_.push_back(step);
+  ++ended_;
   return static_cast<int>(steps_.size()) == rounds_ ? TellAll()
                                                     : absl::OkStatus();
 }
 
 absl::Status StepTimes::TellAll() {
-  comm::Communicator& world = context_.world().communicator();
-  EISBACH_RETURN_IF_ERROR(
-      world.AllGather(mine_, all_, context_.device().compute_stream()));
+  EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllGather(
+      mine_, all_, context_.device().compute_stream()));
   // What rank 0 has found goes with what it tells the next time.
-  wants_links_ = !std::exchange(told_, true) ||
-                 all_.data<float>()[rounds_ * kValues - 1] != 0;
-  const std::vector<int64_t> steps = std::exchange(steps_, {});
-  if (!finder_.has_value()) return absl::OkStatus();
+  wants_links_ =
+      links_->measures() && (!std::exchange(has_told_, true) ||
+                             all_.data<float>()[rounds_ * kValues - 1] != 0);
+  std::vector<int64_t> steps = std::exchange(steps_, {});
+  return finder_.has_value() ? CopyToHost(std::move(steps)) : absl::OkStatus();
+}
+
+absl::Status StepTimes::CopyToHost(std::vector<int64_t> steps) {
+  Device& device = context_.device();
+  Stream& stream = device.compute_stream();
+  if (free_.empty()) {  // steps that are computed again are told of again
+    EISBACH_ASSIGN_OR_RETURN(free_.emplace_back(),
+                             device.AllocateHost(all_.bytes()));
+  }
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(free_.back().get(), all_.raw(), all_.bytes(), stream));
+  told_.push_back({std::move(steps), ended_, std::move(free_.back())});
+  free_.pop_back();
+  if (stream.runs_inline()) Collected(/*submitted=*/-1);
+  return absl::OkStatus();
+}
+
+// The stream comes to a copy before it comes to the result of a later step.
+void StepTimes::Collected(int submitted) {
+  while (!told_.empty() && told_.front().ended < ended_ - submitted) {
+    Judge(told_.front());
+    free_.push_back(std::move(told_.front().values));
+    told_.pop_front();
+  }
+}
+
+void StepTimes::Judge(const Told& told) {
+  const auto* values = static_cast<const float*>(told.values.get());
+  const auto size = static_cast<int>(hosts_.size());
   for (int round = 0; round < rounds_; ++round) {
-    std::vector<watch::RankStep> ranks(world.size());
-    for (int rank = 0; rank < world.size(); ++rank) {
-      const float* row =
-          all_.data<float>() + (rank * rounds_ + round) * kValues;
+    std::vector<watch::RankStep> ranks(size);
+    for (int rank = 0; rank < size; ++rank) {
+      const float* row = values + (rank * rounds_ + round) * kValues;
       std::copy_n(row, kNumStepParts, ranks[rank].busy.begin());
       std::copy_n(row + kNumStepParts, kNumStepParts,
                   ranks[rank].waiting.begin());
     }
-    Judge(steps[round], ranks);
+    Judge(told.steps[round], ranks);
   }
-  return absl::OkStatus();
 }
 
 void StepTimes::Judge(int64_t step, const std::vector<watch::RankStep>& ranks) {
@@ -102,8 +135,7 @@ void StepTimes::Judge(int64_t step, const std::vector<watch::RankStep>& ranks) {
 absl::Status StepTimes::MeasureLinks() {
   wants_links_ = false;
   EISBACH_RETURN_IF_ERROR(links_->Measure());
-  Restart();
-  return absl::OkStatus();
+  return Restart();
 }
 
 std::vector<watch::Straggler> StepTimes::stragglers() const {

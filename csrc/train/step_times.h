@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,18 +18,26 @@ namespace eisbach::train {
 // Tells who is late: each rank notes what it takes for the parts of a step, all
 // tell one another every few steps, and rank 0 judges: whether a rank is slow
 // (watch/stragglers.h), or else the links between them (link_watch.h).
+//
+// On a device that works behind the host (GPUs) times stay on the device until
+// they are told; then they are copied, and read when steps after them were
+// collected, so that nothing waits. Links are not measured there.
 class StepTimes {
  public:
   // A rank or a link is slow when it is for `steps` steps, at least 1.
-  // Collective over the world, which has more than one rank. Unimplemented on a
-  // device that works behind the host.
+  // Collective over the world, which has more than one rank. Before work is
+  // captured that is to be replayed in steps.
   static absl::StatusOr<std::unique_ptr<StepTimes>> Make(
       int steps, const parallel::ParallelContext& context);
+  ~StepTimes();
 
   // Leaves out what was done since the end of the last step.
-  void Restart();
-  // Every rank ends the same steps. Collective in some of them.
+  absl::Status Restart();
+  // Every rank ends the same steps, in the order of the compute stream, after
+  // their results. Collective in some of them.
   absl::Status EndStep(int64_t step);
+  // All but the results of the last `submitted` steps were collected.
+  void Collected(int submitted);
   // Whether ranks have agreed in the last EndStep to measure links, and to do
   // so, before the next step. Collective.
   bool wants_links() const { return wants_links_; }
@@ -43,20 +52,33 @@ class StepTimes {
  private:
   StepTimes(int steps, const parallel::ParallelContext& context);
 
+  // What all ranks have told, on its way to rank 0's host.
+  struct Told {
+    std::vector<int64_t> steps;
+    int64_t ended;  // of `ended_`
+    std::shared_ptr<void> values;
+  };
+
   absl::Status TellAll();
+  absl::Status CopyToHost(std::vector<int64_t> steps);
+  void Judge(const Told& told);
   void Judge(int64_t step, const std::vector<watch::RankStep>& ranks);
 
   const parallel::ParallelContext& context_;
   const int rounds_;  // steps between two times that ranks tell one another
-  // f32 [rounds, 2 kNumStepParts + 1]: busy, waiting, and whether this rank
-  // wants links to be measured.
+  // f32 [rounds, StepClock::kTimes + 1]: what the clock says, and whether this
+  // rank wants links to be measured.
   Tensor mine_;
   Tensor all_;                  // the same of all, [ranks, ...]
   std::vector<int64_t> steps_;  // that `mine_` holds
+  int64_t ended_ = 0;           // steps
+  // Of rank 0: `all_` on the host, in memory that is used again.
+  std::deque<Told> told_;
+  std::vector<std::shared_ptr<void>> free_;
   std::vector<std::string> hosts_;
   std::optional<watch::StragglerFinder> finder_;  // of rank 0
   std::optional<LinkWatch> links_;
-  bool told_ = false;  // that ranks have told one another before
+  bool has_told_ = false;  // before
   bool wants_links_ = false;
   std::vector<std::string> news_;
 };

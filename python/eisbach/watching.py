@@ -68,12 +68,9 @@ def watch_stragglers(engine: _C.Engine, steps: int | str) -> None:
     Args:
       engine: Whose step results tell from here on.
       steps: `fault.straggler_steps`.
-
-    Raises:
-      NotImplementedError: A number other than 0 on a GPU.
     """
     if steps == "auto":
-        steps = _STRAGGLER_STEPS if engine.device.runs_inline else 0
+        steps = _STRAGGLER_STEPS
     if steps:
         engine.watch_stragglers(steps)
 

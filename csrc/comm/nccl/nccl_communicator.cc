@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status_macros.h"
+#include "device/cuda/cuda_device.h"
 #include "device/cuda/cuda_stream.h"
 #include "device/tracer.h"
 
@@ -108,8 +109,10 @@ absl::Status NcclCommunicator::Launch(
                           .bytes = static_cast<double>(this->call().bytes)};
     const TraceSpan span(stream, label);
     // Nothing else runs on the compute stream meanwhile.
+    std::optional<cuda::CudaStepClock::Wait> waits;
     std::optional<TraceSpan> wait;
     if (&stream == &device().compute_stream()) {
+      waits.emplace(cuda::DeviceOf(stream).step_clock());
       wait.emplace(stream, SpanLabel{.kind = SpanKind::kWait,
                                      .name = label.name,
                                      .detail = label.detail});

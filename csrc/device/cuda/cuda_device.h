@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/status_macros.h"
+#include "device/cuda/cuda_step_clock.h"
 #include "device/cuda/cuda_stream.h"
 #include "device/cuda/memory_pool.h"
 #include "device/device.h"
@@ -51,6 +52,8 @@ class CudaDevice final : public Device {
   absl::Status CopyOnDevice(void* to, const void* from, size_t bytes,
                             Stream& stream) override;
   absl::Status SetZero(void* data, size_t bytes, Stream& stream) override;
+
+  CudaStepClock& step_clock() override { return step_clock_; }
 
   // Not where every tensor is an allocation of its own: memory cannot be taken
   // from the system inside a capture without care, nor given back at all.
@@ -108,6 +111,7 @@ class CudaDevice final : public Device {
   int multiprocessors_ = 0;
   int architecture_ = 0;
   Allocator allocator_;
+  CudaStepClock step_clock_{allocator_, *this};
   std::unique_ptr<Allocator> shared_;  // null: none but the above
   mutable std::mutex parts_mutex_;     // guards the next three
   std::set<CudaStream*> streams_;

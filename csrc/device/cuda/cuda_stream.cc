@@ -88,11 +88,17 @@ absl::Status CudaStream::Wait(const Event& event) {
   // An event of the host (a communicator that moves bytes by itself) has no
   // place in a stream.
   auto* recorded = dynamic_cast<CudaEvent*>(event.state().get());
-  if (recorded == nullptr) return event.Wait();
   const bool computes = this == &device().compute_stream();
+  if (recorded == nullptr) {
+    std::optional<CudaStepClock::Wait> wait;
+    if (computes) wait.emplace(DeviceOf(*this).step_clock());
+    return event.Wait();
+  }
   {
     std::optional<TraceSpan> span;
+    std::optional<CudaStepClock::Wait> wait;
     if (computes && recorded->stream() != handle_) {
+      wait.emplace(DeviceOf(*this).step_clock());
       span.emplace(*this, SpanLabel{.kind = SpanKind::kWait,
                                     .name = "wait",
                                     .detail = "other streams"});

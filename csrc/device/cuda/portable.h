@@ -8,8 +8,9 @@
 // silently be a local variable in the emulation:
 //   EISBACH_SHARED(float, tile, [32][33]);
 //   EISBACH_DYNAMIC_SHARED(float, row);
-// Kernels are started by Launch alone. They use no PTX, no tensor cores and no
-// asynchronous copies: those belong to cuBLASLt and cuDNN.
+// Kernels are started by Launch alone. They use no PTX but for the timer below,
+// no tensor cores and no asynchronous copies: those belong to cuBLASLt and
+// cuDNN.
 #ifdef EISBACH_CUDA_EMULATION
 #include <support/cuda/emulation.h>
 #include <support/cuda/launch.h>
@@ -42,6 +43,17 @@ __device__ __forceinline__ Word& AsWord(T* p) {
   ::eisbach::emulation::CheckAligned(p, sizeof(Word));
 #endif
   return *reinterpret_cast<Word*>(p);
+}
+
+// The time on the one clock that all blocks of a GPU see.
+__device__ __forceinline__ long long Nanoseconds() {
+#ifdef EISBACH_CUDA_EMULATION
+  return ::eisbach::emulation::Nanoseconds();
+#else
+  long long now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  return now;
+#endif
 }
 
 struct LaunchShape {

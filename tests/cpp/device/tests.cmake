@@ -24,6 +24,10 @@ if(EISBACH_CUDA_EMULATION)
                        eisbach_cuda_emulated)
   set_property(TEST device_cuda_captured_work_test APPEND PROPERTY
                ENVIRONMENT EISBACH_NO_CACHING_ALLOCATOR=0)
+  eisbach_add_gpu_test(device_cuda_step_clock_test cuda_step_clock_test.cc
+                       eisbach_cuda_emulated)
+  set_property(TEST device_cuda_step_clock_test APPEND PROPERTY
+               ENVIRONMENT EISBACH_NO_CACHING_ALLOCATOR=0)
   eisbach_add_gpu_test(device_cuda_emulation_test emulation_test.cc
                        eisbach_cuda_emulated)
   if(TARGET eisbach_cuda_asan)

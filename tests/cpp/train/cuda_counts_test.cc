@@ -55,8 +55,10 @@ struct CountedStep {
 // Of every step, the first at [1]. Each is given to the device while the result
 // of the one before waits; in kFirst, which gives it everything also where
 // later ones are replayed, one rank's host keeps off its memory.
+// With `watches` who is late is looked for, and told after every step.
 std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
-                                    bool replays, int steps = kSteps) {
+                                    bool replays, int steps = kSteps,
+                                    bool watches = false) {
   config.replays_steps = replays;
   std::vector<CountedStep> counted(steps + 1);
   const auto body = [&](Engine& engine) -> absl::Status {
@@ -71,6 +73,7 @@ std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
       counts.requests = device.memory().allocations - requests;
       return absl::OkStatus();
     };
+    if (watches) EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(5));
     // Before any step: making them takes memory, and waits.
     std::vector<StepInput> inputs(steps + 1);
     for (int step = 1; step <= steps; ++step) {
@@ -100,10 +103,12 @@ struct Case {
   Layout layout = {};
   const char* schedule = "1f1b";
   bool replays = false;
+  bool watches = false;
 
   std::string ToString() const {
     return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(), "_",
-                        family, replays ? "_replayed" : "");
+                        family, replays ? "_replayed" : "",
+                        watches ? "_watched" : "");
   }
 };
 
@@ -117,7 +122,7 @@ TEST_P(CudaSteps, NeverWaitAndAllocateNothing) {
   config.global_batch = 2 * c.layout.data;
   config.pipeline_schedule = c.schedule;
   const std::vector<CountedStep> counted =
-      CountSteps(c.layout, config, c.replays);
+      CountSteps(c.layout, config, c.replays, kSteps, c.watches);
   // The first replay is that of the step that is captured.
   const int same_from = c.replays ? kFirst + 1 : kFirst;
   for (int step = kFirst; step <= kSteps; ++step) {
@@ -146,9 +151,17 @@ TEST_P(CudaSteps, NeverWaitAndAllocateNothing) {
   }
   // One launch, and a few copies: three of what changes from step to step,
   // three of the input, one of the result.
-  EXPECT_EQ(last.host_calls(), 8);
-  EXPECT_EQ(last.copies, 7);
   EXPECT_EQ(last.requests, 0);
+  if (!c.watches) {
+    EXPECT_EQ(last.host_calls(), 8);
+    EXPECT_EQ(last.copies, 7);
+    return;
+  }
+  // What the clock has, an all-gather of it between two laps, and on rank 0 a
+  // copy.
+  EXPECT_EQ(last.calls, 3);
+  EXPECT_EQ(last.collectives, 1);
+  EXPECT_EQ(last.copies, TestWorld().rank() == 0 ? 8 : 7);
 }
 
 std::vector<Case> Cases() {
@@ -160,6 +173,12 @@ std::vector<Case> Cases() {
   for (size_t i = cases.size(); i-- > 0;) {
     cases.push_back(cases[i]);
     cases.back().replays = true;
+  }
+  for (const Layout& layout :
+       {Layout{2, 1, 1}, Layout{1, 1, 2}, Layout{2, 2, 1}}) {
+    for (const bool replays : {false, true}) {
+      cases.push_back({"gpt", layout, "1f1b", replays, /*watches=*/true});
+    }
   }
   return cases;
 }

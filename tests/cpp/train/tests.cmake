@@ -69,6 +69,15 @@ if(EISBACH_CUDA_EMULATION)
                    ARGS --gtest_filter=*/ranks@NP@_*)
   target_link_libraries(train_step_replay_layouts_test
                         PRIVATE eisbach_cuda_emulated eisbach::cuda_headers)
+  # Sleeps and clocks.
+  eisbach_add_test(NAME train_cuda_step_times_test
+                   SRC train/cuda_step_times_test.cc NP 2 4 LABELS cuda ALONE
+                   ARGS --gtest_filter=*/ranks@NP@_*)
+  target_link_libraries(train_cuda_step_times_test
+                        PRIVATE eisbach_cuda_emulated eisbach::cuda_headers)
+  foreach(np 2 4)
+    eisbach_trains_on_cuda(train_cuda_step_times_test_np${np} SEED 5${np})
+  endforeach()
   foreach(np 1 2 4)
     eisbach_trains_on_cuda(train_cuda_counts_test_np${np} SEED 1${np})
     eisbach_trains_on_cuda(train_step_replay_test_np${np} SEED 2${np})

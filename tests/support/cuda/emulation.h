@@ -10,7 +10,8 @@
 // aligned (AsWord in device/cuda/portable.h) ends the process in every build.
 //
 // Not emulated: inline PTX, asynchronous copies, clusters, tensor cores, the
-// rounding of fast intrinsics, weak memory order, time.
+// rounding of fast intrinsics, weak memory order, how long things take (the
+// timer is the host's).
 //
 // Kernels include it through device/cuda/portable.h. Types come from NVIDIA's
 // own host headers.
@@ -21,6 +22,7 @@
 
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -96,6 +98,14 @@ inline int __any_sync(uint32_t mask, int predicate) {
 inline int __all_sync(uint32_t mask, int predicate) {
   return __ballot_sync(mask, predicate) == mask;
 }
+
+namespace eisbach::emulation {
+inline long long Nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+}  // namespace eisbach::emulation
 
 // The order in which a GPU adds is another in each run, and with it the last
 // bits of a sum of fractions. Whole numbers in f64 have no such bits.
