@@ -37,7 +37,7 @@ done
 
 packages=()
 command -v clang++ >/dev/null || packages+=(clang)
-for package in libclang-rt-dev libabsl-dev nlohmann-json3-dev; do
+for package in libclang-rt-dev libomp-dev libabsl-dev nlohmann-json3-dev; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
     packages+=("$package")
 done
