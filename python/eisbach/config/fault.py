@@ -61,8 +61,9 @@ class FaultSection(Section):
     straggler_steps: Auto | Natural = key(
         "auto",
         "Steps for which a rank of a job of several, or the link between two, "
-        "must be slow to be named; 0 looks for none. `auto`: 50. On GPUs links "
-        "are not measured: that ranks wait for one is told, and not for which.",
+        "must be slow to be named; 0 looks for none. `auto`: 50 on the CPU; 0 "
+        "on GPUs, whose clock has not run on hardware yet. There links are not "
+        "measured: that ranks wait for one is told, and not for which.",
     )
     check_collectives: bool = key(
         False,
