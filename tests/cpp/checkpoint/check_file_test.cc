@@ -78,7 +78,7 @@ TEST_F(CheckFileTest, TellsHowFarItIs) {
 }
 
 TEST_F(CheckFileTest, FindsAByteThatWasChangedInAnyBlock) {
-  for (size_t at = 0; at < bytes_.size() + (300 << 10); at += 300 << 10) {
+  for (size_t at = 0; at < bytes_.size() + (900 << 10); at += 900 << 10) {
     const size_t byte = std::min(at, bytes_.size() - 1);
     SCOPED_TRACE(byte);
     Write(byte, static_cast<char>(bytes_[byte] ^ 0x10));
@@ -103,11 +103,10 @@ TEST_F(CheckFileTest, NamesTheFirstNumberThatIsNotFinite) {
                                        {int64_t{7}, 0}}) {
     plant(element);
     Listed(bytes_);
-    EXPECT_THAT(
-        CheckFile(folder_.path(), file_),
-        StatusIs(kInvalid,
-                 absl::StrCat("tensor \"many\" is not finite: element ", first,
-                              " of ", kMany)));
+    EXPECT_THAT(CheckFile(folder_.path(), file_),
+                StatusIs(kInvalid,
+                         absl::StrCat("tensor \"many\" is not finite: element ",
+                                      first, " of ", kMany)));
   }
   // A file that is damaged is that first of all.
   plant(1);

@@ -95,27 +95,22 @@ TEST(CutBytesTest, LeavesNothingOut) {
 TEST_F(BlockReaderTest, GivesAndVisitsEachBlockOnceWhateverItsSize) {
   const std::string bytes = Noise(100'003);
   const RegularFile file = Make(bytes);
-  const int before = ComputeThreads();
-  for (const int threads : {1, 3, 16}) {
-    SetComputeThreads(threads);
-    for (const size_t most : {77, 4096, 99'999, 1'000'000}) {
-      disk.most = most / 3 + 1;
-      const std::vector<ByteRange> blocks = CutBytes(bytes.size(), most);
-      std::vector<std::string> visited(blocks.size());
-      BlockReader reader(file, blocks,
-                         [&](size_t i, std::span<const std::byte> block) {
-                           visited[i] += Text(block);
-                         });
-      for (size_t i = 0; i < blocks.size(); ++i) {
-        EISBACH_ASSERT_OK_AND_ASSIGN(const std::span<const std::byte> block,
-                                     reader.Next());
-        const std::string want = bytes.substr(blocks[i].begin, most);
-        ASSERT_TRUE(Text(block) == want) << threads << ", " << most;
-        ASSERT_TRUE(visited[i] == want) << threads << ", " << most;
-      }
+  for (const size_t most : {77, 4096, 99'999, 1'000'000}) {
+    disk.most = most / 3 + 1;
+    const std::vector<ByteRange> blocks = CutBytes(bytes.size(), most);
+    std::vector<std::string> visited(blocks.size());
+    BlockReader reader(file, blocks,
+                       [&](size_t i, std::span<const std::byte> block) {
+                         visited[i] += Text(block);
+                       });
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      EISBACH_ASSERT_OK_AND_ASSIGN(const std::span<const std::byte> block,
+                                   reader.Next());
+      const std::string want = bytes.substr(blocks[i].begin, most);
+      ASSERT_TRUE(Text(block) == want) << most;
+      ASSERT_TRUE(visited[i] == want) << most;
     }
   }
-  SetComputeThreads(before);
 }
 
 TEST_F(BlockReaderTest, BlocksMayLieAnywhere) {
