@@ -45,7 +45,10 @@ class Slowness : public Recorder {
     // does what all streams do.
     const auto make = [this] {
       return [this, tries = 0]() mutable {
-        if (now && ++tries < 40) return false;
+        if (now && ++tries < 40) {
+          doubles::WaitsForPeer();
+          return false;
+        }
         if (now) absl::SleepFor(absl::Milliseconds(kMuch));
         return true;
       };
