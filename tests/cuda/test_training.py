@@ -40,6 +40,21 @@ def test_every_layout_lies_on_the_curve_of_the_cpu(
     assert "cuBLASLt" in json.dumps(summary)
 
 
+def test_ranks_that_look_for_the_late_one_learn_the_same(train, curve):
+    folders = []
+    for steps in (0, 2):
+        done, folder = train(
+            f"late-{steps}",
+            "run.device=cuda",
+            "parallel={data: 2}",
+            f"fault.straggler_steps={steps}",
+            ranks=2,
+        )
+        assert not done.returncode, done.stderr
+        folders.append(folder)
+    assert curve(folders[0]) == curve(folders[1])
+
+
 def test_auto_takes_the_gpu_and_bf16_and_says_so(train, curve, on_the_cpu):
     done, folder = train("best", "precision.compute=auto")
     assert not done.returncode, done.stderr
