@@ -109,7 +109,8 @@ absl::StatusOr<std::unique_ptr<Replicas>> Replicas::Make(
 }
 
 absl::Status Replicas::Begin(int64_t step) {
-  if (groups_.empty()) return absl::OkStatus();
+  // With ZeRO 3 no rank has what another has.
+  if (groups_.empty() || items_.empty()) return absl::OkStatus();
   if (waiting_.size() == ResultQueue::kCapacity) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the fingerprints of ", waiting_.size(), " steps wait to be read"));
@@ -127,7 +128,6 @@ absl::Status Replicas::Begin(int64_t step) {
   next_slot_ = (next_slot_ + 1) % ResultQueue::kCapacity;
   int64_t* values = slot;
   for (const Group& group : groups_) {
-    if (items_.empty()) break;  // other stages have some
     EISBACH_RETURN_IF_ERROR(
         group.ranks->AllGather(fingerprints_, group.gathered, stream));
     if (group.gathered.raw() == nullptr) return absl::OkStatus();  // meta

@@ -28,8 +28,8 @@ class Replicas {
 
   // Puts the fingerprints after `step`, and those of the replicas, on their way
   // to the host. Waits for nothing; at most ResultQueue::kCapacity may be on
-  // their way. Without replicas, and on a meta device, there is nothing to
-  // begin. Collective.
+  // their way. Without replicas, with all of them divided (ZeRO 3), and on a
+  // meta device there is nothing to begin. Collective.
   absl::Status Begin(int64_t step);
   // Whether those after `step` are the next on their way.
   bool begun(int64_t step) const;
