@@ -48,18 +48,21 @@ TEST(LinkCheck, MeasuresEveryLinkTheSameForAll) {
 
 TEST(LinkCheck, SeesASlowLinkAndSoonGivesUp) {
   test::SlowLink link{
-      .a = 1, .b = 2, .message_seconds = 0.02, .gigabytes = 0.01};
+      .a = 1, .b = 2, .message_seconds = 0.05, .gigabytes = 0.005};
   link.slow = true;
   const auto begin = std::chrono::steady_clock::now();
   const auto told = Measure(4, link);
   const std::chrono::duration<double> took =
       std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(took.count(), 5);
+  EXPECT_LT(took.count(), 20);
   ASSERT_EQ(told[0].size(), 4);
+  // Half of what it is: others may keep this machine from a link that is good.
   for (const LinkReading& one : told[0]) {
     const bool slow = one.a == 1 && one.b == 2;
-    EXPECT_EQ(one.seconds >= 0.02, slow) << one.a << "-" << one.b;
-    EXPECT_EQ(one.gigabytes <= 0.01, slow) << one.a << "-" << one.b;
+    EXPECT_EQ(one.seconds >= 0.025, slow)
+        << one.a << "-" << one.b << ": " << one.seconds;
+    EXPECT_EQ(one.gigabytes <= 0.0055, slow)
+        << one.a << "-" << one.b << ": " << one.gigabytes;
   }
 }
 
