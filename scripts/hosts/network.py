@@ -67,8 +67,7 @@ class Hosts:
     def __exit__(self, *_: object) -> None:
         for timer in self._timers:
             timer.cancel()
-            if timer.is_alive():
-                timer.join()
+            timer.join()
         for name in list(self._processes):
             self.thaw(name)
             self._kill(name)

@@ -149,14 +149,28 @@ inline absl::Status WithEngine(comm::World& world, const Layout& layout,
   return body(*engine);
 }
 
+// The same of an engine's rank.
+inline absl::StatusOr<train::StepInput> ToyInput(const train::Engine& engine,
+                                                 int64_t step) {
+  const parallel::ParallelContext& context = engine.context();
+  return ToyInput(engine.config(), step, context.index(Axis::kData),
+                  context.size(Axis::kData), context.device());
+}
+
+// Those of `steps` steps; that of the first at [1].
+inline absl::StatusOr<std::vector<train::StepInput>> ToyInputs(
+    const train::Engine& engine, int steps) {
+  std::vector<train::StepInput> inputs(steps + 1);
+  for (int step = 1; step <= steps; ++step) {
+    EISBACH_ASSIGN_OR_RETURN(inputs[step], ToyInput(engine, step));
+  }
+  return inputs;
+}
+
 // One training step on the toy's batch of that step.
 inline absl::Status ToySubmit(train::Engine& engine) {
-  const parallel::ParallelContext& context = engine.context();
-  EISBACH_ASSIGN_OR_RETURN(
-      train::StepInput input,
-      ToyInput(engine.config(), engine.update().step() + 1,
-               context.index(Axis::kData), context.size(Axis::kData),
-               context.device()));
+  EISBACH_ASSIGN_OR_RETURN(train::StepInput input,
+                           ToyInput(engine, engine.update().step() + 1));
   return engine.Submit(input);
 }
 inline absl::StatusOr<train::StepResult> ToyStep(train::Engine& engine) {

@@ -62,8 +62,7 @@ std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
   config.replays_steps = replays;
   std::vector<CountedStep> counted(steps + 1);
   const auto body = [&](Engine& engine) -> absl::Status {
-    const parallel::ParallelContext& context = engine.context();
-    Device& device = context.device();
+    Device& device = engine.context().device();
     const auto count = [&](const std::function<absl::Status()>& what,
                            Counts& counts) -> absl::Status {
       const Counters before = doubles::counters();
@@ -75,13 +74,8 @@ std::vector<CountedStep> CountSteps(const Layout& layout, EngineConfig config,
     };
     if (watches) EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(5));
     // Before any step: making them takes memory, and waits.
-    std::vector<StepInput> inputs(steps + 1);
-    for (int step = 1; step <= steps; ++step) {
-      EISBACH_ASSIGN_OR_RETURN(
-          inputs[step],
-          test::ToyInput(engine.config(), step, context.index(Axis::kData),
-                         context.size(Axis::kData), device));
-    }
+    EISBACH_ASSIGN_OR_RETURN(const std::vector<StepInput> inputs,
+                             test::ToyInputs(engine, steps));
     for (int step = 1; step <= steps; ++step) {
       std::optional<doubles::ClosedToHost> closed;
       if (step == kFirst && layout.ranks() == 1) closed.emplace();

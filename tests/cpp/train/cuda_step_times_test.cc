@@ -134,14 +134,8 @@ class CudaStepTimes : public testing::TestWithParam<Case> {
     const std::unique_ptr<Slowness> slowness =
         make == nullptr ? nullptr : make(device);
     const auto body = [&](Engine& engine) -> absl::Status {
-      const parallel::ParallelContext& context = engine.context();
-      std::vector<StepInput> inputs(steps + 1);
-      for (int step = 1; step <= steps; ++step) {
-        EISBACH_ASSIGN_OR_RETURN(
-            inputs[step],
-            test::ToyInput(engine.config(), step, context.index(Axis::kData),
-                           context.size(Axis::kData), device));
-      }
+      EISBACH_ASSIGN_OR_RETURN(const std::vector<StepInput> inputs,
+                               test::ToyInputs(engine, steps));
       for (int step = 1; step <= steps + c.lag; ++step) {
         if (watches && step == kWatched) {
           EISBACH_RETURN_IF_ERROR(engine.WatchStragglers(kSteps));

@@ -29,15 +29,10 @@ absl::Status OnLayout(const Layout& layout, const EngineConfig& config,
 int64_t Border(int64_t sample) { return 1 + sample * 5 % 7; }
 
 absl::StatusOr<StepInput> PackedInput(const Engine& engine, int64_t step) {
-  const EngineConfig& config = engine.config();
-  const parallel::ParallelContext& context = engine.context();
-  EISBACH_ASSIGN_OR_RETURN(
-      StepInput input,
-      test::ToyInput(config, step, context.index(Axis::kData),
-                     context.size(Axis::kData), context.device()));
-  EISBACH_ASSIGN_OR_RETURN(
-      input.starts,
-      Tensor::Empty(input.tokens.shape(), DType::kI32, context.device()));
+  EISBACH_ASSIGN_OR_RETURN(StepInput input, test::ToyInput(engine, step));
+  EISBACH_ASSIGN_OR_RETURN(input.starts,
+                           Tensor::Empty(input.tokens.shape(), DType::kI32,
+                                         engine.context().device()));
   const int64_t length = input.tokens.dim(1);
   for (int64_t s = 0; s < input.tokens.dim(0); ++s) {
     const int64_t border = Border(input.sample_index.data<int64_t>()[s]);

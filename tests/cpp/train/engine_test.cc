@@ -96,11 +96,8 @@ absl::StatusOr<double> EvaluateOn(const Layout& layout) {
         return test::WithEngine(
             world, layout, test::ToyConfig("llama"),
             [&](Engine& engine) -> absl::Status {
-              const parallel::ParallelContext& context = engine.context();
-              EISBACH_ASSIGN_OR_RETURN(
-                  StepInput input,
-                  test::ToyInput(engine.config(), 1, context.index(Axis::kData),
-                                 context.size(Axis::kData), context.device()));
+              EISBACH_ASSIGN_OR_RETURN(StepInput input,
+                                       test::ToyInput(engine, 1));
               EISBACH_ASSIGN_OR_RETURN(double value, engine.Evaluate(input));
               if (world.rank() == world.size() - 1) loss = value;
               return absl::OkStatus();

@@ -28,11 +28,7 @@ bool Unequal(int64_t sample, int64_t position) {
 absl::StatusOr<StepInput> MaskedInput(const Engine& engine, int64_t step,
                                       const Rule& counts) {
   const EngineConfig& config = engine.config();
-  const parallel::ParallelContext& context = engine.context();
-  EISBACH_ASSIGN_OR_RETURN(
-      StepInput input,
-      test::ToyInput(config, step, context.index(Axis::kData),
-                     context.size(Axis::kData), context.device()));
+  EISBACH_ASSIGN_OR_RETURN(StepInput input, test::ToyInput(engine, step));
   for (int64_t s = 0; s < input.targets.dim(0); ++s) {
     const int64_t sample =
         input.sample_index.data<int64_t>()[s] % config.global_batch;

@@ -65,15 +65,9 @@ absl::StatusOr<Trained> Train(const Training& training, bool replays) {
     return absl::OkStatus();
   };
   const auto body = [&](Engine& engine) -> absl::Status {
-    const parallel::ParallelContext& context = engine.context();
-    Device& device = context.device();
-    std::vector<StepInput> inputs(kSteps + 1);
-    for (int step = 1; step <= kSteps; ++step) {
-      EISBACH_ASSIGN_OR_RETURN(
-          inputs[step],
-          test::ToyInput(engine.config(), step, context.index(Axis::kData),
-                         context.size(Axis::kData), device));
-    }
+    Device& device = engine.context().device();
+    EISBACH_ASSIGN_OR_RETURN(const std::vector<StepInput> inputs,
+                             test::ToyInputs(engine, kSteps));
     for (int step = 1; step <= kSteps; ++step) {
       const doubles::Counters before = doubles::counters();
       EISBACH_RETURN_IF_ERROR(engine.Submit(inputs[step]));

@@ -61,12 +61,6 @@ EngineConfig ConfigOf(const Case& c, bool replays) {
   return config;
 }
 
-absl::StatusOr<StepInput> InputOf(Engine& engine, int64_t step) {
-  const parallel::ParallelContext& context = engine.context();
-  return test::ToyInput(engine.config(), step, context.index(Axis::kData),
-                        context.size(Axis::kData), context.device());
-}
-
 class StepReplayTest : public testing::TestWithParam<Case> {
  protected:
   absl::Status With(bool replays, const test::EngineBody& body) {
@@ -87,7 +81,7 @@ class StepReplayTest : public testing::TestWithParam<Case> {
     EISBACH_RETURN_IF_ERROR(With(replays, [&](Engine& engine) -> absl::Status {
       std::vector<StepInput> inputs(kSteps);
       for (int i = 0; i < kSteps; ++i) {
-        EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+        EISBACH_ASSIGN_OR_RETURN(inputs[i], test::ToyInput(engine, i + 1));
         if (!GetParam().documents) continue;
         EISBACH_RETURN_IF_ERROR(test::AddDocuments(i + 1, inputs[i]));
       }
@@ -147,7 +141,7 @@ TEST_P(StepReplayTest, RequestsGoWithTheirStep) {
           engine.context().everyone().rank() == mesh.world_size() - 1;
       std::vector<StepInput> inputs(kSteps);
       for (int i = 0; i < kSteps; ++i) {
-        EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+        EISBACH_ASSIGN_OR_RETURN(inputs[i], test::ToyInput(engine, i + 1));
       }
       for (int step = 1; step <= kSteps + lag; ++step) {
         if (asks && step == kStop) engine.Ask(Request::kStop);
@@ -240,7 +234,7 @@ TEST_P(StepReplayTest, OtherWorkBetweenSteps) {
             canaries.emplace_back(canary, step);
           }
           EISBACH_ASSIGN_OR_RETURN(const StepInput input,
-                                   InputOf(engine, 100 + step));
+                                   test::ToyInput(engine, 100 + step));
           EISBACH_ASSIGN_OR_RETURN(const double loss, engine.Evaluate(input));
           losses[replays].push_back(loss);
           if (step == 5) engine.update().set_step(20);
@@ -258,7 +252,8 @@ TEST_P(StepReplayTest, EvaluationNeedsNoMemoryOfItsOwn) {
     for (int step = 1; step <= 4; ++step) {
       EISBACH_RETURN_IF_ERROR(test::ToyStep(engine).status());
     }
-    EISBACH_ASSIGN_OR_RETURN(const StepInput input, InputOf(engine, 100));
+    EISBACH_ASSIGN_OR_RETURN(const StepInput input,
+                             test::ToyInput(engine, 100));
     const AllocatorStats before = engine.context().device().memory();
     EISBACH_RETURN_IF_ERROR(engine.Evaluate(input).status());
     const AllocatorStats after = engine.context().device().memory();
@@ -272,7 +267,7 @@ TEST_P(StepReplayTest, AnotherShapeIsCapturedAnew) {
   EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
     std::vector<int64_t> launches;
     for (int step = 1; step <= 8; ++step) {
-      EISBACH_ASSIGN_OR_RETURN(StepInput input, InputOf(engine, step));
+      EISBACH_ASSIGN_OR_RETURN(StepInput input, test::ToyInput(engine, step));
       if (step > 4) {
         // Half of each sample.
         const Shape half{input.tokens.dim(0), input.tokens.dim(1) / 2};
@@ -342,7 +337,7 @@ TEST_P(StepDocumentsTest, AreCapturedAnew) {
   EISBACH_EXPECT_OK(With(true, [&](Engine& engine) -> absl::Status {
     std::vector<int64_t> launches;
     for (int step = 1; step <= 8; ++step) {
-      EISBACH_ASSIGN_OR_RETURN(StepInput input, InputOf(engine, step));
+      EISBACH_ASSIGN_OR_RETURN(StepInput input, test::ToyInput(engine, step));
       if (step > 4) EISBACH_RETURN_IF_ERROR(test::AddDocuments(step, input));
       const int64_t before = doubles::counters().graph_launches;
       EISBACH_RETURN_IF_ERROR(engine.Step(input).status());
@@ -400,7 +395,7 @@ TEST_P(StepFaultTest, BadStepsAreJudgedOnTheDevice) {
         [&](Engine& engine) -> absl::Status {
           std::vector<StepInput> inputs(kSteps);
           for (int i = 0; i < kSteps; ++i) {
-            EISBACH_ASSIGN_OR_RETURN(inputs[i], InputOf(engine, i + 1));
+            EISBACH_ASSIGN_OR_RETURN(inputs[i], test::ToyInput(engine, i + 1));
           }
           for (int step = 1; step <= kSteps + 1; ++step) {
             if (step <= kSteps) {
