@@ -17,6 +17,8 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   source .venv/bin/activate
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# More ranks than cores: a thread that waits would keep another from working.
+export OMP_WAIT_POLICY=passive
 build=${EISBACH_BUILD_DIR:-build/release}
 
 cmake -S . -B "$build" -G Ninja -DEISBACH_BUILD_TESTS=ON
