@@ -146,8 +146,7 @@ void BindEngine(CoreModule& m) {
           "watch_stragglers", &Engine::WatchStragglers, py::arg("steps"),
           kReleased,
           "From here on the results on rank 0 tell which rank, or link between "
-          "ranks, is slow for so many steps. Collective. On GPUs links are not "
-          "measured.")
+          "ranks, is slow for so many steps. Collective.")
       .def_property_readonly("submitted", &Engine::submitted,
                              "Steps that wait to be collected.")
       .def_property_readonly(

@@ -41,10 +41,20 @@ class LinkMeter {
     EISBACH_ASSIGN_OR_RETURN(
         meter.large_,
         Tensor::Zeros(Shape{kLargeBytes / 4}, DType::kF32, meter.stream_));
+    EISBACH_ASSIGN_OR_RETURN(meter.host_word_,
+                             everyone.device().AllocateHost(sizeof(int32_t)));
     return meter;
   }
 
+  // All ranks begin a round together.
+  absl::Status Meet() {
+    EISBACH_RETURN_IF_ERROR(everyone_.Barrier(stream_));
+    return stream_.Synchronize();
+  }
+
+  // The first trip of a link may connect the two and counts for nothing.
   absl::Status Lead(int peer, LinkFigures& figures) {
+    if (figures.spent == 0) EISBACH_RETURN_IF_ERROR(SmallTrip(peer).status());
     const int64_t begin = Tracer::Now();
     const auto patient = [&] {
       return figures.spent + SecondsSince(begin) < kPatienceSeconds;
@@ -68,8 +78,7 @@ class LinkMeter {
 
   absl::Status Follow(int peer) {
     while (true) {
-      EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
-      const int32_t word = *word_.data<int32_t>();
+      EISBACH_ASSIGN_OR_RETURN(const int32_t word, Hear(peer));
       if (word == kOver) return absl::OkStatus();
       if (word == kLarge) {
         EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, large_));
@@ -102,66 +111,85 @@ class LinkMeter {
   }
 
   absl::Status Say(Word word, int peer) {
-    *word_.data<int32_t>() = word;
+    *static_cast<int32_t*>(host_word_.get()) = word;
+    EISBACH_RETURN_IF_ERROR(everyone_.device().CopyToDevice(
+        word_.raw(), host_word_.get(), sizeof(int32_t), stream_));
     return Move(Kind::kSend, peer, word_);
+  }
+
+  absl::StatusOr<int32_t> Hear(int peer) {
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
+    EISBACH_RETURN_IF_ERROR(everyone_.device().CopyToHost(
+        host_word_.get(), word_.raw(), sizeof(int32_t), stream_));
+    EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
+    return *static_cast<const int32_t*>(host_word_.get());
   }
 
   absl::Status Move(Kind kind, int peer, const Tensor& tensor) {
     const comm::Transfer transfer{kind, peer, tensor};
-    return everyone_.Exchange({&transfer, 1}, stream_);
+    EISBACH_RETURN_IF_ERROR(everyone_.Exchange({&transfer, 1}, stream_));
+    return stream_.Synchronize();
   }
 
   comm::Communicator& everyone_;
   Stream& stream_;
-  Tensor word_;   // i32 [1]
-  Tensor large_;  // f32 [kLargeBytes / 4]
+  Tensor word_;                      // i32 [1]
+  Tensor large_;                     // f32 [kLargeBytes / 4]
+  std::shared_ptr<void> host_word_;  // i32
 };
 
 // f32 [ranks, rounds, kFigures]: what leads measured, anything elsewhere.
-absl::StatusOr<Tensor> GatherFigures(const std::vector<LinkFigures>& mine,
-                                     comm::World& world) {
+absl::StatusOr<std::vector<float>> GatherFigures(
+    const std::vector<LinkFigures>& mine, comm::World& world) {
+  Device& device = world.device();
+  Stream& stream = device.compute_stream();
   const auto rounds = static_cast<int64_t>(mine.size());
   EISBACH_ASSIGN_OR_RETURN(
       const Tensor in,
-      Tensor::Empty(Shape{rounds, kFigures}, DType::kF32, world.device()));
+      Tensor::Empty(Shape{rounds, kFigures}, DType::kF32, device));
   EISBACH_ASSIGN_OR_RETURN(Tensor out,
                            Tensor::Empty(Shape{world.size(), rounds, kFigures},
-                                         DType::kF32, world.device()));
-  float* row = in.data<float>();
+                                         DType::kF32, device));
+  std::vector<float> row;
   for (const LinkFigures& one : mine) {
-    *row++ = static_cast<float>(one.small);
-    *row++ = static_cast<float>(one.large);
+    row.push_back(static_cast<float>(one.small));
+    row.push_back(static_cast<float>(one.large));
   }
   EISBACH_RETURN_IF_ERROR(
-      world.communicator().AllGather(in, out, world.device().compute_stream()));
-  return out;
+      device.CopyToDevice(in.raw(), row.data(), in.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(world.communicator().AllGather(in, out, stream));
+  std::vector<float> all(out.elements());
+  EISBACH_RETURN_IF_ERROR(
+      device.CopyToHost(all.data(), out.raw(), out.bytes(), stream));
+  EISBACH_RETURN_IF_ERROR(stream.Synchronize());
+  return all;
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<LinkReading>> MeasureLinks(
     comm::World& world, absl::Span<const LinkRound> rounds) {
-  comm::Communicator& everyone = world.communicator();
   const int rank = world.rank();
-  EISBACH_ASSIGN_OR_RETURN(LinkMeter meter, LinkMeter::Make(everyone));
+  EISBACH_ASSIGN_OR_RETURN(LinkMeter meter,
+                           LinkMeter::Make(world.communicator()));
   std::vector<LinkFigures> mine(rounds.size());
   for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < rounds.size(); ++i) {
-      EISBACH_RETURN_IF_ERROR(
-          everyone.Barrier(world.device().compute_stream()));
+      EISBACH_RETURN_IF_ERROR(meter.Meet());
       const int peer = rounds[i].partner[rank];
       if (peer < 0) continue;
       EISBACH_RETURN_IF_ERROR(rank < peer ? meter.Lead(peer, mine[i])
                                           : meter.Follow(peer));
     }
   }
-  EISBACH_ASSIGN_OR_RETURN(const Tensor all, GatherFigures(mine, world));
+  EISBACH_ASSIGN_OR_RETURN(const std::vector<float> all,
+                           GatherFigures(mine, world));
   std::vector<LinkReading> readings;
   for (size_t i = 0; i < rounds.size(); ++i) {
     for (int a = 0; a < world.size(); ++a) {
       const int b = rounds[i].partner[a];
       if (b < a) continue;
-      const float* row = all.data<float>() + (a * rounds.size() + i) * kFigures;
+      const float* row = &all[(a * rounds.size() + i) * kFigures];
       readings.push_back({.a = a,
                           .b = b,
                           .axes = rounds[i].axes,

@@ -24,7 +24,7 @@ struct LinkReading {
 // program does for a moment is not taken for a link. Tens of milliseconds; a
 // link takes at most a quarter of a second longer, and no less than one round
 // trip of each size. The same readings on every rank, in the order of rounds
-// and ranks. Collective, between steps; for devices whose memory is the host's.
+// and ranks. Collective, between steps; the host waits for the device.
 absl::StatusOr<std::vector<LinkReading>> MeasureLinks(
     comm::World& world, absl::Span<const LinkRound> rounds);
 

@@ -9,7 +9,6 @@ namespace eisbach::train {
 LinkWatch::LinkWatch(int steps, std::vector<std::string> hosts,
                      const parallel::ParallelContext& context)
     : context_(context),
-      measures_(context.device().compute_stream().runs_inline()),
       hosts_(std::move(hosts)),
       rounds_(LinkRounds(context.mesh(), hosts_)),
       finder_(steps) {}
@@ -17,10 +16,6 @@ LinkWatch::LinkWatch(int steps, std::vector<std::string> hosts,
 void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
   const std::optional<watch::NetworkDelay> news = finder_.Add(step, ranks);
   if (!news.has_value()) return;
-  if (!measures_) {
-    news_.push_back(UnmeasuredDelayText(*news, Name(context_.device().type())));
-    return;
-  }
   if (news->over == 0) {
     begun_ = news;
     return;

@@ -23,15 +23,13 @@ struct SlowLink {
 // when it is first asked to, and when steps are held up by the network
 // (watch/slow_network.h), which rank 0 sees; in between it costs nothing. What
 // finds a link that is not plainly slow is done once more, and the better
-// figures count. Where a device's memory is not the host's links are not
-// measured: then it tells that steps are held up, and not by which.
+// figures count.
 class LinkWatch {
  public:
   // `steps`: for which steps are held up. `hosts` by rank.
   LinkWatch(int steps, std::vector<std::string> hosts,
             const parallel::ParallelContext& context);
 
-  bool measures() const { return measures_; }
   // On rank 0: what all ranks took in a step in which none was late.
   void Add(int64_t step, const std::vector<watch::RankStep>& ranks);
   // On rank 0: whether links are to be measured, as steps are held up and it is
@@ -52,7 +50,6 @@ class LinkWatch {
   bool Doubts(const std::vector<LinkReading>& readings) const;
 
   const parallel::ParallelContext& context_;
-  const bool measures_;
   const std::vector<std::string> hosts_;
   const std::vector<LinkRound> rounds_;
   std::vector<LinkReading> before_;    // empty: not measured

@@ -145,15 +145,6 @@ std::string DelayText(const watch::NetworkDelay& delay,
                       OthersText(changes, hosts), "; ", WaitText(delay));
 }
 
-std::string UnmeasuredDelayText(const watch::NetworkDelay& delay,
-                                absl::string_view device) {
-  if (delay.over != 0) return DelayOverText(delay, {}, {});
-  return absl::StrCat(WaitText(delay), ", since step ", delay.since,
-                      ", and none of them is late: it may be a link; links ",
-                      "are not measured in a job on ", device,
-                      " (eisbach doctor --network measures them)");
-}
-
 std::string DelayOverText(const watch::NetworkDelay& delay,
                           absl::Span<const LinkChange> changes,
                           absl::Span<const std::string> hosts) {

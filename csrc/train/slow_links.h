@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "train/link_check.h"
 #include "watch/slow_network.h"
@@ -50,9 +49,6 @@ std::vector<std::string> SlowFromTheStart(absl::Span<const LinkReading> links,
 std::string DelayText(const watch::NetworkDelay& delay,
                       absl::Span<const LinkChange> changes,
                       absl::Span<const std::string> hosts);
-// Of one on a device on which links are not measured, and that it is over.
-std::string UnmeasuredDelayText(const watch::NetworkDelay& delay,
-                                absl::string_view device);
 // Of a delay that is over.
 std::string DelayOverText(const watch::NetworkDelay& delay,
                           absl::Span<const LinkChange> changes,

@@ -44,12 +44,14 @@ absl::StatusOr<std::unique_ptr<StepTimes>> StepTimes::Make(
       stages.push_back(context.mesh().CoordinateOf(rank, Axis::kPipeline));
     }
     times->finder_.emplace(std::move(stages), steps);
-    // As many as may be told of before the first of them is collected.
-    const int most = (ResultQueue::kCapacity + times->rounds_) / times->rounds_;
-    for (int i = 0; i < most; ++i) {
-      EISBACH_ASSIGN_OR_RETURN(times->free_.emplace_back(),
-                               device.AllocateHost(times->all_.bytes()));
-    }
+  }
+  EISBACH_ASSIGN_OR_RETURN(times->one_, device.AllocateHost(sizeof(float)));
+  *static_cast<float*>(times->one_.get()) = 1;
+  // As many as may be told of before the first of them is collected.
+  const int most = (ResultQueue::kCapacity + times->rounds_) / times->rounds_;
+  for (int i = 0; i < most; ++i) {
+    EISBACH_ASSIGN_OR_RETURN(times->free_.emplace_back(),
+                             device.AllocateHost(times->read_bytes()));
   }
   times->links_.emplace(steps, times->hosts_, context);
   EISBACH_RETURN_IF_ERROR(times->Restart());
@@ -65,9 +67,6 @@ absl::Status StepTimes::Restart() {
 absl::Status StepTimes::EndStep(int64_t step) {
   float* const row = static_cast<float*>(mine_.raw()) + steps_.size() * kValues;
   EISBACH_RETURN_IF_ERROR(context_.device().step_clock().Take(row));
-  if (links_->measures()) {
-    row[StepClock::kTimes] = links_->wants_measurement() ? 1 : 0;
-  }
   steps_.push_back(step);
   ++ended_;
   return static_cast<int>(steps_.size()) == rounds_ ? TellAll()
@@ -75,14 +74,20 @@ absl::Status StepTimes::EndStep(int64_t step) {
 }
 
 absl::Status StepTimes::TellAll() {
+  EISBACH_RETURN_IF_ERROR(SayWhatIsWanted());
   EISBACH_RETURN_IF_ERROR(context_.world().communicator().AllGather(
       mine_, all_, context_.device().compute_stream()));
-  // What rank 0 has found goes with what it tells the next time.
-  wants_links_ =
-      links_->measures() && (!std::exchange(has_told_, true) ||
-                             all_.data<float>()[rounds_ * kValues - 1] != 0);
-  std::vector<int64_t> steps = std::exchange(steps_, {});
-  return finder_.has_value() ? CopyToHost(std::move(steps)) : absl::OkStatus();
+  return CopyToHost(std::exchange(steps_, {}));
+}
+
+absl::Status StepTimes::SayWhatIsWanted() {
+  if (!finder_.has_value()) return absl::OkStatus();
+  Device& device = context_.device();
+  float* const last = static_cast<float*>(mine_.raw()) + last_value();
+  return links_->wants_measurement()
+             ? device.CopyToDevice(last, one_.get(), sizeof(float),
+                                   device.compute_stream())
+             : device.SetZero(last, sizeof(float), device.compute_stream());
 }
 
 absl::Status StepTimes::CopyToHost(std::vector<int64_t> steps) {
@@ -90,10 +95,12 @@ absl::Status StepTimes::CopyToHost(std::vector<int64_t> steps) {
   Stream& stream = device.compute_stream();
   if (free_.empty()) {  // steps that are computed again are told of again
     EISBACH_ASSIGN_OR_RETURN(free_.emplace_back(),
-                             device.AllocateHost(all_.bytes()));
+                             device.AllocateHost(read_bytes()));
   }
+  const auto* first = static_cast<const float*>(all_.raw());
+  if (!finder_.has_value()) first += last_value();
   EISBACH_RETURN_IF_ERROR(
-      device.CopyToHost(free_.back().get(), all_.raw(), all_.bytes(), stream));
+      device.CopyToHost(free_.back().get(), first, read_bytes(), stream));
   told_.push_back({std::move(steps), ended_, std::move(free_.back())});
   free_.pop_back();
   if (stream.runs_inline()) Collected(/*submitted=*/-1);
@@ -103,7 +110,12 @@ absl::Status StepTimes::CopyToHost(std::vector<int64_t> steps) {
 // The stream comes to a copy before it comes to the result of a later step.
 void StepTimes::Collected(int submitted) {
   while (!told_.empty() && told_.front().ended < ended_ - submitted) {
-    Judge(told_.front());
+    const Told& told = told_.front();
+    const auto* values = static_cast<const float*>(told.values.get());
+    // What rank 0 has found goes with what it tells the next time.
+    const float wanted = values[finder_.has_value() ? last_value() : 0];
+    wants_links_ |= !std::exchange(has_read_, true) || wanted != 0;
+    if (finder_.has_value()) Judge(told);
     free_.push_back(std::move(told_.front().values));
     told_.pop_front();
   }

@@ -21,7 +21,8 @@ namespace eisbach::train {
 //
 // On a device that works behind the host (GPUs) times stay on the device until
 // they are told; then they are copied, and read when steps after them were
-// collected, so that nothing waits. Links are not measured there.
+// collected, so that nothing waits. All ranks collect a step at the same point
+// of their programs, so that is where they agree to measure links.
 class StepTimes {
  public:
   // A rank or a link is slow when it is for `steps` steps, at least 1.
@@ -38,8 +39,8 @@ class StepTimes {
   absl::Status EndStep(int64_t step);
   // All but the results of the last `submitted` steps were collected.
   void Collected(int submitted);
-  // Whether ranks have agreed in the last EndStep to measure links, and to do
-  // so, before the next step. Collective.
+  // Whether ranks have agreed to measure links, in what was read last, and to
+  // do so, between steps. Collective.
   bool wants_links() const { return wants_links_; }
   absl::Status MeasureLinks();
 
@@ -52,14 +53,22 @@ class StepTimes {
  private:
   StepTimes(int steps, const parallel::ParallelContext& context);
 
-  // What all ranks have told, on its way to rank 0's host.
+  // What all ranks have told, on its way to the host: on rank 0 `all_`, else
+  // the last number of rank 0 in it.
   struct Told {
     std::vector<int64_t> steps;
     int64_t ended;  // of `ended_`
     std::shared_ptr<void> values;
   };
 
+  // Of rank 0, the last in what it tells: whether links are to be measured.
+  int64_t last_value() const { return all_.dim(1) * all_.dim(2) - 1; }
+  // What this rank reads of `all_`.
+  size_t read_bytes() const {
+    return finder_.has_value() ? all_.bytes() : sizeof(float);
+  }
   absl::Status TellAll();
+  absl::Status SayWhatIsWanted();
   absl::Status CopyToHost(std::vector<int64_t> steps);
   void Judge(const Told& told);
   void Judge(int64_t step, const std::vector<watch::RankStep>& ranks);
@@ -72,13 +81,14 @@ class StepTimes {
   Tensor all_;                  // the same of all, [ranks, ...]
   std::vector<int64_t> steps_;  // that `mine_` holds
   int64_t ended_ = 0;           // steps
-  // Of rank 0: `all_` on the host, in memory that is used again.
+  // In host memory that is used again.
   std::deque<Told> told_;
   std::vector<std::shared_ptr<void>> free_;
+  std::shared_ptr<void> one_;  // f32 on the host: 1
   std::vector<std::string> hosts_;
   std::optional<watch::StragglerFinder> finder_;  // of rank 0
   std::optional<LinkWatch> links_;
-  bool has_told_ = false;  // before
+  bool has_read_ = false;  // what was told before
   bool wants_links_ = false;
   std::vector<std::string> news_;
 };

@@ -1941,7 +1941,7 @@ class Engine:
         """
     def watch_stragglers(self, steps: int) -> None:
         """
-        From here on the results on rank 0 tell which rank, or link between ranks, is slow for so many steps. Collective. On GPUs links are not measured.
+        From here on the results on rank 0 tell which rank, or link between ranks, is slow for so many steps. Collective.
         """
     @property
     def config(self) -> EngineConfig:

@@ -62,8 +62,7 @@ class FaultSection(Section):
         "auto",
         "Steps for which a rank of a job of several, or the link between two, "
         "must be slow to be named; 0 looks for none. `auto`: 50 on the CPU; 0 "
-        "on GPUs, whose clock has not run on hardware yet. There links are not "
-        "measured: that ranks wait for one is told, and not for which.",
+        "on GPUs, whose clock has not run on hardware yet.",
     )
     check_collectives: bool = key(
         False,

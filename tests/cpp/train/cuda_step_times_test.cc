@@ -82,18 +82,20 @@ class SlowPart final : public Slowness {
   ActionMark action_;
 };
 
-// What is behind compute is slow on all ranks: nobody is late.
+// What is behind compute is slow on all ranks, or what is sent from rank to
+// rank while links are measured: nobody is late.
 class SlowLinks final : public Slowness {
  public:
-  explicit SlowLinks(Device& device)
-      : Slowness(device), compute_(device.compute_stream()) {}
-  void OnCollective(absl::string_view, absl::string_view, const CollectiveCost&,
-                    const Stream& stream) override {
-    if (&stream != &compute_) Sleep(stream);
+  explicit SlowLinks(Device& device, bool links)
+      : Slowness(device), compute_(device.compute_stream()), links_(links) {}
+  void OnCollective(absl::string_view name, absl::string_view,
+                    const CollectiveCost&, const Stream& stream) override {
+    if (&stream != &compute_ || (links_ && name == "exchange")) Sleep(stream);
   }
 
  private:
   const Stream& compute_;
+  const bool links_;
 };
 
 struct Case {
@@ -103,10 +105,12 @@ struct Case {
   int slow = -1;
   StepPart part = StepPart::kHost;
   bool by_peers = true;
+  bool slow_link = false;
 
   std::string ToString() const {
     return absl::StrCat("ranks", layout.ranks(), "_", layout.ToString(),
                         replays ? "_replayed" : "", lag > 0 ? "_late" : "",
+                        slow_link ? "_slow_link" : "",
                         slow < 0 ? "" : absl::StrCat("_slow", slow));
   }
 };
@@ -223,24 +227,33 @@ INSTANTIATE_TEST_SUITE_P(All, SlowGpu, testing::ValuesIn(SlowCases()),
 // All wait, and each for its own.
 class SlowNetwork : public CudaStepTimes {};
 
-TEST_P(SlowNetwork, IsNobodysFault) {
-  const auto make = [](Device& device) {
-    return std::make_unique<SlowLinks>(device);
+TEST_P(SlowNetwork, IsNamedByTheLinkThatIsSlow) {
+  const bool slow_link = GetParam().slow_link;
+  const auto make = [&](Device& device) {
+    return std::make_unique<SlowLinks>(device, slow_link);
   };
   constexpr int kFrom = kWatched + 2 * kSteps;
   const Seen seen =
       test::Value(Train(true, kFrom + 2 * kSteps, make, kFrom, kNever));
-  if (TestWorld().rank() != 0) return;
-  const auto told = [](const std::string& line) {
-    return absl::StartsWith(line, "ranks wait 0.") &&
-           absl::StrContains(line, "links are not measured in a job on cuda");
-  };
-  EXPECT_TRUE(std::any_of(seen.news.begin(), seen.news.end(), told));
   EXPECT_TRUE(seen.worst.empty());
+  if (TestWorld().rank() != 0) return;
+  const auto told = [&](const std::string& line) {
+    return slow_link
+               ? absl::StartsWith(line, "the link between rank 0 (") &&
+                     absl::StrContains(line, "is slow since step ") &&
+                     absl::StrContains(line, "; ranks wait 0.")
+               : absl::StartsWith(line, "ranks wait 0.") &&
+                     absl::StrContains(line, "no link between neighbours");
+  };
+  EXPECT_TRUE(std::any_of(seen.news.begin(), seen.news.end(), told))
+      << (seen.news.empty() ? "no news" : seen.news[0]);
 }
 
 std::vector<Case> NetworkCases() {
-  return {{{2, 1, 1}, false, 1}, {{2, 1, 1}, true, 1}, {{1, 1, 2}, true, 0}};
+  Case direct{{2, 1, 1}, /*replays=*/false, /*lag=*/1};
+  Case stages{{1, 1, 2}, /*replays=*/true, /*lag=*/0};
+  direct.slow_link = stages.slow_link = true;
+  return {direct, {{2, 1, 1}, /*replays=*/true, /*lag=*/1}, stages};
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SlowNetwork, testing::ValuesIn(NetworkCases()),

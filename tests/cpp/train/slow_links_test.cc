@@ -102,19 +102,6 @@ TEST(SlowLinks, AnEndIsTold) {
             "steps up since step 871");
 }
 
-// On devices on which a running job measures none.
-TEST(SlowLinks, ThatAreNotMeasuredAreSaidToBe) {
-  EXPECT_EQ(UnmeasuredDelayText(kDelay, "cuda"),
-            "ranks wait 0.4 s longer in each step, most in reducing gradients, "
-            "since step 120, and none of them is late: it may be a link; links "
-            "are not measured in a job on cuda (eisbach doctor --network "
-            "measures them)");
-  watch::NetworkDelay over = kDelay;
-  over.over = 871;
-  EXPECT_EQ(UnmeasuredDelayText(over, "cuda"),
-            "ranks no longer wait longer than usual since step 871");
-}
-
 TEST(SlowLinks, TheBetterFiguresOfTwoMeasurementsCount) {
   const auto better =
       BetterReadings({Link(0, 1, 0.9, 0.3)}, {Link(0, 1, 0.2, 0.1)});
