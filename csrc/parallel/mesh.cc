@@ -15,9 +15,10 @@ namespace {
 constexpr Axis kAxes[] = {Axis::kPipeline, Axis::kData, Axis::kContext,
                           Axis::kTensor};
 
-// Caps at a number of ranks that nobody has, so that messages stay sane.
+// Caps at a number of ranks that nobody has, where 64 bits would overflow.
 int64_t CappedProduct(int64_t a, int64_t b) {
-  return std::min<int64_t>(a * b, std::numeric_limits<int32_t>::max());
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / 2;
+  return a > kMost / b ? kMost : a * b;
 }
 
 // The axes that share one copy of the model, in the order of messages.

@@ -63,7 +63,7 @@ absl::StatusOr<std::vector<parallel::LayerRange>> DivideLayers(
   const int parts = shape.stages * shape.chunks;
   if (shape.chunks > 1 && parts > config.layers) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "parallel.pipeline=", shape.stages, " x chunks=", shape.chunks,
+        "parallel.chunks=", shape.chunks, " x parallel.pipeline=", shape.stages,
         " needs a layer for each chunk, and the model has model.layers=",
         config.layers, "; nearest that works: model.layers=", parts));
   }

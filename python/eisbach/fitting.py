@@ -231,7 +231,9 @@ def _changes(
         if not isinstance(now, int) or isinstance(now, bool):
             continue
         most = ranks if section == "parallel" else now + _FARTHEST
-        for value in _around(now, most):
+        if name == "chunks":
+            most = config.model.layers
+        for value in _around(min(now, most + 1), most):
             if _works(_changed(config, key, value), ranks):
                 yield key, value
                 break

@@ -45,6 +45,30 @@ def _in_the_tree(repo, monkeypatch):
             "needs a layer",
             ["parallel.pipeline=2", "model.layers=8"],
         ),
+        (
+            2,
+            [
+                "parallel.pipeline=2",
+                "parallel.schedule=zero_bubble",
+                "parallel.chunks=5",
+                "model.layers=8",
+            ],
+            "chunks=5 x parallel.pipeline=2 needs a layer for each chunk",
+            ["parallel.chunks=4", "parallel.pipeline=1", "model.layers=10"],
+        ),
+        (
+            2,
+            ["parallel.pipeline=2", "parallel.chunks=2"],
+            "runs 1 model chunk a stage, not 2",
+            ["parallel.chunks=1"],
+        ),
+        # Far above what there can be.
+        (
+            4,
+            ["parallel.zero=1", "parallel.zero_group=1048576"],
+            "zero_group=1048576",
+            ["parallel.zero_group=4"],
+        ),
         # The core knows one rule at a time and would offer 8, which three
         # ranks cannot share: no number of heads fits both.
         (3, ["model.heads=7", "parallel.tensor=3"], "heads=7", []),

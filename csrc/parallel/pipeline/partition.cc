@@ -141,8 +141,10 @@ absl::StatusOr<std::vector<LayerRange>> StagesOf(
   };
   if (layers_per_stage.size() != static_cast<size_t>(parts)) {
     return error(absl::StrCat(
-        "has ", layers_per_stage.size(), " entries, but parallel.pipeline=",
-        stages, chunks > 1 ? absl::StrCat(" x chunks=", chunks) : ""));
+        "has ", layers_per_stage.size(),
+        layers_per_stage.size() == 1 ? " entry" : " entries",
+        ", but parallel.pipeline=", stages,
+        chunks > 1 ? absl::StrCat(" x parallel.chunks=", chunks) : ""));
   }
   std::vector<LayerRange> ranges;
   int64_t total = 0;

@@ -19,6 +19,7 @@ struct Entry {
   ChunkLimits chunks;
   Placement placement;
 };
+constexpr int64_t kMostForwards = 1 << 22;  // of all stages in a step
 using Registry = std::map<std::string, Entry, std::less<>>;
 
 Registry& GetRegistry() {
@@ -51,7 +52,19 @@ absl::Status CheckChunks(absl::string_view name, const ChunkLimits& limits,
   return absl::InvalidArgumentError(
       absl::StrCat("schedule \"", name, "\" runs ", range, " model chunk",
                    limits.least == 1 ? "" : "s", " a stage, not ", chunks,
-                   "; nearest that works: ", nearest));
+                   " (parallel.chunks); nearest that works: ", nearest));
+}
+
+// In double, which no sizes overflow.
+absl::Status CheckForwards(const ScheduleShape& shape) {
+  const double forwards =
+      1.0 * shape.stages * shape.chunks * shape.microbatches;
+  if (forwards <= kMostForwards) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a step of ", shape.stages, " stages x ", shape.chunks, " chunks x ",
+      shape.microbatches, " micro-batches has more than ", kMostForwards,
+      " forwards, which nobody lists; take a smaller train.global_batch, or a "
+      "larger train.micro_batch"));
 }
 
 }  // namespace
@@ -84,7 +97,9 @@ absl::StatusOr<ScheduleShape> ShapeOfSchedule(absl::string_view name,
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("stages", stages));
   EISBACH_RETURN_IF_ERROR(CheckChunks(name, entry.chunks, chunks));
   EISBACH_RETURN_IF_ERROR(CheckAtLeastOne("micro-batches", microbatches));
-  return ScheduleShape{stages, chunks, microbatches, entry.placement};
+  const ScheduleShape shape{stages, chunks, microbatches, entry.placement};
+  EISBACH_RETURN_IF_ERROR(CheckForwards(shape));
+  return shape;
 }
 
 absl::StatusOr<ActionList> OrderOfStage(absl::string_view name,

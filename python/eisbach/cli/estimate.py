@@ -19,6 +19,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
+            max=2**20,
             help="Ranks to estimate for; without it as many as the "
             "configuration needs at least.",
         ),

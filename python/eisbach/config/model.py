@@ -9,6 +9,7 @@ from eisbach.config.section import (
     Count,
     FilePath,
     Fraction,
+    Layers,
     Natural,
     NonNegative,
     Positive,
@@ -62,7 +63,7 @@ class _Sizes(Section):
         "attention and MLP, and of all query and all key heads together. "
         "`apertus`: xIELU and no gate.",
     )
-    layers: Count = key(
+    layers: Layers = key(
         4,
         "Transformer blocks.",
         known_as="num_layers n_layer n_layers num_hidden_layers depth",

@@ -15,6 +15,9 @@ SAID = "said"
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Natural = Annotated[int, Field(ge=0, le=2**31 - 1)]
+# Ranks along an axis, and layers or parts of a model: more than anybody has.
+Ranks = Annotated[int, Field(ge=1, le=2**20)]
+Layers = Annotated[int, Field(ge=1, le=2**16)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -54,7 +57,7 @@ def key(
     default: Any,
     doc: str,
     *,
-    only: dict[str, str | bool | tuple[str, ...]] | None = None,
+    only: dict[str, str | bool | tuple[str | int, ...]] | None = None,
     known_as: str = "",
     words: dict[str, str] | None = None,
 ) -> Any:

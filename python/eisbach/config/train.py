@@ -1,6 +1,8 @@
 """Section `train`: how long, and in what batches."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from eisbach.config.section import (
     Auto,
@@ -8,7 +10,6 @@ from eisbach.config.section import (
     Fraction,
     Natural,
     NonNegative,
-    Positive,
     Section,
     key,
 )
@@ -48,15 +49,17 @@ class TrainSection(Section):
         "fifth more work; `block`: each block from its input, about a third "
         "more.",
     )
-    recompute_layers: Literal["all"] | Auto | Natural = key(
+    recompute_layers: (
+        Literal["all"] | Auto | Annotated[int, Field(ge=0, le=2**16)]
+    ) = key(
         "all",
         "Blocks of each stage, its first ones, for which `recompute` holds. "
         "`auto`: as few as fit the memory of the ranks.",
         only={"train.recompute": ("selective", "block")},
     )
-    recompute_gib: Auto | Positive = key(
+    recompute_gib: Auto | Annotated[float, Field(gt=0, le=2**20)] = key(
         "auto",
-        "GiB that a rank's tensors may take, for `recompute_layers: auto`. "
+        "GiB that a rank's tensors may take, copies for checkpoints included. "
         "`auto`: nine tenths of its GPU, or of its even share of the host.",
         only={"train.recompute": ("selective", "block")},
     )

@@ -198,7 +198,7 @@ TEST(MeshTest, SizesBelowOneAreRefused) {
 
 TEST(MeshTest, HugeSizesDoNotOverflow) {
   EXPECT_THAT(ErrorOf(8, {.tensor = 1 << 30, .pipeline = 1 << 30}),
-              HasSubstr("does not divide 8 ranks"));
+              HasSubstr("= 1152921504606846976 does not divide 8 ranks"));
   const int huge = 0x7fffffff;
   EXPECT_THAT(ErrorOf(8, {.tensor = huge, .pipeline = huge, .context = huge}),
               HasSubstr("does not divide 8 ranks"));

@@ -35,13 +35,14 @@ TEST(EngineTest, SizesThatDoNotFitNameKeyAndNearest) {
               StatusIs(bad, "nearest that works: model.layers=16"));
   config.chunks = 3;
   EXPECT_THAT(ValidateOn({1, 1, 2}, config),
-              StatusIs(bad, "not 3; nearest that works: 2"));
+              StatusIs(bad, "not 3 (parallel.chunks); nearest that works: 2"));
   config.chunks = 2;
   config.layers_per_stage = {4, 4};
-  EXPECT_THAT(ValidateOn({1, 1, 2}, config),
-              StatusIs(bad,
-                       "layers_per_stage=[4, 4] has 2 entries, but "
-                       "parallel.pipeline=2 x chunks=2; one that works: "));
+  EXPECT_THAT(
+      ValidateOn({1, 1, 2}, config),
+      StatusIs(bad,
+               "layers_per_stage=[4, 4] has 2 entries, but "
+               "parallel.pipeline=2 x parallel.chunks=2; one that works: "));
   config.layers_per_stage = {1, 3, 2, 2};
   EISBACH_EXPECT_OK(ValidateOn({1, 1, 2}, config));
   config = test::ToyConfig("gpt");

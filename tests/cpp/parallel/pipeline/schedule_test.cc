@@ -51,12 +51,26 @@ TEST(ScheduleTest, ChunksThatDoNotFitAreRefused) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(nearest));
   };
   expect("gpipe", 2,
-         "runs 1 model chunk a stage, not 2; nearest that works: 1");
+         "runs 1 model chunk a stage, not 2 (parallel.chunks); nearest that "
+         "works: 1");
   expect("1f1b", 3, "nearest that works: 1");
   expect("interleaved", 1, "nearest that works: 2");
   expect("zb_v", 1,
-         "runs 2 model chunks a stage, not 1; nearest that works: 2");
+         "runs 2 model chunks a stage, not 1 (parallel.chunks); nearest that "
+         "works: 2");
   expect("dual_pipe_v", 3, "nearest that works: 2");
+}
+
+TEST(ScheduleTest, WhatNobodyListsIsRefused) {
+  constexpr int kHuge = 1 << 30;
+  for (const absl::Status& status :
+       {MakeSchedule("1f1b", 1, 1, kHuge).status(),
+        MakeSchedule("zero_bubble", 4, kHuge + 1, 4).status(),
+        ShapeOfSchedule("interleaved", kHuge, kHuge, kHuge).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("has more than 4194304 forwards"));
+  }
 }
 
 // Receives stand before the action behind which they run, sends behind the one
