@@ -9,6 +9,7 @@
 #include "checkpoint/agree.h"
 #include "core/status_macros.h"
 #include "device/tracer.h"
+#include "train/number_line.h"
 
 namespace eisbach::train {
 namespace {
@@ -22,46 +23,6 @@ std::string ClockIdentity() {
   std::getline(file, id);
   return id;
 }
-
-// One number at a time to or from `peer`.
-class NumberLine {
- public:
-  static absl::StatusOr<NumberLine> Make(comm::Communicator& group, int peer) {
-    NumberLine line(group, peer);
-    EISBACH_ASSIGN_OR_RETURN(
-        line.number_, Tensor::Empty(Shape{1}, DType::kI64, group.device()));
-    return line;
-  }
-
-  absl::Status Send(int64_t value) {
-    EISBACH_RETURN_IF_ERROR(group_.device().CopyToDevice(
-        number_.raw(), &value, sizeof(value), stream_));
-    return Transfer(comm::Transfer::Kind::kSend);
-  }
-  absl::StatusOr<int64_t> Receive() {
-    EISBACH_RETURN_IF_ERROR(Transfer(comm::Transfer::Kind::kReceive));
-    int64_t value = 0;
-    EISBACH_RETURN_IF_ERROR(group_.device().CopyToHost(&value, number_.raw(),
-                                                       sizeof(value), stream_));
-    EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
-    return value;
-  }
-
- private:
-  NumberLine(comm::Communicator& group, int peer)
-      : group_(group), stream_(group.device().compute_stream()), peer_(peer) {}
-
-  absl::Status Transfer(comm::Transfer::Kind kind) {
-    const comm::Transfer transfer{kind, peer_, number_};
-    EISBACH_RETURN_IF_ERROR(group_.Exchange({&transfer, 1}, stream_));
-    return stream_.Synchronize();
-  }
-
-  comm::Communicator& group_;
-  Stream& stream_;
-  int peer_;
-  Tensor number_;
-};
 
 absl::StatusOr<ClockOffset> Ask(NumberLine& line,
                                 const std::function<int64_t()>& clock) {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "core/median.h"
 #include "core/status_macros.h"
 #include "device/tracer.h"
+#include "train/number_line.h"
 
 namespace eisbach::train {
 namespace {
@@ -30,31 +32,23 @@ struct LinkFigures {
   double spent = 0;  // seconds
 };
 
-// This rank's side of its links. The lower rank of a link leads: it says which
-// round trip comes next, and has the clock.
+// This rank's side of a link. The lower rank leads: it says which round trip
+// comes next, and has the clock.
 class LinkMeter {
  public:
-  static absl::StatusOr<LinkMeter> Make(comm::Communicator& everyone) {
-    LinkMeter meter(everyone);
-    EISBACH_ASSIGN_OR_RETURN(
-        meter.word_, Tensor::Zeros(Shape{1}, DType::kI32, meter.stream_));
+  static absl::StatusOr<LinkMeter> Make(comm::Communicator& everyone,
+                                        int peer) {
+    EISBACH_ASSIGN_OR_RETURN(NumberLine line, NumberLine::Make(everyone, peer));
+    LinkMeter meter(everyone, peer, std::move(line));
     EISBACH_ASSIGN_OR_RETURN(
         meter.large_,
         Tensor::Zeros(Shape{kLargeBytes / 4}, DType::kF32, meter.stream_));
-    EISBACH_ASSIGN_OR_RETURN(meter.host_word_,
-                             everyone.device().AllocateHost(sizeof(int32_t)));
     return meter;
   }
 
-  // All ranks begin a round together.
-  absl::Status Meet() {
-    EISBACH_RETURN_IF_ERROR(everyone_.Barrier(stream_));
-    return stream_.Synchronize();
-  }
-
   // The first trip of a link may connect the two and counts for nothing.
-  absl::Status Lead(int peer, LinkFigures& figures) {
-    if (figures.spent == 0) EISBACH_RETURN_IF_ERROR(SmallTrip(peer).status());
+  absl::Status Lead(LinkFigures& figures) {
+    if (figures.spent == 0) EISBACH_RETURN_IF_ERROR(SmallTrip().status());
     const int64_t begin = Tracer::Now();
     const auto patient = [&] {
       return figures.spent + SecondsSince(begin) < kPatienceSeconds;
@@ -62,80 +56,69 @@ class LinkMeter {
     if (patient()) {
       int trips = 0;
       do {
-        EISBACH_ASSIGN_OR_RETURN(const double seconds, SmallTrip(peer));
+        EISBACH_ASSIGN_OR_RETURN(const double seconds, SmallTrip());
         figures.small = std::min(figures.small, seconds);
       } while (++trips < kSmallTrips && patient());
       std::vector<double> large;
       do {
-        EISBACH_ASSIGN_OR_RETURN(const double seconds, LargeTrip(peer));
+        EISBACH_ASSIGN_OR_RETURN(const double seconds, LargeTrip());
         large.push_back(seconds);
       } while (static_cast<int>(large.size()) < kLargeTrips && patient());
       figures.large = std::min(figures.large, LowerMedian(std::move(large)));
     }
     figures.spent += SecondsSince(begin);
-    return Say(kOver, peer);
+    return line_.Send(kOver);
   }
 
-  absl::Status Follow(int peer) {
+  absl::Status Follow() {
     while (true) {
-      EISBACH_ASSIGN_OR_RETURN(const int32_t word, Hear(peer));
+      EISBACH_ASSIGN_OR_RETURN(const int64_t word, line_.Receive());
       if (word == kOver) return absl::OkStatus();
       if (word == kLarge) {
-        EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, large_));
+        EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive));
+        EISBACH_RETURN_IF_ERROR(Move(Kind::kSend));
+      } else {
+        EISBACH_RETURN_IF_ERROR(line_.Send(word));
       }
-      EISBACH_RETURN_IF_ERROR(
-          Move(Kind::kSend, peer, word == kLarge ? large_ : word_));
     }
   }
 
  private:
   using Kind = comm::Transfer::Kind;
-  enum Word : int32_t { kOver, kSmall, kLarge };
+  enum Word : int64_t { kOver, kSmall, kLarge };
 
-  explicit LinkMeter(comm::Communicator& everyone)
-      : everyone_(everyone), stream_(everyone.device().compute_stream()) {}
+  LinkMeter(comm::Communicator& everyone, int peer, NumberLine line)
+      : everyone_(everyone),
+        stream_(everyone.device().compute_stream()),
+        peer_(peer),
+        line_(std::move(line)) {}
 
-  absl::StatusOr<double> SmallTrip(int peer) {
+  absl::StatusOr<double> SmallTrip() {
     const int64_t begin = Tracer::Now();
-    EISBACH_RETURN_IF_ERROR(Say(kSmall, peer));
-    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
+    EISBACH_RETURN_IF_ERROR(line_.Send(kSmall));
+    EISBACH_RETURN_IF_ERROR(line_.Receive().status());
     return SecondsSince(begin);
   }
 
-  absl::StatusOr<double> LargeTrip(int peer) {
-    EISBACH_RETURN_IF_ERROR(Say(kLarge, peer));
+  absl::StatusOr<double> LargeTrip() {
+    EISBACH_RETURN_IF_ERROR(line_.Send(kLarge));
     const int64_t begin = Tracer::Now();
-    EISBACH_RETURN_IF_ERROR(Move(Kind::kSend, peer, large_));
-    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, large_));
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kSend));
+    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive));
     return SecondsSince(begin);
   }
 
-  absl::Status Say(Word word, int peer) {
-    *static_cast<int32_t*>(host_word_.get()) = word;
-    EISBACH_RETURN_IF_ERROR(everyone_.device().CopyToDevice(
-        word_.raw(), host_word_.get(), sizeof(int32_t), stream_));
-    return Move(Kind::kSend, peer, word_);
-  }
-
-  absl::StatusOr<int32_t> Hear(int peer) {
-    EISBACH_RETURN_IF_ERROR(Move(Kind::kReceive, peer, word_));
-    EISBACH_RETURN_IF_ERROR(everyone_.device().CopyToHost(
-        host_word_.get(), word_.raw(), sizeof(int32_t), stream_));
-    EISBACH_RETURN_IF_ERROR(stream_.Synchronize());
-    return *static_cast<const int32_t*>(host_word_.get());
-  }
-
-  absl::Status Move(Kind kind, int peer, const Tensor& tensor) {
-    const comm::Transfer transfer{kind, peer, tensor};
+  absl::Status Move(Kind kind) {
+    const comm::Transfer transfer{kind, peer_, large_};
     EISBACH_RETURN_IF_ERROR(everyone_.Exchange({&transfer, 1}, stream_));
     return stream_.Synchronize();
   }
 
   comm::Communicator& everyone_;
   Stream& stream_;
-  Tensor word_;                      // i32 [1]
-  Tensor large_;                     // f32 [kLargeBytes / 4]
-  std::shared_ptr<void> host_word_;  // i32
+  int peer_;
+  NumberLine line_;
+  Tensor large_;  // f32 [kLargeBytes / 4]
 };
 
 // f32 [ranks, rounds, kFigures]: what leads measured, anything elsewhere.
@@ -169,17 +152,20 @@ absl::StatusOr<std::vector<float>> GatherFigures(
 
 absl::StatusOr<std::vector<LinkReading>> MeasureLinks(
     comm::World& world, absl::Span<const LinkRound> rounds) {
+  comm::Communicator& everyone = world.communicator();
+  Stream& stream = world.device().compute_stream();
   const int rank = world.rank();
-  EISBACH_ASSIGN_OR_RETURN(LinkMeter meter,
-                           LinkMeter::Make(world.communicator()));
   std::vector<LinkFigures> mine(rounds.size());
   for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < rounds.size(); ++i) {
-      EISBACH_RETURN_IF_ERROR(meter.Meet());
+      EISBACH_RETURN_IF_ERROR(everyone.Barrier(stream));
+      EISBACH_RETURN_IF_ERROR(stream.Synchronize());
       const int peer = rounds[i].partner[rank];
       if (peer < 0) continue;
-      EISBACH_RETURN_IF_ERROR(rank < peer ? meter.Lead(peer, mine[i])
-                                          : meter.Follow(peer));
+      EISBACH_ASSIGN_OR_RETURN(LinkMeter meter,
+                               LinkMeter::Make(everyone, peer));
+      EISBACH_RETURN_IF_ERROR(rank < peer ? meter.Lead(mine[i])
+                                          : meter.Follow());
     }
   }
   EISBACH_ASSIGN_OR_RETURN(const std::vector<float> all,

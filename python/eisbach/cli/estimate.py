@@ -19,7 +19,7 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            max=2**20,
+            max=2**20,  # MOST_RANKS, whose module is slow to import
             help="Ranks to estimate for; without it as many as the "
             "configuration needs at least.",
         ),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eisbach.config.section import (
+    MOST_RANKS,
     Auto,
     Layers,
     Natural,
@@ -70,7 +71,7 @@ class ParallelSection(Section):
         "of it: 1 the optimizer's state and f32 masters, 2 gradients as well, "
         "3 weights as well.",
     )
-    zero_group: Auto | Annotated[int, Field(ge=2, le=2**20)] = key(
+    zero_group: Auto | Annotated[int, Field(ge=2, le=MOST_RANKS)] = key(
         "auto",
         "Neighbours among the ranks of `data` x `context` that divide it; "
         "other such groups keep copies. `auto`: all of them.",

@@ -15,9 +15,11 @@ SAID = "said"
 Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Natural = Annotated[int, Field(ge=0, le=2**31 - 1)]
-# Ranks along an axis, and layers or parts of a model: more than anybody has.
-Ranks = Annotated[int, Field(ge=1, le=2**20)]
-Layers = Annotated[int, Field(ge=1, le=2**16)]
+# Of a job, and layers or parts of a model: more than anybody has.
+MOST_RANKS = 2**20
+MOST_LAYERS = 2**16
+Ranks = Annotated[int, Field(ge=1, le=MOST_RANKS)]
+Layers = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

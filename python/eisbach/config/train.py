@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from eisbach.config.section import (
+    MOST_LAYERS,
     Auto,
     Count,
     Fraction,
@@ -50,7 +51,7 @@ class TrainSection(Section):
         "more.",
     )
     recompute_layers: (
-        Literal["all"] | Auto | Annotated[int, Field(ge=0, le=2**16)]
+        Literal["all"] | Auto | Annotated[int, Field(ge=0, le=MOST_LAYERS)]
     ) = key(
         "all",
         "Blocks of each stage, its first ones, for which `recompute` holds. "
