@@ -16,6 +16,7 @@ struct LinkReading {
   int ring = 0;            // see LinkRound
   double gigabytes = 0;    // a second, one way at a time
   double seconds = 0;      // that a message of some bytes takes one way
+  bool in_memory = false;  // of a host, which its programs share
 };
 
 // Measures the links of `rounds`, those of a round at once: round trips of a

@@ -30,6 +30,10 @@ void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
 absl::Status LinkWatch::Measure() {
   EISBACH_ASSIGN_OR_RETURN(std::vector<LinkReading> readings,
                            MeasureLinks(context_.world(), rounds_));
+  const bool cpus = context_.device().type() == DeviceType::kCpu;
+  for (LinkReading& one : readings) {
+    one.in_memory = cpus && hosts_[one.a] == hosts_[one.b];
+  }
   if (context_.world().rank() == 0) Take(std::move(readings));
   return absl::OkStatus();
 }
@@ -54,8 +58,7 @@ void LinkWatch::Take(std::vector<LinkReading> readings) {
 bool LinkWatch::Doubts(const std::vector<LinkReading>& readings) const {
   if (before_.empty()) return !SlowFromTheStart(readings, hosts_).empty();
   if (!begun_.has_value()) return false;
-  const LinkChange worst = LinkChanges(before_, readings).front();
-  return worst.slow() && !worst.plain();
+  return LinkChanges(before_, readings).front().slow();
 }
 
 std::optional<SlowLink> LinkWatch::slow_link() const {

@@ -22,8 +22,8 @@ struct SlowLink {
 // Tells which link between ranks is slow. It measures links twice (link_check):
 // when it is first asked to, and when steps are held up by the network
 // (watch/slow_network.h), which rank 0 sees; in between it costs nothing. What
-// finds a link that is not plainly slow is done once more, and the better
-// figures count.
+// finds a slow link is done once more, and the better figures count: other
+// programs on the cores do to a measurement what a bad cable does.
 class LinkWatch {
  public:
   // `steps`: for which steps are held up. `hosts` by rank.

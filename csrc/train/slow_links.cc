@@ -77,7 +77,10 @@ std::string OthersText(absl::Span<const LinkChange> changes,
 }  // namespace
 
 double LinkChange::factor() const {
-  const double bytes = before.gigabytes / now.gigabytes;
+  const double megabyte = 1e-3 / now.gigabytes - 1e-3 / before.gigabytes;
+  const double bytes = now.in_memory && megabyte < kSlowMegabyteSeconds
+                           ? 0
+                           : before.gigabytes / now.gigabytes;
   const bool counts = now.seconds >= before.seconds + kSlowMessageSeconds;
   return std::max(bytes, counts ? now.seconds / before.seconds : 0);
 }

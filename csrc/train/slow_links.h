@@ -11,20 +11,21 @@ namespace eisbach::train {
 
 // Something is slow when it takes so many times as long as it is held against.
 inline constexpr double kSlowLinkFactor = 2.0;
-// No other program does that to a measurement.
-inline constexpr double kPlainlySlowFactor = 8.0;
 // Of messages also by so much: what the system's scheduler may add to each.
 inline constexpr double kSlowMessageSeconds = 1e-4;
+// Of bytes through a host's memory also by so much a megabyte: other programs
+// use it, too.
+inline constexpr double kSlowMegabyteSeconds = 2e-3;
 
 // A link and what it had before.
 struct LinkChange {
   LinkReading now, before;
 
   // How many times as long the worse of its two figures takes; below 1 when
-  // both are better. Messages count where they take kSlowMessageSeconds longer.
+  // both are better. Messages count where they take kSlowMessageSeconds longer,
+  // bytes through a host's memory where they take kSlowMegabyteSeconds longer.
   double factor() const;
   bool slow() const { return factor() >= kSlowLinkFactor; }
-  bool plain() const { return factor() >= kPlainlySlowFactor; }
 };
 
 // Of two measurements of the same links in the same order.

@@ -82,12 +82,13 @@ absl::Status StepTimes::TellAll() {
 
 absl::Status StepTimes::SayWhatIsWanted() {
   if (!finder_.has_value()) return absl::OkStatus();
+  const bool wanted = links_->wants_measurement();
+  if (std::exchange(said_wanted_, wanted) == wanted) return absl::OkStatus();
   Device& device = context_.device();
   float* const last = static_cast<float*>(mine_.raw()) + last_value();
-  return links_->wants_measurement()
-             ? device.CopyToDevice(last, one_.get(), sizeof(float),
-                                   device.compute_stream())
-             : device.SetZero(last, sizeof(float), device.compute_stream());
+  return wanted ? device.CopyToDevice(last, one_.get(), sizeof(float),
+                                      device.compute_stream())
+                : device.SetZero(last, sizeof(float), device.compute_stream());
 }
 
 absl::Status StepTimes::CopyToHost(std::vector<int64_t> steps) {

@@ -88,7 +88,8 @@ class StepTimes {
   std::vector<std::string> hosts_;
   std::optional<watch::StragglerFinder> finder_;  // of rank 0
   std::optional<LinkWatch> links_;
-  bool has_read_ = false;  // what was told before
+  bool said_wanted_ = false;  // what `mine_` has of it
+  bool has_read_ = false;     // what was told before
   bool wants_links_ = false;
   std::vector<std::string> news_;
 };

@@ -90,6 +90,18 @@ TEST(SlowLinks, WhereNoneIsTheWorstIsToldOf) {
   EXPECT_FALSE(shared.slow());
 }
 
+// What is slow between hosts, 1.8 of 17 GB/s, is not where two ranks of a host
+// copy through its memory, unless copies stand still for long.
+TEST(SlowLinks, OtherProgramsUseAHostsMemory) {
+  LinkChange copies{.now = Link(0, 1, 1.8, 0.01),
+                    .before = Link(0, 1, 17, 0.01)};
+  EXPECT_TRUE(copies.slow());
+  copies.now.in_memory = true;
+  EXPECT_FALSE(copies.slow());
+  copies.now.gigabytes = 0.05;
+  EXPECT_TRUE(copies.slow());
+}
+
 TEST(SlowLinks, AnEndIsTold) {
   watch::NetworkDelay over = kDelay;
   over.over = 871;
