@@ -30,11 +30,12 @@ void LinkWatch::Add(int64_t step, const std::vector<watch::RankStep>& ranks) {
 absl::Status LinkWatch::Measure() {
   EISBACH_ASSIGN_OR_RETURN(std::vector<LinkReading> readings,
                            MeasureLinks(context_.world(), rounds_));
+  if (context_.world().rank() != 0) return absl::OkStatus();
   const bool cpus = context_.device().type() == DeviceType::kCpu;
   for (LinkReading& one : readings) {
     one.in_memory = cpus && hosts_[one.a] == hosts_[one.b];
   }
-  if (context_.world().rank() == 0) Take(std::move(readings));
+  Take(std::move(readings));
   return absl::OkStatus();
 }
 

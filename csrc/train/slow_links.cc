@@ -78,11 +78,10 @@ std::string OthersText(absl::Span<const LinkChange> changes,
 
 double LinkChange::factor() const {
   const double megabyte = 1e-3 / now.gigabytes - 1e-3 / before.gigabytes;
-  const double bytes = now.in_memory && megabyte < kSlowMegabyteSeconds
-                           ? 0
-                           : before.gigabytes / now.gigabytes;
-  const bool counts = now.seconds >= before.seconds + kSlowMessageSeconds;
-  return std::max(bytes, counts ? now.seconds / before.seconds : 0);
+  const bool bytes = !now.in_memory || megabyte >= kSlowMegabyteSeconds;
+  const bool messages = now.seconds >= before.seconds + kSlowMessageSeconds;
+  return std::max(bytes ? bytes_factor() : 0,
+                  messages ? now.seconds / before.seconds : 0);
 }
 
 std::vector<LinkReading> BetterReadings(absl::Span<const LinkReading> one,
@@ -103,7 +102,8 @@ std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
   }
   std::stable_sort(changes.begin(), changes.end(),
                    [](const LinkChange& a, const LinkChange& b) {
-                     return a.factor() > b.factor();
+                     return std::pair(a.factor(), a.bytes_factor()) >
+                            std::pair(b.factor(), b.bytes_factor());
                    });
   return changes;
 }

@@ -25,6 +25,8 @@ struct LinkChange {
   // both are better. Messages count where they take kSlowMessageSeconds longer,
   // bytes through a host's memory where they take kSlowMegabyteSeconds longer.
   double factor() const;
+  // Of bytes alone, whether they count or not.
+  double bytes_factor() const { return before.gigabytes / now.gigabytes; }
   bool slow() const { return factor() >= kSlowLinkFactor; }
 };
 
@@ -32,7 +34,8 @@ struct LinkChange {
 std::vector<LinkReading> BetterReadings(absl::Span<const LinkReading> one,
                                         absl::Span<const LinkReading> other);
 
-// Of the same links in the same order, the worst first.
+// Of the same links in the same order, the worst first; of alike factors the
+// one whose bytes take longest by what they took.
 std::vector<LinkChange> LinkChanges(absl::Span<const LinkReading> before,
                                     absl::Span<const LinkReading> now);
 

@@ -102,6 +102,17 @@ TEST(SlowLinks, OtherProgramsUseAHostsMemory) {
   EXPECT_TRUE(copies.slow());
 }
 
+TEST(SlowLinks, TheWorstIsToldOfAlsoWhereNothingCounts) {
+  std::vector<LinkReading> now = kBefore;
+  for (LinkReading& one : now) one.in_memory = true;
+  now[2].gigabytes = 0.5;
+  now[3].gigabytes = 0.4;
+  EXPECT_THAT(
+      DelayText(kDelay, LinkChanges(kBefore, now), kHosts),
+      HasSubstr(
+          "the worst, between rank 0 (n0) and rank 3 (n3), has 0.4 GB/s"));
+}
+
 TEST(SlowLinks, AnEndIsTold) {
   watch::NetworkDelay over = kDelay;
   over.over = 871;
