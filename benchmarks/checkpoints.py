@@ -1,12 +1,13 @@
 """Saving and loading the state of a 124 M model, beside PyTorch and `dd`.
 
 In turn, each in a process of its own: Eisbach's saves behind training, `dd`
-past the page cache and with fsync of as many bytes as a checkpoint has, random
-ones (zeros need not be stored), and torch.distributed.checkpoint's async_save
+past the page cache and with fsync of as many bytes as a checkpoint has (random
+ones: zeros need not be stored), and torch.distributed.checkpoint's async_save
 of the same tensors (peers/torch_checkpoint.py). Prints for both the seconds
 that a save holds training up (the first and the later ones), bytes a second
-until it is on the disk, and of loading it; then the ratios. Run it in an
-environment with eisbach and torch==2.13.0, on a machine that does nothing
+until it is on the disk, and of loading it from there, for ours also of `eisbach
+checkpoint verify` and of `dd`s that read its files; then the ratios. Run it in
+an environment with eisbach and torch==2.13.0, on a machine that does nothing
 else:
 
     python benchmarks/checkpoints.py --folder /data
@@ -29,7 +30,15 @@ from pathlib import Path
 from page_cache import forget
 
 HERE = Path(__file__).parent
-SAVES = 3  # of a process; the first is told apart
+SAVES = 4  # of a process; the first is told apart
+DD = ("dd", "bs=4M", "status=none")
+VERBS = {
+    "rate": "saves",
+    "load": "loads",
+    "verify": "verifies",
+    "read": "reads",
+    "cached": "reads through the page cache",
+}
 VOCAB, LAYERS, HIDDEN = 50304, 12, 768
 
 
@@ -53,8 +62,13 @@ def make_engine(world, *, data=1, tensor=1, pipeline=1):
     return _C.Engine(engine_config(config), context)
 
 
-def ours(folder: Path, saves: int) -> dict[str, list[float]]:
-    """Saves after each of a few steps, then loads the last."""
+def ours(folder: Path, saves: int, turn: int) -> dict[str, list[float]]:
+    """Saves after each of a few steps, then reads what was saved.
+
+    A disk of a virtual machine remembers what was read, so each way to read
+    (load, verify, `dd` past the page cache and through it) has a save that
+    nobody has read yet, and by `turn` another one.
+    """
     import numpy as np
 
     from eisbach import _C
@@ -62,7 +76,8 @@ def ours(folder: Path, saves: int) -> dict[str, list[float]]:
     engine = make_engine(_C.init(device="cpu"))
     engine.prepare_saves(asynchronous=True)
     rng = np.random.default_rng(0)
-    found = {"stall": [], "rate": [], "load": []}
+    found = {"stall": [], "rate": []}
+    paths = []
     for _ in range(saves):
         tokens = rng.integers(0, VOCAB, (1, 1025))
         engine.step(_C.Batch(tokens[:, :-1], tokens[:, 1:], engine.device))
@@ -74,11 +89,30 @@ def ours(folder: Path, saves: int) -> dict[str, list[float]]:
         outcome.check()
         found["rate"].append(outcome.bytes / seconds)
         found["bytes"] = outcome.bytes
+        paths.append(outcome.path)
+
+    reads = [
+        ("load", engine.load),
+        ("verify", verify),
+        ("read", lambda path: dd_read(path, "iflag=direct")),
+        ("cached", dd_read),
+    ]
     forget(folder)
-    began = time.perf_counter()
-    engine.load(outcome.path)
-    found["load"].append(outcome.bytes / (time.perf_counter() - began))
+    for i, (name, read) in enumerate(reads):
+        path = paths[(turn + i) % len(paths)]
+        began = time.perf_counter()
+        read(path)
+        found[name] = [outcome.bytes / (time.perf_counter() - began)]
     return found
+
+
+def verify(path: str) -> None:
+    """Checks a checkpoint as `eisbach checkpoint verify` does."""
+    from eisbach import _C
+
+    faults = _C.verify_checkpoint(path, lambda done, total: None).faults
+    if faults:
+        raise ValueError(f"{path}: {faults}")
 
 
 @contextlib.contextmanager
@@ -93,7 +127,13 @@ def noise(size: int) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def dd(folder: Path, source: Path, size: int) -> dict[str, list[float]]:
+def dd_read(folder: str, *flags: str) -> None:
+    """Reads the files of a folder."""
+    for path in Path(folder).iterdir():
+        subprocess.run([*DD, f"if={path}", "of=/dev/null", *flags], check=True)
+
+
+def dd_write(folder: Path, source: Path, size: int) -> dict[str, list[float]]:
     """Bytes a second of `dd`, past the page cache and with fsync.
 
     Args:
@@ -102,35 +142,28 @@ def dd(folder: Path, source: Path, size: int) -> dict[str, list[float]]:
       size: Of the file, to whole blocks.
     """
     path = folder / "dd"
-    command = ["dd", "bs=4M", "status=none"]
     began = time.perf_counter()
     left, at = size >> 22, 0
     while left > 0:
         count = min(left, max(1, source.stat().st_size >> 22))
         subprocess.run(
-            [*command, f"if={source}", f"of={path}", f"count={count}",
+            [*DD, f"if={source}", f"of={path}", f"count={count}",
              f"seek={at}", "oflag=direct", "conv=fsync,notrunc"],
             check=True,
         )  # fmt: skip
         left, at = left - count, at + count
-    wrote = time.perf_counter() - began
-    forget(folder)
-    began = time.perf_counter()
-    subprocess.run(
-        [*command, f"if={path}", "of=/dev/null", "iflag=direct"], check=True
-    )
-    read = time.perf_counter() - began
-    written = path.stat().st_size
-    return {"rate": [written / wrote], "load": [written / read]}
+    return {"rate": [path.stat().st_size / (time.perf_counter() - began)]}
 
 
-def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
+def run(
+    side: str, parent: Path, size: int, saves: int, turn: int
+) -> dict[str, list[float]]:
     """Measures one side once, in a folder that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix=f"{side}-", dir=parent))
     try:
         if side == "dd":
             with noise(size) as source:
-                return dd(folder, source, size)
+                return dd_write(folder, source, size)
         script = (
             HERE / "peers" / "torch_checkpoint.py"
             if side == "torch"
@@ -145,7 +178,8 @@ def run(side: str, parent: Path, size: int) -> dict[str, list[float]]:
                 "--folder",
                 folder,
                 "--saves",
-                str(SAVES),
+                str(saves),
+                *(["--turn", str(turn)] if side == "eisbach" else []),
             ],
             text=True,
             env={**os.environ, "PYTHONPATH": str(HERE)},
@@ -165,17 +199,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--saves", type=int, default=SAVES)
     parser.add_argument("--side", choices=["eisbach"], help="one side alone")
+    parser.add_argument("--turn", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
-        print(json.dumps(ours(args.folder, args.saves)))
+        print(json.dumps(ours(args.folder, args.saves, args.turn)))
         return
     sides = ("eisbach", "dd", "torch")
     found: dict[str, dict[str, list[float]]] = {side: {} for side in sides}
     size = 0
-    for _ in range(args.rounds):
+    for turn in range(args.rounds):
         for side in sides:
-            told = run(side, args.folder, size)
+            told = run(side, args.folder, size, args.saves, turn)
             size = told.pop("bytes", size)
+            for name in ("read", "cached"):
+                found["dd"].setdefault(name, []).extend(told.pop(name, []))
             if "stall" in told:
                 stalls = told.pop("stall")
                 told["first"], told["stall"] = stalls[:1], stalls[1:]
@@ -193,10 +230,12 @@ def main() -> None:
             if "stall" in values
             else ""
         )
-        print(
-            f"{side:>8}: {stall}saves {values['rate'] / 1e6:,.0f} MB/s, "
-            f"loads {values['load'] / 1e6:,.0f} MB/s"
+        rates = ", ".join(
+            f"{verb} {values[name] / 1e6:,.0f} MB/s"
+            for name, verb in VERBS.items()
+            if name in values
         )
+        print(f"{side:>8}: {stall}{rates}")
     us, disk, them = (middle[side] for side in sides)
     print(
         f"stall by PyTorch: {them['first'] / us['first']:.1f} x less first, "
@@ -204,7 +243,10 @@ def main() -> None:
         f"saves: {us['rate'] / them['rate']:.2f} x PyTorch (target 1.2), "
         f"{us['rate'] / disk['rate']:.2f} of dd (target 0.6)\n"
         f"loads: {us['load'] / them['load']:.2f} x PyTorch, "
-        f"{us['load'] / disk['load']:.2f} of dd (target 0.6)"
+        f"{us['load'] / disk['read']:.2f} of dd past the page cache, "
+        f"{us['load'] / disk['cached']:.2f} of dd through it (target 0.6)\n"
+        f"verifies: {us['verify'] / disk['read']:.2f} of dd past the page "
+        f"cache (target 0.6)"
     )
 
 

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,6 +139,20 @@ def ranks_of(found: dict[int, str]) -> list[int]:
         for pid, command in found.items()
         if command.startswith(f"{sys.executable} -m eisbach train")
     )
+
+
+def by_rank(pids: Iterable[int]) -> dict[int, int]:
+    """Processes of Open MPI by the rank that each is; others are left out."""
+    found = {}
+    for pid in pids:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            continue
+        for entry in environment.split(b"\0"):
+            if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
+                found[int(entry.partition(b"=")[2])] = pid
+    return found
 
 
 def launchers_of(found: dict[int, str]) -> list[int]:

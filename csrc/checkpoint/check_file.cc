@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/finite_scan.h"
 #include "checkpoint/safetensors_file.h"
-#include "core/block_reader.h"
 #include "core/content_hash.h"
 #include "core/regular_file.h"
 #include "core/status_macros.h"
@@ -22,7 +21,7 @@ constexpr size_t kBlockBytes = size_t{1} << 20;
 }  // namespace
 
 absl::Status CheckFile(const std::string& folder, const ManifestFile& file,
-                       const ReadProgress& progress) {
+                       PageCache cache, const ReadProgress& progress) {
   const std::string path = absl::StrCat(folder, "/", file.name);
   EISBACH_ASSIGN_OR_RETURN(const RegularFile opened, RegularFile::Open(path));
   if (opened.size() != file.bytes) {
@@ -36,10 +35,12 @@ absl::Status CheckFile(const std::string& folder, const ManifestFile& file,
   if (tensors.ok()) finite.emplace(*tensors);
   const std::vector<ByteRange> blocks =
       finite ? finite->Cut(kBlockBytes) : CutBytes(opened.size(), kBlockBytes);
-  BlockReader reader(opened, blocks,
-                     [&](size_t index, std::span<const std::byte> bytes) {
-                       if (finite) finite->Look(blocks[index], bytes);
-                     });
+  BlockReader reader(
+      opened, blocks,
+      [&](size_t index, std::span<const std::byte> bytes) {
+        if (finite) finite->Look(blocks[index], bytes);
+      },
+      cache);
   ContentHasher hasher;
   for (const ByteRange& block : blocks) {
     EISBACH_ASSIGN_OR_RETURN(const std::span<const std::byte> bytes,

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "checkpoint/manifest.h"
+#include "core/block_reader.h"
 
 namespace eisbach::checkpoint {
 
@@ -17,7 +18,7 @@ using ReadProgress = std::function<absl::Status(uint64_t bytes)>;
 // its size and hash must be the manifest's, and all values finite. Of what is
 // wrong the first of these is told; what cannot be read, with file and byte.
 absl::Status CheckFile(
-    const std::string& folder, const ManifestFile& file,
+    const std::string& folder, const ManifestFile& file, PageCache cache,
     const ReadProgress& progress = [](uint64_t) { return absl::OkStatus(); });
 
 }  // namespace eisbach::checkpoint

@@ -34,7 +34,8 @@ absl::Status CheckOptimizer(const Manifest& manifest,
 absl::Status CheckShare(const std::string& folder, const Manifest& manifest,
                         const comm::Communicator& world) {
   for (size_t i = world.rank(); i < manifest.files.size(); i += world.size()) {
-    EISBACH_RETURN_IF_ERROR(CheckFile(folder, manifest.files[i]));
+    EISBACH_RETURN_IF_ERROR(
+        CheckFile(folder, manifest.files[i], PageCache::kFill));
   }
   return absl::OkStatus();
 }

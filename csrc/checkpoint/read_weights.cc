@@ -22,7 +22,7 @@ absl::StatusOr<SavedWeights> ReadFrom(const std::string& folder, bool average) {
         "no average of the weights was kept (train.ema=0)");
   }
   for (const ManifestFile& file : manifest.files) {
-    EISBACH_RETURN_IF_ERROR(CheckFile(folder, file));
+    EISBACH_RETURN_IF_ERROR(CheckFile(folder, file, PageCache::kFill));
   }
   SavedWeights weights{manifest.step, manifest.config, {}};
   for (const SavedTensor& tensor : contents.tensors()) {

@@ -22,9 +22,6 @@ namespace {
 
 // Of one write past the page cache, which waits for the disk.
 constexpr size_t kBufferBytes = size_t{4} << 20;
-// Of memory, place and length of such a write, on any disk.
-constexpr size_t kAlignment = 4096;
-
 constexpr mode_t kMode = 0640;
 
 // Of the file's name in `path`; "." or "/" where there is none before it.
@@ -50,7 +47,7 @@ absl::Status SyncFolder(const std::string& folder) {
 }
 
 AtomicFile::AtomicFile(absl::string_view path, std::string scratch, int fd,
-                       Buffer buffer)
+                       DirectMemory buffer)
     : path_(path),
       scratch_(std::move(scratch)),
       fd_(fd),
@@ -58,8 +55,7 @@ AtomicFile::AtomicFile(absl::string_view path, std::string scratch, int fd,
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(
     absl::string_view path) {
-  Buffer buffer(
-      static_cast<char*>(std::aligned_alloc(kAlignment, kBufferBytes)));
+  DirectMemory buffer = AllocateDirect(kBufferBytes);
   if (buffer == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no ", kBufferBytes, " bytes of memory to write ", path));
@@ -92,15 +88,13 @@ AtomicFile::~AtomicFile() {
 }
 
 bool AtomicFile::GoPastCache(bool past) {
-  const int flags = fcntl(fd_, F_GETFL);
-  const int wanted = past ? flags | O_DIRECT : flags & ~O_DIRECT;
-  if (flags < 0 || fcntl(fd_, F_SETFL, wanted) != 0) return false;
+  if (!SetDirect(fd_, past)) return false;
   past_cache_ = past;
   return true;
 }
 
 absl::Status AtomicFile::Flush() {
-  const char* data = buffer_.get();
+  const std::byte* data = buffer_.get();
   size_t bytes = std::exchange(filled_, 0);
   while (bytes > 0) {
     const ssize_t written = write(fd_, data, bytes);

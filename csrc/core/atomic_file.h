@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/direct_io.h"
 
 namespace eisbach {
 
@@ -49,13 +49,8 @@ class AtomicFile {
   absl::Status Commit();
 
  private:
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  using Buffer = std::unique_ptr<char, Free>;
-
   AtomicFile(absl::string_view path, std::string scratch, int fd,
-             Buffer buffer);
+             DirectMemory buffer);
 
   // Writes what is in the buffer.
   absl::Status Flush();
@@ -65,8 +60,8 @@ class AtomicFile {
   const std::string path_;
   const std::string scratch_;
   int fd_;
-  const Buffer buffer_;  // aligned as O_DIRECT wants it
-  size_t filled_ = 0;    // bytes of it
+  const DirectMemory buffer_;
+  size_t filled_ = 0;  // bytes of it
   bool past_cache_ = false;
   bool tried_ = false;  // to go past the cache
   size_t bytes_written_ = 0;

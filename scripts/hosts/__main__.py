@@ -24,7 +24,7 @@ from hosts.job import RANKS_PER_HOST, Job
 from hosts.network import Hosts, missing
 from torture.cases import choose, conclude, run_all
 from torture.job import Layout
-from torture.trial import Outcome, Unbroken, compare
+from torture.trial import OTHERS, Outcome, Unbroken, compare
 
 # What the watch has from hang_seconds on, and a busy machine.
 _REPORT_SECONDS = 5.0
@@ -226,7 +226,7 @@ def table(results: Sequence[Result]) -> str:
             ranks = RANKS_PER_HOST * result.case.hosts
             same = "same bits" if result.ranks == ranks else "to rounding"
         else:
-            same = "OTHERS"
+            same = "OTHERS" if OTHERS in result.faults else "not compared"
         cells = (
             result.case.name,
             f"{result.case.hang_seconds:g}",

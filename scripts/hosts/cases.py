@@ -78,7 +78,7 @@ def _blip(job: Job) -> None:
 
 
 def _freeze_rank(job: Job) -> None:
-    job.hosts.freeze("h2", job.ranks("h2")[:1])
+    job.hosts.freeze("h2", [job.first_rank("h2")])
 
 
 def _host_comes_back(job: Job) -> None:
@@ -192,7 +192,7 @@ CASES = (
     ),
     Case(
         "a rank on the other host killed",
-        lambda job: _kill(job.ranks("h2")[:1]),
+        lambda job: _kill([job.first_rank("h2")]),
         # Open MPI does not always say which it was.
         r"rank [23] on h2 was killed by SIGKILL|on h2 was gone|launcher ended",
     ),

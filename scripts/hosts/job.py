@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import signals
 from hosts.network import Hosts
 from torture.job import GLOBAL_BATCH
 from torture.record import Record
@@ -103,10 +104,13 @@ class Job(Record):
         """All that it has printed."""
         return self._log.read_text(errors="replace")
 
-    def ranks(self, name: str) -> list[int]:
-        """The processes of a host that train."""
+    def first_rank(self, name: str) -> int:
+        """The process of the lowest rank of a host."""
         found = self.hosts.pids(name, "-m\0eisbach\0train")
-        return sorted(pid for pid in found if _comm(pid).startswith("python"))
+        ranks = signals.by_rank(
+            pid for pid in found if _comm(pid).startswith("python")
+        )
+        return ranks[min(ranks)]
 
     def launcher(self) -> list[int]:
         """The process of mpirun."""

@@ -186,6 +186,12 @@ class Hosts:
         ):
             self._on_switch("link", "set", device, "master", master, "up")
         self._on_switch("link", "set", bridge, "up")
+        # Three frames that are lost in a row would be "no route to host".
+        for host in self.names:
+            _ip(
+                *(self._first(host), "ntable", "change", "name", "arp_cache"),
+                *("dev", "net0", "mcast_probes", "10"),
+            )
 
     def mend(self, name: str) -> None:
         """Puts a good one in its place."""

@@ -171,16 +171,8 @@ class Job(Record):
 
     def ranks(self) -> dict[int, int]:
         """The processes that train, by rank."""
-        found = {}
-        for pid in signals.ranks_of(signals.processes(self._mark)):
-            try:
-                environment = Path(f"/proc/{pid}/environ").read_bytes()
-            except OSError:
-                continue
-            for entry in environment.split(b"\0"):
-                if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
-                    found[int(entry.partition(b"=")[2])] = pid
-        return found
+        mine = signals.processes(self._mark)
+        return signals.by_rank(signals.ranks_of(mine))
 
     def said(self) -> int:
         """Bytes that it has printed."""

@@ -21,6 +21,7 @@ _AGAIN = {75, 129, 130, 138, 143, -9, 137}
 _PATIENCE_SECONDS = 300.0
 # Losses on another layout differ by rounding, which grows with the steps.
 TOLERANCE = 1e-3
+OTHERS = "not as the unbroken run"
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def compare(
         and job.weights() == unbroken.weights
     )
     if not outcome.same:
-        outcome.faults.append("not as the unbroken run")
+        outcome.faults.append(OTHERS)
 
 
 def _wait(job: Job, seconds: float) -> int | None:

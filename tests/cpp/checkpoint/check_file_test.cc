@@ -23,7 +23,7 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr int64_t kFew = 777, kMany = 2'500'001;
 
 // A file of ten blocks and a part of one.
-class CheckFileTest : public testing::Test {
+class CheckFileTest : public testing::TestWithParam<PageCache> {
  protected:
   CheckFileTest() {
     std::vector<float> values(kMany);
@@ -40,6 +40,11 @@ class CheckFileTest : public testing::Test {
     EISBACH_EXPECT_OK(writer->Commit());
     bytes_ = test::ReadFile(path_);
     Listed(bytes_);
+  }
+
+  template <typename... Progress>
+  absl::Status Check(const Progress&... progress) const {
+    return CheckFile(folder_.path(), file_, GetParam(), progress...);
   }
 
   // The manifest says what `bytes` are.
@@ -59,38 +64,37 @@ class CheckFileTest : public testing::Test {
   ManifestFile file_{.name = "x", .pipeline = 0, .tensor = 0, .data = 0};
 };
 
-TEST_F(CheckFileTest, TellsHowFarItIs) {
+TEST_P(CheckFileTest, TellsHowFarItIs) {
   std::vector<uint64_t> seen = {0};
-  EISBACH_ASSERT_OK(CheckFile(folder_.path(), file_, [&](uint64_t bytes) {
+  EISBACH_ASSERT_OK(Check([&](uint64_t bytes) {
     EXPECT_GT(bytes, seen.back());
     seen.push_back(bytes);
     return absl::OkStatus();
   }));
   EXPECT_EQ(seen.back(), bytes_.size());
   EXPECT_GT(seen.size(), 10u);
-  EXPECT_THAT(CheckFile(folder_.path(), file_,
-                        [&](uint64_t bytes) {
-                          return bytes < bytes_.size() / 2
-                                     ? absl::OkStatus()
-                                     : absl::CancelledError("enough");
-                        }),
+  EXPECT_THAT(Check([&](uint64_t bytes) {
+                return bytes < bytes_.size() / 2
+                           ? absl::OkStatus()
+                           : absl::CancelledError("enough");
+              }),
               StatusIs(absl::StatusCode::kCancelled, "enough"));
 }
 
-TEST_F(CheckFileTest, FindsAByteThatWasChangedInAnyBlock) {
+TEST_P(CheckFileTest, FindsAByteThatWasChangedInAnyBlock) {
   for (size_t at = 0; at < bytes_.size() + (900 << 10); at += 900 << 10) {
     const size_t byte = std::min(at, bytes_.size() - 1);
     SCOPED_TRACE(byte);
     Write(byte, static_cast<char>(bytes_[byte] ^ 0x10));
     EXPECT_THAT(
-        CheckFile(folder_.path(), file_),
+        Check(),
         StatusIs(kInvalid, absl::StrCat(path_, " is damaged: its xxh64 is ")));
     Write(byte, bytes_[byte]);
   }
-  EISBACH_EXPECT_OK(CheckFile(folder_.path(), file_));
+  EISBACH_EXPECT_OK(Check());
 }
 
-TEST_F(CheckFileTest, NamesTheFirstNumberThatIsNotFinite) {
+TEST_P(CheckFileTest, NamesTheFirstNumberThatIsNotFinite) {
   const float nan = std::nanf("");
   const auto plant = [&](int64_t element) {
     std::memcpy(&bytes_[bytes_.size() - (kMany - element) * sizeof(float)],
@@ -103,41 +107,45 @@ TEST_F(CheckFileTest, NamesTheFirstNumberThatIsNotFinite) {
                                        {int64_t{7}, 0}}) {
     plant(element);
     Listed(bytes_);
-    EXPECT_THAT(CheckFile(folder_.path(), file_),
+    EXPECT_THAT(Check(),
                 StatusIs(kInvalid,
                          absl::StrCat("tensor \"many\" is not finite: element ",
                                       first, " of ", kMany)));
   }
   // A file that is damaged is that first of all.
   plant(1);
-  EXPECT_THAT(CheckFile(folder_.path(), file_),
-              StatusIs(kInvalid, "is damaged: its xxh64"));
+  EXPECT_THAT(Check(), StatusIs(kInvalid, "is damaged: its xxh64"));
 }
 
-TEST_F(CheckFileTest, AHeaderThatIsNoneIsToldWhenTheHashIsRight) {
+TEST_P(CheckFileTest, AHeaderThatIsNoneIsToldWhenTheHashIsRight) {
   bytes_[9] = '?';
   test::WriteFile(path_, bytes_);
-  EXPECT_THAT(CheckFile(folder_.path(), file_),
-              StatusIs(kInvalid, "is damaged: its xxh64"));
+  EXPECT_THAT(Check(), StatusIs(kInvalid, "is damaged: its xxh64"));
   Listed(bytes_);
-  EXPECT_THAT(CheckFile(folder_.path(), file_), StatusIs(kInvalid, path_));
+  EXPECT_THAT(Check(), StatusIs(kInvalid, path_));
 }
 
-TEST_F(CheckFileTest, AFileThatBecomesShorterMeanwhileIsAnError) {
-  EXPECT_THAT(CheckFile(folder_.path(), file_,
-                        [&](uint64_t) {
-                          std::filesystem::resize_file(path_, 100);
-                          return absl::OkStatus();
-                        }),
+TEST_P(CheckFileTest, AFileThatBecomesShorterMeanwhileIsAnError) {
+  EXPECT_THAT(Check([&](uint64_t) {
+                std::filesystem::resize_file(path_, 100);
+                return absl::OkStatus();
+              }),
               StatusIs(absl::StatusCode::kOutOfRange,
                        absl::StrCat("it had ", bytes_.size(),
                                     " bytes when it was opened")));
-  EXPECT_THAT(CheckFile(folder_.path(), file_),
+  EXPECT_THAT(Check(),
               StatusIs(kInvalid, absl::StrCat(path_,
                                               " has 100 bytes, the manifest "
                                               "says ",
                                               bytes_.size())));
 }
+
+INSTANTIATE_TEST_SUITE_P(All, CheckFileTest,
+                         testing::Values(PageCache::kFill, PageCache::kPass),
+                         [](const auto& info) {
+                           return info.param == PageCache::kFill ? "fill"
+                                                                 : "pass";
+                         });
 
 }  // namespace
 }  // namespace eisbach::checkpoint::check_file_test

@@ -161,7 +161,7 @@ int64_t NewestWhole(const std::string& root) {
   if (!path) return -1;
   const Manifest manifest = Value(ReadManifest(*path)).manifest;
   for (const ManifestFile& file : manifest.files) {
-    EISBACH_EXPECT_OK(CheckFile(*path, file));
+    EISBACH_EXPECT_OK(CheckFile(*path, file, PageCache::kFill));
   }
   return manifest.step;
 }

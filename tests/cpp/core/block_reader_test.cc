@@ -1,6 +1,7 @@
 #include "core/block_reader.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/direct_io.h"
 #include "core/errno_status.h"
 #include "core/threads.h"
 #include "support/status_testing.h"
@@ -26,6 +28,9 @@ namespace {
 struct Disk {
   std::atomic<int64_t> broken_from{INT64_MAX};  // byte of a file
   std::atomic<size_t> most{SIZE_MAX};           // bytes of one read
+  std::atomic<bool> only_cached{false};  // opens O_DIRECT, and reads not so
+  std::atomic<int> direct{0};            // reads past the cache that worked
+  std::atomic<int> cached{0};            // reads through it
 } disk;
 
 }  // namespace
@@ -38,7 +43,14 @@ extern "C" ssize_t pread(int fd, void* data, size_t bytes, off_t at) {
     errno = EIO;
     return -1;
   }
-  return real(fd, data, std::min<size_t>(bytes, disk.most), at);
+  const bool direct = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
+  if (direct && disk.only_cached) {
+    errno = EINVAL;
+    return -1;
+  }
+  const ssize_t got = real(fd, data, std::min<size_t>(bytes, disk.most), at);
+  if (got > 0) ++(direct ? disk.direct : disk.cached);
+  return got;
 }
 
 namespace eisbach::block_reader_test {
@@ -65,6 +77,7 @@ class BlockReaderTest : public testing::Test {
   ~BlockReaderTest() override {
     disk.broken_from = INT64_MAX;
     disk.most = SIZE_MAX;
+    disk.only_cached = false;
   }
   RegularFile Make(const std::string& bytes) const {
     test::WriteFile(path_, bytes);
@@ -124,6 +137,68 @@ TEST_F(BlockReaderTest, BlocksMayLieAnywhere) {
     EXPECT_EQ(Text(read), bytes.substr(block.begin, block.bytes));
   }
   BlockReader none(file, {});
+}
+
+class BlockReaderPastTheCacheTest : public BlockReaderTest {
+ protected:
+  BlockReaderPastTheCacheTest() {
+    disk.direct = disk.cached = 0;
+    const int direct = OpenDirect(file_.fd());
+    known_ = direct >= 0;
+    if (known_) close(direct);
+  }
+  // All blocks, wherever they begin and end.
+  void Read() const {
+    const std::vector<ByteRange> blocks = {
+        {0, 100},    {100, 3996}, {4096, 8192}, {5, 40'000},
+        {99'999, 4}, {0, kBytes}, {4095, 4098}};
+    BlockReader reader(file_, blocks, nullptr, PageCache::kPass);
+    for (const ByteRange& block : blocks) {
+      EISBACH_ASSERT_OK_AND_ASSIGN(const std::span<const std::byte> read,
+                                   reader.Next());
+      EXPECT_TRUE(Text(read) == bytes_.substr(block.begin, block.bytes))
+          << block.begin;
+    }
+  }
+
+  static constexpr size_t kBytes = 100'003;
+  const std::string bytes_ = Noise(kBytes);
+  const RegularFile file_ = Make(bytes_);
+  bool known_;  // whether the file system knows such reads
+};
+
+TEST_F(BlockReaderPastTheCacheTest, GivesTheSameBytes) {
+  Read();
+  EXPECT_EQ(disk.direct, known_ ? 7 : 0);
+  EXPECT_EQ(disk.cached, known_ ? 0 : 7);
+}
+
+TEST_F(BlockReaderPastTheCacheTest, GoesOnAfterAReadThatWasCutShort) {
+  disk.most = kDirectAlignment;
+  Read();
+  EXPECT_GT(disk.direct + disk.cached, 40);
+  EXPECT_EQ(disk.cached > 0, !known_);
+  disk.most = 1000;  // from where it would be aligned to nothing
+  Read();
+  EXPECT_GT(disk.cached, 150);
+}
+
+TEST_F(BlockReaderPastTheCacheTest, ReadsPlainlyWhereOpeningWasAllThatWorked) {
+  disk.only_cached = true;
+  Read();
+  EXPECT_EQ(disk.direct, 0);
+  EXPECT_EQ(disk.cached, 7);
+}
+
+TEST_F(BlockReaderPastTheCacheTest, ErrorsAreThoseOfOtherReads) {
+  disk.broken_from = 50'000;
+  const std::vector<ByteRange> blocks = CutBytes(kBytes, 10'000);
+  BlockReader reader(file_, blocks, nullptr, PageCache::kPass);
+  for (int i = 0; i < 4; ++i) EISBACH_ASSERT_OK(reader.Next().status());
+  absl::Status broken = reader.Next().status();  // its last page is broken
+  if (broken.ok()) broken = reader.Next().status();
+  EXPECT_THAT(broken.message(), HasSubstr(absl::StrCat("read ", path_)));
+  EXPECT_EQ(ErrnoOf(broken), EIO);
 }
 
 TEST_F(BlockReaderTest, ReadsAheadAndNoFurther) {
