@@ -86,7 +86,6 @@ class Job(Record):
                     "OMP_NUM_THREADS": "1",
                     "OMPI_ALLOW_RUN_AS_ROOT": "1",
                     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-                    "TMPDIR": str(self.hosts.folder(first)),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,

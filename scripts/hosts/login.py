@@ -94,7 +94,7 @@ def main() -> None:
     """Ends as the command has ended."""
     over_network = sys.argv[1].startswith("--ssh=")
     folder, host, *words = sys.argv[1 + over_network :]
-    environment = dict(os.environ)
+    environment = {**os.environ, "TMPDIR": f"{folder}/{host}"}
     streams, threads = [0, 1, 2], []
     if over_network:
         _knock(host, float(sys.argv[1].partition("=")[2]))
@@ -102,7 +102,7 @@ def main() -> None:
         environment = {
             "HOME": os.environ["HOME"],
             "PATH": "/usr/bin:/bin",
-            "TMPDIR": f"{folder}/{host}",
+            "TMPDIR": environment["TMPDIR"],
         }
         streams[1:] = [_through_pipe(stream, threads) for stream in (1, 2)]
     status = _call(

@@ -52,8 +52,10 @@ def command(
     * `eisbach launch mpirun --host a:8,b:8 -n 16 eisbach train --resume runs/gpt_bytes`
     """  # noqa: D412, E501
     from eisbach.run.descendants import adopt_orphans, kill_children
-    from eisbach.run.launch import launch
+    from eisbach.run.handlers import ignore_afterwards
+    from eisbach.run.launch import SIGNALS, launch
 
+    ignore_afterwards(*SIGNALS)
     # A killed launcher leaves ranks, and logins to hosts that are lost.
     adopt_orphans()
     try:

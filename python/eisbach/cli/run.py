@@ -60,6 +60,8 @@ def command(
     * `eisbach run --grace 25 -- mpirun -n 16 --hostfile hosts eisbach train my.yaml`
     """  # noqa: D412, E501
     from eisbach.run.command import TrainCommand
+    from eisbach.run.handlers import ignore_afterwards
+    from eisbach.run.launch import SIGNALS
     from eisbach.run.supervise import supervise
 
     if int(os.environ.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
@@ -71,6 +73,7 @@ def command(
         TrainCommand(command)
     except ValueError as error:
         raise MisuseError(str(error)) from None
+    ignore_afterwards(*SIGNALS)
     raise typer.Exit(
         supervise(command, restarts=restarts, grace=grace, end_file=end_file)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,6 +64,7 @@ def command(
     * `eisbach train --from runs/gpt_bytes@200 optimizer.lr=1e-4 run.name=slower`
     """  # noqa: D412, E501
     from eisbach.run.folder import RunFolder
+    from eisbach.run.handlers import ignore_afterwards
     from eisbach.run.process import launcher_rank
     from eisbach.training import train
 
@@ -96,6 +98,7 @@ def command(
         # Once a fork is there its parent may be gone.
         parent = RunFolder.named(from_) if from_ else None
         _, config = load(arguments, command="train")
+    ignore_afterwards(signal.SIGUSR1)  # others ask to be quick, there as well
     with config.located():
         status = train(
             config, resume=folder, parent=parent, auto_resume=auto_resume

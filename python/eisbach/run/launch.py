@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eisbach.run.end_file import END_FILE, Told, read_told
+from eisbach.run.handlers import put_back
 from eisbach.run.process import LAUNCHERS
 from eisbach.run.signals import (
     CLOSING_SECONDS,
@@ -49,7 +50,8 @@ _ENDING_SECONDS = 1.5
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # Mpirun ends its ranks by any of three; two of them are kept from it.
 _KEPT_BACK = (signal.SIGTERM, signal.SIGHUP)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+# By which a job is stopped.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 @dataclass(frozen=True)
@@ -213,14 +215,13 @@ def received() -> Iterator[list[signal.Signals]]:
 
     old = {
         number: signal.signal(number, take)
-        for number in _SIGNALS
+        for number in SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield found
     finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+        put_back(old)
 
 
 def _is_mpirun(program: str) -> bool:

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from eisbach.run.end_file import tell_ready
+from eisbach.run.handlers import put_back
 from eisbach.run.output import tell
 from eisbach.run.process import (
     abort,
@@ -165,8 +166,7 @@ class SignalWatch:
         self._wake()
         self._thread.join()
         _watching.remove(self)
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
+        put_back(self._old)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._old_mask)
         signal.set_wakeup_fd(self._old_fd)
         os.close(self._writer)
