@@ -113,6 +113,10 @@ if(EISBACH_CUDA_EMULATION)
                                   PRIVATE eisbach::mpi ${CMAKE_DL_LIBS})
   endfunction()
   eisbach_emulated_gpu(eisbach_cuda_emulated)
+  # A kernel asks all the time which thread it is: some pointers, for which
+  # there is room also where a library is loaded late.
+  target_compile_options(eisbach_cuda_emulated
+                         PRIVATE -ftls-model=initial-exec)
   # No sanitizer runs in the emulator of a processor.
   if(CMAKE_CROSSCOMPILING)
     return()

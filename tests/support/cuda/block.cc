@@ -74,6 +74,11 @@ EMULATION_RAW bool RunWarp(Thread* threads, unsigned count,
   return ran;
 }
 
+// Of two places in the source, each a literal.
+EMULATION_RAW bool Same(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
+
 EMULATION_RAW void FailDeadlock(const Block& stuck) {
   for (unsigned i = 0; i < stuck.size; ++i) {
     const Thread& thread = stuck.threads[i];
@@ -121,7 +126,7 @@ EMULATION_RAW void BlockBarrier(const char* where) {
     for (unsigned i = 0; i < block->size; ++i) {
       const Thread& thread = block->threads[i];
       if (thread.state == ThreadState::kAtBlockBarrier &&
-          std::strcmp(thread.where, where) != 0) {
+          !Same(thread.where, where)) {
         Fail("divergent __syncthreads");
       }
     }
@@ -174,7 +179,7 @@ EMULATION_RAW void WarpBarrier(uint32_t mask, const char* where,
       if (lanes[i].mask != mask) {
         Fail("lanes meet in a warp operation with different masks");
       }
-      if (std::strcmp(lanes[i].where, where) != 0) {
+      if (!Same(lanes[i].where, where)) {
         Fail("lanes meet in different warp operations");
       }
       lanes[i].state = ThreadState::kRunnable;
