@@ -175,7 +175,6 @@ class Trials:
             return
         causes = re.findall(r"eisbach run: (.*); starts again", job.said)
         result.cause = causes[0] if causes else ""
-        # A start that does not come to a step leaves no line.
         told = [line for line in restarts if line["cause"] == result.cause]
         result.status = told[0]["status"] if told else None
         result.on_after = restarts[-1]["time"] - wall

@@ -10,6 +10,7 @@ from eisbach.run.reading import what_is_read
 from eisbach.run.saving import what_a_stop_loses
 
 if TYPE_CHECKING:
+    from eisbach.config import Config
     from eisbach.job import Job
 
 
@@ -40,16 +41,23 @@ def fold(line: str) -> list[str]:
     )
 
 
+def _derived(config: Config) -> Iterator[str]:
+    """Says what follows from what, a line for each section and reason."""
+    for section, keys in config.model_dump().items():
+        by_reason: dict[str, list[str]] = {}
+        for name, value in keys.items():
+            what, _, reason = config.origin(f"{section}.{name}").partition(": ")
+            if what == "derived":
+                by_reason.setdefault(reason, []).append(f"{name}: {value}")
+        for reason, told in by_reason.items():
+            yield f"{section}.{', '.join(told)} ({reason})"
+
+
 def _told(job: Job) -> Iterator[str]:
     from eisbach import _C
 
     config = job.config
-    for section, keys in config.model_dump().items():
-        for name, value in keys.items():
-            origin = config.origin(f"{section}.{name}")
-            if origin.startswith("derived"):
-                reason = origin.removeprefix("derived: ")
-                yield f"{section}.{name}: {value} ({reason})"
+    yield from _derived(config)
     model = job.engine.config.model
     adapters = ""
     if model.adapter.rank:

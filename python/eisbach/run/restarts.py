@@ -7,7 +7,7 @@ import math
 import os
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from eisbach.files import read_regular, write_atomically
@@ -29,6 +29,7 @@ class Supervised:
       status: That the job had before it.
       fault_seen: When that had ended.
       folder: Of the run, absolute; empty where it has none yet.
+      untold: Restarts before it that came to no step, which no job has told.
     """
 
     started: float
@@ -37,6 +38,44 @@ class Supervised:
     status: int = 0
     fault_seen: float = 0.0
     folder: str = ""
+    untold: list[dict[str, Any]] = field(default_factory=list)
+
+    def again(self, cause: str, status: int, fault_seen: float) -> Supervised:
+        """What the next start is told, after another fault."""
+        untold = [*self.untold, self.line()] if self._is_untold() else []
+        return replace(
+            self,
+            restart=self.restart + 1,
+            cause=cause,
+            status=status,
+            fault_seen=fault_seen,
+            untold=untold,
+        )
+
+    def line(self, **found: Any) -> dict[str, Any]:
+        """That of `restarts.jsonl`; null where nothing was found."""
+        return {
+            "restart": self.restart,
+            "time": self.fault_seen,
+            "cause": self.cause,
+            "status": self.status,
+            "step": None,
+            "ranks": None,
+            "seconds_to_notice": None,
+            "seconds_to_step": None,
+            **found,
+        }
+
+    def _is_untold(self) -> bool:
+        if not self.restart:
+            return False
+        path = RunFolder(self.folder).restarts if self.folder else None
+        told = read_lines(path) if path and path.exists() else []
+        return not any(
+            line.get("restart") == self.restart
+            and line.get("time", 0.0) > self.started
+            for line in told
+        )
 
     @property
     def variables(self) -> dict[str, str]:
@@ -78,7 +117,7 @@ class RestartFile:
         self._last_sign = last
 
     def first_step(self, step: int, ranks: int) -> None:
-        """Writes the line of this restart, if it is one.
+        """Writes the line of this restart, if it is one, after untold ones.
 
         Args:
           step: That was the first one done since.
@@ -89,18 +128,17 @@ class RestartFile:
             return
         now = time.time()
         silent = above.fault_seen - self._last_sign
-        line = {
-            "restart": above.restart,
-            "time": now,
-            "cause": above.cause,
-            "status": above.status,
-            "step": step,
-            "ranks": ranks,
-            "seconds_to_notice": max(0.0, silent) if self._last_sign else None,
-            "seconds_to_step": now - above.fault_seen,
-        }
+        line = above.line(
+            time=now,
+            step=step,
+            ranks=ranks,
+            seconds_to_notice=max(0.0, silent) if self._last_sign else None,
+            seconds_to_step=now - above.fault_seen,
+        )
         old = read_regular(self._path) if self._path.exists() else b""
-        write_atomically(self._path, old + json.dumps(line).encode() + b"\n")
+        lines = [*({**it, "step": step} for it in above.untold), line]
+        new = "".join(f"{json.dumps(it)}\n" for it in lines)
+        write_atomically(self._path, old + new.encode())
 
 
 def restart_times(folder: RunFolder) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from eisbach.run.command import TrainCommand
 from eisbach.run.descendants import adopt_orphans, kill_children
 from eisbach.run.failed_hosts import FailedHosts
-from eisbach.run.faults import Fault, read_fault
+from eisbach.run.faults import read_fault
 from eisbach.run.folder import RunFolder
 from eisbach.run.launch import (
     GRACE,
@@ -104,7 +104,9 @@ class _Supervisor:
             folder = self._supervised.folder
             if told := self._failed.after(fault.host, self._job, folder):
                 tell(f"eisbach run: {told}")
-            self._supervised = self._told(number, fault, ended)
+            self._supervised = self._supervised.again(
+                fault.cause, ended.status, ended.seconds
+            )
             if self._idle and self._is_stopped_within(pause):
                 return stopped_by(self._signals[0])
         raise AssertionError
@@ -160,15 +162,6 @@ class _Supervisor:
     def _next(self, number: int, restarts: int) -> str:
         step = max(self._saved(), default=0)
         return f"starts again from step {step} (restart {number} of {restarts})"
-
-    def _told(self, number: int, fault: Fault, ended: Ended) -> Supervised:
-        return replace(
-            self._supervised,
-            restart=number,
-            cause=fault.cause,
-            status=ended.status,
-            fault_seen=ended.seconds,
-        )
 
     def _is_stopped_within(self, seconds: float) -> bool:
         end = time.monotonic() + seconds

@@ -60,6 +60,27 @@ def test_a_restart_is_a_line(folder, tell):
     assert 2 <= times["median_seconds"] <= times["worst_seconds"]
 
 
+def test_restarts_that_came_to_no_step_are_lines_of_the_next(folder, tell):
+    path = str(folder.path)
+    now = time.time()
+    at = Supervised(started=now - 9, folder=path).again("a", 1, now - 8)
+    at = at.again("b", 2, now - 6).again("c", 3, now - 4)
+    tell(**vars(at))
+    RestartFile(folder).first_step(7, 2)
+    lines = read_lines(folder.restarts)
+    told = [(it["restart"], it["cause"], it["status"]) for it in lines]
+    assert told == [(1, "a", 1), (2, "b", 2), (3, "c", 3)]
+    assert [it["step"] for it in lines] == [7, 7, 7]
+    assert [it["seconds_to_step"] is None for it in lines] == [1, 1, 0]
+    assert lines[0]["time"] == now - 8
+    assert restart_times(folder)["count"] == 3
+    assert restart_times(folder)["worst_seconds"] >= 4
+    # They are told now. That of an earlier `eisbach run` is another's.
+    assert at.again("d", 4, now).untold == []
+    later = Supervised(started=time.time() + 1, restart=3, folder=path)
+    assert len(later.again("e", 5, now).untold) == 1
+
+
 def test_a_first_start_is_none(folder, tell, monkeypatch):
     RestartFile(folder).first_step(1, 1)
     tell(started=1.0)

@@ -132,6 +132,18 @@ def test_checkpoints_that_are_gone_are_not_started_over(run_job, capfd):
     assert "run are gone" in capfd.readouterr().err
 
 
+def test_a_start_hears_of_those_that_came_to_nothing(run_job, tmp_path):
+    body = (
+        'echo "$EISBACH_SUPERVISED" > told; '
+        f"ready; [ $starts = 3 ] || exit 9; step 1; {ENDS}"
+    )
+    assert run_job(body) == (0, 3)
+    told = json.loads((tmp_path / "told").read_text())
+    assert told["restart"] == 2
+    assert [it["restart"] for it in told["untold"]] == [1]
+    assert told["untold"][0]["cause"] == "the launcher ended with 9"
+
+
 def test_a_named_checkpoint_is_left_behind(run_job, tmp_path):
     body = f"ready; step $starts; [ $starts = 2 ] || exit 1; {ENDS}"
     assert run_job(body, "--resume", "run/checkpoints/step-5") == (0, 2)
