@@ -41,7 +41,7 @@ def fold(line: str) -> list[str]:
     )
 
 
-def _derived(config: Config) -> Iterator[str]:
+def derived(config: Config) -> Iterator[str]:
     """Says what follows from what, a line for each section and reason."""
     for section, keys in config.model_dump().items():
         by_reason: dict[str, list[str]] = {}
@@ -57,7 +57,7 @@ def _told(job: Job) -> Iterator[str]:
     from eisbach import _C
 
     config = job.config
-    yield from _derived(config)
+    yield from derived(config)
     model = job.engine.config.model
     adapters = ""
     if model.adapter.rank:

@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from eisbach.run.opening import fold
+from eisbach.config import load_config, resolve
+from eisbach.run.opening import derived, fold
 
 
 def test_lines_are_broken_between_words_at_80_columns():
@@ -16,6 +17,14 @@ def test_lines_are_broken_between_words_at_80_columns():
     ]
     assert max(len(line) for line in fold("word " * 99)) <= 80
     assert fold("") == []
+
+
+def test_what_follows_from_one_key_is_one_line():
+    lines = list(derived(resolve(load_config(None, []))))
+    assert "model.kv_heads: 4 (model.heads)" in lines
+    (family,) = (line for line in lines if line.endswith(" (model.family)"))
+    assert family.startswith("model.norm_placement: pre, norm_plus_one: False")
+    assert len({line.partition(" (")[2] for line in lines}) == len(lines)
 
 
 @pytest.mark.mpi
