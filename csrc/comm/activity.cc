@@ -57,6 +57,26 @@ absl::string_view Name(Phase phase) {
   return "unknown";
 }
 
+void CallEntry::Write(const CallFacts& call, int64_t ns) {
+  constexpr auto kRelaxed = std::memory_order_relaxed;
+  number.store(0, kRelaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  collective.store(call.collective, kRelaxed);
+  bytes.store(call.bytes, kRelaxed);
+  elements.store(call.elements, kRelaxed);
+  begin_ns.store(ns, kRelaxed);
+  kind.store(call.kind, kRelaxed);
+  dtype.store(call.dtype, kRelaxed);
+  if (call.kind == CallKind::kExchange) {
+    for (int i = 0; i < CallFacts::kPeers; ++i) {
+      peers[i].peer.store(call.peers[i].peer, kRelaxed);
+      peers[i].sends.store(call.peers[i].sends, kRelaxed);
+      peers[i].receives.store(call.peers[i].receives, kRelaxed);
+    }
+  }
+  number.store(call.number, std::memory_order_release);
+}
+
 Activity::Activity(int rank, std::unique_ptr<MemoryFile> file)
     : file_(std::move(file)),
       own_(file_ == nullptr ? std::make_unique<RankTable>() : nullptr),
@@ -99,6 +119,7 @@ GroupEntry* Activity::AddGroup(absl::string_view name, uint64_t id, int rank,
     for (CallEntry& call : group.ring) {
       call.number.store(0, std::memory_order_relaxed);
     }
+    group.open.number.store(0, std::memory_order_relaxed);
     group.id.store(id, std::memory_order_release);
     return &group;
   }

@@ -55,18 +55,37 @@ struct PeerCount {
 };
 
 // One call on a group.
-struct CallEntry {
+struct CallFacts {
   static constexpr int kPeers = 4;
+  struct Peer {
+    int32_t peer = 0;  // as in PeerCount
+    uint32_t sends = 0;
+    uint32_t receives = 0;
+  };
 
-  std::atomic<int64_t> number;      // of this rank's calls; 0: being written
-  std::atomic<int64_t> collective;  // of those that all ranks make; 0: exchange
+  int64_t number = 0;      // of this rank's calls
+  int64_t collective = 0;  // of those that all ranks make; 0: exchange
+  int64_t bytes = 0;
+  int64_t elements = 0;
+  CallKind kind = CallKind::kNone;
+  DType dtype = DType::kU8;
+  // Of an exchange, the first few: counts up to and with this call.
+  std::array<Peer, kPeers> peers{};
+};
+
+// The same where others read it.
+struct CallEntry {
+  std::atomic<int64_t> number;  // 0: being written
+  std::atomic<int64_t> collective;
   std::atomic<int64_t> bytes;
   std::atomic<int64_t> elements;
-  std::atomic<int64_t> begin_ns;  // when it was first driven; 0: not yet
+  std::atomic<int64_t> begin_ns;  // when it was first driven, if it was
   std::atomic<CallKind> kind;
   std::atomic<DType> dtype;
-  // Of an exchange, the first few: counts up to and with this call.
-  PeerCount peers[kPeers];
+  PeerCount peers[CallFacts::kPeers];
+
+  // By one thread at a time.
+  void Write(const CallFacts& call, int64_t ns);
 };
 
 struct GroupEntry {
@@ -84,6 +103,7 @@ struct GroupEntry {
   std::atomic<int64_t> waited;       // a thread waits for this one; 0: none
   PeerCount peers[kPeers];
   CallEntry ring[kCalls];  // call n is in n % kCalls
+  CallEntry open;  // that was driven last: the ring may have lost it by now
 };
 
 struct RankTable {
@@ -117,27 +137,33 @@ inline ActionMark UnpackAction(uint64_t packed) {
 class CallMark {
  public:
   CallMark() = default;
-  CallMark(GroupEntry* group, int64_t number)
-      : group_(group), number_(number) {}
+  CallMark(GroupEntry* group, const CallFacts& call)
+      : group_(group), call_(call) {}
 
+  // The calls of a group one after another.
   void Begun(int64_t ns) const {
     if (group_ == nullptr) return;
-    group_->ring[number_ % GroupEntry::kCalls].begin_ns.store(
-        ns, std::memory_order_relaxed);
-    group_->begun.store(number_, std::memory_order_relaxed);
+    CallEntry& listed = group_->ring[call_.number % GroupEntry::kCalls];
+    // Where a later call takes the place just now, that one has not begun, and
+    // whoever reads knows it by its number.
+    if (listed.number.load(std::memory_order_relaxed) == call_.number) {
+      listed.begin_ns.store(ns, std::memory_order_relaxed);
+    }
+    group_->open.Write(call_, ns);
+    group_->begun.store(call_.number, std::memory_order_release);
   }
   void Done() const {
     if (group_ == nullptr) return;
-    group_->done.store(number_, std::memory_order_relaxed);
+    group_->done.store(call_.number, std::memory_order_relaxed);
   }
   void Waited(bool waits) const {
     if (group_ == nullptr) return;
-    group_->waited.store(waits ? number_ : 0, std::memory_order_relaxed);
+    group_->waited.store(waits ? call_.number : 0, std::memory_order_relaxed);
   }
 
  private:
   GroupEntry* group_ = nullptr;
-  int64_t number_ = 0;
+  CallFacts call_;
 };
 
 // The table of this rank. Lives as long as a group of it.

@@ -9,9 +9,8 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// The place of a peer among the first few of a list; null when it is full.
-template <size_t n>
-PeerCount* PlaceOf(PeerCount (&peers)[n], int peer) {
+// The place of a peer among the first few; null when it is full.
+PeerCount* PlaceOf(PeerCount (&peers)[GroupEntry::kPeers], int peer) {
   for (PeerCount& one : peers) {
     const int32_t held = one.peer.load(kRelaxed);
     if (held == peer + 1) return &one;
@@ -46,52 +45,45 @@ GroupActivity::GroupActivity(const GroupActivity& parent,
                                    static_cast<uint64_t>(color))),
           rank, size) {}
 
-CallEntry& GroupActivity::Open(CallKind kind, DType dtype, int64_t bytes,
-                               int64_t elements) {
-  CallEntry& call = entry_->ring[++number_ % GroupEntry::kCalls];
-  call.number.store(0, kRelaxed);
-  std::atomic_thread_fence(std::memory_order_release);
-  call.bytes.store(bytes, kRelaxed);
-  call.elements.store(elements, kRelaxed);
-  call.begin_ns.store(0, kRelaxed);
-  call.kind.store(kind, kRelaxed);
-  call.dtype.store(dtype, kRelaxed);
-  return call;
-}
-
-CallMark GroupActivity::Close(CallEntry& call, int64_t collective) {
-  call.collective.store(collective, kRelaxed);
-  call.number.store(number_, std::memory_order_release);
+CallMark GroupActivity::Add(CallFacts call) {
+  call.number = ++number_;
+  entry_->ring[number_ % GroupEntry::kCalls].Write(call, /*ns=*/0);
   entry_->calls.store(number_, std::memory_order_release);
-  return CallMark(entry_, number_);
+  return CallMark(entry_, call);
 }
 
 CallMark GroupActivity::Collective(CallKind kind, DType dtype, int64_t bytes,
                                    int64_t elements) {
   ++collectives_;
   if (entry_ == nullptr) return {};
-  CallEntry& call = Open(kind, dtype, bytes, elements);
   entry_->collectives.store(collectives_, kRelaxed);
-  return Close(call, collectives_);
+  return Add({.collective = collectives_,
+              .bytes = bytes,
+              .elements = elements,
+              .kind = kind,
+              .dtype = dtype});
 }
 
-void GroupActivity::Count(CallEntry& call, const Side& side) {
+void GroupActivity::Count(CallFacts& call, const Side& side) {
   PeerCount* total = PlaceOf(entry_->peers, side.peer);
   if (total == nullptr) return;
   std::atomic<uint32_t>& count = side.send ? total->sends : total->receives;
   count.store(count.load(kRelaxed) + 1, kRelaxed);
-  PeerCount* now = PlaceOf(call.peers, side.peer);
-  if (now == nullptr) return;
-  now->sends.store(total->sends.load(kRelaxed), kRelaxed);
-  now->receives.store(total->receives.load(kRelaxed), kRelaxed);
+  for (CallFacts::Peer& now : call.peers) {
+    if (now.peer != 0 && now.peer != side.peer + 1) continue;
+    now = {.peer = side.peer + 1,
+           .sends = total->sends.load(kRelaxed),
+           .receives = total->receives.load(kRelaxed)};
+    return;
+  }
 }
 
 CallMark GroupActivity::Exchange(int64_t bytes, absl::Span<const Side> sides) {
   if (entry_ == nullptr) return {};
-  CallEntry& call = Open(CallKind::kExchange, DType::kU8, bytes, bytes);
-  for (PeerCount& peer : call.peers) peer.peer.store(0, kRelaxed);
+  CallFacts call{
+      .bytes = bytes, .elements = bytes, .kind = CallKind::kExchange};
   for (const Side& side : sides) Count(call, side);
-  return Close(call, /*collective=*/0);
+  return Add(call);
 }
 
 }  // namespace eisbach::comm

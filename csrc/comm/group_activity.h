@@ -39,9 +39,8 @@ class GroupActivity {
  private:
   GroupActivity(std::shared_ptr<Activity> activity, absl::string_view name,
                 uint64_t id, int rank, int size);
-  CallEntry& Open(CallKind kind, DType dtype, int64_t bytes, int64_t elements);
-  CallMark Close(CallEntry& call, int64_t collective);
-  void Count(CallEntry& call, const Side& side);
+  CallMark Add(CallFacts call);
+  void Count(CallFacts& call, const Side& side);
 
   const std::shared_ptr<Activity> activity_;
   const uint64_t id_;

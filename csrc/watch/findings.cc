@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 namespace eisbach::watch {
@@ -87,6 +88,9 @@ class Graph {
   std::vector<Culprit> Circle() const;
 
  private:
+  // Ranks in a call that all have come to, and those that wait for such ranks.
+  std::set<int> BehindStuck() const;
+
   struct Member {
     int rank;
     const GroupView* group;
@@ -224,9 +228,23 @@ std::vector<Culprit> Graph::Mismatches() const {
   return found;
 }
 
+std::set<int> Graph::BehindStuck() const {
+  std::set<int> behind;
+  for (const Edge& edge : stuck_) behind.insert(edge.from);
+  for (size_t before = 0; before != behind.size();) {
+    before = behind.size();
+    for (const Edge& edge : edges_) {
+      if (behind.count(edge.to) > 0) behind.insert(edge.from);
+    }
+  }
+  return behind;
+}
+
 std::vector<Culprit> Graph::Circle() const {
+  const std::set<int> behind = BehindStuck();
   std::vector<Culprit> found;
   for (const RankView& view : ranks_) {
+    if (!Waits(view.rank) || behind.count(view.rank) > 0) continue;
     Culprit culprit = MakeCulprit(view, edges_);
     if (culprit.waiting_ranks == 0) continue;
     culprit.cause = Cause::kMismatch;

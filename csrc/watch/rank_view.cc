@@ -63,9 +63,15 @@ GroupView ReadGroup(const GroupEntry& entry, int64_t now_ns, int calls) {
   group.peers = ReadPeers(entry.peers);
   const int64_t first =
       std::max<int64_t>(1, std::min(group.done + 1, group.calls - calls + 1));
+  CallView open = ReadCall(entry.open, now_ns);
   for (int64_t n = first; n <= group.calls; ++n) {
     CallView call = ReadCall(entry.ring[n % GroupEntry::kCalls], now_ns);
+    if (n > group.begun) call.seconds = -1;
     if (call.number == n) group.last.push_back(std::move(call));
+  }
+  // So many are queued behind it that it is there alone.
+  if (open.number > group.done && group.Find(open.number) == nullptr) {
+    group.last.insert(group.last.begin(), std::move(open));
   }
   return group;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import math
 import os
 import re
 import subprocess
@@ -40,10 +42,10 @@ class Hosts:
 
     def find(self, name: str) -> str:
         """Returns a host by what messages call it; empty for none."""
-        for host in self.slots:
-            if host == name or host.split(".")[0] == name.split(".")[0]:
-                return host
-        return ""
+        if name in self.slots:
+            return name
+        short = (host for host in self.slots if _short(host) == _short(name))
+        return next(short, "")
 
     def without(self, host: str) -> Hosts:
         """Returns the others."""
@@ -72,7 +74,7 @@ def read_hosts(
             ranks = int(value)
     if not slots:
         slots = _of_environment(environment)
-    return Hosts(slots, ranks)
+    return Hosts(_filled(slots, ranks or 0), ranks)
 
 
 def on_hosts(launcher: Sequence[str], hosts: Hosts, ranks: int) -> list[str]:
@@ -88,6 +90,25 @@ def on_hosts(launcher: Sequence[str], hosts: Hosts, ranks: int) -> list[str]:
             kept.append(word)
     places = ",".join(f"{name}:{count}" for name, count in hosts.slots.items())
     return [kept[0], "--host", places, "-n", str(ranks), *kept[1:]]
+
+
+def _short(host: str) -> str:
+    """A host's name without its domain; an address is whole."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.partition(".")[0]
+
+
+def _filled(slots: Mapping[str, int], ranks: int) -> dict[str, int]:
+    """Shares ranks out to hosts of which nobody said how many they take.
+
+    There Open MPI starts one for each core, which only that host knows.
+    """
+    unsaid = sum(not count for count in slots.values())
+    left = ranks - sum(slots.values())
+    share = max(1, math.ceil(left / unsaid)) if unsaid else 0
+    return {name: count or share for name, count in slots.items()}
 
 
 def _options(launcher: Sequence[str]) -> list[tuple[str, str]]:
@@ -113,6 +134,7 @@ def _of_list(text: str) -> dict[str, int]:
 
 
 def _of_file(path: Path) -> dict[str, int]:
+    """Reads a hostfile; 0 where it does not say how many ranks a host takes."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError):
@@ -124,8 +146,10 @@ def _of_file(path: Path) -> dict[str, int]:
         # The MPI operator writes `host:slots`, like `--host`.
         if name and count:
             _add(slots, {name: int(count[1])})
-        elif name:
+        elif ":" in name:
             _add(slots, _of_list(name))
+        elif name:
+            _add(slots, {name: 0})
     return slots
 
 

@@ -7,7 +7,9 @@ import math
 import os
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from eisbach.files import read_regular, write_atomically
@@ -51,6 +53,17 @@ class Supervised:
             fault_seen=fault_seen,
             untold=untold,
         )
+
+    def close(self, step: int) -> None:
+        """Writes what no other start will tell.
+
+        Args:
+          step: The first one that is not done.
+        """
+        there = self.folder and Path(self.folder).is_dir()
+        if there and self._is_untold():
+            lines = [*self.untold, self.line()]
+            _append(RunFolder(self.folder).restarts, lines, step)
 
     def line(self, **found: Any) -> dict[str, Any]:
         """That of `restarts.jsonl`; null where nothing was found."""
@@ -130,15 +143,17 @@ class RestartFile:
         silent = above.fault_seen - self._last_sign
         line = above.line(
             time=now,
-            step=step,
             ranks=ranks,
             seconds_to_notice=max(0.0, silent) if self._last_sign else None,
             seconds_to_step=now - above.fault_seen,
         )
-        old = read_regular(self._path) if self._path.exists() else b""
-        lines = [*({**it, "step": step} for it in above.untold), line]
-        new = "".join(f"{json.dumps(it)}\n" for it in lines)
-        write_atomically(self._path, old + new.encode())
+        _append(self._path, [*above.untold, line], step)
+
+
+def _append(path: Path, lines: Sequence[dict[str, Any]], step: int) -> None:
+    old = read_regular(path) if path.exists() else b""
+    new = "".join(json.dumps({**line, "step": step}) + "\n" for line in lines)
+    write_atomically(path, old + new.encode())
 
 
 def restart_times(folder: RunFolder) -> dict[str, Any]:

@@ -87,6 +87,15 @@ class _Supervisor:
 
     def run(self, restarts: int, pause: float) -> int:
         """Starts the job until it needs no other start; returns the status."""
+        try:
+            return self._run(restarts, pause)
+        finally:
+            try:
+                self._supervised.close(max(self._saved(), default=0) + 1)
+            except (OSError, ValueError) as error:
+                tell(f"eisbach run: restarts.jsonl is not complete: {error}")
+
+    def _run(self, restarts: int, pause: float) -> int:
         for count in range(restarts + 1):
             ended, said = self._start()
             if self._is_over(ended, first=not count):

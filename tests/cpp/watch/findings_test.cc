@@ -193,6 +193,30 @@ TEST_F(FindingsTest, NamesTheOneThatTheOthersWaitForInACircle) {
   EXPECT_EQ(found.culprits[0].instead_group, "world");
 }
 
+TEST_F(FindingsTest, WhoWaitsBehindACallThatDoesNotMoveIsInNoCircle) {
+  // 0 and 1 have come to a transfer that stands still; 2 and 3 wait for them.
+  const Patience checked{.hang_seconds = 60, .circle_seconds = 2};
+  for (int rank : {0, 1}) {
+    Outside(rank);
+    ranks_[rank].groups.push_back({.id = 9,
+                                   .name = "tensor",
+                                   .rank = rank,
+                                   .size = 2,
+                                   .calls = 1,
+                                   .collectives = 1,
+                                   .begun = 1,
+                                   .last = {AllReduce(1)}});
+  }
+  EXPECT_FALSE(watch::Find(ranks_, checked).hangs);
+  const Findings found = Find();
+  EXPECT_TRUE(found.hangs);
+  ASSERT_EQ(found.culprits.size(), 2);
+  for (const Culprit& culprit : found.culprits) {
+    EXPECT_EQ(culprit.cause, Cause::kTransport);
+    EXPECT_EQ(culprit.group, "tensor");
+  }
+}
+
 TEST_F(FindingsTest, DoesNotWaitLongForACircleWhereCallsAreChecked) {
   InCall(2, AllReduce(5, /*elements=*/99));
   const Patience checked{.hang_seconds = 60, .circle_seconds = 2};

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
 #include "comm/group_activity.h"
 #include "core/json.h"
 #include "device/tracer.h"
@@ -46,6 +50,47 @@ TEST_F(RankViewTest, ShowsTheOldestCallThatIsNotOver) {
   second.Done();
   view = Read();
   EXPECT_EQ(view.groups[0].Open()->kind, CallKind::kBroadcast);
+}
+
+TEST_F(RankViewTest, ManyCallsThatWaitDoNotHideTheOneThatIsDriven) {
+  std::vector<CallMark> marks;
+  const auto add = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      const auto n = static_cast<int64_t>(marks.size()) + 1;
+      marks.push_back(
+          world_.Collective(CallKind::kAllReduce, DType::kF32, 4 * n, n));
+    }
+  };
+  add(1);
+  marks[0].Begun(Tracer::Now());
+  add(99);
+  for (const int64_t number : {1, 2, 60, 99, 100}) {
+    if (number > 1) marks[number - 2].Done();
+    marks[number - 1].Begun(Tracer::Now());
+    const RankView view = Read();
+    const CallView* open = view.groups[0].Open();
+    ASSERT_NE(open, nullptr) << number;
+    EXPECT_EQ(open->number, number);
+    EXPECT_EQ(open->collective, number);
+    EXPECT_EQ(open->elements, number);
+    EXPECT_GE(open->seconds, 0);
+    const int64_t begun =
+        std::count_if(view.groups[0].last.begin(), view.groups[0].last.end(),
+                      [](const CallView& call) { return call.seconds >= 0; });
+    EXPECT_EQ(begun, number == 100 ? 2 : 1) << number;
+    marks[number - 1].Done();
+  }
+  const std::vector<GroupActivity::Side> sides = {{2, true}, {1, false}};
+  world_.Exchange(8, sides).Begun(Tracer::Now());
+  add(40);
+  const RankView view = Read();
+  const CallView* open = view.groups[0].Open();
+  ASSERT_NE(open, nullptr);
+  EXPECT_EQ(open->kind, CallKind::kExchange);
+  ASSERT_EQ(open->peers.size(), 2);
+  EXPECT_EQ(open->peers[0].peer, 2);
+  EXPECT_EQ(open->peers[0].sends, 1);
+  EXPECT_EQ(open->peers[1].receives, 1);
 }
 
 TEST_F(RankViewTest, EveryMoveChangesTheFingerprint) {

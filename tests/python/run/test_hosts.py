@@ -54,6 +54,22 @@ def test_a_job_system_says_where(file, tmp_path, monkeypatch):
     assert read_hosts(["mpirun"], slurm) == Hosts({}, None)
 
 
+def test_hosts_that_say_no_number_share_the_ranks(tmp_path):
+    path = tmp_path / "hosts"
+    path.write_text("a\nb slots=2\nc\n")
+    words = ["mpirun", "-n", "9", "--hostfile", str(path)]
+    hosts = read_hosts(words, {})
+    assert hosts == Hosts({"a": 4, "b": 2, "c": 4}, 9)
+    assert hosts.without("c").most_ranks == 6
+
+
+def test_an_address_has_no_short_name():
+    hosts = Hosts({"10.0.0.1": 4, "10.0.0.2": 4}, 8)
+    assert hosts.find("10.0.0.2") == "10.0.0.2"
+    assert hosts.find("10.0.0.3") == ""
+    assert Hosts({"n.a": 1, "n.b": 1}, 2).find("n.b") == "n.b"
+
+
 def test_messages_may_have_short_names():
     hosts = Hosts({"node1.cluster": 2, "node2": 2}, None)
     assert hosts.find("node1") == "node1.cluster"

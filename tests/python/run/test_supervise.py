@@ -144,6 +144,13 @@ def test_a_start_hears_of_those_that_came_to_nothing(run_job, tmp_path):
     assert told["untold"][0]["cause"] == "the launcher ended with 9"
 
 
+def test_restarts_are_lines_also_where_the_run_is_given_up(run_job, tmp_path):
+    assert run_job("ready; mkdir -p run; exit 9")[0] == DO_NOT_REQUEUE
+    lines = read_lines(tmp_path / "run" / "restarts.jsonl")
+    assert [(it["restart"], it["status"]) for it in lines] == [(1, 9), (2, 9)]
+    assert {it["step"] for it in lines} == {1}
+
+
 def test_a_named_checkpoint_is_left_behind(run_job, tmp_path):
     body = f"ready; step $starts; [ $starts = 2 ] || exit 1; {ENDS}"
     assert run_job(body, "--resume", "run/checkpoints/step-5") == (0, 2)

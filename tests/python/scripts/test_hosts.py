@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 from hosts.__main__ import Result, table
 from hosts.cases import CASES
 from hosts.network import Hosts
+from torture.trial import OTHERS
 
 
 @pytest.fixture
@@ -95,11 +96,13 @@ def test_the_table_says_what_came_of_it():
     lost = Result(
         case, ranks=2, faults=["left: h1: process 7", "its end: left"]
     )
-    rows = table([fine, lost]).splitlines()[2:]
+    wrong = Result(case, faults=[OTHERS])
+    rows = table([fine, lost, wrong]).splitlines()[2:]
     assert rows == [
         f"| {case.name} | 3 | 3.2 s | 76 | it hung: rank 2 | 9.0 s | 4 | "
         "same bits | nothing |",
-        f"| {case.name} | 3 | - | - | - | - | 2 | OTHERS | 1 |",
+        f"| {case.name} | 3 | - | - | - | - | 2 | not compared | 1 |",
+        f"| {case.name} | 3 | - | - | - | - | 4 | OTHERS | nothing |",
     ]
 
 
