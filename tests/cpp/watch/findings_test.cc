@@ -292,6 +292,15 @@ TEST_F(FindingsTest, AnExchangeWaitsForThePeersThatHaveNotListedIt) {
   ASSERT_FALSE(found.culprits.empty());
   EXPECT_EQ(found.culprits[0].rank, 2);
   EXPECT_EQ(found.culprits[0].call.kind, CallKind::kExchange);
+  // 2 has listed so many that 1 is not among them.
+  group(2).peers.clear();
+  for (int i = 0; i < comm::GroupEntry::kPeers; ++i) {
+    group(2).peers.push_back({.peer = 100 + i, .sends = 1});
+  }
+  for (const Culprit& culprit : Find().culprits) {
+    EXPECT_NE(culprit.cause, Cause::kMismatch);
+    EXPECT_EQ(culprit.call.kind, CallKind::kNone) << culprit.rank;
+  }
 }
 
 }  // namespace
